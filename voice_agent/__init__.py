@@ -1,0 +1,1 @@
+"""Put an AI agent on a phone number: Twilio on one side, an OpenAI Realtime session on the other."""

@@ -1,0 +1,99 @@
+"""What an agent is: plain data, made by `config` from a YAML file and read by everything else.
+
+It must not know where it came from nor which provider will speak it.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+
+class ServerVad(msgspec.Struct, frozen=True, tag="server_vad", tag_field="type"):
+    """The server ends a turn after a silence. https://platform.openai.com/docs/guides/realtime-vad."""
+
+    threshold: float = 0.5
+    """0.0 to 1.0; higher needs louder speech."""
+    prefix_padding_ms: int = 300
+    """Audio before the detected start that belongs to the turn."""
+    silence_duration_ms: int = 500
+    """Silence that ends the turn. The API's own default is documented as 500 and observed as 200, so it is always sent."""
+
+
+class SemanticVad(msgspec.Struct, frozen=True, tag="semantic_vad", tag_field="type"):
+    """The server ends a turn when the words sound finished."""
+
+    eagerness: Literal["low", "medium", "high", "auto"] = "auto"
+    """Longest wait: low 8 s, medium (auto) 4 s, high 2 s."""
+
+
+TurnDetection = ServerVad | SemanticVad
+
+
+class BargeIn(msgspec.Struct, frozen=True):
+    """When the caller's voice stops the agent's."""
+
+    after_ms: int = 0
+    """0: at once, decided by the server. N: only speech that lasts N ms counts, decided here."""
+    protect_greeting: bool = False
+    """The greeting is played to its end whatever the caller says."""
+
+
+class Transcription(msgspec.Struct, frozen=True):
+    """How the caller's words become text."""
+
+    model: str = "gpt-4o-mini-transcribe"
+    """A model id at OpenAI; at Azure the name of a transcription deployment in the same resource."""
+    language: str | None = None
+    prompt: str | None = None
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What ends a call that nobody ends."""
+
+    minutes: int = 15
+    """Longest call; the agent says goodbye before it."""
+    idle_seconds: int = 20
+    """Mutual silence before the agent asks whether anybody is there; a second one ends the call. 0: never."""
+    tool_seconds: int = 20
+    """Longest run of one tool call."""
+
+
+class Tool(msgspec.Struct, frozen=True):
+    """One function that the model may call."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+    """A JSON Schema object."""
+    kind: Literal["hang_up", "python"]
+    target: str = ""
+    """For `python`: `package.module:function`, looked up on the import path and in `Agent.folder`."""
+
+
+class Agent(msgspec.Struct, frozen=True, kw_only=True):
+    """One agent. Texts may still hold `{{ variables }}`; `config.render` fills them in for one call."""
+
+    name: str
+    instructions: str
+    numbers: tuple[str, ...] = ()
+    """Called numbers (E.164) that reach this agent."""
+    default: bool = False
+    """Takes calls to numbers that no agent names."""
+    voice: str = "marin"
+    language: str = "en"
+    variables: dict[str, str] = {}
+    greeting: str | None = None
+    """What the agent says first; `None`: the caller speaks first."""
+    consent: str | None = None
+    """Said by the carrier (`<Say>`) before the stream begins."""
+    turn_detection: TurnDetection = ServerVad()
+    barge_in: BargeIn = BargeIn()
+    transcription: Transcription | None = Transcription()
+    noise_reduction: Literal["near_field", "far_field"] | None = None
+    tools: tuple[Tool, ...] = ()
+    limits: Limits = Limits()
+    timezone: str | None = None
+    """An IANA name."""
+    recording: Literal["audio", "text", "off"] = "audio"
+    folder: str = ""
+    """Where the file stands; on the import path of its `python` tools. Not part of a recording."""

@@ -1,0 +1,263 @@
+"""What a call orders, and what it reports. Made by `Call`; carried out by the legs' codecs and by `live/`.
+
+Reports change nothing outside: transcript, metrics, the terminal and the store are made from them.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+from voice_agent.agent import Tool, Transcription, TurnDetection
+from voice_agent.call.events import Usage
+
+
+class Command(msgspec.Struct, frozen=True, tag=True, gc=False):
+    """The root of all commands and reports; the tag in JSON is the class name."""
+
+
+# --- to the phone leg, in order --------------------------------------------------------------------------------------
+
+
+class PlayAudio(Command, frozen=True, gc=False):
+    """Queue mu-law audio at the carrier, any length."""
+
+    audio: bytes
+
+
+class SendMark(Command, frozen=True, gc=False):
+    """Ask for an echo when all audio before it has been played. Names are never used twice in a call."""
+
+    name: str
+
+
+class ClearPlayback(Command, frozen=True):
+    """Drop what the carrier has queued."""
+
+
+class ClosePhone(Command, frozen=True):
+    """Close the stream's socket; the `<Connect action>` then decides what becomes of the call."""
+
+    reason: str
+
+
+class CheckPhone(Command, frozen=True):
+    """Find out whether a silent stream still lives (WebSocket ping, REST); answered by `PhoneChecked`."""
+
+
+class HangUp(Command, frozen=True):
+    """End the call by REST; answered by `HangUpFinished`."""
+
+
+# --- to the model leg, in order --------------------------------------------------------------------------------------
+
+
+class ConnectModel(Command, frozen=True):
+    """Open the WebSocket; answered by `ModelOpened` or `ModelRefused`."""
+
+
+class ConfigureSession(Command, frozen=True):
+    """Set the whole session up, before any audio; answered by `SessionUpdated`."""
+
+    instructions: str
+    voice: str
+    tools: tuple[Tool, ...]
+    turn_detection: TurnDetection
+    interrupt_response: bool
+    create_response: bool
+    transcription: Transcription | None
+    noise_reduction: str | None
+
+
+class SetTurnFlags(Command, frozen=True):
+    """Change who decides about barge-in and answers, leaving the rest of the session as it is."""
+
+    turn_detection: TurnDetection
+    interrupt_response: bool
+    create_response: bool
+
+
+class AppendAudio(Command, frozen=True, gc=False):
+    """Give the model what the caller said: mu-law, any length."""
+
+    audio: bytes
+
+
+class CreateResponse(Command, frozen=True):
+    """Ask for a response."""
+
+    request: str
+    """Our name for it; comes back in `ResponseCreated.request` and, in errors, as `ModelError.event_id`."""
+    instructions: str | None = None
+    """Replaces the session's instructions for this response."""
+    tool_choice: Literal["auto", "none"] = "auto"
+
+
+class CancelResponse(Command, frozen=True):
+    """Stop generating."""
+
+    event_id: str
+    response_id: str
+
+
+class TruncateItem(Command, frozen=True):
+    """Cut the model's memory of an item to what was heard."""
+
+    event_id: str
+    item_id: str
+    content_index: int
+    audio_end_ms: int
+    basis: Literal["mark", "estimate", "clock"]
+    """`mark`: the cut mark's echo decided. `estimate`: it did not come in time. `clock`: no inbound frames came either."""
+
+
+class AddUserText(Command, frozen=True):
+    """Add a user item of text, e.g. keys pressed."""
+
+    event_id: str
+    text: str
+
+
+class AddToolOutput(Command, frozen=True):
+    """Answer a function call. Creates no response by itself."""
+
+    event_id: str
+    call_id: str
+    output: str
+
+
+class CloseModel(Command, frozen=True):
+    """Close the session's socket."""
+
+
+# --- slow work -------------------------------------------------------------------------------------------------------
+
+
+class RunTool(Command, frozen=True):
+    """Run one tool off the audio path; answered by exactly one `ToolFinished`."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+# --- reports ---------------------------------------------------------------------------------------------------------
+
+
+class CallStarted(Command, frozen=True):
+    """The stream began and the call can be heard."""
+
+    connect_ms: int
+    """From the call's beginning to the usable session; -1 while there is none."""
+
+
+class CallerBegan(Command, frozen=True):
+    """The caller began to speak."""
+
+
+class CallerSaid(Command, frozen=True):
+    """The words of one turn of the caller."""
+
+    item_id: str
+    text: str
+
+
+class AgentBegan(Command, frozen=True):
+    """The carrier began to play an item after silence."""
+
+    item_id: str
+    response_ms: int
+    """From the end of the caller's speech to the first sound of the answer, both on the carrier's clock; -1: not an answer."""
+
+
+class AgentSaid(Command, frozen=True):
+    """An item was played, whole or in part: `text` is what was heard of it."""
+
+    item_id: str
+    text: str
+    heard_ms: int
+    total_ms: int
+    interrupted: bool
+
+
+class Interrupted(Command, frozen=True):
+    """Barge-in: the agent was cut."""
+
+    heard_ms: int
+    """Of the item in the air."""
+    item_id: str
+    basis: Literal["mark", "estimate", "clock"]
+
+
+class KeysPressed(Command, frozen=True):
+    """Keys that were given to the model as text."""
+
+    digits: str
+
+
+class ToolStarted(Command, frozen=True):
+    """The model called a tool."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+class ToolAnswered(Command, frozen=True):
+    """The model was given the answer."""
+
+    call_id: str
+    output: str
+    failed: bool
+    took_ms: int
+
+
+class ResponseUsed(Command, frozen=True):
+    """Tokens of one response."""
+
+    usage: Usage
+
+
+class Note(Command, frozen=True):
+    """A line for the log and a count for the metrics: what happened that a person may want to know."""
+
+    level: Literal["debug", "info", "warning", "error"]
+    what: str
+    """A fixed sentence: it is also the counter's name."""
+    fields: dict[str, Any] = {}
+
+
+class CallEnded(Command, frozen=True):
+    """The last thing that a call says, exactly once."""
+
+    outcome: Literal["completed", "caller_hung_up", "no_stream", "model_failed", "stream_lost", "stopped"]
+    reason: str
+    duration_ms: int
+
+
+PhoneCommand = PlayAudio | SendMark | ClearPlayback
+ModelCommand = (
+    ConfigureSession
+    | SetTurnFlags
+    | AppendAudio
+    | CreateResponse
+    | CancelResponse
+    | TruncateItem
+    | AddUserText
+    | AddToolOutput
+)
+Work = ClosePhone | CheckPhone | HangUp | ConnectModel | CloseModel | RunTool
+Report = (
+    CallStarted
+    | CallerBegan
+    | CallerSaid
+    | AgentBegan
+    | AgentSaid
+    | Interrupted
+    | KeysPressed
+    | ToolStarted
+    | ToolAnswered
+    | ResponseUsed
+    | Note
+    | CallEnded
+)
+CallCommand = PhoneCommand | ModelCommand | Work | Report

@@ -1,0 +1,286 @@
+"""What can happen to a call. Facts in the past tense, made by the legs' codecs (`wire/`) and by `live/`; read by `Call`.
+
+Times are whole milliseconds. Audio is always mu-law, 8 kHz, one channel: 8 bytes a millisecond, what the caller hears.
+"""
+
+from typing import Literal
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True, tag=True, gc=False):
+    """The root of all events; the tag in JSON is the class name."""
+
+
+# --- the phone leg ---------------------------------------------------------------------------------------------------
+
+
+class StreamStarted(Event, frozen=True):
+    """Twilio's `start`, after admission: from now on audio may flow."""
+
+    stream_sid: str
+    call_sid: str
+
+
+class CallerAudio(Event, frozen=True, gc=False):
+    """One `media` message of the inbound track."""
+
+    timestamp_ms: int
+    """The carrier's clock at the first byte: milliseconds since the stream began."""
+    audio: bytes
+
+
+class KeyPressed(Event, frozen=True):
+    """One DTMF digit: 0-9, *, #."""
+
+    digit: str
+
+
+class MarkEchoed(Event, frozen=True, gc=False):
+    """The carrier reached a mark, or flushed it: only its place among the inbound frames tells."""
+
+    name: str
+
+
+class StreamStopped(Event, frozen=True):
+    """Twilio's `stop`: the caller hung up or the call was redirected."""
+
+
+class PhoneClosed(Event, frozen=True):
+    """The stream's socket is gone. `code` is `None` without a close frame."""
+
+    code: int | None
+    reason: str = ""
+
+
+class PhoneFault(Event, frozen=True):
+    """A message of the stream that was skipped."""
+
+    problem: str
+    fatal: bool = False
+    """The stream cannot be used at all, e.g. another media format: it is closed with the reason."""
+
+
+class PhoneChecked(Event, frozen=True):
+    """The answer to `CheckPhone`."""
+
+    alive: bool
+
+
+class HangUpFinished(Event, frozen=True):
+    """The answer to `HangUp`; `problem` is empty when the carrier took it (or the call had ended already)."""
+
+    problem: str = ""
+
+
+# --- the model leg ---------------------------------------------------------------------------------------------------
+
+
+class ModelOpened(Event, frozen=True):
+    """The WebSocket to the Realtime endpoint is open."""
+
+
+class ModelRefused(Event, frozen=True):
+    """The upgrade failed."""
+
+    status: int | None
+    """HTTP status; `None` when no answer came at all."""
+    detail: str
+    """One line for the operator: what the endpoint said and what to check."""
+
+
+class ModelClosed(Event, frozen=True):
+    """The socket is gone. `code` is `None` without a close frame."""
+
+    code: int | None
+    reason: str = ""
+
+
+class SessionCreated(Event, frozen=True):
+    """`session.created`."""
+
+    session_id: str
+    expires_at: int | None = None
+    """Unix seconds."""
+
+
+class SessionUpdated(Event, frozen=True):
+    """`session.updated`: what is in force, as far as the core must know it."""
+
+    mismatch: str = ""
+    """What differs from what was asked, in words; empty when nothing does."""
+    unusable: bool = False
+    """The audio formats differ: nothing may be forwarded (24 kHz PCM played as mu-law is loud static)."""
+
+
+class SpeechStarted(Event, frozen=True):
+    """Server VAD heard the caller begin. `audio_start_ms` counts all audio appended since the session began."""
+
+    item_id: str
+    audio_start_ms: int
+
+
+class SpeechStopped(Event, frozen=True):
+    """Server VAD heard the caller end."""
+
+    item_id: str
+    audio_end_ms: int
+
+
+class TurnCommitted(Event, frozen=True):
+    """The caller's turn became a user item."""
+
+    item_id: str
+
+
+class CallerTranscribed(Event, frozen=True):
+    """The words of a caller's turn; asynchronous, matched by `item_id` only."""
+
+    item_id: str
+    text: str
+
+
+class TranscriptionFailed(Event, frozen=True):
+    """No words for a caller's turn; the call goes on."""
+
+    item_id: str
+    problem: str
+
+
+class ResponseCreated(Event, frozen=True):
+    """The model begins a response."""
+
+    response_id: str
+    request: str | None
+    """The `request` of the `CreateResponse` that asked for it; `None` when the server created it by itself."""
+
+
+class ModelAudio(Event, frozen=True, gc=False):
+    """Audio of one item, in play order. Also made, with the resampler's tail, when the item's audio is done."""
+
+    response_id: str
+    item_id: str
+    content_index: int
+    audio: bytes
+    """May be empty (the resampler holds back 3 ms)."""
+    sent_ms: int
+    """How much audio of this item the model has sent so far: the upper bound of a truncate."""
+    done: bool = False
+    """No more audio of this item comes."""
+
+
+class AgentTranscript(Event, frozen=True):
+    """Words of the agent, as the model sends them: usually ahead of the audio."""
+
+    response_id: str
+    item_id: str
+    delta: str
+
+
+class ToolRequested(Event, frozen=True):
+    """A completed function call of the model."""
+
+    response_id: str
+    item_id: str
+    call_id: str
+    name: str
+    arguments: str
+    """JSON as the model wrote it; may be invalid."""
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Tokens of one response. Cached tokens are part of the input's, not added to them."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    input_audio_tokens: int = 0
+    output_audio_tokens: int = 0
+    cached_audio_tokens: int = 0
+
+
+class ResponseDone(Event, frozen=True):
+    """The end of a response, however it ended; it may come without a `ResponseCreated`."""
+
+    response_id: str
+    status: Literal["completed", "cancelled", "incomplete", "failed"]
+    reason: str = ""
+    """turn_detected, client_cancelled, max_output_tokens, content_filter, or the error's code and message."""
+    usage: Usage | None = None
+
+
+class ItemTruncated(Event, frozen=True):
+    """The server accepted a truncation."""
+
+    item_id: str
+    audio_end_ms: int
+
+
+class ModelError(Event, frozen=True):
+    """An `error` event; most leave the session usable."""
+
+    code: str | None
+    message: str
+    event_id: str | None = None
+    """The client event that it answers."""
+
+
+class ModelFault(Event, frozen=True):
+    """A message of the model that was skipped: not JSON, a broken field, or a type nobody knows."""
+
+    problem: str
+
+
+# --- everything else -------------------------------------------------------------------------------------------------
+
+
+class TimerFired(Event, frozen=True):
+    """`Call.deadline()` was reached."""
+
+
+class ToolFinished(Event, frozen=True):
+    """The answer to `RunTool`: `output` is what the model reads, in success and in failure."""
+
+    call_id: str
+    output: str
+    failed: bool = False
+
+
+class EndRequested(Event, frozen=True):
+    """Somebody else ends the call: the operator, a drain, a status callback that says it is over."""
+
+    reason: str
+
+
+PhoneEvent = (
+    StreamStarted
+    | CallerAudio
+    | KeyPressed
+    | MarkEchoed
+    | StreamStopped
+    | PhoneClosed
+    | PhoneFault
+    | PhoneChecked
+    | HangUpFinished
+)
+ModelEvent = (
+    ModelOpened
+    | ModelRefused
+    | ModelClosed
+    | SessionCreated
+    | SessionUpdated
+    | SpeechStarted
+    | SpeechStopped
+    | TurnCommitted
+    | CallerTranscribed
+    | TranscriptionFailed
+    | ResponseCreated
+    | ModelAudio
+    | AgentTranscript
+    | ToolRequested
+    | ResponseDone
+    | ItemTruncated
+    | ModelError
+    | ModelFault
+)
+CallEvent = PhoneEvent | ModelEvent | TimerFired | ToolFinished | EndRequested

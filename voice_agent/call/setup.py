@@ -1,0 +1,31 @@
+"""What a call is made from, before anything happens: the header of its recording."""
+
+from typing import Literal
+
+import msgspec
+
+from voice_agent.agent import Agent
+
+
+class ModelSetup(msgspec.Struct, frozen=True, kw_only=True):
+    """How the model is spoken to; no address and no secret."""
+
+    provider: Literal["azure", "openai", "emulator"] = "emulator"
+    model: str = ""
+    dialect: Literal["ga", "preview"] = "ga"
+    audio: Literal["pcm24k", "g711"] = "pcm24k"
+
+
+class CallSetup(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that decides how a call behaves."""
+
+    call_sid: str
+    agent: Agent
+    """Rendered: its texts hold no variables any more."""
+    caller: str = ""
+    called: str = ""
+    model: ModelSetup = ModelSetup()
+    preconnect: bool = True
+    """Connect the model at once; otherwise when the stream starts."""
+    rest: bool = False
+    """REST credentials are there: `HangUp` can be ordered."""

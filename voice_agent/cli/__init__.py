@@ -1,0 +1,1 @@
+"""One module a command: plain values in, exit status out."""

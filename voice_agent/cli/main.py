@@ -1,0 +1,48 @@
+"""`voice-agent`: finds the command, parses its arguments, turns known errors into one line.
+
+Each command is a module `voice_agent.cli.NAME` with `SUMMARY`, `arguments(parser)` and `run(...) -> int`, whose
+parameters are the parsed arguments by name. It is imported only when it is asked for, so that `--help` is quick.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from voice_agent.errors import VoiceAgentError
+
+COMMANDS = {
+    "demo": "hold a spoken call on this machine, with no account",
+    "serve": "answer the phone",
+    "check": "examine agent files and settings, and with --live every credential",
+    "replay": "feed recorded calls to today's core and report the first difference",
+    "calls": "list and show past calls",
+    "emulate": "run a stand-in: a Realtime server, or a caller through an emulated Twilio",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 success, 1 the command's own failure, 2 wrong usage or surroundings, 130 interrupted."""
+    values = sys.argv[1:] if argv is None else list(argv)
+    parser = argparse.ArgumentParser(prog="voice-agent", description="An AI agent on a phone number.")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    named = next((value for value in values if value in COMMANDS), None)
+    for name, summary in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=summary, description=summary)
+        if name == named:
+            importlib.import_module(f"voice_agent.cli.{name}").arguments(subparser)
+    arguments = vars(parser.parse_args(values))
+    command = importlib.import_module(f"voice_agent.cli.{arguments.pop('command')}")
+    try:
+        return int(command.run(**arguments))
+    except VoiceAgentError as error:
+        print(f"voice-agent: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Socket shells of the stand-ins: a Twilio and a Realtime server that hears and speaks."""

@@ -1,0 +1,30 @@
+"""Every exception of the project, in one tree.
+
+    VoiceAgentError
+    ├── ConfigError      the user's file or environment is wrong: one line, what, where, what to do instead
+    ├── PeerError        Twilio, the model or a recording broke its format; counted or shown, never fatal to a call
+    └── CommandError     a command cannot do its work (port taken, folder unwritable): one line, exit status 2
+
+What can only be our own fault is an `AssertionError`, with the reason why it cannot happen.
+"""
+
+
+class VoiceAgentError(Exception):
+    """The root of the tree; its text is always one readable line."""
+
+
+class ConfigError(VoiceAgentError):
+    """A setting or an agent file is wrong; `where` is `file:line:column` or the variable's name, as far as known."""
+
+    def __init__(self, what: str, where: str = "") -> None:
+        super().__init__(f"{where}: {what}" if where else what)
+        self.what = what
+        self.where = where
+
+
+class PeerError(VoiceAgentError):
+    """A message of the other side that its protocol does not allow; the text names the field, never its audio."""
+
+
+class CommandError(VoiceAgentError):
+    """A command cannot go on for a reason outside the program; the text says what to do."""

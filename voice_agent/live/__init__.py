@@ -1,0 +1,1 @@
+"""A call in progress: the pump, its two socket legs, admission, and the only clock."""

@@ -1,0 +1,1 @@
+"""Feeding a recording to today's core."""

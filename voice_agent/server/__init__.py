@@ -1,0 +1,1 @@
+"""The FastAPI app: what Twilio calls, and health."""

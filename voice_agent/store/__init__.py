@@ -1,0 +1,1 @@
+"""Call history: one row a call, in SQLite."""

@@ -1,0 +1,1 @@
+"""Running one tool call within its limits."""

@@ -1,0 +1,1 @@
+"""REST calls to Twilio."""
