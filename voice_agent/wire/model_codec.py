@@ -1,0 +1,158 @@
+"""The model's side of a call: texts of a Realtime session to events, commands to texts.
+
+One for each session. It owns what a session must remember below the call: the resamplers, how much audio each item
+had, what was asked of the session, which surprises were told already. It must not know sockets, nor what was heard.
+"""
+
+import copy
+from typing import Any
+
+from voice_agent.audio.resample import Downsampler, Upsampler
+from voice_agent.call.commands import (
+    AddToolOutput,
+    AddUserText,
+    AppendAudio,
+    CancelResponse,
+    ConfigureSession,
+    CreateResponse,
+    ModelCommand,
+    SetTurnFlags,
+    TruncateItem,
+)
+from voice_agent.call.events import CallEvent, ModelError, ModelFault, SessionUpdated
+from voice_agent.call.setup import ModelSetup
+from voice_agent.errors import PeerError
+from voice_agent.wire import realtime
+from voice_agent.wire.dialects import DIALECTS, look, place
+from voice_agent.wire.item_audio import AudioKey, ItemAudio, Resampler, Unchanged
+from voice_agent.wire.model_events import response_done, translate
+from voice_agent.wire.model_session import differences, turn_flags, whole_session
+
+PCM_BYTES_PER_MS = 48
+"""24,000 samples a second of 16 bits."""
+
+MULAW_BYTES_PER_MS = 8
+
+UNKNOWN_TYPES_TOLD = 64
+"""Unknown event types that are told, each once; a peer that invents more is not worth more memory."""
+
+
+Written = ConfigureSession | SetTurnFlags | CreateResponse | CancelResponse | TruncateItem | AddUserText | AddToolOutput
+"""The commands that always become one message."""
+
+
+class ModelCodec:
+    """Translates one Realtime session, sans-I/O. Whatever the peer sends, `receive` does not raise."""
+
+    def __init__(self, setup: ModelSetup) -> None:
+        """Take a dialect of `DIALECTS`: `endpoint` refuses any other before there is a call."""
+        self._dialect = DIALECTS[setup.dialect]
+        self._audio_name = setup.audio
+        self._caller: Resampler
+        if setup.audio == "pcm24k":
+            self._caller, self._agent = Upsampler(), ItemAudio(Downsampler(), PCM_BYTES_PER_MS)
+        else:
+            self._caller, self._agent = Unchanged(), ItemAudio(Unchanged(), MULAW_BYTES_PER_MS)
+        self._asked: dict[str, Any] = {}
+        """The session as last asked for."""
+        self._unanswered: dict[str, dict[str, Any]] = {}
+        """What each `session.update` without an answer asked for, oldest first, by event id."""
+        self._updates = 0
+        self._told: set[str] = set()
+
+    def receive(self, text: str) -> list[CallEvent]:
+        """Read one text of the server."""
+        try:
+            return self._events(realtime.parse(text))
+        except PeerError as error:
+            return [ModelFault(str(error))]
+
+    def send(self, command: ModelCommand) -> list[str]:
+        """Write one command; the texts must reach the server in this order."""
+        if isinstance(command, AppendAudio):
+            audio = self._caller.feed(command.audio)
+            return [realtime.encode_append(audio)] if audio else []
+        return [realtime.encode(self._message(command))]
+
+    def _events(self, message: realtime.ServerMessage) -> list[CallEvent]:
+        match message:
+            case realtime.AudioDelta():
+                audio = realtime.decode_audio(message.delta, "response.output_audio.delta: delta")
+                return [*self._agent.delta(_key(message), audio)]
+            case realtime.AudioDone():
+                return [*self._agent.done(_key(message))]
+            case realtime.ResponseDone():
+                done = response_done(message.response)
+                return [*self._agent.response_done(done.response_id, completed=done.status == "completed"), done]
+            case realtime.SessionUpdated():
+                return [self._compared(message.session)]
+            case realtime.Unknown():
+                return self._unknown(message.type)
+            case _:
+                event = translate(message)
+                if isinstance(event, ModelError):
+                    # A refused update gets no echo.
+                    self._unanswered.pop(event.event_id or "", None)
+                return [] if event is None else [event]
+
+    def _unknown(self, name: str) -> list[CallEvent]:
+        if name in self._told or len(self._told) >= UNKNOWN_TYPES_TOLD:
+            return []
+        self._told.add(name)
+        return [ModelFault(f"unknown event type {name}")]
+
+    def _compared(self, echo: dict[str, Any]) -> SessionUpdated:
+        # Updates are answered in order, so an echo speaks of the oldest one that has none yet; an echo that nobody
+        # asked for is compared with the latest wish.
+        oldest = next(iter(self._unanswered), None)
+        asked = self._asked if oldest is None else self._unanswered.pop(oldest)
+        return SessionUpdated(*differences(self._dialect, asked, echo))
+
+    def _message(self, command: Written) -> realtime.ClientMessage:
+        match command:
+            case ConfigureSession():
+                session = whole_session(self._dialect, self._audio_name, command)
+                return self._update(session, session)
+            case SetTurnFlags():
+                session, path = turn_flags(self._dialect, command), self._dialect.turn_detection
+                asked = copy.deepcopy(self._asked)
+                place(asked, path, look(session, path))
+                return self._update(session, asked)
+            case CreateResponse():
+                return _create_response(command)
+            case CancelResponse():
+                return realtime.ResponseCancel(event_id=command.event_id, response_id=command.response_id)
+            case TruncateItem():
+                return realtime.ItemTruncate(
+                    event_id=command.event_id,
+                    item_id=command.item_id,
+                    content_index=command.content_index,
+                    audio_end_ms=command.audio_end_ms,
+                )
+            case AddUserText():
+                content = [{"type": "input_text", "text": command.text}]
+                item: dict[str, Any] = {"type": "message", "role": "user", "content": content}
+                return realtime.ItemCreate(event_id=command.event_id, item=item)
+            case AddToolOutput():
+                item = {"type": "function_call_output", "call_id": command.call_id, "output": command.output}
+                return realtime.ItemCreate(event_id=command.event_id, item=item)
+
+    def _update(self, session: dict[str, Any], asked: dict[str, Any]) -> realtime.SessionUpdate:
+        """Send `session`; when it is answered, `asked` should be in force."""
+        self._updates += 1
+        event_id = f"session_{self._updates}"
+        self._asked = self._unanswered[event_id] = asked
+        return realtime.SessionUpdate(event_id=event_id, session=session)
+
+
+def _key(message: realtime.AudioDelta | realtime.AudioDone) -> AudioKey:
+    return AudioKey(message.response_id, message.item_id, message.content_index)
+
+
+def _create_response(command: CreateResponse) -> realtime.ResponseCreate:
+    response: dict[str, Any] = {"metadata": {"request": command.request}}
+    if command.instructions is not None:
+        response["instructions"] = command.instructions
+    if command.tool_choice != "auto":
+        response["tool_choice"] = command.tool_choice
+    return realtime.ResponseCreate(event_id=command.request, response=response)

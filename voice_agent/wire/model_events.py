@@ -1,0 +1,147 @@
+"""What a server message means for a call, for those messages that need no memory of earlier ones.
+
+It must not know audio, sessions, or what the call does with an event.
+"""
+
+from typing import Any, Literal
+
+from voice_agent.call import events
+from voice_agent.call.events import CallEvent, Usage
+from voice_agent.wire import realtime
+from voice_agent.wire.realtime import Problem, Response
+
+MESSAGE_LENGTH = 500
+"""Characters of a peer's sentence that are kept: it may quote what we sent."""
+
+Stateless = (
+    realtime.TranscriptDelta
+    | realtime.TextDelta
+    | realtime.SpeechStarted
+    | realtime.SpeechStopped
+    | realtime.InputCommitted
+    | realtime.TranscriptionCompleted
+    | realtime.TranscriptionFailed
+    | realtime.ItemTruncated
+    | realtime.ResponseCreated
+    | realtime.OutputItemDone
+    | realtime.SessionCreated
+    | realtime.ServerError
+    | realtime.Ignored
+)
+"""The messages that `translate` takes."""
+
+
+def translate(message: Stateless) -> CallEvent | None:
+    """Give the event of one message, if it means anything to a call."""
+    event: CallEvent | None
+    match message:
+        case realtime.TranscriptDelta() | realtime.TextDelta():
+            event = events.AgentTranscript(message.response_id, message.item_id, message.delta)
+        case realtime.SpeechStarted():
+            event = events.SpeechStarted(message.item_id, message.audio_start_ms)
+        case realtime.SpeechStopped():
+            event = events.SpeechStopped(message.item_id, message.audio_end_ms)
+        case realtime.InputCommitted():
+            event = events.TurnCommitted(message.item_id)
+        case realtime.TranscriptionCompleted():
+            event = events.CallerTranscribed(message.item_id, message.transcript)
+        case realtime.TranscriptionFailed():
+            event = events.TranscriptionFailed(message.item_id, _sentence(message.error))
+        case realtime.ItemTruncated():
+            event = events.ItemTruncated(message.item_id, message.audio_end_ms)
+        case realtime.ResponseCreated():
+            event = events.ResponseCreated(message.response.id, _request(message.response))
+        case realtime.OutputItemDone():
+            event = _tool_request(message)
+        case realtime.SessionCreated():
+            event = _session(message.session)
+        case realtime.ServerError():
+            event = _error(message.error)
+        case realtime.Ignored():
+            event = None
+    return event
+
+
+def response_done(response: Response) -> events.ResponseDone:
+    """Read the end of a response. A status that the API may invent later counts as `incomplete` and is told."""
+    reason = _reason(response.status_details)
+    status: Literal["completed", "cancelled", "incomplete", "failed"]
+    match response.status:
+        case "completed" | "cancelled" | "incomplete" | "failed":
+            status = response.status
+        case other:
+            status = "incomplete"
+            reason = ": ".join(filter(None, (f"status {other or 'missing'}"[:MESSAGE_LENGTH], reason)))
+    return events.ResponseDone(response.id, status, reason, _usage(response.usage))
+
+
+def _request(response: Response) -> str | None:
+    # The event_id of response.create is not echoed, so the request's name travels in the metadata.
+    request = response.metadata.get("request") if isinstance(response.metadata, dict) else None
+    return request if isinstance(request, str) else None
+
+
+def _tool_request(message: realtime.OutputItemDone) -> CallEvent | None:
+    item = message.item
+    if item.type != "function_call" or item.status not in (None, "completed"):
+        return None
+    if item.id is None or item.call_id is None or item.name is None:
+        return events.ModelFault("response.output_item.done: a function call without id, call_id or name")
+    return events.ToolRequested(message.response_id, item.id, item.call_id, item.name, item.arguments or "")
+
+
+def _session(session: dict[str, Any]) -> events.SessionCreated:
+    session_id, expires_at = session.get("id"), session.get("expires_at")
+    return events.SessionCreated(
+        session_id if isinstance(session_id, str) else "",
+        expires_at if isinstance(expires_at, int) else None,
+    )
+
+
+def _error(error: Problem | str | None) -> events.ModelError:
+    if not isinstance(error, Problem):
+        return events.ModelError(None, _sentence(error))
+    # server_error and its like come as the type, the code null.
+    code = error.type if error.code is None else str(error.code)
+    return events.ModelError(code, (error.message or "")[:MESSAGE_LENGTH], error.event_id)
+
+
+def _sentence(error: Problem | str | None) -> str:
+    if isinstance(error, Problem):
+        word = error.code if error.code is not None else error.type
+        error = ": ".join(str(part) for part in (word, error.message) if part is not None)
+    return (error or "no reason given")[:MESSAGE_LENGTH]
+
+
+def _reason(details: Any) -> str:
+    """Say in words why a response ended as it did; empty when nothing is told."""
+    if isinstance(details, str):
+        return details[:MESSAGE_LENGTH]
+    if not isinstance(details, dict):
+        return ""
+    error = details.get("error")
+    if isinstance(error, dict):
+        told: tuple[object, ...] = (error.get("code") or error.get("type"), error.get("message"))
+    else:
+        told = (details.get("reason"), error)
+    return ": ".join(str(part) for part in told if part)[:MESSAGE_LENGTH]
+
+
+def _usage(usage: Any) -> Usage | None:
+    if not isinstance(usage, dict):
+        return None
+    return Usage(
+        input_tokens=_tokens(usage, "input_tokens"),
+        output_tokens=_tokens(usage, "output_tokens"),
+        cached_tokens=_tokens(usage, "input_token_details", "cached_tokens"),
+        input_audio_tokens=_tokens(usage, "input_token_details", "audio_tokens"),
+        output_audio_tokens=_tokens(usage, "output_token_details", "audio_tokens"),
+        cached_audio_tokens=_tokens(usage, "input_token_details", "cached_tokens_details", "audio_tokens"),
+    )
+
+
+def _tokens(usage: Any, *path: str) -> int:
+    """Read one count; 0 where it is missing, null or no whole number."""
+    for key in path:
+        usage = usage.get(key) if isinstance(usage, dict) else None
+    return usage if isinstance(usage, int) else 0

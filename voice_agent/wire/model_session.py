@@ -1,0 +1,103 @@
+"""The session object: what we ask for, and how far the server's echo agrees.
+
+`session.updated` shows the whole configuration in force, with defaults that nobody asked for; servers leave fields out
+and write numbers and voices their own way. Only what would change the call is compared: the audio formats, the voice
+and turn detection. This module must not know of commands other than those that set a session up.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import msgspec
+
+from voice_agent.agent import Tool, TurnDetection
+from voice_agent.call.commands import ConfigureSession, SetTurnFlags
+from voice_agent.wire.dialects import Dialect, Path, look, place
+
+AudioName = Literal["pcm24k", "g711"]
+"""How audio crosses the model's socket."""
+
+
+def whole_session(dialect: Dialect, audio: AudioName, command: ConfigureSession) -> dict[str, Any]:
+    """Write the session object of the first `session.update`, which leaves nothing to the server's defaults."""
+    transcription = command.transcription
+    settings = (
+        (dialect.modalities, list(dialect.spoken)),
+        (dialect.instructions, command.instructions),
+        (dialect.input_format, dialect.formats[audio]),
+        (dialect.turn_detection, _turn_detection(command)),
+        (dialect.transcription, None if transcription is None else _without_none(transcription)),
+        (dialect.noise_reduction, None if command.noise_reduction is None else {"type": command.noise_reduction}),
+        (dialect.output_format, dialect.formats[audio]),
+        (dialect.voice, command.voice),
+        (dialect.tools, [_function(tool) for tool in command.tools]),
+        (dialect.tool_choice, "auto"),
+    )
+    session = dict(dialect.constant)
+    for path, value in settings:
+        place(session, path, value)
+    return session
+
+
+def turn_flags(dialect: Dialect, command: SetTurnFlags) -> dict[str, Any]:
+    """Write the session object that changes turn detection only: what is absent stays as it is."""
+    session = dict(dialect.constant)
+    place(session, dialect.turn_detection, _turn_detection(command))
+    return session
+
+
+def differences(dialect: Dialect, asked: dict[str, Any], echo: dict[str, Any]) -> tuple[str, bool]:
+    """Compare an echo with what was asked: the differences in words, and whether one makes the session unusable.
+
+    What the echo leaves out is taken to agree.
+    """
+    formats = [*_differing(dialect.input_format, asked, echo), *_differing(dialect.output_format, asked, echo)]
+    others = [*_differing(dialect.voice, asked, echo), *_differing(dialect.turn_detection, asked, echo, null=True)]
+    return "; ".join(formats + others), bool(formats)
+
+
+def _turn_detection(command: ConfigureSession | SetTurnFlags) -> dict[str, Any]:
+    detection: TurnDetection = command.turn_detection
+    return {
+        **msgspec.to_builtins(detection),
+        "create_response": command.create_response,
+        "interrupt_response": command.interrupt_response,
+    }
+
+
+def _without_none(struct: msgspec.Struct) -> dict[str, Any]:
+    return {name: value for name, value in msgspec.structs.asdict(struct).items() if value is not None}
+
+
+def _function(tool: Tool) -> dict[str, Any]:
+    return {"type": "function", "name": tool.name, "description": tool.description, "parameters": tool.parameters}
+
+
+def _differing(path: Path, asked: dict[str, Any], echo: dict[str, Any], *, null: bool = False) -> Iterator[str]:
+    """Compare one setting. `null`: an explicit null is a value of its own (it turns turn detection off)."""
+    wanted, actual = look(asked, path), look(echo, path)
+    if wanted is not msgspec.UNSET and actual is not msgspec.UNSET and (null or actual is not None):
+        yield from _compare(".".join(path), wanted, actual)
+
+
+def _compare(where: str, wanted: Any, actual: Any) -> Iterator[str]:
+    if isinstance(wanted, dict) and isinstance(actual, dict):
+        for key in (key for key in wanted if key in actual):
+            yield from _compare(f"{where}.{key}", wanted[key], actual[key])
+    elif not _same(wanted, actual):
+        yield f"{where} is {_shown(actual)}, not {_shown(wanted)}"
+
+
+def _same(wanted: Any, actual: Any) -> bool:
+    if isinstance(wanted, float) and isinstance(actual, float | int):
+        # Servers keep thresholds in single precision: 0.8 comes back as 0.800000011920929.
+        return math.isclose(wanted, actual, rel_tol=1e-4)
+    if isinstance(wanted, str) and isinstance(actual, dict):
+        # A voice may come back as an object that holds its id or name.
+        return wanted in actual.values()
+    return bool(wanted == actual)
+
+
+def _shown(value: Any) -> str:
+    return msgspec.json.encode(value).decode()[:60]
