@@ -107,7 +107,7 @@ class TruncateItem(Command, frozen=True):
     content_index: int
     audio_end_ms: int
     basis: Literal["mark", "estimate", "clock"]
-    """`mark`: the cut mark's echo decided. `estimate`: it did not come in time. `clock`: no inbound frames came either."""
+    """`mark`: the cut mark's echo decided. `estimate`: it did not come in time. `clock`: no inbound frames came."""
 
 
 class AddUserText(Command, frozen=True):
@@ -166,7 +166,7 @@ class AgentBegan(Command, frozen=True):
 
     item_id: str
     response_ms: int
-    """From the end of the caller's speech to the first sound of the answer, both on the carrier's clock; -1: not an answer."""
+    """From the end of the caller's speech to the first sound of the answer, on the carrier's clock; -1: no answer."""
 
 
 class AgentSaid(Command, frozen=True):

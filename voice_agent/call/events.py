@@ -1,4 +1,4 @@
-"""What can happen to a call. Facts in the past tense, made by the legs' codecs (`wire/`) and by `live/`; read by `Call`.
+"""What can happen to a call: facts in the past tense, made by the codecs (`wire/`) and by `live/`, read by `Call`.
 
 Times are whole milliseconds. Audio is always mu-law, 8 kHz, one channel: 8 bytes a millisecond, what the caller hears.
 """

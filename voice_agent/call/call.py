@@ -1,0 +1,125 @@
+"""A call: events go in, commands come out, time is an argument.
+
+`Call` owns no rule of its own. It routes each event, and each fact that a part concludes from it, to the parts that
+name it, in a fixed order, and gives back their commands in order:
+
+    caller_audio   gaps, padding, the wait for the session        playback   what was heard; cuts and truncations
+    model_link     connected, set up, gone                        turns      barge-in; who may speak
+    greeting, keys, idle, tool_calls                              ending     how a call ends
+    transcript     the words, as heard
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from typing import cast
+
+from voice_agent.call.caller_audio import CallerAudioPart
+from voice_agent.call.commands import CallCommand, CallEnded, Command, KeysPressed, ToolAnswered, ToolStarted
+from voice_agent.call.conversation import Conversation
+from voice_agent.call.ending import Ending
+from voice_agent.call.events import CallEvent, Event
+from voice_agent.call.facts import Fact
+from voice_agent.call.greeting import Greeting
+from voice_agent.call.idle import Idle
+from voice_agent.call.keys import Keys
+from voice_agent.call.model_link import ModelLink
+from voice_agent.call.part import Part
+from voice_agent.call.playback import Playback
+from voice_agent.call.setup import CallSetup
+from voice_agent.call.states import Phase
+from voice_agent.call.tool_calls import ToolCalls
+from voice_agent.call.transcript import Transcript
+from voice_agent.call.turns import Turns
+
+
+class Call:
+    """One call. Call `start` once, then `feed` for every event; after each, look at `deadline`."""
+
+    def __init__(self, setup: CallSetup, clips: Mapping[str, bytes]) -> None:
+        """`clips`: packaged speech by name (`apology`, `moment`), mu-law 8 kHz; both may be missing."""
+        agent = setup.agent
+        self._setup = setup
+        self._now_ms = 0
+        turns = Turns(agent)
+        self._link = ModelLink(
+            agent, interrupt_response=turns.flags, create_response=turns.flags, can_sign="moment" in clips
+        )
+        self._ending = Ending(agent, rest=setup.rest, can_apologise="apology" in clips)
+        self._transcript = Transcript()
+        # The order matters where parts see the same event: what was heard is settled before who speaks next,
+        # and the end of the call comes last.
+        self._parts: tuple[Part, ...] = (
+            CallerAudioPart(),
+            Playback(clips),
+            ToolCalls(agent),
+            self._link,
+            Keys(),
+            Greeting(agent),
+            turns,
+            Idle(agent),
+            self._ending,
+            self._transcript,
+        )
+        self._routes: dict[type[Event | Fact], list[Part]] = {}
+        for part in self._parts:
+            for kind in part.HANDLES:
+                self._routes.setdefault(kind, []).append(part)
+        self._ended: CallEnded | None = None
+
+    @property
+    def phase(self) -> Phase:
+        """Where the call stands."""
+        return self._ending.phase
+
+    def conversation(self) -> Conversation:
+        """What was said so far, as heard."""
+        return Conversation(self._setup.agent.name, tuple(self._transcript.turns))
+
+    def start(self) -> list[CallCommand]:
+        """Begin at 0 ms: the model is connected now, or when the stream starts."""
+        return cast("list[CallCommand]", list(self._link.connect(0))) if self._setup.preconnect else []
+
+    def feed(self, now_ms: int, event: CallEvent) -> list[CallCommand]:
+        """Take one event at `now_ms`, whole milliseconds since the call began, and give the commands in order.
+
+        After `CallEnded`, which comes once and last, nothing comes out any more.
+        """
+        if now_ms < self._now_ms:
+            raise AssertionError(f"time runs backwards: {now_ms} after {self._now_ms}")
+        self._now_ms = now_ms
+        if self._ended is not None:
+            return []
+        commands: list[Command] = []
+        pending: deque[Event | Fact] = deque((event,))
+        while pending:
+            current = pending.popleft()
+            for part in self._routes.get(type(current), ()):
+                for output in part.feed(now_ms, current):
+                    if isinstance(output, Fact):
+                        pending.append(output)
+                    elif isinstance(output, CallEnded):
+                        self._ended = output
+                    else:
+                        self._note(output)
+                        commands.append(output)
+        if self._ended is not None:
+            commands.append(self._ended)
+        return cast("list[CallCommand]", commands)
+
+    def deadline(self) -> int | None:
+        """When `TimerFired` must be fed unless something else comes first; `None` when nothing is waited for."""
+        if self._ended is not None:
+            return None
+        return min((at for part in self._parts if (at := part.deadline()) is not None), default=None)
+
+    def _note(self, command: Command) -> None:
+        """Keep in the conversation what other parts did with the model's knowledge."""
+        if isinstance(command, ToolStarted):
+            self._transcript.note_tool(command.call_id, command.name, command.arguments)
+        elif isinstance(command, ToolAnswered):
+            self._transcript.note_answer(command.call_id, command.output)
+        elif isinstance(command, KeysPressed):
+            self._transcript.note_keys(command.digits)
+
+    def __repr__(self) -> str:
+        return f"<Call {self._setup.call_sid} {self.phase} at {self._now_ms} ms: {self._parts}>"

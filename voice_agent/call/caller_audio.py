@@ -1,0 +1,146 @@
+"""The caller's voice on its way to the model: gaps filled by the carrier's clock, silence padded, a bounded wait.
+
+Server VAD counts the audio that was appended, so a hole in the stream would shift its times and an ended stream would
+never end a turn. Twilio sends no frames in some silences and in packet loss
+(livekit agents PR #1608).
+"""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from voice_agent.call.commands import AppendAudio, CheckPhone, Command, Note
+from voice_agent.call.deadlines import Deadlines
+from voice_agent.call.events import (
+    CallerAudio,
+    Event,
+    PhoneChecked,
+    SpeechStopped,
+    StreamStarted,
+    TimerFired,
+)
+from voice_agent.call.facts import CallerStopped, CallOver, Fact, ModelGone, SessionReady
+from voice_agent.call.part import Handled
+
+SILENCE = b"\xff"
+"""One byte of mu-law silence."""
+
+BYTES_PER_MS = 8
+
+LONGEST_GAP_MS = 10_000
+"""A larger jump of the timestamps is filled only so far: the model needs no longer silence."""
+
+BUFFER_MS = 10_000
+"""How much of the caller waits for the session; the oldest goes first."""
+
+STALL_MS = 750
+"""Without frames for so long the model is given silence, so that VAD can end a turn."""
+
+PAD_STEP_MS = 250
+"""How often silence is given while the stall lasts."""
+
+CHECK_MS = 15_000
+"""A stream silent for so long is asked whether it lives."""
+
+
+class CallerAudioPart:
+    """See the module. Audio goes out as one `AppendAudio` a frame, once the session is ready."""
+
+    HANDLES: ClassVar[Handled] = (
+        CallerAudio,
+        StreamStarted,
+        SessionReady,
+        ModelGone,
+        SpeechStopped,
+        PhoneChecked,
+        TimerFired,
+        CallOver,
+    )
+
+    def __init__(self) -> None:
+        self._deadlines = Deadlines()
+        self._ready = False
+        self._gone = False
+        self._buffer = bytearray()
+        self._filled_ms = 0
+        """The carrier's time up to which the model has (or will have) audio."""
+        self._appended_ms = 0
+        """How much audio the model was given since its session began: its own time."""
+        self._seen_at_ms = 0
+        self._padded_to_ms = 0
+        self._lost_ms = 0
+
+    def deadline(self) -> int | None:
+        """The stall's padding and the check of a silent stream."""
+        return self._deadlines.earliest()
+
+    def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
+        """Take one event or fact."""
+        match event:
+            case CallerAudio():
+                self._seen(now_ms)
+                yield from self._take_frame(event)
+            case StreamStarted():
+                self._seen(now_ms)
+            case SessionReady():
+                yield from self._release()
+            case ModelGone():
+                self._gone = True
+                self._buffer.clear()
+            case SpeechStopped():
+                # The newest byte given to the model is the carrier's `_filled_ms` and the session's `_appended_ms`.
+                yield CallerStopped(self._filled_ms - self._appended_ms + event.audio_end_ms)
+            case PhoneChecked(alive=True):
+                self._deadlines.set("check", now_ms + CHECK_MS)
+            case TimerFired():
+                for name in self._deadlines.take_due(now_ms):
+                    if name == "stall":
+                        yield from self._pad(now_ms)
+                    else:
+                        yield Note("warning", "no audio from the carrier: asking whether the stream lives")
+                        yield CheckPhone()
+            case CallOver():
+                self._deadlines.clear("stall", "check")
+
+    def _seen(self, now_ms: int) -> None:
+        self._seen_at_ms = self._padded_to_ms = now_ms
+        self._deadlines.set("stall", now_ms + STALL_MS)
+        self._deadlines.set("check", now_ms + CHECK_MS)
+
+    def _take_frame(self, event: CallerAudio) -> Iterator[Command]:
+        gap_ms = event.timestamp_ms - self._filled_ms
+        length_ms = len(event.audio) // BYTES_PER_MS
+        audio = event.audio
+        if gap_ms > 0:
+            filled_ms = min(gap_ms, LONGEST_GAP_MS)
+            audio = SILENCE * (filled_ms * BYTES_PER_MS) + audio
+            length_ms += filled_ms
+        # After padding, frames may begin before `_filled_ms`: what was padded cannot be taken back.
+        self._filled_ms = max(event.timestamp_ms + len(event.audio) // BYTES_PER_MS, 0)
+        yield from self._give(audio, length_ms)
+
+    def _pad(self, now_ms: int) -> Iterator[Command]:
+        missing_ms = now_ms - self._padded_to_ms
+        self._padded_to_ms = now_ms
+        self._filled_ms += missing_ms
+        self._deadlines.set("stall", now_ms + PAD_STEP_MS)
+        yield from self._give(SILENCE * (missing_ms * BYTES_PER_MS), missing_ms)
+
+    def _give(self, audio: bytes, length_ms: int) -> Iterator[Command]:
+        if self._ready and not self._gone:
+            self._appended_ms += length_ms
+            yield AppendAudio(audio)
+        elif not self._gone:
+            self._buffer += audio
+            excess = len(self._buffer) - BUFFER_MS * BYTES_PER_MS
+            if excess > 0:
+                del self._buffer[:excess]
+                if self._lost_ms == 0:
+                    yield Note("warning", "the caller's earliest audio was dropped: the model is not ready")
+                self._lost_ms += excess // BYTES_PER_MS
+
+    def _release(self) -> Iterator[Command]:
+        self._ready = True
+        if self._buffer:
+            audio = bytes(self._buffer)
+            self._buffer.clear()
+            yield from self._give(audio, len(audio) // BYTES_PER_MS)

@@ -1,0 +1,321 @@
+"""Ending: how a call comes to its end, once, whoever begins it.
+
+The agent's goodbye is heard whole before the line is closed; a caller who speaks before that keeps the call. Closing
+sockets, REST hang-up, `stop`, a vanished caller, a lost model and the time limit all meet here.
+"""
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+from voice_agent.agent import Agent
+from voice_agent.call.commands import (
+    AddToolOutput,
+    CallEnded,
+    ClosePhone,
+    Command,
+    HangUp,
+    Note,
+    ToolAnswered,
+)
+from voice_agent.call.deadlines import Deadlines
+from voice_agent.call.events import (
+    EndRequested,
+    Event,
+    HangUpFinished,
+    ModelAudio,
+    PhoneChecked,
+    PhoneClosed,
+    PhoneFault,
+    ResponseCreated,
+    ResponseDone,
+    StreamStarted,
+    StreamStopped,
+    TimerFired,
+)
+from voice_agent.call.facts import (
+    CallOver,
+    ClipWanted,
+    Fact,
+    GoodbyeWanted,
+    HangUpWanted,
+    ModelGone,
+    PlaybackBusy,
+    PlaybackIdle,
+    ResponseAsked,
+    ResponseWanted,
+    TurnOpened,
+)
+from voice_agent.call.part import Handled
+from voice_agent.call.states import Cause, Phase, after
+
+STREAM_WAIT_MS = 10_000
+"""A webhook whose stream does not come: the caller hung up meanwhile, or somebody only pretends to call."""
+
+GRACE_MS = 300
+"""From the last mark to the hang-up: the way from the carrier to the ear."""
+
+GOODBYE_MS = 30_000
+"""Longest goodbye."""
+
+APOLOGY_MS = 60_000
+"""Longest wait for the apology, which plays behind what is queued."""
+
+CLOSE_MS = 5000
+"""Longest wait for the carrier once the line is being closed."""
+
+LAST_WORDS_MS = 15_000
+"""So long before the time limit the agent begins its goodbye."""
+
+Outcome = Literal["completed", "caller_hung_up", "no_stream", "model_failed", "stream_lost", "stopped"]
+
+
+class Ending:
+    """See the module and `states`."""
+
+    HANDLES: ClassVar[Handled] = (
+        StreamStarted,
+        StreamStopped,
+        PhoneClosed,
+        PhoneFault,
+        PhoneChecked,
+        HangUpFinished,
+        HangUpWanted,
+        GoodbyeWanted,
+        ResponseAsked,
+        ResponseCreated,
+        ResponseDone,
+        ModelAudio,
+        PlaybackBusy,
+        PlaybackIdle,
+        TurnOpened,
+        ModelGone,
+        EndRequested,
+        TimerFired,
+    )
+
+    def __init__(self, agent: Agent, *, rest: bool, can_apologise: bool) -> None:
+        self.phase = Phase.WAITING
+        self._agent = agent
+        self._rest = rest
+        self._can_apologise = can_apologise
+        self._deadlines = Deadlines()
+        self._deadlines.set("stream", STREAM_WAIT_MS)
+        self._phone_open = False
+        self._busy = False
+        self._model_gone: str | None = None
+        self._outcome: Outcome = "caller_hung_up"
+        self._reason = ""
+        # The goodbye: the open call of `hang_up`, the response that holds the last words, and how far it is.
+        self._hang_up: tuple[str, int] | None = None
+        self._last_response: str | None = None
+        self._last_request: str | None = None
+        self._last_done = False
+        self._spoken: str | None = None
+
+    def deadline(self) -> int | None:
+        """The earliest of: stream, limits, goodbye, leaving."""
+        return self._deadlines.earliest()
+
+    def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:  # noqa: C901, PLR0912 - one match
+        """Take one event or fact."""
+        match event:
+            case StreamStarted():
+                yield from self._begin(now_ms)
+            case StreamStopped():
+                yield from self._lose_caller(now_ms, "caller_hung_up", "the carrier ended the stream")
+            case PhoneClosed():
+                self._phone_open = False
+                yield from self._lose_caller(
+                    now_ms, "stream_lost", f"the stream's socket closed {event.reason}".strip()
+                )
+            case PhoneChecked(alive=False):
+                yield from self._lose_caller(now_ms, "stream_lost", "the stream is dead")
+            case PhoneFault():
+                yield Note("warning", "a message of the stream was skipped", {"problem": event.problem})
+                if event.fatal:
+                    self._phone_open = True
+                    yield from self._lose_caller(now_ms, "stream_lost", event.problem)
+            case HangUpWanted():
+                yield from self._want_hang_up(now_ms, event)
+            case GoodbyeWanted():
+                yield from self._want_goodbye(now_ms, event)
+            case ResponseAsked(purpose="goodbye"):
+                self._last_request = event.request
+            case ResponseCreated():
+                if event.request is not None and event.request == self._last_request:
+                    self._last_response = event.response_id
+            case ModelAudio():
+                if event.audio:
+                    self._spoken = event.response_id
+            case ResponseDone():
+                yield from self._end_response(now_ms, event.response_id)
+            case PlaybackBusy():
+                self._busy = True
+            case PlaybackIdle():
+                self._busy = False
+                self._hear_out(now_ms)
+            case TurnOpened():
+                yield from self._take_back(now_ms)
+            case ModelGone():
+                yield from self._lose_model(now_ms, event.reason)
+            case HangUpFinished():
+                if event.problem:
+                    yield Note("warning", "the carrier refused to hang up", {"problem": event.problem})
+                yield from self._close_phone()
+            case EndRequested():
+                yield from self._leave(now_ms, Cause.END_REQUESTED, "stopped", event.reason)
+            case TimerFired():
+                for name in self._deadlines.take_due(now_ms):
+                    yield from self._due(now_ms, name)
+
+    def _move(self, cause: Cause) -> bool:
+        phase = after(self.phase, cause)
+        if phase is None:
+            return False
+        self.phase = phase
+        return True
+
+    def _begin(self, now_ms: int) -> Iterator[Command | Fact]:
+        if not self._move(Cause.STREAM):
+            return
+        self._phone_open = True
+        self._deadlines.clear("stream")
+        limit_ms = self._agent.limits.minutes * 60_000
+        self._deadlines.set("last words", now_ms + max(limit_ms - LAST_WORDS_MS, limit_ms // 2))
+        self._deadlines.set("limit", now_ms + limit_ms)
+        if self._model_gone is not None:
+            yield from self._lose_model(now_ms, self._model_gone)
+
+    # --- the goodbye -------------------------------------------------------------------------------------------------
+
+    def _want_hang_up(self, now_ms: int, event: HangUpWanted) -> Iterator[Command | Fact]:
+        if not self._move(Cause.HANG_UP_WANTED):
+            yield AddToolOutput(f"output-{event.call_id}", event.call_id, "The call is ending already.")
+            return
+        self._hang_up = (event.call_id, now_ms)
+        self._last_response = event.response_id
+        self._last_request = None
+        self._last_done = False
+        self._reason = "the agent hung up"
+        self._deadlines.set("goodbye", now_ms + GOODBYE_MS)
+
+    def _want_goodbye(self, now_ms: int, event: GoodbyeWanted) -> Iterator[Command | Fact]:
+        if not self._move(Cause.HANG_UP_WANTED):
+            return
+        self._reason = event.reason
+        self._deadlines.set("goodbye", now_ms + GOODBYE_MS)
+        yield from self._ask_for_goodbye(event.instructions)
+
+    def _ask_for_goodbye(self, instructions: str) -> Iterator[Command | Fact]:
+        self._last_response = None
+        self._last_done = False
+        yield ResponseWanted("goodbye", instructions, "none", keep=True)
+
+    def _end_response(self, now_ms: int, response_id: str) -> Iterator[Command | Fact]:
+        if self.phase is not Phase.GOODBYE or response_id != self._last_response:
+            return
+        if self._spoken != response_id and self._last_request is None and not self._busy:
+            # It hung up without a word: the caller is told first.
+            yield from self._answer_hang_up(now_ms, "Say goodbye to the caller now.")
+            yield from self._ask_for_goodbye(f"{self._agent.instructions}\n\nThe call is ending. Say a short goodbye.")
+            return
+        self._last_done = True
+        if not self._busy:
+            self._hear_out(now_ms)
+
+    def _hear_out(self, now_ms: int) -> None:
+        """Nothing plays any more: if the last words are through, wait for the ear and leave."""
+        if (self.phase is Phase.GOODBYE and self._last_done) or self.phase is Phase.APOLOGY:
+            self._deadlines.set("heard", now_ms + GRACE_MS)
+
+    def _take_back(self, now_ms: int) -> Iterator[Command]:
+        if self._move(Cause.CALLER_SPOKE):
+            self._deadlines.clear("heard", "goodbye")
+            yield from self._answer_hang_up(now_ms, "The caller spoke: the call goes on.")
+
+    def _answer_hang_up(self, now_ms: int, output: str) -> Iterator[Command]:
+        if self._hang_up is not None:
+            call_id, began_ms = self._hang_up
+            self._hang_up = None
+            yield AddToolOutput(f"output-{call_id}", call_id, output)
+            yield ToolAnswered(call_id, output, failed=False, took_ms=now_ms - began_ms)
+
+    # --- leaving -----------------------------------------------------------------------------------------------------
+
+    def _due(self, now_ms: int, name: str) -> Iterator[Command | Fact]:
+        match name:
+            case "stream":
+                yield from self._end(now_ms, Cause.GAVE_UP, "no_stream", "the stream did not come")
+            case "last words":
+                yield from self._want_goodbye(
+                    now_ms,
+                    GoodbyeWanted(
+                        "the time limit was reached",
+                        f"{self._agent.instructions}\n\nThe time for this call is over. Say so and say goodbye.",
+                    ),
+                )
+            case "limit":
+                yield from self._leave(now_ms, Cause.GAVE_UP, "completed", "the time limit was reached")
+            case "heard":
+                outcome: Outcome = "model_failed" if self.phase is Phase.APOLOGY else "completed"
+                yield from self._leave(now_ms, Cause.HEARD, outcome, self._reason)
+            case "goodbye":
+                yield Note("warning", "the goodbye took too long")
+                yield from self._leave(now_ms, Cause.GAVE_UP, "completed", self._reason)
+            case "apology":
+                yield from self._leave(now_ms, Cause.GAVE_UP, "model_failed", self._reason)
+            case "closed":
+                yield from self._end(now_ms, Cause.GAVE_UP, self._outcome, self._reason)
+
+    def _leave(self, now_ms: int, cause: Cause, outcome: Outcome, reason: str) -> Iterator[Command | Fact]:
+        if not self._move(cause):
+            return
+        self._outcome, self._reason = outcome, reason
+        if self.phase is Phase.ENDED:
+            yield from self._finish(now_ms)
+            return
+        self._deadlines = Deadlines()
+        self._deadlines.set("closed", now_ms + CLOSE_MS)
+        yield from self._answer_hang_up(now_ms, "The call has ended.")
+        if self._rest and outcome == "completed":
+            yield HangUp()
+        else:
+            # The `<Connect action>` decides what becomes of the caller.
+            yield from self._close_phone()
+
+    def _close_phone(self) -> Iterator[Command]:
+        if self._phone_open:
+            self._phone_open = False
+            yield ClosePhone(self._reason)
+
+    def _lose_model(self, now_ms: int, reason: str) -> Iterator[Command | Fact]:
+        self._model_gone = reason
+        goodbye_is_out = self.phase is Phase.GOODBYE and self._last_done
+        if goodbye_is_out or not self._move(Cause.MODEL_GONE):
+            return
+        self._reason = reason
+        self._deadlines.clear("goodbye", "heard", "last words", "limit")
+        self._deadlines.set("apology", now_ms + APOLOGY_MS)
+        if self._can_apologise:
+            yield ClipWanted("apology")
+        else:
+            yield from self._leave(now_ms, Cause.GAVE_UP, "model_failed", reason)
+
+    def _lose_caller(self, now_ms: int, outcome: Outcome, reason: str) -> Iterator[Command | Fact]:
+        if self.phase is Phase.LEAVING:
+            outcome, reason = self._outcome, self._reason
+        yield from self._end(now_ms, Cause.CALLER_GONE, outcome, reason)
+
+    def _end(self, now_ms: int, cause: Cause, outcome: Outcome, reason: str) -> Iterator[Command | Fact]:
+        if self._move(cause):
+            self._outcome, self._reason = outcome, reason
+            yield from self._finish(now_ms)
+
+    def _finish(self, now_ms: int) -> Iterator[Command | Fact]:
+        self._deadlines = Deadlines()
+        yield from self._close_phone()
+        yield CallOver()
+        yield CallEnded(self._outcome, self._reason, now_ms)
+
+    def __repr__(self) -> str:
+        return f"<Ending {self.phase}, {self._deadlines}>"

@@ -1,0 +1,118 @@
+"""What the parts of a call tell each other, through `Call`: no part knows another.
+
+A fact is like an event, but it is a conclusion of the core, so it is never recorded.
+"""
+
+from typing import Literal
+
+import msgspec
+
+
+class Fact(msgspec.Struct, frozen=True, gc=False):
+    """The root of all facts."""
+
+
+class SessionReady(Fact, frozen=True):
+    """The model's session is set up as asked; audio may flow. Said by `model_link`."""
+
+
+class ModelGone(Fact, frozen=True):
+    """The model cannot serve this call any more. Said by `model_link` and `turns`."""
+
+    reason: str
+
+
+class ResponseWanted(Fact, frozen=True):
+    """Somebody wants the model to speak; `turns` asks for it as soon as the rules allow."""
+
+    purpose: Literal["greeting", "tool", "keys", "idle", "goodbye", "turn", "retry"]
+    instructions: str | None = None
+    tool_choice: Literal["auto", "none"] = "auto"
+    keep: bool = False
+    """Ask again when the caller's turn came first; otherwise the answer to that turn takes its place."""
+
+
+class ResponseAsked(Fact, frozen=True):
+    """`turns` sent the request for a wanted response, whose `ResponseCreated` will carry this name."""
+
+    purpose: str
+    request: str
+
+
+class TurnOpened(Fact, frozen=True):
+    """The caller speaks. Said by `turns`."""
+
+
+class TurnClosed(Fact, frozen=True):
+    """The caller's turn is over. Said by `turns`."""
+
+
+class CallerStopped(Fact, frozen=True):
+    """When the caller's speech ended, on the carrier's clock. Said by `caller_audio`."""
+
+    carrier_ms: int
+
+
+class BargeIn(Fact, frozen=True):
+    """The caller's voice stops the agent's. Said by `turns`."""
+
+    responses: tuple[str, ...]
+    """Responses still in generation: nothing of them may be played any more."""
+
+
+class ResponseDropped(Fact, frozen=True):
+    """A response that must not be heard at all. Said by `turns`."""
+
+    response_id: str
+
+
+class ClipWanted(Fact, frozen=True):
+    """Play packaged speech of our own behind what is queued. Heard by `playback`."""
+
+    name: str
+
+
+class PlaybackBusy(Fact, frozen=True):
+    """The carrier has something to play. Said by `playback`."""
+
+
+class PlaybackIdle(Fact, frozen=True):
+    """The carrier has nothing left to play. Said by `playback`."""
+
+    heard: bool
+    """True: all was played. False: it was cut."""
+
+
+class ItemHeard(Fact, frozen=True):
+    """How much of an item of the model was heard; said once an item, by `playback`."""
+
+    item_id: str
+    response_id: str
+    heard_ms: int
+    total_ms: int
+    """What the model has sent of it."""
+    interrupted: bool
+
+
+class HangUpWanted(Fact, frozen=True):
+    """The model called `hang_up`. Said by `tool_calls`."""
+
+    call_id: str
+    response_id: str
+
+
+class ToolsBusy(Fact, frozen=True):
+    """Whether a tool runs. Said by `tool_calls`."""
+
+    busy: bool
+
+
+class GoodbyeWanted(Fact, frozen=True):
+    """Say goodbye and end the call. Said by `idle` and by the time limit in `ending`."""
+
+    reason: str
+    instructions: str
+
+
+class CallOver(Fact, frozen=True):
+    """The call has ended; each part settles its books. Said by `ending`."""

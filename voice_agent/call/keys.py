@@ -1,0 +1,53 @@
+"""Keys: DTMF digits, given to the model as text once the caller has stopped pressing."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from voice_agent.call.commands import AddUserText, Command, KeysPressed
+from voice_agent.call.deadlines import Deadlines
+from voice_agent.call.events import Event, KeyPressed, TimerFired
+from voice_agent.call.facts import CallOver, Fact, ModelGone, ResponseWanted, SessionReady
+from voice_agent.call.part import Handled
+
+BETWEEN_KEYS_MS = 1500
+"""Longest pause within one number; people look for the next key."""
+
+
+class Keys:
+    """See the module."""
+
+    HANDLES: ClassVar[Handled] = (KeyPressed, SessionReady, TimerFired, ModelGone, CallOver)
+
+    def __init__(self) -> None:
+        self._deadlines = Deadlines()
+        self._digits = ""
+        self._ready = False
+        self._count = 0
+
+    def deadline(self) -> int | None:
+        """The end of the number."""
+        return self._deadlines.earliest()
+
+    def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
+        """Take one event or fact."""
+        match event:
+            case KeyPressed():
+                self._digits += event.digit
+                self._deadlines.set("last key", now_ms + BETWEEN_KEYS_MS)
+            case SessionReady():
+                self._ready = True
+            case TimerFired():
+                if self._deadlines.take_due(now_ms):
+                    yield from self._give(now_ms)
+            case ModelGone() | CallOver():
+                self._deadlines.clear("last key")
+
+    def _give(self, now_ms: int) -> Iterator[Command | Fact]:
+        if not self._ready:
+            self._deadlines.set("last key", now_ms + BETWEEN_KEYS_MS)
+            return
+        digits, self._digits = self._digits, ""
+        self._count += 1
+        yield AddUserText(f"keys-{self._count}", f"The caller pressed these keys: {' '.join(digits)}")
+        yield KeysPressed(digits)
+        yield ResponseWanted("keys")

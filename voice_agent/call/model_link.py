@@ -1,0 +1,183 @@
+"""The link to the model's session: connected, set up, watched; said to be gone once, with the reason.
+
+It knows nothing of what is said on it. Which errors end a session is decided here.
+"""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from voice_agent.agent import Agent
+from voice_agent.call.commands import CloseModel, Command, ConfigureSession, ConnectModel, Note
+from voice_agent.call.deadlines import Deadlines
+from voice_agent.call.events import (
+    Event,
+    ModelClosed,
+    ModelError,
+    ModelFault,
+    ModelOpened,
+    ModelRefused,
+    SessionCreated,
+    SessionUpdated,
+    StreamStarted,
+    TimerFired,
+    TranscriptionFailed,
+)
+from voice_agent.call.facts import CallOver, ClipWanted, Fact, ModelGone, SessionReady
+from voice_agent.call.part import Handled
+
+SET_UP_MS = 6000
+"""From the order to connect (or the stream's start, if later) to a usable session: callers hang up on more."""
+
+SIGN_OF_LIFE_MS = 2000
+"""A caller who waits so long for the session hears that somebody is there."""
+
+FATAL_CODES = frozenset(
+    {
+        "session_expired",
+        "insufficient_quota",
+        "credit_balance_exhausted",
+        "billing_hard_limit_reached",
+        "account_deactivated",
+        "invalid_api_key",
+        "beta_api_shape_disabled",
+    }
+)
+"""Errors after which the session does not come back (protocol notes 6.3)."""
+
+FATAL_AT_SETUP = frozenset(
+    {"unknown_parameter", "missing_required_parameter", "invalid_event", "invalid_parameter", "invalid_value"}
+)
+"""Our session.update was not understood: there is no session as the agent asks for it."""
+
+HARMLESS_CODES = frozenset({"response_cancel_not_active", "conversation_already_has_active_response"})
+"""Races that the protocol allows; `turns` looks after them."""
+
+
+class ModelLink:
+    """See the module."""
+
+    HANDLES: ClassVar[Handled] = (
+        StreamStarted,
+        ModelOpened,
+        ModelRefused,
+        ModelClosed,
+        SessionCreated,
+        SessionUpdated,
+        ModelError,
+        ModelFault,
+        TranscriptionFailed,
+        ModelGone,
+        TimerFired,
+        CallOver,
+    )
+
+    def __init__(self, agent: Agent, *, interrupt_response: bool, create_response: bool, can_sign: bool) -> None:
+        """The flags are those of the session's beginning; `can_sign`: there is a clip `moment`."""
+        self._agent = agent
+        self._interrupt_response = interrupt_response
+        self._create_response = create_response
+        self._can_sign = can_sign
+        self._deadlines = Deadlines()
+        self._ordered = False
+        self._streaming = False
+        self._configured = False
+        self._ready = False
+        self._gone = False
+
+    def deadline(self) -> int | None:
+        """The set-up's end and the sign of life before it."""
+        return self._deadlines.earliest()
+
+    def connect(self, now_ms: int) -> Iterator[Command]:
+        """Order the connection, once."""
+        if not self._ordered:
+            self._ordered = True
+            self._deadlines.set("set-up", now_ms + SET_UP_MS)
+            yield ConnectModel()
+
+    def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:  # noqa: C901, PLR0912 - one match
+        """Take one event or fact."""
+        match event:
+            case StreamStarted():
+                yield from self._begin_stream(now_ms)
+            case SessionCreated() if not self._configured:
+                self._configured = True
+                yield self._configuration()
+            case SessionUpdated() if not self._ready and not self._gone:
+                yield from self._begin_session(event)
+            case ModelRefused():
+                yield from self._lose(event.detail)
+            case ModelClosed():
+                yield from self._lose(f"the model's socket closed ({event.code or 'no code'}) {event.reason}".strip())
+            case ModelError():
+                yield from self._judge(event)
+            case ModelFault():
+                yield Note("warning", "a message of the model was skipped", {"problem": event.problem})
+            case TranscriptionFailed():
+                yield Note("warning", "a turn of the caller was not transcribed", {"problem": event.problem})
+            case ModelGone():
+                # Said here or by `turns`: either way there is nothing more to be had from this session.
+                if not self._gone:
+                    self._gone = True
+                    yield CloseModel()
+                self._deadlines.clear("set-up", "sign")
+            case TimerFired():
+                for name in self._deadlines.take_due(now_ms):
+                    if name == "set-up":
+                        yield from self._lose("the model's session was not ready in time")
+                    elif self._can_sign:
+                        yield ClipWanted("moment")
+            case CallOver():
+                self._deadlines.clear("set-up", "sign")
+                if self._ordered and not self._gone:
+                    self._gone = True
+                    yield CloseModel()
+
+    def _begin_stream(self, now_ms: int) -> Iterator[Command]:
+        self._streaming = True
+        yield from self.connect(now_ms)
+        if not self._ready and not self._gone:
+            self._deadlines.set("set-up", now_ms + SET_UP_MS)
+            self._deadlines.set("sign", now_ms + SIGN_OF_LIFE_MS)
+
+    def _configuration(self) -> ConfigureSession:
+        agent = self._agent
+        return ConfigureSession(
+            instructions=agent.instructions,
+            voice=agent.voice,
+            tools=agent.tools,
+            turn_detection=agent.turn_detection,
+            interrupt_response=self._interrupt_response,
+            create_response=self._create_response,
+            transcription=agent.transcription,
+            noise_reduction=agent.noise_reduction,
+        )
+
+    def _begin_session(self, event: SessionUpdated) -> Iterator[Command | Fact]:
+        if event.mismatch:
+            yield Note("warning", "the session differs from what was asked", {"difference": event.mismatch})
+        if event.unusable:
+            yield from self._lose(f"the session's audio format cannot be used: {event.mismatch}")
+            return
+        self._ready = True
+        self._deadlines.clear("set-up", "sign")
+        yield SessionReady()
+
+    def _judge(self, event: ModelError) -> Iterator[Command | Fact]:
+        text = f"{event.code or 'error'}: {event.message}"
+        if event.code in FATAL_CODES or (not self._ready and event.code in FATAL_AT_SETUP):
+            yield from self._lose(text)
+        elif event.code not in HARMLESS_CODES:
+            yield Note("warning", "the model refused a request", {"error": text, "event_id": event.event_id})
+
+    def _lose(self, reason: str) -> Iterator[Command | Fact]:
+        if self._gone:
+            return
+        self._gone = True
+        yield Note("error", "the model is gone", {"reason": reason})
+        yield CloseModel()
+        yield ModelGone(reason)
+
+    def __repr__(self) -> str:
+        state = "gone" if self._gone else "ready" if self._ready else "connecting" if self._ordered else "idle"
+        return f"<ModelLink {state}>"

@@ -1,0 +1,328 @@
+"""Playback: what the caller hears, as the carrier confirms it.
+
+Every audio of the agent passes here on its way to the phone. A *start mark* goes out before the first audio after an
+idle queue, one *play mark* follows each delta, and at a barge-in `clear` is followed by a *cut mark*, whose echo,
+by its place among the caller's frames, says how much had been played. From that the model's memory is cut
+(`conversation.item.truncate`). Whether to cut is decided in `turns`.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, Literal
+
+from voice_agent.call.carrier_clock import CarrierClock, Stamp
+from voice_agent.call.commands import (
+    AgentBegan,
+    ClearPlayback,
+    Command,
+    Interrupted,
+    Note,
+    PlayAudio,
+    SendMark,
+    TruncateItem,
+)
+from voice_agent.call.deadlines import Deadlines
+from voice_agent.call.events import (
+    CallerAudio,
+    Event,
+    MarkEchoed,
+    ModelAudio,
+    ResponseDone,
+    SpeechStopped,
+    TimerFired,
+)
+from voice_agent.call.facts import (
+    BargeIn,
+    CallerStopped,
+    CallOver,
+    ClipWanted,
+    Fact,
+    ItemHeard,
+    PlaybackBusy,
+    PlaybackIdle,
+    ResponseDropped,
+)
+from voice_agent.call.part import Handled
+from voice_agent.call.playout import BYTES_PER_MS, REACHED_BYTES, Playout
+
+CUT_WAIT_MS = 700
+"""Longest wait for the cut mark's echo. One-way delays beyond 350 ms make a call unusable anyway."""
+
+LOST_MARKS_MS = 3000
+"""When the marks of audio that must have been played are this late, they are taken as lost."""
+
+Basis = Literal["mark", "estimate", "clock"]
+
+
+class _Item:
+    """What is known of one item of the model that has audio."""
+
+    __slots__ = ("content_index", "done", "heard", "queued", "response_id", "sent_ms", "settled")
+
+    def __init__(self, response_id: str, content_index: int) -> None:
+        self.response_id = response_id
+        self.content_index = content_index
+        self.sent_ms = 0
+        self.queued = 0
+        self.heard = 0
+        """Bytes heard in stretches that are over."""
+        self.done = False
+        self.settled = False
+        """What was heard of it is final and told."""
+
+
+class _Cut:
+    """A stretch that was cleared and whose last position is not yet known."""
+
+    def __init__(self, playout: Playout, mark: str, cleared_at_ms: int) -> None:
+        self.playout = playout
+        self.mark = mark
+        self.cleared_at_ms = cleared_at_ms
+        self.stamp: Stamp | None = None
+
+
+class Playback:
+    """See the module. One stretch of playout at a time, and at most one cut whose measure is awaited."""
+
+    HANDLES: ClassVar[Handled] = (
+        CallerAudio,
+        MarkEchoed,
+        ModelAudio,
+        ResponseDone,
+        SpeechStopped,
+        TimerFired,
+        BargeIn,
+        ResponseDropped,
+        ClipWanted,
+        CallerStopped,
+        CallOver,
+    )
+
+    def __init__(self, clips: Mapping[str, bytes]) -> None:
+        self._clips = clips
+        self._clock = CarrierClock()
+        self._deadlines = Deadlines()
+        self._playout: Playout | None = None
+        self._cut: _Cut | None = None
+        self._items: dict[str, _Item] = {}
+        self._dropped: set[str] = set()
+        """Responses of which nothing may be played any more, until their `ResponseDone`."""
+        self._expected_end_ms = 0
+        self._caller_stopped_ms: int | None = None
+        self._marks = 0
+
+    def deadline(self) -> int | None:
+        """The earliest of: the cut's measure, the marks of audio that must have been played."""
+        return self._deadlines.earliest()
+
+    def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
+        """Take one event or fact."""
+        match event:
+            case CallerAudio():
+                self._clock.frame(now_ms, event.timestamp_ms, len(event.audio) // BYTES_PER_MS)
+                if self._cut and self._cut.stamp and self._cut.stamp.settled:
+                    yield from self._measure_cut()
+            case ModelAudio():
+                yield from self._take_audio(now_ms, event)
+            case MarkEchoed():
+                yield from self._take_echo(now_ms, event.name)
+            case BargeIn():
+                self._dropped.update(event.responses)
+                yield from self._barge_in(now_ms)
+            case ResponseDropped():
+                self._dropped.add(event.response_id)
+            case ResponseDone():
+                yield from self._end_response(event.response_id)
+            case SpeechStopped():
+                yield from self._measure_cut()
+            case CallerStopped():
+                self._caller_stopped_ms = event.carrier_ms
+            case ClipWanted():
+                yield from self._play(now_ms, None, self._clips[event.name])
+            case TimerFired():
+                for name in self._deadlines.take_due(now_ms):
+                    if name == "cut":
+                        yield from self._measure_cut()
+                    else:
+                        yield from self._give_up_marks()
+            case CallOver():
+                yield from self._settle_books(now_ms)
+
+    # --- playing -----------------------------------------------------------------------------------------------------
+
+    def _take_audio(self, now_ms: int, event: ModelAudio) -> Iterator[Command | Fact]:
+        item = self._items.get(event.item_id)
+        if item is None:
+            item = self._items[event.item_id] = _Item(event.response_id, event.content_index)
+        item.sent_ms = max(item.sent_ms, event.sent_ms)
+        item.done = item.done or event.done
+        if event.response_id in self._dropped or item.settled:
+            return
+        if event.audio:
+            item.queued += len(event.audio)
+            yield from self._play(now_ms, event.item_id, event.audio)
+        if item.done:
+            yield from self._settle_if_heard(event.item_id, item)
+
+    def _play(self, now_ms: int, item_id: str | None, audio: bytes) -> Iterator[Command | Fact]:
+        if self._playout is None:
+            self._playout = Playout()
+            yield PlaybackBusy()
+        if self._playout.nearly_dry(now_ms):
+            yield self._mark("start")
+        self._playout.add(now_ms, item_id, len(audio))
+        yield PlayAudio(audio)
+        yield self._mark("play")
+        self._expected_end_ms = max(self._expected_end_ms, now_ms) + len(audio) // BYTES_PER_MS
+        self._deadlines.set("marks", self._expected_end_ms + LOST_MARKS_MS)
+
+    def _mark(self, kind: str) -> SendMark:
+        self._marks += 1
+        name = f"{kind}-{self._marks}"
+        if self._playout is not None:
+            self._playout.add_mark(name)
+        return SendMark(name)
+
+    # --- what the carrier says ---------------------------------------------------------------------------------------
+
+    def _take_echo(self, now_ms: int, name: str) -> Iterator[Command | Fact]:
+        if self._cut and name == self._cut.mark and self._cut.stamp is None:
+            # The next frame settles where this echo stood; a frame is at most 20 ms away.
+            self._cut.stamp = self._clock.stamp(now_ms)
+        elif self._cut and self._cut.playout.expects(name):
+            self._cut.playout.echo_after_clear(name, self._clock.stamp(now_ms))
+        elif self._playout and self._playout.expects(name):
+            playout = self._playout
+            first = playout.began is None
+            stamp = self._clock.stamp(now_ms)
+            playout.echo(name, stamp)
+            if first:
+                yield from self._begin(playout, stamp)
+            if playout.all_played():
+                yield from self._end_playout(playout)
+
+    def _begin(self, playout: Playout, stamp: Stamp) -> Iterator[Command | Fact]:
+        item_id = playout.segments[0].item_id
+        if item_id is not None:
+            stopped_ms = self._caller_stopped_ms
+            self._caller_stopped_ms = None
+            yield AgentBegan(item_id, -1 if stopped_ms is None else max(0, stamp.carrier_ms - stopped_ms))
+
+    def _end_playout(self, playout: Playout) -> Iterator[Command | Fact]:
+        self._playout = None
+        self._deadlines.clear("marks")
+        for segment in playout.segments:
+            if segment.item_id is not None:
+                item = self._items[segment.item_id]
+                item.heard += segment.end - segment.start
+                yield from self._settle_if_heard(segment.item_id, item)
+        self._forget_settled()
+        yield PlaybackIdle(heard=True)
+
+    def _give_up_marks(self) -> Iterator[Command | Fact]:
+        if self._playout is not None:
+            yield Note("warning", "the carrier did not echo the marks of audio that must have been played")
+            self._playout.finish()
+            yield from self._end_playout(self._playout)
+
+    # --- cutting -----------------------------------------------------------------------------------------------------
+
+    def _barge_in(self, now_ms: int) -> Iterator[Command | Fact]:
+        if self._playout is None:
+            return
+        yield from self._measure_cut()
+        playout, self._playout = self._playout, None
+        self._expected_end_ms = now_ms
+        self._deadlines.clear("marks")
+        yield ClearPlayback()
+        mark = self._mark("cut")
+        self._cut = _Cut(playout, mark.name, now_ms)
+        yield mark
+        self._deadlines.set("cut", now_ms + CUT_WAIT_MS)
+        # What belongs to responses that were done generating must not come back either.
+        self._dropped.update(
+            self._items[segment.item_id].response_id
+            for segment in playout.segments
+            if segment.item_id is not None and not self._items[segment.item_id].done
+        )
+        yield PlaybackIdle(heard=False)
+
+    def _measure_cut(self) -> Iterator[Command | Fact]:
+        """Decide how much of the cut stretch was heard, with what is known now; does nothing without an open cut."""
+        cut, self._cut = self._cut, None
+        if cut is None:
+            return
+        self._deadlines.clear("cut")
+        measured = None
+        if cut.stamp is not None:
+            self._clock.settle(cut.stamp)
+            measured = cut.playout.heard_at(cut.stamp)
+        basis: Basis = "estimate"
+        if measured is None:
+            position = cut.playout.estimate(cut.cleared_at_ms)
+        else:
+            position, by_clock = measured
+            basis = "clock" if by_clock else "mark"
+        yield from self._settle_cut(cut.playout, position, basis)
+
+    def _settle_cut(self, playout: Playout, position: int, basis: Basis) -> Iterator[Command | Fact]:
+        in_the_air = None
+        for segment in playout.segments:
+            if segment.item_id is None:
+                continue
+            item = self._items[segment.item_id]
+            item.heard += min(max(position - segment.start, 0), segment.end - segment.start)
+            if in_the_air is None or position > segment.start:
+                in_the_air = segment.item_id
+        if in_the_air is not None:
+            yield Interrupted(self._items[in_the_air].heard // BYTES_PER_MS, in_the_air, basis)
+        for item_id in dict.fromkeys(segment.item_id for segment in playout.segments):
+            if item_id is not None:
+                yield from self._settle(item_id, basis)
+        self._forget_settled()
+
+    # --- the books of items ------------------------------------------------------------------------------------------
+
+    def _settle_if_heard(self, item_id: str, item: _Item) -> Iterator[Command | Fact]:
+        if item.done and not item.settled and item.heard >= item.queued:
+            yield from self._settle(item_id, "mark")
+
+    def _settle(self, item_id: str, basis: Basis) -> Iterator[Command | Fact]:
+        item = self._items[item_id]
+        if item.settled:
+            return
+        item.settled = True
+        whole = item.done and item.heard + REACHED_BYTES >= item.sent_ms * BYTES_PER_MS
+        heard_ms = item.sent_ms if whole else min(item.heard // BYTES_PER_MS, item.sent_ms)
+        if not whole and item.sent_ms > 0:
+            yield TruncateItem(f"truncate-{item_id}", item_id, item.content_index, heard_ms, basis)
+        yield ItemHeard(item_id, item.response_id, heard_ms, item.sent_ms, interrupted=not whole)
+
+    def _end_response(self, response_id: str) -> Iterator[Command | Fact]:
+        """No more audio of this response comes: what was never queued was never heard."""
+        in_cut = {segment.item_id for segment in self._cut.playout.segments} if self._cut else set()
+        for item_id, item in list(self._items.items()):
+            if item.response_id != response_id:
+                continue
+            item.done = True
+            if response_id in self._dropped and item_id not in in_cut:
+                yield from self._settle(item_id, "mark")
+            else:
+                yield from self._settle_if_heard(item_id, item)
+        self._dropped.discard(response_id)
+        self._forget_settled()
+
+    def _forget_settled(self) -> None:
+        for item_id in [key for key, item in self._items.items() if item.settled and item.done]:
+            del self._items[item_id]
+
+    def _settle_books(self, now_ms: int) -> Iterator[Command | Fact]:
+        """The call is over: what was in the air counts as far as it can be known. Truncations go nowhere any more."""
+        outputs = list(self._measure_cut())
+        if self._playout is not None:
+            self._cut, self._playout = _Cut(self._playout, "", now_ms), None
+            self._cut.stamp = self._clock.stamp(now_ms)
+            outputs += self._measure_cut()
+        yield from (output for output in outputs if isinstance(output, Fact))
+
+    def __repr__(self) -> str:
+        return f"<Playback {self._playout or 'idle'}{', cut open' if self._cut else ''}>"

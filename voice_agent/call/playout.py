@@ -1,0 +1,132 @@
+"""One stretch of playout at the carrier, from idle to idle or to a cut: what was queued and what was heard.
+
+Positions are bytes of mu-law since the stretch began (8 a millisecond). The carrier plays a byte at `offset + position`
+of its clock, where `offset` can only grow: it is when the stretch began, later by every time the queue ran dry. So each
+echo of a mark that was played bounds the offset from below, and the greatest bound is the best knowledge of it.
+"""
+
+from collections import deque
+
+import msgspec
+
+from voice_agent.call.carrier_clock import Stamp
+
+BYTES_PER_MS = 8
+
+REACHED_BYTES = 20 * BYTES_PER_MS
+"""A position within one frame of a mark has reached it: echoes are known to a frame only."""
+
+NEARLY_DRY_MS = 300
+"""Below this much queued audio a start mark goes out again, so that a dry moment shows on the carrier's clock."""
+
+
+class Segment(msgspec.Struct, frozen=True, gc=False):
+    """A piece of the stretch that belongs to one item."""
+
+    item_id: str | None
+    """`None`: speech of our own."""
+    start: int
+    end: int
+
+
+class _Mark(msgspec.Struct, frozen=True, gc=False):
+    name: str
+    position: int
+
+
+class Playout:
+    """The stretch. `echo` while it plays; after a `clear`, `echo_after_clear` and `heard_at`."""
+
+    def __init__(self) -> None:
+        self.segments: list[Segment] = []
+        self.queued = 0
+        self.confirmed = 0
+        """Played for certain: the greatest position whose mark came back in time."""
+        self.began: Stamp | None = None
+        """When the first sound was played."""
+        self._marks: deque[_Mark] = deque()
+        self._echoes: list[tuple[int, Stamp]] = []
+        self._sent_offset_ms: int | None = None
+        """The same offset on our clock less the way there: no byte can play before it was sent."""
+
+    def nearly_dry(self, now_ms: int) -> bool:
+        """Whether the carrier may have played all by the time audio sent now arrives."""
+        return self._sent_offset_ms is None or self._sent_offset_ms + self.queued // 8 - now_ms < NEARLY_DRY_MS
+
+    def add(self, now_ms: int, item_id: str | None, length: int) -> None:
+        """Audio was queued now."""
+        begins = now_ms - self.queued // BYTES_PER_MS
+        self._sent_offset_ms = begins if self._sent_offset_ms is None else max(self._sent_offset_ms, begins)
+        end = self.queued + length
+        if self.segments and self.segments[-1].item_id == item_id:
+            self.segments[-1] = Segment(item_id, self.segments[-1].start, end)
+        else:
+            self.segments.append(Segment(item_id, self.queued, end))
+        self.queued = end
+
+    def add_mark(self, name: str) -> None:
+        """A mark was sent at the end of what is queued."""
+        self._marks.append(_Mark(name, self.queued))
+
+    def expects(self, name: str) -> bool:
+        """Whether this mark is still to be echoed."""
+        return any(mark.name == name for mark in self._marks)
+
+    def echo(self, name: str, stamp: Stamp) -> None:
+        """A mark came back while nothing was cleared: all before it was played."""
+        position = self._take(name)
+        self.confirmed = max(self.confirmed, position)
+        self._echoes.append((position, stamp))
+        if self.began is None:
+            self.began = stamp
+
+    def echo_after_clear(self, name: str, stamp: Stamp) -> None:
+        """A mark came back after `clear` went out: it was played only if the clock says that it was reached."""
+        position = self._take(name)
+        at = self._position_at(stamp)
+        if at is not None and at + REACHED_BYTES >= position:
+            self.confirmed = max(self.confirmed, position)
+
+    def heard_at(self, cut: Stamp) -> tuple[int, bool] | None:
+        """Where playout stood at the cut mark's echo, and whether our clock helped; `None` without any echo."""
+        position = self._position_at(cut)
+        if position is None:
+            return None
+        return self._bounded(position), cut.by_clock or any(stamp.by_clock for _, stamp in self._echoes)
+
+    def estimate(self, cleared_at_ms: int) -> int:
+        """Where playout stood when a `clear` sent at `cleared_at_ms` arrived, by our clock alone.
+
+        Audio and `clear` travel the same way, so the way's length drops out; its jitter stays.
+        """
+        if self._sent_offset_ms is None:
+            return 0
+        return self._bounded((cleared_at_ms - self._sent_offset_ms) * BYTES_PER_MS)
+
+    def all_played(self) -> bool:
+        """Whether the last mark came back."""
+        return not self._marks
+
+    def finish(self) -> None:
+        """Take everything as played: its marks were lost."""
+        self.confirmed = self.queued
+        self._marks.clear()
+
+    def _take(self, name: str) -> int:
+        # A later mark than the first proves that the earlier ones were passed and their echoes lost.
+        while True:
+            mark = self._marks.popleft()
+            if mark.name == name:
+                return mark.position
+
+    def _position_at(self, stamp: Stamp) -> int | None:
+        if not self._echoes:
+            return None
+        offset_ms = max(echo.carrier_ms - position // BYTES_PER_MS for position, echo in self._echoes)
+        return (stamp.carrier_ms - offset_ms) * BYTES_PER_MS
+
+    def _bounded(self, position: int) -> int:
+        return min(max(position, self.confirmed), self.queued)
+
+    def __repr__(self) -> str:
+        return f"<Playout {self.confirmed // 8} of {self.queued // 8} ms confirmed, {len(self._marks)} marks out>"

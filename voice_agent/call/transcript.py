@@ -1,0 +1,76 @@
+"""The transcript: what was said as it was heard, and the conversation as a value.
+
+An item of the agent that was cut is cut in its words too, in proportion: the API gives no word times.
+"""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from voice_agent.call.commands import AgentSaid, CallerSaid, Command
+from voice_agent.call.conversation import AgentTurn, CallerTurn, KeysTurn, ToolTurn, Turn
+from voice_agent.call.events import AgentTranscript, CallerTranscribed, Event, TurnCommitted
+from voice_agent.call.facts import Fact, ItemHeard
+from voice_agent.call.part import Handled
+
+
+def cut_words(text: str, heard_ms: int, total_ms: int) -> str:
+    """Give the words that fit into `heard_ms` of `total_ms`; a word that was only begun does not count."""
+    if heard_ms >= total_ms:
+        return text.strip()
+    end = len(text) * heard_ms // max(total_ms, 1)
+    if end < len(text) and not text[end].isspace():
+        end = text.rfind(" ", 0, end) + 1
+    return text[:end].strip()
+
+
+class Transcript:
+    """See the module. `turns` is in the order of the conversation, not of the words' arrival."""
+
+    HANDLES: ClassVar[Handled] = (AgentTranscript, CallerTranscribed, TurnCommitted, ItemHeard)
+
+    def __init__(self) -> None:
+        self.turns: list[Turn] = []
+        self._words: dict[str, str] = {}
+
+    def deadline(self) -> int | None:
+        """None: words come when they come."""
+        return None
+
+    def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
+        """Take one event or fact."""
+        del now_ms
+        match event:
+            case AgentTranscript():
+                self._words[event.item_id] = self._words.get(event.item_id, "") + event.delta
+            case TurnCommitted():
+                self.turns.append(CallerTurn(event.item_id, ""))
+            case CallerTranscribed():
+                yield from self._hear(event)
+            case ItemHeard() if event.total_ms > 0:
+                text = cut_words(self._words.pop(event.item_id, ""), event.heard_ms, event.total_ms)
+                self.turns.append(AgentTurn(event.item_id, text, event.interrupted))
+                yield AgentSaid(event.item_id, text, event.heard_ms, event.total_ms, event.interrupted)
+
+    def _hear(self, event: CallerTranscribed) -> Iterator[Command]:
+        text = event.text.strip()
+        for index, turn in enumerate(self.turns):
+            if isinstance(turn, CallerTurn) and turn.item_id == event.item_id:
+                self.turns[index] = CallerTurn(event.item_id, text)
+                break
+        else:
+            self.turns.append(CallerTurn(event.item_id, text))
+        yield CallerSaid(event.item_id, text)
+
+    def note_keys(self, digits: str) -> None:
+        """Keys were given to the model."""
+        self.turns.append(KeysTurn(digits))
+
+    def note_tool(self, call_id: str, name: str, arguments: str) -> None:
+        """A tool was called; its answer is filled in by `note_answer`."""
+        self.turns.append(ToolTurn(call_id, name, arguments, None))
+
+    def note_answer(self, call_id: str, output: str) -> None:
+        """A tool was answered."""
+        for index, turn in enumerate(self.turns):
+            if isinstance(turn, ToolTurn) and turn.call_id == call_id:
+                self.turns[index] = ToolTurn(call_id, turn.name, turn.arguments, output)

@@ -1,0 +1,346 @@
+"""Turns: who may speak. Here barge-in is decided, and every response of ours is asked for.
+
+Three policies, set as the session's flags:
+
+    policy       interrupt_response  create_response  who decides
+    at once      true                true             the server cancels and answers; we clear and truncate
+    protected    false               false            nobody cuts; a turn committed meanwhile is answered once, by us,
+                                                      when the protected text has been heard
+    after N ms   false               false            we cut and cancel once speech has lasted N ms; a shorter sound
+                                                      while the agent speaks is no turn that wants an answer
+
+Rules that hold under each: between `speech_started` and the end of that turn no response is asked for; a response that
+is created while the caller speaks is cancelled unheard; one response at a time; a wanted response waits its turn.
+"""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from voice_agent.agent import Agent
+from voice_agent.call.commands import (
+    CallerBegan,
+    CancelResponse,
+    Command,
+    CreateResponse,
+    Note,
+    ResponseUsed,
+    SetTurnFlags,
+)
+from voice_agent.call.deadlines import Deadlines
+from voice_agent.call.events import (
+    AgentTranscript,
+    Event,
+    ModelAudio,
+    ModelError,
+    ResponseCreated,
+    ResponseDone,
+    SessionUpdated,
+    SpeechStarted,
+    SpeechStopped,
+    TimerFired,
+    ToolRequested,
+    TurnCommitted,
+)
+from voice_agent.call.facts import (
+    BargeIn,
+    CallOver,
+    Fact,
+    ModelGone,
+    PlaybackBusy,
+    PlaybackIdle,
+    ResponseAsked,
+    ResponseDropped,
+    ResponseWanted,
+    SessionReady,
+    TurnClosed,
+    TurnOpened,
+)
+from voice_agent.call.part import Handled
+
+SERVER_ANSWER_MS = 2000
+"""The server creates its response right after it committed the turn; later than this it will not."""
+
+COMMIT_MS = 2000
+"""`committed` follows `speech_stopped` at once; later than this the turn is taken as closed."""
+
+CREATED_MS = 4000
+"""A request of ours that is not even begun after so long will not be."""
+
+FIRST_OUTPUT_MS = 8000
+"""A response that is begun and brings neither sound, words nor a tool call is stuck."""
+
+MOST_FAILURES = 2
+"""So many failed responses in a row, and the model counts as gone: one retry."""
+
+
+class Turns:
+    """See the module."""
+
+    HANDLES: ClassVar[Handled] = (
+        SessionReady,
+        SessionUpdated,
+        SpeechStarted,
+        SpeechStopped,
+        TurnCommitted,
+        ResponseCreated,
+        ResponseDone,
+        ModelAudio,
+        AgentTranscript,
+        ToolRequested,
+        ModelError,
+        ResponseWanted,
+        PlaybackBusy,
+        PlaybackIdle,
+        ModelGone,
+        TimerFired,
+        CallOver,
+    )
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+        self._after_ms = agent.barge_in.after_ms
+        self._protected = agent.barge_in.protect_greeting and agent.greeting is not None
+        self._server_decides = self._after_ms == 0 and not self._protected
+        """The flags in force at the server, both alike."""
+        self._flags_sent: list[bool] = []
+        """Flags on their way, each confirmed by one `SessionUpdated`."""
+        self._deadlines = Deadlines()
+        self._ready = False
+        self._over = False
+        self._speaking = False
+        self._busy = False
+        self._overheard = False
+        """The open turn began while the agent spoke, and did not cut it."""
+        self._answer_owed = False
+        """A turn was committed while the text was protected."""
+        self._active: str | None = None
+        self._requested: tuple[str, ResponseWanted] | None = None
+        self._protected_response: str | None = None
+        self._wanted: list[ResponseWanted] = []
+        self._failures = 0
+        self._requests = 0
+
+    @property
+    def flags(self) -> bool:
+        """What both turn flags must be when the session begins."""
+        return self._server_decides
+
+    def deadline(self) -> int | None:
+        """The earliest of what the server owes, and of a barge-in that needs a length."""
+        return self._deadlines.earliest()
+
+    def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
+        """Take one event or fact."""
+        if self._over:
+            return
+        yield from self._take(now_ms, event)
+        yield from self._ask(now_ms)
+
+    def _take(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:  # noqa: C901, PLR0912 - one match
+        match event:
+            case SpeechStarted():
+                yield from self._open_turn(now_ms)
+            case SpeechStopped():
+                self._deadlines.clear("barge-in")
+                if self._speaking:
+                    self._deadlines.set("commit", now_ms + COMMIT_MS)
+            case TurnCommitted():
+                yield from self._close_turn(now_ms)
+            case ResponseCreated():
+                yield from self._begin_response(now_ms, event)
+            case ResponseDone():
+                yield from self._end_response(event)
+            case ModelAudio() | AgentTranscript() | ToolRequested():
+                if event.response_id == self._active:
+                    self._deadlines.clear("first output")
+            case ModelError():
+                yield from self._refused(now_ms, event)
+            case ResponseWanted():
+                self._want(event)
+            case SessionReady():
+                self._ready = True
+            case SessionUpdated():
+                if self._flags_sent:
+                    self._server_decides = self._flags_sent.pop(0)
+            case PlaybackBusy():
+                self._busy = True
+            case PlaybackIdle():
+                self._busy = False
+                yield from self._unprotect()
+            case TimerFired():
+                for name in self._deadlines.take_due(now_ms):
+                    yield from self._due(now_ms, name)
+            case ModelGone() | CallOver():
+                self._over = True
+                self._deadlines = Deadlines()
+
+    # --- the caller's turn -------------------------------------------------------------------------------------------
+
+    def _open_turn(self, now_ms: int) -> Iterator[Command | Fact]:
+        self._speaking = True
+        self._deadlines.clear("commit", "server answer")
+        yield CallerBegan()
+        yield TurnOpened()
+        agent_has_floor = self._busy or self._active is not None
+        self._overheard = agent_has_floor
+        if not agent_has_floor or self._protected:
+            return
+        if self._after_ms:
+            self._deadlines.set("barge-in", now_ms + self._after_ms)
+        else:
+            yield from self._cut(cancel=not self._server_decides)
+
+    def _cut(self, *, cancel: bool) -> Iterator[Command | Fact]:
+        self._overheard = False
+        active = () if self._active is None else (self._active,)
+        yield BargeIn(active)
+        if cancel and self._active is not None:
+            yield CancelResponse(f"cancel-{self._active}", self._active)
+
+    def _close_turn(self, now_ms: int) -> Iterator[Fact]:
+        self._deadlines.clear("commit", "barge-in")
+        if self._speaking:
+            self._speaking = False
+            yield TurnClosed()
+        if self._protected:
+            self._answer_owed = True
+        elif self._server_decides:
+            if self._active is None:
+                self._deadlines.set("server answer", now_ms + SERVER_ANSWER_MS)
+        elif not (self._overheard and (self._busy or self._active is not None)):
+            self._want(ResponseWanted("turn"))
+        self._overheard = False
+
+    # --- responses ---------------------------------------------------------------------------------------------------
+
+    def _want(self, wanted: ResponseWanted) -> None:
+        if any(waiting.purpose == wanted.purpose for waiting in self._wanted):
+            return
+        if wanted.instructions is None:
+            # Plain requests are one: whatever the model says next answers all that it was given.
+            if any(waiting.instructions is None for waiting in self._wanted):
+                return
+            self._wanted.insert(0, wanted)
+        else:
+            self._wanted.append(wanted)
+
+    def _may_ask(self) -> bool:
+        return (
+            self._ready
+            and not self._speaking
+            and self._active is None
+            and self._requested is None
+            and not self._deadlines.armed("server answer")
+            and not self._deadlines.armed("other response")
+        )
+
+    def _ask(self, now_ms: int) -> Iterator[Command | Fact]:
+        if not self._wanted or self._over or not self._may_ask():
+            return
+        wanted = self._wanted.pop(0)
+        self._requests += 1
+        request = f"{wanted.purpose}-{self._requests}"
+        self._requested = (request, wanted)
+        self._deadlines.set("created", now_ms + CREATED_MS)
+        yield CreateResponse(request, wanted.instructions, wanted.tool_choice)
+        yield ResponseAsked(wanted.purpose, request)
+
+    def _begin_response(self, now_ms: int, event: ResponseCreated) -> Iterator[Command | Fact]:
+        self._deadlines.clear("server answer", "other response")
+        wanted = None
+        if self._requested is not None and event.request == self._requested[0]:
+            wanted = self._requested[1]
+            self._requested = None
+            self._deadlines.clear("created")
+        elif event.request is None:
+            # The server's own answer takes the place of all that was waiting, but for what must be said.
+            self._wanted = [waiting for waiting in self._wanted if waiting.keep or waiting.purpose == "goodbye"]
+        self._active = event.response_id
+        if self._speaking:
+            if wanted is not None and wanted.keep:
+                self._wanted.append(wanted)
+            yield ResponseDropped(event.response_id)
+            yield CancelResponse(f"cancel-{event.response_id}", event.response_id)
+            return
+        if self._protected and wanted is not None and wanted.purpose == "greeting":
+            self._protected_response = event.response_id
+        self._deadlines.set("first output", now_ms + FIRST_OUTPUT_MS)
+
+    def _end_response(self, event: ResponseDone) -> Iterator[Command | Fact]:
+        if event.usage is not None:
+            yield ResponseUsed(event.usage)
+        if event.response_id == self._active:
+            self._active = None
+            self._deadlines.clear("first output")
+        self._deadlines.clear("other response")
+        if event.status == "failed":
+            yield from self._count_failure(event.reason)
+        elif event.status == "incomplete":
+            yield Note("warning", "a response was left incomplete", {"reason": event.reason})
+            self._failures = 0
+        else:
+            self._failures = 0
+        if not self._busy:
+            yield from self._unprotect()
+
+    def _count_failure(self, reason: str) -> Iterator[Command | Fact]:
+        self._failures += 1
+        yield Note("warning", "a response failed", {"reason": reason})
+        if self._failures >= MOST_FAILURES:
+            yield ModelGone(f"responses keep failing: {reason}")
+        else:
+            self._want(ResponseWanted("retry"))
+
+    def _refused(self, now_ms: int, event: ModelError) -> Iterator[Command | Fact]:
+        if self._requested is None or event.event_id != self._requested[0]:
+            return
+        wanted = self._requested[1]
+        self._requested = None
+        self._deadlines.clear("created")
+        if event.code == "conversation_already_has_active_response":
+            # The server was first. Its response, known or about to be, comes to an end; then ours is asked for again.
+            if wanted.instructions is not None:
+                self._wanted.insert(0, wanted)
+            if self._active is None:
+                self._deadlines.set("other response", now_ms + SERVER_ANSWER_MS)
+        else:
+            yield from self._count_failure(f"{event.code or 'error'}: {event.message}")
+
+    def _due(self, now_ms: int, name: str) -> Iterator[Command | Fact]:
+        match name:
+            case "barge-in":
+                if self._speaking and (self._busy or self._active is not None):
+                    yield from self._cut(cancel=True)
+            case "commit":
+                yield Note("warning", "the server did not commit the caller's turn")
+                yield from self._close_turn(now_ms)
+            case "server answer":
+                yield Note("warning", "the server did not answer the caller's turn by itself")
+                self._want(ResponseWanted("turn"))
+            case "created":
+                yield ModelGone("the model does not begin the response that was asked for")
+            case "first output":
+                yield ModelGone("the model began a response and says nothing")
+            case "other response":
+                pass  # It ended unseen, or never was: `_ask` may go on.
+
+    # --- the protected text ------------------------------------------------------------------------------------------
+
+    def _unprotect(self) -> Iterator[Command]:
+        """Give the caller the floor once the protected greeting was heard, or cannot be heard any more."""
+        if not self._protected or self._protected_response is None or self._active == self._protected_response:
+            return
+        self._protected = False
+        flags = self._after_ms == 0
+        if flags:
+            self._flags_sent.append(flags)
+            yield SetTurnFlags(self._agent.turn_detection, interrupt_response=flags, create_response=flags)
+        if self._answer_owed:
+            self._answer_owed = False
+            self._want(ResponseWanted("turn"))
+
+    def __repr__(self) -> str:
+        return (
+            f"<Turns caller {'speaking' if self._speaking else 'silent'}, response {self._active}, "
+            f"waiting {[wanted.purpose for wanted in self._wanted]}, {self._deadlines}>"
+        )
