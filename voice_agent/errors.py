@@ -2,15 +2,18 @@
 
     VoiceAgentError
     ├── ConfigError      the user's file or environment is wrong: one line, what, where, what to do instead
+    │   └── ConfigErrors several of them, found at once: a line each
     ├── PeerError        Twilio, the model or a recording broke its format; counted or shown, never fatal to a call
     └── CommandError     a command cannot do its work (port taken, folder unwritable): one line, exit status 2
 
 What can only be our own fault is an `AssertionError`, with the reason why it cannot happen.
 """
 
+from collections.abc import Sequence
+
 
 class VoiceAgentError(Exception):
-    """The root of the tree; its text is always one readable line."""
+    """The root of the tree; its text is readable lines, nearly always one."""
 
 
 class ConfigError(VoiceAgentError):
@@ -20,6 +23,14 @@ class ConfigError(VoiceAgentError):
         super().__init__(f"{where}: {what}" if where else what)
         self.what = what
         self.where = where
+
+
+class ConfigErrors(ConfigError):
+    """All that is wrong with one file or one environment: a line each, in `errors`."""
+
+    def __init__(self, errors: Sequence[ConfigError]) -> None:
+        super().__init__("\n".join(map(str, errors)))
+        self.errors = tuple(errors)
 
 
 class PeerError(VoiceAgentError):

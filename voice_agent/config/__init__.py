@@ -1,1 +1,1 @@
-"""From the user's files to plain data: agent YAML to `Agent`, environment and `.env` to `Settings`; every error says where."""
+"""The user's files as plain data: YAML to `Agent`, environment and `.env` to `Settings`; every error says where."""

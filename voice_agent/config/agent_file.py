@@ -1,0 +1,296 @@
+"""One agent's YAML, read strictly into an `Agent`.
+
+    name: reception                         # required; letters, digits, - and _
+    numbers: ["+14255550100"]               # calls to these reach this agent
+    default: true                           # takes calls to numbers that no agent names
+    instructions: |                         # required; {{ variables }}: see `render`
+      You answer the phone for {{ company }}. Today is {{ now | date }}.
+    variables: {company: Alder Dental}
+    greeting: Thanks for calling!           # or `none`: the caller speaks first (the default)
+    consent: This call is recorded.         # said by the carrier before the agent is connected
+    voice: marin
+    language: en
+    timezone: America/Los_Angeles           # needed where `now` is used
+    recording: audio                        # audio | text | off; an agent with numbers must state it
+    tools:
+      - hang_up
+      - python: alder:opening_hours         # see `python_tools`
+    limits: {minutes: 15, idle_seconds: 20, tool_seconds: 20}
+    turn_detection: {type: server_vad, threshold: 0.5, prefix_padding_ms: 300, silence_duration_ms: 500}
+                    # or {type: semantic_vad, eagerness: auto}
+    barge_in: at_once                       # or {after_ms: 300}, {greeting: protected}, or both keys
+    transcription: {model: gpt-4o-mini-transcribe, language: en, prompt: Alder Dental}      # or `off`
+    noise_reduction: off                    # near_field | far_field | off
+
+Everything but `name` and `instructions` may be left out. It must not know of folders of agents nor of routing.
+"""
+
+import re
+import zoneinfo
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+import yaml
+
+from voice_agent.agent import Agent, Limits, Tool
+from voice_agent.config.faults import nearest
+from voice_agent.config.python_tools import python_tool
+from voice_agent.config.render import BUILT_IN, faults_of
+from voice_agent.config.speech_keys import (
+    read_barge_in,
+    read_noise_reduction,
+    read_transcription,
+    read_turn_detection,
+    read_voice,
+)
+from voice_agent.config.yaml_nodes import Document, Fields, compose, kind_of, shorten, text_of
+from voice_agent.errors import ConfigError
+
+HANG_UP = Tool(
+    name="hang_up",
+    description=(
+        "Ends the phone call. Use it when the caller says goodbye or has nothing more to ask. First say a short "
+        "goodbye, in the same response, then call this function: the line is closed once your goodbye has been heard."
+    ),
+    parameters={"type": "object", "properties": {}, "additionalProperties": False},
+    kind="hang_up",
+)
+
+_KEYS = (
+    "name", "numbers", "default", "voice", "language", "instructions", "variables", "greeting", "consent", "tools",
+    "limits", "timezone", "recording", "turn_detection", "barge_in", "transcription", "noise_reduction",
+)  # fmt: skip
+_TOOL_KINDS = ("hang_up", "python")
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_E164 = re.compile(r"\+[1-9][0-9]{1,14}")
+"""ITU-T E.164: at most 15 digits."""
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+
+MAX_MINUTES = 60
+"""A Realtime session lives at most 60 minutes at both vendors."""
+
+
+class AgentFile(NamedTuple):
+    """An agent and where in its file stands what must be unique among agents: each a `file:line:column`."""
+
+    agent: Agent
+    name_at: str
+    default_at: str
+    number_at: dict[str, str]
+
+
+def read_agent(text: str, file: str, folder: str = "") -> AgentFile:
+    """Read one agent; `file` is its name in errors, `folder` where its `python:` tools are looked for.
+
+    Raises `ConfigError` (`ConfigErrors` for several faults), never anything else. The tools' modules are imported.
+    """
+    document, top = compose(file, text)
+    fields = Fields(document, top, _KEYS)
+    variables = _variables(fields)
+    language = _language(fields)
+    agent = Agent(
+        name=_name(fields),
+        instructions=_instructions(fields),
+        numbers=_numbers(fields),
+        default=fields.flag("default", False),
+        voice=read_voice(fields),
+        language=language,
+        variables=variables,
+        greeting=_greeting(fields),
+        consent=fields.text("consent", None),
+        turn_detection=read_turn_detection(fields),
+        barge_in=read_barge_in(fields),
+        transcription=read_transcription(fields, language),
+        noise_reduction=read_noise_reduction(fields),
+        tools=_tools(fields, folder),
+        limits=_limits(fields),
+        timezone=_timezone(fields),
+        recording=_recording(fields),
+        folder=folder,
+    )
+    _examine_templates(fields, agent)
+    document.finish()
+    numbers = {text_of(document, node, "", ""): node for node in fields.items("numbers", "")}
+    return AgentFile(
+        agent,
+        _at(document, fields.node("name")),
+        _at(document, fields.node("default")),
+        {number: _at(document, node) for number, node in numbers.items()},
+    )
+
+
+def _at(document: Document, node: yaml.Node | None) -> str:
+    mark = None if node is None else node.start_mark
+    return document.place(mark.line, mark.column) if mark else document.file
+
+
+def _name(fields: Fields) -> str:
+    name = fields.text("name", "")
+    node = fields.node("name")
+    if node is None:
+        fields.missing("name", "name: reception")
+    elif name and not _NAME.fullmatch(name):
+        fields.document.fault(node, f'"{shorten(name)}" is no name; use at most 64 letters, digits, "-" and "_"')
+    return name
+
+
+def _instructions(fields: Fields) -> str:
+    instructions = fields.text("instructions", "")
+    node = fields.node("instructions")
+    if node is None:
+        fields.missing("instructions", "instructions: You answer the phone for a dentist.")
+    elif isinstance(node, yaml.ScalarNode) and not node.value.strip():
+        fields.document.fault(node, '"instructions" is empty; say who the agent is and what it does')
+    return instructions
+
+
+def _numbers(fields: Fields) -> tuple[str, ...]:
+    numbers: list[str] = []
+    for node in fields.items("numbers", '["+14255550100"]'):
+        number = text_of(fields.document, node, "a number", "")
+        if number and not _E164.fullmatch(number):
+            fields.document.fault(node, f'"{shorten(number)}" is no phone number; write it like "+14255550100"')
+        elif number in numbers:
+            fields.document.fault(node, f'"{number}" is there twice; keep one')
+        numbers.append(number)
+    return tuple(numbers)
+
+
+def _language(fields: Fields) -> str:
+    language = fields.text("language", "en")
+    node = fields.node("language")
+    if node is not None and not _LANGUAGE.fullmatch(language):
+        fields.document.fault(node, f'"{shorten(language)}" is no language code; write e.g. "en" or "pt-BR"')
+    return language
+
+
+def _variables(fields: Fields) -> dict[str, str]:
+    inner = fields.fields("variables", (), "{company: Alder Dental}")
+    if inner is None:
+        return {}
+    for key, node in inner.nodes():
+        if key in BUILT_IN:
+            inner.document.fault(node, f'"{key}" is set for every call; give your variable another name')
+        elif not _VARIABLE.fullmatch(key):
+            inner.document.fault(node, f'"{shorten(key)}" is no variable name; use letters, digits and "_"')
+    return {key: inner.text(key, "") for key, _ in inner.nodes()}
+
+
+def _greeting(fields: Fields) -> str | None:
+    node = fields.node("greeting")
+    if node is not None and (greeting := fields.text("greeting", "none")) != "none":
+        if greeting:
+            return greeting
+        fields.document.fault(node, '"greeting" is empty; write "none" where the caller speaks first')
+    return None
+
+
+def _recording(fields: Fields) -> Literal["audio", "text", "off"]:
+    numbers = fields.node("numbers")
+    if fields.node("recording") is None and isinstance(numbers, yaml.SequenceNode) and numbers.value:
+        fields.document.fault(
+            numbers,
+            'an agent with numbers must state "recording: audio", "text" or "off", for the law differs by place',
+        )
+    return fields.choice("recording", ("audio", "text", "off"), "audio")
+
+
+def _limits(fields: Fields) -> Limits:
+    inner = fields.fields("limits", ("minutes", "idle_seconds", "tool_seconds"), "{minutes: 15}")
+    if inner is None:
+        return Limits()
+    usual = Limits()
+    return Limits(
+        minutes=inner.integer("minutes", usual.minutes, 1, MAX_MINUTES),
+        idle_seconds=inner.integer("idle_seconds", usual.idle_seconds, 0, 600),
+        tool_seconds=inner.integer("tool_seconds", usual.tool_seconds, 1, 120),
+    )
+
+
+def _timezone(fields: Fields) -> str | None:
+    name = fields.text("timezone", None)
+    node = fields.node("timezone")
+    if name is None or node is None:
+        return None
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        # OSError: "America" is a folder of the database; ValueError: "../x" leads out of it.
+        known = zoneinfo.available_timezones()
+        if known:
+            near = nearest(name, known) or "America/Los_Angeles"
+            fields.document.fault(node, f'unknown time zone "{shorten(name)}"; write e.g. "{near}"')
+        else:
+            fields.document.fault(node, "this machine has no time zone database; run: pip install tzdata")
+        return None
+    return name
+
+
+def _tools(fields: Fields, folder: str) -> tuple[Tool, ...]:
+    tools: dict[str, Tool] = {}
+    for node in fields.items("tools", "[hang_up]"):
+        try:
+            tool = _tool(fields.document, node, folder)
+        except ConfigError as error:
+            fields.document.fault(node, error.what)
+            continue
+        if tool is not None and tool.name in tools:
+            fields.document.fault(node, f'a tool "{tool.name}" is there already; a model knows tools by name')
+        elif tool is not None:
+            tools[tool.name] = tool
+    return tuple(tools.values())
+
+
+def _tool(document: Document, node: yaml.Node, folder: str) -> Tool | None:
+    if isinstance(node, yaml.MappingNode) and len(node.value) == 1:
+        inner = Fields(document, node, _TOOL_KINDS)
+        target = inner.text("python", "")
+        if inner.node("hang_up") is not None:
+            document.fault(node, '"hang_up" takes nothing; write "- hang_up"')
+        if not target:
+            return None
+        return python_tool(target, folder)
+    if isinstance(node, yaml.ScalarNode):
+        if node.value == "hang_up":
+            return HANG_UP
+        near = nearest(node.value, _TOOL_KINDS)
+        remedy = 'write "python: module:function"' if near == "python" or ":" in node.value else 'write "hang_up"'
+        remedy = remedy if near or ":" in node.value else "there are hang_up and python"
+        raise ConfigError(f'unknown tool "{shorten(node.value)}"; {remedy}')
+    raise ConfigError(f'a tool is "hang_up" or "python: module:function", not {kind_of(node)}')
+
+
+def _examine_templates(fields: Fields, agent: Agent) -> None:
+    for node, text in _templates(fields, agent):
+        for fault in faults_of(text, agent.variables, fields.node("timezone") is not None):
+            line, column = _find(fields.document, node, fault.word, fault.line)
+            fields.document.fault_at(line, column, fault.what)
+
+
+def _templates(fields: Fields, agent: Agent) -> Iterator[tuple[yaml.Node, str]]:
+    texts = {"instructions": agent.instructions, "greeting": agent.greeting, "consent": agent.consent}
+    for key, text in texts.items():
+        node = fields.node(key)
+        if node is not None and text:
+            yield node, text
+    node = fields.node("transcription")
+    if isinstance(node, yaml.MappingNode) and agent.transcription is not None and agent.transcription.prompt:
+        yield node, agent.transcription.prompt
+
+
+def _find(document: Document, node: yaml.Node, word: str, line: int) -> tuple[int, int]:
+    """Where in the file a fault of a text is, counted from 0: at its word within braces, else on its line."""
+    start = node.start_mark
+    if word:
+        pattern = rf"\{{[{{%][^{{}}]*?(?<![\w.]){re.escape(word)}(?!\w)"
+        if found := re.search(pattern, document.source(node)):
+            index = start.index + found.end() - len(word)
+            before = document.text[:index]
+            return before.count("\n"), index - (before.rfind("\n") + 1)
+    if isinstance(node, yaml.ScalarNode) and node.style == "|":
+        row = start.line + line
+        typed = document.text.splitlines()[row : row + 1]
+        return row, len(typed[0]) - len(typed[0].lstrip()) if typed else 0
+    return start.line, start.column

@@ -1,0 +1,153 @@
+"""The agents of one file or folder: which of them answers a called number, and what a changed file does.
+
+`*.dialogue.yaml` and `*.expect.yaml` beside an agent belong to the local Realtime server and are not agents. The
+Python modules of tools are imported once a process: a change in one needs a restart.
+"""
+
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from voice_agent.agent import Agent
+from voice_agent.config.agent_file import AgentFile, read_agent
+from voice_agent.config.faults import raise_all
+from voice_agent.errors import ConfigError, ConfigErrors
+
+_NOT_AGENTS = (".dialogue.yaml", ".dialogue.yml", ".expect.yaml", ".expect.yml")
+
+Stamp = dict[Path, tuple[int, int]]
+"""When each agent file was last written (ns) and its size: what has to change for a reload."""
+
+
+class Agents:
+    """All agents of a server, told apart by the numbers that they answer."""
+
+    def __init__(self, agents: Iterable[Agent]) -> None:
+        self.all = tuple(agents)
+        self._by_number = {number: agent for agent in self.all for number in agent.numbers}
+        only = self.all[0] if len(self.all) == 1 else None
+        self._default = next((agent for agent in self.all if agent.default), only)
+
+    def for_number(self, called: str) -> Agent | None:
+        """Find the agent that names the number (E.164), else the default one, else the only one, else `None`."""
+        return self._by_number.get(called, self._default)
+
+    def named(self, name: str) -> Agent | None:
+        """Find an agent by its name."""
+        return next((agent for agent in self.all if agent.name == name), None)
+
+
+def load_agent(path: Path) -> Agent:
+    """Read one agent's file; raises `ConfigError` with every fault in it. Imports the modules of its tools."""
+    return _load_file(path).agent
+
+
+def load_agents(path: Path) -> Agents:
+    """Read an agent file, or all agents of a folder (not of folders in it), in the order of their file names.
+
+    Raises `ConfigError` with every fault in every file, also where two agents claim the same number, name or default.
+    """
+    files: list[AgentFile] = []
+    errors: list[ConfigError] = []
+    for file in agent_paths(path):
+        try:
+            files.append(_load_file(file))
+        except ConfigErrors as several:
+            errors += several.errors
+        except ConfigError as error:
+            errors.append(error)
+    raise_all([*errors, *_clashes(files)])
+    return Agents(file.agent for file in files)
+
+
+def agent_paths(path: Path) -> list[Path]:
+    """List the agent files that a path stands for, sorted; raises `ConfigError` when there is none."""
+    if path.is_file():
+        return [path]
+    try:
+        found = sorted(_agent_files(path))
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be read ({error.strerror}); AGENTS is a file or folder of agents", str(path)
+        ) from None
+    if not found:
+        raise ConfigError("no agent here; put a file such as reception.yaml into it", str(path))
+    return found
+
+
+def _agent_files(folder: Path) -> Iterable[Path]:
+    for entry in folder.iterdir():
+        if entry.suffix in (".yaml", ".yml") and not entry.name.endswith(_NOT_AGENTS):
+            yield entry
+
+
+def _load_file(path: Path) -> AgentFile:
+    try:
+        text = path.read_bytes().decode()
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", str(path)) from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError("not UTF-8 text; save the file as UTF-8", f"{path}:{line}") from None
+    return read_agent(text, str(path), str(path.resolve().parent))
+
+
+def _clashes(files: list[AgentFile]) -> Iterable[ConfigError]:
+    names: dict[str, str] = {}
+    numbers: dict[str, str] = {}
+    default = ""
+    for file in files:
+        name = file.agent.name
+        if name in names:
+            yield ConfigError(f'"{name}" is the name of another agent too ({names[name]})', file.name_at)
+        names[name] = file.name_at
+        for number, place in file.number_at.items():
+            if number in numbers:
+                yield ConfigError(f'"{number}" reaches another agent too ({numbers[number]}); keep one', place)
+            numbers[number] = place
+        if file.agent.default:
+            if default:
+                yield ConfigError(f'only one agent can be "default: true" ({default} is too)', file.default_at)
+            default = file.default_at
+
+
+class AgentFolder:
+    """Agents that follow their files: what changed on disk serves the next call, unless it is broken."""
+
+    def __init__(self, path: Path) -> None:
+        """Load for the first time; raises `ConfigError`, for a server does not start with a broken agent."""
+        self._path = path
+        self._stamp = _stamp(path)
+        self._agents = load_agents(path)
+
+    def current(self) -> tuple[Agents, str]:
+        """Return the agents for a call that begins now, and what is wrong with a change since the last look.
+
+        A problem is told once. Only the files' times are looked at, unless one changed; then all are read again.
+        """
+        stamp = _stamp(self._path)
+        if stamp == self._stamp:
+            return self._agents, ""
+        self._stamp = stamp
+        try:
+            self._agents = load_agents(self._path)
+        except ConfigError as error:
+            return self._agents, f"agents not reloaded, the last good ones stay:\n{error}"
+        return self._agents, ""
+
+
+def _stamp(path: Path) -> Stamp:
+    """Files that vanish while we look are left out: their going is a change like any other."""
+    stamp: Stamp = {}
+    try:
+        files = [path] if path.is_file() else list(_agent_files(path))
+    except OSError:
+        return stamp
+    for file in files:
+        try:
+            status = file.stat()
+        except OSError:
+            continue
+        if stat.S_ISREG(status.st_mode):
+            stamp[file] = (status.st_mtime_ns, status.st_size)
+    return stamp

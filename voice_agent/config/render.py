@@ -1,0 +1,147 @@
+"""Fills `{{ variables }}` into an agent's texts, once a call.
+
+Templates come from the agent's file only. What a caller controls (the number, later anything said) is put in as a
+value and is never read as a template. Known in every text: the agent's own variables, `caller`, `called` and, for an
+agent with a time zone, `now`, usually as `{{ now | date }}` (Sunday, 22 November 2026) or `{{ now | time }}` (14:05).
+It must not read a clock: `now` is an argument.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import jinja2
+import jinja2.meta
+import jinja2.sandbox
+import msgspec
+
+from voice_agent.agent import Agent
+from voice_agent.config.faults import instead
+from voice_agent.errors import ConfigError
+
+BUILT_IN = ("caller", "called", "now")
+"""Names that mean the same for every agent; `variables` cannot declare them."""
+
+MAX_CALLER_CHARACTERS = 64
+"""Twilio's `From` is a number, a word, a `client:` name or a SIP address that a stranger may have chosen."""
+
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+
+
+class TemplateFault(NamedTuple):
+    """Something wrong in a text with variables."""
+
+    what: str
+    line: int
+    """Counted from 1 within the text."""
+    word: str = ""
+    """What to look for in the text to find the place; empty: only the line is known."""
+
+
+def _date(moment: object) -> str:
+    """Written out in English whatever the machine's locale, because the instructions mostly are."""
+    if not isinstance(moment, datetime):
+        raise jinja2.TemplateRuntimeError('"date" is for "now": write "{{ now | date }}"')
+    return f"{_DAYS[moment.weekday()]}, {moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
+
+
+def _time(moment: object) -> str:
+    if not isinstance(moment, datetime):
+        raise jinja2.TemplateRuntimeError('"time" is for "now": write "{{ now | time }}"')
+    return f"{moment.hour:02}:{moment.minute:02}"
+
+
+def _environment() -> jinja2.sandbox.ImmutableSandboxedEnvironment:
+    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # the text is read by a model, which would speak an "&amp;"
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.clear()
+    environment.filters |= {"date": _date, "time": _time}
+    return environment
+
+
+_ENVIRONMENT = _environment()
+
+
+def render(agent: Agent, caller: str, called: str, now: datetime, variables: Mapping[str, str] | None = None) -> Agent:
+    """Fill in the texts of the agent for one call. `variables` add to the agent's own and win over them.
+
+    `now` must know its offset; it is told in the agent's time zone. Raises `ConfigError` for a text that fails only
+    with these values (`load_agent` has tried all of them with others).
+    """
+    assert now.tzinfo is not None, "a time without an offset cannot be told in another time zone"
+    own = {**agent.variables, **(variables or {})}
+    values: dict[str, Any] = {**own, "caller": _plain(caller), "called": _plain(called)}
+    if agent.timezone is not None:
+        values["now"] = now.astimezone(ZoneInfo(agent.timezone))
+
+    def fill(key: str, text: str) -> str:
+        try:
+            return _ENVIRONMENT.from_string(text).render(values)
+        except Exception as error:  # an expression in the text may fail in any way Python can
+            raise ConfigError(f'"{key}" cannot be filled in: {_one_line(error)}', f"agent {agent.name}") from error
+
+    transcription = agent.transcription
+    if transcription is not None and transcription.prompt is not None:
+        prompt = fill("transcription.prompt", transcription.prompt)
+        transcription = msgspec.structs.replace(transcription, prompt=prompt)
+    return msgspec.structs.replace(
+        agent,
+        instructions=fill("instructions", agent.instructions),
+        greeting=None if agent.greeting is None else fill("greeting", agent.greeting),
+        consent=None if agent.consent is None else fill("consent", agent.consent),
+        transcription=transcription,
+        variables=own,
+    )
+
+
+def faults_of(text: str, variables: Mapping[str, str], timezone: bool) -> Iterator[TemplateFault]:
+    """Find what is wrong with a text before any call: syntax, undeclared names, a trial with sample values.
+
+    `timezone` says whether the agent has one.
+    """
+    try:
+        names = jinja2.meta.find_undeclared_variables(_ENVIRONMENT.parse(text))
+    except jinja2.TemplateSyntaxError as error:
+        yield TemplateFault(f"{{{{ }}}} cannot be read: {_one_line(error)}", error.lineno)
+        return
+    except Exception as error:  # noqa: BLE001 - jinja lets Python's own errors through: nesting too deep, an endless number
+        yield TemplateFault(f"{{{{ }}}} cannot be read: {_one_line(error)}", 1)
+        return
+    known = (*variables, *BUILT_IN)
+    unknown = sorted(names - set(known))
+    for name in unknown:
+        remedy = instead(name, known)
+        yield TemplateFault(f'unknown variable "{name}"; {remedy}, or declare it under "variables"', 1, name)
+    if "now" in names and not timezone:
+        yield TemplateFault('"now" needs a time zone; add e.g. "timezone: America/Los_Angeles"', 1, "now")
+    elif not unknown:
+        yield from _trial(text, variables)
+
+
+def _trial(text: str, variables: Mapping[str, str]) -> Iterator[TemplateFault]:
+    sample = {"caller": "+14255550100", "called": "+14255550101", "now": datetime(2026, 11, 22, 14, 5, tzinfo=UTC)}
+    try:
+        _ENVIRONMENT.from_string(text).render({**variables, **sample})
+    except jinja2.TemplateSyntaxError as error:  # e.g. an unknown filter, which only compiling finds
+        yield TemplateFault(f"{{{{ }}}} cannot be read: {_one_line(error)}", error.lineno)
+    except Exception as error:  # noqa: BLE001 - as in `render`
+        yield TemplateFault(f"cannot be filled in: {_one_line(error)}", 1)
+
+
+def _one_line(error: Exception) -> str:
+    kind = "" if isinstance(error, jinja2.TemplateError) else f"{type(error).__name__}: "
+    return kind + " ".join(str(error).split())[:200]
+
+
+def _plain(text: str) -> str:
+    """Bound a value from outside and drop control characters, so that it cannot pose as lines of the prompt."""
+    return "".join(character for character in text if character.isprintable())[:MAX_CALLER_CHARACTERS]

@@ -1,0 +1,225 @@
+"""What the environment and `.env` decide: addresses, accounts, folders. `.env.example` documents every variable.
+
+All faults are raised at once, a line each, before anything starts. It must not know what the settings are used for,
+nor read the process's environment by itself: `read_settings(os.environ, ENV_FILE)`.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from voice_agent.config.faults import nearest, raise_all
+from voice_agent.config.secret import Secret
+from voice_agent.config.variables import Variables, is_loopback, split_url
+
+ENV_FILE = Path(".env")
+"""Where every command looks for settings, in the folder it was started from."""
+
+PACKAGED_AGENTS = Path(__file__).resolve().parent.parent / "examples"
+
+Provider = Literal["azure", "openai", "emulator"]
+
+_LOOKALIKE = ("TWILIO_", "OPENAI_", "AZURE_OPENAI_", "REALTIME_")
+_UNUSED = {
+    "AZURE_OPENAI_API_VERSION": "Azure is spoken to at /openai/v1, which takes no version; remove it",
+}
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """One field a variable, by its name in lower case. `None`: not set."""
+
+    public_url: str = "http://127.0.0.1:8080"
+    """The address Twilio reaches, without a final slash: the base of signatures and of the stream's URL."""
+    host: str = "127.0.0.1"
+    port: int = 8080
+    """0: any free one."""
+    twilio_account_sid: str | None = None
+    twilio_auth_token: Secret | None = None
+    twilio_auth_token_secondary: Secret | None = None
+    """Valid beside the other one while tokens are rotated."""
+    twilio_api_key: str | None = None
+    """For REST instead of the Auth Token; it signs no webhook."""
+    twilio_api_secret: Secret | None = None
+    twilio_api_base_url: str | None = None
+    """Another REST host than Twilio's own."""
+    realtime_provider: Provider = "emulator"
+    preconnect: bool = True
+    realtime_url: str | None = None
+    """A whole `ws(s)://` URL that wins over what the provider would build."""
+    realtime_dialect: Literal["ga"] | None = None
+    """`None`: as the URL's form says."""
+    realtime_audio: Literal["pcm24k", "g711"] = "pcm24k"
+    azure_openai_endpoint: str | None = None
+    """Scheme and host only."""
+    azure_openai_deployment: str | None = None
+    azure_openai_api_key: Secret | None = None
+    openai_api_key: Secret | None = None
+    openai_base_url: str | None = None
+    openai_realtime_model: str = "gpt-realtime-2.1"
+    agents: Path = PACKAGED_AGENTS
+    data: Path = Path("data")
+    llm_url: str | None = None
+    """An OpenAI-compatible chat endpoint as the local Realtime server's brain; `None`: dialogue files."""
+    llm_model: str | None = None
+    llm_api_key: Secret | None = None
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether Twilio's REST API can be used: a call can be ended from here."""
+        token_or_key = self.twilio_auth_token is not None or self.twilio_api_secret is not None
+        return self.twilio_account_sid is not None and token_or_key
+
+    @property
+    def is_public(self) -> bool:
+        """Whether strangers can reach the server, so that only Twilio's real token may sign."""
+        return not is_loopback(self.public_url)
+
+
+def read_settings(environ: Mapping[str, str], env_file: Path | None = None) -> Settings:
+    """Read `environ` and, where it is silent, `env_file` (which need not exist).
+
+    Raises `ConfigError`, or `ConfigErrors` with a line for each fault: values that cannot be, and what is missing.
+    """
+    variables = Variables(environ, env_file)
+    usual = Settings()
+    port = variables.integer("PORT", 0, 65535)
+    port = usual.port if port is None else port
+    settings = Settings(
+        public_url=_public_url(variables) or f"http://127.0.0.1:{port}",
+        host=variables.text("HOST") or usual.host,
+        port=port,
+        twilio_account_sid=variables.matching("TWILIO_ACCOUNT_SID", "AC[0-9a-fA-F]{32}", "AC and 32 hex digits"),
+        twilio_auth_token=variables.secret("TWILIO_AUTH_TOKEN"),
+        twilio_auth_token_secondary=variables.secret("TWILIO_AUTH_TOKEN_SECONDARY"),
+        twilio_api_key=variables.matching("TWILIO_API_KEY", "SK[0-9a-fA-F]{32}", "SK and 32 hex digits"),
+        twilio_api_secret=variables.secret("TWILIO_API_SECRET"),
+        twilio_api_base_url=variables.url("TWILIO_API_BASE_URL", ("https", "http")),
+        realtime_provider=_provider(variables),
+        preconnect=variables.choice("PRECONNECT", ("on", "off")) != "off",
+        realtime_url=variables.url("REALTIME_URL", ("wss", "ws"), query=True),
+        realtime_dialect=variables.choice("REALTIME_DIALECT", ("ga",)),
+        realtime_audio=variables.choice("REALTIME_AUDIO", ("pcm24k", "g711")) or usual.realtime_audio,
+        azure_openai_endpoint=_azure_endpoint(variables),
+        azure_openai_deployment=variables.text("AZURE_OPENAI_DEPLOYMENT"),
+        azure_openai_api_key=variables.secret("AZURE_OPENAI_API_KEY"),
+        openai_api_key=variables.secret("OPENAI_API_KEY"),
+        openai_base_url=_address_of_key(variables, "OPENAI_BASE_URL"),
+        openai_realtime_model=variables.text("OPENAI_REALTIME_MODEL") or usual.openai_realtime_model,
+        agents=_path(variables, "AGENTS") or usual.agents,
+        data=_path(variables, "DATA") or usual.data,
+        llm_url=variables.url("LLM_URL", ("https", "http")),
+        llm_model=variables.text("LLM_MODEL"),
+        llm_api_key=variables.secret("LLM_API_KEY"),
+        log_level=variables.choice("LOG_LEVEL", ("debug", "info", "warning", "error")) or usual.log_level,
+        log_format=variables.choice("LOG_FORMAT", ("text", "json")) or usual.log_format,
+    )
+    _examine_twilio(variables, settings)
+    _examine_model(variables, settings)
+    raise_all(variables.errors)
+    return settings
+
+
+def doubtful_names(environ: Mapping[str, str], env_file: Path | None = None) -> list[str]:
+    """List, a line each, the names that look like a setting but are none: typing errors, most of the time."""
+    variables = Variables(environ, env_file)
+    known = [name.upper() for name in Settings.__struct_fields__]
+    lines = []
+    for name in variables.names:
+        ours = name.startswith(_LOOKALIKE) or name not in environ
+        if name in _UNUSED:
+            lines.append(f"{variables.where(name)}: not used; {_UNUSED[name]}")
+        elif name not in known and ours and (near := nearest(name, known, cutoff=0.8)):
+            lines.append(f'{variables.where(name)}: unknown; is it meant to be "{near}"?')
+    return lines
+
+
+def _public_url(variables: Variables) -> str | None:
+    url = variables.url("PUBLIC_URL", ("https", "http"))
+    if url is not None and url.startswith("http:") and not is_loopback(url):
+        variables.fault("PUBLIC_URL", "must begin with https://, for Twilio streams to nothing else")
+    return url
+
+
+def _address_of_key(variables: Variables, name: str) -> str | None:
+    """Read an address that a key is sent to: in the clear only within this machine."""
+    url = variables.url(name, ("https", "http"))
+    if url is not None and url.startswith("http:") and not is_loopback(url):
+        variables.fault(name, "must begin with https://, for the key is sent there")
+    return url
+
+
+def _azure_endpoint(variables: Variables) -> str | None:
+    url = _address_of_key(variables, "AZURE_OPENAI_ENDPOINT")
+    parts = split_url(url) if url is not None else None
+    if url is None or parts is None:
+        return None
+    if parts.path not in ("", "/openai", "/openai/v1"):
+        variables.fault("AZURE_OPENAI_ENDPOINT", f'"{parts.path}" is too much; write {parts.scheme}://{parts.netloc}')
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _path(variables: Variables, name: str) -> Path | None:
+    text = variables.text(name)
+    if text is None:
+        return None
+    home = Path.home() if text == "~" or text.startswith("~/") else None
+    return Path(text) if home is None else home / text[2:]
+
+
+def _provider(variables: Variables) -> Provider:
+    """Choose who speaks: the one that is named, else the one that there is an account for, else the emulator."""
+    kinds: tuple[Provider, ...] = ("azure", "openai", "emulator")
+    if "REALTIME_PROVIDER" in variables.names:
+        return variables.choice("REALTIME_PROVIDER", kinds) or "emulator"
+    azure = "AZURE_OPENAI_ENDPOINT" in variables.names
+    openai = "OPENAI_API_KEY" in variables.names
+    if azure and openai:
+        variables.fault(
+            "REALTIME_PROVIDER",
+            'must be "azure" or "openai", for both AZURE_OPENAI_ENDPOINT and OPENAI_API_KEY are set',
+        )
+    if azure:
+        return "azure"
+    return "openai" if openai else "emulator"
+
+
+def _examine_twilio(variables: Variables, settings: Settings) -> None:
+    names = variables.names
+    token = "TWILIO_AUTH_TOKEN" in names
+    if settings.is_public and not token:
+        variables.fault("TWILIO_AUTH_TOKEN", "must be set, for PUBLIC_URL can be reached by strangers")
+    if "TWILIO_AUTH_TOKEN_SECONDARY" in names and not token:
+        variables.fault("TWILIO_AUTH_TOKEN_SECONDARY", "stands beside TWILIO_AUTH_TOKEN, which is missing")
+    for name, other in (("TWILIO_API_KEY", "TWILIO_API_SECRET"), ("TWILIO_API_SECRET", "TWILIO_API_KEY")):
+        if name in names and other not in names:
+            variables.fault(other, f"is missing; it belongs to {name}")
+    if "TWILIO_API_KEY" in names and "TWILIO_ACCOUNT_SID" not in names:
+        variables.fault("TWILIO_ACCOUNT_SID", "is missing; TWILIO_API_KEY is a key of that account")
+    if "TWILIO_ACCOUNT_SID" in names and not token and "TWILIO_API_KEY" not in names:
+        variables.fault("TWILIO_AUTH_TOKEN", "is missing; TWILIO_ACCOUNT_SID opens nothing without it")
+
+
+def _examine_model(variables: Variables, settings: Settings) -> None:
+    names = variables.names
+    provider = settings.realtime_provider
+    needed = {
+        "azure": ["AZURE_OPENAI_API_KEY"],
+        "openai": ["OPENAI_API_KEY"],
+        "emulator": [],
+    }[provider]
+    if provider == "azure" and "REALTIME_URL" not in names:
+        needed += ["AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_DEPLOYMENT"]
+    for name in needed:
+        if name not in names:
+            variables.fault(name, f"is missing; REALTIME_PROVIDER is {provider}")
+    if provider == "emulator" and "REALTIME_PROVIDER" not in names and settings.is_public:
+        variables.fault(
+            "REALTIME_PROVIDER",
+            "is not chosen; set AZURE_OPENAI_ENDPOINT or OPENAI_API_KEY (or name the emulator) for a public PUBLIC_URL",
+        )
+    if "LLM_URL" in names and "LLM_MODEL" not in names:
+        variables.fault("LLM_MODEL", "is missing; LLM_URL needs the name of a model")

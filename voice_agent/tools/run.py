@@ -1,0 +1,139 @@
+"""Runs one tool call of the model: checks its arguments, calls the function within its time, bounds what comes back.
+
+Whatever goes wrong becomes an answer that the model can say something about; nothing is raised but a cancellation.
+It must not know the call, its audio or who asked.
+"""
+
+import asyncio
+import contextvars
+import inspect
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from voice_agent.agent import Agent, Tool
+from voice_agent.call.events import ToolFinished
+from voice_agent.config.python_tools import find_function
+from voice_agent.tools.arguments import ArgumentsError, read_arguments
+
+MAX_OUTPUT_CHARACTERS = 16_000
+"""About 4,000 tokens: as much as a caller's question can need, and paid for with every later response of the call."""
+
+_log = logging.getLogger(__name__)
+
+
+class ToolRunner:
+    """Runs the `python` tools of one agent, any number at a time.
+
+    A function made with `async def` runs on the event loop and must not block it; any other runs in a thread of its
+    own. One that outlives its time is answered for and left alone: Python cannot end a thread, but a daemon thread
+    neither holds up other calls nor the end of the process.
+    """
+
+    def __init__(self, agent: Agent, call_sid: str = "") -> None:
+        """`call_sid` is for the log only."""
+        self._tools = {tool.name: tool for tool in agent.tools if tool.kind == "python"}
+        self._folder = agent.folder
+        self._seconds = agent.limits.tool_seconds
+        self._call_sid = call_sid
+
+    async def run(self, call_id: str, name: str, arguments: str) -> ToolFinished:
+        """Run one tool with the arguments as the model wrote them (JSON).
+
+        The output is a text as the function returned it, anything else as JSON; a failure is `{"error": ...}`. The
+        text of a `ValueError` is for the model ("no such day"), that of any other exception for the log only: it may
+        hold what a caller must not hear.
+        """
+        tool = self._tools.get(name)
+        if tool is None:
+            known = ", ".join(self._tools) or "none"
+            return self._failed(call_id, name, f'there is no tool "{name[:64]}"; there are: {known}')
+        deadline = asyncio.timeout(self._seconds)
+        try:
+            values = read_arguments(tool, arguments)
+            async with deadline:
+                result = await self._call(tool, values)
+            return self._finished(call_id, name, result)
+        except ArgumentsError as error:
+            return self._failed(call_id, name, str(error))
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            return self._broken(call_id, name)  # the function cancelled itself; nobody cancelled the call
+        except ValueError as error:
+            return self._broken(call_id, name, _one_line(error))
+        except (Exception, SystemExit):  # noqa: BLE001 - the user's function may fail in any way; `_broken` logs it
+            if deadline.expired():
+                return self._failed(call_id, name, f"{name} took longer than {self._seconds} s and was given up")
+            return self._broken(call_id, name)
+
+    async def _call(self, tool: Tool, values: dict[str, Any]) -> object:
+        function = find_function(tool.target, self._folder)
+        if inspect.iscoroutinefunction(function):
+            return await function(**values)
+        return await _in_thread(lambda: function(**values))
+
+    def _finished(self, call_id: str, name: str, result: object) -> ToolFinished:
+        output = result if isinstance(result, str) else msgspec.json.encode(result).decode()
+        if len(output) > MAX_OUTPUT_CHARACTERS:
+            _log.warning(
+                "tool %s returned %d characters, cut to %d (call %s, %s)",
+                name, len(output), MAX_OUTPUT_CHARACTERS, self._call_sid, call_id,
+            )  # fmt: skip
+            output = f"{output[:MAX_OUTPUT_CHARACTERS]}… (cut here)"
+        # A lone surrogate (from a file name, say) fits into no message to the model.
+        return ToolFinished(call_id, output.encode(errors="replace").decode())
+
+    def _failed(self, call_id: str, name: str, problem: str) -> ToolFinished:
+        _log.warning("tool %s failed: %s (call %s, %s)", name, problem, self._call_sid, call_id)
+        return _answer(call_id, problem)
+
+    def _broken(self, call_id: str, name: str, problem: str = "it is not available now") -> ToolFinished:
+        """Answer for a function that raised; the log gets the traceback."""
+        _log.exception("tool %s raised an exception (call %s, %s)", name, self._call_sid, call_id)
+        return _answer(call_id, f"{name} failed: {problem}")
+
+
+def _answer(call_id: str, problem: str) -> ToolFinished:
+    text = problem.encode(errors="replace").decode()
+    return ToolFinished(call_id, msgspec.json.encode({"error": text}).decode(), failed=True)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or "the value does not fit"
+
+
+async def _in_thread(function: Callable[[], object]) -> object:
+    """Run in a daemon thread: `asyncio.to_thread` has few threads, and the process waits for each at its end."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[object] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def settle(result: object, error: BaseException | None) -> None:
+        if done.done():  # given up meanwhile
+            return
+        if error is None:
+            done.set_result(result)
+        else:
+            done.set_exception(error)
+
+    def work() -> None:
+        result: object = None
+        error: BaseException | None = None
+        try:
+            result = context.run(function)
+        except BaseException as caught:  # noqa: BLE001 - raised again where the tool is awaited
+            # A future refuses StopIteration; what else ends a thread is no reason to end the process.
+            plain = isinstance(caught, Exception) and not isinstance(caught, StopIteration)
+            error = caught if plain else RuntimeError(f"the function raised {type(caught).__name__}")
+        try:
+            loop.call_soon_threadsafe(settle, result, error)
+        except RuntimeError:
+            return  # the loop has closed: the call is over, nobody waits
+
+    threading.Thread(target=work, name="tool", daemon=True).start()
+    return await done
