@@ -1,0 +1,101 @@
+"""One stream's messages as events of the core, and the core's phone commands as messages.
+
+It keeps nothing but the stream's SID: what a mark or a gap in the audio means is the core's business. Nothing that a
+peer sends makes it raise; what cannot be used becomes a `PhoneFault`, and the call goes on.
+"""
+
+from typing import assert_never
+
+from voice_agent.call.commands import ClearPlayback, PhoneCommand, PlayAudio, SendMark
+from voice_agent.call.events import (
+    CallerAudio,
+    CallEvent,
+    KeyPressed,
+    MarkEchoed,
+    PhoneFault,
+    StreamStarted,
+    StreamStopped,
+)
+from voice_agent.errors import PeerError
+from voice_agent.wire import twilio
+
+EVENT_SHOWN = 40
+"""Characters of a foreign name that a fault quotes: enough to know it by, too few to flood a log."""
+
+
+class PhoneCodec:
+    """The phone side of one bridge."""
+
+    def __init__(self) -> None:
+        self._stream_sid = ""
+
+    def receive(self, text: str) -> list[CallEvent]:
+        """Translate one text from the carrier: no event for `connected`, one for anything else."""
+        try:
+            message = twilio.parse(text)
+        except PeerError as error:
+            return [PhoneFault(str(error))]
+        match message:
+            case twilio.Connected():
+                return []
+            case twilio.Unknown(event):
+                return [PhoneFault(f"unknown event {event[:EVENT_SHOWN]!r}")]
+            case twilio.Start():
+                return [self._start(message)]
+            case _ if not self._stream_sid:
+                return [PhoneFault(f"{_name(message)} before start")]
+            case _ if message.stream_sid != self._stream_sid:
+                return [PhoneFault(f"{_name(message)} of another stream")]
+            case _:
+                return [_event(message)]
+
+    def send(self, command: PhoneCommand) -> str:
+        """Translate one command; only after `StreamStarted`, because every message must name the stream."""
+        assert self._stream_sid, "the core orders nothing of a phone leg that has not begun"
+        match command:
+            case PlayAudio():
+                return twilio.encode(twilio.OutgoingMedia(self._stream_sid, twilio.OutgoingMediaBody(command.audio)))
+            case SendMark():
+                return twilio.encode(twilio.OutgoingMark(self._stream_sid, twilio.MarkBody(command.name)))
+            case ClearPlayback():
+                return twilio.encode(twilio.Clear(self._stream_sid))
+            case _:
+                assert_never(command)
+
+    def _start(self, message: twilio.Start) -> CallEvent:
+        if self._stream_sid:
+            return PhoneFault("a second start")
+        if not message.stream_sid:
+            return PhoneFault("streamSid: empty")
+        media_format = message.start.media_format
+        if media_format != twilio.MediaFormat():
+            encoding = media_format.encoding[:EVENT_SHOWN]
+            problem = f"{encoding!r}, {media_format.sample_rate} Hz, {media_format.channels} channel(s)"
+            return PhoneFault(f"start.mediaFormat: {problem} instead of audio/x-mulaw, 8000 Hz, 1 channel", fatal=True)
+        self._stream_sid = message.stream_sid
+        return StreamStarted(stream_sid=message.stream_sid, call_sid=message.start.call_sid)
+
+
+_Streamed = twilio.Media | twilio.Dtmf | twilio.Mark | twilio.Stop
+
+
+def _event(message: _Streamed) -> CallEvent:
+    match message:
+        case twilio.Media():
+            body = message.media
+            if body.track != "inbound":
+                # Of a two-way stream Twilio documents this track only; the agent's own voice must not come back in.
+                return PhoneFault(f"media of track {body.track[:EVENT_SHOWN]!r}")
+            return CallerAudio(body.timestamp, body.payload)
+        case twilio.Dtmf():
+            return KeyPressed(message.dtmf.digit)
+        case twilio.Mark():
+            return MarkEchoed(message.mark.name)
+        case twilio.Stop():
+            return StreamStopped()
+        case _:
+            assert_never(message)
+
+
+def _name(message: _Streamed) -> str:
+    return type(message).__name__.lower()
