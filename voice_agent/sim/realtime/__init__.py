@@ -1,0 +1,52 @@
+"""A Realtime server's session as a pure core: `RealtimeSession`, its inputs and outputs, and detectors of voice."""
+
+from voice_agent.sim.realtime.activity import CHUNK_BYTES, CHUNK_MS, EnergyActivity, VoiceActivity
+from voice_agent.sim.realtime.messages import (
+    ClientText,
+    CloseSocket,
+    Input,
+    Line,
+    Output,
+    RealtimeOptions,
+    Recognise,
+    Recognised,
+    RecognitionFailed,
+    SendText,
+    Speak,
+    Spoken,
+    StopWork,
+    Think,
+    ThoughtCall,
+    ThoughtDone,
+    ThoughtText,
+    TimerFired,
+    WorkFailed,
+)
+from voice_agent.sim.realtime.session import RealtimeSession
+
+__all__ = [
+    "CHUNK_BYTES",
+    "CHUNK_MS",
+    "ClientText",
+    "CloseSocket",
+    "EnergyActivity",
+    "Input",
+    "Line",
+    "Output",
+    "RealtimeOptions",
+    "RealtimeSession",
+    "Recognise",
+    "Recognised",
+    "RecognitionFailed",
+    "SendText",
+    "Speak",
+    "Spoken",
+    "StopWork",
+    "Think",
+    "ThoughtCall",
+    "ThoughtDone",
+    "ThoughtText",
+    "TimerFired",
+    "VoiceActivity",
+    "WorkFailed",
+]

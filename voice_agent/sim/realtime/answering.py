@@ -1,0 +1,167 @@
+"""The assistant's side of a session: which responses run, when they may think, and what their input costs."""
+
+from typing import Any
+
+from voice_agent.sim.realtime.hearing import Hearing
+from voice_agent.sim.realtime.item_requests import read_input
+from voice_agent.sim.realtime.items import Conversation, Item
+from voice_agent.sim.realtime.messages import (
+    RealtimeOptions,
+    Spoken,
+    Think,
+    ThoughtCall,
+    ThoughtDone,
+    ThoughtText,
+    WorkFailed,
+)
+from voice_agent.sim.realtime.outbox import Outbox
+from voice_agent.sim.realtime.refusals import ClientError
+from voice_agent.sim.realtime.responses import Response, Tokens, count_input, read_request
+from voice_agent.sim.realtime.settings import Settings
+
+REQUESTS_PER_MINUTE = 200
+TOKENS_PER_MINUTE = 100_000
+"""Azure's first tier; the stand-in refuses nobody, it only tells."""
+
+
+class Answering:
+    """The responses of one session: at most one writes to the conversation, any number run beside it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        conversation: Conversation,
+        hearing: Hearing,
+        outbox: Outbox,
+        options: RealtimeOptions,
+    ) -> None:
+        self.spoke = False
+        """Assistant audio exists: the voice is frozen."""
+        self._settings = settings
+        self._conversation = conversation
+        self._hearing = hearing
+        self._outbox = outbox
+        self._options = options
+        self._responses: dict[str, Response] = {}
+        self._thoughtless: list[tuple[Response, list[Item] | None]] = []
+        """Responses that wait for the caller's words, with their own input."""
+        self._read = Tokens(0, 0)
+        self._used_tokens = 0
+        self._requests = 0
+
+    @property
+    def active(self) -> Response | None:
+        """The one that writes to the conversation."""
+        return next((response for response in self._responses.values() if response.request.in_conversation), None)
+
+    def create(self, given: dict[str, Any] | None) -> None:
+        """Begin a response; raises `ClientError`."""
+        request = read_request(given, self._settings, spoke=self.spoke)
+        if request.in_conversation and self.active is not None:
+            raise ClientError(
+                "conversation_already_has_active_response",
+                f"Conversation already has an active response in progress: {self.active.id}. "
+                "Wait until the response is finished before creating a new one.",
+            )
+        items = None
+        if request.input is not None:
+            items = read_input(request.input, self._conversation, self._settings.input_format)
+        response = Response(request, self._outbox, self._options, self._conversation)
+        self._responses[response.id] = response
+        response.open()
+        self._tell_rate_limits()
+        self._thoughtless.append((response, items))
+        self.think()
+
+    def think(self) -> None:
+        """Order the thinking of every response whose words are there."""
+        if self._hearing.waits_for_words:
+            return
+        waiting, self._thoughtless = self._thoughtless, []
+        for response, own_items in waiting:
+            items = self._conversation.items if own_items is None else own_items
+            self._count(response, items)
+            request = response.request
+            lines = tuple(item.line() for item in items)
+            self._outbox.order(
+                Think(response.id, lines, request.instructions, tuple(request.tools), request.tool_choice)
+            )
+
+    def take(
+        self, now_ms: int, result: ThoughtText | ThoughtCall | ThoughtDone | Spoken | WorkFailed
+    ) -> Response | None:
+        """Take a result of slow work (one for a response that has ended is dropped), then `advance`."""
+        response = self._responses.get(result.response_id)
+        if response is None:
+            return None
+        match result:
+            case ThoughtText():
+                response.add_text(result.text)
+            case ThoughtCall():
+                response.add_call(result.name, result.arguments)
+            case ThoughtDone():
+                response.close()
+            case Spoken():
+                self.spoke = True
+                response.add_speech(result.item_id, result.pcm, last=result.last)
+            case WorkFailed():
+                response.fail(result.problem)
+        return self.advance(now_ms)
+
+    def advance(self, now_ms: int) -> Response | None:
+        """Send what is due; return the response of the conversation if it ended in this step."""
+        ended = None
+        for response in list(self._responses.values()):
+            if not response.finished:
+                response.advance(now_ms)
+            if response.finished:
+                self._forget(response)
+                ended = response if response.request.in_conversation else ended
+        return ended
+
+    def interrupt(self) -> None:
+        """Cancel what writes to the conversation, because the caller speaks."""
+        if self.active is not None:
+            response = self.active
+            response.cancel("turn_detected")
+            self._forget(response)
+
+    def cancel(self, response_id: str | None) -> None:
+        """Cancel by the client's will; raises `ClientError` when there is nothing to cancel."""
+        response = self.active if response_id is None else self._responses.get(response_id)
+        if response is None:
+            raise ClientError("response_cancel_not_active", "Cancellation failed: no active response found")
+        response.cancel("client_cancelled")
+        self._forget(response)
+
+    def due(self) -> int | None:
+        """When `advance` has something to do."""
+        times = [due for response in self._responses.values() if (due := response.due()) is not None]
+        return min(times, default=None)
+
+    def _forget(self, response: Response) -> None:
+        self._responses.pop(response.id, None)
+        self._thoughtless = [entry for entry in self._thoughtless if entry[0] is not response]
+        output = response.output_tokens()
+        self._used_tokens += response.input_tokens.text + response.input_tokens.audio + output.text + output.audio
+
+    def _count(self, response: Response, items: list[Item]) -> None:
+        read = count_input(response.request, items)
+        response.input_tokens = read
+        # Prompt caching is by common beginning; a conversation grows at its end.
+        response.cached = Tokens(min(read.text, self._read.text), min(read.audio, self._read.audio))
+        self._read = read
+
+    def _tell_rate_limits(self) -> None:
+        self._requests += 1
+        self._outbox.send(
+            "rate_limits.updated",
+            rate_limits=[
+                _limit("requests", REQUESTS_PER_MINUTE, self._requests),
+                _limit("tokens", TOKENS_PER_MINUTE, self._used_tokens),
+            ],
+        )
+
+
+def _limit(name: str, limit: int, used: int) -> dict[str, Any]:
+    return {"name": name, "limit": limit, "remaining": max(0, limit - used), "reset_seconds": 60.0}

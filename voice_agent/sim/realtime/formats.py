@@ -1,0 +1,49 @@
+"""The audio formats of a session, and the way of appended audio to the detector and the recogniser."""
+
+import msgspec
+
+from voice_agent.audio.resample import Downsampler, Upsampler
+from voice_agent.sim.realtime.rates import To16k
+
+
+class AudioFormat(msgspec.Struct, frozen=True):
+    """One format of the wire."""
+
+    type: str
+    bytes_per_ms: int
+
+    def wire(self) -> dict[str, object]:
+        """Give the format object; only PCM states its rate."""
+        return {"type": self.type, "rate": 24000} if self.type == "audio/pcm" else {"type": self.type}
+
+
+PCM = AudioFormat("audio/pcm", 48)
+PCMU = AudioFormat("audio/pcmu", 8)
+FORMATS = {PCM.type: PCM, PCMU.type: PCMU}
+
+
+class Ear:
+    """Brings appended audio to PCM16 at 16 kHz, as a stream; 1 ms late for PCM, 3 ms for mu-law."""
+
+    def __init__(self, audio_format: AudioFormat) -> None:
+        self._up = Upsampler() if audio_format is PCMU else None
+        self._to_16k = To16k()
+
+    def feed(self, data: bytes) -> bytes:
+        """Take any number of bytes."""
+        return self._to_16k.feed(self._up.feed(data) if self._up else data)
+
+
+class Mouth:
+    """Brings speech (PCM16, 24 kHz) to the session's output format, as one stream an item."""
+
+    def __init__(self, audio_format: AudioFormat) -> None:
+        self._down = Downsampler() if audio_format is PCMU else None
+
+    def feed(self, pcm: bytes) -> bytes:
+        """Take any number of whole samples."""
+        return self._down.feed(pcm) if self._down else pcm
+
+    def flush(self) -> bytes:
+        """Bring out what the filter still holds, at the end of an item."""
+        return self._down.flush() if self._down else b""

@@ -1,0 +1,155 @@
+"""The conversation: its items, their order, and what a client may do to them.
+
+Knows nothing of responses and turns: they make items and put them here.
+"""
+
+import base64
+from typing import Any, Literal
+
+import msgspec
+
+from voice_agent.sim.realtime.formats import PCM, AudioFormat
+from voice_agent.sim.realtime.messages import Line
+from voice_agent.sim.realtime.refusals import ClientError
+
+CHARACTERS_PER_TOKEN = 4
+"""A rule of thumb for English; only the arithmetic of usage rests on it."""
+
+
+class Part(msgspec.Struct):
+    """One content part of a message."""
+
+    type: Literal["input_text", "input_audio", "output_text", "output_audio"]
+    text: str = ""
+    """The text, or the transcript of audio."""
+    heard: bool = True
+    """Audio: whether the transcript exists (yet, or still: truncation removes it)."""
+    audio: bytes = b""
+    format: AudioFormat = PCM
+
+    @property
+    def audio_ms(self) -> int:
+        """Whole milliseconds of audio."""
+        return len(self.audio) // self.format.bytes_per_ms
+
+    def wire(self, with_audio: bool) -> dict[str, Any]:
+        """Show the part as the client sees it; audio only on request (`conversation.item.retrieve`)."""
+        if self.type in {"input_text", "output_text"}:
+            return {"type": self.type, "text": self.text}
+        shown: dict[str, Any] = {"type": self.type, "transcript": self.text if self.heard else None}
+        if with_audio:
+            shown["audio"] = base64.b64encode(self.audio).decode()
+        return shown
+
+
+class Item(msgspec.Struct, kw_only=True):
+    """One item. Which fields count depends on `type`."""
+
+    id: str
+    type: Literal["message", "function_call", "function_call_output"]
+    status: Literal["in_progress", "completed", "incomplete"] = "completed"
+    role: Literal["system", "user", "assistant"] = "user"
+    content: list[Part] = []
+    call_id: str = ""
+    name: str = ""
+    arguments: str = ""
+    output: str = ""
+
+    def wire(self, with_audio: bool = False) -> dict[str, Any]:
+        """Show the item as the client sees it."""
+        shown: dict[str, Any] = {"id": self.id, "object": "realtime.item", "type": self.type, "status": self.status}
+        if self.type == "message":
+            shown |= {"role": self.role, "content": [part.wire(with_audio) for part in self.content]}
+        elif self.type == "function_call":
+            shown |= {"call_id": self.call_id, "name": self.name, "arguments": self.arguments}
+        else:
+            shown |= {"call_id": self.call_id, "output": self.output}
+        return shown
+
+    def line(self) -> Line:
+        """Show the item as a brain reads it. A truncated answer keeps the words that its remaining audio held."""
+        if self.type == "function_call":
+            return Line("call", self.arguments, self.name, self.call_id)
+        if self.type == "function_call_output":
+            return Line("output", self.output, call_id=self.call_id)
+        return Line(self.role, " ".join(part.text for part in self.content if part.text))
+
+    def text_tokens(self) -> int:
+        """Tokens of its texts. A transcript is no input: the model has the audio."""
+        texts = [self.name, self.arguments, self.output]
+        texts += [part.text for part in self.content if part.type in {"input_text", "output_text"}]
+        return -(-sum(map(len, texts)) // CHARACTERS_PER_TOKEN)
+
+    def audio_tokens(self) -> int:
+        """Tokens of its audio: one for 100 ms of the caller, one for 50 ms of the assistant."""
+        span_ms = 50 if self.role == "assistant" else 100
+        return sum(-(-part.audio_ms // span_ms) for part in self.content if part.audio)
+
+
+class Conversation:
+    """The items of the default conversation, in order."""
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+
+    def find(self, item_id: str) -> Item | None:
+        """Give the item of that id."""
+        return next((item for item in self.items if item.id == item_id), None)
+
+    def has_call(self, call_id: str) -> bool:
+        """Whether a function call of that id is there to be answered."""
+        return any(item.type == "function_call" and item.call_id == call_id for item in self.items)
+
+    def last_id(self) -> str | None:
+        """Tell what the next item's `previous_item_id` will be."""
+        return self.items[-1].id if self.items else None
+
+    def insert(self, item: Item, after: str | None = None) -> str | None:
+        """Add an item behind `after` (`root`: first; `None`: last); return the id before it. The id must be there."""
+        if after == "root":
+            self.items.insert(0, item)
+            return None
+        if after is None:
+            previous = self.last_id()
+            self.items.append(item)
+            return previous
+        place = next(index for index, present in enumerate(self.items) if present.id == after)
+        self.items.insert(place + 1, item)
+        return after
+
+    def delete(self, item_id: str) -> None:
+        """Remove an item."""
+        self.items.remove(self._known(item_id, "delete"))
+
+    def retrieve(self, item_id: str) -> Item:
+        """Give the item of that id."""
+        return self._known(item_id, "retrieve")
+
+    def truncate(self, item_id: str, content_index: int, audio_end_ms: int) -> None:
+        """Cut an assistant's audio behind `audio_end_ms` and drop the part's transcript."""
+        item = self._known(item_id, "truncate")
+        if item.type != "message" or item.role != "assistant":
+            raise ClientError("invalid_value", "Only model output audio messages can be truncated.", "item_id")
+        if not 0 <= content_index < len(item.content) or item.content[content_index].type != "output_audio":
+            raise ClientError("invalid_value", f"Content {content_index} of the item holds no audio.", "content_index")
+        part = item.content[content_index]
+        if audio_end_ms < 0 or audio_end_ms > part.audio_ms:
+            raise ClientError(
+                "invalid_value",
+                f"Audio content of {part.audio_ms}ms is already shorter than {audio_end_ms}ms",
+                "audio_end_ms",
+            )
+        if part.audio_ms:
+            part.text = part.text[: len(part.text) * audio_end_ms // part.audio_ms]
+        part.audio = part.audio[: audio_end_ms * part.format.bytes_per_ms]
+        part.heard = False
+
+    def _known(self, item_id: str, verb: str) -> Item:
+        item = self.find(item_id)
+        if item is None:
+            raise ClientError(
+                f"item_{verb}_invalid_item_id",
+                f"Error {verb.removesuffix('e')}ing item: the item with id '{item_id}' does not exist.",
+                "item_id",
+            )
+        return item

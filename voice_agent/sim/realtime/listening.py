@@ -1,0 +1,164 @@
+"""What the client appended: its length, its place on the session's audio clock, and where speech begins and ends in it.
+
+The audio clock counts appended audio only: where a client sends nothing, no silence passes.
+"""
+
+from typing import Any
+
+import msgspec
+
+from voice_agent.sim.realtime.activity import CHUNK_BYTES, CHUNK_MS, VoiceActivity
+from voice_agent.sim.realtime.formats import AudioFormat, Ear
+from voice_agent.sim.realtime.settings import SILENCE_BY_EAGERNESS_MS
+
+PCM16K_BYTES_PER_MS = 32
+
+ONSET_CHUNKS = 2
+"""Chunks in a row above the threshold that make a start: one alone is a click on the line."""
+
+RELEASE = 0.7
+"""Speech lasts while the probability stays above this part of the threshold: 0.35 for 0.5, as Silero does it."""
+
+LOOKBACK_MS = 200
+"""Kept before the padding while nobody speaks: more than the detector needs to be sure."""
+
+
+class TurnRules(msgspec.Struct, frozen=True):
+    """Server VAD, in numbers."""
+
+    threshold: float
+    prefix_padding_ms: int
+    silence_duration_ms: int
+    create_response: bool
+    interrupt_response: bool
+    idle_timeout_ms: int | None
+
+
+def turn_rules(turn_detection: dict[str, Any] | None) -> TurnRules | None:
+    """Read the rules of a session; semantic VAD becomes a server VAD whose silence follows the eagerness."""
+    if turn_detection is None:
+        return None
+    silence_ms = SILENCE_BY_EAGERNESS_MS.get(turn_detection.get("eagerness", ""), 0)
+    return TurnRules(
+        threshold=turn_detection.get("threshold", 0.5),
+        prefix_padding_ms=turn_detection.get("prefix_padding_ms", 300),
+        silence_duration_ms=turn_detection.get("silence_duration_ms", silence_ms),
+        create_response=turn_detection["create_response"],
+        interrupt_response=turn_detection["interrupt_response"],
+        idle_timeout_ms=turn_detection.get("idle_timeout_ms"),
+    )
+
+
+class InputBuffer:
+    """Audio that was appended and is not committed yet, as it came and at 16 kHz."""
+
+    def __init__(self, audio_format: AudioFormat) -> None:
+        self.start_ms = 0
+        """Place of its first byte on the audio clock."""
+        self._format = audio_format
+        self._ear = Ear(audio_format)
+        self._raw = bytearray()
+        self._pcm = bytearray()
+
+    @property
+    def duration_ms(self) -> int:
+        """Whole milliseconds in it."""
+        return len(self._raw) // self._format.bytes_per_ms
+
+    @property
+    def end_ms(self) -> int:
+        """Place behind its last byte on the audio clock."""
+        return self.start_ms + self.duration_ms
+
+    def change_format(self, audio_format: AudioFormat) -> bool:
+        """Take another format from now on; what was waiting in the old one is dropped. False: it is the same."""
+        if audio_format is self._format:
+            return False
+        self.start_ms = self.end_ms
+        self._raw.clear()
+        self._pcm.clear()
+        self._format = audio_format
+        self._ear = Ear(audio_format)
+        return True
+
+    def append(self, data: bytes) -> bytes:
+        """Add audio; return what that makes at 16 kHz."""
+        pcm = self._ear.feed(data)
+        self._raw += data
+        self._pcm += pcm
+        return pcm
+
+    def take(self, until_ms: int) -> tuple[bytes, bytes]:
+        """Remove what lies before `until_ms`; return it as it came and as PCM16 at 16 kHz."""
+        length_ms = min(max(0, until_ms - self.start_ms), self.duration_ms)
+        raw_end, pcm_end = length_ms * self._format.bytes_per_ms, length_ms * PCM16K_BYTES_PER_MS
+        taken = bytes(self._raw[:raw_end]), bytes(self._pcm[:pcm_end])
+        del self._raw[:raw_end], self._pcm[:pcm_end]
+        self.start_ms += length_ms
+        return taken
+
+
+class SpeechBegan(msgspec.Struct, frozen=True):
+    """Speech began; the padding is not yet taken off."""
+
+    at_ms: int
+
+
+class SpeechEnded(msgspec.Struct, frozen=True):
+    """The silence that ends a turn is complete."""
+
+    at_ms: int
+    """Includes that silence."""
+
+
+class Turns:
+    """Finds turns in a stream at 16 kHz. Chunks are judged whole, so decisions fall on multiples of 32 ms."""
+
+    def __init__(self, activity: VoiceActivity) -> None:
+        self.speaking = False
+        self._activity = activity
+        self._pcm = bytearray()
+        self._position_ms = 0
+        self._loud_chunks = 0
+        self._silence_ms = 0
+
+    def restart(self, at_ms: int) -> None:
+        """Begin anew at a place of the audio clock: the detector was off or the format changed."""
+        self._activity.reset()
+        self._pcm.clear()
+        self._position_ms = at_ms
+        self.forget_turn()
+
+    def forget_turn(self) -> None:
+        """End the turn in progress by the client's will (commit, clear)."""
+        self.speaking = False
+        self._loud_chunks = 0
+        self._silence_ms = 0
+
+    def feed(self, pcm: bytes, rules: TurnRules) -> list[SpeechBegan | SpeechEnded]:
+        """Take audio; return what was found, in order."""
+        self._pcm += pcm
+        found: list[SpeechBegan | SpeechEnded] = []
+        whole = len(self._pcm) - len(self._pcm) % CHUNK_BYTES
+        for start in range(0, whole, CHUNK_BYTES):
+            probability = self._activity.feed(bytes(self._pcm[start : start + CHUNK_BYTES]))
+            self._position_ms += CHUNK_MS
+            if self.speaking:
+                self._wait_for_end(probability, rules, found)
+            else:
+                self._wait_for_start(probability, rules, found)
+        del self._pcm[:whole]
+        return found
+
+    def _wait_for_start(self, probability: float, rules: TurnRules, found: list[SpeechBegan | SpeechEnded]) -> None:
+        self._loud_chunks = self._loud_chunks + 1 if probability > rules.threshold else 0
+        if self._loud_chunks == ONSET_CHUNKS:
+            self.speaking = True
+            self._silence_ms = 0
+            found.append(SpeechBegan(self._position_ms - ONSET_CHUNKS * CHUNK_MS))
+
+    def _wait_for_end(self, probability: float, rules: TurnRules, found: list[SpeechBegan | SpeechEnded]) -> None:
+        self._silence_ms = 0 if probability >= rules.threshold * RELEASE else self._silence_ms + CHUNK_MS
+        if self._silence_ms and self._silence_ms >= rules.silence_duration_ms:
+            self.forget_turn()
+            found.append(SpeechEnded(self._position_ms))

@@ -1,0 +1,168 @@
+"""What goes into and comes out of a `RealtimeSession`, as data.
+
+Slow work is an output, its result an input: whoever runs the session (a socket shell, a virtual clock) hears, thinks
+and speaks for it. All times are whole milliseconds since the session began.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+# --- inputs ----------------------------------------------------------------------------------------------------------
+
+
+class ClientText(msgspec.Struct, frozen=True):
+    """One text message from the client."""
+
+    text: str
+
+
+class TimerFired(msgspec.Struct, frozen=True):
+    """`RealtimeSession.deadline()` was reached."""
+
+
+class Recognised(msgspec.Struct, frozen=True):
+    """The answer to `Recognise`; the text is empty when nobody said anything."""
+
+    item_id: str
+    text: str
+
+
+class RecognitionFailed(msgspec.Struct, frozen=True):
+    """The other answer to `Recognise`: responses go on as if nothing had been said."""
+
+    item_id: str
+    problem: str
+
+
+class ThoughtText(msgspec.Struct, frozen=True):
+    """The next words of a response: a sentence or more, as the brain streams them."""
+
+    response_id: str
+    text: str
+
+
+class ThoughtCall(msgspec.Struct, frozen=True):
+    """A function call of a response. `arguments` is JSON."""
+
+    response_id: str
+    name: str
+    arguments: str
+
+
+class ThoughtDone(msgspec.Struct, frozen=True):
+    """The brain has said everything that belongs to a response."""
+
+    response_id: str
+
+
+class Spoken(msgspec.Struct, frozen=True):
+    """Speech for the oldest unanswered `Speak` of an item: PCM16, 24 kHz, any length, in order."""
+
+    response_id: str
+    item_id: str
+    pcm: bytes
+    last: bool
+    """That `Speak` is answered."""
+
+
+class WorkFailed(msgspec.Struct, frozen=True):
+    """Thinking or speaking failed: the response ends as `failed`."""
+
+    response_id: str
+    problem: str
+
+
+Input = (
+    ClientText
+    | TimerFired
+    | Recognised
+    | RecognitionFailed
+    | ThoughtText
+    | ThoughtCall
+    | ThoughtDone
+    | Spoken
+    | WorkFailed
+)
+
+
+# --- outputs ---------------------------------------------------------------------------------------------------------
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One item of a conversation as a brain reads it."""
+
+    kind: Literal["system", "user", "assistant", "call", "output"]
+    text: str
+    """What was said; a call's arguments or an output's text, both as the wire had them."""
+    name: str = ""
+    """The function's name, for `call`."""
+    call_id: str = ""
+    """For `call` and `output`."""
+
+
+class SendText(msgspec.Struct, frozen=True):
+    """One text message to the client."""
+
+    text: str
+
+
+class Recognise(msgspec.Struct, frozen=True):
+    """Turn a caller's turn into words; answered by `Recognised` or `RecognitionFailed`."""
+
+    item_id: str
+    pcm: bytes
+    """PCM16, 16 kHz, one channel."""
+
+
+class Think(msgspec.Struct, frozen=True):
+    """Find the response; answered by any number of `ThoughtText` and `ThoughtCall`, then one `ThoughtDone`."""
+
+    response_id: str
+    conversation: tuple[Line, ...]
+    instructions: str
+    tools: tuple[dict[str, Any], ...]
+    """As on the wire: name, description, parameters."""
+    tool_choice: str | dict[str, Any]
+
+
+class Speak(msgspec.Struct, frozen=True):
+    """Say a text; answered by `Spoken`, the last of them with `last`."""
+
+    response_id: str
+    item_id: str
+    text: str
+
+
+class StopWork(msgspec.Struct, frozen=True):
+    """Nobody waits for this response any more; results that still come are ignored."""
+
+    response_id: str
+
+
+class CloseSocket(msgspec.Struct, frozen=True):
+    """The server ends the session; nothing follows."""
+
+    code: int
+    reason: str
+
+
+Output = SendText | Recognise | Think | Speak | StopWork | CloseSocket
+
+
+class RealtimeOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How one session of the stand-in behaves, where the real ones differ or leave it open."""
+
+    model: str = "gpt-realtime-2.1"
+    """What the client asked for in the URL; echoed in the session."""
+    delta_ms: int = 200
+    """Audio in one delta."""
+    pace: int = 4
+    """Audio is sent this many times faster than it plays; 0: as soon as it is there."""
+    session_minutes: int = 60
+    """Longest session of both vendors."""
+    session_id: str = ""
+    """Given: sessions carry `id`, `object` and `expires_at` as the services' do. The types of the openai package do not
+    declare these three in `session.created`, so by default they are left out."""
+    expires_at: int = 0
+    """Unix seconds; sent with `session_id` only."""

@@ -1,0 +1,224 @@
+"""One session of a Realtime server, GA dialect, sans-I/O.
+
+Client texts and results of slow work go in, server texts and orders for slow work come out. It hears by a
+`VoiceActivity` that it is given; it recognises, thinks and speaks by outputs (`Recognise`, `Think`, `Speak`) that
+whoever runs it answers. The caller's words are needed before a response can be thought of, so `Think` waits until
+every turn is recognised; `response.created` does not.
+"""
+
+import re
+from typing import assert_never
+
+from voice_agent.errors import PeerError
+from voice_agent.sim.realtime.activity import VoiceActivity
+from voice_agent.sim.realtime.answering import Answering
+from voice_agent.sim.realtime.hearing import Hearing, TurnBegan
+from voice_agent.sim.realtime.item_requests import read_item
+from voice_agent.sim.realtime.items import Conversation
+from voice_agent.sim.realtime.listening import TurnRules
+from voice_agent.sim.realtime.messages import (
+    ClientText,
+    CloseSocket,
+    Input,
+    Output,
+    RealtimeOptions,
+    Recognised,
+    RecognitionFailed,
+    Spoken,
+    ThoughtCall,
+    ThoughtDone,
+    ThoughtText,
+    TimerFired,
+    WorkFailed,
+)
+from voice_agent.sim.realtime.outbox import Outbox
+from voice_agent.sim.realtime.refusals import ClientError
+from voice_agent.sim.realtime.responses import Response
+from voice_agent.sim.realtime.settings import Settings
+from voice_agent.wire import realtime as wire
+
+_MISSING_FIELD = re.compile(r"missing required field `(\w+)`")
+
+
+class RealtimeSession:
+    """One client's session. After every `feed` carry out the outputs in order, then look at `deadline()`."""
+
+    def __init__(self, options: RealtimeOptions, voice_activity: VoiceActivity) -> None:
+        self._options = options
+        self._outbox = Outbox()
+        self._settings = Settings(options)
+        self._conversation = Conversation()
+        self._hearing = Hearing(self._settings, self._conversation, voice_activity, self._outbox)
+        self._answering = Answering(self._settings, self._conversation, self._hearing, self._outbox, options)
+        self._expires_ms = 0
+        self._idle_at_ms: int | None = None
+        self._closed = False
+
+    def start(self, now_ms: int) -> list[Output]:
+        """Begin; call once, before the first `feed`."""
+        self._expires_ms = now_ms + self._options.session_minutes * 60_000
+        self._outbox.send("session.created", session=self._settings.wire())
+        return self._outbox.take()
+
+    def feed(self, now_ms: int, received: Input) -> list[Output]:
+        """Take one input at `now_ms` (never decreasing). Nothing comes out once the socket was closed."""
+        if self._closed:
+            return []
+        match received:
+            case ClientText():
+                self._take_text(now_ms, received.text)
+            case TimerFired():
+                self._take_time(now_ms)
+            case Recognised():
+                self._hearing.recognised(received.item_id, received.text)
+                self._answering.think()
+            case RecognitionFailed():
+                self._hearing.recognition_failed(received.item_id, received.problem)
+                self._answering.think()
+            case ThoughtText() | ThoughtCall() | ThoughtDone() | Spoken() | WorkFailed():
+                self._note_end(now_ms, self._answering.take(now_ms, received))
+            case _:
+                assert_never(received)
+        return self._outbox.take()
+
+    def deadline(self) -> int | None:
+        """When to feed `TimerFired` unless something else comes first; `None`: not at all."""
+        if self._closed:
+            return None
+        times = [self._expires_ms, self._answering.due(), self._idle_at_ms]
+        return min(time for time in times if time is not None)
+
+    def _take_time(self, now_ms: int) -> None:
+        if now_ms >= self._expires_ms:
+            minutes = self._options.session_minutes
+            self._outbox.send_error(
+                ClientError("session_expired", f"Your session hit the maximum duration of {minutes} minutes.")
+            )
+            self._outbox.order(CloseSocket(1001, f"maximum duration of {minutes} minutes"))
+            self._closed = True
+            return
+        self._note_end(now_ms, self._answering.advance(now_ms))
+        if self._idle_at_ms is not None and now_ms >= self._idle_at_ms:
+            self._idle_at_ms = None
+            if self._hearing.commit_silence():
+                self._answering.create(None)
+
+    def _take_text(self, now_ms: int, text: str) -> None:
+        try:
+            message = wire.parse_client(text)
+        except PeerError as error:
+            self._outbox.send_error(_unreadable(error))
+            return
+        event_id = None if isinstance(message, wire.Unknown) else message.event_id
+        try:
+            self._act(now_ms, message)
+        except ClientError as error:
+            self._outbox.send_error(error, event_id)
+
+    def _act(self, now_ms: int, message: wire.ClientMessage | wire.Unknown) -> None:
+        match message:
+            case wire.InputAppend():
+                self._append(message.audio)
+            case wire.SessionUpdate():
+                self._settings.update(message.session, spoke=self._answering.spoke)
+                self._hearing.settings_changed()
+                self._outbox.send("session.updated", session=self._settings.wire())
+            case wire.InputCommit():
+                self._hearing.commit()
+            case wire.InputClear():
+                self._hearing.clear()
+            case wire.ItemCreate() | wire.ItemRetrieve() | wire.ItemTruncate() | wire.ItemDelete():
+                self._edit(message)
+            case wire.ResponseCreate():
+                self._create_response(message.response)
+            case wire.ResponseCancel():
+                self._answering.cancel(message.response_id)
+            case wire.OutputClear() | wire.TranscriptionSessionUpdate() | wire.Unknown():
+                raise _unsupported(message)
+            case _:
+                assert_never(message)
+        self._note_end(now_ms, self._answering.advance(now_ms))
+
+    def _append(self, text: str) -> None:
+        try:
+            audio = wire.decode_audio(text)
+        except PeerError as error:
+            raise ClientError("invalid_value", f"Invalid 'audio': {error}.", "audio") from None
+        for fact in self._hearing.append(audio):
+            if isinstance(fact, TurnBegan):
+                self._idle_at_ms = None
+                if fact.rules.interrupt_response:
+                    self._answering.interrupt()
+            elif fact.rules.create_response:
+                self._answer_turn()
+
+    def _answer_turn(self) -> None:
+        try:
+            self._create_response(None)
+        except ClientError as error:
+            # Without interruption the last response may still run; the services then refuse their own.
+            self._outbox.send_error(error)
+
+    def _create_response(self, given: dict[str, object] | None) -> None:
+        self._answering.create(given)
+        self._idle_at_ms = None
+
+    def _edit(self, message: wire.ItemCreate | wire.ItemRetrieve | wire.ItemTruncate | wire.ItemDelete) -> None:
+        match message:
+            case wire.ItemCreate():
+                self._create_item(message)
+            case wire.ItemRetrieve():
+                item = self._conversation.retrieve(message.item_id)
+                self._outbox.send("conversation.item.retrieved", item=item.wire(with_audio=True))
+            case wire.ItemTruncate():
+                self._conversation.truncate(message.item_id, message.content_index, message.audio_end_ms)
+                self._outbox.send(
+                    "conversation.item.truncated",
+                    item_id=message.item_id,
+                    content_index=message.content_index,
+                    audio_end_ms=message.audio_end_ms,
+                )
+            case wire.ItemDelete():
+                self._conversation.delete(message.item_id)
+                self._outbox.send("conversation.item.deleted", item_id=message.item_id)
+
+    def _create_item(self, message: wire.ItemCreate) -> None:
+        item = read_item(message.item, "item", self._settings.input_format)
+        after = message.previous_item_id
+        if after not in (None, "root") and self._conversation.find(str(after)) is None:
+            raise ClientError("invalid_value", f"Previous item with id '{after}' does not exist.", "previous_item_id")
+        if item.type == "function_call_output" and not self._conversation.has_call(item.call_id):
+            raise ClientError(
+                "invalid_tool_call_id", f"Tool call ID '{item.call_id}' not found in conversation.", "item.call_id"
+            )
+        if item.id and self._conversation.find(item.id) is not None:
+            raise ClientError("invalid_value", f"Item with id '{item.id}' already exists.", "item.id")
+        item.id = item.id or self._outbox.new_id("item")
+        previous = self._conversation.insert(item, after)
+        self._outbox.send("conversation.item.added", previous_item_id=previous, item=item.wire())
+        self._outbox.send("conversation.item.done", previous_item_id=previous, item=item.wire())
+        self._hearing.recognise(item)
+
+    def _note_end(self, now_ms: int, ended: Response | None) -> None:
+        """After a response the caller has so long to say something, counted from the end of its playout."""
+        rules: TurnRules | None = self._hearing.rules
+        if ended is not None and rules is not None and rules.idle_timeout_ms is not None:
+            self._idle_at_ms = max(now_ms, ended.pacer.playout_end_ms) + rules.idle_timeout_ms
+
+
+def _unreadable(error: PeerError) -> ClientError:
+    missing = _MISSING_FIELD.search(str(error))
+    if missing:
+        return ClientError("missing_required_parameter", f"Missing required parameter: '{missing[1]}'.", missing[1])
+    return ClientError("invalid_event", f"The event could not be read: {error}.")
+
+
+def _unsupported(message: wire.OutputClear | wire.TranscriptionSessionUpdate | wire.Unknown) -> ClientError:
+    match message:
+        case wire.OutputClear():
+            return ClientError("invalid_event", "output_audio_buffer.clear exists on WebRTC and SIP only.", "type")
+        case wire.TranscriptionSessionUpdate():
+            name = "transcription_session.update"
+        case wire.Unknown():
+            name = message.type
+    return ClientError("invalid_value", f"Invalid value: '{name}'. The GA dialect knows no such event.", "type")

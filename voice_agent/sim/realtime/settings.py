@@ -1,0 +1,237 @@
+"""A session's configuration in the GA shape: its defaults, partial updates with the API's errors, and the echo.
+
+Shapes are those of protocol notes 3.1 to 3.4 (OpenAI's OpenAPI description of August 2026).
+"""
+
+import copy
+from typing import Any
+
+from voice_agent.sim.realtime import shapes
+from voice_agent.sim.realtime.formats import FORMATS, AudioFormat
+from voice_agent.sim.realtime.messages import RealtimeOptions
+from voice_agent.sim.realtime.refusals import ClientError
+
+DEFAULT_INSTRUCTIONS = "You are a helpful, friendly voice assistant."
+
+SILENCE_BY_EAGERNESS_MS = {"low": 1200, "medium": 700, "auto": 700, "high": 400}
+"""Semantic VAD waits for words that sound finished. The stand-in cannot tell: it waits for a silence of this length."""
+
+_SERVER_VAD_DEFAULTS = {
+    "threshold": 0.5,
+    "prefix_padding_ms": 300,
+    "silence_duration_ms": 500,
+    "idle_timeout_ms": None,
+    "create_response": True,
+    "interrupt_response": True,
+}
+_TURN_DETECTION = shapes.tagged(
+    {
+        "server_vad": shapes.with_defaults(
+            shapes.mapping(
+                {
+                    "type": shapes.text,
+                    "threshold": shapes.number(0.0, 1.0),
+                    "prefix_padding_ms": shapes.number(0, 10_000, whole=True),
+                    "silence_duration_ms": shapes.number(0, 60_000, whole=True),
+                    "idle_timeout_ms": shapes.nullable(shapes.number(5_000, 30_000, whole=True)),
+                    "create_response": shapes.boolean,
+                    "interrupt_response": shapes.boolean,
+                }
+            ),
+            _SERVER_VAD_DEFAULTS,
+        ),
+        "semantic_vad": shapes.with_defaults(
+            shapes.mapping(
+                {
+                    "type": shapes.text,
+                    "eagerness": shapes.one_of("low", "medium", "high", "auto"),
+                    "create_response": shapes.boolean,
+                    "interrupt_response": shapes.boolean,
+                }
+            ),
+            {"eagerness": "auto", "create_response": True, "interrupt_response": True},
+        ),
+    }
+)
+FORMAT = shapes.tagged(
+    {
+        "audio/pcm": shapes.with_defaults(
+            shapes.mapping({"type": shapes.text, "rate": shapes.one_of(24000)}), {"rate": 24000}
+        ),
+        "audio/pcmu": shapes.mapping({"type": shapes.text}),
+    }
+)
+VOICE = shapes.first_of({str: shapes.text, dict: shapes.mapping({"id": shapes.text}, ("id",))}, "a string or an object")
+TOOLS = shapes.array(
+    shapes.tagged(
+        {
+            "function": shapes.mapping(
+                {
+                    "type": shapes.text,
+                    "name": shapes.text,
+                    "description": shapes.text,
+                    "parameters": shapes.mapping_of_anything,
+                },
+                ("name",),
+            )
+        }
+    )
+)
+TOOL_CHOICE = shapes.first_of(
+    {
+        str: shapes.one_of("auto", "none", "required"),
+        dict: shapes.tagged(
+            {"function": shapes.mapping({"type": shapes.text, "name": shapes.text}, ("name",))},
+        ),
+    },
+    "a string or an object",
+)
+MAX_OUTPUT_TOKENS = shapes.first_of(
+    {int: shapes.number(1, 4096, whole=True), str: shapes.one_of("inf")}, "an integer or 'inf'"
+)
+MODALITIES = shapes.array(shapes.one_of("text", "audio"))
+_TRANSCRIPTION = shapes.mapping(
+    {
+        "model": shapes.text,
+        "language": shapes.nullable(shapes.text),
+        "languages": shapes.array(shapes.text),
+        "keywords": shapes.array(shapes.text),
+        "prompt": shapes.nullable(shapes.text),
+        "delay": shapes.one_of("minimal", "low", "medium", "high", "xhigh"),
+    }
+)
+_NOISE_REDUCTION = shapes.mapping({"type": shapes.one_of("near_field", "far_field")}, ("type",))
+_SESSION = shapes.mapping(
+    {
+        "type": shapes.text,
+        "model": shapes.text,
+        "instructions": shapes.text,
+        "output_modalities": MODALITIES,
+        "audio": shapes.mapping(
+            {
+                "input": shapes.mapping(
+                    {
+                        "format": FORMAT,
+                        "transcription": shapes.nullable(_TRANSCRIPTION),
+                        "noise_reduction": shapes.nullable(_NOISE_REDUCTION),
+                        "turn_detection": shapes.nullable(_TURN_DETECTION),
+                    }
+                ),
+                "output": shapes.mapping({"format": FORMAT, "voice": VOICE, "speed": shapes.number(0.25, 1.5)}),
+            }
+        ),
+        "include": shapes.nullable(shapes.array(shapes.one_of("item.input_audio_transcription.logprobs"))),
+        "tools": TOOLS,
+        "tool_choice": TOOL_CHOICE,
+        "max_output_tokens": MAX_OUTPUT_TOKENS,
+        "parallel_tool_calls": shapes.boolean,
+        "reasoning": shapes.mapping({"effort": shapes.one_of("minimal", "low", "medium", "high", "xhigh")}),
+        "tracing": shapes.nullable(shapes.anything),
+        "truncation": shapes.anything,
+        "prompt": shapes.nullable(shapes.anything),
+    },
+    ("type",),
+)
+
+
+def check_modalities(given: list[str], path: str) -> None:
+    """Both together are an error in GA: audio brings its transcript along."""
+    if sorted(given) not in (["audio"], ["text"]):
+        raise ClientError(
+            "invalid_value", f"Invalid modalities: {given}. Supported combinations are: ['text'] and ['audio'].", path
+        )
+
+
+class Settings:
+    """What is in force in one session."""
+
+    def __init__(self, options: RealtimeOptions) -> None:
+        self._options = options
+        self._values: dict[str, Any] = {
+            "type": "realtime",
+            "model": options.model,
+            "instructions": DEFAULT_INSTRUCTIONS,
+            "output_modalities": ["audio"],
+            "audio": {
+                "input": {
+                    "format": {"type": "audio/pcm", "rate": 24000},
+                    "transcription": None,
+                    "noise_reduction": None,
+                    "turn_detection": {"type": "server_vad", **_SERVER_VAD_DEFAULTS},
+                },
+                "output": {"format": {"type": "audio/pcm", "rate": 24000}, "voice": "alloy", "speed": 1.0},
+            },
+            "include": None,
+            "tools": [],
+            "tool_choice": "auto",
+            "max_output_tokens": "inf",
+            "tracing": None,
+            "truncation": "auto",
+            "prompt": None,
+        }
+
+    def update(self, given: Any, *, spoke: bool) -> None:
+        """Take a partial session: absent fields stay, given ones replace. All or nothing.
+
+        `spoke`: assistant audio exists already, so the voice is frozen.
+        """
+        if isinstance(given, dict) and given.get("type", "realtime") != "realtime":
+            raise ClientError(
+                "invalid_parameter", "A conversation session cannot become one of another type.", "session.type"
+            )
+        checked = _SESSION(given, "session")
+        if checked.get("model", self._options.model) != self._options.model:
+            raise ClientError("invalid_parameter", "The model of a session cannot be changed.", "session.model")
+        if "output_modalities" in checked:
+            check_modalities(checked["output_modalities"], "session.output_modalities")
+        voice = checked.get("audio", {}).get("output", {}).get("voice", self.voice)
+        if spoke and voice != self.voice:
+            raise ClientError(
+                "cannot_update_voice",
+                "Cannot update a conversation's voice if assistant audio is present.",
+                "session.audio.output.voice",
+            )
+        audio = checked.pop("audio", {})
+        self._values.update(checked)
+        for direction in ("input", "output"):
+            self._values["audio"][direction].update(audio.get(direction, {}))
+
+    def wire(self) -> dict[str, Any]:
+        """Show the whole session, as in `session.created` and `session.updated`."""
+        values = copy.deepcopy(self._values)
+        if not self._options.session_id:
+            return values
+        identity = {"id": self._options.session_id, "object": "realtime.session"}
+        return identity | values | {"expires_at": self._options.expires_at}
+
+    @property
+    def input_format(self) -> AudioFormat:
+        """What the client appends."""
+        return FORMATS[self._values["audio"]["input"]["format"]["type"]]
+
+    @property
+    def output_format(self) -> AudioFormat:
+        """What the client is sent."""
+        return FORMATS[self._values["audio"]["output"]["format"]["type"]]
+
+    @property
+    def voice(self) -> Any:
+        """A name, or an object with an id."""
+        return self._values["audio"]["output"]["voice"]
+
+    @property
+    def turn_detection(self) -> dict[str, Any] | None:
+        """All fields of the kind; `None`: the client ends turns."""
+        found: dict[str, Any] | None = self._values["audio"]["input"]["turn_detection"]
+        return found
+
+    @property
+    def transcription(self) -> dict[str, Any] | None:
+        """`None`: the client is not told the caller's words."""
+        found: dict[str, Any] | None = self._values["audio"]["input"]["transcription"]
+        return found
+
+    def response_defaults(self) -> dict[str, Any]:
+        """Copy what a response takes from the session unless it brings its own."""
+        names = ("instructions", "output_modalities", "tools", "tool_choice", "max_output_tokens")
+        return {name: copy.deepcopy(self._values[name]) for name in names}
