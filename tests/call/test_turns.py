@@ -1,0 +1,258 @@
+"""Who may speak."""
+
+import pytest
+
+from tests.support.script import Script, an_agent
+from voice_agent.agent import BargeIn
+from voice_agent.call.commands import (
+    AddToolOutput,
+    CancelResponse,
+    ClearPlayback,
+    CloseModel,
+    ConfigureSession,
+    CreateResponse,
+    SetTurnFlags,
+)
+from voice_agent.call.events import (
+    KeyPressed,
+    ModelError,
+    ResponseCreated,
+    ResponseDone,
+    SessionUpdated,
+    SpeechStarted,
+    SpeechStopped,
+    ToolFinished,
+    ToolRequested,
+    TurnCommitted,
+)
+
+
+def requests(script: Script) -> list[str]:
+    return [c.request.rsplit("-", 1)[0] for c in script.ordered(CreateResponse)]
+
+
+def begun_with(**barge_in: object) -> Script:
+    greeting = "Hello." if "protect_greeting" in barge_in else None
+    return Script(an_agent(greeting=greeting, barge_in=BargeIn(**barge_in))).begin()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("barge_in", "flag"), [(BargeIn(), True), (BargeIn(after_ms=300), False), (BargeIn(protect_greeting=True), False)]
+)
+def test_the_policy_sets_both_flags_of_the_session(barge_in: BargeIn, flag: bool) -> None:
+    script = Script(an_agent(greeting="Hello.", barge_in=barge_in)).begin()
+
+    (configured,) = script.ordered(ConfigureSession)
+    assert (configured.interrupt_response, configured.create_response) == (flag, flag)
+
+
+def test_at_once_the_server_cancels_and_answers_by_itself() -> None:
+    script = begun_with()
+    script.agent_speaks("a", 3000)
+    script.wait(500)
+    script.caller_speaks()
+    script.response_done(status="cancelled")
+    script.wait(500)
+    script.caller_stops()
+    script.wait(100)
+
+    assert len(script.ordered(ClearPlayback)) == 1
+    assert script.ordered(CancelResponse) == []
+    assert requests(script) == []
+
+
+def test_a_turn_that_the_server_does_not_answer_is_answered_by_us() -> None:
+    script = begun_with()
+    script.caller_speaks()
+    script.caller_stops()
+    script.wait(2500)
+
+    assert requests(script) == ["turn"]
+
+
+def test_speech_shorter_than_the_policy_asks_does_not_cut() -> None:
+    script = begun_with(after_ms=400)
+    script.agent_speaks("a", 5000)
+    script.response_done()
+    script.wait(500)
+    script.caller_speaks()
+    script.wait(300)
+    script.caller_stops()
+    script.wait(1000)
+
+    assert script.ordered(ClearPlayback) == []
+    assert requests(script) == []
+
+
+def test_speech_as_long_as_the_policy_asks_cuts_and_cancels() -> None:
+    script = begun_with(after_ms=400)
+    script.agent_speaks("a", 5000, done=False)
+    script.wait(500)
+    script.caller_speaks()
+    script.wait(400)
+    script.response_done(status="cancelled")
+    script.wait(300)
+    script.caller_stops()
+
+    assert len(script.ordered(ClearPlayback)) == 1
+    assert [c.response_id for c in script.ordered(CancelResponse)] == ["r1"]
+    assert requests(script) == ["turn"]
+
+
+def test_a_short_answer_at_the_end_of_the_agents_sentence_is_answered() -> None:
+    script = begun_with(after_ms=400)
+    script.agent_speaks("a", 1000)
+    script.response_done()
+    script.wait(900)
+    script.caller_speaks()
+    script.wait(300)
+    script.caller_stops()
+
+    assert requests(script) == ["turn"]
+
+
+def test_a_turn_under_protection_is_answered_exactly_once_when_the_text_was_heard() -> None:
+    script = begun_with(protect_greeting=True)
+    script.agent_speaks("a", 2000)
+    script.response_done()
+    script.wait(500)
+    script.caller_speaks()
+    script.wait(500)
+    script.caller_stops()
+    script.wait(500)
+    before = requests(script)
+    script.wait(1000)
+
+    assert before == ["greeting"]
+    assert requests(script) == ["greeting", "turn"]
+    (flags,) = script.ordered(SetTurnFlags)
+    assert (flags.interrupt_response, flags.create_response) == (True, True)
+
+
+def test_a_turn_committed_before_the_new_flags_are_in_force_is_answered_by_us() -> None:
+    script = begun_with(protect_greeting=True)
+    script.agent_speaks("a", 1000)
+    script.response_done()
+    script.wait(800)
+    script.caller_speaks()
+    script.wait(400)  # the greeting ends, the flags go out
+    script.caller_stops()
+    script.feed(SessionUpdated())
+
+    assert requests(script) == ["greeting", "turn"]
+
+
+def test_once_the_flags_are_back_the_server_answers() -> None:
+    script = begun_with(protect_greeting=True)
+    script.agent_speaks("a", 1000)
+    script.response_done()
+    script.wait(1500)
+    script.feed(SessionUpdated())
+    script.caller_speaks()
+    script.caller_stops()
+    script.feed(ResponseCreated("r2", None))
+
+    assert requests(script) == ["greeting"]
+
+
+def test_a_protected_greeting_waits_for_a_caller_who_speaks_first() -> None:
+    script = begun_with(protect_greeting=True)
+    script.caller_speaks()
+    commands = script.feed(ResponseCreated("r1", script.ordered(CreateResponse)[0].request))
+    script.feed(ResponseDone("r1", "cancelled", "client_cancelled"))
+    before = requests(script)
+    script.caller_stops()
+
+    assert any(isinstance(c, CancelResponse) for c in commands)
+    assert before == ["greeting"]
+    assert requests(script) == ["greeting", "greeting"]
+
+
+def test_no_response_is_asked_for_between_speech_started_and_the_end_of_the_turn() -> None:
+    script = begun_with()
+    script.feed(ResponseCreated("r1", None), ToolRequested("r1", "f1", "c1", "look_up", "{}"))
+    script.response_done()
+    script.caller_speaks()
+    commands = script.feed(ToolFinished("c1", "42"))
+    script.wait(500)
+    during = requests(script)
+    script.feed(SpeechStopped("u1", 0))
+    still = requests(script)
+    script.feed(TurnCommitted("u1"))
+    script.feed(ResponseCreated("r2", None))
+    script.response_done("r2")
+    script.wait(3000)
+
+    assert any(isinstance(c, AddToolOutput) for c in commands)
+    assert (during, still) == ([], [])
+    assert requests(script) == []  # the server's own answer had the tool's result before it
+
+
+def test_a_response_that_crosses_the_callers_first_word_is_cancelled_unheard() -> None:
+    script = begun_with()
+    script.feed(KeyPressed("4"))
+    script.wait(1500)
+    script.caller_speaks()
+    commands = script.feed(ResponseCreated("r1", script.ordered(CreateResponse)[0].request))
+    script.agent_speaks("a", 400, response="r1")
+
+    assert [c.response_id for c in commands if isinstance(c, CancelResponse)] == ["r1"]
+    assert not script.call._parts[1]._playout  # type: ignore[attr-defined]
+
+
+def test_a_response_refused_because_another_is_active_is_not_repeated() -> None:
+    script = begun_with()
+    script.feed(KeyPressed("4"))
+    script.wait(1500)
+    (request,) = script.ordered(CreateResponse)
+    script.feed(ModelError("conversation_already_has_active_response", "busy", request.request))
+    script.feed(ResponseCreated("r1", None), ResponseDone("r1", "completed"))
+    script.wait(5000)
+
+    assert requests(script) == ["keys"]
+
+
+def test_a_greeting_refused_because_another_response_is_active_is_asked_for_again() -> None:
+    script = Script(an_agent(greeting="Hello.")).begin()
+    (request,) = script.ordered(CreateResponse)
+    script.feed(ModelError("conversation_already_has_active_response", "busy", request.request))
+    script.wait(2500)
+
+    assert requests(script) == ["greeting", "greeting"]
+
+
+def test_a_failed_response_is_retried_once_and_then_the_model_counts_as_gone() -> None:
+    script = begun_with()
+    script.caller_speaks()
+    script.caller_stops()
+    script.feed(ResponseCreated("r1", None), ResponseDone("r1", "failed", "server_error"))
+    retried = requests(script)
+    script.feed(ResponseCreated("r2", script.ordered(CreateResponse)[0].request), ResponseDone("r2", "failed", "x"))
+
+    assert retried == ["retry"]
+    assert len(script.ordered(CloseModel)) == 1
+
+
+def test_a_model_that_does_not_begin_what_was_asked_for_counts_as_gone() -> None:
+    script = Script(an_agent(greeting="Hello.")).begin()
+    script.wait(4000)
+
+    assert len(script.ordered(CloseModel)) == 1
+
+
+def test_a_model_that_begins_and_says_nothing_counts_as_gone() -> None:
+    script = begun_with()
+    script.caller_speaks()
+    script.caller_stops()
+    script.feed(ResponseCreated("r1", None))
+    script.wait(8000)
+
+    assert len(script.ordered(CloseModel)) == 1
+
+
+def test_a_turn_that_is_never_committed_is_closed() -> None:
+    script = begun_with(after_ms=300)
+    script.feed(SpeechStarted("u1", 0), SpeechStopped("u1", 0))
+    script.wait(2000)
+
+    assert requests(script) == ["turn"]
