@@ -28,10 +28,12 @@ from voice_agent.call.events import (
     EndRequested,
     HangUpFinished,
     ModelClosed,
+    ModelFault,
     ModelOpened,
     ModelRefused,
     PhoneChecked,
     PhoneClosed,
+    PhoneFault,
     TimerFired,
     ToolFinished,
 )
@@ -43,12 +45,14 @@ from voice_agent.wire.texts import ModelText, PhoneText
 Input = (
     PhoneText
     | ModelText
+    | PhoneFault
     | PhoneClosed
     | PhoneChecked
     | HangUpFinished
     | ModelOpened
     | ModelRefused
     | ModelClosed
+    | ModelFault
     | TimerFired
     | ToolFinished
     | EndRequested

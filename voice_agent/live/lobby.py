@@ -1,0 +1,178 @@
+"""The calls of this process, by CallSid: those that wait for their stream, those in progress, and how others ended.
+
+With preconnecting a call begins at its webhook and waits here, its model already connected; the stream with the same
+CallSid joins it. Its own deadline ends it when none comes. A call's surroundings (its recording, history, log) belong
+to whatever `open_call` makes; the lobby must not know them, nor what was checked before a call got here.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from voice_agent.call.commands import CallEnded
+from voice_agent.call.setup import CallSetup
+from voice_agent.live.clock import seconds
+from voice_agent.live.counters import Counters
+from voice_agent.live.session import Session
+
+logger = logging.getLogger(__name__)
+
+REMEMBERED = 1000
+"""Ended calls whose outcome is kept for the `<Connect action>`, which Twilio asks within seconds."""
+
+EXPECTED_SECONDS = 120
+"""How long a webhook's call is expected: its stream's token is valid no longer."""
+
+
+class HeldCall(Protocol):
+    """A call with its surroundings."""
+
+    session: Session
+
+    async def run(self) -> None:
+        """Hold the call to its end, then see to its surroundings; raises only for a fault of our own."""
+        ...
+
+
+OpenCall = Callable[[CallSetup, Mapping[str, str]], HeldCall]
+"""Makes a call from its settings and the fields of its webhook."""
+
+
+@dataclass(frozen=True)
+class _Expected:
+    setup: CallSetup
+    webhook: Mapping[str, str]
+    since_s: int
+
+
+class Lobby:
+    """Usage: `async with` it around the server; leaving it waits for all calls, so `end_all` comes first."""
+
+    def __init__(self, open_call: OpenCall, counters: Counters, now_s: Callable[[], int] = seconds) -> None:
+        """`now_s`: monotonic seconds."""
+        self._open_call = open_call
+        self._counters = counters
+        self._now_s = now_s
+        self._expected: OrderedDict[str, _Expected] = OrderedDict()
+        self._sessions: dict[str, Session] = {}
+        self._ended: OrderedDict[str, CallEnded | None] = OrderedDict()
+        self._tasks = asyncio.TaskGroup()
+        self._jobs: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._tasks.__aexit__(kind, error, trace)
+
+    @property
+    def sessions(self) -> Mapping[str, Session]:
+        """Calls in progress by CallSid, waiting ones included."""
+        return self._sessions
+
+    def expect(self, setup: CallSetup, webhook: Mapping[str, str]) -> None:
+        """Take a call whose webhook was valid; with `setup.preconnect` it begins now, once a CallSid.
+
+        A webhook that is repeated while its call waits or goes on changes nothing.
+        """
+        call_sid = setup.call_sid
+        if call_sid in self._sessions:
+            return
+        self._forget_old()
+        expected = _Expected(setup, webhook, self._now_s())
+        self._expected.pop(call_sid, None)
+        self._expected[call_sid] = expected
+        if setup.preconnect:
+            self._begin(expected)
+
+    def join(self, call_sid: str) -> Session | None:
+        """Give the session that the admitted stream of this CallSid belongs to.
+
+        `None`: nothing is known of the call, or it has a stream already.
+        """
+        expected = self._expected.pop(call_sid, None)
+        session = self._sessions.get(call_sid)
+        if session is not None:
+            if session.joined or session.ended is not None:
+                return None
+            self._counters.add("preconnect", outcome="adopted")
+            return session
+        if expected is None:
+            return None
+        if expected.setup.preconnect:
+            # It waited, was given up, and now its stream comes after all: begin again.
+            self._counters.add("preconnect", outcome="missed")
+        return self._begin(expected)
+
+    def end(self, call_sid: str, reason: str) -> None:
+        """Ask a call to end, if it is in progress."""
+        if call_sid in self._sessions:
+            self._sessions[call_sid].end(reason)
+
+    async def outcome(self, call_sid: str, patience_seconds: float) -> CallEnded | None:
+        """Tell how a call ended, waiting a little for one that is just ending; `None`: it is not known."""
+        session = self._sessions.get(call_sid)
+        if session is not None:
+            try:
+                async with asyncio.timeout(patience_seconds):
+                    await session.finished()
+            except TimeoutError:
+                return None
+            return session.ended
+        return self._ended.get(call_sid)
+
+    async def end_all(self, reason: str, patience_seconds: float) -> None:
+        """Ask every call to end, and give up on those that take longer than `patience_seconds`."""
+        for session in self._sessions.values():
+            session.end(reason)
+        try:
+            async with asyncio.timeout(patience_seconds):
+                while self._jobs:
+                    await asyncio.wait(self._jobs)
+        except TimeoutError:
+            logger.warning("%d calls did not end within %.0f s", len(self._jobs), patience_seconds)
+            for job in self._jobs:
+                job.cancel()
+
+    def _begin(self, expected: _Expected) -> Session:
+        call_sid = expected.setup.call_sid
+        held = self._open_call(expected.setup, expected.webhook)
+        self._sessions[call_sid] = held.session
+        job = self._tasks.create_task(self._hold(call_sid, held))
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)
+        return held.session
+
+    async def _hold(self, call_sid: str, held: HeldCall) -> None:
+        try:
+            await held.run()
+        except Exception:
+            # A fault of ours in one call must not end the others.
+            logger.exception("the call broke off by a fault of this program", extra={"call": call_sid})
+            self._counters.add("calls_broken")
+        finally:
+            del self._sessions[call_sid]
+            self._remember(call_sid, held.session)
+
+    def _remember(self, call_sid: str, session: Session) -> None:
+        if session.ended is not None:
+            self._counters.add("calls_ended", outcome=session.ended.outcome)
+        if not session.joined:
+            self._counters.add("preconnect", outcome="orphaned")
+        self._ended.pop(call_sid, None)
+        self._ended[call_sid] = session.ended
+        while len(self._ended) > REMEMBERED:
+            self._ended.popitem(last=False)
+
+    def _forget_old(self) -> None:
+        """Drop calls whose stream can no longer come; they stand in the order of their webhooks."""
+        oldest_s = self._now_s() - EXPECTED_SECONDS
+        while self._expected and next(iter(self._expected.values())).since_s < oldest_s:
+            self._expected.popitem(last=False)

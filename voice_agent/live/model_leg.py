@@ -1,0 +1,122 @@
+"""The leg to the Realtime endpoint: a WebSocket client.
+
+It must not know what the texts mean, except which of them are caller audio, the only ones that may be dropped.
+"""
+
+import asyncio
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+
+from voice_agent.call.events import ModelClosed, ModelFault, ModelOpened, ModelRefused
+from voice_agent.live.leg import CLOSE_SECONDS, CloseLimit, Feed
+from voice_agent.live.outbox import Outbox
+from voice_agent.wire.endpoint import Endpoint, explain_close, explain_refusal, explain_silence
+from voice_agent.wire.texts import ModelText
+
+OUTBOX_LIMIT = 500
+"""Messages: 10 s of caller audio at 20 ms a message. What waits longer answers nobody any more."""
+
+OPEN_SECONDS = 10.0
+"""Longest TCP connect, TLS and upgrade together."""
+
+MAX_MESSAGE_BYTES = 16 * 2**20
+"""`conversation.item.retrieved` and large deltas exceed the library's 1 MiB."""
+
+APPEND = '"input_audio_buffer.append"'
+
+
+class _Connect(connect):
+    """Follows no redirect: the library would hand Azure's `api-key` header on to a foreign host."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+class ModelLeg:
+    """One connection to the model; a reconnect is another one. Compression is off: base64 audio does not repay it."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        # The type stands first in what our own codec writes, so the beginning of the text is enough.
+        self._outbox = Outbox(OUTBOX_LIMIT, lambda text: APPEND in text[:64])
+        self._limit = CloseLimit()
+        self._socket: ClientConnection | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many texts wait to be written."""
+        return len(self._outbox)
+
+    def send(self, text: str) -> int | None:
+        """Queue one text; tells how many older messages of caller audio were dropped for it."""
+        return self._outbox.put(text)
+
+    def close(self, reason: str) -> None:
+        """Write what is queued, then close; at once if it is not open yet. `reason` stays here: it may name people."""
+        del reason
+        self._outbox.close()
+        self._limit.begin(0.0 if self._socket is None else CLOSE_SECONDS)
+
+    async def run(self, feed: Feed) -> None:
+        """Feed `ModelRefused`, or `ModelOpened`, every message and at last `ModelClosed`."""
+        try:
+            async with self._limit:
+                refused = await self._open()
+                if refused is not None:
+                    feed(refused)
+                    return
+                feed(ModelOpened())
+                closed = await self._talk(feed)
+        except TimeoutError:
+            closed = ModelClosed(None, "closed here")
+        finally:
+            if self._socket is not None:
+                # Nothing of it is needed any more, whether or not the peer has answered the close.
+                self._socket.transport.abort()
+        feed(closed)
+
+    async def _open(self) -> ModelRefused | None:
+        try:
+            self._socket = await _Connect(
+                self._endpoint.url,
+                additional_headers=self._endpoint.headers,
+                compression=None,
+                max_size=MAX_MESSAGE_BYTES,
+                open_timeout=OPEN_SECONDS,
+                close_timeout=CLOSE_SECONDS,
+            )
+        except InvalidStatus as error:
+            response = error.response
+            body = response.body.decode(errors="replace") if response.body else ""
+            return ModelRefused(response.status_code, explain_refusal(response.status_code, body, self._endpoint))
+        except (OSError, WebSocketException) as error:
+            return ModelRefused(None, explain_silence(str(error) or type(error).__name__, self._endpoint))
+        return None
+
+    async def _talk(self, feed: Feed) -> ModelClosed:
+        assert self._socket is not None, "talking begins after opening"
+        async with asyncio.TaskGroup() as tasks:
+            writing = tasks.create_task(self._write(self._socket))
+            closed = await self._read(self._socket, feed)
+            writing.cancel()
+        return closed
+
+    async def _read(self, socket: ClientConnection, feed: Feed) -> ModelClosed:
+        while True:
+            try:
+                text = await socket.recv()
+            except ConnectionClosed as closed:
+                if closed.rcvd is not None:
+                    return ModelClosed(closed.rcvd.code, explain_close(closed.rcvd.code, closed.rcvd.reason))
+                return ModelClosed(None, closed.sent.reason if closed.sent is not None else "no close frame")
+            feed(ModelText(text) if isinstance(text, str) else ModelFault("a binary message"))
+
+    async def _write(self, socket: ClientConnection) -> None:
+        try:
+            while (text := await self._outbox.take()) is not None:
+                await socket.send(text)
+            await socket.close()
+        except ConnectionClosed:
+            # The reader learns it too, and knows more about it.
+            return

@@ -1,0 +1,323 @@
+"""The pump of one call: feeds what happens to its `Bridge`, one input at a time, and carries out what comes out of it.
+
+A 20 ms frame: the leg's read task -> `feed` -> `Bridge` -> the other leg's outbox -> that leg's write task. There is no
+queue and no `await` between the read and the outbox. Work that takes time becomes a task, its result an input. The pump
+must not know what any text, event or report means, beyond who carries it out.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from voice_agent.call.commands import (
+    CallEnded,
+    CheckPhone,
+    CloseModel,
+    ClosePhone,
+    ConnectModel,
+    HangUp,
+    Report,
+    RunTool,
+)
+from voice_agent.call.events import (
+    EndRequested,
+    HangUpFinished,
+    ModelClosed,
+    ModelFault,
+    PhoneChecked,
+    PhoneClosed,
+    TimerFired,
+    ToolFinished,
+)
+from voice_agent.live.clock import CallClock
+from voice_agent.live.leg import Leg, PhoneSocket
+from voice_agent.wire.bridge import Input, Output
+from voice_agent.wire.texts import ModelText, PhoneText
+
+Observer = Callable[[int, Report], None]
+"""Is told every report with its `now_ms`, at once: it must be quick and must not wait."""
+
+Recorder = Callable[[int, Input | None, Sequence[Output]], None]
+"""Is given every step: its time, its input (`None`: the beginning), its outputs, before these are carried out."""
+
+
+class CallBridge(Protocol):
+    """What a session needs of a `Bridge`."""
+
+    def start(self) -> list[Output]:
+        """Begin at 0 ms."""
+        ...
+
+    def feed(self, now_ms: int, received: Input) -> list[Output]:
+        """Take one input."""
+        ...
+
+    def deadline(self) -> int | None:
+        """When to feed `TimerFired`."""
+        ...
+
+
+class Work(Protocol):
+    """The slow work of one call, off the audio path. A failure is an answer too; nothing is raised."""
+
+    def model_leg(self) -> Leg:
+        """Make a leg to the model; its `run` connects."""
+        ...
+
+    async def run_tool(self, order: RunTool) -> ToolFinished:
+        """Run one tool within its limits."""
+        ...
+
+    async def hang_up(self) -> HangUpFinished:
+        """End the call by REST."""
+        ...
+
+    async def is_in_progress(self) -> bool | None:
+        """Ask by REST whether the carrier still has the call; `None`: it cannot be known."""
+        ...
+
+
+def _record_nothing(now_ms: int, received: Input | None, outputs: Sequence[Output]) -> None:
+    del now_ms, received, outputs
+
+
+def _ignore(received: Input) -> None:
+    del received
+
+
+class Session:
+    """One call in progress. `run` holds it; the carrier's stream joins by `serve`."""
+
+    def __init__(
+        self,
+        bridge: CallBridge,
+        work: Work,
+        *,
+        observers: Sequence[Observer] = (),
+        record: Recorder = _record_nothing,
+        clock: CallClock | None = None,
+    ) -> None:
+        """`clock`: begins now unless given."""
+        self.ended: CallEnded | None = None
+        """How it ended; `None` while it lasts."""
+        self.unsent = 0
+        """Texts that came out when their leg was gone already."""
+        self._bridge = bridge
+        self._work = work
+        self._observers = observers
+        self._record = record
+        self._clock = clock or CallClock()
+        self._inbox: deque[Input] = deque()
+        self._stepping = False
+        self._phone: PhoneSocket | None = None
+        self._joined = False
+        self._model: Leg | None = None
+        self._open_legs = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_ms = 0
+        self._due = asyncio.Event()
+        self._tasks = asyncio.TaskGroup()
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._running = asyncio.Event()
+        self._finished = asyncio.Event()
+
+    @property
+    def joined(self) -> bool:
+        """Whether the carrier's stream has come, even if it is gone again."""
+        return self._joined
+
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """How many texts wait to be written to the phone and to the model."""
+        return (
+            self._phone.waiting if self._phone is not None else 0,
+            self._model.waiting if self._model is not None else 0,
+        )
+
+    async def run(self) -> None:
+        """Hold the call, from its beginning until it has ended and both sockets are closed."""
+        try:
+            async with self._tasks:
+                self._spawn(self._tick())
+                outputs = self._bridge.start()
+                self._record(0, None, outputs)
+                self._carry_out(0, outputs)
+                self._arm()
+                self._running.set()
+                await self._finished.wait()
+                for job in self._jobs:
+                    job.cancel()
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._running.set()
+            self._finished.set()
+
+    async def serve(self, phone: PhoneSocket, first: Sequence[str]) -> None:
+        """Join the carrier's stream to the call and wait for the call's end; at most once in a call.
+
+        `first`: the texts that admission has read already. A call that has ended meanwhile closes the stream.
+        """
+        assert not self._joined, "one stream a call: whoever admits it has looked"
+        self._joined = True
+        await self._running.wait()
+        if self._finished.is_set():
+            phone.close("the call has ended")
+            await phone.run(_ignore)
+            return
+        self._phone = phone
+        self._start_leg(phone, first)
+        await self._finished.wait()
+
+    def end(self, reason: str) -> None:
+        """Ask for the call's end, from outside its tasks: soon, not at once."""
+        if self._running.is_set() and not self._finished.is_set():
+            self._spawn(self._ask_for_end(reason))
+
+    async def finished(self) -> None:
+        """Wait until the call has ended and both sockets are closed."""
+        await self._finished.wait()
+
+    def feed(self, received: Input) -> None:
+        """Take one input and carry out what follows from it, at once.
+
+        What is fed meanwhile, by what is being carried out, waits for its turn. After the call's end: ignored.
+        """
+        self._inbox.append(received)
+        if self._stepping:
+            return
+        self._stepping = True
+        try:
+            while self._inbox and self.ended is None:
+                now_ms = self._clock.now_ms()
+                received = self._inbox.popleft()
+                outputs = self._bridge.feed(now_ms, received)
+                self._record(now_ms, received, outputs)
+                self._carry_out(now_ms, outputs)
+        finally:
+            self._stepping = False
+        self._arm()
+
+    def _carry_out(self, now_ms: int, outputs: Sequence[Output]) -> None:
+        for output in outputs:
+            match output:
+                case PhoneText():
+                    self._to_phone(output.text)
+                case ModelText():
+                    self._to_model(output.text)
+                case ConnectModel():
+                    self._model = self._work.model_leg()
+                    self._start_leg(self._model)
+                case CloseModel():
+                    if self._model is not None:
+                        self._model.close("")
+                case ClosePhone():
+                    if self._phone is not None:
+                        self._phone.close(output.reason)
+                case RunTool():
+                    self._spawn(self._answer(partial(self._work.run_tool, output)))
+                case HangUp():
+                    self._spawn(self._answer(self._work.hang_up))
+                case CheckPhone():
+                    self._spawn(self._answer(self._check_phone))
+                case _:
+                    self._tell(now_ms, output)
+
+    def _tell(self, now_ms: int, report: Report) -> None:
+        for observer in self._observers:
+            observer(now_ms, report)
+        if isinstance(report, CallEnded):
+            self.ended = report
+            for leg in (self._phone, self._model):
+                if leg is not None:
+                    leg.close(report.reason)
+            self._look_whether_finished()
+
+    def _to_phone(self, text: str) -> None:
+        if self._phone is None:
+            self.unsent += 1
+        elif self._phone.send(text) is None:
+            self._phone.close("it does not take its audio")
+            self._phone = None
+            self._inbox.append(PhoneClosed(None, "it does not take its audio"))
+
+    def _to_model(self, text: str) -> None:
+        if self._model is None:
+            self.unsent += 1
+            return
+        dropped = self._model.send(text)
+        if dropped is None:
+            self._model.close("")
+            self._model = None
+            self._inbox.append(ModelClosed(None, "it does not take its messages"))
+        elif dropped:
+            self._inbox.append(ModelFault(f"{dropped} messages of caller audio dropped: it reads too slowly"))
+
+    def _start_leg(self, leg: Leg, first: Sequence[str] = ()) -> None:
+        self._open_legs += 1
+        self._spawn(self._run_leg(leg, first))
+
+    async def _run_leg(self, leg: Leg, first: Sequence[str]) -> None:
+        def hear(received: Input) -> None:
+            # One that was given up, or replaced by a reconnect, is not heard any more: its end has been fed already.
+            if leg is self._phone or leg is self._model:
+                self.feed(received)
+
+        for text in first:
+            hear(PhoneText(text))
+        await leg.run(hear)
+        if leg is self._phone:
+            self._phone = None
+        if leg is self._model:
+            self._model = None
+        self._open_legs -= 1
+        self._look_whether_finished()
+
+    def _look_whether_finished(self) -> None:
+        if self.ended is not None and not self._open_legs:
+            self._finished.set()
+
+    async def _check_phone(self) -> PhoneChecked:
+        alive = self._phone is not None and await self._phone.ping()
+        if alive and await self._work.is_in_progress() is False:
+            alive = False
+        return PhoneChecked(alive)
+
+    async def _answer(self, work: Callable[[], Awaitable[Input]]) -> None:
+        self.feed(await work())
+
+    async def _ask_for_end(self, reason: str) -> None:
+        self.feed(EndRequested(reason))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        job = self._tasks.create_task(work)
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)
+
+    def _arm(self) -> None:
+        """Make sure that something wakes at the deadline; one that moves away is looked at when its old time comes."""
+        deadline_ms = self._bridge.deadline()
+        if deadline_ms is None or self.ended is not None:
+            return
+        if self._timer is not None:
+            if self._timer_ms <= deadline_ms:
+                return
+            self._timer.cancel()
+        self._timer_ms = deadline_ms
+        wait_ms = max(0, deadline_ms - self._clock.now_ms())
+        self._timer = asyncio.get_running_loop().call_later(wait_ms / 1000, self._due.set)
+
+    async def _tick(self) -> None:
+        """Feed `TimerFired` whenever the deadline is reached: in a task, so that a fault ends the call and is seen."""
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            self._timer = None
+            deadline_ms = self._bridge.deadline()
+            # A loop's timer may be early by a millisecond, or late for a deadline that has moved away.
+            if deadline_ms is not None and deadline_ms <= self._clock.now_ms():
+                self.feed(TimerFired())
+            else:
+                self._arm()

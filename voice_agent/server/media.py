@@ -1,0 +1,107 @@
+"""The stream's endpoint, `WS /twilio/media`: who may in, and then the call.
+
+Plain ASGI, because 50 messages a second and call pass here. Before a session is joined a stream must be signed, begin
+with `connected` and `start` in time, and show its call's token.
+"""
+
+import asyncio
+import logging
+from collections.abc import MutableMapping
+from typing import Any
+
+from voice_agent.errors import PeerError
+from voice_agent.live.phone_leg import Message, PhoneLeg, Receive, Send
+from voice_agent.server.reception import Reception
+from voice_agent.server.stream_socket import EXTENSION
+from voice_agent.wire.signature import valid_upgrade
+from voice_agent.wire.twilio import Start, parse
+
+logger = logging.getLogger(__name__)
+
+START_SECONDS = 10.0
+"""How long a stream may take to say whose it is."""
+
+MESSAGES_BEFORE_START = 20
+"""Twilio sends one, `connected`."""
+
+POLICY_VIOLATION = 1008
+"""RFC 6455 7.4.1."""
+
+Scope = MutableMapping[str, Any]
+
+
+class _RefusedError(Exception):
+    """The stream does not begin as it must; the text is the close frame's reason."""
+
+
+class MediaStreams:
+    """The ASGI application of all streams."""
+
+    def __init__(self, reception: Reception, start_seconds: float = START_SECONDS) -> None:
+        self._reception = reception
+        self._start_seconds = start_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one stream from its upgrade to its end."""
+        await receive()  # websocket.connect
+        terms = self._reception.terms
+        if not valid_upgrade(terms.tokens, terms.stream_url, _header(scope, b"x-twilio-signature")):
+            peer = (scope.get("client") or ("?",))[0]
+            self._reception.refuse("signature", f"stream from {peer}: not signed by Twilio for {terms.stream_url}")
+            await send({"type": "websocket.close"})  # before accept: HTTP 403
+            return
+        await send({"type": "websocket.accept"})
+        try:
+            texts, start = await self._beginning(receive)
+        except _RefusedError as refused:
+            self._reception.refuse("no_start", f"stream closed: {refused}")
+            await _close(send, str(refused))
+            return
+        admitted = self._reception.admit(start)
+        if isinstance(admitted, str):
+            await _close(send, admitted)
+            return
+        raw = scope.get("extensions", {}).get(EXTENSION, {}).get("socket")
+        await admitted.serve(PhoneLeg(receive, send, raw), texts)
+
+    async def _beginning(self, receive: Receive) -> tuple[list[str], Start]:
+        """Read up to `start`; give all texts so far, for the session's recording and counts, and what `start` says."""
+        texts: list[str] = []
+        try:
+            async with asyncio.timeout(self._start_seconds):
+                while len(texts) < MESSAGES_BEFORE_START:
+                    texts.append(_text(await receive()))
+                    if (start := _start(texts[-1])) is not None:
+                        return texts, start
+        except TimeoutError:
+            raise _RefusedError(f"no start within {self._start_seconds:g} s") from None
+        raise _RefusedError(f"no start among {MESSAGES_BEFORE_START} messages")
+
+
+def _text(message: Message) -> str:
+    if message["type"] == "websocket.disconnect":
+        raise _RefusedError("it was closed before start")
+    # What is not text is not JSON either: skipped later, like anything that cannot be read.
+    return message.get("text") or ""
+
+
+def _start(text: str) -> Start | None:
+    try:
+        message = parse(text)
+    except PeerError:
+        return None
+    return message if isinstance(message, Start) else None
+
+
+def _header(scope: Scope, name: bytes) -> str | None:
+    value = next((value for key, value in scope["headers"] if key.lower() == name), None)
+    return None if value is None else value.decode("latin-1")
+
+
+async def _close(send: Send, reason: str) -> None:
+    try:
+        reason = reason.encode()[:123].decode(errors="ignore")
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": reason})
+    except OSError:
+        # It was gone first.
+        return

@@ -1,0 +1,168 @@
+"""What the server decides about calls: which agent answers, who may stream, and what follows a stream.
+
+Requests come here after their signature was checked, as plain values; answers are TwiML. It must not know HTTP.
+"""
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from voice_agent.agent import Agent
+from voice_agent.call.commands import CallEnded
+from voice_agent.call.setup import CallSetup, ModelSetup
+from voice_agent.config.agents import AgentFolder
+from voice_agent.config.render import render
+from voice_agent.errors import ConfigError
+from voice_agent.live.admission import StreamTokens
+from voice_agent.live.clock import utc_now
+from voice_agent.live.counters import Counters
+from voice_agent.live.lobby import Lobby
+from voice_agent.live.session import Session
+from voice_agent.wire import twiml
+from voice_agent.wire.twilio import Start
+
+logger = logging.getLogger(__name__)
+
+STREAM_PATH = "/twilio/media"
+AFTER_STREAM_PATH = "/twilio/after-stream"
+
+NOBODY_HERE = "We are sorry, this number is not in service. Goodbye."
+CANNOT_ANSWER = "We are sorry, we cannot take your call right now. Please try again later. Goodbye."
+STREAM_LOST = "We are sorry, the connection was lost. Please call again. Goodbye."
+MODEL_FAILED = "We are sorry, something went wrong on our side. Please call again later. Goodbye."
+STOPPED = "We are sorry, this call has to end now. Please call again. Goodbye."
+
+ENDED_STATUSES = frozenset({"completed", "canceled", "busy", "failed", "no-answer"})
+"""`CallStatus` values after which nobody is on the line."""
+
+OUTCOME_SECONDS = 2.0
+"""How long an `action` request waits for a call that is just ending. Twilio itself waits 15 s."""
+
+_CALL_SID = re.compile(r"CA[0-9a-f]{32}")
+"""Twilio's form. A CallSid becomes a file's name, so nothing else may pass."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What is the same for all calls of this server."""
+
+    public_url: str
+    """Without a final slash."""
+    tokens: tuple[str, ...]
+    """Auth Tokens that sign, primary first."""
+    model: ModelSetup
+    preconnect: bool
+    rest: bool
+    """REST credentials are there."""
+    can_apologise: bool
+    """The packaged apology is there, so that a caller whose model failed has heard it before the stream ended."""
+
+    @property
+    def stream_url(self) -> str:
+        """The stream's address as the TwiML names it and as the upgrade is signed."""
+        return f"ws{self.public_url.removeprefix('http')}{STREAM_PATH}"
+
+
+class Reception:
+    """One for the server."""
+
+    def __init__(
+        self, terms: Terms, agents: AgentFolder, lobby: Lobby, stream_tokens: StreamTokens, counters: Counters
+    ) -> None:
+        self.terms = terms
+        self.counters = counters
+        self.lobby = lobby
+        self.closing = False
+        """Set when the server stops: no further call is taken."""
+        self._agents = agents
+        self._stream_tokens = stream_tokens
+
+    def refuse(self, reason: str, detail: str, call_sid: str = "") -> None:
+        """Count and log what is refused: one line each."""
+        self.counters.add("refused", reason=reason)
+        logger.warning("refused (%s): %s", reason, detail, extra={"call": call_sid})
+
+    def answer(self, fields: Mapping[str, str]) -> str:
+        """Take a call: TwiML that streams it to us, or a polite refusal."""
+        call_sid, called, caller = fields.get("CallSid", ""), fields.get("To", ""), fields.get("From", "")
+        self.counters.add("webhooks")
+        if not _CALL_SID.fullmatch(call_sid):
+            self.refuse("call_sid", "the webhook names no CallSid of Twilio's form")
+            return twiml.hang_up(CANNOT_ANSWER)
+        if self.closing:
+            self.refuse("closing", "the server is stopping", call_sid)
+            return twiml.hang_up(CANNOT_ANSWER)
+        agent = self._agent_for(called)
+        if agent is None:
+            self.refuse("no_agent", f"no agent answers {called}", call_sid)
+            return twiml.hang_up(NOBODY_HERE)
+        try:
+            agent = render(agent, caller, called, utc_now())
+        except ConfigError as error:
+            self.refuse("agent_broken", str(error), call_sid)
+            return twiml.hang_up(CANNOT_ANSWER)
+        setup = CallSetup(
+            call_sid=call_sid,
+            agent=agent,
+            caller=caller,
+            called=called,
+            model=self.terms.model,
+            preconnect=self.terms.preconnect,
+            rest=self.terms.rest,
+        )
+        self.lobby.expect(setup, fields)
+        token = self._stream_tokens.issue(call_sid)
+        return twiml.connect_stream(
+            self.terms.stream_url,
+            {"token": token, "call": call_sid},
+            f"{self.terms.public_url}{AFTER_STREAM_PATH}",
+            say=agent.consent,
+            language=agent.language,
+        )
+
+    def admit(self, start: Start) -> Session | str:
+        """Let a stream in whose `start` has come: its session, or why not. Nothing has been paid for it so far."""
+        call_sid = start.start.call_sid
+        problem = self._stream_tokens.claim(start.start.custom_parameters.get("token", ""), call_sid)
+        if problem:
+            self.refuse("token", f"the stream's token {problem}", call_sid)
+            return "not admitted"
+        session = self.lobby.join(call_sid)
+        if session is None:
+            self.refuse("no_call", "no call waits for this stream", call_sid)
+            return "no call waits for this stream"
+        return session
+
+    async def after_stream(self, fields: Mapping[str, str]) -> str:
+        """Say what becomes of a call whose stream has ended."""
+        call_sid = fields.get("CallSid", "")
+        ended = await self.lobby.outcome(call_sid, OUTCOME_SECONDS)
+        line = self._last_line(ended)
+        logger.info("after the stream: %s", ended.outcome if ended else "unknown", extra={"call": call_sid})
+        return twiml.hang_up(line)
+
+    def status(self, fields: Mapping[str, str]) -> None:
+        """Take a status callback: a call that the carrier has ended is over here too."""
+        status = fields.get("CallStatus", "")
+        if status in ENDED_STATUSES:
+            self.lobby.end(fields.get("CallSid", ""), f"the carrier says {status}")
+
+    def _last_line(self, ended: CallEnded | None) -> str | None:
+        if ended is None:
+            return STREAM_LOST
+        match ended.outcome:
+            case "completed" | "caller_hung_up" | "no_stream":
+                return None
+            case "model_failed":
+                return None if self.terms.can_apologise else MODEL_FAILED
+            case "stopped":
+                return STOPPED
+            case "stream_lost":
+                return STREAM_LOST
+
+    def _agent_for(self, called: str) -> Agent | None:
+        agents, problem = self._agents.current()
+        if problem:
+            logger.error("%s", problem)
+        return agents.for_number(called)

@@ -1,0 +1,57 @@
+"""uvicorn's own WebSocket, plus the two things that ASGI cannot say: a ping that is answered, and an abort.
+
+Given to uvicorn as its WebSocket class. It must not know what a stream is.
+"""
+
+import asyncio
+import itertools
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
+from websockets.frames import Frame
+
+from voice_agent.live.leg import CLOSE_SECONDS
+
+EXTENSION = "voice_agent.socket"
+"""The key in the scope's `extensions` under which the socket itself stands."""
+
+
+class StreamSocket(WebSocketsSansIOProtocol):
+    """One WebSocket; fits `live.phone_leg.RawSocket`."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type] # uvicorn's business
+        self.close_timeout = CLOSE_SECONDS
+        self._payloads = itertools.count()
+        self._pings: dict[bytes, asyncio.Future[None]] = {}
+
+    async def ping(self) -> None:
+        """Send a ping and wait for its pong; raises `OSError` when the socket is closing."""
+        payload = b"check %d" % next(self._payloads)
+        answered = self.loop.create_future()
+        self._pings[payload] = answered
+        try:
+            self.conn.send_ping(payload)
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            await answered
+        except InvalidState as error:
+            raise OSError("the socket is closing") from error
+        finally:
+            del self._pings[payload]
+
+    def abort(self) -> None:
+        """Drop the connection and whatever is not written yet."""
+        self.transport.abort()
+
+    async def run_asgi(self) -> None:
+        """Give the socket to the application (and run it)."""
+        self.scope["extensions"][EXTENSION] = {"socket": self}
+        await super().run_asgi()
+
+    def handle_pong(self, event: Frame) -> None:
+        """Tell our own pings' pongs from the keepalive's."""
+        answered = self._pings.get(bytes(event.data))
+        if answered is None:
+            super().handle_pong(event)
+        elif not answered.done():
+            answered.set_result(None)

@@ -1,0 +1,72 @@
+"""The webhooks that Twilio calls. Each is a form whose signature covers every field; nothing is believed before that.
+
+It must not decide anything about calls: that is `reception`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, HTTPException, Request, Response
+
+from voice_agent.server.reception import AFTER_STREAM_PATH, Reception
+from voice_agent.wire.signature import valid_request
+
+logger = logging.getLogger(__name__)
+
+FORM_BYTES = 64 * 1024
+"""A webhook has some 30 short fields; a stranger must not make us hold or sort more."""
+
+FORM_SECONDS = 5.0
+"""Longest wait for a body."""
+
+
+def webhooks(reception: Reception) -> APIRouter:
+    """Make the routes under `/twilio`, apart from the stream."""
+    router = APIRouter()
+
+    async def signed_fields(request: Request) -> Mapping[str, str]:
+        """Read the form and check who sent it; raises 403, 413 or 408."""
+        fields = parse_qsl(await _body(request), keep_blank_values=True)
+        # Never the Host header: behind a tunnel or a proxy it is anybody's, and the scheme is wrong.
+        url = reception.terms.public_url + request.url.path
+        if request.url.query:
+            url += f"?{request.url.query}"
+        if not valid_request(reception.terms.tokens, url, fields, request.headers.get("x-twilio-signature")):
+            peer = request.client.host if request.client else "?"
+            reception.refuse("signature", f"{request.url.path} from {peer}: not signed by Twilio for {url}")
+            raise HTTPException(403, "not signed by Twilio; is PUBLIC_URL the address that Twilio calls?")
+        return dict(fields)
+
+    @router.post("/twilio/voice")
+    async def voice(request: Request) -> Response:
+        return _xml(reception.answer(await signed_fields(request)))
+
+    @router.post(AFTER_STREAM_PATH)
+    async def after_stream(request: Request) -> Response:
+        return _xml(await reception.after_stream(await signed_fields(request)))
+
+    @router.post("/twilio/status")
+    async def status(request: Request) -> Response:
+        reception.status(await signed_fields(request))
+        return Response(status_code=204)
+
+    return router
+
+
+async def _body(request: Request) -> str:
+    body = bytearray()
+    try:
+        async with asyncio.timeout(FORM_SECONDS):
+            async for part in request.stream():
+                body += part
+                if len(body) > FORM_BYTES:
+                    raise HTTPException(413, f"more than {FORM_BYTES} bytes")
+    except TimeoutError:
+        raise HTTPException(408, "the body did not come") from None
+    return body.decode(errors="replace")
+
+
+def _xml(text: str) -> Response:
+    return Response(text, media_type="text/xml")
