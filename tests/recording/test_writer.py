@@ -1,0 +1,122 @@
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.recorded import (
+    append,
+    caller_media,
+    header,
+    model_delta,
+    outgoing_media,
+    reread,
+    write,
+)
+from voice_agent.recording.cutting import seal
+from voice_agent.recording.entries import WAYS, Entry, Step
+from voice_agent.recording.format import TEMPLATES
+from voice_agent.recording.reader import Recording
+from voice_agent.recording.writer import RecordingWriter
+
+AUDIO = bytes(range(160))
+
+
+def sealed(entry: Entry) -> Entry:
+    return Entry(entry.way, seal(entry.way, entry.text))
+
+
+def payloads() -> st.SearchStrategy[str]:
+    return st.one_of(
+        st.binary(max_size=40).map(lambda audio: append(audio).text.split('"')[-2]),
+        st.text(alphabet="ABab01+/=~", max_size=12),
+        st.text(max_size=5),
+    )
+
+
+def texts() -> st.SearchStrategy[str]:
+    """Texts that look like messages with audio, and texts that look like nothing."""
+    numbers = st.one_of(st.integers(-5, 10**16).map(str), st.sampled_from(["007", "", "1e5", "0", "\x01", "\ud800"]))
+    likely = st.builds(
+        lambda shape, a, b, payload: shape.replace("#a", a).replace("#b", b).replace("#p", payload),
+        st.sampled_from(
+            [
+                '{"event":"media","n":"#a","media":{"chunk":"#b","payload":"#p"}}',
+                '{"event":"media","media":{"payload":"#p","timestamp":#a},"n":"#b""#a"}',
+                '{"type":"response.audio.delta","delta":"#p","#a":"#b"}',
+                '{"type":"input_audio_buffer.append","audio":"#p"}#a',
+            ]
+        ),
+        numbers,
+        numbers,
+        payloads(),
+    )
+    return st.one_of(likely, st.text(st.characters(exclude_categories=[]), max_size=30))
+
+
+entries = st.builds(Entry, st.sampled_from(WAYS), texts())
+steps = st.lists(
+    st.builds(Step, st.integers(-(2**50), 2**50), st.none() | entries, st.lists(entries, max_size=3).map(tuple)),
+    max_size=12,
+)
+
+
+@given(steps, st.sampled_from(["g711", "pcm24k"]))
+def test_whatever_is_fed_is_read_back_identically(fed: list[Step], model_audio: str) -> None:
+    expected = [Step(step.now_ms, step.received, tuple(sealed(entry) for entry in step.sent)) for step in fed]
+
+    assert reread(header(model_audio=model_audio), fed) == expected
+
+
+@given(steps)
+def test_without_kept_audio_every_text_comes_back_sealed(fed: list[Step]) -> None:
+    expected = [
+        Step(step.now_ms, step.received and sealed(step.received), tuple(sealed(entry) for entry in step.sent))
+        for step in fed
+    ]
+
+    assert reread(header("digests"), fed) == expected
+
+
+def test_templates_may_be_more_than_there_are_places() -> None:
+    fed = [Step(n, model_delta(bytes([n % 7]), f"event_{n % (TEMPLATES + 3)}")) for n in range(3 * TEMPLATES)]
+
+    assert reread(header(), fed) == fed
+
+
+def test_nothing_is_written_for_nothing() -> None:
+    writer = RecordingWriter(header())
+    assert writer.take()
+
+    assert writer.take() == b""
+
+
+def test_the_folder_of_the_agent_is_not_recorded() -> None:
+    assert Recording(write(header(), [])).header.setup.agent.folder == ""
+
+
+def one_minute(model_audio: str) -> list[Step]:
+    """Half the time the agent speaks; all audio is noise, which cannot be compressed: worse than any speech."""
+    chance = random.Random(7)
+    widen = 6 if model_audio == "pcm24k" else 1
+    fed = []
+    for frame in range(3000):
+        now_ms = frame * 20 + chance.choice([0, 0, 0, 1, 2])
+        audio = chance.randbytes(160)
+        fed.append(Step(now_ms, caller_media(frame, audio), (append(audio * widen),)))
+        if frame % 1000 < 500 and frame % 10 == 0:
+            speech = chance.randbytes(1600 * widen)
+            mark = Entry("phone", f'{{"event":"mark","streamSid":"MZ1","mark":{{"name":"play-{frame}"}}}}')
+            delta = model_delta(speech, f"event_{chance.randbytes(10).hex()}")
+            fed.append(Step(now_ms, delta, (outgoing_media(speech[:1600]), mark)))
+            fed.append(Step(now_ms, mark))
+    return fed
+
+
+@pytest.mark.parametrize(("model_audio", "bound"), [("g711", 800_000), ("pcm24k", 2_000_000)])
+def test_a_minute_of_noise_stays_within_its_bound(model_audio: str, bound: int) -> None:
+    assert len(write(header(model_audio=model_audio), one_minute(model_audio), steps_a_block=60)) < bound
+
+
+def test_texts_alone_take_little() -> None:
+    assert len(write(header("digests"), one_minute("g711"), steps_a_block=60)) < 80_000

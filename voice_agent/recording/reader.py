@@ -1,0 +1,210 @@
+"""Reads recordings back, as far as they can be read.
+
+Whatever the bytes are, the only exception is `PeerError`, with one line that says what is wrong and what to do.
+"""
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pybase64
+
+from voice_agent.errors import PeerError
+from voice_agent.recording.cutting import DIGEST_BYTES, seal_of
+from voice_agent.recording.entries import WAYS, Entry, Step
+from voice_agent.recording.format import (
+    AUDIO_MARK,
+    BLOCK_LIMIT,
+    CALLER,
+    DIGESTS,
+    END,
+    HEADER,
+    MAGIC,
+    MODEL,
+    NUMBER_MARK,
+    STEPS,
+    TEMPLATES,
+    VERSION,
+    WIDE,
+    AgainRow,
+    Block,
+    FirstRow,
+    Header,
+    RawRow,
+    Row,
+    StepRow,
+    WholeRow,
+    blocks,
+    damaged,
+    join_wide,
+)
+
+_STEP_ROWS = msgspec.msgpack.Decoder(list[StepRow])
+_HEADER = msgspec.json.Decoder(Header)
+
+
+class Recording:
+    """One recorded call. `header` is there at once, steps are decoded as they are asked for."""
+
+    def __init__(self, data: bytes) -> None:
+        """Raises `PeerError` for what is no recording, is newer than this program, or ends before its header does."""
+        self._data = data
+        self.cut_at: int | None = None
+        """After all `steps()`: the byte from which on the file is missing; `None`: it is whole."""
+        self.header = _read_header(data)
+
+    def steps(self) -> Iterator[Step]:
+        """Give all steps that can be read, from the first, as often as it is called.
+
+        Raises `PeerError` behind the last readable step of a damaged file; a file that was cut short just ends there,
+        see `cut_at`.
+        """
+        self.cut_at = None
+        decoder = _Decoder(self.header.audio == "kept")
+        readable = len(MAGIC) + 1
+        ended = False
+        for block in blocks(self._data):
+            if ended:
+                raise damaged(block.at)
+            yield from decoder.take(block)
+            ended = block.kind == END
+            readable = block.at + 9 + len(block.content)
+        if ended and readable < len(self._data):
+            raise damaged(readable)
+        if not ended:
+            self.cut_at = readable
+
+
+def read(path: Path) -> Recording:
+    """Open one file; raises `PeerError` like `Recording`, and for a file that cannot be read."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PeerError(f"cannot be read: {error.strerror or error}") from None
+    return Recording(data)
+
+
+def _read_header(data: bytes) -> Header:
+    if not data:
+        raise PeerError("the file is empty: the call ended before anything was written")
+    if not data.startswith(MAGIC):
+        if MAGIC.startswith(data):
+            raise PeerError(f"the recording is cut short at byte {len(data)}, before its header: nothing can be read")
+        raise PeerError("not a recording: it does not begin as a .call file does")
+    version = data[len(MAGIC)] if len(data) > len(MAGIC) else VERSION
+    if version > VERSION:
+        raise PeerError(
+            f"recorded in format {version}, this program reads up to {VERSION}: "
+            "update voice-agent, or use the version that recorded it"
+        )
+    if version != VERSION:
+        raise damaged(len(MAGIC))
+    first = next(blocks(data), None)
+    if first is None:
+        raise PeerError(f"the recording is cut short at byte {len(data):,}, in its header: nothing can be read")
+    if first.kind != HEADER:
+        raise damaged(first.at)
+    try:
+        return _HEADER.decode(_unpack(zlib.decompressobj(), first))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise PeerError(f"the recording's header is not as this version writes it: {error}") from None
+
+
+class _Template:
+    """A text's pieces between its numbers, and the numbers it came with last."""
+
+    __slots__ = ("numbers", "pieces")
+
+    def __init__(self, text: str, numbers: list[int]) -> None:
+        self.pieces = text.split(NUMBER_MARK)
+        self.numbers = numbers
+
+
+class _Decoder:
+    """Turns blocks into steps; holds what later blocks build on."""
+
+    def __init__(self, audio_is_kept: bool) -> None:
+        self._audio_is_kept = audio_is_kept
+        self._stream = zlib.decompressobj()
+        self._now_ms = 0
+        self._templates: list[_Template] = []
+        self._first_rows = 0
+        self._caller = _Bytes()
+        self._model = _Bytes()
+        self._digests = _Bytes()
+
+    def take(self, block: Block) -> Iterator[Step]:
+        """Give the steps of a T block; remember what others hold; pass over kinds of a later version."""
+        if block.kind == CALLER:
+            self._caller = _Bytes(_unpack(zlib.decompressobj(), block))
+        elif block.kind == MODEL:
+            self._model = _Bytes(_unpack(zlib.decompressobj(), block))
+        elif block.kind == WIDE:
+            self._model = _Bytes(join_wide(_unpack(zlib.decompressobj(), block)))
+        elif block.kind == DIGESTS:
+            self._digests = _Bytes(block.content)
+        elif block.kind == STEPS:
+            # A writer never makes rows that fail here, and the CRC was right: these bytes are forged or a bug's.
+            try:
+                for row in _STEP_ROWS.decode(_unpack(self._stream, block)):
+                    yield self._step(row)
+            except (msgspec.DecodeError, UnicodeDecodeError, IndexError, ValueError):
+                raise damaged(block.at) from None
+
+    def _step(self, row: StepRow) -> Step:
+        self._now_ms += row.after_ms
+        received = None if row.received is None else self._entry(row.received, self._audio_is_kept)
+        return Step(self._now_ms, received, tuple([self._entry(sent, False) for sent in row.sent]))
+
+    def _entry(self, row: Row, audio_is_kept: bool) -> Entry:
+        way = WAYS[row.way]
+        if isinstance(row, WholeRow):
+            return Entry(way, row.text)
+        if isinstance(row, RawRow):
+            return Entry(way, row.text.decode("utf-8", "surrogatepass"))
+        if isinstance(row, FirstRow):
+            template = _Template(row.text, row.numbers)
+            if len(self._templates) < TEMPLATES:
+                self._templates.append(template)
+            else:
+                self._templates[self._first_rows % TEMPLATES] = template
+            self._first_rows += 1
+        else:
+            template = self._templates[row.template]
+            template.numbers = [last + more for last, more in zip(template.numbers, row.numbers, strict=True)]
+        text = template.pieces[0] + "".join(
+            [f'"{number}"{piece}' for number, piece in zip(template.numbers, template.pieces[1:], strict=True)]
+        )
+        return Entry(way, text.replace(AUDIO_MARK, self._audio(row, way == "phone", audio_is_kept)))
+
+    def _audio(self, row: FirstRow | AgainRow, of_phone: bool, kept: bool) -> str:
+        if not kept:
+            return seal_of(row.audio, self._digests.take(DIGEST_BYTES))
+        return pybase64.b64encode_as_string((self._caller if of_phone else self._model).take(row.audio))
+
+
+class _Bytes:
+    """Bytes that are taken from the front."""
+
+    def __init__(self, data: bytes = b"") -> None:
+        self._data = data
+        self._at = 0
+
+    def take(self, count: int) -> bytes:
+        """Give the next bytes; raises `ValueError` when there are fewer."""
+        taken = self._data[self._at : self._at + count]
+        if count < 0 or len(taken) != count:
+            raise ValueError(count)
+        self._at += count
+        return taken
+
+
+def _unpack(stream: "zlib._Decompress", block: Block) -> bytes:
+    try:
+        content = stream.decompress(block.content, BLOCK_LIMIT)
+    except zlib.error:
+        raise damaged(block.at) from None
+    if stream.unconsumed_tail:
+        raise damaged(block.at)
+    return content

@@ -1,0 +1,192 @@
+"""Writes recordings off the audio path: one thread for all calls, which turns steps into bytes and puts them on disk.
+
+`CallRecording.record` costs the caller one append to a queue. A recording that cannot be written (disk full, folder
+gone, disk too slow) stops with one problem told; the call never notices. What is older than a second survives the
+death of the process, because the thread hands everything to the operating system twice a second.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from os import SEEK_END
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import msgspec
+
+from voice_agent.errors import CommandError
+from voice_agent.recording.entries import Entry
+from voice_agent.recording.format import SUFFIX, Header
+from voice_agent.recording.writer import RecordingWriter
+
+INTERVAL_S = 0.5
+"""Half of the promised second: the other half is for writing."""
+
+QUEUE_STEPS = 10_000
+"""A call makes 100 steps a second at most; a disk that is this far behind will not catch up, and memory is finite."""
+
+_T = TypeVar("_T")
+_Queued = tuple[int, _T | Entry | None, Sequence[_T]]
+
+
+def recording_path(folder: Path, started_at: str, call_sid: str) -> Path:
+    """Name the file of a call: its beginning first, so that names sort by time, and a call may come back later.
+
+    `started_at` is ISO 8601.
+    """
+    moment = "".join(character for character in started_at[:19] if character.isdigit() or character == "T")
+    sid = "".join(character for character in call_sid if character.isascii() and character.isalnum())
+    return folder / f"{moment}-{sid}{SUFFIX}"
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that only its owner can enter, with all above it that is missing; raises `CommandError`."""
+    try:
+        for part in (*reversed(folder.parents), folder):
+            if not part.exists():
+                part.mkdir(mode=0o700, exist_ok=True)
+        if not folder.is_dir():
+            raise CommandError(f"{folder} is not a folder: name another one in DATA")
+    except OSError as error:
+        raise CommandError(f"{folder} cannot be made ({error.strerror}): name another folder in DATA") from None
+
+
+class CallRecording(Generic[_T]):
+    """The recording of one call; made by `Spool.open`."""
+
+    def __init__(
+        self,
+        path: Path,
+        header: Header,
+        describe: Callable[[_T], Entry],
+        on_problem: Callable[[str], None],
+        wake: threading.Event,
+    ) -> None:
+        self.path = path
+        self.problem: str | None = None
+        """Why it stopped before its call did; what was written until then can be read."""
+        self._describe = describe
+        self._on_problem = on_problem
+        self._wake = wake
+        self._queue: deque[_Queued[_T]] = deque()
+        self._writer = RecordingWriter(header)
+        self._began = False
+        self._full = False
+        self._ending = False
+        self._finished = threading.Event()
+
+    def record(self, now_ms: int, received: _T | None, outputs: Sequence[_T]) -> None:
+        """Take one step; returns at once. `outputs` must not be changed afterwards."""
+        if self._full or self.problem is not None:
+            return
+        if len(self._queue) >= QUEUE_STEPS:
+            self._full = True
+            return
+        self._queue.append((now_ms, received, outputs))
+
+    def remark(self, now_ms: int, what: str) -> None:
+        """Note what no step tells, e.g. that an output was dropped or never written."""
+        entry = Entry("remark", msgspec.json.encode({"what": what}).decode())
+        if not self._full and self.problem is None:
+            self._queue.append((now_ms, entry, ()))
+
+    def end(self) -> None:
+        """Say that nothing more comes; returns at once, the rest is written behind it."""
+        self._ending = True
+        self._wake.set()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait, after `end`, until the file is finished or has failed (then see `problem`); false: it took too long."""
+        return self._finished.wait(timeout_s)
+
+    # --- in the spool's thread ---------------------------------------------------------------------------------------
+
+    def write(self) -> bool:
+        """Write what has come; true when there is nothing more to do for this recording. Only for the spool."""
+        try:
+            done = self._write()
+        except OSError as error:
+            self._fail(error.strerror or str(error))
+            return True
+        except CommandError as error:
+            self._fail(str(error))
+            return True
+        except Exception as error:  # noqa: BLE001 - one call's recording must not stop those of all others
+            self._fail(f"a fault of this program: {error!r}")
+            return True
+        if done:
+            self._finished.set()
+        return done
+
+    def _write(self) -> bool:
+        ending, full = self._ending, self._full  # before the queue is emptied: nothing comes in after them
+        while self._queue:
+            now_ms, received, outputs = self._queue.popleft()
+            entry = received if received is None or isinstance(received, Entry) else self._describe(received)
+            self._writer.feed(now_ms, entry, [self._describe(output) for output in outputs])
+        data = self._writer.end() if ending and not full else self._writer.take()
+        if data:
+            self._append(data)
+        if full:
+            raise CommandError("the disk is too slow")
+        return ending
+
+    def _append(self, data: bytes) -> None:
+        if not self._began:
+            make_folder(self.path.parent)
+            self.path.touch(mode=0o600, exist_ok=False)
+            self._began = True
+        # Opened for each write: no file is held open for an hour, and it is noticed when somebody takes it away.
+        with self.path.open("r+b") as file:
+            file.seek(0, SEEK_END)
+            file.write(data)
+
+    def _fail(self, why: str) -> None:
+        self.problem = f"the recording {self.path} stopped: {why}"
+        self._queue.clear()
+        self._finished.set()
+        self._on_problem(self.problem)
+
+
+class Spool(Generic[_T]):
+    """The thread. Make one a process, and `close` it at the end: that writes what is still queued."""
+
+    def __init__(self, describe: Callable[[_T], Entry], interval_s: float = INTERVAL_S) -> None:
+        """`describe` turns a bridge's inputs and outputs into entries; it is called in the thread."""
+        self._describe = describe
+        self._interval_s = interval_s
+        self._wake = threading.Event()
+        self._closing = False
+        self._lock = threading.Lock()
+        self._open: list[CallRecording[_T]] = []
+        # A daemon: a process that dies of something else must not wait for it.
+        self._thread = threading.Thread(target=self._run, name="recordings", daemon=True)
+        self._thread.start()
+
+    def open(self, path: Path, header: Header, on_problem: Callable[[str], None]) -> CallRecording[_T]:
+        """Begin a recording at a path that does not exist yet; its folders are made.
+
+        `on_problem` is called at most once, in the thread, with one line.
+        """
+        recording = CallRecording(path, header, self._describe, on_problem, self._wake)
+        with self._lock:
+            self._open.append(recording)
+        return recording
+
+    def close(self) -> None:
+        """Write what is queued and stop; recordings that were not ended stay without an end, as after a crash."""
+        self._closing = True
+        self._wake.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        closing = False
+        while not closing:
+            self._wake.wait(self._interval_s)
+            self._wake.clear()
+            closing = self._closing
+            with self._lock:
+                recordings = list(self._open)
+            done = [recording for recording in recordings if recording.write()]
+            with self._lock:
+                self._open = [recording for recording in self._open if recording not in done]
