@@ -21,7 +21,7 @@ class VoiceActivity(Protocol):
 
 
 class EnergyActivity:
-    """Loudness alone: 0 below `silent_dbfs`, 1 above `loud_dbfs`, linear between. For simulations: nothing hums there."""
+    """Loudness alone: 0 below `silent_dbfs`, 1 above `loud_dbfs`, linear between. For simulations."""
 
     def __init__(self, silent_dbfs: float = -55.0, loud_dbfs: float = -35.0) -> None:
         self._silent_dbfs = silent_dbfs
