@@ -1,8 +1,8 @@
 """Who may talk to an agent: the one-time token that ties a media stream to a voice webhook that Twilio signed.
 
 A signature can be replayed, it holds no time; so the webhook's TwiML carries a token as a `<Parameter>`, and the stream
-must bring it in `start` before audio flows. No clock and no chance of its own: seconds and nonces are arguments. It must
-not know about sockets, nor what a call costs.
+must bring it in `start` before audio flows. No clock and no chance of its own: seconds and nonces are arguments. It
+must not know about sockets, nor what a call costs.
 """
 
 import hashlib
