@@ -203,9 +203,7 @@ def _meaning(status: int, body: str, endpoint: Endpoint) -> str:
         case 400:
             return f"the endpoint did not understand the request; check {both}"
         case 401 | 403:
-            return (
-                f"the key was refused; check {key}, that it fits the resource, and that the URL has no api-version"
-            )
+            return f"the key was refused; check {key}, that it fits the resource, and that the URL has no api-version"
         case 404:
             young = " (a new deployment needs some minutes)" if endpoint.provider == "azure" else ""
             return f"no such model or address{young}; check {both}"

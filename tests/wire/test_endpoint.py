@@ -1,0 +1,209 @@
+from typing import Any
+
+import pytest
+
+from voice_agent.errors import ConfigError
+from voice_agent.wire.endpoint import Endpoint, endpoint, explain_close, explain_refusal, explain_silence
+
+KEY = "sk-very-secret"
+OPENAI = endpoint("openai", key=KEY)
+AZURE = endpoint("azure", base_url="https://res.openai.azure.com", model="reception", key=KEY)
+LOCAL = endpoint("emulator")
+
+
+# --- addresses -------------------------------------------------------------------------------------------------------
+
+
+def test_openai_is_reached_at_its_own_address() -> None:
+    assert OPENAI.url == "wss://api.openai.com/v1/realtime?model=gpt-realtime-2.1"
+    assert OPENAI.headers == {"Authorization": f"Bearer {KEY}"}
+    assert OPENAI.dialect == "ga"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "url"),
+    [
+        ("https://eu.api.openai.com/v1/", "wss://eu.api.openai.com/v1/realtime?model=m"),
+        ("https://proxy.example.com", "wss://proxy.example.com/v1/realtime?model=m"),
+        ("http://127.0.0.1:9000/v1", "ws://127.0.0.1:9000/v1/realtime?model=m"),
+        ("wss://proxy.example.com/team/v1/realtime", "wss://proxy.example.com/team/v1/realtime?model=m"),
+    ],
+)
+def test_openai_s_base_may_be_another(base_url: str, url: str) -> None:
+    assert endpoint("openai", base_url=base_url, model="m", key=KEY).url == url
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "https://res.openai.azure.com",
+        "https://res.openai.azure.com/",
+        "https://res.openai.azure.com/openai/v1/",
+        "https://res.openai.azure.com/openai/v1/realtime?model=old&api-version=2025-04-01-preview",
+        "https://res.openai.azure.com/openai/deployments/old",
+        "https://res.openai.azure.com/api/projects/mine",
+        "wss://res.openai.azure.com",
+        " res.openai.azure.com ",
+    ],
+)
+def test_azure_is_reached_whatever_part_of_its_address_was_pasted(base_url: str) -> None:
+    made = endpoint("azure", base_url=base_url, model="reception", key=KEY)
+
+    assert made.url == "wss://res.openai.azure.com/openai/v1/realtime?model=reception"
+    assert made.headers == {"api-key": KEY}
+
+
+@pytest.mark.parametrize(
+    "host", ["res.openai.azure.com", "res.cognitiveservices.azure.com", "res.services.ai.azure.com"]
+)
+def test_azure_has_three_hosts(host: str) -> None:
+    made = endpoint("azure", base_url=f"https://{host}/", model="a b&c", key=KEY)
+
+    assert made.url == f"wss://{host}/openai/v1/realtime?model=a%20b%26c"
+
+
+def test_a_gateway_before_azure_keeps_its_path() -> None:
+    made = endpoint("azure", base_url="https://gate.example.com/voice/openai/v1", model="m", key=KEY)
+
+    assert made.url == "wss://gate.example.com/voice/openai/v1/realtime?model=m"
+
+
+@pytest.mark.parametrize("base_url", ["", "ws://127.0.0.1:9000", "http://127.0.0.1:9000/"])
+def test_the_emulator_needs_nothing(base_url: str) -> None:
+    made = endpoint("emulator", base_url=base_url, model="m")
+
+    assert made.url == "ws://127.0.0.1:9000/v1/realtime?model=m"
+    assert made.headers == {}
+
+
+def test_a_whole_url_wins_over_everything_and_needs_no_key() -> None:
+    made = endpoint("azure", base_url="https://res.openai.azure.com", url="ws://127.0.0.1:1/any?x=1")
+
+    assert made.url == "ws://127.0.0.1:1/any?x=1"
+    assert made.headers == {}
+    assert made.set_by == "REALTIME_URL"
+
+
+def test_a_whole_url_gets_the_provider_s_key() -> None:
+    assert endpoint("azure", url="wss://gate.example.com/rt", key=f" {KEY}\n").headers == {"api-key": KEY}
+
+
+@pytest.mark.parametrize(
+    ("provider", "given", "words"),
+    [
+        ("azure", {"model": "m", "key": KEY}, "AZURE_OPENAI_ENDPOINT: must be set"),
+        ("azure", {"base_url": "https://r.openai.azure.com", "key": KEY}, "AZURE_OPENAI_DEPLOYMENT: must be set"),
+        ("azure", {"base_url": "https://r.openai.azure.com", "model": "m"}, "AZURE_OPENAI_API_KEY: must be set"),
+        ("openai", {}, "OPENAI_API_KEY: must be set"),
+        ("openai", {"key": "sk-\nsk"}, "OPENAI_API_KEY: holds a character that no key has"),
+        ("openai", {"key": "schlüssel"}, "OPENAI_API_KEY: holds a character that no key has"),
+        ("openai", {"key": "Bearer sk"}, "OPENAI_API_KEY: holds a character that no key has"),
+        ("openai", {"key": KEY, "base_url": "ftp://host"}, "OPENAI_BASE_URL: must begin with https://, not ftp://"),
+        ("openai", {"key": KEY, "base_url": "https://"}, "OPENAI_BASE_URL: is not an address"),
+        ("openai", {"key": KEY, "base_url": "https://host:port"}, "OPENAI_BASE_URL: is not an address"),
+        ("openai", {"key": KEY, "base_url": "https://ho st"}, "OPENAI_BASE_URL: is not an address"),
+        ("emulator", {"base_url": "http://[::1"}, "REALTIME_URL: is not an address"),
+        ("emulator", {"url": "https://host/v1/realtime"}, "REALTIME_URL: must begin with wss://"),
+        ("emulator", {"url": "ws://"}, "REALTIME_URL: is not an address"),
+        (
+            "azure",
+            {"url": "wss://r.openai.azure.com/openai/realtime?deployment=m"},
+            "REALTIME_URL: the preview dialect",
+        ),
+        ("azure", {"url": "wss://host/openai/realtime"}, "REALTIME_URL: the preview dialect"),
+        ("emulator", {"dialect": "preview"}, "REALTIME_DIALECT: the preview dialect is not spoken"),
+    ],
+)
+def test_what_cannot_work_is_named_by_its_variable(provider: Any, given: Any, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        endpoint(provider, **given)
+
+    assert str(caught.value).startswith(words)
+    assert KEY not in str(caught.value)
+
+
+def test_the_user_may_insist_on_a_dialect() -> None:
+    assert endpoint("azure", url="wss://host/openai/realtime", dialect="ga").dialect == "ga"
+
+
+# --- secrets ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_endpoint_does_not_show_its_key() -> None:
+    url = f"wss://user:{KEY}@host:444/v1/realtime?api-key={KEY}&model=m"
+    made = endpoint("openai", url=url, key=KEY)
+
+    assert made.shown == "wss://host:444/v1/realtime?model=m"
+    assert (
+        repr(made) == str(made) == "Endpoint(wss://host:444/v1/realtime?model=m, headers ['Authorization'], openai, ga)"
+    )
+
+
+def test_an_address_without_a_model_is_shown_as_it_is() -> None:
+    assert Endpoint("ws://127.0.0.1:1/rt?token=x", {}).shown == "ws://127.0.0.1:1/rt"
+
+
+def test_a_key_that_the_server_quotes_is_not_repeated() -> None:
+    body = '{"error":{"code":"invalid_api_key","message":"Incorrect API key provided: sk-very-secret."}}'
+
+    assert explain_refusal(401, body, OPENAI) == (
+        "HTTP 401: the key was refused; check OPENAI_API_KEY, that it fits the resource, and that the URL has no "
+        "api-version (invalid_api_key: Incorrect API key provided: ….)"
+    )
+
+
+# --- refusals --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "made", "words"),
+    [
+        (400, '{"error":{"code":"OpperationNotSupported"}}', AZURE, "AZURE_OPENAI_DEPLOYMENT names no realtime"),
+        (400, "", AZURE, "check AZURE_OPENAI_DEPLOYMENT and AZURE_OPENAI_ENDPOINT"),
+        (401, "", AZURE, "check AZURE_OPENAI_API_KEY"),
+        (403, "", OPENAI, "check OPENAI_API_KEY"),
+        (404, '{"error":{"code":"DeploymentNotFound"}}', AZURE, "a new deployment needs some minutes"),
+        (404, "", OPENAI, "no such model or address; check OPENAI_REALTIME_MODEL and OPENAI_BASE_URL"),
+        (404, "", endpoint("openai", url="wss://host/x", key=KEY), "no such model or address; check REALTIME_URL"),
+        (429, "", AZURE, "the quota is exhausted"),
+        (500, "", OPENAI, "the service failed"),
+        (503, "<html>busy</html>", OPENAI, "the service failed"),
+        (302, "", LOCAL, "no WebSocket there; check REALTIME_URL"),
+        (200, "hello\nworld", OPENAI, "no WebSocket there; check OPENAI_BASE_URL (hello world)"),
+    ],
+)
+def test_a_refusal_says_what_to_check(status: int, body: str, made: Endpoint, words: str) -> None:
+    line = explain_refusal(status, body, made)
+
+    assert line.startswith(f"HTTP {status}: ")
+    assert words in line
+    assert "\n" not in line
+    assert "<" not in line
+
+
+@pytest.mark.parametrize("body", ["[]", '{"error":"x"}', '{"error":null}', "{" * 5000, "x" * 5000, '{"error":[]}'])
+def test_any_body_gives_one_short_line(body: str) -> None:
+    assert len(explain_refusal(500, body, OPENAI)) < 450
+
+
+def test_silence_says_where_nobody_answered() -> None:
+    assert explain_silence("timed out during\nopening handshake", AZURE) == (
+        "cannot reach wss://res.openai.azure.com/openai/v1/realtime?model=reception: timed out during opening "
+        "handshake; check AZURE_OPENAI_ENDPOINT and the network"
+    )
+    assert ": no answer; check" in explain_silence("", LOCAL)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "line"),
+    [
+        (1001, "maximum duration of 60 minutes", "longest duration (60 minutes) (maximum duration of 60 minutes)"),
+        (1001, "", "close 1001: the server is going away; a new session may work at once"),
+        (1011, "internal error", "the server failed; a new session may work at once (internal error)"),
+        (3000, "invalid_request_error.invalid_api_key", "check the key and the model (invalid_request_error.invalid"),
+        (4000, "beta_api_shape_disabled", "the preview dialect is switched off there"),
+        (4321, "why not", "close 4321: closed by the server (why not)"),
+    ],
+)
+def test_a_close_says_what_it_means(code: int, reason: str, line: str) -> None:
+    assert line in explain_close(code, reason)
