@@ -1,0 +1,86 @@
+from voice_agent.call.commands import (
+    AgentBegan,
+    AgentSaid,
+    CallEnded,
+    CallerBegan,
+    CallerSaid,
+    CallStarted,
+    Interrupted,
+    KeysPressed,
+    Note,
+    Report,
+    ResponseUsed,
+    ToolAnswered,
+    ToolStarted,
+)
+from voice_agent.call.events import Usage
+from voice_agent.call.summary import Line, Summary
+
+
+def told(*reports: tuple[int, Report]) -> Summary:
+    summary = Summary()
+    for now_ms, report in reports:
+        summary.take(now_ms, report)
+    return summary
+
+
+def test_words_stand_where_they_began_though_they_come_later() -> None:
+    summary = told(
+        (0, CallStarted(300)),
+        (100, AgentBegan("item_1", -1)),
+        (1500, CallerBegan()),
+        (1700, Interrupted(1400, "item_1", "mark")),
+        (1700, AgentSaid("item_1", "Hello, this", 1400, 4050, True)),
+        (2600, AgentBegan("item_2", 620)),
+        (2800, CallerSaid("item_u", "Wait.")),
+        (4000, AgentSaid("item_2", "Yes?", 900, 900, False)),
+        (5000, CallEnded("caller_hung_up", "", 5000)),
+    )
+
+    assert summary.lines == [
+        Line(100, "agent", "Hello, this", "interrupted: 1.4 s of 4.0 s heard"),
+        Line(1500, "caller", "Wait."),
+        Line(2600, "agent", "Yes?"),
+        Line(5000, "end", "caller_hung_up"),
+    ]
+    assert (summary.turns, summary.interruptions, summary.response_ms) == (1, 1, [620])
+    assert summary.ended == CallEnded("caller_hung_up", "", 5000)
+
+
+def test_a_tool_and_its_answer_are_one_line() -> None:
+    summary = told(
+        (10, ToolStarted("call_1", "find_table", '{"people":2}')),
+        (20, ToolStarted("call_2", "hang_up", "{}")),
+        (1250, ToolAnswered("call_1", "at eight", False, 1240)),
+        (1300, ToolAnswered("call_2", "no", True, 80)),
+        (1400, ToolAnswered("call_3", "unasked", False, 0)),
+    )
+
+    assert summary.lines == [
+        Line(10, "tool", 'find_table {"people":2}', "answered in 1.2 s: at eight"),
+        Line(20, "tool", "hang_up {}", "failed in 0.0 s: no"),
+        Line(1400, "tool", "call_3", "answered in 0.0 s: unasked"),
+    ]
+    assert summary.tool_calls == 2
+
+
+def test_keys_and_warnings_are_told_and_lesser_notes_are_not() -> None:
+    summary = told(
+        (10, KeysPressed("42#")),
+        (20, Note("info", "a frame was late", {"ms": 3})),
+        (30, Note("warning", "no frames came", {"ms": 800, "padded": True})),
+    )
+
+    assert summary.lines == [Line(10, "keys", "42#"), Line(30, "note", "no frames came", "ms 800, padded True")]
+
+
+def test_words_without_a_known_beginning_stand_where_they_came() -> None:
+    summary = told((900, CallerSaid("item_u", "Hi.")), (2000, AgentSaid("item_1", "Hello", 500, 500, False)))
+
+    assert summary.lines == [Line(900, "caller", "Hi."), Line(1500, "agent", "Hello")]
+
+
+def test_the_tokens_of_all_responses_are_added() -> None:
+    summary = told((1, ResponseUsed(Usage(1, 2, 3, 4, 5, 6))), (2, ResponseUsed(Usage(10, 20, 30, 40, 50, 60))))
+
+    assert summary.usage == Usage(11, 22, 33, 44, 55, 66)

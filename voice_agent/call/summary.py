@@ -1,0 +1,120 @@
+"""What a call was, told by its reports: the lines of its transcript with their times, and its counts.
+
+It is made from the reports alone, so it is the same for a call in progress, for one that was not recorded, and for a
+recording. It must not know where reports come from nor what becomes of the summary.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from voice_agent.call.commands import (
+    AgentBegan,
+    AgentSaid,
+    CallEnded,
+    CallerBegan,
+    CallerSaid,
+    Interrupted,
+    KeysPressed,
+    Note,
+    Report,
+    ResponseUsed,
+    ToolAnswered,
+    ToolStarted,
+)
+from voice_agent.call.events import Usage
+
+
+class Line(msgspec.Struct, frozen=True, gc=False):
+    """One thing that happened, as a person would tell it."""
+
+    at_ms: int
+    """When it began, as far as the reports tell; words are known only later."""
+    who: Literal["caller", "agent", "keys", "tool", "note", "end"]
+    text: str
+    """The words; of a tool its name and arguments; of the end the outcome."""
+    remark: str = ""
+    """What must be known beside it, e.g. how much of it was heard; may be empty."""
+
+
+class Summary:
+    """Give every report to `take`, in order."""
+
+    def __init__(self) -> None:
+        self.ended: CallEnded | None = None
+        """`None`: the call lasts, or nobody saw its end."""
+        self.turns = 0
+        """Turns of the caller that were understood."""
+        self.interruptions = 0
+        self.tool_calls = 0
+        self.usage = Usage()
+        """The sum of all responses."""
+        self.response_ms: list[int] = []
+        """How long the caller waited for each answer."""
+        self._lines: list[Line] = []
+        self._caller_began_ms: int | None = None
+        self._agent_began_ms: dict[str, int] = {}
+        self._tools: dict[str, int] = {}
+        """Where the line of a tool call stands, by its id."""
+
+    @property
+    def lines(self) -> list[Line]:
+        """All lines in the order in which they began."""
+        return sorted(self._lines, key=lambda line: line.at_ms)
+
+    def take(self, now_ms: int, report: Report) -> None:
+        """Take one report."""
+        match report:
+            case CallerBegan():
+                self._caller_began_ms = now_ms
+            case CallerSaid():
+                self.turns += 1
+                began_ms = now_ms if self._caller_began_ms is None else self._caller_began_ms
+                self._lines.append(Line(began_ms, "caller", report.text))
+                self._caller_began_ms = None
+            case AgentBegan():
+                self._agent_began_ms[report.item_id] = now_ms
+                if report.response_ms >= 0:
+                    self.response_ms.append(report.response_ms)
+            case AgentSaid():
+                began_ms = self._agent_began_ms.pop(report.item_id, max(0, now_ms - report.heard_ms))
+                heard = f"interrupted: {_seconds(report.heard_ms)} of {_seconds(report.total_ms)} heard"
+                self._lines.append(Line(began_ms, "agent", report.text, heard if report.interrupted else ""))
+            case Interrupted():
+                self.interruptions += 1
+            case KeysPressed():
+                self._lines.append(Line(now_ms, "keys", report.digits))
+            case ToolStarted():
+                self.tool_calls += 1
+                self._tools[report.call_id] = len(self._lines)
+                self._lines.append(Line(now_ms, "tool", f"{report.name} {report.arguments}"))
+            case ToolAnswered():
+                self._answer(now_ms, report)
+            case ResponseUsed():
+                self.usage = _sum(self.usage, report.usage)
+            case Note(level="warning" | "error"):
+                fields = ", ".join(f"{key} {value}" for key, value in report.fields.items())
+                self._lines.append(Line(now_ms, "note", report.what, fields))
+            case CallEnded():
+                self.ended = report
+                self._lines.append(Line(now_ms, "end", report.outcome, report.reason))
+            case _:
+                pass  # CallStarted and lesser notes are for the log
+
+    def _answer(self, now_ms: int, report: ToolAnswered) -> None:
+        told = f"{'failed' if report.failed else 'answered'} in {_seconds(report.took_ms)}: {report.output}"
+        place = self._tools.pop(report.call_id, None)
+        if place is None:
+            self._lines.append(Line(now_ms, "tool", report.call_id, told))
+        else:
+            self._lines[place] = msgspec.structs.replace(self._lines[place], remark=told)
+
+
+def _seconds(ms: int) -> str:
+    return f"{ms // 1000}.{ms % 1000 // 100} s"
+
+
+def _sum(one: Usage, other: Usage) -> Usage:
+    return Usage(
+        *(mine + more for mine, more in zip(msgspec.structs.astuple(one), msgspec.structs.astuple(other), strict=True))
+    )
