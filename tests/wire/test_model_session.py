@@ -1,5 +1,6 @@
 from typing import Any
 
+import pytest
 from openai.types.realtime import SessionUpdateEvent
 from pydantic import TypeAdapter
 
@@ -189,6 +190,14 @@ def test_other_turn_detection_is_told_setting_by_setting() -> None:
         "audio.input.turn_detection.silence_duration_ms is 200, not 400",
         "audio.input.turn_detection.create_response is true, not false",
     ]
+    assert not unusable
+
+
+@pytest.mark.parametrize("threshold", [1, 10**400, "0.6", None, [0.6]])
+def test_a_number_may_come_back_as_anything(threshold: Any) -> None:
+    text, unusable = differing(audio__input__turn_detection=VAD | {"threshold": threshold})
+
+    assert text.startswith("audio.input.turn_detection.threshold is ")
     assert not unusable
 
 

@@ -5,7 +5,7 @@ had, what was asked of the session, which surprises were told already. It must n
 """
 
 import copy
-from typing import Any
+from typing import Any, assert_never
 
 from voice_agent.audio.resample import Downsampler, Upsampler
 from voice_agent.call.commands import (
@@ -133,9 +133,11 @@ class ModelCodec:
                 content = [{"type": "input_text", "text": command.text}]
                 item: dict[str, Any] = {"type": "message", "role": "user", "content": content}
                 return realtime.ItemCreate(event_id=command.event_id, item=item)
-            case AddToolOutput():  # pragma: no branch - mypy checks that nothing else is left
+            case AddToolOutput():
                 item = {"type": "function_call_output", "call_id": command.call_id, "output": command.output}
                 return realtime.ItemCreate(event_id=command.event_id, item=item)
+            case _:
+                assert_never(command)
 
     def _update(self, session: dict[str, Any], asked: dict[str, Any]) -> realtime.SessionUpdate:
         """Send `session`; when it is answered, `asked` should be in force."""

@@ -3,7 +3,7 @@
 It must not know audio, sessions, or what the call does with an event.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 from voice_agent.call import events
 from voice_agent.call.events import CallEvent, Usage
@@ -57,8 +57,10 @@ def translate(message: Stateless) -> CallEvent | None:
             event = _session(message.session)
         case realtime.ServerError():
             event = _error(message.error)
-        case realtime.Ignored():  # pragma: no branch - mypy checks that nothing else is left
+        case realtime.Ignored():
             event = None
+        case _:
+            assert_never(message)
     return event
 
 

@@ -90,7 +90,7 @@ def _compare(where: str, wanted: Any, actual: Any) -> Iterator[str]:
 
 
 def _same(wanted: Any, actual: Any) -> bool:
-    if isinstance(wanted, float) and isinstance(actual, float | int):
+    if isinstance(wanted, float) and isinstance(actual, float):
         # Servers keep thresholds in single precision: 0.8 comes back as 0.800000011920929.
         return math.isclose(wanted, actual, rel_tol=1e-4)
     if isinstance(wanted, str) and isinstance(actual, dict):
