@@ -24,10 +24,15 @@ class CallClock:
 
 
 def seconds() -> int:
-    """Give whole monotonic seconds, for the ages of tokens and of things that are remembered for a while."""
+    """Give whole monotonic seconds, for the age of what this process remembers for a while."""
     return int(time.monotonic())
 
 
 def utc_now() -> datetime:
     """Give the time of day, for headers, file names and history: never for intervals."""
     return datetime.now(UTC)
+
+
+def wall_seconds() -> int:
+    """Give the time of day in whole seconds since 1970, for what another process may have to judge."""
+    return int(utc_now().timestamp())

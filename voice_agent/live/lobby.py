@@ -111,6 +111,11 @@ class Lobby:
             self._counters.add("preconnect", outcome="missed")
         return self._begin(expected)
 
+    def webhook(self, call_sid: str) -> Mapping[str, str] | None:
+        """Give the webhook's fields of a call whose stream is expected; `None`: there is no such call."""
+        expected = self._expected.get(call_sid)
+        return None if expected is None else expected.webhook
+
     def end(self, call_sid: str, reason: str) -> None:
         """Ask a call to end, if it is in progress."""
         if call_sid in self._sessions:
@@ -162,8 +167,6 @@ class Lobby:
             self._remember(call_sid, held.session)
 
     def _remember(self, call_sid: str, session: Session) -> None:
-        if session.ended is not None:
-            self._counters.add("calls_ended", outcome=session.ended.outcome)
         if not session.joined:
             self._counters.add("preconnect", outcome="orphaned")
         self._ended.pop(call_sid, None)

@@ -10,6 +10,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from voice_agent.errors import PeerError
+from voice_agent.live.admission import Refusal
 from voice_agent.live.phone_leg import Message, PhoneLeg, Receive, Send
 from voice_agent.server.reception import Reception
 from voice_agent.server.stream_socket import EXTENSION
@@ -45,21 +46,23 @@ class MediaStreams:
         """Serve one stream from its upgrade to its end."""
         await receive()  # websocket.connect
         terms = self._reception.terms
-        if not valid_upgrade(terms.tokens, terms.stream_url, _header(scope, b"x-twilio-signature")):
+        signature = _header(scope, b"x-twilio-signature")
+        if not valid_upgrade(terms.tokens, terms.stream_url, signature):
+            refusal = Refusal.UPGRADE_WRONGLY_SIGNED if signature else Refusal.UPGRADE_UNSIGNED
             peer = (scope.get("client") or ("?",))[0]
-            self._reception.refuse("signature", f"stream from {peer}: not signed by Twilio for {terms.stream_url}")
+            self._reception.refuse(refusal, f"{peer} asked for {terms.stream_url}")
             await send({"type": "websocket.close"})  # before accept: HTTP 403
             return
         await send({"type": "websocket.accept"})
         try:
             texts, start = await self._beginning(receive)
         except _RefusedError as refused:
-            self._reception.refuse("no_start", f"stream closed: {refused}")
+            self._reception.refuse(Refusal.NO_START, str(refused))
             await _close(send, str(refused))
             return
         admitted = self._reception.admit(start)
-        if isinstance(admitted, str):
-            await _close(send, admitted)
+        if isinstance(admitted, Refusal):
+            await _close(send, admitted.value)
             return
         raw = scope.get("extensions", {}).get(EXTENSION, {}).get("socket")
         await admitted.serve(PhoneLeg(receive, send, raw), texts)

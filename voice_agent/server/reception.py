@@ -5,6 +5,7 @@ Requests come here after their signature was checked, as plain values; answers a
 
 import logging
 import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,8 +15,8 @@ from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.config.agents import AgentFolder
 from voice_agent.config.render import render
 from voice_agent.errors import ConfigError
-from voice_agent.live.admission import StreamTokens
-from voice_agent.live.clock import utc_now
+from voice_agent.live.admission import NONCE_BYTES, TOKEN_PARAMETER, Refusal, StreamTokens, examine_start
+from voice_agent.live.clock import utc_now, wall_seconds
 from voice_agent.live.counters import Counters
 from voice_agent.live.lobby import Lobby
 from voice_agent.live.session import Session
@@ -78,29 +79,33 @@ class Reception:
         self._agents = agents
         self._stream_tokens = stream_tokens
 
-    def refuse(self, reason: str, detail: str, call_sid: str = "") -> None:
+    def refuse(self, refusal: Refusal, detail: str, call_sid: str = "") -> None:
         """Count and log what is refused: one line each."""
-        self.counters.add("refused", reason=reason)
-        logger.warning("refused (%s): %s", reason, detail, extra={"call": call_sid})
+        self.counters.add("refused", reason=refusal.value)
+        logger.warning("refused (%s): %s", refusal.value, detail, extra={"call": call_sid})
 
     def answer(self, fields: Mapping[str, str]) -> str:
         """Take a call: TwiML that streams it to us, or a polite refusal."""
         call_sid, called, caller = fields.get("CallSid", ""), fields.get("To", ""), fields.get("From", "")
         self.counters.add("webhooks")
         if not _CALL_SID.fullmatch(call_sid):
-            self.refuse("call_sid", "the webhook names no CallSid of Twilio's form")
+            self.refuse(Refusal.CALL_UNKNOWN, "the webhook names no CallSid of Twilio's form")
             return twiml.hang_up(CANNOT_ANSWER)
         if self.closing:
-            self.refuse("closing", "the server is stopping", call_sid)
+            self.refuse(Refusal.STOPPING, "the server stops", call_sid)
             return twiml.hang_up(CANNOT_ANSWER)
-        agent = self._agent_for(called)
+        agents, problem = self._agents.current()
+        if problem:
+            logger.error("%s", problem)
+        agent = agents.for_number(called)
         if agent is None:
-            self.refuse("no_agent", f"no agent answers {called}", call_sid)
+            self._cannot(f"no agent has the number {called}, and none is the default one", call_sid)
             return twiml.hang_up(NOBODY_HERE)
         try:
             agent = render(agent, caller, called, utc_now())
-        except ConfigError as error:
-            self.refuse("agent_broken", str(error), call_sid)
+            answer = self._connect(call_sid, agent)
+        except (ConfigError, ValueError) as error:
+            self._cannot(str(error), call_sid)
             return twiml.hang_up(CANNOT_ANSWER)
         setup = CallSetup(
             call_sid=call_sid,
@@ -112,26 +117,34 @@ class Reception:
             rest=self.terms.rest,
         )
         self.lobby.expect(setup, fields)
-        token = self._stream_tokens.issue(call_sid)
+        return answer
+
+    def _connect(self, call_sid: str, agent: Agent) -> str:
+        token = self._stream_tokens.issue(call_sid, wall_seconds(), secrets.token_bytes(NONCE_BYTES))
         return twiml.connect_stream(
             self.terms.stream_url,
-            {"token": token, "call": call_sid},
+            {TOKEN_PARAMETER: token},
             f"{self.terms.public_url}{AFTER_STREAM_PATH}",
             say=agent.consent,
-            language=agent.language,
+            language=agent.language if agent.consent else None,
         )
 
-    def admit(self, start: Start) -> Session | str:
+    def _cannot(self, why: str, call_sid: str) -> None:
+        self.counters.add("unanswered")
+        logger.error("a call is not answered: %s", why, extra={"call": call_sid})
+
+    def admit(self, start: Start) -> Session | Refusal:
         """Let a stream in whose `start` has come: its session, or why not. Nothing has been paid for it so far."""
         call_sid = start.start.call_sid
-        problem = self._stream_tokens.claim(start.start.custom_parameters.get("token", ""), call_sid)
-        if problem:
-            self.refuse("token", f"the stream's token {problem}", call_sid)
-            return "not admitted"
-        session = self.lobby.join(call_sid)
+        refusal = examine_start(self._stream_tokens, start, wall_seconds())
+        webhook = self.lobby.webhook(call_sid)
+        if refusal is None and (webhook is None or webhook.get("AccountSid", "") != start.start.account_sid):
+            refusal = Refusal.CALL_UNKNOWN
+        session = self.lobby.join(call_sid) if refusal is None else None
         if session is None:
-            self.refuse("no_call", "no call waits for this stream", call_sid)
-            return "no call waits for this stream"
+            refusal = refusal or Refusal.CALL_UNKNOWN
+            self.refuse(refusal, "a stream was turned away at its start", call_sid)
+            return refusal
         return session
 
     async def after_stream(self, fields: Mapping[str, str]) -> str:
@@ -160,9 +173,3 @@ class Reception:
                 return STOPPED
             case "stream_lost":
                 return STREAM_LOST
-
-    def _agent_for(self, called: str) -> Agent | None:
-        agents, problem = self._agents.current()
-        if problem:
-            logger.error("%s", problem)
-        return agents.for_number(called)

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
+from voice_agent.live.admission import Refusal
 from voice_agent.server.reception import AFTER_STREAM_PATH, Reception
 from voice_agent.wire.signature import valid_request
 
@@ -33,9 +34,11 @@ def webhooks(reception: Reception) -> APIRouter:
         url = reception.terms.public_url + request.url.path
         if request.url.query:
             url += f"?{request.url.query}"
-        if not valid_request(reception.terms.tokens, url, fields, request.headers.get("x-twilio-signature")):
+        signature = request.headers.get("x-twilio-signature")
+        if not valid_request(reception.terms.tokens, url, fields, signature):
+            refusal = Refusal.WEBHOOK_WRONGLY_SIGNED if signature else Refusal.WEBHOOK_UNSIGNED
             peer = request.client.host if request.client else "?"
-            reception.refuse("signature", f"{request.url.path} from {peer}: not signed by Twilio for {url}")
+            reception.refuse(refusal, f"{peer} asked for {url}")
             raise HTTPException(403, "not signed by Twilio; is PUBLIC_URL the address that Twilio calls?")
         return dict(fields)
 

@@ -1,0 +1,53 @@
+"""Which Realtime endpoint the settings mean, and how a call speaks to it.
+
+It must not open anything.
+"""
+
+from voice_agent.call.setup import ModelSetup
+from voice_agent.config.secret import Secret
+from voice_agent.config.settings import Settings
+from voice_agent.wire.endpoint import Endpoint, endpoint
+
+
+def endpoint_of(settings: Settings, emulator_url: str = "") -> Endpoint:
+    """Give the endpoint with its key. `emulator_url`: where the local Realtime server listens, if one was started.
+
+    Raises `ConfigError` that names the variable.
+    """
+    url, dialect = settings.realtime_url or "", settings.realtime_dialect or ""
+    match settings.realtime_provider:
+        case "azure":
+            return endpoint(
+                "azure",
+                model=settings.azure_openai_deployment or "",
+                key=_text(settings.azure_openai_api_key),
+                base_url=settings.azure_openai_endpoint or "",
+                url=url,
+                dialect=dialect,
+            )
+        case "openai":
+            return endpoint(
+                "openai",
+                model=settings.openai_realtime_model,
+                key=_text(settings.openai_api_key),
+                base_url=settings.openai_base_url or "",
+                url=url,
+                dialect=dialect,
+            )
+        case "emulator":
+            return endpoint("emulator", base_url=emulator_url, url=url, dialect=dialect)
+
+
+def model_setup(settings: Settings, where: Endpoint) -> ModelSetup:
+    """Say how the model is spoken to, without its address and key."""
+    models = {"azure": settings.azure_openai_deployment or "", "openai": settings.openai_realtime_model}
+    return ModelSetup(
+        provider=where.provider,
+        model=models.get(where.provider, ""),
+        dialect=where.dialect,
+        audio=settings.realtime_audio,
+    )
+
+
+def _text(secret: Secret | None) -> str:
+    return secret.reveal() if secret is not None else ""

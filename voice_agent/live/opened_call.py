@@ -1,0 +1,139 @@
+"""One call with everything around it: its bridge and session, its recording, its log, what is kept of it afterwards.
+
+It must not know how a call came in.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from voice_agent.call.commands import Report
+from voice_agent.call.setup import CallSetup
+from voice_agent.call.summary import Summary
+from voice_agent.errors import VoiceAgentError
+from voice_agent.live.call_log import call_log
+from voice_agent.live.call_work import CallWork, CarrierApi
+from voice_agent.live.clock import utc_now
+from voice_agent.live.counters import Counters
+from voice_agent.live.session import Session
+from voice_agent.recording.format import Header
+from voice_agent.recording.spool import CallRecording, Spool, recording_path
+from voice_agent.tools.run import ToolRunner
+from voice_agent.wire.bridge import Bridge, Input, Output
+from voice_agent.wire.endpoint import Endpoint
+
+logger = logging.getLogger(__name__)
+
+CallObserver = Callable[[str, int, Report], None]
+"""Is told every report of every call: CallSid, `now_ms`, report. Quick, and never waits."""
+
+NOT_KEPT = frozenset({"CallToken"})
+"""Fields of a webhook that are credentials: with a CallToken its caller's number can be used as one's own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedCall:
+    """What is left of a call when it is over."""
+
+    setup: CallSetup
+    started_at: datetime
+    """In UTC."""
+    summary: Summary
+    recording: Path | None
+    """Its file; `None`: the agent wants none."""
+
+
+Keep = Callable[[FinishedCall], None]
+"""Keeps what is left of a call, e.g. in the history; runs in a thread of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What all calls of a server share."""
+
+    endpoint: Endpoint
+    clips: Mapping[str, bytes]
+    clip_hashes: Mapping[str, str]
+    """SHA-256 in hex, for recordings."""
+    counters: Counters
+    recordings: Path
+    spool: Spool[Input | Output]
+    api: CarrierApi | None
+    observers: Sequence[CallObserver] = ()
+    keep: Sequence[Keep] = ()
+    made_by: str = ""
+
+
+class OpenedCall:
+    """Fits `lobby.HeldCall`."""
+
+    def __init__(self, setup: CallSetup, webhook: Mapping[str, str], around: Surroundings) -> None:
+        self._setup = setup
+        self._around = around
+        self._started_at = utc_now()
+        self._summary = Summary()
+        self._recording = self._open_recording(webhook)
+        call_sid = setup.call_sid
+        self.session = Session(
+            Bridge(setup, around.clips),
+            CallWork(call_sid, around.endpoint, ToolRunner(setup.agent, call_sid), around.api),
+            observers=[
+                self._summary.take,
+                call_log(call_sid, around.counters),
+                *(partial(observer, call_sid) for observer in around.observers),
+            ],
+            record=_nothing if self._recording is None else self._recording.record,
+        )
+
+    async def run(self) -> None:
+        """Hold the call, then end its recording and keep what is left; a fault of ours is raised after that."""
+        try:
+            await self.session.run()
+        finally:
+            if self._recording is not None:
+                self._recording.end()
+            await asyncio.to_thread(self._keep)
+
+    def _keep(self) -> None:
+        finished = FinishedCall(
+            setup=self._setup,
+            started_at=self._started_at,
+            summary=self._summary,
+            recording=None if self._recording is None else self._recording.path,
+        )
+        for keep in self._around.keep:
+            try:
+                keep(finished)
+            except VoiceAgentError as error:
+                # A full disk must not look like a broken call.
+                extra = {"call": self._setup.call_sid}
+                logger.error("not kept: %s", error, extra=extra)  # noqa: TRY400 - the text says it all
+
+    def _open_recording(self, webhook: Mapping[str, str]) -> CallRecording[Input | Output] | None:
+        setup, around = self._setup, self._around
+        if setup.agent.recording == "off":
+            return None
+        started_at = self._started_at.isoformat(timespec="milliseconds")
+        header = Header(
+            setup=setup,
+            started_at=started_at,
+            audio="kept" if setup.agent.recording == "audio" else "digests",
+            webhook={name: value for name, value in webhook.items() if name not in NOT_KEPT},
+            clips=dict(around.clip_hashes),
+            made_by=around.made_by,
+        )
+        path = recording_path(around.recordings / started_at[:10], started_at, setup.call_sid)
+        return around.spool.open(path, header, self._recording_stopped)
+
+    def _recording_stopped(self, problem: str) -> None:
+        """Tell the operator; called in the spool's thread, the call goes on."""
+        logger.error("%s", problem, extra={"call": self._setup.call_sid})
+        self._around.counters.add("recordings_stopped")
+
+
+def _nothing(now_ms: int, received: Input | None, outputs: Sequence[Output]) -> None:
+    del now_ms, received, outputs

@@ -1,0 +1,30 @@
+"""The server's application: webhooks and health by FastAPI, the media streams beside it in plain ASGI.
+
+It must not know how it is served.
+"""
+
+from fastapi import FastAPI
+
+from voice_agent.live.phone_leg import Receive, Send
+from voice_agent.server.health import health
+from voice_agent.server.media import START_SECONDS, MediaStreams, Scope
+from voice_agent.server.reception import STREAM_PATH, Reception
+from voice_agent.server.twilio import webhooks
+
+
+class Application:
+    """One ASGI application. Streams go past FastAPI: its layers would cost each of their 100 messages a second."""
+
+    def __init__(self, reception: Reception, start_seconds: float = START_SECONDS) -> None:
+        # The interactive documentation would tell strangers what there is to try.
+        self._pages = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+        self._pages.include_router(webhooks(reception))
+        self._pages.include_router(health(reception))
+        self._streams = MediaStreams(reception, start_seconds)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] == "websocket" and scope["path"].rstrip("/") == STREAM_PATH:
+            await self._streams(scope, receive, send)
+        else:
+            await self._pages(scope, receive, send)

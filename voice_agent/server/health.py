@@ -1,0 +1,72 @@
+"""What operators and their machines ask: is it alive, does it take calls, what has it counted.
+
+It must not know how calls work.
+"""
+
+from collections.abc import Iterable
+
+from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
+
+from voice_agent.server.reception import Reception
+
+PREFIX = "voice_agent_"
+
+
+def health(reception: Reception) -> APIRouter:
+    """Make the routes."""
+    router = APIRouter()
+
+    @router.get("/healthz")
+    async def healthz() -> Response:
+        return PlainTextResponse("ok\n")
+
+    @router.get("/readyz")
+    async def readyz() -> Response:
+        if reception.closing:
+            return PlainTextResponse("stopping\n", status_code=503)
+        return PlainTextResponse("ready\n")
+
+    @router.get("/metrics")
+    async def metrics() -> Response:
+        return Response(prometheus(reception), media_type="text/plain; version=0.0.4")
+
+    return router
+
+
+def prometheus(reception: Reception) -> str:
+    """Write counts and states in Prometheus' text format.
+
+    https://prometheus.io/docs/instrumenting/exposition_formats/
+    """
+    lines: list[str] = []
+    last = ""
+    for name, labels, count in reception.counters:
+        if name != last:
+            lines.append(f"# TYPE {PREFIX}{name}_total counter")
+            last = name
+        lines.append(f"{PREFIX}{name}_total{_labels(labels.items())} {count}")
+    waiting = [session.waiting for session in reception.lobby.sessions.values()]
+    unsent = sum(session.unsent for session in reception.lobby.sessions.values())
+    for name, labels, value in (
+        ("calls", {}, len(waiting)),
+        ("outbox_messages", {"leg": "phone", "of": "all"}, sum(phone for phone, _ in waiting)),
+        ("outbox_messages", {"leg": "phone", "of": "longest"}, max((phone for phone, _ in waiting), default=0)),
+        ("outbox_messages", {"leg": "model", "of": "all"}, sum(model for _, model in waiting)),
+        ("outbox_messages", {"leg": "model", "of": "longest"}, max((model for _, model in waiting), default=0)),
+        ("unsent_messages", {}, unsent),
+    ):
+        if name != last:
+            lines.append(f"# TYPE {PREFIX}{name} gauge")
+            last = name
+        lines.append(f"{PREFIX}{name}{_labels(labels.items())} {value}")
+    return "\n".join(lines) + "\n"
+
+
+def _labels(labels: Iterable[tuple[str, str]]) -> str:
+    written = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels)
+    return f"{{{written}}}" if written else ""
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

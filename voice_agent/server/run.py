@@ -1,0 +1,215 @@
+"""Runs the server inside a program: `serve`, the demo and tests use the same one.
+
+It must not know what is printed, nor which signals end it.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from importlib.metadata import PackageNotFoundError, version
+from types import TracebackType
+from typing import Self
+
+import msgspec
+import uvicorn
+
+from voice_agent.config.agents import AgentFolder
+from voice_agent.config.secret import Secret, local_auth_token
+from voice_agent.config.settings import Settings
+from voice_agent.errors import CommandError
+from voice_agent.live.admission import StreamTokens
+from voice_agent.live.clips import hashes, load_clips
+from voice_agent.live.counters import Counters
+from voice_agent.live.endpoints import endpoint_of, model_setup
+from voice_agent.live.lobby import Lobby
+from voice_agent.live.opened_call import CallObserver, FinishedCall, Keep, OpenedCall, Surroundings
+from voice_agent.live.recorded import describe
+from voice_agent.recording.spool import Spool, make_folder
+from voice_agent.server.app import Application
+from voice_agent.server.reception import Reception, Terms
+from voice_agent.server.stream_socket import StreamSocket
+from voice_agent.store.history import FILE_NAME, History, past_call
+from voice_agent.twilio_api.calls import CallsApi
+
+logger = logging.getLogger(__name__)
+
+MESSAGE_BYTES = 64 * 1024
+"""Longest message of a stream; Twilio's have some 400 bytes."""
+
+END_SECONDS = 5.0
+"""How long calls may take to end when the server stops; the core's own limit for a carrier that does not answer."""
+
+AFTER_STREAM_SECONDS = 0.5
+"""How long the server then still answers: Twilio asks what becomes of a call right after its stream has ended."""
+
+SHUTDOWN_SECONDS = 2
+"""How long open HTTP requests may take at the end."""
+
+
+class Serving:
+    """The server, from `async with` to its end. Everything it needs is an argument; nothing global is touched."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        agents: AgentFolder,
+        *,
+        emulator_url: str = "",
+        observers: Sequence[CallObserver] = (),
+        keep: Sequence[Keep] = (),
+        clips: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """`emulator_url`: a local Realtime server, for the provider `emulator`. `keep`: beside the history.
+
+        With port 0 a free one is taken, and a loopback `public_url` follows it.
+        """
+        self.settings = settings
+        self.counters = Counters()
+        self._agents = agents
+        self._endpoint = endpoint_of(settings, emulator_url)
+        self._observers = observers
+        self._keep = keep
+        self._clips = load_clips() if clips is None else clips
+
+    @property
+    def url(self) -> str:
+        """Where the server listens: for a browser or a carrier on this machine."""
+        host, port = self._socket.getsockname()[:2]
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+    async def __aenter__(self) -> Self:
+        """Start; raises `CommandError` or `ConfigError` with one line."""
+        async with AsyncExitStack() as stack:
+            self._socket = stack.enter_context(_listen(self.settings.host, self.settings.port))
+            if self.settings.port == 0 and not self.settings.is_public:
+                self.settings = msgspec.structs.replace(self.settings, public_url=self.url)
+            around = self._surroundings(stack)
+            lobby = Lobby(lambda setup, webhook: OpenedCall(setup, webhook, around), self.counters)
+            await stack.enter_async_context(lobby)
+            self.reception = Reception(
+                self._terms(), self._agents, lobby, StreamTokens(secrets.token_bytes(32)), self.counters
+            )
+            self._server = _Server(_config(Application(self.reception)))
+            tasks = await stack.enter_async_context(asyncio.TaskGroup())
+            tasks.create_task(self._server.serve([self._socket]))
+            stack.push_async_callback(self._stop)
+            await self._server.ready.wait()
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take no more calls, end those in progress, stop; all of it within some seconds."""
+        # The stack is not told of an error: its task group would wrap it into a group.
+        await self._stack.aclose()
+
+    async def _stop(self) -> None:
+        self.reception.closing = True
+        lobby = self.reception.lobby
+        if lobby.sessions:
+            await lobby.end_all("the server stops", END_SECONDS)
+            await asyncio.sleep(AFTER_STREAM_SECONDS)
+        self._server.should_exit = True
+
+    def _surroundings(self, stack: AsyncExitStack) -> Surroundings:
+        settings = self.settings
+        make_folder(settings.data)
+        history = History(settings.data / FILE_NAME)
+        history.prepare()
+        spool = Spool(describe)
+        stack.push_async_callback(asyncio.to_thread, spool.close)
+        api = _carrier_api(settings)
+        if api is not None:
+            stack.callback(api.close)
+
+        def keep_in_history(call: FinishedCall) -> None:
+            history.add(past_call(call.setup, call.summary, call.started_at, call.recording))
+
+        return Surroundings(
+            endpoint=self._endpoint,
+            clips=self._clips,
+            clip_hashes=hashes(self._clips),
+            counters=self.counters,
+            recordings=settings.data / "recordings",
+            spool=spool,
+            api=api,
+            observers=self._observers,
+            keep=(keep_in_history, *self._keep),
+            made_by=f"voice-agent {_version()}",
+        )
+
+    def _terms(self) -> Terms:
+        settings = self.settings
+        primary = settings.twilio_auth_token or Secret(local_auth_token(settings.data))
+        signing = [primary, settings.twilio_auth_token_secondary]
+        return Terms(
+            public_url=settings.public_url,
+            tokens=tuple(secret.reveal() for secret in signing if secret is not None),
+            model=model_setup(settings, self._endpoint),
+            preconnect=settings.preconnect,
+            rest=settings.has_rest,
+            can_apologise="apology" in self._clips,
+        )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, leaving signals to whoever owns the process, and telling when it is ready."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _config(application: Application) -> uvicorn.Config:
+    return uvicorn.Config(
+        application,
+        ws=StreamSocket,
+        ws_max_size=MESSAGE_BYTES,
+        ws_per_message_deflate=False,  # base64 audio does not compress enough to pay for it
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # What a proxy says about the peer is for logs at most, and anybody can say it.
+        proxy_headers=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise CommandError(
+            f"cannot listen on {host}:{port} ({error.strerror or error}): stop what listens there, or set HOST and PORT"
+        ) from None
+
+
+def _carrier_api(settings: Settings) -> CallsApi | None:
+    sid, token = settings.twilio_account_sid, settings.twilio_auth_token
+    base_url = settings.twilio_api_base_url or ""
+    if sid is None:
+        return None
+    if settings.twilio_api_key is not None and settings.twilio_api_secret is not None:
+        return CallsApi(sid, settings.twilio_api_key, settings.twilio_api_secret.reveal(), base_url)
+    return None if token is None else CallsApi(sid, sid, token.reveal(), base_url)
+
+
+def _version() -> str:
+    try:
+        return version("voice-agent")
+    except PackageNotFoundError:
+        return "unknown"
