@@ -58,14 +58,8 @@ class CarrierClock:
         self._waiting.append(stamp)
         return stamp
 
-    def settle(self, stamp: Stamp) -> None:
-        """Settle a stamp now, without the frame that should have followed it."""
-        if not stamp.settled:
+    def settle(self) -> None:
+        """Settle what is waiting, without the frame that should have followed it."""
+        for stamp in self._waiting:
             stamp.settle_by_clock(self.seen_at_ms or 0)
-            self._waiting.remove(stamp)
-
-    def estimate(self, now_ms: int) -> int:
-        """The carrier's time at this moment as far as anything here can know."""
-        if self.seen_at_ms is None:
-            return now_ms
-        return self.carrier_ms + (now_ms - self.seen_at_ms)
+        self._waiting.clear()

@@ -254,7 +254,7 @@ class Playback:
         self._deadlines.clear("cut")
         measured = None
         if cut.stamp is not None:
-            self._clock.settle(cut.stamp)
+            self._clock.settle()
             measured = cut.playout.heard_at(cut.stamp)
         basis: Basis = "estimate"
         if measured is None:

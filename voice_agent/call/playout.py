@@ -46,6 +46,7 @@ class Playout:
         """When the first sound was played."""
         self._marks: deque[_Mark] = deque()
         self._echoes: list[tuple[int, Stamp]] = []
+        self._late_echoes: list[tuple[int, Stamp]] = []
         self._sent_offset_ms: int | None = None
         """The same offset on our clock less the way there: no byte can play before it was sent."""
 
@@ -81,18 +82,26 @@ class Playout:
             self.began = stamp
 
     def echo_after_clear(self, name: str, stamp: Stamp) -> None:
-        """A mark came back after `clear` went out: it was played only if the clock says that it was reached."""
-        position = self._take(name)
-        at = self._position_at(stamp)
-        if at is not None and at + REACHED_BYTES >= position:
-            self.confirmed = max(self.confirmed, position)
+        """A mark came back after `clear` went out: played on the way, or flushed. `heard_at` tells which."""
+        self._late_echoes.append((self._take(name), stamp))
 
     def heard_at(self, cut: Stamp) -> tuple[int, bool] | None:
-        """Where playout stood at the cut mark's echo, and whether our clock helped; `None` without any echo."""
-        position = self._position_at(cut)
-        if position is None:
+        """Where playout stood when `clear` arrived, and whether our clock helped; `None` without any echo.
+
+        The cut mark's echo follows that moment. A mark that the clock says was out of reach was flushed at that very
+        moment; one that came back before it was played.
+        """
+        if not self._echoes:
             return None
-        return self._bounded(position), cut.by_clock or any(stamp.by_clock for _, stamp in self._echoes)
+        flushed = [
+            stamp for position, stamp in self._late_echoes if position > self._position_at(stamp) + REACHED_BYTES
+        ]
+        cleared = min([cut, *flushed], key=lambda stamp: stamp.carrier_ms)
+        for position, stamp in self._late_echoes:
+            if stamp.carrier_ms < cleared.carrier_ms:
+                self.confirmed = max(self.confirmed, position)
+        by_clock = cleared.by_clock or any(stamp.by_clock for _, stamp in self._echoes)
+        return self._bounded(self._position_at(cleared)), by_clock
 
     def estimate(self, cleared_at_ms: int) -> int:
         """Where playout stood when a `clear` sent at `cleared_at_ms` arrived, by our clock alone.
@@ -119,9 +128,7 @@ class Playout:
             if mark.name == name:
                 return mark.position
 
-    def _position_at(self, stamp: Stamp) -> int | None:
-        if not self._echoes:
-            return None
+    def _position_at(self, stamp: Stamp) -> int:
         offset_ms = max(echo.carrier_ms - position // BYTES_PER_MS for position, echo in self._echoes)
         return (stamp.carrier_ms - offset_ms) * BYTES_PER_MS
 

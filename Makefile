@@ -1,0 +1,54 @@
+# The verbs of this project. Each one that needs it sets everything up first; nothing but Python and pip is required.
+# PYTHON=python3.13 make demo   chooses the interpreter; .venv is made anew when it changes.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+# One thread for the resamplers' small matrices: a pool would cost more than it saves.
+export OPENBLAS_NUM_THREADS ?= 1
+
+.PHONY: help setup demo test check fix serve bench lock clean
+
+help:
+	@echo "make demo    hold a spoken call on this machine, with no account"
+	@echo "make test    run every test"
+	@echo "make serve   answer the phone (with a local Realtime server unless .env names one)"
+	@echo "make check   formatting, lint, types, layers"
+	@echo "make fix     format, and repair what can be repaired"
+	@echo "make bench   measure; ratios only"
+	@echo "make setup   what all of these do first: .venv with the locked packages"
+
+setup: .venv/installed
+
+.venv/installed: infra/setup.sh requirements.lock pyproject.toml
+	@PYTHON="$(PYTHON)" bash infra/setup.sh
+
+demo: setup
+	@$(BIN)/voice-agent demo
+
+test: setup
+	@$(BIN)/python -m pytest
+
+check: setup
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+fix: setup
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+serve: setup
+	@$(BIN)/voice-agent serve
+
+bench: setup
+	@$(BIN)/python -m tests.bench
+
+# Needs uv. Written without an index URL, so that any mirror serves.
+lock:
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --extra emulator --extra dev pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

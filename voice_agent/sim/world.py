@@ -1,0 +1,332 @@
+"""A whole call in one process on a virtual clock: carrier, bridge and model, joined by a network with delays.
+
+Chance is an argument, so a seed decides everything. The carrier keeps the truth of what was heard; `invariants` watches
+what must never happen. Hundreds of times faster than life.
+"""
+
+import heapq
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Protocol, assert_never
+
+import msgspec
+
+from voice_agent.call.commands import (
+    CallEnded,
+    CheckPhone,
+    CloseModel,
+    ClosePhone,
+    Command,
+    ConnectModel,
+    HangUp,
+    RunTool,
+)
+from voice_agent.call.events import (
+    HangUpFinished,
+    ModelClosed,
+    ModelOpened,
+    PhoneChecked,
+    PhoneClosed,
+    TimerFired,
+    ToolFinished,
+)
+from voice_agent.call.setup import CallSetup
+from voice_agent.sim import carrier as phone
+from voice_agent.sim import realtime as model
+from voice_agent.sim.invariants import Invariants
+from voice_agent.sim.realtime.activity import EnergyActivity
+from voice_agent.wire.bridge import Bridge, Input, Output
+from voice_agent.wire.texts import ModelText, PhoneText
+
+
+class Chance(Protocol):
+    """What decides: a seeded `random.Random`."""
+
+    def randint(self, a: int, b: int, /) -> int:
+        """Return an integer from a to b, both included."""
+
+    def random(self) -> float:
+        """Return a number from 0 to 1."""
+
+
+class Network(msgspec.Struct, frozen=True, kw_only=True):
+    """One-way delays. A way keeps the order of its messages, as a TCP connection does."""
+
+    phone_up_ms: int = 40
+    phone_down_ms: int = 40
+    phone_jitter_ms: int = 0
+    """Each message takes up to so much longer."""
+    model_ms: int = 30
+    model_jitter_ms: int = 0
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """How long slow work takes: uniformly up to these."""
+
+    stream_ms: int = 300
+    """From the webhook to the stream's start; exact."""
+    connect_ms: int = 300
+    recognise_ms: int = 200
+    think_ms: int = 300
+    speak_ms: int = 100
+    tool_ms: int = 500
+
+
+Thought = model.ThoughtText | model.ThoughtCall
+Mind = Callable[[model.Think], list[Thought]]
+"""What the model answers; called in the order of its responses."""
+
+
+class Caller(Protocol):
+    """Who holds the phone."""
+
+    def act(self, now_ms: int, carrier: phone.Carrier) -> Iterable[phone.Input]:
+        """Do something or nothing; asked every 20 ms of the stream."""
+
+
+class _Way:
+    """One direction of one connection: later messages do not overtake earlier ones."""
+
+    def __init__(self, delay_ms: int, jitter_ms: int, chance: Chance) -> None:
+        self._delay_ms = delay_ms
+        self._jitter_ms = jitter_ms
+        self._chance = chance
+        self._sent_ms = -1
+        self._last_ms = 0
+
+    def arrival(self, now_ms: int) -> int:
+        """When a message that is sent now arrives; what is written at one moment travels together."""
+        if now_ms != self._sent_ms:
+            self._sent_ms = now_ms
+            jitter_ms = self._chance.randint(0, self._jitter_ms) if self._jitter_ms else 0
+            self._last_ms = max(self._last_ms, now_ms + self._delay_ms + jitter_ms)
+        return self._last_ms
+
+
+class World:
+    """One simulated call. `run` it, then read `carrier`, `reports` and `invariants`."""
+
+    def __init__(
+        self,
+        setup: CallSetup,
+        *,
+        caller: Caller,
+        mind: Mind,
+        chance: Chance,
+        network: Network | None = None,
+        timing: Timing | None = None,
+        switches: phone.Switches | None = None,
+        tools: Mapping[str, str] | None = None,
+        clips: Mapping[str, bytes] | None = None,
+        pace: int = 4,
+    ) -> None:
+        """`tools`: what each tool answers. `pace`: how much faster than life the model sends audio."""
+        network = network or Network()
+        self.now_ms = 0
+        self.bridge = Bridge(setup, clips or {})
+        self.carrier = phone.Carrier(
+            phone.CarrierCall(call_sid=setup.call_sid, stream_sid="MZ" + "0" * 32, account_sid="AC" + "0" * 32),
+            switches,
+        )
+        self.session: model.RealtimeSession | None = None
+        self.invariants = Invariants()
+        self.reports: list[tuple[int, Command]] = []
+        """Everything that the call reported, with its time."""
+        self.log: list[tuple[int, Input, list[Output]]] = []
+        """Every feed, as a recording would keep it."""
+        self.ended: CallEnded | None = None
+        self._caller = caller
+        self._mind = mind
+        self._chance = chance
+        self._timing = timing or Timing()
+        self._tools = tools or {}
+        self._pace = pace
+        self._events: list[tuple[int, int, Callable[[], None]]] = []
+        self._count = 0
+        self._session_began_ms = 0
+        self._phone_up = _Way(network.phone_up_ms, network.phone_jitter_ms, chance)
+        self._phone_down = _Way(network.phone_down_ms, network.phone_jitter_ms, chance)
+        self._model_up = _Way(network.model_ms, network.model_jitter_ms, chance)
+        self._model_down = _Way(network.model_ms, network.model_jitter_ms, chance)
+        self._carry_out(self.bridge.start())
+        self._at(self._timing.stream_ms, self._begin_stream)
+
+    def run(self, until_ms: int) -> "World":
+        """Let time pass until the call has ended on both sides, or to `until_ms`."""
+        while self.now_ms < until_ms and self.step(until_ms):
+            pass
+        return self
+
+    def step(self, until_ms: int) -> bool:
+        """Do the next thing that is due; `False`: nothing is left to happen before `until_ms`."""
+        due_ms = self._events[0][0] if self._events else None
+        which: Callable[[], None] = self._happen
+        for at_ms, fire in (
+            (self.bridge.deadline(), self._fire_bridge),
+            (self.carrier.deadline(), self._fire_carrier),
+            (self._session_deadline(), self._fire_session),
+        ):
+            if at_ms is not None and (due_ms is None or at_ms < due_ms):
+                due_ms, which = at_ms, fire
+        if due_ms is None or due_ms > until_ms:
+            self.now_ms = until_ms
+            return False
+        self.now_ms = max(self.now_ms, due_ms)
+        which()
+        return True
+
+    # --- the clock ---------------------------------------------------------------------------------------------------
+
+    def _at(self, at_ms: int, happen: Callable[[], None]) -> None:
+        self._count += 1
+        heapq.heappush(self._events, (at_ms, self._count, happen))
+
+    def _later(self, most_ms: int, happen: Callable[[], None]) -> None:
+        self._at(self.now_ms + (self._chance.randint(0, most_ms) if most_ms else 0), happen)
+
+    def _happen(self) -> None:
+        heapq.heappop(self._events)[2]()
+
+    def _fire_bridge(self) -> None:
+        self._feed(TimerFired())
+
+    def _fire_carrier(self) -> None:
+        self._to_phone(phone.TimerFired())
+
+    def _fire_session(self) -> None:
+        self._to_session(model.TimerFired())
+
+    def _session_deadline(self) -> int | None:
+        if self.session is None:
+            return None
+        deadline_ms = self.session.deadline()
+        return None if deadline_ms is None else deadline_ms + self._session_began_ms
+
+    # --- the bridge --------------------------------------------------------------------------------------------------
+
+    def _feed(self, received: Input) -> None:
+        outputs = self.bridge.feed(self.now_ms, received)
+        self.log.append((self.now_ms, received, outputs))
+        self.invariants.watch(self.now_ms, received, outputs, self.carrier)
+        self._carry_out(outputs)
+
+    def _carry_out(self, outputs: list[Output]) -> None:
+        for output in outputs:
+            match output:
+                case PhoneText():
+                    self._at(
+                        self._phone_down.arrival(self.now_ms), partial(self._to_phone, phone.BridgeText(output.text))
+                    )
+                case ModelText():
+                    self._at(
+                        self._model_up.arrival(self.now_ms), partial(self._to_session, model.ClientText(output.text))
+                    )
+                case ConnectModel():
+                    self._later(self._timing.connect_ms, self._connect)
+                case CloseModel():
+                    self.session = None
+                    self._later(10, partial(self._feed, ModelClosed(1000)))
+                case ClosePhone():
+                    closed = phone.BridgeClosed(1000, output.reason)
+                    self._at(self._phone_down.arrival(self.now_ms), partial(self._to_phone, closed))
+                    self._at(self._phone_down.arrival(self.now_ms), partial(self._feed, PhoneClosed(1000)))
+                case HangUp():
+                    self._later(200, self._hang_up)
+                case CheckPhone():
+                    self._later(50, partial(self._feed, PhoneChecked(alive=True)))
+                case RunTool():
+                    answer = ToolFinished(output.call_id, self._tools.get(output.name, "null"))
+                    self._later(self._timing.tool_ms, partial(self._feed, answer))
+                case CallEnded():
+                    self.ended = output
+                    self.reports.append((self.now_ms, output))
+                case _:
+                    self.reports.append((self.now_ms, output))
+
+    def _hang_up(self) -> None:
+        self._to_phone(phone.HangUp("ended_by_rest"))
+        self._feed(HangUpFinished())
+
+    # --- the phone ---------------------------------------------------------------------------------------------------
+
+    def _begin_stream(self) -> None:
+        self._carry_phone(self.carrier.start(self.now_ms))
+        self._ask_caller()
+
+    def _ask_caller(self) -> None:
+        for action in self._caller.act(self.carrier.now_ms, self.carrier):
+            self._to_phone(action)
+        if self.carrier.deadline() is not None:
+            self._at(self.now_ms + 20, self._ask_caller)
+
+    def _to_phone(self, received: phone.Input) -> None:
+        self._carry_phone(self.carrier.feed(self.now_ms, received))
+
+    def _carry_phone(self, outputs: list[phone.Output]) -> None:
+        for output in outputs:
+            match output:
+                case phone.SendText():
+                    self._at(self._phone_up.arrival(self.now_ms), partial(self._feed, PhoneText(output.text)))
+                case phone.CloseSocket():
+                    self._at(self._phone_up.arrival(self.now_ms), partial(self._feed, PhoneClosed(output.code)))
+                case phone.CallEnded():
+                    pass
+                case _:
+                    assert_never(output)
+
+    # --- the model ---------------------------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        self._session_began_ms = self.now_ms
+        self.session = model.RealtimeSession(model.RealtimeOptions(pace=self._pace), EnergyActivity())
+        self._at(self._model_down.arrival(self.now_ms), partial(self._feed, ModelOpened()))
+        self._carry_model(self.session.start(0))
+
+    def _to_session(self, received: model.Input) -> None:
+        if self.session is not None:
+            self._carry_model(self.session.feed(self.now_ms - self._session_began_ms, received))
+
+    def _carry_model(self, outputs: list[model.Output]) -> None:
+        for output in outputs:
+            match output:
+                case model.SendText():
+                    self._at(self._model_down.arrival(self.now_ms), partial(self._feed, ModelText(output.text)))
+                case model.Recognise():
+                    heard = model.Recognised(output.item_id, "hello")
+                    self._later(self._timing.recognise_ms, partial(self._to_session, heard))
+                case model.Think():
+                    self._later(self._timing.think_ms, partial(self._think, output))
+                case model.Speak():
+                    spoken = model.Spoken(output.response_id, output.item_id, tone(len(output.text) * 60), last=True)
+                    self._later(self._timing.speak_ms, partial(self._to_session, spoken))
+                case model.StopWork():
+                    pass
+                case model.CloseSocket():
+                    self._at(self._model_down.arrival(self.now_ms), partial(self._feed, ModelClosed(output.code)))
+                case _:
+                    assert_never(output)
+
+    def _think(self, think: model.Think) -> None:
+        for thought in self._mind(think):
+            self._to_session(thought)
+        self._to_session(model.ThoughtDone(think.response_id))
+
+
+_TONE = (b"\x00\x20" * 24 + b"\x00\xe0" * 24) * 1000
+"""One second of a 500 Hz square wave, PCM16 24 kHz."""
+
+
+def tone(ms: int) -> bytes:
+    """Speech for those who need no words: PCM16, 24 kHz."""
+    wanted = ms * 48
+    return (_TONE * (wanted // len(_TONE) + 1))[:wanted]
+
+
+_VOICE = (b"\x90" * 8 + b"\x10" * 8) * 500
+"""One second of the same as mu-law, 8 kHz: loud enough for any detector."""
+
+
+def voice(ms: int) -> bytes:
+    """What a simulated caller says: mu-law, 8 kHz."""
+    wanted = ms * 8
+    return (_VOICE * (wanted // len(_VOICE) + 1))[:wanted]
