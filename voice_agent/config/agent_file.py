@@ -131,7 +131,7 @@ def _name(fields: Fields) -> str:
     node = fields.node("name")
     if node is None:
         fields.missing("name", "name: reception")
-    elif name and not _NAME.fullmatch(name):
+    elif isinstance(node, yaml.ScalarNode) and not _NAME.fullmatch(name):
         fields.document.fault(node, f'"{shorten(name)}" is no name; use at most 64 letters, digits, "-" and "_"')
     return name
 

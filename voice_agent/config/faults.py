@@ -16,7 +16,8 @@ def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """
     by_lower = {name.lower(): name for name in known}
     near = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=cutoff)
-    return by_lower[near[0]] if near else ""
+    begun = [name for name in by_lower if len(word) >= 3 and name.startswith(word.lower())]
+    return by_lower[(near + begun)[0]] if near or begun else ""
 
 
 def instead(word: str, known: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ import msgspec
 
 from voice_agent.config.faults import nearest, raise_all
 from voice_agent.config.secret import Secret
-from voice_agent.config.variables import Variables, is_loopback, split_url
+from voice_agent.config.variables import Variables, is_loopback
 
 ENV_FILE = Path(".env")
 """Where every command looks for settings, in the folder it was started from."""
@@ -52,7 +52,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """`None`: as the URL's form says."""
     realtime_audio: Literal["pcm24k", "g711"] = "pcm24k"
     azure_openai_endpoint: str | None = None
-    """Scheme and host only."""
+    """As the portal shows it, with or without a path."""
     azure_openai_deployment: str | None = None
     azure_openai_api_key: Secret | None = None
     openai_api_key: Secret | None = None
@@ -103,7 +103,7 @@ def read_settings(environ: Mapping[str, str], env_file: Path | None = None) -> S
         realtime_url=variables.url("REALTIME_URL", ("wss", "ws"), query=True),
         realtime_dialect=variables.choice("REALTIME_DIALECT", ("ga",)),
         realtime_audio=variables.choice("REALTIME_AUDIO", ("pcm24k", "g711")) or usual.realtime_audio,
-        azure_openai_endpoint=_azure_endpoint(variables),
+        azure_openai_endpoint=_address_of_key(variables, "AZURE_OPENAI_ENDPOINT"),
         azure_openai_deployment=variables.text("AZURE_OPENAI_DEPLOYMENT"),
         azure_openai_api_key=variables.secret("AZURE_OPENAI_API_KEY"),
         openai_api_key=variables.secret("OPENAI_API_KEY"),
@@ -152,16 +152,6 @@ def _address_of_key(variables: Variables, name: str) -> str | None:
     return url
 
 
-def _azure_endpoint(variables: Variables) -> str | None:
-    url = _address_of_key(variables, "AZURE_OPENAI_ENDPOINT")
-    parts = split_url(url) if url is not None else None
-    if url is None or parts is None:
-        return None
-    if parts.path not in ("", "/openai", "/openai/v1"):
-        variables.fault("AZURE_OPENAI_ENDPOINT", f'"{parts.path}" is too much; write {parts.scheme}://{parts.netloc}')
-    return f"{parts.scheme}://{parts.netloc}"
-
-
 def _path(variables: Variables, name: str) -> Path | None:
     text = variables.text(name)
     if text is None:
@@ -207,14 +197,13 @@ def _examine_model(variables: Variables, settings: Settings) -> None:
     names = variables.names
     provider = settings.realtime_provider
     needed = {
-        "azure": ["AZURE_OPENAI_API_KEY"],
-        "openai": ["OPENAI_API_KEY"],
-        "emulator": [],
+        "azure": ("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_DEPLOYMENT", "AZURE_OPENAI_API_KEY"),
+        "openai": ("OPENAI_API_KEY",),
+        "emulator": (),
     }[provider]
-    if provider == "azure" and "REALTIME_URL" not in names:
-        needed += ["AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_DEPLOYMENT"]
     for name in needed:
-        if name not in names:
+        # A whole URL may lead to a server that wants none of them.
+        if name not in names and "REALTIME_URL" not in names:
             variables.fault(name, f"is missing; REALTIME_PROVIDER is {provider}")
     if provider == "emulator" and "REALTIME_PROVIDER" not in names and settings.is_public:
         variables.fault(

@@ -20,7 +20,7 @@ from voice_agent.errors import ConfigError
 
 Choice = TypeVar("Choice", bound=str)
 
-_INTEGER = re.compile(r"\d{1,9}")
+_INTEGER = re.compile(r"[0-9]{1,9}")
 
 
 class _Variable(NamedTuple):
@@ -51,7 +51,9 @@ class Variables:
             self.errors.append(ConfigError(f"cannot be read: {what}", str(path)))
             return
         for binding in parse_stream(StringIO(text)):
-            place = f"{path}:{binding.original.line}"
+            original = binding.original.string
+            blank = original[: len(original) - len(original.lstrip())].count("\n")  # dotenv counts from before these
+            place = f"{path}:{binding.original.line + blank}"
             if binding.error or (binding.key is not None and binding.value is None):
                 self.errors.append(ConfigError('expected "NAME=value"', place))
             elif binding.key is not None and binding.value is not None and binding.value.strip():
@@ -112,7 +114,7 @@ class Variables:
         text = self.text(name)
         if text is None:
             return None
-        if _INTEGER.fullmatch(text) and text.isascii() and lowest <= int(text) <= highest:
+        if _INTEGER.fullmatch(text) and lowest <= int(text) <= highest:
             return int(text)
         self.fault(name, f'must be a whole number from {lowest} to {highest}, not "{text[:60]}"')
         return None

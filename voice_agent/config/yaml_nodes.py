@@ -26,8 +26,8 @@ _STANDARD_TAGS = {
 _NULL = "tag:yaml.org,2002:null"
 _TRUE = ("true", "yes", "on")
 _FALSE = ("false", "no", "off")
-_INTEGER = re.compile(r"[+-]?\d{1,12}")
-_NUMBER = re.compile(r"[+-]?(\d{1,12}|\d{0,12}\.\d{1,12})")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,12}")
+_NUMBER = re.compile(r"[+-]?([0-9]{1,12}|[0-9]{0,12}\.[0-9]{1,12})")
 
 T = TypeVar("T")
 Choice = TypeVar("Choice", bound=str)
@@ -47,7 +47,8 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise _TooDeep(problem=f"nested more than {MAX_DEPTH} deep", problem_mark=self.get_mark())
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call] # the stubs leave it out
+            raise _TooDeep(problem=f"nested more than {MAX_DEPTH} deep", problem_mark=mark)
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node
@@ -132,6 +133,8 @@ def _explain(document: Document, error: yaml.MarkedYAMLError, line: int) -> str:
     problem = str(error.problem or error.context or "cannot be read")
     lines = document.text.splitlines()
     typed = lines[line] if line < len(lines) else ""
+    if isinstance(error, _TooDeep):
+        return problem
     if "\\t" in problem:
         return "a tab; YAML is indented with spaces"
     if re.search(r":\s*\{\{", typed):

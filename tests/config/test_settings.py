@@ -1,0 +1,237 @@
+# ruff: noqa: E501 - a table of faults is read a line each
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voice_agent.config.secret import Secret
+from voice_agent.config.settings import PACKAGED_AGENTS, Settings, doubtful_names, read_settings
+from voice_agent.errors import ConfigError
+
+EXAMPLE = Path(__file__).parent.parent.parent / ".env.example"
+SID = "AC" + "0" * 32
+KEY_SID = "SK" + "0" * 32
+NAMES = [name.upper() for name in Settings.__struct_fields__]
+
+
+def faults(**environ: str) -> list[str]:
+    with pytest.raises(ConfigError) as raised:
+        read_settings(environ)
+    return str(raised.value).splitlines()
+
+
+def lines_of(environ: dict[str, str], file: Path | None = None) -> list[str]:
+    """Read settings that may be right: then there are no lines."""
+    try:
+        read_settings(environ, file)
+    except ConfigError as error:
+        return str(error).split("\n")
+    return []
+
+
+def test_nothing_set_is_the_emulator_on_this_machine() -> None:
+    settings = read_settings({})
+
+    assert settings == Settings()
+    assert (settings.realtime_provider, settings.public_url) == ("emulator", "http://127.0.0.1:8080")
+    assert settings.agents == PACKAGED_AGENTS
+    assert (settings.is_public, settings.has_rest) == (False, False)
+
+
+def test_the_local_public_url_follows_the_port() -> None:
+    assert read_settings({"PORT": "9090"}).public_url == "http://127.0.0.1:9090"
+
+
+def test_every_variable_is_read() -> None:
+    settings = read_settings(
+        {
+            "PUBLIC_URL": "https://phone.example/",
+            "HOST": "0.0.0.0",
+            "PORT": "0",
+            "TWILIO_ACCOUNT_SID": SID,
+            "TWILIO_AUTH_TOKEN": "token",
+            "TWILIO_AUTH_TOKEN_SECONDARY": "other",
+            "TWILIO_API_KEY": KEY_SID,
+            "TWILIO_API_SECRET": "secret",
+            "TWILIO_API_BASE_URL": "http://127.0.0.1:9001",
+            "REALTIME_PROVIDER": "Azure",
+            "PRECONNECT": "off",
+            "REALTIME_URL": "wss://x.example/v1/realtime?model=m",
+            "REALTIME_DIALECT": "ga",
+            "REALTIME_AUDIO": "g711",
+            "AZURE_OPENAI_ENDPOINT": "https://res.openai.azure.com/openai/v1/",
+            "AZURE_OPENAI_DEPLOYMENT": "phone",
+            "AZURE_OPENAI_API_KEY": "azure-key",
+            "OPENAI_API_KEY": "openai-key",
+            "OPENAI_BASE_URL": "https://eu.api.openai.com/v1",
+            "OPENAI_REALTIME_MODEL": "gpt-realtime-2",
+            "AGENTS": "./agents",
+            "DATA": "/var/lib/voice-agent",
+            "LLM_URL": "http://127.0.0.1:11434/v1",
+            "LLM_MODEL": "qwen",
+            "LLM_API_KEY": "llm-key",
+            "LOG_LEVEL": "debug",
+            "LOG_FORMAT": "json",
+        }
+    )
+
+    assert settings == Settings(
+        public_url="https://phone.example",
+        host="0.0.0.0",
+        port=0,
+        twilio_account_sid=SID,
+        twilio_auth_token=Secret("token"),
+        twilio_auth_token_secondary=Secret("other"),
+        twilio_api_key=KEY_SID,
+        twilio_api_secret=Secret("secret"),
+        twilio_api_base_url="http://127.0.0.1:9001",
+        realtime_provider="azure",
+        preconnect=False,
+        realtime_url="wss://x.example/v1/realtime?model=m",
+        realtime_dialect="ga",
+        realtime_audio="g711",
+        azure_openai_endpoint="https://res.openai.azure.com/openai/v1",
+        azure_openai_deployment="phone",
+        azure_openai_api_key=Secret("azure-key"),
+        openai_api_key=Secret("openai-key"),
+        openai_base_url="https://eu.api.openai.com/v1",
+        openai_realtime_model="gpt-realtime-2",
+        agents=Path("agents"),
+        data=Path("/var/lib/voice-agent"),
+        llm_url="http://127.0.0.1:11434/v1",
+        llm_model="qwen",
+        llm_api_key=Secret("llm-key"),
+        log_level="debug",
+        log_format="json",
+    )
+    assert settings.is_public
+    assert settings.has_rest
+
+
+def test_no_secret_is_shown_by_settings() -> None:
+    settings = read_settings({"OPENAI_API_KEY": "geheim", "TWILIO_AUTH_TOKEN": "geheim"})
+
+    assert "geheim" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("environ", "provider"),
+    [
+        ({"OPENAI_API_KEY": "k"}, "openai"),
+        (
+            {"AZURE_OPENAI_ENDPOINT": "https://r.example", "AZURE_OPENAI_DEPLOYMENT": "d", "AZURE_OPENAI_API_KEY": "k"},
+            "azure",
+        ),
+        ({"OPENAI_API_KEY": "k", "REALTIME_PROVIDER": "emulator"}, "emulator"),
+        ({"AZURE_OPENAI_API_KEY": "k", "REALTIME_URL": "wss://r.example", "REALTIME_PROVIDER": "azure"}, "azure"),
+        ({"PUBLIC_URL": "https://p.example", "TWILIO_AUTH_TOKEN": "t", "REALTIME_PROVIDER": "emulator"}, "emulator"),
+    ],
+)
+def test_the_provider_follows_the_account(environ: dict[str, str], provider: str) -> None:
+    assert read_settings(environ).realtime_provider == provider
+
+
+@pytest.mark.parametrize(
+    ("environ", "told"),
+    [
+        ({"OPENAI_API_KEY": "k", "AZURE_OPENAI_ENDPOINT": "https://r.example", "AZURE_OPENAI_DEPLOYMENT": "d", "AZURE_OPENAI_API_KEY": "k"},
+         ['REALTIME_PROVIDER: must be "azure" or "openai", for both AZURE_OPENAI_ENDPOINT and OPENAI_API_KEY are set']),
+        ({"REALTIME_PROVIDER": "opnai"}, ['REALTIME_PROVIDER: cannot be "opnai"; write "openai"']),
+        ({"REALTIME_PROVIDER": "openai"}, ["OPENAI_API_KEY: is missing; REALTIME_PROVIDER is openai"]),
+        ({"REALTIME_PROVIDER": "azure"},
+         ["AZURE_OPENAI_ENDPOINT: is missing; REALTIME_PROVIDER is azure",
+          "AZURE_OPENAI_DEPLOYMENT: is missing; REALTIME_PROVIDER is azure",
+          "AZURE_OPENAI_API_KEY: is missing; REALTIME_PROVIDER is azure"]),
+        ({"PUBLIC_URL": "http://p.example", "TWILIO_AUTH_TOKEN": "t", "OPENAI_API_KEY": "k"},
+         ["PUBLIC_URL: must begin with https://, for Twilio streams to nothing else"]),
+        ({"PUBLIC_URL": "https://p.example"},
+         ["TWILIO_AUTH_TOKEN: must be set, for PUBLIC_URL can be reached by strangers",
+          "REALTIME_PROVIDER: is not chosen; set AZURE_OPENAI_ENDPOINT or OPENAI_API_KEY (or name the emulator) for a public PUBLIC_URL"]),
+        ({"TWILIO_AUTH_TOKEN_SECONDARY": "t"},
+         ["TWILIO_AUTH_TOKEN_SECONDARY: stands beside TWILIO_AUTH_TOKEN, which is missing"]),
+        ({"TWILIO_ACCOUNT_SID": SID}, ["TWILIO_AUTH_TOKEN: is missing; TWILIO_ACCOUNT_SID opens nothing without it"]),
+        ({"TWILIO_ACCOUNT_SID": "AC1", "TWILIO_AUTH_TOKEN": "t"}, ['TWILIO_ACCOUNT_SID: "AC1" is not AC and 32 hex digits']),
+        ({"TWILIO_API_KEY": KEY_SID},
+         ["TWILIO_API_SECRET: is missing; it belongs to TWILIO_API_KEY",
+          "TWILIO_ACCOUNT_SID: is missing; TWILIO_API_KEY is a key of that account"]),
+        ({"TWILIO_API_SECRET": "s"}, ["TWILIO_API_KEY: is missing; it belongs to TWILIO_API_SECRET"]),
+        ({"AZURE_OPENAI_ENDPOINT": "http://r.example", "AZURE_OPENAI_DEPLOYMENT": "d", "AZURE_OPENAI_API_KEY": "k"},
+         ["AZURE_OPENAI_ENDPOINT: must begin with https://, for the key is sent there"]),
+        ({"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": "http://p.example/v1"},
+         ["OPENAI_BASE_URL: must begin with https://, for the key is sent there"]),
+        ({"LLM_URL": "http://127.0.0.1:1"}, ["LLM_MODEL: is missing; LLM_URL needs the name of a model"]),
+        ({"REALTIME_DIALECT": "preview"}, ['REALTIME_DIALECT: cannot be "preview"; known are ga']),
+        ({"PORT": "http", "LOG_LEVEL": "verbose", "PRECONNECT": "yes"},
+         ['PORT: must be a whole number from 0 to 65535, not "http"',
+          'PRECONNECT: cannot be "yes"; known are on, off',
+          'LOG_LEVEL: cannot be "verbose"; known are debug, info, warning, error']),
+    ],
+)  # fmt: skip
+def test_all_that_is_missing_or_contradictory_is_told_at_once(environ: dict[str, str], told: list[str]) -> None:
+    assert faults(**environ) == told
+
+
+def test_a_path_may_begin_at_home() -> None:
+    assert read_settings({"DATA": "~/calls", "AGENTS": "~"}).data == Path.home() / "calls"
+    assert read_settings({"AGENTS": "~"}).agents == Path.home()
+
+
+def test_the_example_file_documents_every_variable_and_no_other(tmp_path: Path) -> None:
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    documented = [line.lstrip("#").partition("=")[0] for line in lines if "=" in line.split(" ")[0]]
+
+    assert sorted(documented) == sorted(NAMES)
+
+
+def test_the_example_file_shows_the_defaults(tmp_path: Path) -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    file = tmp_path / ".env"
+    file.write_text("\n".join(line.lstrip("#") for line in text.splitlines() if "=" in line.split(" ")[0]))
+
+    assert read_settings({}, EXAMPLE) == Settings()
+    assert read_settings({}, file) == Settings()
+
+
+def test_the_example_file_comes_to_the_user_without_a_value_that_must_be_undone() -> None:
+    assert msgspec.structs.asdict(read_settings({}, EXAMPLE)) == msgspec.structs.asdict(Settings())
+
+
+def test_names_that_look_like_a_setting_are_pointed_out(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("PUBLC_URL=x\nSOMETHING=x\n")
+    environ = {
+        "TWILIO_AUTHTOKEN": "x",
+        "TWILIO_PHONE_NUMBER": "x",
+        "HOSTT": "x",
+        "OPENAI_API_KEY": "x",
+        "AZURE_OPENAI_API_VERSION": "2025-04-01-preview",
+    }
+
+    assert doubtful_names(environ, file) == [
+        f'PUBLC_URL ({file}:1): unknown; is it meant to be "PUBLIC_URL"?',
+        'TWILIO_AUTHTOKEN: unknown; is it meant to be "TWILIO_AUTH_TOKEN"?',
+        "AZURE_OPENAI_API_VERSION: not used; Azure is spoken to at /openai/v1, which takes no version; remove it",
+    ]
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(NAMES),
+        st.one_of(
+            st.text(max_size=20),
+            st.sampled_from(["https://x.example", "http://127.0.0.1:1", "wss://x", "http://[", "http://x:y", "on", "azure", "1", SID, KEY_SID]),
+        ),
+        max_size=8,
+    )
+)  # fmt: skip
+def test_any_environment_gives_settings_or_a_line_for_each_fault(environ: dict[str, str]) -> None:
+    assert all(line.split(":")[0] in NAMES for line in lines_of(environ))
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_any_env_file_gives_settings_or_lines(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    file = tmp_path_factory.getbasetemp() / "any.env"
+    file.write_text(text, encoding="utf-8", newline="")
+    assert all("any.env:" in line for line in lines_of({}, file))

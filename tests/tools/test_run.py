@@ -1,0 +1,150 @@
+import asyncio
+import inspect
+import json
+import logging
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import pytest
+
+from tests.tools import sample_tools
+from voice_agent.agent import Agent, Limits
+from voice_agent.call.events import ToolFinished
+from voice_agent.config.agent_file import HANG_UP
+from voice_agent.config.python_tools import python_tool
+from voice_agent.tools.run import MAX_OUTPUT_CHARACTERS, ToolRunner
+
+T = TypeVar("T")
+NAMES = [name for name, value in vars(sample_tools).items() if inspect.isfunction(value)]
+
+
+def runner(tool_seconds: int = 5) -> ToolRunner:
+    tools = tuple(python_tool(f"{sample_tools.__name__}:{name}", "") for name in NAMES)
+    agent = Agent(name="a", instructions="", tools=(*tools, HANG_UP), limits=Limits(tool_seconds=tool_seconds))
+    return ToolRunner(agent, call_sid="CA1")
+
+
+def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+    async def bounded() -> T:
+        async with asyncio.timeout(seconds):
+            return await work
+
+    return asyncio.run(bounded())
+
+
+def ran(name: str, arguments: str = "{}", tool_seconds: int = 5) -> ToolFinished:
+    return within(5, runner(tool_seconds).run("call_1", name, arguments))
+
+
+def error_of(finished: ToolFinished) -> str:
+    assert finished.failed
+    return str(json.loads(finished.output)["error"])
+
+
+def test_a_result_is_given_as_json() -> None:
+    assert ran("hours", '{"day": "Monday"}') == ToolFinished("call_1", '{"day":"Monday","week":1}')
+    assert ran("nothing", "") == ToolFinished("call_1", "null")
+
+
+def test_a_text_is_given_as_it_is() -> None:
+    assert ran("later", '{"name": "Ann"}') == ToolFinished("call_1", "hello Ann")
+
+
+def test_a_function_that_may_block_runs_in_a_thread_of_its_own() -> None:
+    assert ran("where").output == "tool"
+
+
+def test_tools_run_beside_each_other() -> None:
+    async def main() -> list[ToolFinished]:
+        tools = runner()
+        waiting = asyncio.ensure_future(tools.run("slow", "blocks", "{}"))
+        quick = await tools.run("quick", "later", '{"name": "Ann"}')
+        sample_tools.release.set()
+        return [quick, await waiting]
+
+    sample_tools.release.clear()
+    assert [(finished.call_id, finished.failed) for finished in within(5, main())] == [
+        ("quick", False),
+        ("slow", False),
+    ]
+
+
+@pytest.mark.parametrize("name", ["blocks", "hangs"])
+def test_a_tool_that_takes_too_long_is_given_up(name: str) -> None:
+    sample_tools.release.clear()
+    finished = ran(name, tool_seconds=0)
+    sample_tools.release.set()
+
+    assert error_of(finished) == f"{name} took longer than 0 s and was given up"
+
+
+def test_a_result_that_comes_after_the_loop_has_closed_harms_nobody() -> None:
+    sample_tools.release.clear()
+    ran("blocks", tool_seconds=0)
+    threads = [thread for thread in threading.enumerate() if thread.name == "tool"]
+    sample_tools.release.set()
+    for thread in threads:
+        thread.join(5)
+
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_a_cancelled_call_cancels_its_tool() -> None:
+    async def main() -> bool:
+        task = asyncio.ensure_future(runner().run("call_1", "hangs", "{}"))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        return task.cancelled()
+
+    assert within(5, main())
+
+
+def test_the_text_of_a_value_error_is_for_the_model() -> None:
+    assert error_of(ran("refuses", '{"day": "Funday"}')) == "refuses failed: no such day: Funday"
+
+
+@pytest.mark.parametrize(
+    "name", ["breaks", "exits", "exits_later", "stops", "cancels_itself", "times_out_itself", "unencodable"]
+)
+def test_any_other_failure_is_told_to_the_log_alone(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        finished = ran(name)
+
+    assert error_of(finished) == f"{name} failed: it is not available now"
+    assert f"tool {name} raised an exception (call CA1, call_1)" in caplog.text
+    assert "Traceback" in caplog.text
+
+
+def test_a_tool_that_nobody_has_is_named() -> None:
+    assert error_of(ran("fly")).startswith('there is no tool "fly"; there are: hours, later, ')
+    assert error_of(ran("hang_up")).startswith('there is no tool "hang_up"')
+    assert error_of(within(5, ToolRunner(Agent(name="a", instructions="")).run("c", "x", "{}"))).endswith(
+        "there are: none"
+    )
+
+
+def test_wrong_arguments_run_nothing() -> None:
+    assert error_of(ran("hours", '{"day": "Funday"}')) == '"day" must be one of: Monday, Sunday'
+
+
+def test_a_tool_whose_function_is_gone_fails_like_any_other() -> None:
+    tool = python_tool(f"{sample_tools.__name__}:nothing", "")
+    agent = Agent(
+        name="a", instructions="", tools=(type(tool)(tool.name, "x", tool.parameters, "python", "gone:gone"),)
+    )
+
+    assert error_of(within(5, ToolRunner(agent).run("c", "nothing", "{}"))) == "nothing failed: it is not available now"
+
+
+def test_a_long_output_is_cut_and_says_so() -> None:
+    finished = ran("long")
+
+    assert finished.output == "x" * MAX_OUTPUT_CHARACTERS + "… (cut here)"
+    assert not finished.failed
+
+
+def test_what_fits_into_no_message_is_replaced() -> None:
+    assert ran("unspeakable").output == "a?b"
+    assert error_of(ran("refuses", '{"day": "\\ud83d\\ude00"}')) == "refuses failed: no such day: \U0001f600"
