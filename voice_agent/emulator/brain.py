@@ -1,5 +1,6 @@
 """Who decides what the Realtime stand-in says: the interface of a streaming model, and the simplest of them."""
 
+import re
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
@@ -29,6 +30,14 @@ class Brain(Protocol):
 def last_said(conversation: tuple[Line, ...]) -> Line | None:
     """The newest line that asks for an answer: what the caller said, or a function's output."""
     return next((line for line in reversed(conversation) if line.kind in {"user", "output"}), None)
+
+
+_SENTENCE_END = re.compile(r"(?<=[.!?])(?<!\b[ap]\.m\.)\s+(?=[^a-z\s])")
+
+
+def sentences(text: str) -> list[str]:
+    """Cut a text where a sentence ends, but not behind "7 p.m." nor before a small letter."""
+    return [sentence for sentence in _SENTENCE_END.split(text.strip()) if sentence]
 
 
 class Echo:

@@ -1,0 +1,1 @@
+"""The brain without a model: answers by a small dialogue file. The format is described in `file.py`."""

@@ -1,0 +1,158 @@
+"""Answers by dialogue files. Keeps nothing: what is known of a call is read from its conversation each time."""
+
+import json
+import re
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from typing import Any
+
+from voice_agent.emulator.brain import Echo, Thought, ToolCall, last_said, sentences
+from voice_agent.emulator.dialogue.file import Call, Dialogue, Intent, choose_dialogue
+from voice_agent.emulator.dialogue.matching import nearest_intent
+from voice_agent.emulator.dialogue.slots import WEEKDAYS, Value, find_slots, say_value
+from voice_agent.sim.realtime import Line, Think
+
+_DIRECTION = re.compile(r"(?:\A|\n)(The (?:call|time)[^\n]*)\s*\Z")
+"""What the bridge adds to an agent's instructions for one response, e.g. "The call is ending. Say a short goodbye."."""
+_EXACTLY = re.compile(r'Say exactly: "(.*)"\s*\Z', re.DOTALL)
+_TODAY = re.compile(rf"\bToday is ({'|'.join(WEEKDAYS)})\b")
+_PLACE = re.compile(r"\{(\w+)\}")
+
+
+class DialogueBrain:
+    """Answers by the dialogue that fits the session's tools; repeats what it heard where none does."""
+
+    def __init__(self, dialogues: list[Dialogue], always: Dialogue | None = None) -> None:
+        """`always`: this one for every session, whatever its tools."""
+        self._dialogues = dialogues
+        self._always = always
+
+    async def think(self, think: Think) -> AsyncGenerator[Thought, None]:
+        """Answer at once, sentence by sentence; see `Brain`."""
+        exactly = _EXACTLY.search(think.instructions)
+        if exactly is not None:
+            for sentence in sentences(exactly[1]):
+                yield sentence
+            return
+        tools = [str(tool.get("name")) for tool in think.tools]
+        dialogue = self._always or choose_dialogue(self._dialogues, tools)
+        if dialogue is None:
+            async for thought in Echo().think(think):
+                yield thought
+            return
+        for thought in _Reply(dialogue, think).thoughts():
+            if isinstance(thought, ToolCall):
+                if think.tool_choice != "none" and thought.name in tools:
+                    yield thought
+            else:
+                for sentence in sentences(thought):
+                    yield sentence
+
+
+class _Reply:
+    """One response by one dialogue."""
+
+    def __init__(self, dialogue: Dialogue, think: Think) -> None:
+        self._dialogue = dialogue
+        self._think = think
+        today = _TODAY.search(think.instructions)
+        self._today = today[1] if today else None
+        self._turns = sum(line.kind == "assistant" for line in think.conversation)
+
+    def thoughts(self) -> Iterator[Thought]:
+        """Say and call."""
+        direction = _DIRECTION.search(self._think.instructions)
+        said = last_said(self._think.conversation)
+        if direction is not None:
+            yield self._dialogue.goodbye if "goodbye" in direction[1] else self._dialogue.silence
+        elif said is None:
+            yield self._dialogue.greeting
+        elif said.kind == "output":
+            yield from self._answer_output(said)
+        else:
+            yield from self._answer_caller(said)
+
+    def _answer_caller(self, said: Line) -> Iterator[Thought]:
+        intent, slots = self._understand(said)
+        if intent is None:
+            yield self._in_turn(self._dialogue.fallback)
+            return
+        missing = _missing(intent, slots)
+        if missing is not None:
+            yield self._dialogue.slots[missing].ask
+            return
+        if intent.say:
+            yield fill(self._in_turn(intent.say), slots)
+        if intent.call is not None:
+            yield ToolCall(intent.call.name, json.dumps(_arguments(intent.call, slots)))
+        if intent.hang_up:
+            yield ToolCall("hang_up", "{}")
+
+    def _understand(self, said: Line) -> tuple[Intent | None, dict[str, Value]]:
+        """Follow the caller from the beginning: an intent lasts while what is said fills its slots."""
+        intent: Intent | None = None
+        slots: dict[str, Value] = {}
+        understood = False
+        for line in self._think.conversation:
+            if line.kind != "user":
+                continue
+            asked = _missing(intent, slots) if intent is not None else None
+            found = find_slots(line.text, self._dialogue.slots, asked, self._today)
+            wanted = nearest_intent(line.text, self._dialogue.intents)
+            if wanted is not None and wanted is not intent and not (asked is not None and asked in found):
+                intent, slots, understood = wanted, {}, True
+            else:
+                understood = wanted is not None or (intent is not None and any(name in intent.needs for name in found))
+            slots |= found
+            if line is said:
+                break
+        return (intent, slots) if understood else (None, slots)
+
+    def _answer_output(self, output: Line) -> Iterator[Thought]:
+        call = next(
+            (line for line in self._think.conversation if line.kind == "call" and line.call_id == output.call_id), None
+        )
+        if call is None or call.name == "hang_up":
+            # The goodbye was said before the call.
+            return
+        fields = _read_object(output.text)
+        if fields is None or "error" in fields:
+            yield self._dialogue.failed
+            return
+        values = (_read_object(call.text) or {}) | fields
+        for intent in self._dialogue.intents:
+            if intent.call is None or intent.call.name != call.name:
+                continue
+            for answer in intent.answers:
+                if all(name in fields and wanted in ("*", fields[name]) for name, wanted in answer.when.items()):
+                    yield fill(answer.say, values)
+                    return
+        yield self._dialogue.failed
+
+    def _in_turn(self, texts: str | tuple[str, ...]) -> str:
+        return texts if isinstance(texts, str) else texts[self._turns % len(texts)]
+
+
+def fill(text: str, values: Mapping[str, object]) -> str:
+    """Put values into a text as they are said; an unknown name stays as it is."""
+    filled = _PLACE.sub(lambda place: say_value(values[place[1]]) if place[1] in values else place[0], text)
+    return filled.replace(".m..", ".m.")
+
+
+def _missing(intent: Intent, slots: dict[str, Value]) -> str | None:
+    return next((name for name in intent.needs if name not in slots), None)
+
+
+def _arguments(call: Call, slots: dict[str, Value]) -> dict[str, Any]:
+    arguments: dict[str, Any] = {}
+    for name, given in call.arguments.items():
+        place = _PLACE.fullmatch(given) if isinstance(given, str) else None
+        arguments[name] = slots.get(place[1], given) if place else given
+    return arguments
+
+
+def _read_object(text: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None

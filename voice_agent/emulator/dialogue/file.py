@@ -1,0 +1,130 @@
+"""The dialogue file: what the local Realtime server says when there is no language model.
+
+    tools: [opening_hours, hang_up]        # serves sessions that offer these tools
+    greeting: Hello, how can I help?       # when nothing was said and no instruction tells what to say
+    fallback: [Sorry, I did not get that., Could you say that in other words?]      # in turn
+    silence: Are you still there?          # when the instructions say that the caller is silent
+    goodbye: Thank you for calling, goodbye.
+    failed: I am sorry, I cannot look that up now.       # when a tool's output is not JSON or names an error
+    slots:
+      day: {kind: weekday, ask: "Which day do you mean?"}   # kinds: weekday, number, time (24 hours, "19:30"), word
+      size: {kind: word, ask: "Small or big?", words: {small: [little, tiny], big: [large]}}
+    intents:
+      - examples: ["When are you open?", "What are your hours?"]   # the nearest one wins
+        keywords: [open, hours]            # each one that is heard brings the intent nearer
+        needs: [day]                       # asked for until all are known
+        call: {name: opening_hours, arguments: {day: "{day}"}}
+        answers:                           # after the call, the first that fits its JSON output; "*" is any value
+          - {when: {open: "*"}, say: "On {day} we are open {open}."}
+      - examples: [Goodbye.]
+        say: Goodbye.                      # a text, or a list that is used in turn
+        hang_up: true                      # calls hang_up after the words, in the same response
+
+`{name}` in a text is a slot or a field of the tool's output; times of day are said as people say them.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import yaml
+
+from voice_agent.errors import ConfigError
+
+Scalar = str | int | float | bool
+
+
+class Slot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something to be known before a tool can be called."""
+
+    kind: Literal["weekday", "number", "time", "word"]
+    ask: str
+    words: dict[str, list[str]] = {}
+    """For `word`: each value and the other words for it."""
+
+
+class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A function call. An argument that is one `{slot}` alone keeps the slot's type."""
+
+    name: str
+    arguments: dict[str, Scalar] = {}
+
+
+class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to say about a tool's output that has these fields."""
+
+    say: str
+    when: dict[str, Scalar] = {}
+
+
+class Intent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something that a caller may want."""
+
+    examples: list[str]
+    keywords: list[str] = []
+    needs: list[str] = []
+    say: str | tuple[str, ...] = ()
+    call: Call | None = None
+    answers: list[Answer] = []
+    hang_up: bool = False
+
+
+class Dialogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One file."""
+
+    tools: list[str]
+    intents: list[Intent]
+    slots: dict[str, Slot] = {}
+    greeting: str = "Hello, how can I help?"
+    fallback: tuple[str, ...] = ("Sorry, I did not get that.", "Could you say that in other words?")
+    silence: str = "Are you still there?"
+    goodbye: str = "Thank you for calling, goodbye."
+    failed: str = "I am sorry, I cannot look that up now."
+
+
+def load_dialogue(path: Path) -> Dialogue:
+    """Read and check one file; raises `ConfigError`."""
+    try:
+        dialogue = msgspec.convert(yaml.safe_load(path.read_text("utf-8")), Dialogue)
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror or error}", str(path)) from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f":{mark.line + 1}:{mark.column + 1}" if mark is not None else ""
+        raise ConfigError(f"is not YAML: {error.problem}", f"{path}{place}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError("is not YAML in UTF-8", str(path)) from error
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{error}; the format stands in voice_agent/emulator/dialogue/file.py", str(path)) from error
+    _check_names(dialogue, path)
+    return dialogue
+
+
+def load_dialogues(folder: Path) -> list[Dialogue]:
+    """Read every `*.dialogue.yaml` of a folder, in the order of their names; raises `ConfigError`."""
+    return [load_dialogue(path) for path in sorted(folder.glob("*.dialogue.yaml"))]
+
+
+def choose_dialogue(dialogues: list[Dialogue], tools: list[str]) -> Dialogue | None:
+    """Choose the dialogue whose tools a session offers; of several the one with most, then the first."""
+    fitting = [dialogue for dialogue in dialogues if set(dialogue.tools) <= set(tools)]
+    return max(fitting, key=lambda dialogue: len(dialogue.tools), default=None)
+
+
+def _check_names(dialogue: Dialogue, path: Path) -> None:
+    """Names that only a call would find wrong are found now."""
+    for number, intent in enumerate(dialogue.intents, 1):
+        where = f"{path}: intent {number}"
+        if not intent.examples:
+            raise ConfigError("examples must not be empty", where)
+        for name in intent.needs:
+            if name not in dialogue.slots:
+                raise ConfigError(f'needs "{name}", but slots has only {", ".join(dialogue.slots) or "none"}', where)
+        if intent.call is not None and intent.call.name not in dialogue.tools:
+            raise ConfigError(f'calls "{intent.call.name}", which is not among the tools above', where)
+        if intent.call is not None and not intent.answers:
+            raise ConfigError("calls a tool, so it must say what to answer: add answers", where)
+        if intent.call is None and not intent.say:
+            raise ConfigError("neither says nor calls anything: add say or call", where)
+        if intent.hang_up and "hang_up" not in dialogue.tools:
+            raise ConfigError("hangs up, so tools must contain hang_up", where)
