@@ -4,6 +4,15 @@ Mark echoes and audio frames arrive in one ordered stream, so an echo that stand
 their times on the carrier's clock, however the network delayed them. Our own clock only stands in where no frames come.
 """
 
+FRAME_MS = 20
+"""Twilio's frames; nothing is lost when they are of another length, only a little exactness."""
+
+EDGE_MS = 1
+"""An echo this close behind a frame was sent with it."""
+
+EDGE_ECHOES = 4
+"""So many echoes, all sent with frames, are no chance: one in ten is by itself."""
+
 CONTIGUOUS_MS = 40
 """A larger step between frames (normally 20 ms) is a gap in which nothing was sent."""
 
@@ -41,6 +50,8 @@ class CarrierClock:
         self.carrier_ms = 0
         self.seen_at_ms: int | None = None
         self._waiting: list[Stamp] = []
+        self._at_edge = 0
+        self._between = 0
 
     def frame(self, now_ms: int, timestamp_ms: int, length_ms: int) -> None:
         """A frame of the caller's audio arrived."""
@@ -55,8 +66,18 @@ class CarrierClock:
     def stamp(self, now_ms: int) -> Stamp:
         """Mark this moment of the stream."""
         stamp = Stamp(self.carrier_ms, now_ms)
+        if not self._waiting and self.seen_at_ms is not None:
+            if now_ms - self.seen_at_ms <= EDGE_MS:
+                self._at_edge += 1
+            else:
+                self._between += 1
         self._waiting.append(stamp)
         return stamp
+
+    @property
+    def echoes_at_edges(self) -> bool:
+        """Whether this carrier sends the echo of a mark with its next frame, not at once: up to a frame late."""
+        return self._at_edge >= EDGE_ECHOES and self._between * 10 <= self._at_edge
 
     def settle(self) -> None:
         """Settle what is waiting, without the frame that should have followed it."""

@@ -255,7 +255,7 @@ class Playback:
         measured = None
         if cut.stamp is not None:
             self._clock.settle()
-            measured = cut.playout.heard_at(cut.stamp)
+            measured = cut.playout.heard_at(cut.stamp, echoes_at_edges=self._clock.echoes_at_edges)
         basis: Basis = "estimate"
         if measured is None:
             position = cut.playout.estimate(cut.cleared_at_ms)

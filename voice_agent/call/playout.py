@@ -9,12 +9,15 @@ from collections import deque
 
 import msgspec
 
-from voice_agent.call.carrier_clock import Stamp
+from voice_agent.call.carrier_clock import FRAME_MS, Stamp
 
 BYTES_PER_MS = 8
 
 REACHED_BYTES = 20 * BYTES_PER_MS
 """A position within one frame of a mark has reached it: echoes are known to a frame only."""
+
+CLOCK_REACHED_BYTES = 100 * BYTES_PER_MS
+"""The same where our clock stands in: the network's jitter is in it."""
 
 NEARLY_DRY_MS = 300
 """Below this much queued audio a start mark goes out again, so that a dry moment shows on the carrier's clock."""
@@ -85,23 +88,29 @@ class Playout:
         """A mark came back after `clear` went out: played on the way, or flushed. `heard_at` tells which."""
         self._late_echoes.append((self._take(name), stamp))
 
-    def heard_at(self, cut: Stamp) -> tuple[int, bool] | None:
+    def heard_at(self, cut: Stamp, *, echoes_at_edges: bool = False) -> tuple[int, bool] | None:
         """Where playout stood when `clear` arrived, and whether our clock helped; `None` without any echo.
 
         The cut mark's echo follows that moment. A mark that the clock says was out of reach was flushed at that very
-        moment; one that came back before it was played.
+        moment; one that came back before it was played. Echoes of played marks that come with frames
+        (`echoes_at_edges`) are a frame later than flushed ones.
         """
         if not self._echoes:
             return None
+        offset_ms, by_clock = self._offset()
+        reach = CLOCK_REACHED_BYTES if by_clock else REACHED_BYTES
         flushed = [
-            stamp for position, stamp in self._late_echoes if position > self._position_at(stamp) + REACHED_BYTES
+            stamp
+            for position, stamp in self._late_echoes
+            if position > (stamp.carrier_ms - offset_ms) * BYTES_PER_MS + reach
         ]
         cleared = min([cut, *flushed], key=lambda stamp: stamp.carrier_ms)
         for position, stamp in self._late_echoes:
             if stamp.carrier_ms < cleared.carrier_ms:
                 self.confirmed = max(self.confirmed, position)
-        by_clock = cleared.by_clock or any(stamp.by_clock for _, stamp in self._echoes)
-        return self._bounded(self._position_at(cleared)), by_clock
+        late_ms = FRAME_MS if echoes_at_edges and flushed else 0
+        position = (cleared.carrier_ms - offset_ms + late_ms) * BYTES_PER_MS
+        return self._bounded(position), by_clock or cleared.by_clock
 
     def estimate(self, cleared_at_ms: int) -> int:
         """Where playout stood when a `clear` sent at `cleared_at_ms` arrived, by our clock alone.
@@ -128,9 +137,14 @@ class Playout:
             if mark.name == name:
                 return mark.position
 
-    def _position_at(self, stamp: Stamp) -> int:
-        offset_ms = max(echo.carrier_ms - position // BYTES_PER_MS for position, echo in self._echoes)
-        return (stamp.carrier_ms - offset_ms) * BYTES_PER_MS
+    def _offset(self) -> tuple[int, bool]:
+        """The stretch's beginning on the carrier's clock as far as the echoes tell, and whether our clock helped."""
+        exact = [stamp.carrier_ms - position // BYTES_PER_MS for position, stamp in self._echoes if not stamp.by_clock]
+        if exact:
+            return max(exact), False
+        # Each is early or late by the network's jitter, so none of them is a bound.
+        guesses = sorted(stamp.carrier_ms - position // BYTES_PER_MS for position, stamp in self._echoes)
+        return guesses[len(guesses) // 2], True
 
     def _bounded(self, position: int) -> int:
         return min(max(position, self.confirmed), self.queued)

@@ -84,6 +84,13 @@ class Caller(Protocol):
         """Do something or nothing; asked every 20 ms of the stream."""
 
 
+_NEVER = 1 << 60
+
+
+def _or_never(deadline_ms: int | None) -> int:
+    return _NEVER if deadline_ms is None else deadline_ms
+
+
 class _Way:
     """One direction of one connection: later messages do not overtake earlier ones."""
 
@@ -148,7 +155,10 @@ class World:
         self._phone_down = _Way(network.phone_down_ms, network.phone_jitter_ms, chance)
         self._model_up = _Way(network.model_ms, network.model_jitter_ms, chance)
         self._model_down = _Way(network.model_ms, network.model_jitter_ms, chance)
+        # When each of the three wants to be woken; asked only after it was fed, which alone can change it.
+        self._bridge_due_ms = self._carrier_due_ms = self._session_due_ms = _NEVER
         self._carry_out(self.bridge.start())
+        self._bridge_due_ms = _or_never(self.bridge.deadline())
         self._at(self._timing.stream_ms, self._begin_stream)
 
     def run(self, until_ms: int) -> "World":
@@ -159,16 +169,15 @@ class World:
 
     def step(self, until_ms: int) -> bool:
         """Do the next thing that is due; `False`: nothing is left to happen before `until_ms`."""
-        due_ms = self._events[0][0] if self._events else None
+        due_ms = self._events[0][0] if self._events else _NEVER
         which: Callable[[], None] = self._happen
-        for at_ms, fire in (
-            (self.bridge.deadline(), self._fire_bridge),
-            (self.carrier.deadline(), self._fire_carrier),
-            (self._session_deadline(), self._fire_session),
-        ):
-            if at_ms is not None and (due_ms is None or at_ms < due_ms):
-                due_ms, which = at_ms, fire
-        if due_ms is None or due_ms > until_ms:
+        if self._bridge_due_ms < due_ms:
+            due_ms, which = self._bridge_due_ms, self._fire_bridge
+        if self._carrier_due_ms < due_ms:
+            due_ms, which = self._carrier_due_ms, self._fire_carrier
+        if self._session_due_ms < due_ms:
+            due_ms, which = self._session_due_ms, self._fire_session
+        if due_ms > until_ms:
             self.now_ms = until_ms
             return False
         self.now_ms = max(self.now_ms, due_ms)
@@ -196,16 +205,11 @@ class World:
     def _fire_session(self) -> None:
         self._to_session(model.TimerFired())
 
-    def _session_deadline(self) -> int | None:
-        if self.session is None:
-            return None
-        deadline_ms = self.session.deadline()
-        return None if deadline_ms is None else deadline_ms + self._session_began_ms
-
     # --- the bridge --------------------------------------------------------------------------------------------------
 
     def _feed(self, received: Input) -> None:
         outputs = self.bridge.feed(self.now_ms, received)
+        self._bridge_due_ms = _or_never(self.bridge.deadline())
         self.log.append((self.now_ms, received, outputs))
         self.invariants.watch(self.now_ms, received, outputs, self.carrier)
         self._carry_out(outputs)
@@ -225,6 +229,7 @@ class World:
                     self._later(self._timing.connect_ms, self._connect)
                 case CloseModel():
                     self.session = None
+                    self._session_due_ms = _NEVER
                     self._later(10, partial(self._feed, ModelClosed(1000)))
                 case ClosePhone():
                     closed = phone.BridgeClosed(1000, output.reason)
@@ -251,16 +256,19 @@ class World:
 
     def _begin_stream(self) -> None:
         self._carry_phone(self.carrier.start(self.now_ms))
+        self._carrier_due_ms = _or_never(self.carrier.deadline())
         self._ask_caller()
 
     def _ask_caller(self) -> None:
         for action in self._caller.act(self.carrier.now_ms, self.carrier):
             self._to_phone(action)
-        if self.carrier.deadline() is not None:
+        if self._carrier_due_ms < _NEVER:
             self._at(self.now_ms + 20, self._ask_caller)
 
     def _to_phone(self, received: phone.Input) -> None:
-        self._carry_phone(self.carrier.feed(self.now_ms, received))
+        outputs = self.carrier.feed(self.now_ms, received)
+        self._carrier_due_ms = _or_never(self.carrier.deadline())
+        self._carry_phone(outputs)
 
     def _carry_phone(self, outputs: list[phone.Output]) -> None:
         for output in outputs:
@@ -284,7 +292,9 @@ class World:
 
     def _to_session(self, received: model.Input) -> None:
         if self.session is not None:
-            self._carry_model(self.session.feed(self.now_ms - self._session_began_ms, received))
+            outputs = self.session.feed(self.now_ms - self._session_began_ms, received)
+            self._session_due_ms = _or_never(self.session.deadline()) + self._session_began_ms
+            self._carry_model(outputs)
 
     def _carry_model(self, outputs: list[model.Output]) -> None:
         for output in outputs:
