@@ -4,11 +4,15 @@ It must not know what the texts mean, except which of them are caller audio, the
 """
 
 import asyncio
+import functools
+import ssl
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from voice_agent.call.events import ModelClosed, ModelFault, ModelOpened, ModelRefused
+from voice_agent.config.variables import is_loopback
 from voice_agent.live.leg import CLOSE_SECONDS, CloseLimit, Feed
 from voice_agent.live.outbox import Outbox
 from voice_agent.wire.endpoint import Endpoint, explain_close, explain_refusal, explain_silence
@@ -24,6 +28,15 @@ MAX_MESSAGE_BYTES = 16 * 2**20
 """`conversation.item.retrieved` and large deltas exceed the library's 1 MiB."""
 
 APPEND = '"input_audio_buffer.append"'
+
+
+@functools.cache
+def tls() -> ssl.SSLContext:
+    """Make the process's TLS settings: reading the system's certificates takes 20 ms, in which no call would be heard.
+
+    Call it once before the first call comes.
+    """
+    return ssl.create_default_context()
 
 
 class _Connect(connect):
@@ -77,10 +90,14 @@ class ModelLeg:
         feed(closed)
 
     async def _open(self) -> ModelRefused | None:
+        url = self._endpoint.url
         try:
             self._socket = await _Connect(
-                self._endpoint.url,
+                url,
                 additional_headers=self._endpoint.headers,
+                # A proxy of the environment leads away from this machine.
+                proxy=None if is_loopback(url) else True,
+                ssl=tls() if urlsplit(url).scheme == "wss" else None,
                 compression=None,
                 max_size=MAX_MESSAGE_BYTES,
                 open_timeout=OPEN_SECONDS,

@@ -185,6 +185,8 @@ class Session:
 
         What is fed meanwhile, by what is being carried out, waits for its turn. After the call's end: ignored.
         """
+        if self.ended is not None:
+            return
         self._inbox.append(received)
         if self._stepping:
             return

@@ -26,6 +26,7 @@ from voice_agent.live.clips import hashes, load_clips
 from voice_agent.live.counters import Counters
 from voice_agent.live.endpoints import endpoint_of, model_setup
 from voice_agent.live.lobby import Lobby
+from voice_agent.live.model_leg import tls
 from voice_agent.live.opened_call import CallObserver, FinishedCall, Keep, OpenedCall, Surroundings
 from voice_agent.live.recorded import describe
 from voice_agent.recording.spool import Spool, make_folder
@@ -121,6 +122,7 @@ class Serving:
         make_folder(settings.data)
         history = History(settings.data / FILE_NAME)
         history.prepare()
+        tls()
         spool = Spool(describe)
         stack.push_async_callback(asyncio.to_thread, spool.close)
         api = _carrier_api(settings)

@@ -1,0 +1,107 @@
+"""`voice-agent serve`: answer the phone until somebody stops it."""
+
+import argparse
+import asyncio
+import importlib.util
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
+from functools import partial
+
+import msgspec
+
+from voice_agent.config.agents import AgentFolder, Agents
+from voice_agent.config.settings import ENV_FILE, Settings, doubtful_names, read_settings
+from voice_agent.live.endpoints import endpoint_of
+from voice_agent.server.local_model import local_realtime
+from voice_agent.server.logs import set_up_logging
+from voice_agent.server.run import Serving
+
+SUMMARY = "answer the phone"
+
+PROVIDERS = {"azure": "Azure OpenAI", "openai": "OpenAI", "emulator": "local Realtime server, no account"}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "--with-emulator",
+        action="store_true",
+        help="let the local Realtime server answer, whatever account the settings name",
+    )
+
+
+def run(with_emulator: bool = False) -> int:
+    """Serve until SIGINT or SIGTERM; 0. Faults of settings, agents, port and folders are raised: 2."""
+    settings = read_settings(os.environ, ENV_FILE)
+    if with_emulator:
+        settings = msgspec.structs.replace(settings, realtime_provider="emulator", realtime_url=None)
+    agents = AgentFolder(settings.agents)
+    for line in doubtful_names(os.environ, ENV_FILE):
+        print(f"warning: {line}", file=sys.stderr)
+    handler = set_up_logging(settings.log_level, settings.log_format)
+    try:
+        with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+            # Flushed, for whoever waits for the line with the address may read it through a pipe.
+            runner.run(hold(settings, agents, partial(print, flush=True)))
+    finally:
+        logging.getLogger().removeHandler(handler)
+    return 0
+
+
+async def hold(settings: Settings, agents: AgentFolder, tell: Callable[[str], None]) -> None:
+    """Serve until a signal comes; `tell` gets what a user sees, line by line."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        emulator_url = ""
+        if settings.realtime_provider == "emulator" and settings.realtime_url is None:
+            emulator_url = await stack.enter_async_context(local_realtime(settings.agents, tell))
+        serving = await stack.enter_async_context(Serving(settings, agents, emulator_url=emulator_url))
+        for line in screen(serving.settings, agents.current()[0], serving.url, emulator_url):
+            tell(line)
+        await stop.wait()
+        tell("stopping: calls in progress are ended")
+
+
+def screen(settings: Settings, agents: Agents, url: str, emulator_url: str) -> Iterator[str]:
+    """Say in one screen who answers what, and what to enter where."""
+    where = endpoint_of(settings, emulator_url)
+    yield f"model    {PROVIDERS[where.provider]}: {where.shown} (audio {settings.realtime_audio})"
+    for agent in agents.all:
+        numbers = ", ".join(agent.numbers) or "no number"
+        yield f"agent    {agent.name}: {numbers}{', and any other number' if agents.for_number('') is agent else ''}"
+    yield f"data     {settings.data.resolve()}"
+    if settings.is_public:
+        yield "At Twilio (Phone Numbers, your number, Voice Configuration) enter:"
+        yield f"  A call comes in       Webhook, HTTP POST: {settings.public_url}/twilio/voice"
+        yield f"  Call status changes   HTTP POST: {settings.public_url}/twilio/status"
+    else:
+        yield "Only this machine can call (PUBLIC_URL is not public). To hear the agent:"
+        yield f"  voice-agent emulate call --to {settings.public_url}/twilio/voice --say question.wav"
+    yield from (f"warning  {line}" for line in warnings(settings))
+    yield f"Listening on {url}; Ctrl-C stops."
+
+
+def warnings(settings: Settings) -> Iterator[str]:
+    """Say what works, but not as one may think."""
+    if settings.is_public and not settings.has_rest:
+        yield "TWILIO_ACCOUNT_SID is not set: a call is ended by closing its stream, not by Twilio's REST API"
+    if settings.is_public and settings.realtime_provider == "emulator":
+        yield "strangers who call talk to the local Realtime server: it understands little"
+    if settings.is_public and settings.host not in {"127.0.0.1", "::1", "localhost"}:
+        yield f"HOST is {settings.host}: the port is open to the network without TLS; a tunnel needs 127.0.0.1 only"
+
+
+def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Give uvloop's, which halves the cost of a message; it does not exist for Windows."""
+    if importlib.util.find_spec("uvloop") is None:
+        return None
+    import uvloop  # noqa: PLC0415 - only where it exists
+
+    return uvloop.new_event_loop
