@@ -123,6 +123,11 @@ def read_settings(environ: Mapping[str, str], env_file: Path | None = None) -> S
     return settings
 
 
+def agents_path(environ: Mapping[str, str], env_file: Path | None = None) -> Path:
+    """Read `AGENTS` alone, for whoever goes on with the agents though other settings are wrong."""
+    return _path(Variables(environ, env_file), "AGENTS") or PACKAGED_AGENTS
+
+
 def doubtful_names(environ: Mapping[str, str], env_file: Path | None = None) -> list[str]:
     """List, a line each, the names that look like a setting but are none: typing errors, most of the time."""
     variables = Variables(environ, env_file)

@@ -1,0 +1,97 @@
+import argparse
+from pathlib import Path
+
+import pytest
+
+from voice_agent.cli.check import arguments, examine
+from voice_agent.config.settings import PACKAGED_AGENTS
+
+
+def write(folder: Path, name: str, added: str = "") -> Path:
+    path = folder / f"{name}.yaml"
+    path.write_text(f"name: {name}\ninstructions: You answer.\n{added}", encoding="utf-8")
+    return path
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_path_and_live_may_be_given() -> None:
+    parser = argparse.ArgumentParser()
+    arguments(parser)
+
+    assert vars(parser.parse_args([])) == {"path": None, "live": False}
+    assert vars(parser.parse_args(["agents", "--live"])) == {"path": "agents", "live": True}
+
+
+def test_a_fresh_machine_is_well(capsys: pytest.CaptureFixture[str]) -> None:
+    status = examine(None, live=False, environ={}, env_file=None)
+
+    assert status == 0
+    assert told(capsys) == [
+        "settings: OK: http://127.0.0.1:8080, model of emulator",
+        f"{PACKAGED_AGENTS}/reception.yaml: OK: reception; answers every other number; tools: opening_hours, hang_up",
+        f"{PACKAGED_AGENTS}/table.yaml: OK: table; answers no number yet; tools: free_table, hang_up",
+    ]
+
+
+def test_one_agent_alone_answers_every_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, "a")
+
+    assert examine(path, live=False, environ={}, env_file=None) == 0
+    assert told(capsys)[1] == f"{path}: OK: a; answers every number; tools: none"
+
+
+def test_good_agents_and_faults_are_told_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path, "a", "numbers: ['+14255550100']\nrecording: off\n")
+    write(tmp_path, "b", "voise: marin\nlimit: 3\n")
+
+    assert examine(tmp_path, live=False, environ={}, env_file=None) == 1
+    assert told(capsys)[1:] == [
+        f"{tmp_path}/a.yaml: OK: a; answers +14255550100; tools: none",
+        f'{tmp_path}/b.yaml:3:1: unknown key "voise"; write "voice"',
+        f'{tmp_path}/b.yaml:4:1: unknown key "limit"; write "limits"',
+    ]
+
+
+def test_agents_that_claim_the_same_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path, "a", "default: true\n")
+    write(tmp_path, "b", "default: true\n")
+
+    assert examine(tmp_path, live=False, environ={}, env_file=None) == 1
+    assert told(capsys)[-1] == (
+        f'{tmp_path}/b.yaml:3:10: only one agent can be "default: true" ({tmp_path}/a.yaml:3:10 is too)'
+    )
+
+
+def test_settings_and_agents_are_examined_although_both_are_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environ = {"PORT": "x", "LOG_LEVEL": "y", "AGENTS": str(tmp_path), "OPENAI_API_KEYS": "k"}
+
+    assert examine(None, live=True, environ=environ, env_file=None) == 1
+    assert told(capsys) == [
+        'PORT: must be a whole number from 0 to 65535, not "x"',
+        'LOG_LEVEL: cannot be "y"; known are debug, info, warning, error',
+        'warning: OPENAI_API_KEYS: unknown; is it meant to be "OPENAI_API_KEY"?',
+        f"{tmp_path}: no agent here; put a file such as reception.yaml into it",
+        "live: nothing tried; correct the settings first",
+    ]
+
+
+def test_live_names_what_is_not_set(capsys: pytest.CaptureFixture[str]) -> None:
+    assert examine(None, live=True, environ={}, env_file=None) == 0
+    assert told(capsys)[3:] == [
+        "not tried  PUBLIC_URL: is not set; a real call needs the https address of a tunnel or a proxy",
+        "not tried  TWILIO_ACCOUNT_SID: is not set; calls cannot be ended by REST",
+        "not tried  REALTIME_PROVIDER: is the local Realtime server, which needs no account",
+        "not tried  LLM_URL: is not set; the local Realtime server answers from dialogue files",
+    ]
+
+
+def test_a_credential_that_is_refused_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    environ = {"LLM_URL": "http://127.0.0.1:1/v1", "LLM_MODEL": "m"}
+
+    assert examine(None, live=True, environ=environ, env_file=None) == 1
+    assert told(capsys)[-1].startswith("wrong      LLM_URL: http://127.0.0.1:1/v1 cannot be reached (")

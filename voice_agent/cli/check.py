@@ -1,0 +1,88 @@
+"""`voice-agent check`: examines settings and agent files, and with `--live` tries every credential and address.
+
+Every fault is a line that says where, what and what to write instead; an editor jumps to `file:line:column`.
+"""
+
+import argparse
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from voice_agent.agent import Agent
+from voice_agent.cli.check_live import try_all
+from voice_agent.config.agents import agent_paths, load_agent, load_agents
+from voice_agent.config.settings import ENV_FILE, Settings, agents_path, doubtful_names, read_settings
+from voice_agent.errors import ConfigError
+
+SUMMARY = "examine agent files and settings, and with --live every credential"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("path", nargs="?", help="an agent file or a folder of them (default: AGENTS)")
+    parser.add_argument("--live", action="store_true", help="try every credential and address that is set")
+
+
+def run(path: str | None = None, live: bool = False) -> int:
+    """Examine everything; 0: all is well, 1: at least one line says what is not."""
+    return examine(None if path is None else Path(path), live, os.environ, ENV_FILE)
+
+
+def examine(path: Path | None, live: bool, environ: Mapping[str, str], env_file: Path | None) -> int:
+    """Do the work of `run` with these surroundings."""
+    settings = _examine_settings(environ, env_file)
+    good = _examine_agents(path or agents_path(environ, env_file))
+    if live and settings is None:
+        print("live: nothing tried; correct the settings first")
+    elif live and settings is not None:
+        findings = asyncio.run(try_all(settings))
+        print(*findings, sep="\n")
+        good = good and all(finding.verdict != "wrong" for finding in findings)
+    return 0 if good and settings is not None else 1
+
+
+def _examine_settings(environ: Mapping[str, str], env_file: Path | None) -> Settings | None:
+    settings = None
+    try:
+        settings = read_settings(environ, env_file)
+    except ConfigError as error:
+        print(error)
+    else:
+        print(f"settings: OK: {settings.public_url}, model of {settings.realtime_provider}")
+    for line in doubtful_names(environ, env_file):
+        print(f"warning: {line}")
+    return settings
+
+
+def _examine_agents(path: Path) -> bool:
+    """Print a line for each good agent and each fault; the clashes between agents once all of them are good."""
+    try:
+        files = agent_paths(path)
+    except ConfigError as error:
+        print(error)
+        return False
+    good = True
+    for file in files:
+        try:
+            agent = load_agent(file)
+        except ConfigError as error:
+            print(error)
+            good = False
+        else:
+            print(f"{file}: OK: {_describe(agent, alone=len(files) == 1)}")
+    if good:
+        try:
+            load_agents(path)
+        except ConfigError as error:
+            print(error)
+            good = False
+    return good
+
+
+def _describe(agent: Agent, alone: bool) -> str:
+    reached = [*agent.numbers]
+    if agent.default or alone:
+        reached.append("every number" if alone and not reached else "every other number")
+    tools = ", ".join(tool.name for tool in agent.tools)
+    return f"{agent.name}; answers {', '.join(reached) or 'no number yet'}; tools: {tools or 'none'}"
