@@ -1,0 +1,173 @@
+"""`voice-agent calls`: list and show past calls, and take their recordings out."""
+
+import argparse
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+
+import msgspec
+
+from voice_agent.config.settings import ENV_FILE, read_settings
+from voice_agent.errors import CommandError, PeerError
+from voice_agent.live.clips import load_clips
+from voice_agent.recording.format import SUFFIX
+from voice_agent.recording.reader import Recording, read
+from voice_agent.recording.telling import clock, timeline, transcript
+from voice_agent.replay.sound import write_wav
+from voice_agent.store.history import FILE_NAME, History, PastCall
+
+SUMMARY = "list and show past calls"
+
+_COLUMNS = ("STARTED", "CALL", "AGENT", "CALLER", "LENGTH", "TURNS", "CUTS", "TOOLS", "OUTCOME")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="the latest calls, the latest first")
+    listing.add_argument("--limit", type=int, default=20, metavar="N", help="how many (20)")
+    show = actions.add_parser("show", help="one call: transcript, tools, interruptions, files")
+    show.add_argument("call", metavar="CA…", help="the CallSid, or its beginning")
+    show.add_argument("--wav", type=Path, metavar="FILE", help="write the sound there: caller left, agent right")
+    show.add_argument("--timeline", action="store_true", help="all that happened but the flow of audio")
+    export = actions.add_parser("export", help=f"write a call to a file: {', '.join(_WRITERS)}, by its ending")
+    export.add_argument("call", metavar="CA…", help="the CallSid, or its beginning")
+    export.add_argument("file", type=Path, metavar="FILE")
+
+
+def run(action: str, **given: object) -> int:
+    """Do one action; 0, or 1 for a call that is not there."""
+    history = History(read_settings(os.environ, ENV_FILE).data / FILE_NAME)
+    match action, given:
+        case "list", {"limit": int(limit)}:
+            return list_calls(history, limit)
+        case "show", {"call": str(call), "wav": (None | Path()) as wav, "timeline": bool(whole)}:
+            return show_call(_found(history, call), wav, whole)
+        case "export", {"call": str(call), "file": Path() as file}:
+            return export_call(_found(history, call), file)
+        case _:
+            raise AssertionError("argparse lets nothing else through")
+
+
+def list_calls(history: History, limit: int) -> int:
+    """Print the table."""
+    calls = history.latest(max(0, limit))
+    if not calls:
+        print(f"no calls yet ({history.path})")
+        return 0
+    rows = [_COLUMNS, *(_row(call) for call in calls)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
+    for row in rows:
+        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+    return 0
+
+
+def show_call(call: PastCall, wav: Path | None, whole: bool) -> int:
+    """Print one call and where its files lie."""
+    for name, value in _facts(call):
+        print(f"{name:<13} {value}")
+    print()
+    lines = timeline(_recording(call)) if whole else transcript(call.transcript)
+    for line in lines:
+        print(line)
+    if wav is not None:
+        write_wav(_recording(call), load_clips(), wav)
+        print(f"\nwrote {wav}: caller left, agent right")
+    return 0
+
+
+def export_call(call: PastCall, file: Path) -> int:
+    """Write one call to a file, in the form that its ending names."""
+    write = _WRITERS.get(file.suffix)
+    if write is None:
+        raise CommandError(f"{file}: the ending says what to write; it must be one of {', '.join(_WRITERS)}")
+    try:
+        write(call, file)
+    except OSError as error:
+        raise CommandError(f"{file} cannot be written: {error.strerror or error}") from None
+    print(f"wrote {file}")
+    return 0
+
+
+def _export_recording(call: PastCall, file: Path) -> None:
+    shutil.copyfile(_path(call), file)
+
+
+def _export_sound(call: PastCall, file: Path) -> None:
+    write_wav(_recording(call), load_clips(), file)
+
+
+def _export_text(call: PastCall, file: Path) -> None:
+    file.write_text("".join(f"{line}\n" for line in transcript(call.transcript)), encoding="utf-8")
+
+
+def _export_json(call: PastCall, file: Path) -> None:
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(call), indent=2) + b"\n")
+
+
+_WRITERS: dict[str, Callable[[PastCall, Path], None]] = {
+    SUFFIX: _export_recording,
+    ".wav": _export_sound,
+    ".txt": _export_text,
+    ".json": _export_json,
+}
+
+
+def _found(history: History, call_sid: str) -> PastCall:
+    calls = history.find(call_sid)
+    if not calls:
+        raise CommandError(f"no call {call_sid} in {history.path}: see `voice-agent calls list`")
+    sids = sorted({call.call_sid for call in calls})
+    if len(sids) > 1:
+        raise CommandError(f"{call_sid} is the beginning of several calls: {', '.join(sids)}")
+    return calls[0]
+
+
+def _path(call: PastCall) -> Path:
+    if call.recording is None:
+        raise CommandError(f"{call.call_sid} was not recorded: its agent says `recording: off`")
+    path = Path(call.recording)
+    if not path.is_file():
+        raise CommandError(f"the recording of {call.call_sid} is not there any more: {path}")
+    return path
+
+
+def _recording(call: PastCall) -> Recording:
+    path = _path(call)
+    try:
+        return read(path)
+    except PeerError as error:
+        raise CommandError(f"{path}: {error}") from None
+
+
+def _row(call: PastCall) -> tuple[str, ...]:
+    return (
+        call.started_at[:19].replace("T", " "),
+        call.call_sid,
+        call.agent,
+        call.caller or "-",
+        clock(call.duration_ms)[:-4],
+        str(call.turns),
+        str(call.interruptions),
+        str(call.tool_calls),
+        call.outcome,
+    )
+
+
+def _facts(call: PastCall) -> Iterator[tuple[str, str]]:
+    yield "call", call.call_sid
+    yield "agent", call.agent
+    yield "from, to", f"{call.caller or '-'}, {call.called or '-'}"
+    yield "started", f"{call.started_at[:19].replace('T', ' ')} UTC"
+    yield "length", clock(call.duration_ms)
+    yield "ended", f"{call.outcome}{f': {call.reason}' if call.reason else ''}"
+    yield "turns", f"{call.turns}, {call.interruptions} interruptions, {call.tool_calls} tool calls"
+    if call.response_ms:
+        yield "response time", f"{median(call.response_ms):.0f} ms in the median, {max(call.response_ms)} ms at most"
+    yield (
+        "tokens",
+        f"{call.usage.input_tokens:,} in ({call.usage.cached_tokens:,} cached), {call.usage.output_tokens:,} out",
+    )
+    yield "recording", call.recording or "none"

@@ -1,0 +1,91 @@
+"""Recorded calls as lines that a person reads: single texts and reports, the transcript, the timeline."""
+
+from collections.abc import Iterable, Iterator
+from typing import get_args
+
+import msgspec
+
+from voice_agent.call.commands import Note, Report, Work
+from voice_agent.call.summary import Line, Summary
+from voice_agent.recording.cutting import find_audio, seal
+from voice_agent.recording.entries import Entry
+from voice_agent.recording.reader import Recording
+
+LONGEST_TEXT = 600
+"""Characters of one text that are shown: a session's whole set-up is no help beside what happened."""
+
+_WHO = {"caller": "Caller", "agent": "Agent", "keys": "Keys", "tool": "Tool", "note": "Note", "end": "End"}
+
+_FACTS: msgspec.json.Decoder[Report | Work] = msgspec.json.Decoder(Report | Work)
+_REPORTS = get_args(Report)
+
+
+def clock(ms: int) -> str:
+    """Write a time as mm:ss.mmm."""
+    return f"{ms // 60_000:02}:{ms % 60_000 // 1000:02}.{ms % 1000:03}"
+
+
+def shown(entry: Entry | None) -> str:
+    """Write an entry as it crossed its way, audio sealed, long ones shortened; `None`: nothing."""
+    if entry is None:
+        return "nothing"
+    text = seal(entry.way, entry.text)
+    text = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
+    return f"{entry.way:<6} {text.encode('utf-8', 'replace').decode()}"
+
+
+def report_line(report: Report) -> str:
+    """Write a report as `Name field value, ...`."""
+    fields = ", ".join(f"{field} {value!r}" for field, value in msgspec.structs.asdict(report).items())
+    return f"{type(report).__name__} {fields}".rstrip()
+
+
+def report_of(entry: Entry) -> Report | None:
+    """Give the report that an output is; `None`: it is none, or one that this version does not know."""
+    if entry.way != "fact":
+        return None
+    try:
+        fact = _FACTS.decode(entry.text)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return None
+    return fact if isinstance(fact, _REPORTS) else None
+
+
+def is_worth_telling(report: Report) -> bool:
+    """Say whether a report belongs beside a difference: all but the log's small talk."""
+    return not (isinstance(report, Note) and report.level in {"debug", "info"})
+
+
+def summarise(recording: Recording) -> Summary:
+    """Sum a recorded call up, from the reports in it; raises `PeerError` like `Recording.steps`."""
+    summary = Summary()
+    for step in recording.steps():
+        for entry in step.sent:
+            report = report_of(entry)
+            if report is not None:
+                summary.take(step.now_ms, report)
+    return summary
+
+
+def transcript(lines: Iterable[Line]) -> Iterator[str]:
+    """Write the transcript, a line each."""
+    for line in lines:
+        remark = f"  ({line.remark})" if line.remark else ""
+        yield f"{clock(line.at_ms)}  {_WHO[line.who]:<6}  {line.text}{remark}"
+
+
+def timeline(recording: Recording) -> Iterator[str]:
+    """Write all that happened but the flow of audio: `>` came in, `<` went out, `*` was reported.
+
+    Raises `PeerError` like `Recording.steps`.
+    """
+    for step in recording.steps():
+        at = clock(step.now_ms)
+        if step.received is not None and find_audio(step.received.way, step.received.text) is None:
+            yield f"{at} > {shown(step.received)}"
+        for entry in step.sent:
+            report = report_of(entry)
+            if report is not None:
+                yield f"{at} * {report_line(report)}"
+            elif find_audio(entry.way, entry.text) is None:
+                yield f"{at} < {shown(entry)}"

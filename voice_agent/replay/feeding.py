@@ -1,0 +1,89 @@
+"""Feeds a recording to a fresh bridge of today, each input at its recorded time.
+
+What the bridge then gives is for others to judge (`strict`) or to listen to (`sound`).
+"""
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+import pybase64
+
+from voice_agent.audio.mulaw import SILENCE
+from voice_agent.call.setup import CallSetup
+from voice_agent.errors import PeerError
+from voice_agent.recording.cutting import sealed_length
+from voice_agent.recording.entries import Entry, Step
+from voice_agent.recording.format import Header
+from voice_agent.recording.reader import Recording
+from voice_agent.wire.bridge import Bridge, Input, Output
+from voice_agent.wire.texts import ModelText, PhoneText
+
+_INPUTS: msgspec.json.Decoder[Input] = msgspec.json.Decoder(Input)
+_OUTPUTS: msgspec.json.Decoder[Output] = msgspec.json.Decoder(Output)
+
+
+class Failed(Exception):  # noqa: N818 - not an error of this program's tree: it never leaves `replay`
+    """The bridge failed on an input that the recorded call got past; the cause is its `__cause__`."""
+
+
+def refeed(recording: Recording, clips: Mapping[str, bytes]) -> Iterator[tuple[Step, list[Output]]]:
+    """Give every step with what today's bridge gives in it; remarks are passed over.
+
+    Raises `PeerError` where the recording ends in damage or holds what today's bridge is never fed, and `Failed`.
+    """
+    header = recording.header
+    known = {name: clips[name] for name in header.clips if name in clips}
+    bridge = Bridge(header.setup, known)
+    begun = False
+    for step in recording.steps():
+        if step.received is not None and step.received.way == "remark":
+            continue
+        if begun == (step.received is None):
+            raise PeerError("the recording does not begin, once, with the beginning of its call")
+        received = None if step.received is None else input_of(step.received, header.setup)
+        begun = True
+        try:
+            outputs = bridge.start() if received is None else bridge.feed(step.now_ms, received)
+        except Exception as error:
+            raise Failed(f"{type(error).__name__}: {error}") from error
+        yield step, outputs
+
+
+def input_of(entry: Entry, setup: CallSetup) -> Input:
+    """Give what was fed; audio that was not kept comes back as silence of its length.
+
+    Raises `PeerError` for what no bridge of this version is fed.
+    """
+    if entry.way == "phone":
+        return PhoneText(_with_silence(entry, bytes([SILENCE])))
+    if entry.way == "model":
+        return ModelText(_with_silence(entry, b"\0" if setup.model.audio == "pcm24k" else bytes([SILENCE])))
+    try:
+        return _INPUTS.decode(entry.text)
+    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+        raise PeerError(f"the recording holds an input that this version does not know: {error}") from None
+
+
+def output_of(entry: Entry) -> Output:
+    """Give what came out; raises `PeerError` for what no bridge of this version gives."""
+    if entry.way == "phone":
+        return PhoneText(entry.text)
+    if entry.way == "model":
+        return ModelText(entry.text)
+    try:
+        return _OUTPUTS.decode(entry.text)
+    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+        raise PeerError(f"the recording holds an output that this version does not know: {error}") from None
+
+
+def changed_clips(header: Header, hashes: Mapping[str, str]) -> list[str]:
+    """Name the clips that the call was given and that are others today, or gone."""
+    return [name for name, hashed in header.clips.items() if hashes.get(name) != hashed]
+
+
+def _with_silence(entry: Entry, silence: bytes) -> str:
+    found = sealed_length(entry.way, entry.text)
+    if found is None:
+        return entry.text
+    start, end, length = found
+    return entry.text[:start] + pybase64.b64encode_as_string(silence * length) + entry.text[end:]

@@ -1,0 +1,157 @@
+"""The sound of a recorded call: what the caller said and what the caller heard, on the carrier's clock.
+
+The agent's audio is not in the file: it is made again by today's bridge. Where it was heard is told by the marks: a
+start mark's echo says when the audio behind it began, a cut mark's echo where it was cut.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import assert_never
+
+import msgspec
+
+from voice_agent.audio.mulaw import SILENCE
+from voice_agent.audio.wav import write_stereo
+from voice_agent.errors import CommandError, PeerError
+from voice_agent.recording.reader import Recording
+from voice_agent.replay.feeding import Failed, refeed
+from voice_agent.wire import twilio
+from voice_agent.wire.texts import PhoneText
+
+BYTES_PER_MS = 8
+
+FARTHEST_MS = 60_000
+"""A frame that claims to lie so far ahead of the call is not believed: it would fill the disk with silence."""
+
+DRY_MS = 40
+"""A start mark that comes back this little late only shows how coarse a frame is, not that the queue ran dry."""
+
+
+class Sound(msgspec.Struct, frozen=True):
+    """Two channels of mu-law, 8 kHz, from the stream's beginning to its last frame."""
+
+    caller: bytes
+    agent: bytes
+
+
+class _Mark(msgspec.Struct, frozen=True):
+    """What follows begins at the echo of this mark, unless audio before it still plays then."""
+
+    name: str
+
+
+class _Cut(msgspec.Struct, frozen=True):
+    """What stands before ends at the echo of this mark."""
+
+    name: str
+    cleared_ms: int
+    """Where the carrier's clock stood when `clear` was sent: used when the echo never came."""
+
+
+def sound(recording: Recording, clips: Mapping[str, bytes]) -> Sound:
+    """Give both channels; of a file that is cut short or damaged as far as it can be read.
+
+    Raises `CommandError` when the recording holds no sound, or today's bridge cannot be fed with it.
+    """
+    if recording.header.audio != "kept":
+        raise CommandError("the recording holds no sound: its agent says `recording: text`")
+    caller, agent = _Caller(), _Agent()
+    try:
+        for step, outputs in refeed(recording, clips):
+            if step.received is not None and step.received.way == "phone":
+                _take_message(step.now_ms, step.received.text, caller, agent)
+            for output in outputs:
+                if isinstance(output, PhoneText):
+                    agent.take_output(output.text, caller.clock_ms)
+    except PeerError:
+        if not caller.audio:
+            raise
+    except Failed as failed:
+        raise CommandError(f"today's bridge cannot be fed with this recording: {failed}") from None
+    return Sound(bytes(caller.audio), agent.render(len(caller.audio)))
+
+
+def write_wav(recording: Recording, clips: Mapping[str, bytes], path: Path) -> None:
+    """Write the caller to the left and the agent to the right; raises `CommandError`."""
+    channels = sound(recording, clips)
+    write_stereo(path, channels.caller, channels.agent)
+
+
+def _take_message(now_ms: int, text: str, caller: "_Caller", agent: "_Agent") -> None:
+    try:
+        message = twilio.parse(text)
+    except PeerError:
+        return  # it was skipped in the call too
+    if isinstance(message, twilio.Media) and message.media.track == "inbound":
+        caller.place(now_ms, message.media.timestamp, message.media.payload)
+    elif isinstance(message, twilio.Mark):
+        agent.echoed.setdefault(message.mark.name, caller.clock_ms)
+
+
+class _Caller:
+    """The inbound track, gaps as silence."""
+
+    def __init__(self) -> None:
+        self.audio = bytearray()
+        self.clock_ms = 0
+        """The carrier's clock behind the last frame."""
+
+    def place(self, now_ms: int, timestamp_ms: int, audio: bytes) -> None:
+        if timestamp_ms > now_ms + FARTHEST_MS:
+            return
+        start = timestamp_ms * BYTES_PER_MS
+        self.audio += bytes([SILENCE]) * (start - len(self.audio))
+        self.audio[start : start + len(audio)] = audio
+        self.clock_ms = max(self.clock_ms, timestamp_ms + len(audio) // BYTES_PER_MS)
+
+
+class _Agent:
+    """The outbound track: first what was sent, laid out when all echoes are known."""
+
+    def __init__(self) -> None:
+        self.echoed: dict[str, int] = {}
+        """The carrier's clock at the echo of each mark."""
+        self._sent: list[bytes | _Mark | _Cut] = []
+        self._cleared = False
+
+    def take_output(self, text: str, clock_ms: int) -> None:
+        message = twilio.parse_outgoing(text)
+        match message:
+            case twilio.OutgoingMedia():
+                self._sent.append(message.media.payload)
+            case twilio.OutgoingMark() if self._cleared:
+                self._cleared = False
+                self._sent.append(_Cut(message.mark.name, clock_ms))
+            case twilio.OutgoingMark():
+                self._sent.append(_Mark(message.mark.name))
+            case twilio.Clear():
+                self._cleared = True
+            case twilio.Unknown():
+                raise AssertionError("a bridge sends nothing that its own wire does not know")
+            case _:
+                assert_never(message)
+
+    def render(self, length: int) -> bytes:
+        track = bytearray([SILENCE]) * length
+        at: int | None = None
+        for piece in self._sent:
+            match piece:
+                case _Mark():
+                    at = self._begun(piece.name, at)
+                case _Cut():
+                    cut = self.echoed.get(piece.name, piece.cleared_ms) * BYTES_PER_MS
+                    track[cut:] = bytes([SILENCE]) * max(0, length - cut)
+                    at = None
+                case bytes() if at is not None:
+                    track[at : at + len(piece)] = piece
+                    at += len(piece)
+                case _:
+                    pass  # sent, but the carrier never came to play it
+        return bytes(track[:length])
+
+    def _begun(self, mark: str, at: int | None) -> int | None:
+        echo_ms = self.echoed.get(mark)
+        if echo_ms is None:
+            return at
+        begun = echo_ms * BYTES_PER_MS
+        return begun if at is None or begun > at + DRY_MS * BYTES_PER_MS else at

@@ -1,0 +1,187 @@
+"""Strict replay: every recorded input at its recorded time into today's core; its outputs must be the same.
+
+For work on the bridge itself. There is no tolerance: texts are compared as parsed JSON, derived audio by length and
+digest (by length alone where the received audio was not kept), everything else as values.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from itertools import zip_longest
+from typing import Any
+
+import msgspec
+
+from voice_agent.errors import PeerError
+from voice_agent.live.recorded import describe
+from voice_agent.recording.cutting import seal, sealed_length
+from voice_agent.recording.entries import Entry, Step
+from voice_agent.recording.reader import Recording
+from voice_agent.recording.telling import clock, is_worth_telling, report_line, report_of, shown
+from voice_agent.replay.feeding import Failed, output_of, refeed
+
+REPORTS_SHOWN = 6
+"""How much of the call is told before a difference: about one exchange."""
+
+CHANGES_SHOWN = 4
+"""Fields that are named when two texts differ; beyond that they are better read as a whole."""
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """The first place where today's core does something else."""
+
+    now_ms: int
+    step: int
+    """Counted from 0, the call's beginning."""
+    received: Entry | None
+    """What was fed there; `None`: the beginning."""
+    recorded: Entry | None
+    """What came out then; `None`: nothing more."""
+    today: Entry | None
+    """What comes out now; `None`: nothing more."""
+    failure: str
+    """Why nothing comes out now, when the core failed."""
+    before: tuple[tuple[int, str], ...]
+    """The last reports before it, each with its time."""
+
+    def __str__(self) -> str:
+        """Tell it as a person would want to see it; several lines."""
+        lines = [f"differs at {clock(self.now_ms)}, step {self.step:,}"]
+        if self.before:
+            lines += ["  the call before:", *(f"    {clock(at_ms)}  {what}" for at_ms, what in self.before)]
+        lines.append(f"  then came:     {'the call began' if self.received is None else shown(self.received)}")
+        lines.append(f"  was sent then: {shown(self.recorded)}")
+        lines.append(f"  would be now:  {f'the core fails: {self.failure}' if self.failure else shown(self.today)}")
+        changes = _changes(self.recorded, self.today)
+        if 0 < len(changes) <= CHANGES_SHOWN:
+            lines.append(f"  that is:       {'; '.join(changes)}")
+        return "\n".join(lines)
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """What a strict replay found."""
+
+    difference: Difference | None
+    steps: int
+    """Compared, all of them the same up to the difference."""
+    duration_ms: int
+    """How much of the call was compared."""
+    cut_at: int | None
+    """The byte from which on the file is missing; `None`: it is whole, or was not read so far."""
+    damage: str
+    """Why the rest cannot be read or fed; empty when there is nothing of the kind."""
+
+    @property
+    def same(self) -> bool:
+        """Whether the whole of a whole recording is the same."""
+        return self.difference is None and self.cut_at is None and not self.damage
+
+
+def replay(recording: Recording, clips: Mapping[str, bytes]) -> Replayed:
+    """Replay a recording strictly; stops at the first difference. Raises nothing for what a file holds."""
+    judge = _Judge(recording.header.audio == "kept")
+    damage = ""
+    try:
+        for step, outputs in refeed(recording, clips):
+            if judge.compare(step, [describe(output) for output in outputs]):
+                break
+    except PeerError as error:
+        damage = str(error)
+    except Failed as failed:
+        judge.fail(recording, str(failed))
+    return Replayed(judge.difference, judge.steps, judge.now_ms, recording.cut_at, damage)
+
+
+class _Judge:
+    """Compares step by step and remembers what a reader needs beside a difference."""
+
+    def __init__(self, audio_is_kept: bool) -> None:
+        self.difference: Difference | None = None
+        self.steps = 0
+        self.now_ms = 0
+        self._audio_is_kept = audio_is_kept
+        self._before: deque[tuple[int, str]] = deque(maxlen=REPORTS_SHOWN)
+
+    def compare(self, step: Step, today: Iterable[Entry]) -> bool:
+        """Take one step; true at the first difference."""
+        for was, now in zip_longest(step.sent, today):
+            sealed = None if now is None else Entry(now.way, seal(now.way, now.text))
+            if was != sealed and not _same(was, sealed, self._audio_is_kept):
+                self._differ(step, was, sealed, "")
+                return True
+            if was is not None:
+                self._remember(step.now_ms, was)
+        self.steps += 1
+        self.now_ms = step.now_ms
+        return False
+
+    def fail(self, recording: Recording, failure: str) -> None:
+        """Take the core's failure in the step after the last that was compared."""
+        wanted = (step for step in recording.steps() if step.received is None or step.received.way != "remark")
+        for number, step in enumerate(wanted):
+            if number == self.steps:
+                self._differ(step, step.sent[0] if step.sent else None, None, failure)
+                break
+
+    def _differ(self, step: Step, was: Entry | None, now: Entry | None, failure: str) -> None:
+        self.difference = Difference(step.now_ms, self.steps, step.received, was, now, failure, tuple(self._before))
+
+    def _remember(self, now_ms: int, sent: Entry) -> None:
+        report = report_of(sent)
+        if report is not None and is_worth_telling(report):
+            self._before.append((now_ms, report_line(report)))
+
+
+def _same(was: Entry | None, now: Entry | None, audio_is_kept: bool) -> bool:
+    if was is None or now is None or was.way != now.way:
+        return False
+    if was.way == "fact":
+        # As values, so that a field which a later version adds, with its default, is no difference.
+        try:
+            return output_of(was) == output_of(now)
+        except PeerError:
+            return False
+    before, after = _parsed(was.text), _parsed(now.text)
+    if before == after:
+        return True
+    return not audio_is_kept and _parsed(_length_only(was)) == _parsed(_length_only(now))
+
+
+def _parsed(text: str) -> Any:
+    """Parse JSON; text that is none stands for itself."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return (text,)
+
+
+def _length_only(entry: Entry) -> str:
+    found = sealed_length(entry.way, entry.text)
+    if found is None:
+        return entry.text
+    start, end, length = found
+    return f"{entry.text[:start]}~{length}{entry.text[end:]}"
+
+
+def _changes(was: Entry | None, now: Entry | None) -> list[str]:
+    """Name the fields in which two texts differ."""
+    if was is None or now is None:
+        return []
+    return _changed("", _parsed(was.text), _parsed(now.text))
+
+
+def _changed(path: str, was: Any, now: Any) -> list[str]:
+    if isinstance(was, dict) and isinstance(now, dict):
+        fields = list(dict.fromkeys([*was, *now]))
+        pairs = [(f"{path}.{field}" if path else field, was.get(field), now.get(field)) for field in fields]
+    elif isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
+        pairs = [
+            (f"{path}[{index}]", before, after) for index, (before, after) in enumerate(zip(was, now, strict=True))
+        ]
+    else:
+        return [f"{path or 'the text'}: {_short(was)} -> {_short(now)}"]
+    return [change for name, before, after in pairs if before != after for change in _changed(name, before, after)]
+
+
+def _short(value: Any) -> str:
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= 80 else f"{text[:80]}…"
