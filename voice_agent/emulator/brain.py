@@ -32,12 +32,20 @@ def last_said(conversation: tuple[Line, ...]) -> Line | None:
     return next((line for line in reversed(conversation) if line.kind in {"user", "output"}), None)
 
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])(?<!\b[ap]\.m\.)\s+(?=[^a-z\s])")
+_SENTENCE_END = re.compile(r"(?<=[.!?])(?<!\b[ap]\.m\.)\s+(?=[^a-z\s])|\n+")
+
+
+def cut_sentences(text: str) -> list[str]:
+    """Cut a text where a sentence or a line ends, but not behind "7 p.m." nor before a small letter.
+
+    The last piece may go on in text that has not come yet; it is kept as it is, spaces included.
+    """
+    return _SENTENCE_END.split(text)
 
 
 def sentences(text: str) -> list[str]:
-    """Cut a text where a sentence ends, but not behind "7 p.m." nor before a small letter."""
-    return [sentence for sentence in _SENTENCE_END.split(text.strip()) if sentence]
+    """Cut a whole text into its sentences."""
+    return [sentence for sentence in cut_sentences(text.strip()) if sentence]
 
 
 class Echo:
