@@ -1,0 +1,186 @@
+"""A whole bridge under load: what it adds to the way of a frame, what it loses, what it costs.
+
+    python -m tests.bench.bridge [CALLS] [SECONDS]
+
+A scripted model and N callers stand around one bridge, which runs in a process of its own. Both ends speak coded audio
+and read the same clock. Latency is from the frame leaving the caller to it being read at the model (up), and from a
+delta leaving the model to it being read at the caller (down): the meter itself is inside, the same for every bridge.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import uvloop
+
+from tests.bench.caller import Admission, CallRecord, hold_calls, straight_to
+from tests.bench.scripted_model import Session
+from tests.bench.table import Row, Table
+
+_WARM_UP_NS = 2_000_000_000
+"""The beginning of a call, when bridges connect and catch up, counts for loss but not for latency."""
+
+_IN_FLIGHT_NS = 500_000_000
+"""What the model sent this shortly before a call's end may be missing."""
+
+
+class Running(NamedTuple):
+    """A bridge that takes calls."""
+
+    process_id: int
+    admission: Admission
+
+
+Bridge = Callable[[str], AbstractAsyncContextManager[Running]]
+"""Starts a bridge in a process of its own, given the Realtime server's URL, and ends it."""
+
+
+class Result(NamedTuple):
+    """How one bridge did."""
+
+    name: str
+    up_ms: list[float]
+    """Latency of every frame, sorted."""
+    down_ms: list[float]
+    """Latency of every delta, sorted."""
+    frames: int
+    """All that should have arrived, both ways."""
+    lost: int
+    repeated: int
+    """Frames that came twice or out of order."""
+    cpu_ms: float
+    """CPU per second of one call."""
+
+
+@asynccontextmanager
+async def plain_bridge(realtime_url: str) -> AsyncIterator[Running]:
+    """Start the yardstick."""
+    arguments = [sys.executable, "-m", "tests.bench.plain_bridge", "--realtime", realtime_url]
+    process = await asyncio.create_subprocess_exec(*arguments, stdout=subprocess.PIPE)
+    try:
+        port = await _port(process)
+        yield Running(process.pid, straight_to(f"ws://127.0.0.1:{port}/media-stream"))
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def measure(name: str, bridge: Bridge, calls: int, seconds: float) -> Result:
+    """Load one bridge; on two or more cores it has the last one for itself."""
+    model = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.bench.scripted_model", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        url = f"ws://127.0.0.1:{await _port(model)}/v1/realtime?model=scripted"
+        async with bridge(url) as running:
+            _apart(running.process_id, model.pid)
+            before = _cpu_ms(running.process_id)
+            records = await hold_calls(calls, seconds, running.admission)
+            cpu_ms = (_cpu_ms(running.process_id) - before) / (calls * seconds)
+        # The end of its input is the end of the model.
+        async with asyncio.timeout(20):
+            told, _ = await model.communicate(b"")
+    finally:
+        if model.returncode is None:
+            model.kill()
+            await model.wait()
+    sessions = msgspec.json.decode(told, type=list[Session])
+    return _account(name, records, {session.call: session for session in sessions}, cpu_ms)
+
+
+def _account(name: str, records: list[CallRecord], sessions: dict[int, Session], cpu_ms: float) -> Result:
+    up: list[float] = []
+    down: list[float] = []
+    frames = lost = repeated = 0
+    for record in records:
+        session = sessions.get(record.call, Session(-1, [], 0, 0, 0, []))
+        heard = record.heard
+        warm_ns = record.sent_ns[0] + _WARM_UP_NS
+        up += [
+            (at - record.sent_ns[number]) / 1e6 for number, at in session.arrived if record.sent_ns[number] > warm_ns
+        ]
+        deltas = dict(session.sent)
+        down += [(at - deltas[number]) / 1e6 for number, at in heard.arrived if deltas.get(number, 0) > warm_ns]
+        # The gaps that were seen, and what is missing at the end, where nothing came to show a gap.
+        due = max((number for number, at in session.sent if at < record.ended_ns - _IN_FLIGHT_NS), default=-1) + 1
+        lost += len(record.sent_ns) - len(session.arrived)
+        lost += heard.lost + max(0, due - heard.expected)
+        repeated += session.repeated + heard.repeated
+        frames += len(record.sent_ns) + due
+    return Result(name, sorted(up), sorted(down), frames, lost, repeated, cpu_ms)
+
+
+def _apart(bridge: int, model: int) -> None:
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    if len(cores) > 1:
+        os.sched_setaffinity(bridge, cores[-1:])
+        os.sched_setaffinity(model, cores[:-1])
+        os.sched_setaffinity(0, cores[:-1])
+
+
+def _cpu_ms(process_id: int) -> float:
+    # proc(5): after the name in parentheses the 12th and 13th fields are user and system time in ticks.
+    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
+
+
+async def _port(process: asyncio.subprocess.Process) -> int:
+    assert process.stdout is not None, "it was started with a pipe"
+    async with asyncio.timeout(20):
+        return int(await process.stdout.readline())
+
+
+def percentile(ordered: list[float], share: float) -> float:
+    """Give the value that `share` of a sorted list do not exceed; nan for none."""
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
+
+
+def describe(result: Result) -> str:
+    """Say how a bridge did, in one line."""
+    up, down = (
+        f"{percentile(side, 0.5):.1f} / {percentile(side, 0.99):.1f} ms" for side in (result.up_ms, result.down_ms)
+    )
+    return (
+        f"{result.name}: up p50/p99 {up}, down {down}, {result.lost} lost and {result.repeated} repeated of "
+        f"{result.frames} frames, {result.cpu_ms:.1f} ms CPU a second of a call"
+    )
+
+
+def compare(ours: Result, yardstick: Result, title: str) -> Table:
+    """Lay two results side by side; ours may add 3 ms at the 99th percentile and lose nothing."""
+    rows = []
+    for what, our_side, their_side in (
+        ("up", ours.up_ms, yardstick.up_ms),
+        ("down", ours.down_ms, yardstick.down_ms),
+    ):
+        for share, bound_ms in ((0.5, None), (0.99, 3.0)):
+            mine, theirs = percentile(our_side, share), percentile(their_side, share)
+            bound = "" if bound_ms is None else f"+{bound_ms:.0f} ms"
+            kept = bound_ms is None or mine - theirs <= bound_ms
+            name = f"latency {what}, p{share * 100:.0f}"
+            rows.append(Row(name, f"{mine:.1f} ms", f"{theirs:.1f} ms", f"{mine - theirs:+.1f} ms", bound, kept))
+    for what, mine, theirs in (
+        ("frames lost", ours.lost, yardstick.lost),
+        ("repeated or out of order", ours.repeated, yardstick.repeated),
+    ):
+        rows.append(Row(what, f"{mine}", f"{theirs}", f"of {ours.frames}", "0", mine == 0))
+    ratio = f"{ours.cpu_ms / yardstick.cpu_ms:.2f}x"
+    rows.append(Row("CPU a second of a call", f"{ours.cpu_ms:.1f} ms", f"{yardstick.cpu_ms:.1f} ms", ratio, "", True))
+    return Table(title, rows)
+
+
+def main(arguments: list[str]) -> None:
+    """Measure the yardstick alone."""
+    calls, seconds = int(arguments[0]) if arguments else 10, float(arguments[1]) if arguments[1:] else 20.0
+    result = uvloop.run(measure("plain", plain_bridge, calls, seconds))
+    sys.stdout.write(describe(result) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
