@@ -63,14 +63,18 @@ class CarrierClock:
         self.carrier_ms = max(self.carrier_ms, timestamp_ms + length_ms)
         self.seen_at_ms = now_ms
 
-    def stamp(self, now_ms: int) -> Stamp:
-        """Mark this moment of the stream."""
-        stamp = Stamp(self.carrier_ms, now_ms)
+    def stamp_played(self, now_ms: int) -> Stamp:
+        """Mark this moment of the stream, at which a mark came back because its audio was played."""
         if not self._waiting and self.seen_at_ms is not None:
             if now_ms - self.seen_at_ms <= EDGE_MS:
                 self._at_edge += 1
             else:
                 self._between += 1
+        return self.stamp(now_ms)
+
+    def stamp(self, now_ms: int) -> Stamp:
+        """Mark this moment of the stream."""
+        stamp = Stamp(self.carrier_ms, now_ms)
         self._waiting.append(stamp)
         return stamp
 

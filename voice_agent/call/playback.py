@@ -193,7 +193,7 @@ class Playback:
         elif self._playout and self._playout.expects(name):
             playout = self._playout
             first = playout.began is None
-            stamp = self._clock.stamp(now_ms)
+            stamp = self._clock.stamp_played(now_ms)
             playout.echo(name, stamp)
             if first:
                 yield from self._begin(playout, stamp)

@@ -98,11 +98,12 @@ class Playout:
         if not self._echoes:
             return None
         offset_ms, by_clock = self._offset()
-        reach = CLOCK_REACHED_BYTES if by_clock else REACHED_BYTES
         flushed = [
             stamp
             for position, stamp in self._late_echoes
-            if position > (stamp.carrier_ms - offset_ms) * BYTES_PER_MS + reach
+            if position
+            > (stamp.carrier_ms - offset_ms) * BYTES_PER_MS
+            + (CLOCK_REACHED_BYTES if by_clock or stamp.by_clock else REACHED_BYTES)
         ]
         cleared = min([cut, *flushed], key=lambda stamp: stamp.carrier_ms)
         for position, stamp in self._late_echoes:
