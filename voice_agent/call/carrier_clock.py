@@ -13,8 +13,8 @@ EDGE_MS = 1
 EDGE_ECHOES = 4
 """So many echoes, all sent with frames, are no chance: one in ten is by itself."""
 
-CONTIGUOUS_MS = 40
-"""A larger step between frames (normally 20 ms) is a gap in which nothing was sent."""
+GAP_MS = 20
+"""A frame that begins so much later than the last one ended: something between them was not sent, or lost."""
 
 
 class Stamp:
@@ -31,14 +31,14 @@ class Stamp:
     def settle(self, next_ms: int, now_ms: int) -> None:
         """The next frame begins at `next_ms` of the carrier and arrived at our `now_ms`."""
         self.settled = True
-        if next_ms - self.carrier_ms >= CONTIGUOUS_MS:
+        if next_ms - self.carrier_ms >= GAP_MS:
             self.by_clock = True
             self.carrier_ms = max(self.carrier_ms, min(next_ms, next_ms - (now_ms - self._at_ms)))
 
     def settle_by_clock(self, seen_at_ms: int) -> None:
         """No further frame is waited for: what passed on our clock since the last frame is added."""
         self.settled = True
-        if self._at_ms - seen_at_ms >= CONTIGUOUS_MS:
+        if self._at_ms - seen_at_ms >= GAP_MS:
             self.by_clock = True
             self.carrier_ms += self._at_ms - seen_at_ms
 
