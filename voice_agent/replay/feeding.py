@@ -25,6 +25,10 @@ _OUTPUTS: msgspec.json.Decoder[Output] = msgspec.json.Decoder(Output)
 class Failed(Exception):  # noqa: N818 - not an error of this program's tree: it never leaves `replay`
     """The bridge failed on an input that the recorded call got past; the cause is its `__cause__`."""
 
+    def __init__(self, step: Step, error: Exception) -> None:
+        super().__init__(f"{type(error).__name__}: {error}")
+        self.step = step
+
 
 def refeed(recording: Recording, clips: Mapping[str, bytes]) -> Iterator[tuple[Step, list[Output]]]:
     """Give every step with what today's bridge gives in it; remarks are passed over.
@@ -45,7 +49,7 @@ def refeed(recording: Recording, clips: Mapping[str, bytes]) -> Iterator[tuple[S
         try:
             outputs = bridge.start() if received is None else bridge.feed(step.now_ms, received)
         except Exception as error:
-            raise Failed(f"{type(error).__name__}: {error}") from error
+            raise Failed(step, error) from error
         yield step, outputs
 
 

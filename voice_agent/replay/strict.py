@@ -87,7 +87,7 @@ def replay(recording: Recording, clips: Mapping[str, bytes]) -> Replayed:
     except PeerError as error:
         damage = str(error)
     except Failed as failed:
-        judge.fail(recording, str(failed))
+        judge.fail(failed)
     return Replayed(judge.difference, judge.steps, judge.now_ms, recording.cut_at, damage)
 
 
@@ -108,25 +108,21 @@ class _Judge:
             if was != sealed and not _same(was, sealed, self._audio_is_kept):
                 self._differ(step, was, sealed, "")
                 return True
-            if was is not None:
-                self._remember(step.now_ms, was)
+            self._remember(step.now_ms, was)
         self.steps += 1
         self.now_ms = step.now_ms
         return False
 
-    def fail(self, recording: Recording, failure: str) -> None:
+    def fail(self, failed: Failed) -> None:
         """Take the core's failure in the step after the last that was compared."""
-        wanted = (step for step in recording.steps() if step.received is None or step.received.way != "remark")
-        for number, step in enumerate(wanted):
-            if number == self.steps:
-                self._differ(step, step.sent[0] if step.sent else None, None, failure)
-                break
+        sent = failed.step.sent
+        self._differ(failed.step, sent[0] if sent else None, None, str(failed))
 
     def _differ(self, step: Step, was: Entry | None, now: Entry | None, failure: str) -> None:
         self.difference = Difference(step.now_ms, self.steps, step.received, was, now, failure, tuple(self._before))
 
-    def _remember(self, now_ms: int, sent: Entry) -> None:
-        report = report_of(sent)
+    def _remember(self, now_ms: int, sent: Entry | None) -> None:
+        report = None if sent is None else report_of(sent)
         if report is not None and is_worth_telling(report):
             self._before.append((now_ms, report_line(report)))
 

@@ -1,0 +1,154 @@
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.support.recorded import write
+from tests.support.simulated import header_of, setup, simulated_call, steps_of
+from voice_agent.audio.wav import read_mulaw
+from voice_agent.call.summary import Summary
+from voice_agent.cli.main import main
+from voice_agent.recording.reader import Recording
+from voice_agent.recording.telling import summarise
+from voice_agent.store.history import FILE_NAME, History, PastCall, past_call
+
+DATA = write(header_of(setup()), steps_of(simulated_call(), setup()))
+SID = setup().call_sid
+
+
+@pytest.fixture
+def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> History:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATA", str(tmp_path / "data"))
+    return History(tmp_path / "data" / FILE_NAME)
+
+
+@pytest.fixture
+def call(history: History) -> PastCall:
+    path = history.path.parent / "one.call"
+    path.parent.mkdir()
+    path.write_bytes(DATA)
+    call = past_call(setup(), summarise(Recording(DATA)), datetime(2026, 11, 22, 10, tzinfo=UTC), path)
+    history.add(call)
+    return call
+
+
+def run(capsys: pytest.CaptureFixture[str], *values: str) -> tuple[int, str]:
+    status = main(["calls", *values])
+    captured = capsys.readouterr()
+    return status, captured.out + captured.err
+
+
+def test_before_the_first_call_the_list_says_so(history: History, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "list") == (0, f"no calls yet ({history.path})\n")
+
+
+def test_the_list_is_a_table_with_the_latest_first(
+    history: History, call: PastCall, capsys: pytest.CaptureFixture[str]
+) -> None:
+    later = past_call(
+        msgspec.structs.replace(setup(), call_sid="CA1", caller=""), Summary(), datetime(2026, 11, 23, tzinfo=UTC), None
+    )
+    history.add(later)
+    status, out = run(capsys, "list")
+    rows = [line.split() for line in out.splitlines()]
+
+    assert status == 0
+    assert rows[0] == ["STARTED", "CALL", "AGENT", "CALLER", "LENGTH", "TURNS", "CUTS", "TOOLS", "OUTCOME"]
+    assert rows[1] == ["2026-11-23", "00:00:00", "CA1", "reception", "-", "00:00", "0", "0", "0", "unknown"]
+    assert rows[2][:6] == ["2026-11-22", "10:00:00", SID, "reception", "+14255550123", "00:15"]
+    assert len(run(capsys, "list", "--limit", "1")[1].splitlines()) == 2
+    assert call.outcome in rows[2]
+
+
+def test_a_call_is_shown_with_its_transcript_and_its_files(call: PastCall, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out = run(capsys, "show", "ca00")
+
+    assert status == 0
+    assert f"call          {SID}\n" in out
+    assert "from, to      +14255550123, +14255550100\n" in out
+    assert "interruptions, 0 tool calls" in out
+    assert "ms in the median" in out
+    assert f"recording     {call.recording}\n" in out
+    assert "  Caller  hello\n" in out
+    assert "heard)\n" in out
+
+
+def test_the_timeline_shows_what_crossed_the_wires(call: PastCall, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call.recording
+    status, out = run(capsys, "show", SID, "--timeline")
+
+    assert status == 0
+    assert '> model  {"type":"input_audio_buffer.speech_started"' in out.replace('": "', '":"')
+    assert "* CallerBegan\n" in out
+
+
+def test_the_sound_is_written_where_it_is_asked_for(
+    call: PastCall, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out = run(capsys, "show", SID, "--wav", "call.wav")
+
+    assert status == 0
+    assert "wrote call.wav: caller left, agent right" in out
+    assert abs(len(read_mulaw(tmp_path / "call.wav", 1)) // 8 - call.duration_ms) < 1000
+
+
+def test_a_call_is_exported_in_the_form_that_the_ending_names(
+    call: PastCall, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("out.call", "out.wav", "out.txt", "out.json"):
+        assert run(capsys, "export", SID, name) == (0, f"wrote {name}\n")
+
+    assert (tmp_path / "out.call").read_bytes() == DATA
+    assert (tmp_path / "out.wav").stat().st_size > 100_000
+    assert "  Caller  hello\n" in (tmp_path / "out.txt").read_text()
+    assert json.loads((tmp_path / "out.json").read_text())["duration_ms"] == call.duration_ms
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        (["export", SID, "out.mp3"], "the ending says what to write; it must be one of .call, .wav, .txt, .json"),
+        (["export", SID, "none/out.txt"], "none/out.txt cannot be written: No such file or directory"),
+        (["show", "CAff"], "no call CAff in "),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    values: list[str], problem: str, call: PastCall, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call.recording
+    status, out = run(capsys, *values)
+
+    assert status == 2
+    assert out.startswith("voice-agent: ")
+    assert problem in out
+    assert out.count("\n") == 1
+
+
+def test_a_beginning_of_several_calls_names_them(
+    history: History, call: PastCall, capsys: pytest.CaptureFixture[str]
+) -> None:
+    history.add(msgspec.structs.replace(call, call_sid="CA0f"))
+    history.add(msgspec.structs.replace(call, call_sid="CA0f"))
+
+    assert run(capsys, "show", "CA0") == (2, f"voice-agent: CA0 is the beginning of several calls: {SID}, CA0f\n")
+    assert run(capsys, "show", "CA0f")[0] == 0
+
+
+def test_a_call_without_its_recording_is_shown_and_not_exported(
+    history: History, call: PastCall, capsys: pytest.CaptureFixture[str]
+) -> None:
+    history.add(msgspec.structs.replace(call, call_sid="CA1", recording=None, reason="goodbye"))
+    Path(str(call.recording)).unlink()
+
+    assert "ended         " in run(capsys, "show", "CA1")[1]
+    assert "was not recorded" in run(capsys, "export", "CA1", "out.call")[1]
+    assert "is not there any more" in run(capsys, "export", SID, "out.call")[1]
+
+
+def test_a_file_that_is_no_recording_is_named(call: PastCall, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(str(call.recording)).write_text("nothing")
+
+    assert "one.call: not a recording" in run(capsys, "show", SID, "--timeline")[1]
