@@ -131,7 +131,7 @@ def test_nothing_is_fed_after_the_end() -> None:
 
 
 def test_slow_work_comes_back_as_events() -> None:
-    wanted = [RunTool("c1", "book", "{}"), HangUp(), CheckPhone()]
+    wanted: list[Output] = [RunTool("c1", "book", "{}"), HangUp(), CheckPhone()]
     bridge = FakeBridge(by_text(work=wanted, end=[ENDED]))
     work, phone = FakeWork(), FakeLeg()
 
@@ -253,16 +253,17 @@ def test_time_is_whole_milliseconds_since_the_call_began() -> None:
 
 
 def test_every_step_is_recorded_with_its_outputs_and_every_report_observed() -> None:
-    steps: list[tuple[Input | None, list[Output]]] = []
-    seen: list[Report] = []
+    steps: list[tuple[int, Input | None, list[Output]]] = []
+    seen: list[tuple[int, Report]] = []
     note = Note("info", "hello")
     bridge = FakeBridge(by_text(end=[note, PhoneText("x"), ENDED]), first=[note])
     phone = FakeLeg()
     session = Session(
         bridge,
         FakeWork(),
-        observers=[lambda now_ms, report: seen.append(report)],
-        record=lambda now_ms, received, outputs: steps.append((received, list(outputs))),
+        observers=[lambda now_ms, report: seen.append((now_ms, report))],
+        record=lambda now_ms, received, outputs: steps.append((now_ms, received, list(outputs))),
+        clock=CallClock(lambda: 0),
     )
 
     async def script() -> None:
@@ -270,8 +271,8 @@ def test_every_step_is_recorded_with_its_outputs_and_every_report_observed() -> 
 
     run_with_phone(session, phone, script)
 
-    assert steps == [(None, [note]), (PhoneText("end"), [note, PhoneText("x"), ENDED])]
-    assert seen == [note, note, ENDED]
+    assert steps == [(0, None, [note]), (0, PhoneText("end"), [note, PhoneText("x"), ENDED])]
+    assert seen == [(0, note), (0, note), (0, ENDED)]
 
 
 def test_a_phone_that_takes_nothing_is_dead() -> None:
@@ -306,6 +307,7 @@ def test_a_model_that_takes_nothing_but_expendable_audio_is_gone() -> None:
 def test_dropped_caller_audio_is_a_recorded_event() -> None:
     class Dropping(FakeLeg):
         def send(self, text: str) -> int | None:
+            super().send(text)
             return 25
 
     bridge = FakeBridge(

@@ -13,6 +13,7 @@ from voice_agent.wire.signature import sign
 TOKEN = "0123456789abcdef0123456789abcdef"
 CALL_SID = "CA00000000000000000000000000000001"
 ACCOUNT_SID = "AC00000000000000000000000000000001"
+STREAM_SID = "MZ00000000000000000000000000000001"
 FIELDS = {
     "CallSid": CALL_SID,
     "AccountSid": ACCOUNT_SID,
@@ -25,13 +26,17 @@ FIELDS = {
 
 
 async def request(
-    url: str, fields: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None, body: bytes | None = None
+    url: str,
+    fields: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
 ) -> tuple[int, str]:
     """Send one request over a socket of its own: POST with fields or a body, else GET."""
     parts = urlsplit(url)
     content = urlencode(fields).encode() if fields is not None else body or b""
     method = "GET" if fields is None and body is None else "POST"
-    lines = [f"{method} {parts.path or '/'}{f'?{parts.query}' if parts.query else ''} HTTP/1.1", "Host: elsewhere.example"]
+    target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
+    lines = [f"{method} {target} HTTP/1.1", "Host: elsewhere.example"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     lines += [f"Content-Length: {len(content)}", "Content-Type: application/x-www-form-urlencoded", "Connection: close"]
     async with asyncio.timeout(5):
@@ -66,9 +71,9 @@ def start(parameters: Mapping[str, str], call_sid: str = CALL_SID, **media_forma
         {
             "event": "start",
             "sequenceNumber": "1",
-            "streamSid": "MZ00000000000000000000000000000001",
+            "streamSid": STREAM_SID,
             "start": {
-                "streamSid": "MZ00000000000000000000000000000001",
+                "streamSid": STREAM_SID,
                 "accountSid": ACCOUNT_SID,
                 "callSid": call_sid,
                 "tracks": ["inbound"],
@@ -84,13 +89,11 @@ def stop() -> str:
         {
             "event": "stop",
             "sequenceNumber": "9",
-            "streamSid": "MZ00000000000000000000000000000001",
+            "streamSid": STREAM_SID,
             "stop": {"accountSid": ACCOUNT_SID, "callSid": CALL_SID},
         }
     )
 
 
 def mark(name: str) -> str:
-    return json.dumps(
-        {"event": "mark", "sequenceNumber": "5", "streamSid": "MZ00000000000000000000000000000001", "mark": {"name": name}}
-    )
+    return json.dumps({"event": "mark", "sequenceNumber": "5", "streamSid": STREAM_SID, "mark": {"name": name}})

@@ -23,7 +23,7 @@ async def local_realtime(agents: Path, tell: Callable[[str], None], speech: Spee
     to install, `ConfigError` for a dialogue file that is no good.
     """
     brain = DialogueBrain(await asyncio.to_thread(_dialogues_beside, agents))
-    loaded = speech or await asyncio.to_thread(load_speech, tell)
+    loaded = await asyncio.to_thread(load_speech, tell) if speech is None else speech
     async with serve_realtime("127.0.0.1", 0, loaded, brain) as server:
         yield server.url
 

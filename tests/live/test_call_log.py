@@ -1,0 +1,81 @@
+import logging
+
+import pytest
+
+from voice_agent.call.commands import (
+    AgentBegan,
+    AgentSaid,
+    CallEnded,
+    CallerSaid,
+    CallStarted,
+    Interrupted,
+    Note,
+    Report,
+    ResponseUsed,
+    ToolAnswered,
+    ToolStarted,
+)
+from voice_agent.call.events import Usage
+from voice_agent.live.call_log import SAME_NOTES, call_log
+from voice_agent.live.counters import Counters
+
+REPORTS: list[Report] = [
+    CallStarted(-1),
+    CallStarted(320),
+    CallerSaid("i1", "my secret words"),
+    AgentBegan("i2", -1),
+    AgentBegan("i2", 640),
+    AgentSaid("i2", "the agent's words", 900, 900, interrupted=False),
+    Interrupted(450, "i2", "mark"),
+    ToolStarted("c1", "book", '{"name": "my secret name"}'),
+    ToolAnswered("c1", "my secret table", failed=False, took_ms=12),
+    ResponseUsed(Usage(input_tokens=10, output_tokens=4, cached_tokens=3)),
+    Note("error", "the model is gone", {"reason": "close 1011"}),
+    Note("debug", "a small thing"),
+    CallEnded("completed", "the agent hung up", 5000),
+]
+
+
+def observed(caplog: pytest.LogCaptureFixture, reports: list[Report]) -> Counters:
+    counters = Counters()
+    observe = call_log("CA1", counters)
+    with caplog.at_level(logging.DEBUG, "voice_agent.call"):
+        for report in reports:
+            observe(7, report)
+    return counters
+
+
+def test_the_log_tells_a_call_without_its_words(caplog: pytest.LogCaptureFixture) -> None:
+    observed(caplog, REPORTS)
+
+    assert caplog.messages == [
+        "started",
+        "started, model ready after 320 ms",
+        "the agent answers after 640 ms",
+        "the caller interrupts, 450 ms were heard (mark)",
+        "tool call c1 answered after 12 ms",
+        "the model is gone (reason: close 1011)",
+        "a small thing",
+        "ended after 5000 ms: completed (the agent hung up)",
+    ]
+    assert {record.__dict__["call"] for record in caplog.records} == {"CA1"}
+    assert [record.levelname for record in caplog.records][5:7] == ["ERROR", "DEBUG"]
+
+
+def test_what_operators_watch_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+    counters = observed(caplog, REPORTS)
+
+    assert counters.get("calls_started") == 2
+    assert counters.get("calls_ended", outcome="completed") == 1
+    assert counters.get("interruptions", basis="mark") == 1
+    assert counters.get("tool_calls", failed="no") == 1
+    assert counters.get("tokens", kind="input_cached") == 3
+    assert counters.get("notes", what="the model is gone") == 1
+
+
+def test_rubbish_that_comes_fifty_times_a_second_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    counters = observed(caplog, [Note("warning", "a message of the stream was skipped")] * 100)
+
+    assert len(caplog.messages) == SAME_NOTES
+    assert caplog.messages[-1].endswith("only counted")
+    assert counters.get("notes", what="a message of the stream was skipped") == 100

@@ -1,0 +1,51 @@
+import asyncio
+
+from voice_agent.agent import Agent
+from voice_agent.call.commands import RunTool
+from voice_agent.call.events import HangUpFinished
+from voice_agent.live.call_work import CallWork
+from voice_agent.live.model_leg import ModelLeg
+from voice_agent.tools.run import ToolRunner
+from voice_agent.wire.endpoint import Endpoint
+
+
+class FakeApi:
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def hang_up(self, call_sid: str) -> str:
+        self.asked.append(call_sid)
+        return "not today"
+
+    async def is_in_progress(self, call_sid: str) -> bool | None:
+        self.asked.append(call_sid)
+        return True
+
+
+def a_work(api: FakeApi | None) -> CallWork:
+    tools = ToolRunner(Agent(name="test", instructions=""))
+    return CallWork("CA1", Endpoint("ws://127.0.0.1:1/", {}), tools, api)
+
+
+def test_the_carrier_is_asked_about_this_call() -> None:
+    api = FakeApi()
+    work = a_work(api)
+
+    assert asyncio.run(work.hang_up()) == HangUpFinished("not today")
+    assert asyncio.run(work.is_in_progress()) is True
+    assert api.asked == ["CA1", "CA1"]
+
+
+def test_without_credentials_nothing_can_be_asked() -> None:
+    work = a_work(None)
+
+    assert asyncio.run(work.hang_up()).problem == "there are no REST credentials"
+    assert asyncio.run(work.is_in_progress()) is None
+
+
+def test_tools_are_the_agents_and_each_leg_is_a_new_one() -> None:
+    work = a_work(None)
+
+    assert asyncio.run(work.run_tool(RunTool("c1", "book", "{}"))).failed
+    assert isinstance(work.model_leg(), ModelLeg)
+    assert work.model_leg() is not work.model_leg()

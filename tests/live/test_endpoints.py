@@ -1,0 +1,41 @@
+import pytest
+
+from voice_agent.call.setup import ModelSetup
+from voice_agent.config.secret import Secret
+from voice_agent.config.settings import Settings
+from voice_agent.errors import ConfigError
+from voice_agent.live.endpoints import endpoint_of, model_setup
+
+AZURE = Settings(
+    realtime_provider="azure",
+    azure_openai_endpoint="https://res.openai.azure.com",
+    azure_openai_deployment="rt",
+    azure_openai_api_key=Secret("k1"),
+)
+OPENAI = Settings(realtime_provider="openai", openai_api_key=Secret("k2"), realtime_audio="g711")
+
+
+def test_each_provider_has_its_address_and_its_key() -> None:
+    azure, openai = endpoint_of(AZURE), endpoint_of(OPENAI)
+
+    assert (azure.url, azure.headers) == ("wss://res.openai.azure.com/openai/v1/realtime?model=rt", {"api-key": "k1"})
+    assert openai.url == "wss://api.openai.com/v1/realtime?model=gpt-realtime-2.1"
+    assert openai.headers == {"Authorization": "Bearer k2"}
+
+
+def test_the_emulator_is_where_it_was_started_and_a_whole_url_wins() -> None:
+    assert endpoint_of(Settings(), "ws://127.0.0.1:5/v1/realtime").url.startswith("ws://127.0.0.1:5/v1/realtime?")
+    assert endpoint_of(Settings(realtime_url="ws://127.0.0.1:6/x"), "ws://127.0.0.1:5").url == "ws://127.0.0.1:6/x"
+
+
+def test_a_recording_learns_how_the_model_is_spoken_to_but_no_address() -> None:
+    assert model_setup(AZURE, endpoint_of(AZURE)) == ModelSetup(provider="azure", model="rt")
+    assert model_setup(OPENAI, endpoint_of(OPENAI)) == ModelSetup(
+        provider="openai", model="gpt-realtime-2.1", audio="g711"
+    )
+    assert model_setup(Settings(), endpoint_of(Settings())).model == ""
+
+
+def test_what_is_missing_is_named() -> None:
+    with pytest.raises(ConfigError, match="OPENAI_API_KEY"):
+        endpoint_of(Settings(realtime_provider="openai"))

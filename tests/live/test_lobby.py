@@ -1,0 +1,224 @@
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from tests.support.pump import FakeBridge, FakeLeg, FakeWork, settle
+from voice_agent.agent import Agent
+from voice_agent.call.commands import CallEnded
+from voice_agent.call.events import EndRequested
+from voice_agent.call.setup import CallSetup
+from voice_agent.live.counters import Counters
+from voice_agent.live.lobby import EXPECTED_SECONDS, REMEMBERED, HeldCall, Lobby
+from voice_agent.live.session import Session
+from voice_agent.wire.bridge import Input, Output
+from voice_agent.wire.texts import PhoneText
+
+AGENT = Agent(name="test", instructions="")
+
+
+class FakeCall:
+    """Ends when the test says so, or at once when it is asked to."""
+
+    def __init__(self, broken: bool = False, deaf: bool = False) -> None:
+        self.bridge = FakeBridge(self._answer)
+        self.session = Session(self.bridge, FakeWork())
+        self._broken = broken
+        self._deaf = deaf
+
+    def _answer(self, received: Input) -> Sequence[Output]:
+        if isinstance(received, EndRequested) and not self._deaf:
+            return [CallEnded("stopped", received.reason, 0)]
+        return [CallEnded("caller_hung_up", "", 0)] if isinstance(received, PhoneText) else []
+
+    async def run(self) -> None:
+        if self._broken:
+            raise AssertionError("a bug")
+        await self.session.run()
+
+
+class Office:
+    """A lobby whose calls are fakes."""
+
+    def __init__(self, **call: bool) -> None:
+        self.calls: list[FakeCall] = []
+        self.webhooks: list[Mapping[str, str]] = []
+        self.counters = Counters()
+        self.now_s = 0
+        self._call = call
+        self.lobby = Lobby(self._open, self.counters, lambda: self.now_s)
+
+    def _open(self, setup: CallSetup, webhook: Mapping[str, str]) -> HeldCall:
+        assert setup.agent is AGENT
+        self.calls.append(FakeCall(**self._call))
+        self.webhooks.append(webhook)
+        return self.calls[-1]
+
+    def expect(self, call_sid: str = "CA1", *, preconnect: bool = True, caller: str = "") -> None:
+        self.lobby.expect(
+            CallSetup(call_sid=call_sid, agent=AGENT, preconnect=preconnect, caller=caller), {"From": caller}
+        )
+
+    def preconnects(self) -> dict[str, int]:
+        return {labels["outcome"]: count for name, labels, count in self.counters if name == "preconnect"}
+
+
+def test_a_preconnected_call_begins_at_its_webhook_and_is_adopted_by_its_stream() -> None:
+    async def main() -> Office:
+        office = Office()
+        async with asyncio.timeout(5), office.lobby as lobby:
+            office.expect()
+            office.expect()
+            assert len(office.calls) == 1
+            session = lobby.join("CA1")
+            assert session is office.calls[0].session
+            await session.serve(FakeLeg(), ["start"])
+        return office
+
+    office = asyncio.run(main())
+
+    assert office.preconnects() == {"adopted": 1}
+    assert office.lobby.sessions == {}
+
+
+def test_without_preconnecting_a_call_begins_with_its_stream() -> None:
+    async def main() -> Office:
+        office = Office()
+        async with asyncio.timeout(5), office.lobby as lobby:
+            office.expect(preconnect=False, caller="+1")
+            assert office.calls == []
+            session = lobby.join("CA1")
+            assert session is not None
+            await session.serve(FakeLeg(), ["start"])
+        return office
+
+    office = asyncio.run(main())
+
+    assert office.webhooks == [{"From": "+1"}]
+    assert office.preconnects() == {}
+
+
+def test_a_stream_that_comes_after_its_session_was_given_up_gets_a_new_one() -> None:
+    async def main() -> Office:
+        office = Office()
+        async with asyncio.timeout(5), office.lobby as lobby:
+            office.expect()
+            await settle()
+            lobby.end("CA1", "no stream")
+            await settle()
+            session = lobby.join("CA1")
+            assert session is office.calls[1].session
+            await session.serve(FakeLeg(), ["start"])
+        return office
+
+    assert asyncio.run(main()).preconnects() == {"orphaned": 1, "missed": 1}
+
+
+def test_a_call_has_one_stream_and_a_stranger_none() -> None:
+    async def main() -> None:
+        office = Office()
+        async with asyncio.timeout(5), office.lobby as lobby, asyncio.TaskGroup() as tasks:
+            office.expect()
+            await settle()
+            session = lobby.join("CA1")
+            assert session is not None
+            tasks.create_task(session.serve(FakeLeg(), []))
+            await settle()
+
+            assert lobby.join("CA1") is None
+            assert lobby.join("CA2") is None
+            lobby.end("CA1", "over")
+            lobby.end("CA2", "never was")
+
+    asyncio.run(main())
+
+
+def test_the_outcome_of_a_call_is_known_when_it_has_ended_and_soon_after() -> None:
+    async def main() -> list[CallEnded | None]:
+        office = Office()
+        async with asyncio.timeout(5), office.lobby as lobby:
+            office.expect()
+            await settle()
+            outcomes = [await lobby.outcome("CA1", 0.01), await lobby.outcome("CA2", 0.01)]
+            lobby.end("CA1", "over")
+            outcomes.append(await lobby.outcome("CA1", 5))
+            await settle()
+            outcomes.append(await lobby.outcome("CA1", 5))
+        return outcomes
+
+    ended = CallEnded("stopped", "over", 0)
+    assert asyncio.run(main()) == [None, None, ended, ended]
+
+
+def test_all_calls_end_when_they_are_told_to() -> None:
+    async def main() -> list[CallEnded | None]:
+        office = Office()
+        async with asyncio.timeout(5), office.lobby as lobby:
+            office.expect("CA1")
+            office.expect("CA2")
+            await settle()
+            await lobby.end_all("the server stops", 5)
+            assert lobby.sessions == {}
+        return [call.session.ended for call in office.calls]
+
+    assert asyncio.run(main()) == [CallEnded("stopped", "the server stops", 0)] * 2
+
+
+def test_a_call_that_does_not_end_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        office = Office(deaf=True)
+        async with asyncio.timeout(5), office.lobby as lobby:
+            office.expect()
+            await settle()
+            await lobby.end_all("the server stops", 0.01)
+
+    asyncio.run(main())
+
+    assert "1 calls did not end" in caplog.text
+
+
+def test_a_fault_in_one_call_does_not_end_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> Office:
+        office = Office(broken=True)
+        async with asyncio.timeout(5), office.lobby as lobby:
+            office.expect()
+            await settle()
+            assert await lobby.outcome("CA1", 5) is None
+        return office
+
+    with caplog.at_level(logging.ERROR):
+        office = asyncio.run(main())
+
+    assert office.counters.get("calls_broken") == 1
+    assert "AssertionError" in caplog.text
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    async def main() -> None:
+        office = Office()
+        async with asyncio.timeout(20), office.lobby as lobby:
+            for number in range(REMEMBERED + 1):
+                office.expect(f"CA{number}")
+            await settle()
+            await lobby.end_all("over", 5)
+
+            assert await lobby.outcome("CA0", 0) is None
+            assert await lobby.outcome(f"CA{REMEMBERED}", 0) is not None
+
+    asyncio.run(main())
+
+
+def test_a_webhook_is_forgotten_when_its_stream_can_no_longer_come() -> None:
+    async def main() -> None:
+        office = Office()
+        async with asyncio.timeout(5), office.lobby as lobby:
+            office.expect("CA1", preconnect=False)
+            office.now_s = EXPECTED_SECONDS + 1
+            office.expect("CA2", preconnect=False)
+
+            assert lobby.webhook("CA1") is None
+            assert lobby.webhook("CA2") == {"From": ""}
+            assert lobby.join("CA1") is None
+
+    asyncio.run(main())
