@@ -4,41 +4,32 @@
 
 A scripted model and N callers stand around one bridge, which runs in a process of its own. Both ends speak coded audio
 and read the same clock. Latency is from the frame leaving the caller to it being read at the model (up), and from a
-delta leaving the model to it being read at the caller (down): the meter itself is inside, the same for every bridge.
+delta leaving the model to it being read at the caller (down): the meter itself is inside, the same for every bridge. Linux only (proc, affinity).
 """
 
 import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 import uvloop
 
-from tests.bench.caller import Admission, CallRecord, hold_calls, straight_to
+from tests.bench.bridges import Bridge, our_bridge, plain_bridge, read_port
+from tests.bench.caller import CallRecord, hold_calls
 from tests.bench.scripted_model import Session
 from tests.bench.table import Row, Table
 
 _WARM_UP_NS = 2_000_000_000
 """The beginning of a call, when bridges connect and catch up, counts for loss but not for latency."""
 
+_CORES = sorted(os.sched_getaffinity(0))
+"""Read before any bench puts this very process on some of them."""
+
 _IN_FLIGHT_NS = 500_000_000
 """What the model sent this shortly before a call's end may be missing."""
-
-
-class Running(NamedTuple):
-    """A bridge that takes calls."""
-
-    process_id: int
-    admission: Admission
-
-
-Bridge = Callable[[str], AbstractAsyncContextManager[Running]]
-"""Starts a bridge in a process of its own, given the Realtime server's URL, and ends it."""
 
 
 class Result(NamedTuple):
@@ -58,26 +49,13 @@ class Result(NamedTuple):
     """CPU per second of one call."""
 
 
-@asynccontextmanager
-async def plain_bridge(realtime_url: str) -> AsyncIterator[Running]:
-    """Start the yardstick."""
-    arguments = [sys.executable, "-m", "tests.bench.plain_bridge", "--realtime", realtime_url]
-    process = await asyncio.create_subprocess_exec(*arguments, stdout=subprocess.PIPE)
-    try:
-        port = await _port(process)
-        yield Running(process.pid, straight_to(f"ws://127.0.0.1:{port}/media-stream"))
-    finally:
-        process.terminate()
-        await process.wait()
-
-
 async def measure(name: str, bridge: Bridge, calls: int, seconds: float) -> Result:
     """Load one bridge; on two or more cores it has the last one for itself."""
     model = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.bench.scripted_model", stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     try:
-        url = f"ws://127.0.0.1:{await _port(model)}/v1/realtime?model=scripted"
+        url = f"ws://127.0.0.1:{await read_port(model)}/v1/realtime?model=scripted"
         async with bridge(url) as running:
             _apart(running.process_id, model.pid)
             before = _cpu_ms(running.process_id)
@@ -117,11 +95,11 @@ def _account(name: str, records: list[CallRecord], sessions: dict[int, Session],
 
 
 def _apart(bridge: int, model: int) -> None:
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    if len(cores) > 1:
-        os.sched_setaffinity(bridge, cores[-1:])
-        os.sched_setaffinity(model, cores[:-1])
-        os.sched_setaffinity(0, cores[:-1])
+    """Give the bridge the last core, model and callers the others; new threads of a process stay with the old ones."""
+    if len(_CORES) > 1:
+        for process_id, cores in ((bridge, _CORES[-1:]), (model, _CORES[:-1]), (os.getpid(), _CORES[:-1])):
+            for thread in Path(f"/proc/{process_id}/task").iterdir():
+                os.sched_setaffinity(int(thread.name), cores)
 
 
 def _cpu_ms(process_id: int) -> float:
@@ -130,26 +108,9 @@ def _cpu_ms(process_id: int) -> float:
     return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
 
 
-async def _port(process: asyncio.subprocess.Process) -> int:
-    assert process.stdout is not None, "it was started with a pipe"
-    async with asyncio.timeout(20):
-        return int(await process.stdout.readline())
-
-
 def percentile(ordered: list[float], share: float) -> float:
     """Give the value that `share` of a sorted list do not exceed; nan for none."""
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
-
-
-def describe(result: Result) -> str:
-    """Say how a bridge did, in one line."""
-    up, down = (
-        f"{percentile(side, 0.5):.1f} / {percentile(side, 0.99):.1f} ms" for side in (result.up_ms, result.down_ms)
-    )
-    return (
-        f"{result.name}: up p50/p99 {up}, down {down}, {result.lost} lost and {result.repeated} repeated of "
-        f"{result.frames} frames, {result.cpu_ms:.1f} ms CPU a second of a call"
-    )
 
 
 def compare(ours: Result, yardstick: Result, title: str) -> Table:
@@ -175,11 +136,18 @@ def compare(ours: Result, yardstick: Result, title: str) -> Table:
     return Table(title, rows)
 
 
+def run(calls: int = 10, seconds: float = 20.0) -> Table:
+    """Load both bridges alike, one after the other."""
+    yardstick = uvloop.run(measure("plain", plain_bridge, calls, seconds))
+    ours = uvloop.run(measure("ours", our_bridge, calls, seconds))
+    title = f"Bridge: {calls} calls for {seconds:.0f} s; yardstick: FastAPI, websockets, json, audioop, nothing checked"
+    return compare(ours, yardstick, title)
+
+
 def main(arguments: list[str]) -> None:
-    """Measure the yardstick alone."""
+    """Measure both."""
     calls, seconds = int(arguments[0]) if arguments else 10, float(arguments[1]) if arguments[1:] else 20.0
-    result = uvloop.run(measure("plain", plain_bridge, calls, seconds))
-    sys.stdout.write(describe(result) + "\n")
+    sys.stdout.write(run(calls, seconds).render())
 
 
 if __name__ == "__main__":
