@@ -22,6 +22,7 @@ class Keys:
         self._deadlines = Deadlines()
         self._digits = ""
         self._ready = False
+        self._gone = False
         self._count = 0
 
     def deadline(self) -> int | None:
@@ -31,7 +32,7 @@ class Keys:
     def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         """Take one event or fact."""
         match event:
-            case KeyPressed():
+            case KeyPressed() if not self._gone:
                 self._digits += event.digit
                 self._deadlines.set("last key", now_ms + BETWEEN_KEYS_MS)
             case SessionReady():
@@ -40,6 +41,7 @@ class Keys:
                 if self._deadlines.take_due(now_ms):
                     yield from self._give(now_ms)
             case ModelGone() | CallOver():
+                self._gone = True
                 self._deadlines.clear("last key")
 
     def _give(self, now_ms: int) -> Iterator[Command | Fact]:
@@ -48,6 +50,7 @@ class Keys:
             return
         digits, self._digits = self._digits, ""
         self._count += 1
-        yield AddUserText(f"keys-{self._count}", f"The caller pressed these keys: {' '.join(digits)}")
+        # Not `keys-…`: so `turns` names the request that follows, and an error names one of the two.
+        yield AddUserText(f"pressed-{self._count}", f"The caller pressed these keys: {' '.join(digits)}")
         yield KeysPressed(digits)
         yield ResponseWanted("keys")
