@@ -4,7 +4,8 @@
 
 A scripted model and N callers stand around one bridge, which runs in a process of its own. Both ends speak coded audio
 and read the same clock. Latency is from the frame leaving the caller to it being read at the model (up), and from a
-delta leaving the model to it being read at the caller (down): the meter itself is inside, the same for every bridge. Linux only (proc, affinity).
+delta leaving the model to it being read at the caller (down): the meter itself is inside, the same for every bridge.
+Linux only: it reads CPU time from proc and puts processes on cores of their own.
 """
 
 import asyncio
