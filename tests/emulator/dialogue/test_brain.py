@@ -1,0 +1,161 @@
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import voice_agent
+from voice_agent.emulator.brain import Thought, ToolCall
+from voice_agent.emulator.dialogue.brain import DialogueBrain
+from voice_agent.emulator.dialogue.file import Dialogue, Intent, load_dialogues
+from voice_agent.sim.realtime import Line, Think
+
+EXAMPLES = Path(voice_agent.__file__).parent / "examples"
+BRAIN = DialogueBrain(load_dialogues(EXAMPLES))
+RECEPTION, TABLE = ("opening_hours", "hang_up"), ("free_table", "hang_up")
+INSTRUCTIONS = "You answer the phone. Today is Sunday, 22 November 2026.\n\n- Say a short goodbye and call hang_up."
+
+
+def think(
+    *lines: Line,
+    tools: tuple[str, ...] = RECEPTION,
+    instructions: str = INSTRUCTIONS,
+    tool_choice: str = "auto",
+    brain: DialogueBrain = BRAIN,
+) -> list[Thought]:
+    order = Think("resp_1", lines, instructions, tuple({"name": name} for name in tools), tool_choice)
+
+    async def collect() -> list[Thought]:
+        return [thought async for thought in brain.think(order)]
+
+    return asyncio.run(collect())
+
+
+def heard(*texts: str, tools: tuple[str, ...] = RECEPTION) -> str:
+    """What is said or called after the caller said these, one after the other."""
+    return " ".join(str(thought) for thought in think(*(Line("user", text) for text in texts), tools=tools))
+
+
+def answered(output: Any, name: str = "opening_hours", arguments: str = '{"day": "Monday"}') -> list[Thought]:
+    return think(Line("call", arguments, name, "c"), Line("output", json.dumps(output), call_id="c"))
+
+
+def call(name: str, **arguments: Any) -> str:
+    return str(ToolCall(name, json.dumps(arguments)))
+
+
+def test_a_question_is_answered_by_a_call_with_its_slots() -> None:
+    assert heard("What are your opening hours on Saturday?") == call("opening_hours", day="Saturday")
+
+
+def test_what_is_missing_is_asked_for() -> None:
+    assert heard("When are you open?") == "Which day do you mean?"
+    assert heard("When are you open?", "On Friday.") == call("opening_hours", day="Friday")
+
+
+def test_slots_are_filled_in_any_order_over_several_turns() -> None:
+    turns = ["I would like to book a table", "tomorrow", "at half past seven", "two"]
+
+    assert heard(*turns[:1], tools=TABLE) == "For which day?"
+    assert heard(*turns[:2], tools=TABLE) == "And at what time?"
+    assert heard(*turns[:3], tools=TABLE) == "How many people will you be?"
+    assert heard(*turns, tools=TABLE) == call("free_table", day="Monday", people=2, time="19:30")
+
+
+def test_another_day_repeats_the_question() -> None:
+    assert heard("Are you open on Saturday?", "And on Sunday?") == call("opening_hours", day="Sunday")
+
+
+def test_a_change_of_mind_begins_anew() -> None:
+    assert heard("When are you open?", "Where are you?").startswith("We are at 12 Alder Street")
+    assert heard("When are you open?", "Where are you?", "at seven").startswith("Sorry")
+
+
+def test_goodbye_is_said_before_hanging_up() -> None:
+    thoughts = think(Line("user", "Great, thank you very much. Goodbye."))
+
+    assert thoughts[0] == "Thank you for calling Alder Dental."
+    assert thoughts[-1] == ToolCall("hang_up", "{}")
+
+
+def test_where_no_call_is_allowed_none_is_made() -> None:
+    thoughts = think(Line("user", "Goodbye."), tool_choice="none")
+
+    assert not any(isinstance(thought, ToolCall) for thought in thoughts)
+
+
+def test_the_tools_answer_is_put_into_words() -> None:
+    assert answered({"day": "Monday", "open": "from 8 to 6"})[0] == "On Monday we are open from 8 to 6."
+    assert answered({"open": "closed all day"})[0] == "On Monday we are closed all day."
+
+
+def test_the_first_answer_that_fits_is_given() -> None:
+    taken = {"free": False, "reason": "all tables are taken then", "next_free": "21:00"}
+    order = Line("call", "{}", "free_table", "c"), Line("output", json.dumps(taken), call_id="c")
+
+    assert think(*order, tools=TABLE)[:2] == [
+        "I am sorry, all tables are taken then.",
+        "The next free table is at 9 p.m. Shall I look for another day?",
+    ]
+
+
+def test_a_tool_that_failed_is_admitted() -> None:
+    sorry = ["I am sorry, I cannot look that up now."]
+
+    assert answered({"error": "timeout"}) == answered("broken") == answered({"other": 1}) == sorry
+    assert think(Line("call", "{}", "opening_hours", "c"), Line("output", "{", call_id="c")) == sorry
+    assert answered({}, name="unknown") == sorry
+
+
+def test_after_hanging_up_nothing_is_said() -> None:
+    assert answered({"ok": True}, name="hang_up") == []
+    assert think(Line("output", "{}", call_id="nobody")) == []
+
+
+def test_what_was_not_understood_is_told_in_other_words_each_time() -> None:
+    first = think(Line("user", "blue cheese"))
+    second = think(Line("user", "blue cheese"), Line("assistant", "Sorry"), Line("user", ""))
+
+    assert first != second
+
+
+def test_instructions_to_say_something_are_followed_to_the_letter() -> None:
+    greeting = f'{INSTRUCTIONS}\n\nThe call has just begun. Say exactly: "Hi, I am "Al". How are you?"'
+
+    assert think(instructions=greeting) == ['Hi, I am "Al".', "How are you?"]
+    assert think(tools=(), instructions='Say exactly: "Hi."') == ["Hi."]
+
+
+def test_stage_directions_of_the_bridge_are_followed() -> None:
+    silent = f"{INSTRUCTIONS}\n\nThe caller has been silent for a while. Ask whether they are still there."
+    ending = f"{INSTRUCTIONS}\n\nThe time for this call is over. Say so and say goodbye."
+
+    assert think(Line("user", "Where are you?"), instructions=silent) == ["Are you still there?"]
+    assert think(instructions=ending) == ["Thank you for calling Alder Dental.", "Goodbye."]
+
+
+def test_without_a_word_it_greets() -> None:
+    assert think() == ["Thanks for calling Alder Dental, how can I help?"]
+
+
+def test_a_session_without_its_tools_is_echoed() -> None:
+    assert think(Line("user", "hello"), tools=("other",)) == ["You said: hello"]
+
+
+def test_one_dialogue_may_serve_every_session() -> None:
+    texts = ("One for {name}.", "Two.")
+    brain = DialogueBrain([], Dialogue([], [Intent(["hello"], say=texts)]))
+
+    assert think(Line("user", "hello"), tools=(), brain=brain) == ["One for {name}."]
+    assert think(Line("assistant", "One."), Line("user", "hello"), tools=(), brain=brain) == ["Two."]
+
+
+def test_arguments_that_are_no_slot_are_passed_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "a.dialogue.yaml").write_text(
+        "tools: [f]\nintents: [{examples: [hello], call: {name: f, arguments: {a: 1, b: 'x {y}', c: '{y}'}}, "
+        "answers: [{say: done}]}]"
+    )
+    brain = DialogueBrain(load_dialogues(tmp_path))
+
+    assert think(Line("user", "hello"), tools=("f",), brain=brain) == [
+        ToolCall("f", '{"a": 1, "b": "x {y}", "c": "{y}"}')
+    ]

@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import pytest
+
+import voice_agent
+from voice_agent.emulator.dialogue.file import Dialogue, choose_dialogue, load_dialogue, load_dialogues
+from voice_agent.errors import ConfigError
+
+EXAMPLES = Path(voice_agent.__file__).parent / "examples"
+
+
+def test_the_packaged_dialogues_are_good_and_found_by_their_tools() -> None:
+    reception, table = load_dialogues(EXAMPLES)
+
+    assert choose_dialogue([reception, table], ["hang_up", "opening_hours", "other"]) is reception
+    assert choose_dialogue([reception, table], ["hang_up", "free_table"]) is table
+    assert choose_dialogue([reception, table], ["hang_up"]) is None
+
+
+def test_of_two_that_fit_the_more_special_one_is_chosen() -> None:
+    plain, special = Dialogue([], []), Dialogue(["a", "b"], [])
+
+    assert choose_dialogue([plain, special], ["a", "b"]) is special
+    assert choose_dialogue([plain, special], ["a"]) is plain
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("tools: [", r":1:9: is not YAML"),
+        ("\x00", "is not YAML"),
+        ("tools: []", "missing required field `intents`"),
+        ("tools: []\nintents: []\nmore: 1", "more"),
+        ("tools: []\nintents: [{examples: [], say: a}]", "intent 1: examples must not be empty"),
+        ("tools: []\nintents: [{examples: [a], say: a, needs: [day]}]", 'needs "day", but slots has only none'),
+        ("tools: []\nintents: [{examples: [a], call: {name: f}}]", 'calls "f", which is not among the tools'),
+        ("tools: [f]\nintents: [{examples: [a], call: {name: f}}]", "add answers"),
+        ("tools: []\nintents: [{examples: [a]}]", "neither says nor calls"),
+        ("tools: []\nintents: [{examples: [a], say: a, hang_up: true}]", "tools must contain hang_up"),
+    ],
+)
+def test_a_wrong_file_is_told_in_one_line_with_its_place(tmp_path: Path, text: str, fault: str) -> None:
+    path = tmp_path / "mine.dialogue.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=fault) as refused:
+        load_dialogue(path)
+
+    assert str(refused.value).startswith(str(path))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_missing_file_is_told() -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_dialogue(Path("nowhere.dialogue.yaml"))
