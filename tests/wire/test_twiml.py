@@ -25,6 +25,7 @@ VERBS: st.SearchStrategy[Verb] = st.one_of(
         parameters=st.dictionaries(WORDS.map(lambda text: text[:200]), TEXTS.map(lambda text: text[:200])),
         action=TEXTS,
         method=METHODS,
+        status_callback=TEXTS,
     ),
     st.builds(Dial, number=WORDS, action=TEXTS, method=METHODS, timeout_s=st.integers(0, 99999), caller_id=TEXTS),
     st.builds(Redirect, TEXTS, METHODS),
@@ -122,7 +123,8 @@ def test_other_servers_twiml_is_understood() -> None:
           <Play digits="1w2"/>
           <Pause/>
           <Pause length="7"/>
-          <Connect method="get" action="/next"><Stream name="s" url="wss://example.com/media">
+          <Connect method="get" action="/next"><Stream name="s" url="wss://example.com/media"
+              statusCallback="/stream">
             <Parameter name="a" value="1"/><Parameter name="b"/>
           </Stream></Connect>
           <Dial callerId="+14255550100" timeout="10"><Number>+14255550101</Number></Dial>
@@ -137,7 +139,14 @@ def test_other_servers_twiml_is_understood() -> None:
         Play(digits="1w2"),
         Pause(1),
         Pause(7),
-        Connect(url="wss://example.com/media", name="s", parameters={"a": "1", "b": ""}, action="/next", method="GET"),
+        Connect(
+            url="wss://example.com/media",
+            name="s",
+            parameters={"a": "1", "b": ""},
+            action="/next",
+            method="GET",
+            status_callback="/stream",
+        ),
         Dial(number="+14255550101", caller_id="+14255550100", timeout_s=10),
         Dial(number="+14255550102"),
         Redirect("/again", "GET"),

@@ -172,7 +172,9 @@ CLOSED_BY_SERVER = 31921
 """Error: the stream's server closed unexpectedly."""
 
 _NORMAL_CLOSURE = 1000
-"""RFC 6455, 7.4.1; the only code that tells of a purpose fulfilled."""
+"""RFC 6455, 7.4.1: the only code that tells of a purpose fulfilled."""
+_NO_CODE = 1005
+"""RFC 6455, 7.4.1: stands for a close frame without a code, as many libraries send it by default."""
 
 
 class Carrier:
@@ -225,7 +227,7 @@ class Carrier:
         if self._ended:
             return []
         if self._origin_ms is None:
-            self._warn(INVALID_MESSAGE, "a message before start")
+            self.warn(INVALID_MESSAGE, "a message before start")
             return []
         now = max(self.now_ms, now_ms - self._origin_ms)
         outputs: list[Output] = []
@@ -292,9 +294,9 @@ class Carrier:
             case BridgeText(text):
                 self._read(now, text, outputs)
             case BridgeBinary():
-                self._warn(MALFORMED_MESSAGE, "a binary message")
-            case BridgeClosed(code):
-                self._close(now, code)
+                self.warn(MALFORMED_MESSAGE, "a binary message")
+            case BridgeClosed(code, reason):
+                self._close(now, code, reason)
             case Speak(audio):
                 self.caller.put(now * BYTES_PER_MS, audio)
             case StopSpeaking():
@@ -310,13 +312,13 @@ class Carrier:
         try:
             message = parse_outgoing(text)
         except PeerError as error:
-            self._warn(INVALID_MESSAGE, str(error))
+            self.warn(INVALID_MESSAGE, str(error))
             return
         if isinstance(message, Unknown):
-            self._warn(INVALID_MESSAGE, f"unknown event {message.event[:40]!r}")
+            self.warn(INVALID_MESSAGE, f"unknown event {message.event[:40]!r}")
             return
         if message.stream_sid != self.call.stream_sid:
-            self._warn(INVALID_MESSAGE, "streamSid of another stream")
+            self.warn(INVALID_MESSAGE, "streamSid of another stream")
             return
         if self._closing:
             return  # what arrives behind a close frame is not part of the conversation (RFC 6455, 5.5.1)
@@ -350,12 +352,13 @@ class Carrier:
         dtmf = Dtmf(stream_sid=self.call.stream_sid, dtmf=DtmfBody(digit), sequence_number=self._next_sequence())
         outputs.append(SendText(encode(dtmf)))
 
-    def _close(self, now: int, code: int | None) -> None:
+    def _close(self, now: int, code: int | None, reason: str) -> None:
         if self._closing:
             return
-        normal = code == _NORMAL_CLOSURE
+        normal = code in {_NORMAL_CLOSURE, _NO_CODE}
         if not normal:
-            self._warn(CLOSED_BY_SERVER, f"the server closed with {'no close frame' if code is None else code}")
+            how = "without a close frame" if code is None else f"with {code}{reason and f': {reason}'}"
+            self.warn(CLOSED_BY_SERVER, f"the server closed the stream {how}")
         self._marks.clear()
         if not self.switches.play_buffer_after_close:
             self.agent.cut(now * BYTES_PER_MS)
@@ -384,7 +387,8 @@ class Carrier:
         self._sequence += 1
         return self._sequence
 
-    def _warn(self, code: int, problem: str) -> None:
+    def warn(self, code: int, problem: str) -> None:
+        """Note a problem; also for what only the socket's owner can see."""
         # Twilio reports 31951 once a stream; a tester wants each fault, but none a thousand times.
         if not any(entry.code == code and entry.problem == problem for entry in self.warnings):
             self.warnings.append(DebuggerEntry(self.now_ms, code, problem))

@@ -51,6 +51,8 @@ class Connect(msgspec.Struct, frozen=True, kw_only=True):
     action: str = ""
     """Asked for further TwiML when the stream has ended; empty: the next verb runs."""
     method: Method = "POST"
+    status_callback: str = ""
+    """Told when the stream starts and stops; empty: nobody is."""
 
 
 class Dial(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +126,7 @@ def _append(parent: ET.Element, verb: Verb) -> None:
             if problem := _stream_problem(verb):
                 raise ValueError(problem)
             connect = _element(parent, "Connect", action=verb.action, method=_unless_post(verb.method))
-            stream = _element(connect, "Stream", url=verb.url, name=verb.name)
+            stream = _element(connect, "Stream", url=verb.url, name=verb.name, statusCallback=verb.status_callback)
             for name, value in verb.parameters.items():
                 # An empty value is said, unlike an empty attribute elsewhere: the name alone may mean something.
                 ET.SubElement(stream, "Parameter", {"name": name, "value": value})
@@ -202,6 +204,7 @@ def _connect(element: ET.Element) -> Connect:
         parameters={item.get("name", ""): item.get("value", "") for item in stream.iterfind("Parameter")},
         action=element.get("action", ""),
         method=_method(element),
+        status_callback=stream.get("statusCallback", ""),
     )
     if problem := _stream_problem(verb):
         raise PeerError(f"TwiML: {problem}")
