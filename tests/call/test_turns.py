@@ -233,6 +233,40 @@ def test_a_failed_response_is_retried_once_and_then_the_model_counts_as_gone() -
     assert len(script.ordered(CloseModel)) == 1
 
 
+def test_a_greeting_that_failed_is_asked_for_again_as_a_greeting() -> None:
+    script = Script(an_agent(greeting="Hello.")).begin()
+    (asked,) = script.ordered(CreateResponse)
+    script.feed(ResponseCreated("r1", asked.request), ResponseDone("r1", "failed", "server_error"))
+    again = script.ordered(CreateResponse)[-1]
+
+    assert requests(script) == ["greeting", "greeting"]
+    assert (again.instructions, again.tool_choice) == (asked.instructions, asked.tool_choice)
+
+
+def test_a_protected_greeting_that_failed_stays_protected_when_it_is_said_again() -> None:
+    script = begun_with(protect_greeting=True)
+    script.feed(ResponseCreated("r1", "greeting-1"), ResponseDone("r1", "failed", "server_error"))
+    script.agent_speaks("a", 2000, response="r2")
+    script.wait(500)
+    script.caller_speaks()
+    script.wait(100)
+
+    assert requests(script) == ["greeting", "greeting"]
+    assert script.ordered(ClearPlayback) == []
+    assert script.ordered(SetTurnFlags) == []
+
+
+def test_a_protected_greeting_that_was_refused_is_asked_for_again() -> None:
+    script = begun_with(protect_greeting=True)
+    script.feed(ModelError("server_error", "try again", "greeting-1"))
+    script.agent_speaks("a", 500, response="r1")
+    script.response_done()
+    script.wait(1000)
+
+    assert requests(script) == ["greeting", "greeting"]
+    assert len(script.ordered(SetTurnFlags)) == 1
+
+
 def test_a_model_that_does_not_begin_what_was_asked_for_counts_as_gone() -> None:
     script = Script(an_agent(greeting="Hello.")).begin()
     script.wait(4000)

@@ -148,7 +148,7 @@ class Ending:
                 if event.audio:
                     self._spoken = event.response_id
             case ResponseDone():
-                yield from self._end_response(now_ms, event.response_id)
+                yield from self._end_response(now_ms, event)
             case PlaybackBusy():
                 self._busy = True
             case PlaybackIdle():
@@ -211,10 +211,13 @@ class Ending:
         self._last_done = False
         yield ResponseWanted("goodbye", instructions, "none", keep=True)
 
-    def _end_response(self, now_ms: int, response_id: str) -> Iterator[Command | Fact]:
-        if self.phase is not Phase.GOODBYE or response_id != self._last_response:
+    def _end_response(self, now_ms: int, event: ResponseDone) -> Iterator[Command | Fact]:
+        if self.phase is not Phase.GOODBYE or event.response_id != self._last_response:
             return
-        if self._spoken != response_id and self._last_request is None and not self._busy:
+        silent = self._spoken != event.response_id
+        if silent and event.status == "failed" and self._last_request is not None:
+            return  # `turns` asks for it once more, or gives the model up
+        if silent and self._last_request is None and not self._busy:
             # It hung up without a word: the caller is told first.
             yield from self._answer_hang_up(now_ms, "Say goodbye to the caller now.")
             yield from self._ask_for_goodbye(f"{self._agent.instructions}\n\nThe call is ending. Say a short goodbye.")

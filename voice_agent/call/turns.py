@@ -114,6 +114,8 @@ class Turns:
         self._answer_owed = False
         """A turn was committed while the text was protected."""
         self._active: str | None = None
+        self._active_wanted: ResponseWanted | None = None
+        """What the active response was asked for; `None` when the server began it by itself."""
         self._requested: tuple[str, ResponseWanted] | None = None
         self._protected_response: str | None = None
         self._wanted: list[ResponseWanted] = []
@@ -256,12 +258,14 @@ class Turns:
             # The server's own answer takes the place of all that was waiting, but for what must be said.
             self._wanted = [waiting for waiting in self._wanted if waiting.keep or waiting.purpose == "goodbye"]
         self._active = event.response_id
+        self._active_wanted = None
         if self._speaking:
             if wanted is not None and wanted.keep:
                 self._wanted.append(wanted)
             yield ResponseDropped(event.response_id)
             yield CancelResponse(f"cancel-{event.response_id}", event.response_id)
             return
+        self._active_wanted = wanted
         if self._protected and wanted is not None and wanted.purpose == "greeting":
             self._protected_response = event.response_id
         self._deadlines.set("first output", now_ms + FIRST_OUTPUT_MS)
@@ -269,12 +273,15 @@ class Turns:
     def _end_response(self, event: ResponseDone) -> Iterator[Command | Fact]:
         if event.usage is not None:
             yield ResponseUsed(event.usage)
+        wanted = None
         if event.response_id == self._active:
-            self._active = None
+            wanted, self._active, self._active_wanted = self._active_wanted, None, None
             self._deadlines.clear("first output")
         self._deadlines.clear("other response")
         if event.status == "failed":
-            yield from self._count_failure(event.reason)
+            if event.response_id == self._protected_response:
+                self._protected_response = None  # it is said again, under the same protection
+            yield from self._count_failure(wanted or ResponseWanted("retry"), event.reason)
         elif event.status == "incomplete":
             yield Note("warning", "a response was left incomplete", {"reason": event.reason})
             self._failures = 0
@@ -283,13 +290,13 @@ class Turns:
         if not self._busy:
             yield from self._unprotect()
 
-    def _count_failure(self, reason: str) -> Iterator[Command | Fact]:
+    def _count_failure(self, wanted: ResponseWanted, reason: str) -> Iterator[Command | Fact]:
         self._failures += 1
         yield Note("warning", "a response failed", {"reason": reason})
         if self._failures >= MOST_FAILURES:
             yield ModelGone(f"responses keep failing: {reason}")
         else:
-            self._want(ResponseWanted("retry"))
+            self._want(wanted)
 
     def _refused(self, now_ms: int, event: ModelError) -> Iterator[Command | Fact]:
         if self._requested is None or event.event_id != self._requested[0]:
@@ -304,7 +311,7 @@ class Turns:
             if self._active is None:
                 self._deadlines.set("other response", now_ms + SERVER_ANSWER_MS)
         else:
-            yield from self._count_failure(f"{event.code or 'error'}: {event.message}")
+            yield from self._count_failure(wanted, f"{event.code or 'error'}: {event.message}")
 
     def _due(self, now_ms: int, name: str) -> Iterator[Command | Fact]:
         match name:
