@@ -58,16 +58,13 @@ class MoonshineHearing:
         padded = np.pad(samples, (0, max(0, _SHORTEST_SAMPLES - len(samples))))[None]
         ones = np.ones(padded.shape, np.int64)
         states = self._encoder.run(None, {"input_values": padded, "attention_mask": ones})[0]
-        tokens = self._decode(states, int(padded.shape[1] / _RATE_HZ * _TOKENS_PER_SECOND) + 4)
+        tokens = self._decode(states, ones, int(padded.shape[1] / _RATE_HZ * _TOKENS_PER_SECOND) + 4)
         return b"".join(self._tokens[token] for token in tokens).replace(_SPACE, b" ").decode(errors="replace").strip()
 
-    def _decode(self, states: NDArray[np.float32], longest: int) -> list[int]:
-        """Take the likeliest token each time, until the text ends."""
+    def _decode(self, states: NDArray[np.float32], mask: NDArray[np.int64], longest: int) -> list[int]:
+        """Take the likeliest token each time, until the text ends. The mask has the audio's length."""
         past: dict[str, Any] = {name: np.zeros((1, _HEADS, 0, _HEAD_SIZE), np.float32) for name in self._past_names}
-        constant = {
-            "encoder_hidden_states": states,
-            "encoder_attention_mask": np.ones(states.shape[:2], np.int64),
-        }
+        constant = {"encoder_hidden_states": states, "encoder_attention_mask": mask}
         tokens: list[int] = []
         while len(tokens) < longest:
             given = {

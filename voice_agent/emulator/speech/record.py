@@ -25,9 +25,10 @@ FOLDER = Path(voice_agent.__file__).parent
 
 RECORDINGS = {
     "clips/apology.wav": "I'm sorry, we have a technical problem. Please call again in a few minutes.",
-    "examples/callers/reception-1.wav": "Hi. What services do you offer?",
+    "clips/moment.wav": "One moment, please.",
+    "examples/callers/reception-1.wav": "Hi, what services do you offer?",
     "examples/callers/reception-2.wav": "Sorry, what are your opening hours on Saturday?",
-    "examples/callers/reception-3.wav": "Great, thank you very much. Goodbye.",
+    "examples/callers/reception-3.wav": "Great, thanks for your help, goodbye.",
     "examples/callers/table-1.wav": "Hello, do you have a free table for four on Friday at seven?",
     "examples/callers/table-2.wav": "Thanks a lot, goodbye.",
 }

@@ -19,7 +19,9 @@ _GAIN = 1.8
 """Brings the voice from -27 dBFS to the level of a telephone speaker, some -22; its peaks stay below full scale."""
 
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-_PHONE_NUMBER = re.compile(r"\+?\(?\d{1,4}\)?(?:[ .-]\(?\d{2,4}\)?){2,4}\b|\+\d{7,15}\b|\b911\b")
+_PHONE_NUMBER = re.compile(
+    r"(?<![\d-])(?!\d{4}-\d\d-\d\d\b)\+?\(?\d{1,4}\)?(?:[ .-]\(?\d{2,4}\)?){2,4}\b|\+\d{7,15}\b|\b911\b"
+)
 _ADDRESS = re.compile(
     r"\b(?:https?://)?(?:[\w-]+\.)+(?:com|org|net|edu|gov|io)\b(?:/[\w./-]*)?|\b[\w.-]+@[\w.-]+\.\w+\b"
 )
