@@ -271,7 +271,7 @@ def test_the_response_time_runs_on_the_carriers_clock() -> None:
     script.wait(1000)
     script.feed(SpeechStarted("u1", 200))
     script.wait(500)
-    script.feed(SpeechStopped("u1", 1000), TurnCommitted("u1"))
+    script.feed(SpeechStopped("u1", 1500), TurnCommitted("u1"))
     script.wait(300)
     script.agent_speaks("a", 1000)
     script.wait(20)

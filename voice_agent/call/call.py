@@ -49,7 +49,7 @@ class Call:
         # The order matters where parts see the same event: what was heard is settled before who speaks next,
         # and the end of the call comes last.
         self._parts: tuple[Part, ...] = (
-            CallerAudioPart(),
+            CallerAudioPart(agent.turn_detection),
             Playback(clips),
             ToolCalls(agent),
             self._link,

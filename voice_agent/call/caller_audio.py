@@ -8,6 +8,7 @@ never end a turn. Twilio sends no frames in some silences and in packet loss
 from collections.abc import Iterator
 from typing import ClassVar
 
+from voice_agent.agent import ServerVad, TurnDetection
 from voice_agent.call.commands import AppendAudio, CheckPhone, Command, Note
 from voice_agent.call.deadlines import Deadlines
 from voice_agent.call.events import (
@@ -56,7 +57,9 @@ class CallerAudioPart:
         CallOver,
     )
 
-    def __init__(self) -> None:
+    def __init__(self, turn_detection: TurnDetection) -> None:
+        # `audio_end_ms` includes the silence that ended the turn (OpenAI's reference of speech_stopped).
+        self._silence_ms = turn_detection.silence_duration_ms if isinstance(turn_detection, ServerVad) else 0
         self._deadlines = Deadlines()
         self._ready = False
         self._gone = False
@@ -88,7 +91,8 @@ class CallerAudioPart:
                 self._buffer.clear()
             case SpeechStopped():
                 # The newest byte given to the model is the carrier's `_filled_ms` and the session's `_appended_ms`.
-                yield CallerStopped(self._filled_ms - self._appended_ms + event.audio_end_ms)
+                heard_ms = event.audio_end_ms - self._silence_ms
+                yield CallerStopped(self._filled_ms - self._appended_ms + heard_ms)
             case PhoneChecked(alive=True):
                 self._deadlines.set("check", now_ms + CHECK_MS)
             case TimerFired():

@@ -1,0 +1,120 @@
+"""`voice-agent demo`: hold a spoken call on this machine, with no account.
+
+The server, the local Realtime server and the emulated Twilio run as in life, each on its own socket and in real time;
+only the caller is a recording.
+"""
+
+import argparse
+import asyncio
+import secrets
+from pathlib import Path
+
+import msgspec
+
+from voice_agent.audio.levels import rms_dbfs
+from voice_agent.audio.wav import write_stereo
+from voice_agent.cli.demo_screen import Screen
+from voice_agent.config.agents import AgentFolder
+from voice_agent.config.secret import Secret
+from voice_agent.config.settings import PACKAGED_AGENTS, Settings
+from voice_agent.emulator.scene import ASK, Scene
+from voice_agent.emulator.twilio import EmulatedCall, EmulatedTwilio
+from voice_agent.errors import CommandError
+from voice_agent.live.opened_call import FinishedCall
+from voice_agent.server.local_model import local_realtime
+from voice_agent.server.run import Serving
+
+CALLER, CALLED = "+14255550123", "+14255550100"
+
+LONGEST_S = 120.0
+"""The scene lasts half a minute; this is for machines that are asleep."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--data", type=Path, default=Path("data"), help="where the call is kept (default: ./data)")
+
+
+def run(data: Path) -> int:
+    """Hold the call; 0 only if everything that the scene expects came true."""
+    print(
+        "A call to a dentist's reception: a recorded caller, a local Realtime server, an emulated Twilio. No account."
+    )
+    try:
+        return asyncio.run(_hold(ASK, data))
+    except TimeoutError:
+        raise CommandError(f"the call did not end within {LONGEST_S:g} s: is this machine overloaded?") from None
+
+
+async def _hold(scene: Scene, data: Path) -> int:
+    screen = Screen()
+    finished: list[FinishedCall] = []
+    account_sid, token = "AC" + secrets.token_hex(16), secrets.token_hex(16)
+    async with (
+        asyncio.timeout(LONGEST_S),
+        local_realtime(PACKAGED_AGENTS, lambda line: print(f"  {line}", flush=True)) as realtime_url,
+        EmulatedTwilio(account_sid, token) as twilio,
+    ):
+        settings = msgspec.structs.replace(
+            Settings(),
+            port=0,
+            data=data,
+            twilio_account_sid=account_sid,
+            twilio_auth_token=Secret(token),
+            twilio_api_base_url=twilio.base_url,
+        )
+        serving = Serving(
+            settings,
+            AgentFolder(PACKAGED_AGENTS),
+            emulator_url=realtime_url,
+            observers=[screen.show],
+            keep=[finished.append],
+        )
+        async with serving:
+            print(f"  server {serving.url}, Realtime {realtime_url}, Twilio's REST API {twilio.base_url}\n")
+            call = twilio.place_call(
+                f"{serving.url}/twilio/voice", CALLER, CALLED, status_callback=f"{serving.url}/twilio/status"
+            )
+            played = await scene.play(call)
+            call.hang_up()
+            await call.ended()
+    return _conclude(scene, played=played, screen=screen, call=call, finished=finished, data=data)
+
+
+def _conclude(
+    scene: Scene, *, played: bool, screen: Screen, call: EmulatedCall, finished: list[FinishedCall], data: Path
+) -> int:
+    expectations = list(scene.expect(screen.reports))
+    expectations.append(("the caller could play the part to its end", played))
+    expectations.append(("the carrier had nothing to complain about", not call.warnings))
+    print()
+    for sentence, true in expectations:
+        print(f"  {'yes' if true else 'NO '}  {sentence}")
+    for entry in call.warnings:
+        print(f"       {entry.code}: {entry.problem}")
+    if screen.response_ms:
+        print(f"\n  response times {', '.join(map(str, screen.response_ms))} ms, from the end of speech to sound")
+    levels = f"{rms_dbfs(call.caller_track):.0f} and {rms_dbfs(call.agent_track):.0f} dBFS"
+    wav, transcript = _keep(call, finished, data)
+    print(f"  WAV         {wav} (caller left, agent right; {levels})")
+    print(f"  transcript  {transcript}")
+    for one in finished:
+        print(f"  recording   {one.recording}")
+        print(f"              voice-agent replay {one.recording}")
+    return 0 if all(true for _, true in expectations) else 1
+
+
+def _keep(call: EmulatedCall, finished: list[FinishedCall], data: Path) -> tuple[Path, Path]:
+    """Write the WAV and the transcript beside the recording."""
+    recording = finished[0].recording if finished else None
+    base = recording or data / f"{call.sid}.call"
+    wav, transcript = base.with_suffix(".wav"), base.with_suffix(".txt")
+    write_stereo(wav, call.caller_track, call.agent_track)
+    lines = finished[0].summary.lines if finished else []
+    text = "".join(
+        f"{line.at_ms // 60_000:02}:{line.at_ms // 1000 % 60:02} {line.who}: {line.text}"
+        f"{f' ({line.remark})' if line.remark else ''}\n"
+        for line in lines
+    )
+    transcript.write_text(text, encoding="utf-8")
+    return wav, transcript

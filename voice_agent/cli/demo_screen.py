@@ -1,0 +1,75 @@
+"""The demo on a terminal: one line for everything that happens, as it happens."""
+
+import sys
+from typing import assert_never
+
+from voice_agent.call.commands import (
+    AgentBegan,
+    AgentSaid,
+    CallEnded,
+    CallerBegan,
+    CallerSaid,
+    CallStarted,
+    Interrupted,
+    KeysPressed,
+    Note,
+    Report,
+    ResponseUsed,
+    ToolAnswered,
+    ToolStarted,
+)
+
+_COLOURS = {"caller": "36", "agent": "32", "tool": "33", "barge-in": "35", "warning": "31", "call": "90"}
+
+
+class Screen:
+    """Prints reports with their times. Colours only on a terminal."""
+
+    def __init__(self) -> None:
+        self.reports: list[Report] = []
+        self.response_ms: list[int] = []
+        self._colours = sys.stdout.isatty()
+
+    def show(self, call_sid: str, now_ms: int, report: Report) -> None:
+        """Print one report, if it says something."""
+        del call_sid
+        self.reports.append(report)
+        match report:
+            case CallStarted():
+                self._line(now_ms, "call", "the stream is open, the model is ready")
+            case CallerBegan():
+                self._line(now_ms, "caller", "...")
+            case CallerSaid():
+                self._line(now_ms, "caller", report.text or "(not understood)")
+            case AgentBegan():
+                if report.response_ms >= 0:
+                    self.response_ms.append(report.response_ms)
+                    self._line(now_ms, "agent", f"... after {report.response_ms} ms")
+                else:
+                    self._line(now_ms, "agent", "...")
+            case AgentSaid():
+                heard = f"  [cut: {report.heard_ms} of {report.total_ms} ms heard]" if report.interrupted else ""
+                self._line(now_ms, "agent", report.text + heard)
+            case Interrupted():
+                self._line(now_ms, "barge-in", f"stopped after {report.heard_ms} ms (measured by {report.basis})")
+            case KeysPressed():
+                self._line(now_ms, "caller", f"pressed {report.digits}")
+            case ToolStarted():
+                self._line(now_ms, "tool", f"{report.name}({report.arguments})")
+            case ToolAnswered():
+                self._line(now_ms, "tool", f"-> {report.output} ({report.took_ms} ms)")
+            case Note():
+                if report.level in {"warning", "error"}:
+                    self._line(now_ms, "warning", f"{report.what} {report.fields or ''}".strip())
+            case CallEnded():
+                self._line(now_ms, "call", f"{report.outcome}: {report.reason}")
+            case ResponseUsed():
+                pass  # the summary counts tokens
+            case _:
+                assert_never(report)
+
+    def _line(self, now_ms: int, who: str, text: str) -> None:
+        label = f"{who:>8}"
+        if self._colours:
+            label = f"\x1b[{_COLOURS[who]}m{label}\x1b[0m"
+        print(f"{now_ms // 60_000:02}:{now_ms // 1000 % 60:02}.{now_ms // 100 % 10} {label}  {text}", flush=True)
