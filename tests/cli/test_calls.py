@@ -148,6 +148,28 @@ def test_a_call_without_its_recording_is_shown_and_not_exported(
     assert "is not there any more" in run(capsys, "export", SID, "out.call")[1]
 
 
+def test_a_call_whose_process_died_is_found_by_its_recording(
+    history: History, call: PastCall, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = history.path.parent / "recordings" / "2026-11-23"
+    folder.mkdir(parents=True)
+    lost = msgspec.structs.replace(setup(), call_sid="CAdead")
+    header = msgspec.structs.replace(header_of(lost), started_at="2026-11-23T10:00:00.000+00:00")
+    data = write(header, steps_of(simulated_call(), lost))
+    (folder / "two.call").write_bytes(data[: len(data) // 2])
+    (folder / "ended.call").write_bytes(write(header, steps_of(simulated_call(), lost)))
+    (folder / "three.call").write_text("nothing")
+    (folder / "one.call").write_bytes(DATA)
+    rows = [line.split() for line in run(capsys, "list")[1].splitlines()]
+
+    assert [row[2] for row in rows[1:]] == ["CAdead", "CAdead", call.call_sid]
+    assert sorted(row[-1] for row in rows[1:3]) == [call.outcome, "unknown"]
+    assert run(capsys, "show", "cadead")[0] == 0
+    (folder / "ended.call").unlink()
+    assert "ended         unknown: in progress, or its process died" in run(capsys, "show", "cadead")[1]
+    assert run(capsys, "export", "CAdead", "out.call")[0] == 0
+
+
 def test_a_file_that_is_no_recording_is_named(call: PastCall, capsys: pytest.CaptureFixture[str]) -> None:
     Path(str(call.recording)).write_text("nothing")
 

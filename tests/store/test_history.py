@@ -89,6 +89,15 @@ def test_a_call_is_found_by_the_beginning_of_its_sid(tmp_path: Path) -> None:
     assert [call.call_sid for call in history.find("CAcd_%")] == ["CAcd_%"]
 
 
+def test_the_recordings_of_all_calls_are_known_by_their_names(tmp_path: Path) -> None:
+    history = History(tmp_path / "calls.sqlite")
+    assert history.recordings() == set()
+    history.add(a_call())
+    history.add(msgspec.structs.replace(a_call(), recording=None))
+
+    assert history.recordings() == {"one.call"}
+
+
 def test_without_a_file_there_are_no_calls_and_none_is_made(tmp_path: Path) -> None:
     history = History(tmp_path / "calls.sqlite")
 

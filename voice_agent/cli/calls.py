@@ -1,9 +1,14 @@
-"""`voice-agent calls`: list and show past calls, and take their recordings out."""
+"""`voice-agent calls`: list and show past calls, and take their recordings out.
+
+A call whose process died never came into the history; its recording is found all the same.
+"""
 
 import argparse
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from statistics import median
 
@@ -14,11 +19,14 @@ from voice_agent.errors import CommandError, PeerError
 from voice_agent.live.clips import load_clips
 from voice_agent.recording.format import SUFFIX
 from voice_agent.recording.reader import Recording, read
-from voice_agent.recording.telling import clock, timeline, transcript
+from voice_agent.recording.telling import clock, summarise, timeline, transcript
 from voice_agent.replay.sound import write_wav
-from voice_agent.store.history import FILE_NAME, History, PastCall
+from voice_agent.store.history import FILE_NAME, History, PastCall, past_call
 
 SUMMARY = "list and show past calls"
+
+_UNKNOWN = "unknown"
+_NO_END = "in progress, or its process died"
 
 _COLUMNS = ("STARTED", "CALL", "AGENT", "CALLER", "LENGTH", "TURNS", "CUTS", "TOOLS", "OUTCOME")
 
@@ -39,23 +47,41 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(action: str, **given: object) -> int:
     """Do one action; 0, or 1 for a call that is not there."""
-    history = History(read_settings(os.environ, ENV_FILE).data / FILE_NAME)
+    data = read_settings(os.environ, ENV_FILE).data
+    history, recordings = History(data / FILE_NAME), data / "recordings"
     match action, given:
         case "list", {"limit": int(limit)}:
-            return list_calls(history, limit)
+            calls = [*history.latest(max(0, limit)), *unlisted(history, recordings)]
+            calls.sort(key=lambda call: call.started_at, reverse=True)
+            return list_calls(calls[: max(0, limit)], history.path)
         case "show", {"call": str(call), "wav": (None | Path()) as wav, "timeline": bool(whole)}:
-            return show_call(_found(history, call), wav, whole)
+            return show_call(_found(history, recordings, call), wav, whole)
         case "export", {"call": str(call), "file": Path() as file}:
-            return export_call(_found(history, call), file)
+            return export_call(_found(history, recordings, call), file)
         case _:
             raise AssertionError("argparse lets nothing else through")
 
 
-def list_calls(history: History, limit: int) -> int:
-    """Print the table."""
-    calls = history.latest(max(0, limit))
+def unlisted(history: History, recordings: Path) -> list[PastCall]:
+    """Sum up the recordings of calls that are not in the history: in progress, or their process died."""
+    listed = history.recordings()
+    calls = []
+    for path in recordings.rglob(f"*{SUFFIX}"):
+        if path.name in listed:
+            continue
+        # Files that cannot be read at all are told by `voice-agent replay`.
+        with contextlib.suppress(PeerError, ValueError):
+            recording = read(path)
+            began = datetime.fromisoformat(recording.header.started_at)
+            call = past_call(recording.header.setup, summarise(recording), began, path)
+            calls.append(call if call.outcome != _UNKNOWN else msgspec.structs.replace(call, reason=_NO_END))
+    return calls
+
+
+def list_calls(calls: list[PastCall], where: Path) -> int:
+    """Print the table; `where`: what to name when it is empty."""
     if not calls:
-        print(f"no calls yet ({history.path})")
+        print(f"no calls yet ({where})")
         return 0
     rows = [_COLUMNS, *(_row(call) for call in calls)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
@@ -115,8 +141,9 @@ _WRITERS: dict[str, Callable[[PastCall, Path], None]] = {
 }
 
 
-def _found(history: History, call_sid: str) -> PastCall:
-    calls = history.find(call_sid)
+def _found(history: History, recordings: Path, call_sid: str) -> PastCall:
+    others = (call for call in unlisted(history, recordings) if call.call_sid.lower().startswith(call_sid.lower()))
+    calls = [*history.find(call_sid), *others]
     if not calls:
         raise CommandError(f"no call {call_sid} in {history.path}: see `voice-agent calls list`")
     sids = sorted({call.call_sid for call in calls})

@@ -6,6 +6,7 @@ death of the process, because the thread hands everything to the operating syste
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from os import SEEK_END
@@ -24,6 +25,10 @@ INTERVAL_S = 0.5
 
 QUEUE_STEPS = 10_000
 """A call makes 100 steps a second at most; a disk that is this far behind will not catch up, and memory is finite."""
+
+YIELD_STEPS = 10
+YIELD_S = 0.000_05
+"""After so many steps (0.2 ms) the thread pauses this long; Python would let the audio path wait 5 ms for it."""
 
 _T = TypeVar("_T")
 _Queued = tuple[int, _T | Entry | None, Sequence[_T]]
@@ -69,7 +74,9 @@ class CallRecording(Generic[_T]):
         self._on_problem = on_problem
         self._wake = wake
         self._queue: deque[_Queued[_T]] = deque()
-        self._writer = RecordingWriter(header)
+        self._header = header
+        self._writer: RecordingWriter | None = None
+        """Made in the spool's thread: packing a header takes longer than a frame's whole way."""
         self._began = False
         self._full = False
         self._ending = False
@@ -120,11 +127,16 @@ class CallRecording(Generic[_T]):
 
     def _write(self) -> bool:
         ending, full = self._ending, self._full  # before the queue is emptied: nothing comes in after them
+        writer = self._writer = self._writer or RecordingWriter(self._header)
+        steps = 0
         while self._queue:
+            steps += 1
+            if steps % YIELD_STEPS == 0:
+                time.sleep(YIELD_S)
             now_ms, received, outputs = self._queue.popleft()
             entry = received if received is None or isinstance(received, Entry) else self._describe(received)
-            self._writer.feed(now_ms, entry, [self._describe(output) for output in outputs])
-        data = self._writer.end() if ending and not full else self._writer.take()
+            writer.feed(now_ms, entry, [self._describe(output) for output in outputs])
+        data = writer.end() if ending and not full else writer.take()
         if data:
             self._append(data)
         if full:

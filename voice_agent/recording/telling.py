@@ -1,5 +1,6 @@
 """Recorded calls as lines that a person reads: single texts and reports, the transcript, the timeline."""
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from typing import get_args
 
@@ -7,6 +8,7 @@ import msgspec
 
 from voice_agent.call.commands import Note, Report, Work
 from voice_agent.call.summary import Line, Summary
+from voice_agent.errors import PeerError
 from voice_agent.recording.cutting import find_audio, seal
 from voice_agent.recording.entries import Entry
 from voice_agent.recording.reader import Recording
@@ -57,13 +59,14 @@ def is_worth_telling(report: Report) -> bool:
 
 
 def summarise(recording: Recording) -> Summary:
-    """Sum a recorded call up, from the reports in it; raises `PeerError` like `Recording.steps`."""
+    """Sum a recorded call up, from the reports in it; of a damaged file as far as it can be read."""
     summary = Summary()
-    for step in recording.steps():
-        for entry in step.sent:
-            report = report_of(entry)
-            if report is not None:
-                summary.take(step.now_ms, report)
+    with contextlib.suppress(PeerError):
+        for step in recording.steps():
+            for entry in step.sent:
+                report = report_of(entry)
+                if report is not None:
+                    summary.take(step.now_ms, report)
     return summary
 
 

@@ -139,6 +139,14 @@ class History:
             (len(call_sid), call_sid.lower()),
         )
 
+    def recordings(self) -> set[str]:
+        """Give the names of all files that belong to calls of the history."""
+        if not self.path.exists():
+            return set()
+        statement = "SELECT recording FROM calls WHERE recording IS NOT NULL"
+        rows = self._use(lambda connection: connection.execute(statement).fetchall(), create=False)
+        return {Path(recording).name for (recording,) in rows}
+
     def _select(self, clause: str, values: tuple[str | int, ...]) -> list[PastCall]:
         if not self.path.exists():
             return []
