@@ -30,7 +30,7 @@ class Screen:
         self.response_ms: list[int] = []
         self._colours = sys.stdout.isatty()
 
-    def show(self, call_sid: str, now_ms: int, report: Report) -> None:
+    def show(self, call_sid: str, now_ms: int, report: Report) -> None:  # noqa: PLR0912 - one match
         """Print one report, if it says something."""
         del call_sid
         self.reports.append(report)
