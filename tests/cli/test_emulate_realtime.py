@@ -1,0 +1,47 @@
+import asyncio
+import os
+import signal
+
+import pytest
+from websockets.asyncio.client import connect
+
+from tests.support.fake_speech import fake_speech
+from voice_agent.cli.emulate_realtime import hold
+from voice_agent.cli.main import main
+from voice_agent.emulator.brain import Echo
+
+
+def test_it_tells_its_address_and_serves_until_it_is_stopped() -> None:
+    async def test() -> list[str]:
+        told: list[str] = []
+        listening = asyncio.Event()
+
+        def tell(line: str) -> None:
+            told.append(line)
+            listening.set()
+
+        async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+            serving = group.create_task(hold("127.0.0.1", 0, Echo(), tell, lambda _: fake_speech()))
+            await listening.wait()
+            url = told[-1].removeprefix("Listening on ").split(" ")[0]
+            async with connect(url) as socket:
+                assert "session.created" in str(await socket.recv())
+            os.kill(os.getpid(), signal.SIGINT)
+            await serving
+        return told
+
+    assert len(asyncio.run(test())) == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["realtime"], ["call"]])
+def test_every_stand_in_explains_itself(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["emulate", *arguments, "--help"])
+
+    assert left.value.code == 0
+    assert "usage: voice-agent emulate" in capsys.readouterr().out
+
+
+def test_a_wrong_dialogue_file_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["emulate", "realtime", "--dialogue", "nowhere.yaml"]) == 2
+    assert capsys.readouterr().err == "voice-agent: nowhere.yaml: cannot be read: No such file or directory\n"
