@@ -9,8 +9,8 @@ fail() {
   exit 2
 }
 
-command -v "$python" >/dev/null 2>&1 || fail "there is no $python here: install Python 3.11, 3.12 or 3.13, or say PYTHON=/path/to/python make setup"
-version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) ||
+  fail "$python does not run here: install Python 3.11, 3.12 or 3.13, or say PYTHON=/path/to/python make setup"
 case $version in
   3.11 | 3.12 | 3.13) ;;
   *)
