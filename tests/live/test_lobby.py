@@ -209,6 +209,18 @@ def test_what_is_remembered_is_bounded() -> None:
     asyncio.run(main())
 
 
+def test_an_error_around_the_lobby_ends_its_calls_and_stays_itself() -> None:
+    async def main() -> None:
+        office = Office(deaf=True)
+        async with asyncio.timeout(5), office.lobby:
+            office.expect()
+            await settle()
+            raise KeyError("elsewhere")
+
+    with pytest.raises(KeyError):
+        asyncio.run(main())
+
+
 def test_a_webhook_is_forgotten_when_its_stream_can_no_longer_come() -> None:
     async def main() -> None:
         office = Office()

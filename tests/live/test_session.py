@@ -386,6 +386,20 @@ def test_somebody_else_can_ask_for_the_end() -> None:
     assert bridge.fed == [EndRequested("drain")]
 
 
+def test_a_call_that_is_asked_to_end_before_it_began_ends_as_soon_as_it_has() -> None:
+    bridge = FakeBridge(lambda received: [ENDED] if isinstance(received, EndRequested) else [])
+    session = Session(bridge, FakeWork())
+    session.end("drain")
+
+    async def main() -> None:
+        async with asyncio.timeout(5):
+            await session.run()
+
+    asyncio.run(main())
+
+    assert bridge.fed == [EndRequested("drain")]
+
+
 @pytest.mark.parametrize("at", ["stream", "timer", "end"])
 def test_a_fault_of_ours_ends_the_call_and_lets_the_stream_go(at: str) -> None:
     def answer(received: Input) -> Sequence[Output]:

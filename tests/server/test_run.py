@@ -1,23 +1,30 @@
 import asyncio
 import json
-import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+import uvloop
 from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import Close
+from websockets.http11 import Request, Response
 
 from tests.support import tiny_twilio
 from tests.support.tiny_realtime import TinyRealtime, tiny_realtime
 from tests.support.tiny_twilio import CALL_SID, FIELDS, TOKEN, open_stream, request, webhook
 from voice_agent.call.commands import CallEnded, Report
 from voice_agent.config.agents import AgentFolder
-from voice_agent.config.secret import Secret
+from voice_agent.config.secret import Secret, local_auth_token
 from voice_agent.config.settings import Settings
 from voice_agent.errors import CommandError
+from voice_agent.recording import reader
+from voice_agent.server import reception as lines
 from voice_agent.server.run import Serving
 from voice_agent.store.history import FILE_NAME, History
 from voice_agent.wire import twiml
@@ -71,24 +78,37 @@ class Call:
 
 
 @asynccontextmanager
-async def a_server(folder: Path, agent: str = AGENT, **settings: Any) -> AsyncIterator[Call]:
+async def a_server(
+    folder: Path, agent: str = AGENT, clips: dict[str, bytes] | None = None, **settings: Any
+) -> AsyncIterator[Call]:
     (folder / "agents").mkdir()
     (folder / "agents" / "reception.yaml").write_text(agent)
     async with asyncio.timeout(10), tiny_realtime() as model:
         call = Call(folder, model)
-        import msgspec
-
         call.settings = msgspec.structs.replace(call.settings, **settings)
         agents = AgentFolder(folder / "agents")
 
         def observe(call_sid: str, now_ms: int, report: Report) -> None:
             call.reports.append((call_sid, report))
 
-        async with Serving(call.settings, agents, observers=[observe]) as call.serving:
+        serving = Serving(call.settings, agents, observers=[observe], clips=clips or {})
+        async with serving as call.serving:
             yield call
 
 
-def test_a_call_from_the_webhook_to_the_history(tmp_path: Path) -> None:
+async def close_of(stream: ClientConnection) -> Close:
+    """Read to the end of a stream; give the server's close frame."""
+    with suppress(ConnectionClosed):
+        while True:
+            await stream.recv()
+    return Close(stream.close_code or 0, stream.close_reason or "")
+
+
+Run = Callable[[Coroutine[Any, Any, None]], None]
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_a_call_from_the_webhook_to_the_history(tmp_path: Path, run: Run) -> None:
     async def main() -> None:
         async with a_server(tmp_path) as call:
             stream = await call.stream()
@@ -102,9 +122,223 @@ def test_a_call_from_the_webhook_to_the_history(tmp_path: Path) -> None:
         assert verbs == [twiml.Hangup()]
         assert call.ended[0].outcome == "caller_hung_up"
 
-    asyncio.run(main())
+    run(main())
 
     (row,) = History(tmp_path / "data" / FILE_NAME).latest(5)
     assert (row.call_sid, row.agent, row.outcome) == (CALL_SID, "reception", "caller_hung_up")
     assert row.recording is not None
-    assert Path(row.recording).stat().st_size > 100
+    recording = reader.read(Path(row.recording))
+    assert recording.header.webhook["From"] == "+14255550199"
+    assert next(step.received.way for step in recording.steps() if step.received is not None) == "fact"
+
+
+def test_a_caller_who_vanishes_without_a_close_frame_is_gone(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_server(tmp_path) as call:
+            stream = await call.stream()
+            await stream.recv()
+            stream.transport.abort()
+            await call.model.closed.wait()
+            assert await call.after() == [twiml.Say(lines.STREAM_LOST), twiml.Hangup()]
+
+        assert call.ended[0].outcome == "stream_lost"
+
+    asyncio.run(main())
+
+
+def test_rubbish_on_the_stream_is_counted_and_the_call_goes_on(tmp_path: Path) -> None:
+    rubbish: list[str | bytes] = [
+        b"\x00\x01",
+        "{",
+        '{"event":"weather"}',
+        tiny_twilio.media("!!!"),
+        tiny_twilio.media("/////w==", stream_sid="MZother"),
+    ]
+
+    async def main() -> None:
+        async with a_server(tmp_path) as call:
+            stream = await call.stream()
+            for message in rubbish:
+                await stream.send(message)
+            await stream.recv()
+            await stream.send(tiny_twilio.stop())
+            await stream.close()
+            await call.model.closed.wait()
+            text = (await request(f"{call.serving.url}/metrics"))[1]
+
+        assert call.ended[0].outcome == "caller_hung_up"
+        assert f'notes_total{{what="a message of the stream was skipped"}} {len(rubbish)}' in text
+
+    asyncio.run(main())
+
+
+def test_a_stream_of_another_media_format_is_closed_with_the_reason(tmp_path: Path) -> None:
+    async def main() -> str:
+        async with a_server(tmp_path) as call:
+            connect = await call.answer()
+            stream = await open_stream(connect.url)
+            await stream.send(tiny_twilio.start(connect.parameters, encoding="audio/opus"))
+            return (await close_of(stream)).reason
+
+    assert "audio/opus" in asyncio.run(main())
+
+
+def test_a_message_that_is_far_too_long_closes_the_stream(tmp_path: Path) -> None:
+    async def main() -> int:
+        async with a_server(tmp_path) as call:
+            stream = await call.stream()
+            await stream.recv()
+            await stream.send("x" * 70_000)
+            return (await close_of(stream)).code
+
+    assert asyncio.run(main()) == 1009
+
+
+@pytest.mark.parametrize(("clips", "line"), [({}, lines.MODEL_FAILED), ({"apology": b"\x00" * 80}, None)])
+def test_a_model_that_refuses_is_apologised_for_and_the_call_ends(
+    tmp_path: Path, clips: dict[str, bytes], line: str | None
+) -> None:
+    def refuse(connection: ServerConnection, message: Request) -> Response:
+        return connection.respond(HTTPStatus.UNAUTHORIZED, "")
+
+    async def never(connection: ServerConnection) -> None:
+        raise AssertionError("it was refused")
+
+    async def main() -> None:
+        async with serve(never, "127.0.0.1", 0, process_request=refuse) as model:
+            url = f"ws://127.0.0.1:{next(iter(model.sockets)).getsockname()[1]}/"
+            async with a_server(tmp_path, clips=clips, realtime_url=url) as call:
+                stream = await call.stream()
+                try:
+                    while True:
+                        message = json.loads(await stream.recv())
+                        if message["event"] == "mark":
+                            await stream.send(tiny_twilio.mark(message["mark"]["name"]))
+                except ConnectionClosed:
+                    pass
+                verbs = await call.after()
+        assert verbs == [*([twiml.Say(line)] if line else []), twiml.Hangup()]
+        assert call.ended[0].outcome == "model_failed"
+        assert "HTTP 401" in call.ended[0].reason
+
+    asyncio.run(main())
+
+
+def test_a_server_that_stops_ends_its_calls_and_still_answers_the_action(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_server(tmp_path) as call:
+            stream = await call.stream()
+            await stream.recv()
+            async with asyncio.TaskGroup() as tasks:
+                ready = await request(f"{call.serving.url}/readyz")
+                stopping = tasks.create_task(call.serving.__aexit__(None, None, None))
+                await close_of(stream)
+                verbs = await call.after()
+                busy = await request(f"{call.serving.url}/readyz")
+                await stopping
+
+            assert (ready, busy) == ((200, "ready\n"), (503, "stopping\n"))
+            assert verbs == [twiml.Say(lines.STOPPED), twiml.Hangup()]
+            assert call.ended[0].outcome == "stopped"
+
+    asyncio.run(main())
+
+
+def test_a_full_disk_stops_the_recording_and_not_the_call(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_server(tmp_path) as call:
+            # Where the folder of recordings should be made there is a file.
+            (tmp_path / "data" / "recordings").write_text("")
+            stream = await call.stream()
+            await stream.recv()
+            await stream.send(tiny_twilio.stop())
+            await stream.close()
+            await call.model.closed.wait()
+
+        assert call.ended[0].outcome == "caller_hung_up"
+        assert call.serving.counters.get("recordings_stopped") == 1
+
+    asyncio.run(main())
+
+    assert len(History(tmp_path / "data" / FILE_NAME).latest(5)) == 1
+
+
+@pytest.mark.parametrize(("recording", "kept"), [("off", False), ("text", True)])
+def test_a_recording_is_made_as_the_agent_wants_it(tmp_path: Path, recording: str, kept: bool) -> None:
+    async def main() -> None:
+        async with a_server(tmp_path, AGENT.replace("recording: audio", f"recording: {recording}")) as call:
+            stream = await call.stream()
+            await stream.send(tiny_twilio.stop())
+            await stream.close()
+            await call.model.closed.wait()
+
+    asyncio.run(main())
+
+    (row,) = History(tmp_path / "data" / FILE_NAME).latest(5)
+    assert (row.recording is not None) is kept
+    if row.recording is not None:
+        assert reader.read(Path(row.recording)).header.audio == "digests"
+
+
+def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_server(tmp_path) as call:
+            port = int(call.serving.url.rpartition(":")[2])
+            again = Serving(msgspec.structs.replace(call.settings, port=port), AgentFolder(tmp_path / "agents"))
+            with pytest.raises(CommandError, match=f"cannot listen on 127.0.0.1:{port}"):
+                await again.__aenter__()
+
+    asyncio.run(main())
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    async def main() -> None:
+        async with a_server(tmp_path, data=tmp_path / "file" / "data"):
+            raise AssertionError("it cannot start")
+
+    with pytest.raises(CommandError, match="DATA"):
+        asyncio.run(main())
+
+
+def test_without_twilios_token_a_local_one_signs(tmp_path: Path) -> None:
+    async def main() -> int:
+        async with a_server(tmp_path, twilio_auth_token=None) as call:
+            token = local_auth_token(tmp_path / "data")
+            return (await webhook(f"{call.serving.url}/twilio/voice", FIELDS, token))[0]
+
+    assert asyncio.run(main()) == 200
+
+
+def test_an_error_around_the_server_stays_itself(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_server(tmp_path):
+            raise KeyError("elsewhere")
+
+    with pytest.raises(KeyError):
+        asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("settings", "rest"),
+    [
+        ({}, False),
+        ({"twilio_account_sid": "AC" + "0" * 32}, True),
+        (
+            {
+                "twilio_account_sid": "AC" + "0" * 32,
+                "twilio_api_key": "SK" + "0" * 32,
+                "twilio_api_secret": Secret("s"),
+                "twilio_auth_token": None,
+            },
+            True,
+        ),
+    ],
+)
+def test_with_credentials_a_call_can_be_ended_by_rest(tmp_path: Path, settings: dict[str, Any], rest: bool) -> None:
+    async def main() -> bool:
+        async with a_server(tmp_path, **settings) as call:
+            return call.serving.reception.terms.rest
+
+    assert asyncio.run(main()) is rest

@@ -97,3 +97,14 @@ def stop() -> str:
 
 def mark(name: str) -> str:
     return json.dumps({"event": "mark", "sequenceNumber": "5", "streamSid": STREAM_SID, "mark": {"name": name}})
+
+
+def media(payload: str, timestamp_ms: int = 0, stream_sid: str = STREAM_SID) -> str:
+    return json.dumps(
+        {
+            "event": "media",
+            "sequenceNumber": "2",
+            "streamSid": stream_sid,
+            "media": {"track": "inbound", "chunk": "1", "timestamp": str(timestamp_ms), "payload": payload},
+        }
+    )

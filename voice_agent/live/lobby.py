@@ -70,7 +70,11 @@ class Lobby:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._tasks.__aexit__(kind, error, trace)
+        if error is not None:
+            for job in self._jobs:
+                job.cancel()
+        # The group is not told of the error: it would wrap it into a group.
+        await self._tasks.__aexit__(None, None, None)
 
     @property
     def sessions(self) -> Mapping[str, Session]:

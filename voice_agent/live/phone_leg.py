@@ -40,9 +40,7 @@ class RawSocket(Protocol):
 class PhoneLeg:
     """One media stream. Its first two messages have been read already, by admission."""
 
-    def __init__(
-        self, receive: Receive, send: Send, raw: RawSocket | None, ping_seconds: float = PING_SECONDS
-    ) -> None:
+    def __init__(self, receive: Receive, send: Send, raw: RawSocket | None, ping_seconds: float = PING_SECONDS) -> None:
         """`raw`: `None` where the server has none; then a ping proves nothing and counts as answered."""
         self._ping_seconds = ping_seconds
         self._receive = receive

@@ -113,6 +113,7 @@ class Session:
         self._stepping = False
         self._phone: PhoneSocket | None = None
         self._joined = False
+        self._early_end: str | None = None
         self._model: Leg | None = None
         self._open_legs = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -146,6 +147,8 @@ class Session:
                 self._carry_out(0, outputs)
                 self._arm()
                 self._running.set()
+                if self._early_end is not None:
+                    self._spawn(self._ask_for_end(self._early_end))
                 await self._finished.wait()
                 for job in self._jobs:
                     job.cancel()
@@ -173,7 +176,9 @@ class Session:
 
     def end(self, reason: str) -> None:
         """Ask for the call's end, from outside its tasks: soon, not at once."""
-        if self._running.is_set() and not self._finished.is_set():
+        if not self._running.is_set():
+            self._early_end = reason
+        elif not self._finished.is_set():
             self._spawn(self._ask_for_end(reason))
 
     async def finished(self) -> None:

@@ -112,8 +112,9 @@ class Serving:
     async def _stop(self) -> None:
         self.reception.closing = True
         lobby = self.reception.lobby
-        if lobby.sessions:
-            await lobby.end_all("the server stops", END_SECONDS)
+        talking = any(session.joined and session.ended is None for session in lobby.sessions.values())
+        await lobby.end_all("the server stops", END_SECONDS)
+        if talking:
             await asyncio.sleep(AFTER_STREAM_SECONDS)
         self._server.should_exit = True
 

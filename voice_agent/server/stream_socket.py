@@ -6,8 +6,9 @@ Given to uvicorn as its WebSocket class. It must not know what a stream is.
 import asyncio
 import itertools
 
+from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.exceptions import InvalidState
 from websockets.frames import Frame
 
 from voice_agent.live.leg import CLOSE_SECONDS
@@ -27,6 +28,8 @@ class StreamSocket(WebSocketsSansIOProtocol):
 
     async def ping(self) -> None:
         """Send a ping and wait for its pong; raises `OSError` when the socket is closing."""
+        if self.close_sent or self.transport.is_closing():
+            raise OSError("the socket is closing")
         payload = b"check %d" % next(self._payloads)
         answered = self.loop.create_future()
         self._pings[payload] = answered
@@ -34,8 +37,6 @@ class StreamSocket(WebSocketsSansIOProtocol):
             self.conn.send_ping(payload)
             self.transport.write(b"".join(self.conn.data_to_send()))
             await answered
-        except InvalidState as error:
-            raise OSError("the socket is closing") from error
         finally:
             del self._pings[payload]
 
@@ -47,6 +48,18 @@ class StreamSocket(WebSocketsSansIOProtocol):
         """Give the socket to the application (and run it)."""
         self.scope["extensions"][EXTENSION] = {"socket": self}
         await super().run_asgi()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send one ASGI message; raises `OSError` once the socket is closed, also where uvicorn closed it by itself.
+
+        It does so for a message that is too long and for a missing pong, and would then raise `RuntimeError`.
+        """
+        try:
+            await super().send(message)
+        except RuntimeError as error:
+            if self.close_sent:
+                raise ClientDisconnected from error
+            raise
 
     def handle_pong(self, event: Frame) -> None:
         """Tell our own pings' pongs from the keepalive's."""

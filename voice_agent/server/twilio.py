@@ -23,13 +23,13 @@ FORM_SECONDS = 5.0
 """Longest wait for a body."""
 
 
-def webhooks(reception: Reception) -> APIRouter:
+def webhooks(reception: Reception, form_seconds: float = FORM_SECONDS) -> APIRouter:
     """Make the routes under `/twilio`, apart from the stream."""
     router = APIRouter()
 
     async def signed_fields(request: Request) -> Mapping[str, str]:
         """Read the form and check who sent it; raises 403, 413 or 408."""
-        fields = parse_qsl(await _body(request), keep_blank_values=True)
+        fields = parse_qsl(await _body(request, form_seconds), keep_blank_values=True)
         # Never the Host header: behind a tunnel or a proxy it is anybody's, and the scheme is wrong.
         url = reception.terms.public_url + request.url.path
         if request.url.query:
@@ -58,10 +58,10 @@ def webhooks(reception: Reception) -> APIRouter:
     return router
 
 
-async def _body(request: Request) -> str:
+async def _body(request: Request, form_seconds: float) -> str:
     body = bytearray()
     try:
-        async with asyncio.timeout(FORM_SECONDS):
+        async with asyncio.timeout(form_seconds):
             async for part in request.stream():
                 body += part
                 if len(body) > FORM_BYTES:

@@ -1,0 +1,225 @@
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.support import tiny_twilio
+from tests.support.pump import settle
+from tests.support.reception import PUBLIC_URL, RECEPTION, Desk, a_desk
+from tests.support.tiny_twilio import CALL_SID, FIELDS
+from voice_agent.call.commands import CallEnded
+from voice_agent.live.admission import Refusal
+from voice_agent.live.session import Session
+from voice_agent.server import reception as lines
+from voice_agent.wire import twilio, twiml
+from voice_agent.wire.bridge import Input, Output
+
+Script = Callable[[Desk], Awaitable[None]]
+
+
+def at_desk(folder: Path, script: Script, agent: str = RECEPTION, *, preconnect: bool = True) -> Desk:
+    async def main() -> Desk:
+        async with asyncio.timeout(5), a_desk(folder, agent, preconnect=preconnect) as desk:
+            await script(desk)
+        return desk
+
+    return asyncio.run(main())
+
+
+def connect_of(xml: str) -> twiml.Connect:
+    (verb,) = twiml.parse(xml)
+    assert isinstance(verb, twiml.Connect)
+    return verb
+
+
+def started(parameters: dict[str, str], call_sid: str = CALL_SID) -> twilio.Start:
+    message = twilio.parse(tiny_twilio.start(parameters, call_sid))
+    assert isinstance(message, twilio.Start)
+    return message
+
+
+def test_a_call_to_an_agents_number_is_streamed_with_a_token_and_an_action(tmp_path: Path) -> None:
+    async def script(desk: Desk) -> None:
+        connect = connect_of(desk.reception.answer(FIELDS))
+
+        assert connect.url == "wss://phone.example/twilio/media"
+        assert connect.action == f"{PUBLIC_URL}/twilio/after-stream"
+        assert set(connect.parameters) == {"token"}
+
+    (call,) = at_desk(tmp_path, script).calls
+
+    assert call.setup.agent.instructions == "Answer +14255550199."
+    assert (call.setup.call_sid, call.setup.caller, call.setup.called) == (CALL_SID, "+14255550199", "+14255550100")
+    assert call.webhook == FIELDS
+
+
+def test_a_webhook_that_is_repeated_keeps_the_session_and_either_token_admits_once(tmp_path: Path) -> None:
+    async def script(desk: Desk) -> None:
+        connect_of(desk.reception.answer(FIELDS))
+        second = connect_of(desk.reception.answer(FIELDS))
+        assert len(desk.calls) == 1
+        await settle()
+
+        session = desk.reception.admit(started(second.parameters))
+        assert isinstance(session, Session)
+        assert session is desk.calls[0].session
+        assert desk.reception.admit(started(second.parameters)) is Refusal.TOKEN_USED
+
+    assert at_desk(tmp_path, script).refusals() == {"token used": 1}
+
+
+def test_without_preconnecting_nothing_begins_before_the_stream(tmp_path: Path) -> None:
+    async def script(desk: Desk) -> None:
+        connect = connect_of(desk.reception.answer(FIELDS))
+        assert desk.calls == []
+        assert isinstance(desk.reception.admit(started(connect.parameters)), Session)
+
+    assert len(at_desk(tmp_path, script, preconnect=False).calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "refusal"),
+    [
+        ({}, Refusal.TOKEN_MISSING),
+        ({"token": "guessed"}, Refusal.TOKEN_FORGED),
+    ],
+)
+def test_a_stream_without_its_token_is_turned_away(tmp_path: Path, change: dict[str, str], refusal: Refusal) -> None:
+    async def script(desk: Desk) -> None:
+        desk.reception.answer(FIELDS)
+        assert desk.reception.admit(started(change)) is refusal
+
+    assert at_desk(tmp_path, script).refusals() == {refusal.value: 1}
+
+
+def test_a_token_of_another_call_does_not_admit(tmp_path: Path) -> None:
+    other = "CA000000000000000000000000000000ff"
+
+    async def script(desk: Desk) -> None:
+        desk.reception.answer(FIELDS)
+        connect = connect_of(desk.reception.answer({**FIELDS, "CallSid": other}))
+        assert desk.reception.admit(started(connect.parameters)) is Refusal.TOKEN_OF_OTHER_CALL
+
+    at_desk(tmp_path, script)
+
+
+def test_a_stream_of_another_account_is_turned_away(tmp_path: Path) -> None:
+    async def script(desk: Desk) -> None:
+        connect = connect_of(desk.reception.answer({**FIELDS, "AccountSid": "ACother"}))
+        assert desk.reception.admit(started(connect.parameters)) is Refusal.CALL_UNKNOWN
+
+    at_desk(tmp_path, script)
+
+
+def test_a_call_to_no_agents_number_is_told_so(tmp_path: Path) -> None:
+    two = tmp_path / "two"
+    two.mkdir()
+    (two / "other.yaml").write_text('name: other\nnumbers: ["+14255550101"]\ninstructions: x\nrecording: off\n')
+
+    async def script(desk: Desk) -> None:
+        answer = desk.reception.answer({**FIELDS, "To": "+14255559999"})
+        assert twiml.parse(answer) == [twiml.Say(lines.NOBODY_HERE), twiml.Hangup()]
+        assert desk.reception.counters.get("unanswered") == 1
+
+    assert at_desk(two, script).calls == []
+
+
+def test_an_agent_whose_text_fails_for_this_call_answers_politely(tmp_path: Path) -> None:
+    agent = RECEPTION.replace("{{ caller }}", "{{ 1 / (0 if caller == '+14255550199' else 1) }}")
+
+    async def script(desk: Desk) -> None:
+        answer = desk.reception.answer(FIELDS)
+        assert twiml.parse(answer) == [twiml.Say(lines.CANNOT_ANSWER), twiml.Hangup()]
+
+    assert at_desk(tmp_path, script, agent).calls == []
+
+
+def test_a_consent_line_is_said_by_the_carrier_before_the_stream(tmp_path: Path) -> None:
+    async def script(desk: Desk) -> None:
+        say, connect = twiml.parse(desk.reception.answer(FIELDS))
+        assert say == twiml.Say("This call is recorded.", "en")
+        assert isinstance(connect, twiml.Connect)
+
+    at_desk(tmp_path, script, f"{RECEPTION}consent: This call is recorded.\n")
+
+
+@pytest.mark.parametrize("call_sid", ["", "CA1", "../../etc/passwd", "CA" + "G" * 32])
+def test_a_call_sid_of_another_form_is_refused_for_it_names_a_file(tmp_path: Path, call_sid: str) -> None:
+    async def script(desk: Desk) -> None:
+        answer = desk.reception.answer({**FIELDS, "CallSid": call_sid})
+        assert twiml.parse(answer)[-1] == twiml.Hangup()
+
+    assert at_desk(tmp_path, script).calls == []
+
+
+def test_a_server_that_stops_takes_no_more_calls(tmp_path: Path) -> None:
+    async def script(desk: Desk) -> None:
+        desk.reception.closing = True
+        assert twiml.parse(desk.reception.answer(FIELDS)) == [twiml.Say(lines.CANNOT_ANSWER), twiml.Hangup()]
+
+    assert at_desk(tmp_path, script).refusals() == {"stopping": 1}
+
+
+def test_a_changed_agent_serves_the_next_call_and_a_broken_one_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def script(desk: Desk) -> None:
+        (tmp_path / "reception.yaml").write_text("nonsense: true\n")
+        connect_of(desk.reception.answer(FIELDS))
+
+    at_desk(tmp_path, script)
+
+    assert "the last good ones stay" in caplog.text
+
+
+def test_a_status_that_ends_the_call_ends_it_here_too(tmp_path: Path) -> None:
+    async def script(desk: Desk) -> None:
+        desk.reception.answer(FIELDS)
+        await settle()
+        desk.reception.status({**FIELDS, "CallStatus": "in-progress"})
+        await settle()
+        assert desk.calls[0].session.ended is None
+        desk.reception.status({**FIELDS, "CallStatus": "completed"})
+        await settle()
+        assert desk.calls[0].session.ended == CallEnded("stopped", "the carrier says completed", 0)
+
+    at_desk(tmp_path, script)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "can_apologise", "line"),
+    [
+        ("completed", True, None),
+        ("caller_hung_up", True, None),
+        ("no_stream", True, None),
+        ("model_failed", True, None),
+        ("model_failed", False, lines.MODEL_FAILED),
+        ("stream_lost", True, lines.STREAM_LOST),
+        ("stopped", True, lines.STOPPED),
+    ],
+)
+def test_what_follows_a_stream_depends_on_how_its_call_ended(
+    tmp_path: Path, outcome: str, can_apologise: bool, line: str | None
+) -> None:
+    def answer(received: Input) -> Sequence[Output]:
+        return [CallEnded(outcome, "", 0)]  # type: ignore[arg-type] # the table above
+
+    async def main() -> None:
+        async with asyncio.timeout(5), a_desk(tmp_path, answer=answer, can_apologise=can_apologise) as desk:
+            desk.reception.answer(FIELDS)
+            await settle()
+            desk.reception.status({**FIELDS, "CallStatus": "completed"})
+            verbs = twiml.parse(await desk.reception.after_stream(FIELDS))
+
+            assert verbs == [*([twiml.Say(line)] if line else []), twiml.Hangup()]
+
+    asyncio.run(main())
+
+
+def test_a_call_that_nobody_knows_any_more_is_ended_politely(tmp_path: Path) -> None:
+    async def script(desk: Desk) -> None:
+        verbs = twiml.parse(await desk.reception.after_stream(FIELDS))
+        assert verbs == [twiml.Say(lines.STREAM_LOST), twiml.Hangup()]
+
+    at_desk(tmp_path, script)

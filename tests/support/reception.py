@@ -1,0 +1,97 @@
+"""A server's reception whose calls are fakes: everything that is decided before a session, without one."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tests.support.pump import FakeBridge, FakeWork
+from tests.support.tiny_twilio import TOKEN
+from voice_agent.call.commands import CallEnded
+from voice_agent.call.events import EndRequested
+from voice_agent.call.setup import CallSetup, ModelSetup
+from voice_agent.config.agents import AgentFolder
+from voice_agent.live.admission import StreamTokens
+from voice_agent.live.counters import Counters
+from voice_agent.live.lobby import Lobby
+from voice_agent.live.session import Session
+from voice_agent.server.reception import Reception, Terms
+from voice_agent.wire.bridge import Input, Output
+from voice_agent.wire.texts import PhoneText
+
+PUBLIC_URL = "https://phone.example"
+SECOND_TOKEN = "fedcba9876543210fedcba9876543210"
+
+RECEPTION = """
+name: reception
+numbers: ["+14255550100"]
+instructions: Answer {{ caller }}.
+recording: off
+"""
+
+Answer = Callable[[Input], Sequence[Output]]
+
+
+def ends_on_request(received: Input) -> Sequence[Output]:
+    """Go on until somebody asks for the end, or the stream says "end"."""
+    match received:
+        case EndRequested(reason):
+            return [CallEnded("stopped", reason, 0)]
+        case PhoneText("end"):
+            return [CallEnded("caller_hung_up", "", 0)]
+        case _:
+            return []
+
+
+class FakeCall:
+    """A call whose bridge is a function."""
+
+    def __init__(self, setup: CallSetup, webhook: Mapping[str, str], answer: Answer) -> None:
+        self.setup = setup
+        self.webhook = webhook
+        self.bridge = FakeBridge(answer)
+        self.session = Session(self.bridge, FakeWork())
+
+    async def run(self) -> None:
+        await self.session.run()
+
+
+class Desk:
+    """A reception, and the calls that it let in."""
+
+    def __init__(self, lobby: Lobby, counters: Counters, calls: list[FakeCall], agents: Path, terms: Terms) -> None:
+        self.calls = calls
+        self.reception = Reception(terms, AgentFolder(agents), lobby, StreamTokens(b"0" * 16), counters)
+
+    def refusals(self) -> dict[str, int]:
+        return {labels["reason"]: count for name, labels, count in self.reception.counters if name == "refused"}
+
+
+@asynccontextmanager
+async def a_desk(
+    folder: Path,
+    agent: str = RECEPTION,
+    answer: Answer = ends_on_request,
+    *,
+    preconnect: bool = True,
+    can_apologise: bool = True,
+) -> AsyncIterator[Desk]:
+    """Open the reception; calls that are left at the end are ended."""
+    (folder / "reception.yaml").write_text(agent)
+    calls: list[FakeCall] = []
+    counters = Counters()
+
+    def open_call(setup: CallSetup, webhook: Mapping[str, str]) -> FakeCall:
+        calls.append(FakeCall(setup, webhook, answer))
+        return calls[-1]
+
+    terms = Terms(
+        public_url=PUBLIC_URL,
+        tokens=(TOKEN, SECOND_TOKEN),
+        model=ModelSetup(),
+        preconnect=preconnect,
+        rest=False,
+        can_apologise=can_apologise,
+    )
+    async with Lobby(open_call, counters) as lobby:
+        yield Desk(lobby, counters, calls, folder, terms)
+        await lobby.end_all("the test is over", 1)
