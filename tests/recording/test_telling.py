@@ -60,6 +60,7 @@ def test_the_transcript_is_a_line_for_each_thing_said() -> None:
 def test_entries_are_shown_short_sealed_and_printable() -> None:
     assert shown(None) == "nothing"
     assert "~8:" in shown(model_delta(b"\0" * 8))
+    assert shown(Entry("phone", '{"media":{"payload":"~8:00"}}')) == 'phone  {"media":{"payload":"~8:00"}}'
     assert shown(Entry("fact", "x" * 2 * LONGEST_TEXT)) == f"fact   {'x' * LONGEST_TEXT}…"
     assert shown(Entry("model", "a\ud800b")) == "model  a?b"
 

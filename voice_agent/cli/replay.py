@@ -26,16 +26,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(files: list[Path]) -> int:
     """Replay all; 0 when every one of them is the same, 1 otherwise."""
     paths = list(_paths(files))
-    width = max(len(str(path)) for path in paths)
     clips = load_clips()
-    print(f"{'FILE':<{width}}  {'LENGTH':>9}  {'SPEED':>7}  RESULT")
+    print(f"{'LENGTH':>9}  {'SPEED':>7}  {'RESULT':<10}  FILE")
     bad = 0
     for path in paths:
-        columns, result, details = _replayed(path, clips)
-        bad += bool(details) or result != "same"
-        print(f"{path!s:<{width}}  {columns}  {result}")
+        length, speed, result, details = _replayed(path, clips)
+        bad += result != "same"
+        print(f"{length:>9}  {speed:>7}  {result:<10}  {path}")
         for line in details:
-            print(f"  {line}")
+            print(f"    {line}")
     if bad:
         print(f"{bad} of {len(paths)} not the same")
     return 1 if bad else 0
@@ -52,24 +51,24 @@ def _paths(files: list[Path]) -> Iterator[Path]:
         yield from found
 
 
-def _replayed(path: Path, clips: Mapping[str, bytes]) -> tuple[str, str, list[str]]:
-    """Give the columns of the table, the result in a few words, and the lines of a difference."""
+def _replayed(path: Path, clips: Mapping[str, bytes]) -> tuple[str, str, str, list[str]]:
+    """Give length, speed and result for the table, and the lines that explain the result."""
     try:
         recording = read(path)
     except PeerError as error:
-        return f"{'-':>9}  {'-':>7}", str(error), []
+        return "-", "-", "not read", [str(error)]
     began = time.perf_counter()
     found = replay(recording, clips)
     took_s = time.perf_counter() - began
-    columns = f"{clock(found.duration_ms):>9}  {found.duration_ms / 1000 / max(took_s, 1e-9):>6.0f}x"
+    length, speed = clock(found.duration_ms), f"{found.duration_ms / 1000 / max(took_s, 1e-9):.0f}x"
     if found.difference is not None:
         details = str(found.difference).splitlines()
         changed = changed_clips(recording.header, hashes(clips))
         if changed:
             details.append(f"  (packaged speech that was another then: {', '.join(changed)})")
-        return columns, details[0], details[1:]
+        return length, speed, "differs", details
     if found.damage:
-        return columns, f"same up to {clock(found.duration_ms)}; {found.damage}", []
+        return length, speed, "damaged", [f"same up to {length}; {found.damage}"]
     if found.cut_at is not None:
-        return columns, f"same up to the end, {clock(found.duration_ms)}; cut short at byte {found.cut_at:,}", []
-    return columns, "same", []
+        return length, speed, "cut short", [f"same up to {length}, where the file ends: byte {found.cut_at:,}"]
+    return length, speed, "same", []

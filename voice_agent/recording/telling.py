@@ -9,7 +9,7 @@ import msgspec
 from voice_agent.call.commands import Note, Report, Work
 from voice_agent.call.summary import Line, Summary
 from voice_agent.errors import PeerError
-from voice_agent.recording.cutting import find_audio, seal
+from voice_agent.recording.cutting import find_audio, seal, sealed_length
 from voice_agent.recording.entries import Entry
 from voice_agent.recording.reader import Recording
 
@@ -31,7 +31,8 @@ def shown(entry: Entry | None) -> str:
     """Write an entry as it crossed its way, audio sealed, long ones shortened; `None`: nothing."""
     if entry is None:
         return "nothing"
-    text = seal(entry.way, entry.text)
+    sealed = sealed_length(entry.way, entry.text) is not None
+    text = entry.text if sealed else seal(entry.way, entry.text)
     text = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
     return f"{entry.way:<6} {text.encode('utf-8', 'replace').decode()}"
 
