@@ -22,9 +22,11 @@ from voice_agent.call.events import (
     EndRequested,
     Event,
     HangUpFinished,
+    KeyPressed,
     ModelAudio,
     PhoneChecked,
     PhoneClosed,
+    PhoneEvent,
     PhoneFault,
     ResponseCreated,
     ResponseDone,
@@ -33,9 +35,11 @@ from voice_agent.call.events import (
     TimerFired,
 )
 from voice_agent.call.facts import (
+    BargeIn,
     CallOver,
     ClipWanted,
     Fact,
+    GoodbyeTakenBack,
     GoodbyeWanted,
     HangUpWanted,
     ModelGone,
@@ -43,6 +47,7 @@ from voice_agent.call.facts import (
     PlaybackIdle,
     ResponseAsked,
     ResponseWanted,
+    TurnClosed,
     TurnOpened,
 )
 from voice_agent.call.part import Handled
@@ -66,6 +71,9 @@ CLOSE_MS = 5000
 LAST_WORDS_MS = 15_000
 """So long before the time limit the agent begins its goodbye."""
 
+LAST_ANSWER_MS = 5000
+"""A caller who speaks into the goodbye at the time limit is answered for so long before it is said again."""
+
 Outcome = Literal["completed", "caller_hung_up", "no_stream", "model_failed", "stream_lost", "stopped"]
 
 
@@ -88,6 +96,9 @@ class Ending:
         PlaybackBusy,
         PlaybackIdle,
         TurnOpened,
+        TurnClosed,
+        BargeIn,
+        KeyPressed,
         ModelGone,
         EndRequested,
         TimerFired,
@@ -102,7 +113,10 @@ class Ending:
         self._deadlines.set("stream", STREAM_WAIT_MS)
         self._phone_open = False
         self._busy = False
+        self._caller_speaks = False
+        self._caller_has_floor = False
         self._model_gone: str | None = None
+        self._time_is_up = False
         self._outcome: Outcome = "caller_hung_up"
         self._reason = ""
         # The goodbye: the open call of `hang_up`, the response that holds the last words, and how far it is.
@@ -116,8 +130,34 @@ class Ending:
         """The earliest of: stream, limits, goodbye, leaving."""
         return self._deadlines.earliest()
 
-    def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:  # noqa: C901, PLR0912 - one match
+    def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         """Take one event or fact."""
+        match event:
+            case StreamStarted() | StreamStopped() | PhoneClosed() | PhoneFault() | PhoneChecked() | HangUpFinished():
+                yield from self._take_phone(now_ms, event)
+            case ResponseAsked() | ResponseCreated() | ModelAudio() | ResponseDone():
+                yield from self._take_response(now_ms, event)
+            case TurnOpened() | TurnClosed() | BargeIn() | KeyPressed():
+                yield from self._take_caller(now_ms, event)
+            case PlaybackBusy():
+                self._busy = True
+                self._deadlines.clear("heard")
+            case PlaybackIdle():
+                self._busy = False
+                self._hear_out(now_ms)
+            case HangUpWanted():
+                yield from self._want_hang_up(now_ms, event)
+            case GoodbyeWanted():
+                yield from self._want_goodbye(now_ms, event)
+            case ModelGone():
+                yield from self._lose_model(now_ms, event.reason)
+            case EndRequested():
+                yield from self._leave(now_ms, Cause.END_REQUESTED, "stopped", event.reason)
+            case TimerFired():
+                for name in self._deadlines.take_due(now_ms):
+                    yield from self._due(now_ms, name)
+
+    def _take_phone(self, now_ms: int, event: PhoneEvent) -> Iterator[Command | Fact]:
         match event:
             case StreamStarted():
                 yield from self._begin(now_ms)
@@ -125,20 +165,23 @@ class Ending:
                 yield from self._lose_caller(now_ms, "caller_hung_up", "the carrier ended the stream")
             case PhoneClosed():
                 self._phone_open = False
-                yield from self._lose_caller(
-                    now_ms, "stream_lost", f"the stream's socket closed {event.reason}".strip()
-                )
+                reason = f"the stream's socket closed {event.reason}".strip()
+                yield from self._lose_caller(now_ms, "stream_lost", reason)
             case PhoneChecked(alive=False):
                 yield from self._lose_caller(now_ms, "stream_lost", "the stream is dead")
             case PhoneFault():
                 yield Note("warning", "a message of the stream was skipped", {"problem": event.problem})
                 if event.fatal:
-                    self._phone_open = True
+                    # Its socket is open, though its stream never began.
+                    self._phone_open = self._phone_open or self.phase is Phase.WAITING
                     yield from self._lose_caller(now_ms, "stream_lost", event.problem)
-            case HangUpWanted():
-                yield from self._want_hang_up(now_ms, event)
-            case GoodbyeWanted():
-                yield from self._want_goodbye(now_ms, event)
+            case HangUpFinished():
+                if event.problem:
+                    yield Note("warning", "the carrier refused to hang up", {"problem": event.problem})
+                yield from self._close_phone()
+
+    def _take_response(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
+        match event:
             case ResponseAsked(purpose="goodbye"):
                 self._last_request = event.request
             case ResponseCreated():
@@ -149,24 +192,21 @@ class Ending:
                     self._spoken = event.response_id
             case ResponseDone():
                 yield from self._end_response(now_ms, event)
-            case PlaybackBusy():
-                self._busy = True
-            case PlaybackIdle():
-                self._busy = False
-                self._hear_out(now_ms)
+
+    def _take_caller(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
+        match event:
             case TurnOpened():
+                self._caller_speaks = True
+                if not event.overheard:
+                    self._caller_has_floor = True
+                    yield from self._take_back(now_ms)
+            case BargeIn():
+                self._caller_has_floor = True
                 yield from self._take_back(now_ms)
-            case ModelGone():
-                yield from self._lose_model(now_ms, event.reason)
-            case HangUpFinished():
-                if event.problem:
-                    yield Note("warning", "the carrier refused to hang up", {"problem": event.problem})
-                yield from self._close_phone()
-            case EndRequested():
-                yield from self._leave(now_ms, Cause.END_REQUESTED, "stopped", event.reason)
-            case TimerFired():
-                for name in self._deadlines.take_due(now_ms):
-                    yield from self._due(now_ms, name)
+            case TurnClosed():
+                self._caller_speaks = self._caller_has_floor = False
+            case KeyPressed():
+                yield from self._take_back(now_ms)
 
     def _move(self, cause: Cause) -> bool:
         phase = after(self.phase, cause)
@@ -193,6 +233,10 @@ class Ending:
             yield AddToolOutput(f"output-{event.call_id}", event.call_id, "The call is ending already.")
             return
         self._hang_up = (event.call_id, now_ms)
+        if self._caller_has_floor:
+            # The two crossed: the model had not heard the caller yet.
+            yield from self._take_back(now_ms)
+            return
         self._last_response = event.response_id
         self._last_request = None
         self._last_done = False
@@ -207,7 +251,7 @@ class Ending:
         yield from self._ask_for_goodbye(event.instructions)
 
     def _ask_for_goodbye(self, instructions: str) -> Iterator[Command | Fact]:
-        self._last_response = None
+        self._last_response = self._last_request = None
         self._last_done = False
         yield ResponseWanted("goodbye", instructions, "none", keep=True)
 
@@ -231,10 +275,13 @@ class Ending:
         if (self.phase is Phase.GOODBYE and self._last_done) or self.phase is Phase.APOLOGY:
             self._deadlines.set("heard", now_ms + GRACE_MS)
 
-    def _take_back(self, now_ms: int) -> Iterator[Command]:
+    def _take_back(self, now_ms: int) -> Iterator[Command | Fact]:
         if self._move(Cause.CALLER_SPOKE):
             self._deadlines.clear("heard", "goodbye")
             yield from self._answer_hang_up(now_ms, "The caller spoke: the call goes on.")
+            yield GoodbyeTakenBack()
+            if self._time_is_up:
+                self._deadlines.set("last words", now_ms + LAST_ANSWER_MS)
 
     def _answer_hang_up(self, now_ms: int, output: str) -> Iterator[Command]:
         if self._hang_up is not None:
@@ -250,6 +297,7 @@ class Ending:
             case "stream":
                 yield from self._end(now_ms, Cause.GAVE_UP, "no_stream", "the stream did not come")
             case "last words":
+                self._time_is_up = True
                 yield from self._want_goodbye(
                     now_ms,
                     GoodbyeWanted(
@@ -259,6 +307,9 @@ class Ending:
                 )
             case "limit":
                 yield from self._leave(now_ms, Cause.GAVE_UP, "completed", "the time limit was reached")
+            case "heard" if self._caller_speaks and self.phase is Phase.GOODBYE:
+                # What was too short to interrupt the goodbye has outlasted it.
+                yield from self._take_back(now_ms)
             case "heard":
                 outcome: Outcome = "model_failed" if self.phase is Phase.APOLOGY else "completed"
                 yield from self._leave(now_ms, Cause.HEARD, outcome, self._reason)

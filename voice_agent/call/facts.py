@@ -42,6 +42,9 @@ class ResponseAsked(Fact, frozen=True):
 class TurnOpened(Fact, frozen=True):
     """The caller speaks. Said by `turns`."""
 
+    overheard: bool
+    """The agent speaks or is about to, and is not cut: the text is protected, or the sound is too short so far."""
+
 
 class TurnClosed(Fact, frozen=True):
     """The caller's turn is over. Said by `turns`."""
@@ -112,6 +115,10 @@ class GoodbyeWanted(Fact, frozen=True):
 
     reason: str
     instructions: str
+
+
+class GoodbyeTakenBack(Fact, frozen=True):
+    """The call goes on: a goodbye that was asked for and not begun is not wanted any more. Said by `ending`."""
 
 
 class CallOver(Fact, frozen=True):

@@ -16,6 +16,8 @@ is created while the caller speaks is cancelled unheard; one response at a time;
 from collections.abc import Iterator
 from typing import ClassVar
 
+import msgspec
+
 from voice_agent.agent import Agent
 from voice_agent.call.commands import (
     CallerBegan,
@@ -45,6 +47,7 @@ from voice_agent.call.facts import (
     BargeIn,
     CallOver,
     Fact,
+    GoodbyeTakenBack,
     ModelGone,
     PlaybackBusy,
     PlaybackIdle,
@@ -89,6 +92,7 @@ class Turns:
         ToolRequested,
         ModelError,
         ResponseWanted,
+        GoodbyeTakenBack,
         PlaybackBusy,
         PlaybackIdle,
         ModelGone,
@@ -159,6 +163,8 @@ class Turns:
                 yield from self._refused(now_ms, event)
             case ResponseWanted():
                 self._want(event)
+            case GoodbyeTakenBack():
+                self._withdraw("goodbye")
             case SessionReady():
                 self._ready = True
             case SessionUpdated():
@@ -181,10 +187,10 @@ class Turns:
     def _open_turn(self, now_ms: int) -> Iterator[Command | Fact]:
         self._speaking = True
         self._deadlines.clear("commit", "server answer")
-        yield CallerBegan()
-        yield TurnOpened()
         agent_has_floor = self._busy or self._active is not None
-        self._overheard = agent_has_floor
+        self._overheard = agent_has_floor and (self._protected or self._after_ms > 0)
+        yield CallerBegan()
+        yield TurnOpened(self._overheard)
         if not agent_has_floor or self._protected:
             return
         if self._after_ms:
@@ -225,6 +231,12 @@ class Turns:
             self._wanted.insert(0, wanted)
         else:
             self._wanted.append(wanted)
+
+    def _withdraw(self, purpose: str) -> None:
+        self._wanted = [waiting for waiting in self._wanted if waiting.purpose != purpose]
+        if self._requested is not None and self._requested[1].purpose == purpose:
+            request, wanted = self._requested
+            self._requested = (request, msgspec.structs.replace(wanted, keep=False))
 
     def _may_ask(self) -> bool:
         return (
