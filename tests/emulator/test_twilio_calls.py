@@ -6,9 +6,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request
 
 from tests.support.tiny_customer import ACCOUNT_SID, CALLED, CALLER, TOKEN, Answer, Stream, customer, stream_server, xml
-from voice_agent.emulator.twilio import EmulatedCall, EmulatedTwilio
+from voice_agent.emulator.twilio import EmulatedCall, EmulatedTwilio, Moment
 from voice_agent.errors import CommandError
 from voice_agent.sim.carrier import Switches
 
@@ -327,6 +329,44 @@ def test_an_exception_in_the_block_ends_everything_at_once_and_goes_on_as_it_is(
 
     with pytest.raises(ZeroDivisionError):
         within(hold)
+
+
+def test_a_caller_who_hangs_up_while_the_stream_is_opened_never_streams() -> None:
+    async def main() -> None:
+        asked, gate = asyncio.Event(), asyncio.Event()
+
+        async def hesitate(_: ServerConnection, __: Request) -> None:
+            asked.set()
+            await gate.wait()
+
+        async with (
+            serve(lambda socket: socket.wait_closed(), "127.0.0.1", 0, process_request=hesitate) as server,
+            EmulatedTwilio(ACCOUNT_SID, TOKEN) as twilio,
+        ):
+            url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/"
+            call = twilio.place_stream(url, CALLER, CALLED)
+            await asked.wait()
+            call.hang_up()
+            gate.set()
+            await call.ended()
+
+            assert (call.held, call.status, call.warnings) == (False, "completed", [])
+
+    within(main)
+
+
+@pytest.mark.parametrize("broken", ["status", "the caller hangs up"])
+def test_a_fault_in_a_call_is_not_swallowed(broken: str) -> None:
+    def fail(moment: Moment) -> None:
+        if moment.what == broken:
+            raise ZeroDivisionError
+
+    async def main() -> None:
+        async with EmulatedTwilio(ACCOUNT_SID, TOKEN) as twilio:
+            twilio.place_stream("ws://127.0.0.1:9/", CALLER, CALLED, on_moment=fail)
+
+    with pytest.raises((ExceptionGroup, ZeroDivisionError)):
+        within(main)
 
 
 def test_a_port_that_is_taken_is_said_in_one_line() -> None:

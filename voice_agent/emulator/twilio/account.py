@@ -58,29 +58,34 @@ class EmulatedTwilio:
         """Open the REST API; raises `CommandError` if the port is taken."""
         listening = _listen(self._host, self._port)
         self._port = listening.getsockname()[1]
+        self._stack.callback(listening.close)  # a server that is cancelled before it serves does not
         self._tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
         app = rest_api(self._terms.account_sid, self._terms.auth_token, self.calls)
         server = _Server(uvicorn.Config(app, lifespan="off", ws="none", log_config=None, access_log=False))
         # It listens already, so nobody has to wait until it serves.
         self._tasks.create_task(_serve(server, listening))
         self._stack.callback(setattr, server, "should_exit", True)
+        self._stack.push_async_exit(self._finish_calls)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Hang up, wait for the calls to end and their callbacks to be told, close the REST API."""
-        if error is None:
-            for call in self.calls.values():
-                call.hang_up()
-            for call in self.calls.values():
-                await call.ended()
         try:
             await self._stack.__aexit__(kind, error, traceback)
         except BaseExceptionGroup as group:
             if group.exceptions != (error,):
                 raise
             # The block's own exception goes on as it is.
+
+    async def _finish_calls(self, _: object, error: BaseException | None, __: object) -> None:
+        """Hang up; after an exception in the block the tasks are cancelled instead."""
+        if error is None:
+            for call in self.calls.values():
+                call.hang_up()
+            for call in self.calls.values():
+                await call.ended()
 
     def place_call(
         self,

@@ -5,6 +5,7 @@ at 50 a second over hours, however late single timers fire. It must not know why
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from typing import assert_never
@@ -45,6 +46,9 @@ NOT_UPGRADED = 31920
 BAD_SCHEME = 31922
 BUFFER_OVERFLOW = 31930
 
+_MEDIA = '{"event":"media"'
+"""How `wire.twilio` begins what may be discarded."""
+
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -56,7 +60,7 @@ class StreamError(PeerError):
         self.code = code
 
 
-async def open_socket(url: str, token: str) -> ClientConnection:
+async def open_socket(url: str, token: str, open_seconds: float = UPGRADE_SECONDS) -> ClientConnection:
     """Open a stream's socket with a signed upgrade. Raises `StreamError` with one line that says what is wrong."""
     _examine(url)
     try:
@@ -66,7 +70,7 @@ async def open_socket(url: str, token: str) -> ClientConnection:
             user_agent_header="TwilioMediaStreams/1.0",
             compression=None,
             proxy=None,
-            open_timeout=UPGRADE_SECONDS,
+            open_timeout=open_seconds,
             close_timeout=CLOSE_SECONDS,
             ping_interval=None,
             max_size=MESSAGE_BYTES,
@@ -75,11 +79,11 @@ async def open_socket(url: str, token: str) -> ClientConnection:
         status = error.response.status_code
         raise StreamError(NOT_UPGRADED, f"{url} refused the stream: HTTP {status}") from None
     except TimeoutError:
-        raise StreamError(CONNECT_TIMEOUT, f"{url} did not open the stream within {UPGRADE_SECONDS:g} s") from None
+        raise StreamError(CONNECT_TIMEOUT, f"{url} did not open the stream within {open_seconds:g} s") from None
     except ConnectionRefusedError:
         raise StreamError(REFUSED, f"{url}: connection refused: is the server running?") from None
     except OSError as error:
-        code = TLS_FAILURE if url.startswith("wss") and "SSL" in type(error).__name__ else REFUSED
+        code = TLS_FAILURE if isinstance(error, ssl.SSLError) else REFUSED
         raise StreamError(code, f"{url} cannot be reached ({error.strerror or error})") from error
     except (InvalidHandshake, InvalidURI, EOFError) as error:
         raise StreamError(NOT_UPGRADED, f"{url} is no WebSocket server ({error})") from error
@@ -96,11 +100,18 @@ def _examine(url: str) -> None:
 class MediaStream:
     """Feeds the carrier with what the socket brings and what the caller does, and carries out what it orders."""
 
-    def __init__(self, carrier: Carrier, hearing: Hearing, on_step: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        carrier: Carrier,
+        hearing: Hearing,
+        on_step: Callable[[], None],
+        outbox_messages: int = OUTBOX_MESSAGES,
+    ) -> None:
         """`on_step` is called after everything that happened, at least once a frame."""
         self.carrier = carrier
         self.hearing = hearing
         self._on_step = on_step
+        self._outbox_messages = outbox_messages
         self._loop = asyncio.get_running_loop()
         self._began = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -145,14 +156,9 @@ class MediaStream:
     def _carry_out(self, outputs: list[Output]) -> None:
         for output in outputs:
             match output:
-                case SendText(text):
-                    if self._outbox.qsize() < OUTBOX_MESSAGES:
-                        self._outbox.put_nowait(output)
-                    elif text.startswith('{"event":"media"'):
-                        self.carrier.warn(BUFFER_OVERFLOW, "the server reads too slowly; inbound audio was discarded")
-                    else:
-                        self._outbox.put_nowait(output)
-                case CloseSocket():
+                case SendText(text) if text.startswith(_MEDIA) and self._outbox.qsize() >= self._outbox_messages:
+                    self.carrier.warn(BUFFER_OVERFLOW, "the server reads too slowly; inbound audio was discarded")
+                case SendText() | CloseSocket():
                     self._outbox.put_nowait(output)
                 case CallEnded():
                     self._ended.set_result(output)
@@ -185,14 +191,9 @@ class MediaStream:
 
     async def _write(self, socket: ClientConnection) -> None:
         with suppress(ConnectionClosed):  # the reader says so
-            while True:
-                match await self._outbox.get():
-                    case SendText(text):
-                        await socket.send(text)
-                    case CloseSocket(None):
-                        socket.transport.abort()
-                        return
-                    case CloseSocket(code):
-                        assert code is not None
-                        await socket.close(code)
-                        return
+            while isinstance(output := await self._outbox.get(), SendText):
+                await socket.send(output.text)
+            if output.code is None:
+                socket.transport.abort()
+            else:
+                await socket.close(output.code)
