@@ -1,24 +1,36 @@
 """How a call comes to its end."""
 
-from tests.support.script import Script, an_agent
+import pytest
+
+from tests.support.script import CLIPS, Script, an_agent
 from voice_agent.agent import BargeIn, Limits
 from voice_agent.call.commands import (
     AddToolOutput,
     CallEnded,
     ClearPlayback,
+    CloseModel,
     ClosePhone,
     CreateResponse,
     HangUp,
     Note,
+    PlayAudio,
     ToolAnswered,
 )
 from voice_agent.call.events import (
+    CallerAudio,
+    CallEvent,
+    EndRequested,
     HangUpFinished,
     KeyPressed,
     ModelAudio,
+    ModelClosed,
+    ModelRefused,
+    PhoneChecked,
     PhoneClosed,
+    PhoneFault,
     ResponseCreated,
     ResponseDone,
+    StreamStarted,
     StreamStopped,
     ToolRequested,
 )
@@ -297,3 +309,272 @@ def test_more_words_after_the_goodbye_are_heard_before_the_line_is_closed() -> N
 
     assert before == []
     assert len(script.ordered(ClosePhone)) == 1
+
+
+def test_a_second_hang_up_during_the_goodbye_is_answered_too() -> None:
+    script = Script().begin()
+    script.agent_speaks("bye", 1000)
+    script.feed(ToolRequested("r1", "f1", "c1", "hang_up", "{}"), ToolRequested("r1", "f2", "c2", "hang_up", "{}"))
+    script.response_done()
+    script.wait(1400)
+
+    assert answers(script) == ["The call is ending already.", "The call has ended."]
+    assert [report.call_id for report in script.ordered(ToolAnswered)] == ["c2", "c1"]
+    assert script.call.conversation().open_tool_calls == ()
+
+
+# --- the model is gone -----------------------------------------------------------------------------------------------
+
+
+def apologies(script: Script) -> int:
+    return sum(command.audio == CLIPS["apology"] for command in script.ordered(PlayAudio))
+
+
+def test_a_caller_whose_model_is_lost_hears_an_apology_and_then_the_action_decides() -> None:
+    script = Script(rest=True).begin()
+    script.feed(ModelClosed(1011, "internal error"))
+    script.wait(350)
+    before = script.ordered(ClosePhone)
+    script.wait(100)
+    script.feed(PhoneClosed(1000))
+
+    assert apologies(script) == 1
+    assert before == []
+    assert [c.reason for c in script.ordered(ClosePhone)] == ["the model's socket closed (1011) internal error"]
+    assert script.ordered(HangUp) == []
+    assert [end.outcome for end in script.ordered(CallEnded)] == ["model_failed"]
+
+
+def test_the_apology_plays_behind_what_is_still_to_be_heard() -> None:
+    script = Script().begin()
+    script.agent_speaks("a", 3000)
+    script.feed(ModelClosed(None))
+    script.wait(3350)
+    before = script.ordered(ClosePhone)
+    script.wait(100)
+
+    assert before == []
+    assert len(script.ordered(ClosePhone)) == 1
+
+
+def test_without_an_apology_to_play_the_line_is_closed_at_once() -> None:
+    script = Script(clips={}).begin()
+    script.feed(ModelClosed(1011))
+
+    assert len(script.ordered(ClosePhone)) == 1
+
+
+def test_an_apology_whose_end_is_never_confirmed_does_not_hold_the_line_for_ever() -> None:
+    script = Script().begin()
+    script.feed(ModelClosed(1011))
+    script.echo = False
+    script.wait(60_000)
+
+    assert len(script.ordered(ClosePhone)) == 1
+
+
+def test_a_model_lost_before_the_stream_starts_is_apologised_for_when_it_does() -> None:
+    script = Script()
+    script.feed(ModelRefused(401, "the endpoint says 401: check the key"))
+    before = list(script.said)
+    script.begin_stream()
+    script.wait(500)
+    script.feed(PhoneClosed(1000))
+
+    assert not any(isinstance(c, PlayAudio | ClosePhone) for c in before)
+    assert apologies(script) == 1
+    assert ends(script) == [("model_failed", "the endpoint says 401: check the key")]
+
+
+def test_a_model_lost_during_the_goodbye_changes_nothing_once_the_words_are_all_there() -> None:
+    script = Script().begin()
+    hangs_up(script, words_ms=2000)
+    script.feed(ModelClosed(1011))
+    script.wait(2400)
+    script.feed(PhoneClosed(1000))
+
+    assert apologies(script) == 0
+    assert ends(script) == [("completed", "the agent hung up")]
+    assert answers(script) == []  # nobody is there to read it
+
+
+def test_a_model_lost_in_the_middle_of_the_goodbye_is_apologised_for() -> None:
+    script = Script().begin()
+    script.agent_speaks("bye", 1000, done=False)
+    script.feed(ToolRequested("r1", "f1", "c1", "hang_up", "{}"))
+    script.feed(ModelClosed(1011))
+    script.wait(1500)
+    script.feed(PhoneClosed(1000))
+
+    assert apologies(script) == 1
+    assert [end.outcome for end in script.ordered(CallEnded)] == ["model_failed"]
+
+
+# --- limits ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_agent_says_goodbye_before_the_time_limit() -> None:
+    script = Script(an_agent(limits=Limits(minutes=1, idle_seconds=0)), rest=True).begin()
+    script.wait(44_999)
+    before = requests(script)
+    script.wait(1)
+    script.agent_speaks("bye", 1000)
+    script.response_done()
+    script.wait(1400)
+
+    assert before == []
+    assert requests(script) == ["goodbye-1"]
+    assert len(script.ordered(HangUp)) == 1
+
+
+def test_a_call_that_does_not_come_to_its_goodbye_ends_at_the_time_limit() -> None:
+    script = Script(an_agent(limits=Limits(minutes=1, idle_seconds=0))).begin()
+    script.wait(44_000)
+    script.caller_speaks()
+    script.wait(16_000)
+    script.feed(PhoneClosed(1000))
+
+    assert requests(script) == []
+    assert ends(script) == [("completed", "the time limit was reached")]
+
+
+def test_a_goodbye_under_way_is_not_asked_for_twice_at_the_time_limit() -> None:
+    script = Script(an_agent(limits=Limits(minutes=1, idle_seconds=0))).begin()
+    script.wait(44_500)
+    hangs_up(script, words_ms=2000)
+    script.wait(2400)
+
+    assert requests(script) == []
+    assert [c.reason for c in script.ordered(ClosePhone)] == ["the agent hung up"]
+
+
+def test_a_goodbye_that_does_not_end_is_cut_off_after_30_s() -> None:
+    script = Script().begin()
+    hangs_up(script, words_ms=60_000)
+    script.wait(29_999)
+    before = script.ordered(ClosePhone)
+    script.wait(1)
+
+    assert before == []
+    assert Note("warning", "the goodbye took too long") in script.said
+    assert len(script.ordered(ClosePhone)) == 1
+
+
+def test_a_stream_that_does_not_come_ends_the_call_after_10_s() -> None:
+    script = Script()
+    script.wait(9_999)
+    before = ends(script)
+    script.wait(1)
+
+    assert before == []
+    assert ends(script) == [("no_stream", "the stream did not come")]
+    assert script.ordered(ClosePhone) == []
+    assert isinstance(script.said[-1], CallEnded)
+
+
+# --- the caller is gone ----------------------------------------------------------------------------------------------
+
+
+def waiting(script: Script) -> None:
+    del script
+
+
+def talking(script: Script) -> None:
+    script.begin()
+
+
+def in_its_goodbye(script: Script) -> None:
+    hangs_up(script.begin(), words_ms=2000)
+
+
+def in_its_apology(script: Script) -> None:
+    script.begin().feed(ModelClosed(1011))
+
+
+def leaving(script: Script) -> None:
+    hangs_up(script.begin())
+    script.wait(1400)
+
+
+SCENES = {
+    Phase.WAITING: waiting,
+    Phase.TALKING: talking,
+    Phase.GOODBYE: in_its_goodbye,
+    Phase.APOLOGY: in_its_apology,
+    Phase.LEAVING: leaving,
+}
+
+
+@pytest.mark.parametrize("phase", SCENES)
+@pytest.mark.parametrize(
+    ("event", "outcome"),
+    [
+        (StreamStopped(), "caller_hung_up"),
+        (PhoneClosed(None), "stream_lost"),
+        (PhoneChecked(alive=False), "stream_lost"),
+        (PhoneFault("another format", fatal=True), "stream_lost"),
+    ],
+)
+def test_every_phase_ends_with_its_caller(phase: Phase, event: CallEvent, outcome: str) -> None:
+    script = Script()
+    SCENES[phase](script)
+    reached = script.call.phase
+    script.feed(event)
+
+    assert reached is phase
+    assert [end.outcome for end in script.ordered(CallEnded)] == ["completed" if phase is Phase.LEAVING else outcome]
+    assert isinstance(script.said[-1], CallEnded)
+    assert len(script.ordered(CloseModel)) == 1
+    assert len(script.ordered(ClosePhone)) <= 1
+    assert script.call.deadline() is None
+    assert script.feed(event) == []
+
+
+@pytest.mark.parametrize("phase", SCENES)
+def test_whoever_ends_the_call_from_outside_ends_it_in_every_phase(phase: Phase) -> None:
+    script = Script()
+    SCENES[phase](script)
+    script.feed(EndRequested("drained"))
+    script.feed(PhoneClosed(1000))
+
+    expected = ("completed", "the agent hung up") if phase is Phase.LEAVING else ("stopped", "drained")
+    assert ends(script) == [expected]
+    assert len(script.ordered(ClosePhone)) == (0 if phase is Phase.WAITING else 1)
+
+
+def test_a_skipped_message_is_told_and_ends_nothing() -> None:
+    script = Script().begin()
+
+    assert script.feed(PhoneFault("not JSON")) == [
+        Note("warning", "a message of the stream was skipped", {"problem": "not JSON"})
+    ]
+
+
+def test_a_stream_of_another_format_is_closed_with_the_reason() -> None:
+    script = Script()
+    script.feed(PhoneFault("start.mediaFormat: audio/L16", fatal=True))
+
+    assert [c.reason for c in script.ordered(ClosePhone)] == ["start.mediaFormat: audio/L16"]
+    assert ends(script) == [("stream_lost", "start.mediaFormat: audio/L16")]
+
+
+def test_a_stream_that_starts_again_changes_nothing_of_the_end() -> None:
+    script = Script().begin()
+    hangs_up(script)
+    script.feed(StreamStarted("MZ1", "CA1"))
+    script.wait(1400)
+
+    assert script.call.phase is Phase.LEAVING
+
+
+def test_a_stream_that_answers_its_check_lives_on() -> None:
+    script = Script().begin()
+    script.feed(CallerAudio(0, b"\xff" * 160), PhoneChecked(alive=True))
+
+    assert script.call.phase is Phase.TALKING
+
+
+def test_what_went_before_is_told_in_one_line() -> None:
+    script = Script().begin()
+
+    assert repr(script.call._ending).startswith("<Ending talking, Deadlines({")

@@ -5,6 +5,7 @@ carrier's clock runs, and can play the carrier's part of echoing marks exactly o
 """
 
 from collections import deque
+from collections.abc import Mapping
 from typing import TypeVar
 
 from voice_agent.agent import Agent, Limits, Tool
@@ -52,9 +53,16 @@ def an_agent(**changes: object) -> Agent:
 class Script:
     """One call on a virtual clock, with a carrier that has no delay and plays exactly."""
 
-    def __init__(self, agent: Agent | None = None, *, rest: bool = False, preconnect: bool = True) -> None:
+    def __init__(
+        self,
+        agent: Agent | None = None,
+        *,
+        rest: bool = False,
+        preconnect: bool = True,
+        clips: Mapping[str, bytes] = CLIPS,
+    ) -> None:
         setup = CallSetup(call_sid="CA1", agent=agent or an_agent(), rest=rest, preconnect=preconnect)
-        self.call = Call(setup, CLIPS)
+        self.call = Call(setup, clips)
         self.now_ms = 0
         self.said: list[CallCommand] = self.call.start()
         """Everything that ever came out."""

@@ -230,7 +230,7 @@ class Ending:
 
     def _want_hang_up(self, now_ms: int, event: HangUpWanted) -> Iterator[Command | Fact]:
         if not self._move(Cause.HANG_UP_WANTED):
-            yield AddToolOutput(f"output-{event.call_id}", event.call_id, "The call is ending already.")
+            yield from _answer(event.call_id, "The call is ending already.", took_ms=0)
             return
         self._hang_up = (event.call_id, now_ms)
         if self._caller_has_floor:
@@ -287,8 +287,8 @@ class Ending:
         if self._hang_up is not None:
             call_id, began_ms = self._hang_up
             self._hang_up = None
-            yield AddToolOutput(f"output-{call_id}", call_id, output)
-            yield ToolAnswered(call_id, output, failed=False, took_ms=now_ms - began_ms)
+            if self._model_gone is None:
+                yield from _answer(call_id, output, took_ms=now_ms - began_ms)
 
     # --- leaving -----------------------------------------------------------------------------------------------------
 
@@ -373,3 +373,8 @@ class Ending:
 
     def __repr__(self) -> str:
         return f"<Ending {self.phase}, {self._deadlines}>"
+
+
+def _answer(call_id: str, output: str, took_ms: int) -> Iterator[Command]:
+    yield AddToolOutput(f"output-{call_id}", call_id, output)
+    yield ToolAnswered(call_id, output, failed=False, took_ms=took_ms)
