@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from voice_agent.emulator.speech.interfaces import Hearing
 from voice_agent.emulator.speech.models import open_model, package_folder
 from voice_agent.sim.realtime import CHUNK_BYTES, VoiceActivity
 
@@ -86,7 +87,7 @@ class MoonshineHearing:
 class GatedHearing:
     """Recognises only what holds speech."""
 
-    def __init__(self, hearing: MoonshineHearing, new_activity: Callable[[], VoiceActivity]) -> None:
+    def __init__(self, hearing: Hearing, new_activity: Callable[[], VoiceActivity]) -> None:
         self._hearing = hearing
         self._new_activity = new_activity
 

@@ -2,35 +2,56 @@
 
 from collections.abc import Callable
 
+import msgspec
+
 from voice_agent.emulator.speech.detecting import LoudnessActivity, Silero
 from voice_agent.emulator.speech.hearing import GatedHearing, MoonshineHearing
-from voice_agent.emulator.speech.interfaces import Speech
+from voice_agent.emulator.speech.interfaces import Hearing, Speaking, Speech
 from voice_agent.emulator.speech.models import ModelMissingError
+from voice_agent.emulator.speech.recorded import RecordedHearing, RecordedSpeaking
 from voice_agent.emulator.speech.speaking import HibariSpeaking
-from voice_agent.errors import CommandError
 from voice_agent.sim.realtime import VoiceActivity
 
 INSTALL = "pip install 'voice-agent[emulator]'"
 
 
-def load_speech(tell: Callable[[str], None]) -> Speech:
-    """Load all models, one to two seconds; `tell` gets a line before each. Raises `CommandError` without a remedy."""
-    new_activity = load_activity(tell)
-    try:
-        tell("loading the recogniser (Moonshine tiny) ...")
-        hearing = GatedHearing(MoonshineHearing(), new_activity)
-        tell("loading the voice (Hibari) ...")
-        speaking = HibariSpeaking()
-    except ModelMissingError as missing:
-        raise CommandError(f"{missing} is not installed, so nothing can be heard or said here: {INSTALL}") from missing
-    return Speech(hearing, speaking, new_activity)
+class Loaders(msgspec.Struct, frozen=True):
+    """What loads each model; every one raises `ModelMissingError` where its package is not installed."""
+
+    detector: Callable[[], Silero] = Silero
+    hearing: Callable[[], Hearing] = MoonshineHearing
+    speaking: Callable[[], Speaking] = HibariSpeaking
 
 
-def load_activity(tell: Callable[[str], None]) -> Callable[[], VoiceActivity]:
-    """Load the detector of voice, or take the one that needs no model."""
+def load_speech(tell: Callable[[str], None], loaders: Loaders | None = None) -> Speech:
+    """Load all models, one to two seconds. `tell` gets a line before each, and one for each that is missing."""
+    use = loaders or Loaders()
+    new_activity = _load_activity(tell, use)
+    return Speech(_load_hearing(tell, use, new_activity), _load_speaking(tell, use), new_activity)
+
+
+def _load_activity(tell: Callable[[str], None], loaders: Loaders) -> Callable[[], VoiceActivity]:
+    tell("loading the detector of voice (Silero) ...")
     try:
-        tell("loading the detector of voice (Silero) ...")
-        return Silero().new_activity
+        return loaders.detector().new_activity
     except ModelMissingError as missing:
-        tell(f"{missing} is not installed: voice is told from noise by loudness alone, fit for a quiet line")
+        tell(f"{missing} is not installed: voice is told from noise by loudness alone ({INSTALL})")
         return LoudnessActivity
+
+
+def _load_hearing(tell: Callable[[str], None], loaders: Loaders, new_activity: Callable[[], VoiceActivity]) -> Hearing:
+    tell("loading the recogniser (Moonshine tiny) ...")
+    try:
+        return GatedHearing(loaders.hearing(), new_activity)
+    except ModelMissingError as missing:
+        tell(f"{missing} is not installed: only the recorded callers of the demo are understood ({INSTALL})")
+        return RecordedHearing()
+
+
+def _load_speaking(tell: Callable[[str], None], loaders: Loaders) -> Speaking:
+    tell("loading the voice (Hibari) ...")
+    try:
+        return loaders.speaking()
+    except ModelMissingError as missing:
+        tell(f"{missing} is not installed: the demo's answers are recorded speech, others are not said ({INSTALL})")
+        return RecordedSpeaking()

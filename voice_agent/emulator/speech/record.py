@@ -1,4 +1,4 @@
-"""Makes the packaged speech: `python -m voice_agent.emulator.speech.record` writes every file of `RECORDINGS` anew.
+"""Makes the packaged speech: `python -m voice_agent.emulator.speech.record` writes all files of `recorded.py` anew.
 
 The agents' voice is Hibari's own. The callers' is the same one made another: spoken faster by 1/0.82 and then stretched
 by as much, which lowers it like a tape that runs slow and brings the tempo back. All are brought to the level of a
@@ -8,31 +8,17 @@ telephone speaker and to the telephone's 8 kHz. Each file is then recognised, an
 import logging
 import re
 from difflib import SequenceMatcher
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-import voice_agent
 from voice_agent.audio.levels import rms_dbfs
 from voice_agent.audio.resample import Downsampler, Upsampler
 from voice_agent.audio.wav import read_mulaw, write_mono
 from voice_agent.emulator.speech.hearing import MoonshineHearing
+from voice_agent.emulator.speech.recorded import CALLERS, FOLDER, RECORDINGS
 from voice_agent.emulator.speech.speaking import HibariSpeaking
 from voice_agent.sim.realtime.rates import To16k
-
-FOLDER = Path(voice_agent.__file__).parent
-
-RECORDINGS = {
-    "clips/apology.wav": "I'm sorry, we have a technical problem. Please call again in a few minutes.",
-    "clips/moment.wav": "One moment, please.",
-    "examples/callers/reception-1.wav": "Hi, what services do you offer?",
-    "examples/callers/reception-2.wav": "Sorry, what are your opening hours on Saturday?",
-    "examples/callers/reception-3.wav": "Great, thanks for your help, goodbye.",
-    "examples/callers/table-1.wav": "Hello, do you have a free table for four on Friday at seven?",
-    "examples/callers/table-2.wav": "Thanks a lot, goodbye.",
-}
-"""What is said in each file."""
 
 CALLER_PITCH = 0.82
 LEVEL_DBFS = -20.0
@@ -73,7 +59,7 @@ def main() -> None:
     for name, text in RECORDINGS.items():
         path = FOLDER / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_mono(path, synthesise(voice, text, CALLER_PITCH if "/callers/" in name else 1.0))
+        write_mono(path, synthesise(voice, text, CALLER_PITCH if name in CALLERS else 1.0))
         audio = read_mulaw(path)
         heard = recognise(hearing, audio)
         error = 100 * word_error_rate(text, heard)
