@@ -1,6 +1,7 @@
 """Tool calls of the model: each is run once and answered exactly once, whatever the caller does meanwhile.
 
-A barge-in does not lose a result: its item is still added. `hang_up` is not run but handed to `ending`.
+A barge-in does not lose a result: its item is still added. `hang_up` is not run but handed to `ending`. The calls of
+one response are answered by one further response, when that response is done and all of them are answered.
 """
 
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import msgspec
 from voice_agent.agent import Agent
 from voice_agent.call.commands import AddToolOutput, Command, RunTool, ToolAnswered, ToolStarted
 from voice_agent.call.deadlines import Deadlines
-from voice_agent.call.events import Event, TimerFired, ToolFinished, ToolRequested
+from voice_agent.call.events import Event, ResponseDone, TimerFired, ToolFinished, ToolRequested
 from voice_agent.call.facts import CallOver, Fact, HangUpWanted, ModelGone, ResponseWanted, ToolsBusy
 from voice_agent.call.part import Handled
 
@@ -28,7 +29,7 @@ class _Running(msgspec.Struct):
 class ToolCalls:
     """See the module."""
 
-    HANDLES: ClassVar[Handled] = (ToolRequested, ToolFinished, TimerFired, ModelGone, CallOver)
+    HANDLES: ClassVar[Handled] = (ToolRequested, ToolFinished, ResponseDone, TimerFired, ModelGone, CallOver)
 
     def __init__(self, agent: Agent) -> None:
         self._kinds = {tool.name: tool.kind for tool in agent.tools}
@@ -36,6 +37,8 @@ class ToolCalls:
         self._deadlines = Deadlines()
         self._running: dict[str, _Running] = {}
         self._seen: set[str] = set()
+        self._generating: set[str] = set()
+        """Responses that called tools and may call more."""
         self._gone = False
 
     def deadline(self) -> int | None:
@@ -50,6 +53,9 @@ class ToolCalls:
                 yield from self._begin(now_ms, event)
             case ToolFinished():
                 yield from self._finish(now_ms, event.call_id, event.output, failed=event.failed)
+            case ResponseDone() if event.response_id in self._generating:
+                self._generating.discard(event.response_id)
+                yield from self._speak_of(event.response_id)
             case TimerFired():
                 for call_id in self._deadlines.take_due(now_ms):
                     yield from self._finish(
@@ -66,6 +72,7 @@ class ToolCalls:
         if kind == "hang_up":
             yield HangUpWanted(event.call_id, event.response_id)
             return
+        self._generating.add(event.response_id)
         self._running[event.call_id] = _Running(event.name, event.response_id, now_ms)
         yield ToolsBusy(busy=True)
         if kind is None:
@@ -82,8 +89,11 @@ class ToolCalls:
         self._deadlines.clear(call_id)
         yield AddToolOutput(f"output-{call_id}", call_id, output)
         yield ToolAnswered(call_id, output, failed, now_ms - running.began_ms)
-        if not any(other.response_id == running.response_id for other in self._running.values()):
-            # The model asked for these together, so it speaks when it has them all.
-            yield ResponseWanted("tool")
+        yield from self._speak_of(running.response_id)
         if not self._running:
             yield ToolsBusy(busy=False)
+
+    def _speak_of(self, response_id: str) -> Iterator[Fact]:
+        running = any(other.response_id == response_id for other in self._running.values())
+        if not running and response_id not in self._generating:
+            yield ResponseWanted("tool")

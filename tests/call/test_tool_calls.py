@@ -1,0 +1,156 @@
+"""Tool calls of the model: each run once, each answered once."""
+
+from tests.support.script import Script, an_agent
+from voice_agent.agent import Limits
+from voice_agent.call.commands import (
+    AddToolOutput,
+    CallEnded,
+    ClearPlayback,
+    CreateResponse,
+    RunTool,
+    ToolAnswered,
+    ToolStarted,
+)
+from voice_agent.call.conversation import ToolTurn
+from voice_agent.call.events import (
+    ModelClosed,
+    ResponseCreated,
+    StreamStopped,
+    ToolFinished,
+    ToolRequested,
+)
+
+
+def calls(script: Script, *ids: str, name: str = "look_up", response: str = "r1") -> None:
+    """The model begins a response that calls tools."""
+    script.feed(ResponseCreated(response, None))
+    for call_id in ids:
+        script.feed(ToolRequested(response, f"f-{call_id}", call_id, name, '{"q": 1}'))
+
+
+def outputs(script: Script) -> list[tuple[str, str]]:
+    return [(command.call_id, command.output) for command in script.ordered(AddToolOutput)]
+
+
+def requests(script: Script) -> list[str]:
+    return [command.request for command in script.ordered(CreateResponse)]
+
+
+def test_a_tool_is_run_answered_and_spoken_of() -> None:
+    script = Script().begin()
+    calls(script, "c1")
+    script.response_done()
+    script.wait(300)
+    script.feed(ToolFinished("c1", "42"))
+
+    assert script.ordered(RunTool) == [RunTool("c1", "look_up", '{"q": 1}')]
+    assert script.ordered(ToolStarted) == [ToolStarted("c1", "look_up", '{"q": 1}')]
+    assert script.ordered(AddToolOutput) == [AddToolOutput("output-c1", "c1", "42")]
+    assert script.ordered(ToolAnswered) == [ToolAnswered("c1", "42", failed=False, took_ms=300)]
+    assert requests(script) == ["tool-1"]
+
+
+def test_a_result_that_comes_before_the_response_is_done_is_spoken_of_after_it() -> None:
+    script = Script().begin()
+    calls(script, "c1")
+    script.feed(ToolFinished("c1", "42"))
+    before = requests(script)
+    script.response_done()
+
+    assert before == []
+    assert requests(script) == ["tool-1"]
+
+
+def test_calls_of_one_response_are_spoken_of_once_when_all_are_answered() -> None:
+    script = Script().begin()
+    calls(script, "c1", "c2")
+    script.response_done()
+    script.feed(ToolFinished("c2", "2"))
+    before = requests(script)
+    script.feed(ToolFinished("c1", "1"))
+
+    assert outputs(script) == [("c2", "2"), ("c1", "1")]
+    assert before == []
+    assert requests(script) == ["tool-1"]
+
+
+def test_a_call_that_is_answered_before_the_next_one_of_its_response_waits_for_it() -> None:
+    script = Script().begin()
+    calls(script, "c1", name="no_such_tool")
+    script.feed(ToolRequested("r1", "f2", "c2", "look_up", "{}"))
+    script.response_done()
+    before = requests(script)
+    script.feed(ToolFinished("c2", "2"))
+
+    assert before == []
+    assert requests(script) == ["tool-1"]
+
+
+def test_a_tool_that_nobody_knows_is_answered_with_an_error_at_once() -> None:
+    script = Script().begin()
+    calls(script, "c1", name='no "such" tool')
+    script.response_done()
+
+    assert script.ordered(RunTool) == []
+    assert outputs(script) == [("c1", '{"error":"there is no tool named no \\"such\\" tool"}')]
+    assert [answer.failed for answer in script.ordered(ToolAnswered)] == [True]
+    assert requests(script) == ["tool-1"]
+
+
+def test_a_call_that_comes_twice_is_run_and_answered_once() -> None:
+    script = Script().begin()
+    calls(script, "c1", "c1")
+    script.feed(ToolFinished("c1", "42"), ToolFinished("c1", "43"))
+    script.feed(ToolRequested("r1", "f1", "c1", "look_up", "{}"))
+
+    assert len(script.ordered(RunTool)) == 1
+    assert outputs(script) == [("c1", "42")]
+
+
+def test_a_tool_whose_answer_does_not_come_is_answered_without_it() -> None:
+    script = Script(an_agent(limits=Limits(minutes=10, idle_seconds=0, tool_seconds=5))).begin()
+    calls(script, "c1")
+    script.response_done()
+    script.wait(6999)
+    before = outputs(script)
+    script.wait(1)
+    script.feed(ToolFinished("c1", "too late"))
+
+    assert before == []
+    assert outputs(script) == [("c1", '{"error": "the tool did not answer in time"}')]
+    assert requests(script) == ["tool-1"]
+
+
+def test_a_tool_that_finishes_after_the_caller_interrupted_adds_its_item_and_nothing_else() -> None:
+    script = Script().begin()
+    script.agent_speaks("a", 3000)
+    script.feed(ToolRequested("r1", "f1", "c1", "look_up", "{}"))
+    script.response_done()
+    script.wait(500)
+    script.caller_speaks()
+    script.wait(100)
+    commands = script.feed(ToolFinished("c1", "42"))
+
+    assert len(script.ordered(ClearPlayback)) == 1
+    assert [type(command).__name__ for command in commands] == ["AddToolOutput", "ToolAnswered"]
+    assert requests(script) == []
+
+
+def test_nothing_is_run_or_answered_once_the_model_is_gone() -> None:
+    script = Script().begin()
+    calls(script, "c1")
+    script.feed(ModelClosed(1011))
+    script.feed(ToolFinished("c1", "42"), ToolRequested("r1", "f2", "c2", "look_up", "{}"))
+    script.wait(30_000)
+
+    assert len(script.ordered(RunTool)) == 1
+    assert outputs(script) == []
+
+
+def test_a_call_that_is_open_when_the_caller_hangs_up_stays_open_in_the_conversation() -> None:
+    script = Script().begin()
+    calls(script, "c1")
+    script.feed(StreamStopped())
+
+    assert isinstance(script.said[-1], CallEnded)
+    assert script.call.conversation().open_tool_calls == (ToolTurn("c1", "look_up", '{"q": 1}', None),)
