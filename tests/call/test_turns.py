@@ -200,16 +200,46 @@ def test_a_response_that_crosses_the_callers_first_word_is_cancelled_unheard() -
     assert not script.call._parts[1]._playout  # type: ignore[attr-defined]
 
 
-def test_a_response_refused_because_another_is_active_is_not_repeated() -> None:
+def test_an_answer_refused_because_the_servers_own_is_active_is_not_repeated() -> None:
     script = begun_with()
-    script.feed(KeyPressed("4"))
-    script.wait(1500)
+    script.caller_speaks()
+    script.caller_stops()
+    script.wait(2000)
     (request,) = script.ordered(CreateResponse)
     script.feed(ModelError("conversation_already_has_active_response", "busy", request.request))
     script.feed(ResponseCreated("r1", None), ResponseDone("r1", "completed"))
     script.wait(5000)
 
-    assert requests(script) == ["keys"]
+    assert requests(script) == ["turn"]
+
+
+def test_a_response_to_something_new_refused_because_another_is_active_is_asked_for_after_it() -> None:
+    script = begun_with()
+    script.feed(KeyPressed("4"))
+    script.wait(1500)
+    (request,) = script.ordered(CreateResponse)
+    script.feed(ResponseCreated("r1", None))
+    script.feed(ModelError("conversation_already_has_active_response", "busy", request.request))
+    before = requests(script)
+    script.feed(ResponseDone("r1", "completed"))
+
+    assert before == ["keys"]
+    assert requests(script) == ["keys", "keys"]
+
+
+def test_a_result_that_comes_after_the_turn_was_committed_is_not_in_its_answer_and_is_spoken_of_next() -> None:
+    script = begun_with()
+    script.feed(ResponseCreated("r1", None), ToolRequested("r1", "f1", "c1", "look_up", "{}"))
+    script.response_done()
+    script.caller_speaks()
+    script.caller_stops()
+    script.feed(ToolFinished("c1", "42"))
+    script.feed(ResponseCreated("r2", None))
+    before = requests(script)
+    script.response_done("r2")
+
+    assert before == []
+    assert requests(script) == ["tool"]
 
 
 def test_a_greeting_refused_because_another_response_is_active_is_asked_for_again() -> None:

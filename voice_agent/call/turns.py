@@ -75,6 +75,9 @@ FIRST_OUTPUT_MS = 8000
 MOST_FAILURES = 2
 """So many failed responses in a row, and the model counts as gone: one retry."""
 
+RESULTS = frozenset({"tool", "keys"})
+"""What is wanted because the conversation was given something: a response begun before that does not know it."""
+
 
 class Turns:
     """See the module."""
@@ -213,6 +216,8 @@ class Turns:
         if self._protected:
             self._answer_owed = True
         elif self._server_decides:
+            # The server answers what the conversation holds at this moment; a result that comes later is not in it.
+            self._wanted = [waiting for waiting in self._wanted if _stays(waiting)]
             if self._active is None:
                 self._deadlines.set("server answer", now_ms + SERVER_ANSWER_MS)
         elif not (self._overheard and (self._busy or self._active is not None)):
@@ -267,8 +272,8 @@ class Turns:
             self._requested = None
             self._deadlines.clear("created")
         elif event.request is None:
-            # The server's own answer takes the place of all that was waiting, but for what must be said.
-            self._wanted = [waiting for waiting in self._wanted if waiting.keep or waiting.purpose == "goodbye"]
+            # The server's own answer takes the place of all that was waiting, but for what it does not know yet.
+            self._wanted = [waiting for waiting in self._wanted if _stays(waiting) or waiting.purpose in RESULTS]
         self._active = event.response_id
         self._active_wanted = None
         if self._speaking:
@@ -317,8 +322,9 @@ class Turns:
         self._requested = None
         self._deadlines.clear("created")
         if event.code == "conversation_already_has_active_response":
-            # The server was first. Its response, known or about to be, comes to an end; then ours is asked for again.
-            if wanted.instructions is not None:
+            # The server was first. Its response, known or about to be, comes to an end; then ours is asked for again,
+            # unless that was the answer.
+            if wanted.instructions is not None or wanted.purpose in RESULTS:
                 self._wanted.insert(0, wanted)
             if self._active is None:
                 self._deadlines.set("other response", now_ms + SERVER_ANSWER_MS)
@@ -363,3 +369,8 @@ class Turns:
             f"<Turns caller {'speaking' if self._speaking else 'silent'}, response {self._active}, "
             f"waiting {[wanted.purpose for wanted in self._wanted]}, {self._deadlines}>"
         )
+
+
+def _stays(wanted: ResponseWanted) -> bool:
+    """Whether this must be said whatever else the model answers."""
+    return wanted.keep or wanted.purpose == "goodbye"
