@@ -40,7 +40,9 @@ fi
 echo "setup: installing the locked packages (about 150 MB the first time)"
 log=.venv/install.log
 if ! .venv/bin/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock 2>&1 | tee "$log" |
-  awk '/^Collecting /{n++; if (n % 10 == 0) {printf "setup: %d packages\n", n; fflush()}}'; then
+  awk -v all="$(grep -c '^[a-z]' requirements.lock)" '
+    /^Collecting /{n++; if (n % 10 == 0) {printf "setup: %d packages of at most %d\n", n, all; fflush()}}
+    /^Installing collected/{print "setup: unpacking them (about 500 MB on disk)"; fflush()}'; then
   grep -E 'ERROR|error:' "$log" | head -5 >&2 || true
   if grep -q 'No matching distribution\|not a supported wheel' "$log"; then
     fail "no wheel of a package fits this machine ($(uname -sm), Python $version); the lines above name it"

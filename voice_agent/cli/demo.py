@@ -7,6 +7,7 @@ only the caller is a recording.
 import argparse
 import asyncio
 import secrets
+import sys
 from pathlib import Path
 
 import msgspec
@@ -52,7 +53,7 @@ async def _hold(scene: Scene, data: Path) -> int:
     account_sid, token = "AC" + secrets.token_hex(16), secrets.token_hex(16)
     async with (
         asyncio.timeout(LONGEST_S),
-        local_realtime(PACKAGED_AGENTS, lambda line: print(f"  {line}", flush=True)) as realtime_url,
+        local_realtime(Settings(), lambda line: print(f"  {line}", flush=True)) as realtime_url,
         EmulatedTwilio(account_sid, token) as twilio,
     ):
         settings = msgspec.structs.replace(
@@ -100,7 +101,7 @@ def _conclude(
     print(f"  transcript  {transcript}")
     for one in finished:
         print(f"  recording   {one.recording}")
-        print(f"              voice-agent replay {one.recording}")
+        print(f"  replay it   {sys.argv[0]} replay {one.recording}")
     return 0 if all(true for _, true in expectations) else 1
 
 
