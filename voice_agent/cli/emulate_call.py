@@ -1,0 +1,211 @@
+"""`voice-agent emulate call`: a caller with recorded lines, through an emulated Twilio, to any Media Streams server."""
+
+import argparse
+import asyncio
+import os
+import re
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from voice_agent.audio.wav import read_mulaw, write_stereo
+from voice_agent.config.secret import local_auth_token
+from voice_agent.config.settings import ENV_FILE, Settings, read_settings
+from voice_agent.emulator.twilio import EmulatedCall, EmulatedTwilio, Moment
+from voice_agent.errors import CommandError
+
+SUMMARY = "call any server that speaks Media Streams, through an emulated Twilio"
+
+ACCOUNT_SID = "AC" + "0" * 32
+"""Of the emulated account, unless the settings name one."""
+
+PATIENCE_SECONDS = 10.0
+"""How long a caller waits for the agent to begin: with the greeting, or with an answer."""
+TALK_SECONDS = 60.0
+"""How long a caller lets the agent talk."""
+SILENCE_MS = 1000
+"""The agent's silence after which it is the caller's turn: longer than the pauses between sentences."""
+KEY_SECONDS = 0.3
+"""From one key to the next."""
+GOODBYE_SECONDS = 5.0
+"""How long the carrier may take to end a call that is over for its caller."""
+
+
+class Script(msgspec.Struct, frozen=True):
+    """What the caller does."""
+
+    lines: list[tuple[str, bytes]]
+    """Names and mu-law audio."""
+    keys: str = ""
+    """Pressed after the last line."""
+    patience_s: float = PATIENCE_SECONDS
+    hang_up_after_s: float | None = None
+    """Counted from the beginning of the stream; `None`: after the last answer."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument(
+        "--to", required=True, metavar="URL", help="a voice webhook (http, https), or a stream itself (ws, wss)"
+    )
+    parser.add_argument(
+        "--say",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE.wav",
+        help="said when the agent has been silent for a second; may be given several times",
+    )
+    parser.add_argument("--from", dest="from_", default="+14255550199", metavar="NUMBER", help="who calls")
+    parser.add_argument("--called", default="+14255550100", metavar="NUMBER", help="the number that is called")
+    parser.add_argument(
+        "--auth-token",
+        metavar="TOKEN",
+        help="signs the requests; otherwise TWILIO_AUTH_TOKEN, or the token that the local serve keeps under DATA",
+    )
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="where that token is kept, instead of DATA")
+    parser.add_argument(
+        "--param", action="append", default=[], metavar="NAME=VALUE", help="a custom parameter of a ws(s) stream"
+    )
+    parser.add_argument("--keys", default="", metavar="DIGITS", help="pressed after the last line: 0-9, * and #")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=PATIENCE_SECONDS,
+        metavar="SECONDS",
+        help="how long to wait for the agent to begin, before the next line (default: %(default)g)",
+    )
+    parser.add_argument("--hang-up-after", type=float, metavar="SECONDS", help="instead of after the last answer")
+    parser.add_argument("--out", type=Path, metavar="FILE.wav", help="record both channels: caller left, agent right")
+    parser.add_argument(
+        "--api-port", type=int, default=0, metavar="PORT", help="of the emulated REST API (TWILIO_API_BASE_URL)"
+    )
+
+
+def run(
+    *,
+    to: str,
+    say: list[Path],
+    from_: str,
+    called: str,
+    auth_token: str | None,
+    data: Path | None,
+    param: list[str],
+    keys: str,
+    patience: float,
+    hang_up_after: float | None,
+    out: Path | None,
+    api_port: int,
+) -> int:
+    """Hold the call; 0 when it was held, 1 with one line when it was not."""
+    _examine(to, keys)
+    parameters = _parameters(param, to)
+    script = Script([(path.name, read_mulaw(path)) for path in say], keys, patience, hang_up_after)
+    settings = read_settings(os.environ, ENV_FILE)
+    token = auth_token or token_of(settings, data)
+
+    async def hold() -> EmulatedCall:
+        account_sid = settings.twilio_account_sid or ACCOUNT_SID
+        async with EmulatedTwilio(account_sid, token, port=api_port) as twilio:
+            if api_port:
+                print(f"REST API: TWILIO_API_BASE_URL={twilio.base_url} TWILIO_ACCOUNT_SID={account_sid}")
+            if to.startswith("ws"):
+                call = twilio.place_stream(to, from_, called, parameters, on_moment=_show)
+            else:
+                call = twilio.place_call(to, from_, called, on_moment=_show)
+            await _converse(call, script)
+            return call
+
+    call = asyncio.run(hold())
+    if out is not None and call.held:
+        write_stereo(out, call.caller_track, call.agent_track)
+        print(f"recorded: {out} (caller left, agent right)")
+    problem = _problem(call)
+    for entry in call.warnings:
+        print(f"Twilio's debugger would show {entry.code}: {entry.problem}")
+    if problem:
+        print(f"voice-agent: the call was not held: {problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _examine(to: str, keys: str) -> None:
+    try:
+        parts = urlsplit(to)
+        valid = parts.scheme in {"http", "https", "ws", "wss"} and bool(parts.hostname)
+    except ValueError:
+        valid = False
+    if not valid:
+        raise CommandError(f"--to {to!r} is not an http(s) or ws(s) address, e.g. http://127.0.0.1:8080/twilio/voice")
+    if not re.fullmatch("[0-9*#]*", keys):
+        raise CommandError(f"--keys {keys!r}: a telephone has the keys 0-9, * and #")
+
+
+def _parameters(given: list[str], to: str) -> dict[str, str]:
+    if given and not to.startswith("ws"):
+        raise CommandError("--param is for a ws(s) stream; a webhook's TwiML names its own parameters")
+    pairs = [item.partition("=") for item in given]
+    for name, equals, _ in pairs:
+        if not (name and equals):
+            raise CommandError(f"--param {name}{equals}: write NAME=VALUE")
+    return {name: value for name, _, value in pairs}
+
+
+def token_of(settings: Settings, data: Path | None) -> str:
+    """Find what signs: the real account's token, unless a folder with another one is named."""
+    if data is None and settings.twilio_auth_token is not None:
+        return settings.twilio_auth_token.reveal()
+    return local_auth_token(data or settings.data)
+
+
+async def _converse(call: EmulatedCall, script: Script) -> None:
+    """Say the lines in turn with the agent, press the keys, wait for the last answer, hang up."""
+    if not await call.streaming():
+        return
+    async with asyncio.TaskGroup() as tasks:
+        lines = tasks.create_task(_speak(call, script))
+        ended = tasks.create_task(call.ended())
+        await asyncio.wait({lines, ended}, timeout=script.hang_up_after_s, return_when=asyncio.FIRST_COMPLETED)
+        call.hang_up()
+        lines.cancel()
+        await asyncio.wait({ended}, timeout=GOODBYE_SECONDS)
+        ended.cancel()
+
+
+async def _speak(call: EmulatedCall, script: Script) -> None:
+    await _listen(call, script.patience_s)
+    for name, audio in script.lines:
+        print(f"           line: {name}")
+        call.say(audio)
+        await call.caller_finished()
+        await _listen(call, script.patience_s)
+    for key in script.keys:
+        call.press(key)
+        await call.wait_until(lambda: False, within_s=KEY_SECONDS)
+    if script.keys:
+        await _listen(call, script.patience_s)
+    if script.hang_up_after_s is not None:
+        await call.ended()
+
+
+async def _listen(call: EmulatedCall, begin_s: float) -> None:
+    """Let the agent begin and finish."""
+    if await call.agent_began(within_s=begin_s):
+        await call.agent_silent(SILENCE_MS, within_s=TALK_SECONDS)
+
+
+def _show(moment: Moment) -> None:
+    seconds = moment.at_ms / 1000
+    print(f"{seconds:8.2f} s  {moment.what}{moment.detail and f': {moment.detail}'}", flush=True)
+
+
+def _problem(call: EmulatedCall) -> str:
+    """Say in one line why the call was not held; empty if it was."""
+    if call.held and all(stream.ended is None or stream.ended.reason != "bridge_lost" for stream in call.streams):
+        return ""
+    if call.warnings:
+        return call.warnings[0].problem
+    said = [f"; it said {moment.detail!r}" for moment in call.timeline if moment.what == "the carrier says"]
+    return f"the TwiML opened no stream{''.join(said)}"
