@@ -99,6 +99,17 @@ def test_speech_as_long_as_the_policy_asks_cuts_and_cancels() -> None:
     assert requests(script) == ["turn"]
 
 
+def test_a_response_is_cancelled_once_however_often_the_caller_speaks_before_it_ends() -> None:
+    script = begun_with(after_ms=400)
+    script.agent_speaks("a", 5000, done=False)
+    for turn in ("u1", "u2"):
+        script.caller_speaks(turn)
+        script.wait(500)
+        script.caller_stops(turn)
+
+    assert [c.event_id for c in script.ordered(CancelResponse)] == ["cancel-r1"]
+
+
 def test_a_short_answer_at_the_end_of_the_agents_sentence_is_answered() -> None:
     script = begun_with(after_ms=400)
     script.agent_speaks("a", 1000)
@@ -312,6 +323,21 @@ def test_a_model_that_begins_and_says_nothing_counts_as_gone() -> None:
     script.wait(8000)
 
     assert len(script.ordered(CloseModel)) == 1
+
+
+def test_nothing_is_asked_of_a_model_that_was_given_up() -> None:
+    script = begun_with()
+    script.feed(KeyPressed("1"))
+    script.wait(1500)
+    script.feed(ResponseCreated("r0", "keys-1"), ResponseDone("r0", "failed", "x"))
+    script.feed(ResponseCreated("r1", "keys-2"), KeyPressed("2"))
+    script.wait(1500)
+    before = len(script.said)
+    script.feed(ResponseDone("r1", "failed", "x"))
+
+    told = [type(command).__name__ for command in script.said[before:]]
+    assert told[:3] == ["Note", "Note", "CloseModel"]
+    assert requests(script) == ["keys", "keys"]
 
 
 def test_a_turn_that_is_never_committed_is_closed() -> None:

@@ -100,7 +100,7 @@ class ModelLink:
         match event:
             case StreamStarted():
                 yield from self._begin_stream(now_ms)
-            case SessionCreated() if not self._configured:
+            case SessionCreated() if not self._configured and not self._gone:
                 self._configured = True
                 yield self._configuration()
             case SessionUpdated() if not self._ready and not self._gone:
@@ -118,9 +118,8 @@ class ModelLink:
             case ModelGone():
                 # Said here or by `turns`: either way there is nothing more to be had from this session.
                 if not self._gone:
-                    self._gone = True
-                    yield CloseModel()
-                self._deadlines.clear("set-up", "sign")
+                    yield Note("error", "the model is gone", {"reason": event.reason})
+                    yield from self._close()
             case TimerFired():
                 for name in self._deadlines.take_due(now_ms):
                     if name == "set-up":
@@ -128,10 +127,8 @@ class ModelLink:
                     elif self._can_sign:
                         yield ClipWanted("moment")
             case CallOver():
-                self._deadlines.clear("set-up", "sign")
-                if self._ordered and not self._gone:
-                    self._gone = True
-                    yield CloseModel()
+                if not self._gone:
+                    yield from self._close()
 
     def _begin_stream(self, now_ms: int) -> Iterator[Command]:
         self._streaming = True
@@ -170,13 +167,15 @@ class ModelLink:
         elif event.code not in HARMLESS_CODES:
             yield Note("warning", "the model refused a request", {"error": text, "event_id": event.event_id})
 
-    def _lose(self, reason: str) -> Iterator[Command | Fact]:
-        if self._gone:
-            return
+    def _lose(self, reason: str) -> Iterator[Fact]:
+        if not self._gone:
+            yield ModelGone(reason)
+
+    def _close(self) -> Iterator[Command]:
         self._gone = True
-        yield Note("error", "the model is gone", {"reason": reason})
-        yield CloseModel()
-        yield ModelGone(reason)
+        self._deadlines.clear("set-up", "sign")
+        if self._ordered:
+            yield CloseModel()
 
     def __repr__(self) -> str:
         state = "gone" if self._gone else "ready" if self._ready else "connecting" if self._ordered else "idle"

@@ -124,6 +124,7 @@ class Turns:
         self._active_wanted: ResponseWanted | None = None
         """What the active response was asked for; `None` when the server began it by itself."""
         self._requested: tuple[str, ResponseWanted] | None = None
+        self._cancelled: set[str] = set()
         self._protected_response: str | None = None
         self._wanted: list[ResponseWanted] = []
         self._failures = 0
@@ -182,8 +183,17 @@ class Turns:
                 for name in self._deadlines.take_due(now_ms):
                     yield from self._due(now_ms, name)
             case ModelGone() | CallOver():
-                self._over = True
-                self._deadlines = Deadlines()
+                self._end()
+
+    def _end(self) -> None:
+        self._over = True
+        self._deadlines = Deadlines()
+
+    def _give_up(self, reason: str) -> Iterator[Fact]:
+        """Say that the model is gone; from this moment nothing is asked of it."""
+        if not self._over:
+            self._end()
+            yield ModelGone(reason)
 
     # --- the caller's turn -------------------------------------------------------------------------------------------
 
@@ -206,7 +216,12 @@ class Turns:
         active = () if self._active is None else (self._active,)
         yield BargeIn(active)
         if cancel and self._active is not None:
-            yield CancelResponse(f"cancel-{self._active}", self._active)
+            yield from self._cancel(self._active)
+
+    def _cancel(self, response_id: str) -> Iterator[Command]:
+        if response_id not in self._cancelled:
+            self._cancelled.add(response_id)
+            yield CancelResponse(f"cancel-{response_id}", response_id)
 
     def _close_turn(self, now_ms: int) -> Iterator[Fact]:
         self._deadlines.clear("commit", "barge-in")
@@ -280,7 +295,7 @@ class Turns:
             if wanted is not None and wanted.keep:
                 self._wanted.append(wanted)
             yield ResponseDropped(event.response_id)
-            yield CancelResponse(f"cancel-{event.response_id}", event.response_id)
+            yield from self._cancel(event.response_id)
             return
         self._active_wanted = wanted
         if self._protected and wanted is not None and wanted.purpose == "greeting":
@@ -311,7 +326,7 @@ class Turns:
         self._failures += 1
         yield Note("warning", "a response failed", {"reason": reason})
         if self._failures >= MOST_FAILURES:
-            yield ModelGone(f"responses keep failing: {reason}")
+            yield from self._give_up(f"responses keep failing: {reason}")
         else:
             self._want(wanted)
 
@@ -343,9 +358,9 @@ class Turns:
                 yield Note("warning", "the server did not answer the caller's turn by itself")
                 self._want(ResponseWanted("turn"))
             case "created":
-                yield ModelGone("the model does not begin the response that was asked for")
+                yield from self._give_up("the model does not begin the response that was asked for")
             case "first output":
-                yield ModelGone("the model began a response and says nothing")
+                yield from self._give_up("the model began a response and says nothing")
             case "other response":
                 pass  # It ended unseen, or never was: `_ask` may go on.
 

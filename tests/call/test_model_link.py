@@ -1,0 +1,232 @@
+"""The link to the model's session."""
+
+import pytest
+
+from tests.support.script import CLIPS, Script, an_agent
+from voice_agent.agent import Transcription
+from voice_agent.call.commands import (
+    AppendAudio,
+    CallEnded,
+    CloseModel,
+    ConfigureSession,
+    ConnectModel,
+    Note,
+    PlayAudio,
+)
+from voice_agent.call.events import (
+    CallerAudio,
+    ModelClosed,
+    ModelError,
+    ModelFault,
+    ModelOpened,
+    ModelRefused,
+    SessionCreated,
+    SessionUpdated,
+    StreamStopped,
+    TranscriptionFailed,
+)
+
+
+def lost(script: Script) -> list[str]:
+    """Why the model is gone, as the log says."""
+    return [note.fields["reason"] for note in script.ordered(Note) if note.what == "the model is gone"]
+
+
+def warnings(script: Script) -> list[str]:
+    return [note.what for note in script.ordered(Note) if note.level == "warning"]
+
+
+def signs(script: Script) -> int:
+    return sum(command.audio == CLIPS["moment"] for command in script.ordered(PlayAudio))
+
+
+def test_the_model_is_connected_before_the_stream_starts() -> None:
+    script = Script()
+
+    assert script.fresh() == [ConnectModel()]
+    assert script.begin_stream() == []
+
+
+def test_without_preconnecting_the_model_is_connected_when_the_stream_starts() -> None:
+    script = Script(preconnect=False)
+    before = list(script.said)
+    script.wait(3000)
+    commands = script.begin_stream()
+    script.wait(5999)
+    still = lost(script)
+    script.wait(1)
+
+    assert (before, commands) == ([], [ConnectModel()])
+    assert still == []
+    assert lost(script) == ["the model's session was not ready in time"]
+
+
+def test_the_session_is_set_up_as_the_agent_asks_before_any_audio_flows() -> None:
+    agent = an_agent(transcription=Transcription(language="nl"), noise_reduction="far_field", voice="cedar")
+    script = Script(agent)
+    script.begin_stream()
+    script.feed(CallerAudio(0, b"\x80" * 160), ModelOpened())
+    configured = script.feed(SessionCreated("sess_1"))
+    script.feed(CallerAudio(20, b"\x80" * 160))
+    before = script.ordered(AppendAudio)
+    script.feed(SessionUpdated())
+
+    assert configured == [
+        ConfigureSession(
+            instructions="Be brief.",
+            voice="cedar",
+            tools=agent.tools,
+            turn_detection=agent.turn_detection,
+            interrupt_response=True,
+            create_response=True,
+            transcription=agent.transcription,
+            noise_reduction="far_field",
+        )
+    ]
+    assert before == []
+    assert script.ordered(AppendAudio) == [AppendAudio(b"\x80" * 320)]
+
+
+def test_the_session_is_set_up_once() -> None:
+    script = Script().begin()
+
+    assert script.feed(SessionCreated("sess_1"), SessionUpdated()) == []
+
+
+def test_a_session_that_differs_is_used_and_told() -> None:
+    script = Script()
+    script.feed(SessionCreated("sess_1"), SessionUpdated("voice: ash instead of marin"))
+
+    assert warnings(script) == ["the session differs from what was asked"]
+    assert lost(script) == []
+
+
+def test_a_session_with_another_audio_format_is_not_used() -> None:
+    script = Script()
+    script.feed(SessionCreated("sess_1"), SessionUpdated("audio.output.format: audio/pcmu", unusable=True))
+
+    assert lost(script) == ["the session's audio format cannot be used: audio.output.format: audio/pcmu"]
+    assert len(script.ordered(CloseModel)) == 1
+
+
+def test_a_caller_who_waits_for_the_session_hears_a_sign_of_life_and_then_an_apology() -> None:
+    script = Script()
+    script.begin_stream()
+    script.wait(1999)
+    before = signs(script)
+    script.wait(1)
+    early = lost(script)
+    script.wait(4000)
+
+    assert (before, signs(script)) == (0, 1)
+    assert early == []
+    assert lost(script) == ["the model's session was not ready in time"]
+    assert script.ordered(PlayAudio)[-1].audio == CLIPS["apology"]
+
+
+def test_a_sign_of_life_needs_its_clip() -> None:
+    script = Script(clips={})
+    script.begin_stream()
+    script.wait(3000)
+
+    assert script.ordered(PlayAudio) == []
+
+
+def test_a_session_that_is_ready_needs_no_sign_of_life() -> None:
+    script = Script().begin()
+    script.wait(10_000)
+
+    assert signs(script) == 0
+    assert lost(script) == []
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        (ModelRefused(429, "429: the quota is used up"), "429: the quota is used up"),
+        (ModelClosed(None), "the model's socket closed (no code)"),
+        (ModelClosed(1001, "maximum duration"), "the model's socket closed (1001) maximum duration"),
+        (ModelError("session_expired", "60 minutes"), "session_expired: 60 minutes"),
+    ],
+)
+def test_a_lost_model_is_told_once_with_what_to_check(event: ModelClosed, reason: str) -> None:
+    script = Script().begin()
+    script.feed(event, ModelClosed(1006))
+
+    assert lost(script) == [reason]
+    assert len(script.ordered(CloseModel)) == 1
+
+
+def test_a_model_that_turns_mute_is_told_like_any_lost_one() -> None:
+    script = Script(an_agent(greeting="Hello.")).begin()
+    script.wait(4000)
+
+    assert lost(script) == ["the model does not begin the response that was asked for"]
+
+
+def test_a_session_that_comes_after_the_model_was_given_up_is_not_set_up() -> None:
+    script = Script()
+    script.wait(6000)
+
+    assert lost(script) == ["the model's session was not ready in time"]
+    assert script.feed(ModelOpened(), SessionCreated("sess_1"), SessionUpdated()) == []
+
+
+def test_a_setup_that_was_not_understood_loses_the_session() -> None:
+    script = Script()
+    script.feed(SessionCreated("sess_1"), ModelError("unknown_parameter", "session.type"))
+
+    assert lost(script) == ["unknown_parameter: session.type"]
+
+
+def test_the_same_error_later_only_refuses_a_request() -> None:
+    script = Script().begin()
+    script.feed(ModelError("unknown_parameter", "item.phase", "truncate-a"))
+
+    assert lost(script) == []
+    assert script.ordered(Note) == [
+        Note(
+            "warning",
+            "the model refused a request",
+            {"error": "unknown_parameter: item.phase", "event_id": "truncate-a"},
+        )
+    ]
+
+
+def test_races_that_the_protocol_allows_are_not_told() -> None:
+    script = Script().begin()
+
+    assert script.feed(ModelError("response_cancel_not_active", "none is active", "cancel-r1")) == []
+
+
+def test_what_was_skipped_or_not_transcribed_is_told() -> None:
+    script = Script().begin()
+    script.feed(ModelFault("not JSON"), TranscriptionFailed("u1", "no such deployment"), ModelError(None, "oh"))
+
+    assert warnings(script) == [
+        "a message of the model was skipped",
+        "a turn of the caller was not transcribed",
+        "the model refused a request",
+    ]
+
+
+def test_the_session_is_closed_when_the_call_is_over_and_only_if_there_is_one() -> None:
+    connected, never = Script().begin(), Script(preconnect=False)
+    connected.feed(StreamStopped())
+    never.wait(10_000)
+
+    assert len(connected.ordered(CloseModel)) == 1
+    assert [type(command) for command in never.said] == [CallEnded]
+
+
+def test_its_state_is_told_in_one_word() -> None:
+    script = Script(preconnect=False)
+    seen = [repr(script.call._link)]
+    script.begin_stream()
+    seen.append(repr(script.call._link))
+    script.begin_session()
+    seen.append(repr(script.call._link))
+    script.feed(ModelClosed(1006))
+    seen.append(repr(script.call._link))
+
+    assert seen == [f"<ModelLink {state}>" for state in ("idle", "connecting", "ready", "gone")]
