@@ -16,7 +16,7 @@ class ServerVad(msgspec.Struct, frozen=True, tag="server_vad", tag_field="type")
     prefix_padding_ms: int = 300
     """Audio before the detected start that belongs to the turn."""
     silence_duration_ms: int = 500
-    """Silence that ends the turn. The API's own default is documented as 500 and observed as 200, so it is always sent."""
+    """Silence that ends the turn. The API's default is documented as 500 and observed as 200, so it is always sent."""
 
 
 class SemanticVad(msgspec.Struct, frozen=True, tag="semantic_vad", tag_field="type"):

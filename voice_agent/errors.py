@@ -25,7 +25,7 @@ class ConfigError(VoiceAgentError):
         self.where = where
 
 
-class ConfigErrors(ConfigError):
+class ConfigErrors(ConfigError):  # noqa: N818 - several of them, said by the plural
     """All that is wrong with one file or one environment: a line each, in `errors`."""
 
     def __init__(self, errors: Sequence[ConfigError]) -> None:

@@ -1,1 +1,4 @@
-"""The pure cores of the stand-ins: an emulated carrier, a Realtime server, and a world that joins them to a bridge on a virtual clock."""
+"""The pure cores of the stand-ins: a carrier, a Realtime server, and a world that joins them to a bridge.
+
+All of them run on a clock that is an argument.
+"""

@@ -1,4 +1,4 @@
-"""What crosses a socket, as data: the two inputs and outputs of a bridge that are not events or commands of the core."""
+"""What crosses a socket, as data: the inputs and outputs of a bridge that the core does not know."""
 
 import msgspec
 
