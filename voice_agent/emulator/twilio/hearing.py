@@ -10,8 +10,8 @@ from voice_agent.sim.track import BYTES_PER_MS, Track
 WINDOW_MS = 20
 _WINDOW_BYTES = WINDOW_MS * BYTES_PER_MS
 
-PAUSE_MS = 600
-"""Silence that ends what was said; between words and sentences it is shorter."""
+PAUSE_MS = 800
+"""Silence that ends what was said; between words and sentences it is shorter, also with synthetic voices."""
 
 _LOUD = bytes((~code & 0x7F) >= 0x10 for code in range(256))
 """For each mu-law byte 1 if its amplitude reaches the second of eight segments: 132 of 32124, -48 dBFS."""
