@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import pydantic
 import pytest
 from openai import AsyncOpenAI
@@ -199,6 +200,92 @@ def test_the_built_in_brain_repeats_what_it_heard() -> None:
                 "You said: good morning",
                 "I did not hear any words.",
             ]
+
+    run(main())
+
+
+class NoEars:
+    """A recogniser that always fails."""
+
+    def recognise(self, pcm: bytes) -> str:  # noqa: ARG002 - part of the interface
+        raise PeerError("no ears")
+
+
+class Endless:
+    """Thinks on until it is stopped."""
+
+    def __init__(self) -> None:
+        self.stopped = asyncio.Event()
+
+    async def think(self, think: Think) -> AsyncGenerator[Thought, None]:  # noqa: ARG002 - part of the interface
+        try:
+            while True:
+                yield "And another thing."
+                await asyncio.sleep(0)
+        finally:
+            self.stopped.set()
+
+
+def test_a_failing_recogniser_is_told_and_the_answer_still_comes() -> None:
+    async def main() -> None:
+        speech = msgspec.structs.replace(fake_speech(), hearing=NoEars())
+        async with serve_realtime("127.0.0.1", 0, speech, Echo()) as server, connect(server.url) as socket:
+            audio = {"input": {"transcription": {"model": "any"}}}
+            await socket.send(json.dumps({"type": "session.update", "session": {"type": "realtime", "audio": audio}}))
+            sound = base64.b64encode(tone(500) + silence(800)).decode()
+            await socket.send(json.dumps({"type": "input_audio_buffer.append", "audio": sound}))
+            events: list[Event] = []
+            while not events or events[-1]["type"] != "response.done":
+                events.append(json.loads(await socket.recv()))
+
+            failed = the(events, "conversation.item.input_audio_transcription.failed")
+            assert failed["error"]["message"] == "no ears"
+            assert the(events, "response.output_audio_transcript.done")["transcript"] == "I did not hear any words."
+
+    run(main())
+
+
+def test_a_cancelled_brain_stops_thinking() -> None:
+    async def main() -> None:
+        brain = Endless()
+        async with connected(brain=brain) as connection:
+            await connection.response.create()
+            await until(connection, "response.output_audio.delta")
+            await connection.response.cancel()
+            await until(connection, "response.done")
+            await brain.stopped.wait()
+
+    run(main())
+
+
+def test_a_client_that_vanishes_ends_its_session_and_no_other() -> None:
+    async def main() -> None:
+        brain = Endless()
+        async with serve_realtime("127.0.0.1", 0, fake_speech(), brain) as server, connect(server.url) as other:
+            vanishing = await connect(server.url)
+            await vanishing.send('{"type": "response.create"}')
+            while "output_audio.delta" not in str(await vanishing.recv()):
+                pass
+            vanishing.transport.abort()
+            await brain.stopped.wait()
+            await other.recv()
+            await other.send('{"type": "input_audio_buffer.clear"}')
+
+            assert json.loads(await other.recv())["type"] == "input_audio_buffer.cleared"
+
+    run(main())
+
+
+def test_binary_messages_are_read_as_text() -> None:
+    async def main() -> None:
+        async with (
+            serve_realtime("127.0.0.1", 0, fake_speech(), Echo()) as server,
+            connect(server.url) as socket,
+        ):
+            await socket.recv()
+            await socket.send(b'{"type": "input_audio_buffer.clear"}')
+
+            assert json.loads(await socket.recv())["type"] == "input_audio_buffer.cleared"
 
     run(main())
 

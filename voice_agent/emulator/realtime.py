@@ -187,8 +187,7 @@ class _SessionRunner:
 
     async def _next_input(self) -> Input | None:
         deadline = self._session.deadline()
-        if deadline is None:
-            return await self._inbox.get()
+        assert deadline is not None, "an open session ends after an hour at the latest"
         try:
             # One millisecond is added because the clock is cut to whole ones: the timer must not fire before its time.
             async with asyncio.timeout(max(0, deadline - self._now_ms()) / 1000 + 0.001):
