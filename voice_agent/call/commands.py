@@ -147,7 +147,7 @@ class CallStarted(Command, frozen=True):
     """The stream began and the call can be heard."""
 
     connect_ms: int
-    """From the call's beginning to the usable session; -1 while there is none."""
+    """From the call's beginning to the usable session; -1 when there is none."""
 
 
 class CallerBegan(Command, frozen=True):

@@ -6,19 +6,21 @@ from typing import ClassVar
 from voice_agent.agent import Agent
 from voice_agent.call.commands import CallStarted, Command
 from voice_agent.call.events import Event, StreamStarted
-from voice_agent.call.facts import Fact, ResponseWanted, SessionReady
+from voice_agent.call.facts import Fact, ModelGone, ResponseWanted, SessionReady
 from voice_agent.call.part import Handled
 
 
 class Greeting:
     """See the module."""
 
-    HANDLES: ClassVar[Handled] = (StreamStarted, SessionReady)
+    HANDLES: ClassVar[Handled] = (StreamStarted, SessionReady, ModelGone)
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
         self._streaming = False
         self._ready_ms: int | None = None
+        """When the session was ready; -1 when there will be none."""
+        self._begun = False
 
     def deadline(self) -> int | None:
         """None: it waits for nothing of its own."""
@@ -26,15 +28,19 @@ class Greeting:
 
     def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         """Take one event or fact."""
-        if isinstance(event, StreamStarted):
-            self._streaming = True
-        else:
-            self._ready_ms = now_ms
-        if not self._streaming or self._ready_ms is None:
+        match event:
+            case StreamStarted():
+                self._streaming = True
+            case SessionReady():
+                self._ready_ms = now_ms
+            case ModelGone() if self._ready_ms is None:
+                self._ready_ms = -1
+        if self._begun or not self._streaming or self._ready_ms is None:
             return
+        self._begun = True
         yield CallStarted(self._ready_ms)
         agent = self._agent
-        if agent.greeting is not None:
+        if agent.greeting is not None and self._ready_ms >= 0:
             yield ResponseWanted(
                 "greeting",
                 # A response's instructions replace the session's, so what matters is repeated.

@@ -1,0 +1,78 @@
+"""What the agent says first."""
+
+from tests.support.script import Script, an_agent
+from voice_agent.agent import BargeIn
+from voice_agent.call.commands import CallStarted, CreateResponse
+from voice_agent.call.events import ModelRefused, ResponseCreated, ResponseDone, StreamStarted
+
+
+def test_the_greeting_waits_for_the_session_and_for_the_stream() -> None:
+    script = Script(an_agent(greeting="Hello."))
+    script.wait(300)
+    script.begin_session()
+    before = script.ordered(CreateResponse)
+    script.wait(200)
+    script.begin_stream()
+
+    (asked,) = script.ordered(CreateResponse)
+    assert before == []
+    assert (asked.request, asked.tool_choice) == ("greeting-1", "none")
+    assert asked.instructions == 'Be brief.\n\nThe call has just begun. Say exactly: "Hello."'
+    assert script.ordered(CallStarted) == [CallStarted(300)]
+
+
+def test_a_session_that_comes_after_the_stream_greets_at_once() -> None:
+    script = Script(an_agent(greeting="Hello."))
+    script.begin_stream()
+    script.wait(700)
+    script.begin_session()
+
+    assert [asked.request for asked in script.ordered(CreateResponse)] == ["greeting-1"]
+    assert script.ordered(CallStarted) == [CallStarted(700)]
+
+
+def test_an_agent_without_a_greeting_waits_for_the_caller() -> None:
+    script = Script().begin()
+    script.wait(5000)
+
+    assert script.ordered(CreateResponse) == []
+    assert script.ordered(CallStarted) == [CallStarted(0)]
+
+
+def test_a_call_without_a_model_began_all_the_same() -> None:
+    script = Script(an_agent(greeting="Hello."))
+    script.feed(ModelRefused(401, "401"))
+    script.begin_stream()
+
+    assert script.ordered(CallStarted) == [CallStarted(-1)]
+    assert script.ordered(CreateResponse) == []
+
+
+def test_nobody_is_greeted_twice() -> None:
+    script = Script(an_agent(greeting="Hello.")).begin()
+    script.feed(StreamStarted("MZ1", "CA1"), ModelRefused(None, "gone"))
+
+    assert len(script.ordered(CreateResponse)) == 1
+    assert len(script.ordered(CallStarted)) == 1
+
+
+def test_a_caller_who_speaks_first_is_answered_and_a_greeting_is_given_up() -> None:
+    script = Script(an_agent(greeting="Hello.")).begin()
+    script.caller_speaks()
+    script.agent_speaks("a", 500)
+    script.response_done(status="cancelled")
+    script.caller_stops()
+    script.feed(ResponseCreated("r2", None), ResponseDone("r2", "completed"))
+    script.wait(5000)
+
+    assert [asked.request for asked in script.ordered(CreateResponse)] == ["greeting-1"]
+
+
+def test_a_protected_greeting_is_kept_for_after_the_callers_turn() -> None:
+    script = Script(an_agent(greeting="Hello.", barge_in=BargeIn(protect_greeting=True))).begin()
+    script.caller_speaks()
+    script.agent_speaks("a", 500)
+    script.response_done(status="cancelled")
+    script.caller_stops()
+
+    assert [asked.request for asked in script.ordered(CreateResponse)] == ["greeting-1", "greeting-2"]
