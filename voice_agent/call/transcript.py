@@ -31,6 +31,8 @@ class Transcript:
     def __init__(self) -> None:
         self.turns: list[Turn] = []
         self._words: dict[str, str] = {}
+        self._places: dict[str, int] = {}
+        """Where the caller's turns stand, by their items."""
 
     def deadline(self) -> int | None:
         """None: words come when they come."""
@@ -43,23 +45,23 @@ class Transcript:
             case AgentTranscript():
                 self._words[event.item_id] = self._words.get(event.item_id, "") + event.delta
             case TurnCommitted():
-                self.turns.append(CallerTurn(event.item_id, ""))
+                self._put(CallerTurn(event.item_id, ""))
             case CallerTranscribed():
-                yield from self._hear(event)
+                text = event.text.strip()
+                self._put(CallerTurn(event.item_id, text))
+                yield CallerSaid(event.item_id, text)
             case ItemHeard() if event.total_ms > 0:
                 text = cut_words(self._words.pop(event.item_id, ""), event.heard_ms, event.total_ms)
                 self.turns.append(AgentTurn(event.item_id, text, event.interrupted))
                 yield AgentSaid(event.item_id, text, event.heard_ms, event.total_ms, event.interrupted)
 
-    def _hear(self, event: CallerTranscribed) -> Iterator[Command]:
-        text = event.text.strip()
-        for index, turn in enumerate(self.turns):
-            if isinstance(turn, CallerTurn) and turn.item_id == event.item_id:
-                self.turns[index] = CallerTurn(event.item_id, text)
-                break
-        else:
-            self.turns.append(CallerTurn(event.item_id, text))
-        yield CallerSaid(event.item_id, text)
+    def _put(self, turn: CallerTurn) -> None:
+        """Keep one turn of the caller, whose commit and whose words come in either order."""
+        place = self._places.setdefault(turn.item_id, len(self.turns))
+        if place == len(self.turns):
+            self.turns.append(turn)
+        elif turn.text:
+            self.turns[place] = turn
 
     def note_keys(self, digits: str) -> None:
         """Keys were given to the model."""

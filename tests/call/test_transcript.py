@@ -1,0 +1,82 @@
+"""The words of a call, as they were heard."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.script import Script
+from voice_agent.call.commands import AgentSaid, CallerSaid
+from voice_agent.call.conversation import AgentTurn, CallerTurn
+from voice_agent.call.events import (
+    AgentTranscript,
+    CallerTranscribed,
+    ModelAudio,
+    ResponseCreated,
+    TurnCommitted,
+)
+from voice_agent.call.transcript import cut_words
+
+
+def test_the_words_of_an_item_that_was_heard_whole_are_all_there() -> None:
+    script = Script().begin()
+    script.feed(AgentTranscript("r1", "a", "Good "), AgentTranscript("r1", "a", "morning. "))
+    script.agent_speaks("a", 1000)
+    script.response_done()
+    script.wait(1200)
+
+    assert script.ordered(AgentSaid) == [AgentSaid("a", "Good morning.", 1000, 1000, interrupted=False)]
+    assert script.call.conversation().turns == (AgentTurn("a", "Good morning.", interrupted=False),)
+
+
+def test_turns_stand_in_the_order_of_the_conversation_whenever_their_words_arrive() -> None:
+    script = Script().begin()
+    script.feed(TurnCommitted("u1"))
+    script.feed(AgentTranscript("r1", "a", "Yes."))
+    script.agent_speaks("a", 500)
+    script.response_done()
+    script.wait(700)
+    script.feed(CallerTranscribed("u1", " Is it you? "))
+
+    assert script.ordered(CallerSaid) == [CallerSaid("u1", "Is it you?")]
+    assert script.call.conversation().turns == (
+        CallerTurn("u1", "Is it you?"),
+        AgentTurn("a", "Yes.", interrupted=False),
+    )
+
+
+def test_words_that_come_before_their_turn_is_committed_make_one_turn() -> None:
+    script = Script().begin()
+    script.feed(CallerTranscribed("u1", "Hello."), TurnCommitted("u1"))
+
+    assert script.call.conversation().turns == (CallerTurn("u1", "Hello."),)
+
+
+def test_a_turn_without_words_is_a_turn() -> None:
+    script = Script().begin()
+    script.feed(TurnCommitted("u1"), TurnCommitted("u2"), CallerTranscribed("u2", "Second."))
+
+    assert script.call.conversation().turns == (CallerTurn("u1", ""), CallerTurn("u2", "Second."))
+
+
+def test_an_item_of_which_nothing_was_ever_sent_was_not_said() -> None:
+    script = Script().begin()
+    script.feed(ResponseCreated("r1", None))
+    script.caller_speaks()
+    script.feed(ModelAudio("r1", "a", 0, b"", 0, done=True))
+    script.response_done(status="cancelled")
+
+    assert script.ordered(AgentSaid) == []
+
+
+def test_a_word_that_was_only_begun_does_not_count() -> None:
+    assert cut_words("one two three", 500, 1000) == "one"
+    assert cut_words("one two three", 0, 1000) == ""
+    assert cut_words("one two three", 1000, 1000) == "one two three"
+    assert cut_words("immeasurable", 999, 1000) == ""
+    assert cut_words("one two", 3, 7) == "one"  # the cut falls between two words
+
+
+@given(st.text(), st.integers(0, 5000), st.integers(0, 5000))
+def test_what_was_heard_begins_what_was_said(text: str, heard_ms: int, total_ms: int) -> None:
+    heard = cut_words(text, heard_ms, total_ms)
+
+    assert text.strip().startswith(heard)
