@@ -281,6 +281,7 @@ class Turns:
 
     def _begin_response(self, now_ms: int, event: ResponseCreated) -> Iterator[Command | Fact]:
         self._deadlines.clear("server answer", "other response")
+        self._withdraw("idle")  # the silence is broken
         wanted = None
         if self._requested is not None and event.request == self._requested[0]:
             wanted = self._requested[1]
