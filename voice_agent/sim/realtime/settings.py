@@ -1,6 +1,7 @@
 """A session's configuration in the GA shape: its defaults, partial updates with the API's errors, and the echo.
 
-Shapes are those of protocol notes 3.1 to 3.4 (OpenAI's OpenAPI description of August 2026).
+Shapes are those of OpenAI's OpenAPI description of August 2026. Left out, and refused like anything unknown: A-law
+(`audio/pcma`) and MCP tools.
 """
 
 import copy

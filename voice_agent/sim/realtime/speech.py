@@ -1,6 +1,6 @@
 """The items of one response while they are being made: a message that is spoken or written, or a function call.
 
-Each knows the order of its own events (protocol notes 4.5) and tells the response when it is finished.
+Each knows the order of its own events (as observed on the services and told by OpenAI's Realtime guide) and tells the response when it is finished.
 """
 
 import base64
