@@ -1,0 +1,176 @@
+import argparse
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.tiny_twilio import TOKEN, request
+from voice_agent.agent import Agent
+from voice_agent.cli import main, serve
+from voice_agent.config.agents import Agents
+from voice_agent.config.secret import Secret
+from voice_agent.config.settings import Settings
+
+AGENT = "name: reception\ndefault: true\ninstructions: Be brief.\nrecording: off\n"
+
+
+def environment(folder: Path, **variables: str) -> dict[str, str]:
+    (folder / "reception.yaml").write_text(AGENT)
+    return {
+        "PATH": os.environ["PATH"],
+        "PORT": "0",
+        "DATA": str(folder / "data"),
+        "AGENTS": str(folder / "reception.yaml"),
+        "REALTIME_PROVIDER": "emulator",
+        "REALTIME_URL": "ws://127.0.0.1:1/v1/realtime",
+        **variables,
+    }
+
+
+@pytest.fixture
+def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Make the process's environment and folder those of a user with these settings."""
+
+    def surround(**variables: str) -> None:
+        monkeypatch.chdir(tmp_path)
+        for name in list(os.environ):
+            if name not in {"PATH", "HOME"}:
+                monkeypatch.delenv(name)
+        for name, value in environment(tmp_path, **variables).items():
+            monkeypatch.setenv(name, value)
+
+    return surround
+
+
+def test_a_server_says_where_it_listens_and_ends_within_seconds_of_a_signal(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "voice_agent.cli.main", "serve"],
+        env=environment(tmp_path),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith("Listening on "):
+                break
+        url = lines[-1].split()[2].rstrip(";")
+        status, text = asyncio.run(request(f"{url}/healthz"))
+        process.send_signal(signal.SIGTERM)
+        rest = process.stdout.read()
+
+    assert (status, text) == (200, "ok\n")
+    assert process.returncode == 0
+    assert rest == "stopping: calls in progress are ended\n"
+
+
+def test_faults_are_lines_and_exit_status_2(
+    tmp_path: Path, surroundings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    surroundings(PORT="x", LOG_LEVEL="loud")
+
+    assert main.main(["serve"]) == 2
+    faults = capsys.readouterr().err.splitlines()
+    assert len(faults) == 2
+    assert "PORT" in faults[0] + faults[1]
+    assert "LOG_LEVEL" in faults[0] + faults[1]
+
+
+def test_a_broken_agent_does_not_start(tmp_path: Path, surroundings: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    surroundings()
+    (tmp_path / "reception.yaml").write_text(AGENT + "voize: marin\n")
+
+    assert main.main(["serve"]) == 2
+    (fault,) = capsys.readouterr().err.splitlines()
+    assert "reception.yaml:5:1" in fault
+    assert "voice" in fault
+
+
+def test_a_port_that_is_taken_is_one_line(surroundings: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        surroundings(PORT=str(port))
+
+        assert main.main(["serve"]) == 2
+    (fault,) = capsys.readouterr().err.splitlines()
+    assert f"cannot listen on 127.0.0.1:{port}" in fault
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(
+    tmp_path: Path, surroundings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    surroundings(DATA=str(tmp_path / "file"))
+
+    assert main.main(["serve"]) == 2
+    (fault,) = capsys.readouterr().err.splitlines()
+    assert "DATA" in fault
+
+
+def test_doubtful_names_are_warned_about(surroundings: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    surroundings(REALTIME_AUDO="g711", DATA="/dev/null")
+
+    assert main.main(["serve"]) == 2
+    assert 'warning: REALTIME_AUDO: unknown; is it meant to be "REALTIME_AUDIO"?' in capsys.readouterr().err
+
+
+def shown(settings: Settings) -> list[str]:
+    agents = Agents(
+        [
+            Agent(name="desk", instructions="", numbers=("+14255550100",)),
+            Agent(name="rest", instructions="", default=True),
+        ]
+    )
+    return list(serve.screen(settings, agents, "http://127.0.0.1:8080", ""))
+
+
+def test_the_screen_names_the_provider_the_agents_and_what_to_paste_at_twilio() -> None:
+    lines = shown(
+        Settings(
+            public_url="https://phone.example",
+            realtime_provider="openai",
+            openai_api_key=Secret("sk-1234"),
+            twilio_auth_token=Secret(TOKEN),
+        )
+    )
+    text = "\n".join(lines)
+
+    assert lines[0].startswith("model    OpenAI: wss://api.openai.com/v1/realtime?model=gpt-realtime-2.1")
+    assert lines[1] == "agent    desk: +14255550100"
+    assert lines[2] == "agent    rest: no number, and any other number"
+    assert "https://phone.example/twilio/voice" in text
+    assert "https://phone.example/twilio/status" in text
+    assert "TWILIO_ACCOUNT_SID" in text
+    assert "sk-1234" not in text
+    assert TOKEN not in text
+    assert len(lines) < 24
+
+
+def test_a_server_for_this_machine_only_says_how_to_call_it() -> None:
+    text = "\n".join(shown(Settings()))
+
+    assert "voice-agent emulate call --to http://127.0.0.1:8080/twilio/voice" in text
+    assert "warning" not in text
+
+
+def test_what_may_surprise_is_a_warning() -> None:
+    settings = Settings(public_url="https://phone.example", host="0.0.0.0", twilio_auth_token=Secret(TOKEN))
+
+    assert len(list(serve.warnings(settings))) == 3
+
+
+def test_the_emulator_can_be_asked_for_by_an_argument() -> None:
+    parser = argparse.ArgumentParser()
+    serve.arguments(parser)
+
+    assert vars(parser.parse_args(["--with-emulator"])) == {"with_emulator": True}
+    assert vars(parser.parse_args([])) == {"with_emulator": False}

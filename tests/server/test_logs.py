@@ -1,0 +1,88 @@
+import io
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voice_agent.server.logs import set_up_logging, shorten_numbers
+
+
+@contextmanager
+def logging_to(stream: io.StringIO, level: Literal["debug", "info"], style: Literal["text", "json"]) -> Iterator[None]:
+    root, ours = logging.getLogger(), logging.getLogger("voice_agent")
+    levels = root.level, ours.level
+    handler = set_up_logging(level, style, stream)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(levels[0])
+        ours.setLevel(levels[1])
+
+
+def logged(style: Literal["text", "json"], level: Literal["debug", "info"] = "info") -> str:
+    stream = io.StringIO()
+    with logging_to(stream, level, style):
+        logger = logging.getLogger("voice_agent.test")
+        logger.info("from %s", "+14255550199", extra={"call": "CA1", "call_ms": 5})
+        logger.debug("small")
+        logging.getLogger("websockets.client").info("> every message")
+        try:
+            dict[str, str]()["+14255550123"]
+        except KeyError:
+            logger.exception("broken")
+    return stream.getvalue()
+
+
+def test_a_line_of_text_has_time_level_call_and_no_whole_number() -> None:
+    first, broken, *traceback = logged("text").splitlines()
+
+    assert first[12:] == " info CA1 from +1425555****"
+    assert broken[12:] == " error broken"
+    assert traceback[-1] == "KeyError: '+1425555****'"
+
+
+def test_a_line_of_json_says_the_same() -> None:
+    first, broken = map(json.loads, logged("json").splitlines())
+
+    assert {key: first[key] for key in ("level", "logger", "message", "call", "call_ms")} == {
+        "level": "info",
+        "logger": "voice_agent.test",
+        "message": "from +1425555****",
+        "call": "CA1",
+        "call_ms": 5,
+    }
+    assert first["time"].endswith("+00:00")
+    assert "call" not in broken
+    assert broken["traceback"].endswith("KeyError: '+1425555****'")
+
+
+def test_the_level_is_ours_and_other_packages_stay_quiet() -> None:
+    text = logged("text", "debug")
+
+    assert "small" in text
+    assert "every message" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("+14255550199", "+1425555****"),
+        ("tel:+493012345678,", "tel:+49301234****,"),
+        ("+1234567", "+123****"),
+        ("+123456", "+123456"),
+        ("1 + 14255550199", "1 + 14255550199"),
+    ],
+)
+def test_numbers_lose_their_last_four_digits(text: str, shown: str) -> None:
+    assert shorten_numbers(text) == shown
+
+
+@given(st.from_regex(r"\+[1-9]\d{6,14}", fullmatch=True), st.text(max_size=5), st.text(max_size=5))
+def test_no_phone_number_passes_whole(number: str, before: str, after: str) -> None:
+    assert number not in shorten_numbers(f"{before} {number} {after}")
