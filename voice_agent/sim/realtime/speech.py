@@ -1,6 +1,7 @@
 """The items of one response while they are being made: a message that is spoken or written, or a function call.
 
-Each knows the order of its own events (as observed on the services and told by OpenAI's Realtime guide) and tells the response when it is finished.
+Each knows the order of its own events and tells the response when it is finished. The order is that of OpenAI's
+Realtime reference; where it is silent, what client libraries rely on.
 """
 
 import base64
