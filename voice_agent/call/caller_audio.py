@@ -30,6 +30,9 @@ BYTES_PER_MS = 8
 LONGEST_GAP_MS = 10_000
 """A larger jump of the timestamps is filled only so far: the model needs no longer silence."""
 
+ROUNDING_MS = 1
+"""Timestamps are whole milliseconds, frames need not be: what is no more than this is no gap."""
+
 BUFFER_MS = 10_000
 """How much of the caller waits for the session; the oldest goes first."""
 
@@ -66,11 +69,10 @@ class CallerAudioPart:
         self._buffer = bytearray()
         self._filled_ms = 0
         """The carrier's time up to which the model has (or will have) audio."""
-        self._appended_ms = 0
-        """How much audio the model was given since its session began: its own time."""
-        self._seen_at_ms = 0
+        self._appended = 0
+        """How many bytes the model was given since its session began: its own time."""
         self._padded_to_ms = 0
-        self._lost_ms = 0
+        self._lost = False
 
     def deadline(self) -> int | None:
         """The stall's padding and the check of a silent stream."""
@@ -90,9 +92,9 @@ class CallerAudioPart:
                 self._gone = True
                 self._buffer.clear()
             case SpeechStopped():
-                # The newest byte given to the model is the carrier's `_filled_ms` and the session's `_appended_ms`.
+                # The newest byte given to the model is the carrier's `_filled_ms` and the session's `_appended`.
                 heard_ms = event.audio_end_ms - self._silence_ms
-                yield CallerStopped(self._filled_ms - self._appended_ms + heard_ms)
+                yield CallerStopped(self._filled_ms - self._appended // BYTES_PER_MS + heard_ms)
             case PhoneChecked(alive=True):
                 self._deadlines.set("check", now_ms + CHECK_MS)
             case TimerFired():
@@ -106,45 +108,43 @@ class CallerAudioPart:
                 self._deadlines.clear("stall", "check")
 
     def _seen(self, now_ms: int) -> None:
-        self._seen_at_ms = self._padded_to_ms = now_ms
+        self._padded_to_ms = now_ms
         self._deadlines.set("stall", now_ms + STALL_MS)
         self._deadlines.set("check", now_ms + CHECK_MS)
 
     def _take_frame(self, event: CallerAudio) -> Iterator[Command]:
         gap_ms = event.timestamp_ms - self._filled_ms
-        length_ms = len(event.audio) // BYTES_PER_MS
         audio = event.audio
-        if gap_ms > 0:
+        if gap_ms > ROUNDING_MS:
             filled_ms = min(gap_ms, LONGEST_GAP_MS)
             audio = SILENCE * (filled_ms * BYTES_PER_MS) + audio
-            length_ms += filled_ms
-        # After padding, frames may begin before `_filled_ms`: what was padded cannot be taken back.
-        self._filled_ms = max(event.timestamp_ms + len(event.audio) // BYTES_PER_MS, 0)
-        yield from self._give(audio, length_ms)
+        # After padding, frames may begin before `_filled_ms`: it cannot be taken back, and is no gap again.
+        self._filled_ms = max(self._filled_ms, event.timestamp_ms + len(event.audio) // BYTES_PER_MS)
+        yield from self._give(audio)
 
     def _pad(self, now_ms: int) -> Iterator[Command]:
         missing_ms = now_ms - self._padded_to_ms
         self._padded_to_ms = now_ms
         self._filled_ms += missing_ms
         self._deadlines.set("stall", now_ms + PAD_STEP_MS)
-        yield from self._give(SILENCE * (missing_ms * BYTES_PER_MS), missing_ms)
+        yield from self._give(SILENCE * (missing_ms * BYTES_PER_MS))
 
-    def _give(self, audio: bytes, length_ms: int) -> Iterator[Command]:
+    def _give(self, audio: bytes) -> Iterator[Command]:
         if self._ready and not self._gone:
-            self._appended_ms += length_ms
+            self._appended += len(audio)
             yield AppendAudio(audio)
         elif not self._gone:
             self._buffer += audio
             excess = len(self._buffer) - BUFFER_MS * BYTES_PER_MS
             if excess > 0:
                 del self._buffer[:excess]
-                if self._lost_ms == 0:
+                if not self._lost:
+                    self._lost = True
                     yield Note("warning", "the caller's earliest audio was dropped: the model is not ready")
-                self._lost_ms += excess // BYTES_PER_MS
 
     def _release(self) -> Iterator[Command]:
         self._ready = True
         if self._buffer:
             audio = bytes(self._buffer)
             self._buffer.clear()
-            yield from self._give(audio, len(audio) // BYTES_PER_MS)
+            yield from self._give(audio)

@@ -1,0 +1,214 @@
+"""The caller's voice on its way to the model."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.script import Script, an_agent
+from voice_agent.agent import SemanticVad, ServerVad
+from voice_agent.call.caller_audio import CallerAudioPart
+from voice_agent.call.commands import AppendAudio, CheckPhone, Note
+from voice_agent.call.events import (
+    CallerAudio,
+    ModelClosed,
+    PhoneChecked,
+    SpeechStopped,
+    StreamStopped,
+    TimerFired,
+)
+from voice_agent.call.facts import CallerStopped
+
+SPEECH = b"\x80" * 160
+SILENCE = b"\xff"
+
+
+def by_hand(script: Script) -> Script:
+    """Frames are typed by the test from now on."""
+    script._stream_at = None
+    return script
+
+
+def appended(script: Script) -> bytes:
+    return b"".join(command.audio for command in script.ordered(AppendAudio))
+
+
+def stopped(part: CallerAudioPart, now_ms: int, audio_end_ms: int) -> list[object]:
+    return list(part.feed(now_ms, SpeechStopped("u1", audio_end_ms)))
+
+
+def test_each_frame_is_given_to_the_model_as_it_comes() -> None:
+    script = by_hand(Script().begin())
+    script.feed(CallerAudio(0, SPEECH), CallerAudio(20, SPEECH))
+
+    assert script.ordered(AppendAudio) == [AppendAudio(SPEECH)] * 2
+
+
+def test_a_hole_in_the_stream_is_filled_with_silence() -> None:
+    script = by_hand(Script().begin())
+    script.feed(CallerAudio(0, SPEECH), CallerAudio(100, SPEECH))
+
+    assert appended(script) == SPEECH + SILENCE * 640 + SPEECH
+
+
+def test_a_stream_that_begins_late_is_filled_from_its_beginning() -> None:
+    script = by_hand(Script().begin())
+    script.feed(CallerAudio(60, SPEECH))
+
+    assert appended(script) == SILENCE * 480 + SPEECH
+
+
+def test_a_jump_of_the_timestamps_is_filled_by_10_s_at_most() -> None:
+    script = by_hand(Script().begin())
+    script.feed(CallerAudio(0, SPEECH), CallerAudio(3_600_000, SPEECH), CallerAudio(3_600_020, SPEECH))
+
+    assert appended(script) == SPEECH + SILENCE * 80_000 + SPEECH + SPEECH
+
+
+def test_frames_that_are_no_whole_milliseconds_leave_no_holes() -> None:
+    script = by_hand(Script().begin())
+    frame = b"\x80" * 100  # 12.5 ms
+    script.feed(*(CallerAudio(index * 25 // 2, frame) for index in range(100)))
+
+    assert appended(script) == frame * 100
+
+
+def test_a_timestamp_that_runs_backwards_opens_no_hole() -> None:
+    script = by_hand(Script().begin())
+    script.feed(CallerAudio(0, SPEECH), CallerAudio(20, SPEECH), CallerAudio(0, SPEECH), CallerAudio(40, SPEECH))
+
+    assert appended(script) == SPEECH * 4
+
+
+def test_a_stream_that_falls_silent_is_padded_from_750_ms() -> None:
+    script = by_hand(Script().begin())
+    script.feed(CallerAudio(0, SPEECH))
+    script.wait(749)
+    before = appended(script)
+    script.wait(1)
+    first = appended(script)
+    script.wait(500)
+
+    assert before == SPEECH
+    assert first == SPEECH + SILENCE * 6000
+    assert appended(script) == SPEECH + SILENCE * 10_000
+
+
+def test_what_was_padded_is_not_filled_again() -> None:
+    script = by_hand(Script().begin())
+    script.feed(CallerAudio(0, SPEECH))
+    script.wait(1000)
+    script.feed(CallerAudio(1100, SPEECH))
+
+    assert appended(script) == SPEECH + SILENCE * 8000 + SILENCE * 640 + SPEECH
+
+
+def test_frames_that_were_only_late_are_given_after_the_padding() -> None:
+    script = by_hand(Script().begin())
+    script.feed(CallerAudio(0, SPEECH))
+    script.wait(1000)
+    script.feed(*(CallerAudio(at_ms, SPEECH) for at_ms in range(20, 1060, 20)))
+
+    assert appended(script) == SPEECH + SILENCE * 8000 + SPEECH * 52
+
+
+def test_the_caller_waits_for_the_session_and_is_then_heard_from_the_beginning() -> None:
+    script = by_hand(Script())
+    script.begin_stream()
+    script._stream_at = None
+    script.feed(CallerAudio(0, SPEECH), CallerAudio(20, SPEECH))
+    before = appended(script)
+    script.begin_session()
+
+    assert before == b""
+    assert script.ordered(AppendAudio) == [AppendAudio(SPEECH * 2)]
+
+
+def test_of_a_long_wait_the_last_10_s_are_kept_and_the_loss_is_told_once() -> None:
+    script = Script(preconnect=False)
+    part = script.call._parts[0]
+    told = [
+        command
+        for frame in range(600)
+        for command in part.feed(frame * 20, CallerAudio(frame * 20, bytes([frame % 256]) * 160))
+    ]
+    script.begin_session()
+
+    assert told == [Note("warning", "the caller's earliest audio was dropped: the model is not ready")]
+    assert appended(script) == b"".join(bytes([frame % 256]) * 160 for frame in range(100, 600))
+
+
+def test_a_model_that_is_gone_is_given_nothing() -> None:
+    script = by_hand(Script().begin())
+    script.feed(ModelClosed(1011), CallerAudio(0, SPEECH))
+    script.wait(2000)
+
+    assert appended(script) == b""
+
+
+def test_a_stream_that_is_silent_for_15_s_is_asked_whether_it_lives_and_again_15_s_later() -> None:
+    script = by_hand(Script().begin())
+    script.feed(CallerAudio(0, SPEECH))
+    script.wait(14_999)
+    before = script.ordered(CheckPhone)
+    script.wait(1)
+    first = len(script.ordered(CheckPhone))
+    script.feed(PhoneChecked(alive=True))
+    script.wait(14_999)
+    still = len(script.ordered(CheckPhone))
+    script.wait(1)
+
+    assert before == []
+    assert (first, still, len(script.ordered(CheckPhone))) == (1, 1, 2)
+
+
+def test_a_call_that_is_over_is_neither_padded_nor_asked() -> None:
+    script = by_hand(Script().begin())
+    script.feed(StreamStopped())
+    script.wait(20_000)
+
+    assert script.ordered(CheckPhone) == []
+    assert appended(script) == b""
+
+
+def test_the_end_of_speech_is_told_on_the_carriers_clock() -> None:
+    """The session began when the carrier was at 200 ms, and the server waited for 500 ms of silence."""
+    script = Script(preconnect=False)
+    part = script.call._parts[0]
+    list(part.feed(0, CallerAudio(0, SPEECH * 10)))
+    part._buffer.clear()  # type: ignore[attr-defined]  # as if the wait had been longer than the buffer
+    script.begin_session()
+    list(part.feed(1200, CallerAudio(200, SPEECH * 50)))
+
+    assert stopped(part, 1200, 1000) == [CallerStopped(700)]  # type: ignore[arg-type]  # the part is named by its place
+
+
+def test_a_turn_that_ended_by_its_sense_ended_where_the_server_says() -> None:
+    part = CallerAudioPart(SemanticVad())
+
+    assert stopped(part, 0, 1000) == [CallerStopped(1000)]
+
+
+def test_the_silence_that_ended_the_turn_is_the_agents_own() -> None:
+    part = CallerAudioPart(ServerVad(silence_duration_ms=200))
+
+    assert stopped(part, 0, 1000) == [CallerStopped(800)]
+
+
+def test_a_timer_that_belongs_to_others_changes_nothing() -> None:
+    script = by_hand(Script(an_agent()).begin())
+
+    assert script.feed(TimerFired()) == []
+
+
+@given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 400)), max_size=30))
+def test_the_model_never_has_less_audio_than_the_carriers_clock_says(frames: list[tuple[int, int]]) -> None:
+    """Each frame is some bytes long and comes some milliseconds after the one before."""
+    script = by_hand(Script().begin())
+    timestamp_ms = given_bytes = 0
+    for later_ms, length in frames:
+        timestamp_ms += later_ms
+        given_bytes += length
+        script.feed(CallerAudio(timestamp_ms, b"\x80" * length))
+
+    audio = appended(script)
+    assert audio.count(b"\x80") == given_bytes
+    assert len(audio) >= (timestamp_ms - len(frames)) * 8  # a rounded millisecond a frame may be missing
