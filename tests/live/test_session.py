@@ -34,6 +34,18 @@ from voice_agent.wire.texts import ModelText, PhoneText
 ENDED = CallEnded("completed", "", 0)
 
 
+class FakeRecorder:
+    def __init__(self) -> None:
+        self.steps: list[tuple[int, Input | None, list[Output]]] = []
+        self.remarks: list[tuple[int, str]] = []
+
+    def record(self, now_ms: int, received: Input | None, outputs: Sequence[Output]) -> None:
+        self.steps.append((now_ms, received, list(outputs)))
+
+    def remark(self, now_ms: int, what: str) -> None:
+        self.remarks.append((now_ms, what))
+
+
 def by_text(**answers: Sequence[Output]) -> Callable[[Input], Sequence[Output]]:
     """Answer texts by what they say; anything else not at all."""
 
@@ -253,7 +265,7 @@ def test_time_is_whole_milliseconds_since_the_call_began() -> None:
 
 
 def test_every_step_is_recorded_with_its_outputs_and_every_report_observed() -> None:
-    steps: list[tuple[int, Input | None, list[Output]]] = []
+    recorder = FakeRecorder()
     seen: list[tuple[int, Report]] = []
     note = Note("info", "hello")
     bridge = FakeBridge(by_text(end=[note, PhoneText("x"), ENDED]), first=[note])
@@ -262,7 +274,7 @@ def test_every_step_is_recorded_with_its_outputs_and_every_report_observed() -> 
         bridge,
         FakeWork(),
         observers=[lambda now_ms, report: seen.append((now_ms, report))],
-        record=lambda now_ms, received, outputs: steps.append((now_ms, received, list(outputs))),
+        recorder=recorder,
         clock=CallClock(lambda: 0),
     )
 
@@ -271,7 +283,7 @@ def test_every_step_is_recorded_with_its_outputs_and_every_report_observed() -> 
 
     run_with_phone(session, phone, script)
 
-    assert steps == [(0, None, [note]), (0, PhoneText("end"), [note, PhoneText("x"), ENDED])]
+    assert recorder.steps == [(0, None, [note]), (0, PhoneText("end"), [note, PhoneText("x"), ENDED])]
     assert seen == [(0, note), (0, note), (0, ENDED)]
 
 
@@ -346,7 +358,8 @@ def test_only_the_newest_model_is_heard_after_a_reconnect() -> None:
 def test_texts_for_a_leg_that_is_gone_are_counted() -> None:
     bridge = FakeBridge(by_text(end=[ModelText("x"), ModelText("y"), ENDED]), first=[PhoneText("too early")])
     phone = FakeLeg()
-    session = Session(bridge, FakeWork())
+    recorder = FakeRecorder()
+    session = Session(bridge, FakeWork(), recorder=recorder, clock=CallClock(lambda: 0))
 
     async def script() -> None:
         phone.hear(PhoneText("end"))
@@ -354,6 +367,25 @@ def test_texts_for_a_leg_that_is_gone_are_counted() -> None:
     run_with_phone(session, phone, script)
 
     assert session.unsent == 3
+    assert recorder.remarks[0] == (0, "1 messages for the phone were never written")
+
+
+def test_what_waited_for_a_leg_that_went_is_counted_and_remarked() -> None:
+    bridge = FakeBridge(
+        lambda received: [PhoneText("audio"), PhoneText("mark")] if isinstance(received, PhoneText) else [ENDED]
+    )
+    recorder, phone = FakeRecorder(), FakeLeg(last=PhoneClosed(None))
+    session = Session(bridge, FakeWork(), recorder=recorder, clock=CallClock(lambda: 0))
+
+    async def script() -> None:
+        phone.hear(PhoneText("go"))
+        await settle()
+        phone.close("gone")
+
+    run_with_phone(session, phone, script)
+
+    assert session.unsent == 2
+    assert recorder.remarks == [(0, "2 messages for the phone were never written")]
 
 
 def test_a_call_that_ended_before_its_stream_came_closes_the_stream() -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import importlib.util
 import logging
 import os
@@ -72,6 +73,9 @@ async def hold(settings: Settings, agents: AgentFolder, tell: Callable[[str], No
         serving = await stack.enter_async_context(Serving(settings, agents, emulator_url=emulator_url))
         for line in screen(serving.settings, agents.current()[0], serving.url, emulator_url):
             tell(line)
+        # A full collection over what is loaded stops all calls for 20 ms; none of it is ever garbage.
+        gc.collect()
+        gc.freeze()
         await stop.wait()
         tell("stopping: calls in progress are ended")
 

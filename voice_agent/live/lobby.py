@@ -173,6 +173,8 @@ class Lobby:
     def _remember(self, call_sid: str, session: Session) -> None:
         if not session.joined:
             self._counters.add("preconnect", outcome="orphaned")
+        if session.unsent:
+            self._counters.add("unsent_messages", session.unsent)
         self._ended.pop(call_sid, None)
         self._ended[call_sid] = session.ended
         while len(self._ended) > REMEMBERED:

@@ -86,7 +86,7 @@ class OpenedCall:
                 call_log(call_sid, around.counters),
                 *(partial(observer, call_sid) for observer in around.observers),
             ],
-            record=_nothing if self._recording is None else self._recording.record,
+            recorder=self._recording,
         )
 
     async def run(self) -> None:
@@ -133,7 +133,3 @@ class OpenedCall:
         """Tell the operator; called in the spool's thread, the call goes on."""
         logger.error("%s", problem, extra={"call": self._setup.call_sid})
         self._around.counters.add("recordings_stopped")
-
-
-def _nothing(now_ms: int, received: Input | None, outputs: Sequence[Output]) -> None:
-    del now_ms, received, outputs

@@ -39,8 +39,17 @@ from voice_agent.wire.texts import ModelText, PhoneText
 Observer = Callable[[int, Report], None]
 """Is told every report with its `now_ms`, at once: it must be quick and must not wait."""
 
-Recorder = Callable[[int, Input | None, Sequence[Output]], None]
-"""Is given every step: its time, its input (`None`: the beginning), its outputs, before these are carried out."""
+
+class Recorder(Protocol):
+    """What a session needs of a recording; both return at once."""
+
+    def record(self, now_ms: int, received: Input | None, outputs: Sequence[Output], /) -> None:
+        """Take one step, `received` being `None` for the beginning, before its outputs are carried out."""
+        ...
+
+    def remark(self, now_ms: int, what: str, /) -> None:
+        """Take what no step tells: that an output was never written."""
+        ...
 
 
 class CallBridge(Protocol):
@@ -79,10 +88,6 @@ class Work(Protocol):
         ...
 
 
-def _record_nothing(now_ms: int, received: Input | None, outputs: Sequence[Output]) -> None:
-    del now_ms, received, outputs
-
-
 def _ignore(received: Input) -> None:
     del received
 
@@ -96,18 +101,18 @@ class Session:
         work: Work,
         *,
         observers: Sequence[Observer] = (),
-        record: Recorder = _record_nothing,
+        recorder: Recorder | None = None,
         clock: CallClock | None = None,
     ) -> None:
-        """`clock`: begins now unless given."""
+        """`recorder`: `None` where nothing may be kept. `clock`: begins now unless given."""
         self.ended: CallEnded | None = None
         """How it ended; `None` while it lasts."""
         self.unsent = 0
-        """Texts that came out when their leg was gone already."""
+        """Texts that were never written: their leg was gone already, or went before their turn came."""
         self._bridge = bridge
         self._work = work
         self._observers = observers
-        self._record = record
+        self._recorder = recorder
         self._clock = clock or CallClock()
         self._inbox: deque[Input] = deque()
         self._stepping = False
@@ -143,7 +148,8 @@ class Session:
             async with self._tasks:
                 self._spawn(self._tick())
                 outputs = self._bridge.start()
-                self._record(0, None, outputs)
+                if self._recorder is not None:
+                    self._recorder.record(0, None, outputs)
                 self._carry_out(0, outputs)
                 self._arm()
                 self._running.set()
@@ -171,7 +177,7 @@ class Session:
             await phone.run(_ignore)
             return
         self._phone = phone
-        self._start_leg(phone, first)
+        self._start_leg(phone, "phone", first)
         await self._finished.wait()
 
     def end(self, reason: str) -> None:
@@ -201,7 +207,8 @@ class Session:
                 now_ms = self._clock.now_ms()
                 received = self._inbox.popleft()
                 outputs = self._bridge.feed(now_ms, received)
-                self._record(now_ms, received, outputs)
+                if self._recorder is not None:
+                    self._recorder.record(now_ms, received, outputs)
                 self._carry_out(now_ms, outputs)
         finally:
             self._stepping = False
@@ -216,7 +223,7 @@ class Session:
                     self._to_model(output.text)
                 case ConnectModel():
                     self._model = self._work.model_leg()
-                    self._start_leg(self._model)
+                    self._start_leg(self._model, "model")
                 case CloseModel():
                     if self._model is not None:
                         self._model.close("")
@@ -244,7 +251,7 @@ class Session:
 
     def _to_phone(self, text: str) -> None:
         if self._phone is None:
-            self.unsent += 1
+            self._lose(1, "phone")
         elif self._phone.send(text) is None:
             self._phone.close("it does not take its audio")
             self._phone = None
@@ -252,7 +259,7 @@ class Session:
 
     def _to_model(self, text: str) -> None:
         if self._model is None:
-            self.unsent += 1
+            self._lose(1, "model")
             return
         dropped = self._model.send(text)
         if dropped is None:
@@ -262,11 +269,17 @@ class Session:
         elif dropped:
             self._inbox.append(ModelFault(f"{dropped} messages of caller audio dropped: it reads too slowly"))
 
-    def _start_leg(self, leg: Leg, first: Sequence[str] = ()) -> None:
-        self._open_legs += 1
-        self._spawn(self._run_leg(leg, first))
+    def _lose(self, count: int, leg: str) -> None:
+        """Note that texts were not written, for whoever looks at the recording later."""
+        self.unsent += count
+        if self._recorder is not None:
+            self._recorder.remark(self._clock.now_ms(), f"{count} messages for the {leg} were never written")
 
-    async def _run_leg(self, leg: Leg, first: Sequence[str]) -> None:
+    def _start_leg(self, leg: Leg, name: str, first: Sequence[str] = ()) -> None:
+        self._open_legs += 1
+        self._spawn(self._run_leg(leg, name, first))
+
+    async def _run_leg(self, leg: Leg, name: str, first: Sequence[str]) -> None:
         def hear(received: Input) -> None:
             # One that was given up, or replaced by a reconnect, is not heard any more: its end has been fed already.
             if leg is self._phone or leg is self._model:
@@ -275,6 +288,8 @@ class Session:
         for text in first:
             hear(PhoneText(text))
         await leg.run(hear)
+        if leg.waiting:
+            self._lose(leg.waiting, name)
         if leg is self._phone:
             self._phone = None
         if leg is self._model:

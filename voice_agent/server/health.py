@@ -47,14 +47,12 @@ def prometheus(reception: Reception) -> str:
             last = name
         lines.append(f"{PREFIX}{name}_total{_labels(labels.items())} {count}")
     waiting = [session.waiting for session in reception.lobby.sessions.values()]
-    unsent = sum(session.unsent for session in reception.lobby.sessions.values())
     for name, labels, value in (
         ("calls", {}, len(waiting)),
         ("outbox_messages", {"leg": "phone", "of": "all"}, sum(phone for phone, _ in waiting)),
         ("outbox_messages", {"leg": "phone", "of": "longest"}, max((phone for phone, _ in waiting), default=0)),
         ("outbox_messages", {"leg": "model", "of": "all"}, sum(model for _, model in waiting)),
         ("outbox_messages", {"leg": "model", "of": "longest"}, max((model for _, model in waiting), default=0)),
-        ("unsent_messages", {}, unsent),
     ):
         if name != last:
             lines.append(f"# TYPE {PREFIX}{name} gauge")

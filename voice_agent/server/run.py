@@ -41,8 +41,8 @@ logger = logging.getLogger(__name__)
 MESSAGE_BYTES = 64 * 1024
 """Longest message of a stream; Twilio's have some 400 bytes."""
 
-END_SECONDS = 5.0
-"""How long calls may take to end when the server stops; the core's own limit for a carrier that does not answer."""
+END_SECONDS = 6.0
+"""How long calls may take to end when the server stops: a little more than the core waits for a carrier."""
 
 AFTER_STREAM_SECONDS = 0.5
 """How long the server then still answers: Twilio asks what becomes of a call right after its stream has ended."""
