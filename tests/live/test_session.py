@@ -403,6 +403,29 @@ def test_a_call_that_ended_before_its_stream_came_closes_the_stream() -> None:
     assert bridge.fed == []
 
 
+def test_a_stream_that_comes_while_the_ended_calls_model_still_closes_is_closed_too() -> None:
+    class Lingering(FakeLeg):
+        def close(self, reason: str) -> None:
+            """The peer takes its time."""
+
+        def let_go(self) -> None:
+            super().close("")
+
+    bridge, model, phone = FakeBridge(by_text(), first=[ConnectModel(), ENDED]), Lingering(), FakeLeg()
+    session = Session(bridge, FakeWork(model))
+
+    async def main() -> None:
+        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+            tasks.create_task(session.run())
+            await settle()
+            await session.serve(phone, ["start"])
+            model.let_go()
+
+    asyncio.run(main())
+
+    assert phone.closed == "the call has ended"
+
+
 def test_somebody_else_can_ask_for_the_end() -> None:
     bridge = FakeBridge(lambda received: [ENDED] if isinstance(received, EndRequested) else [])
     session = Session(bridge, FakeWork())

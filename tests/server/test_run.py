@@ -1,6 +1,6 @@
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
@@ -23,6 +23,7 @@ from voice_agent.config.agents import AgentFolder
 from voice_agent.config.secret import Secret, local_auth_token
 from voice_agent.config.settings import Settings
 from voice_agent.errors import CommandError
+from voice_agent.live.opened_call import FinishedCall, Keep
 from voice_agent.recording import reader
 from voice_agent.server import reception as lines
 from voice_agent.server.run import Serving
@@ -79,7 +80,11 @@ class Call:
 
 @asynccontextmanager
 async def a_server(
-    folder: Path, agent: str = AGENT, clips: dict[str, bytes] | None = None, **settings: Any
+    folder: Path,
+    agent: str = AGENT,
+    clips: dict[str, bytes] | None = None,
+    keep: Sequence[Keep] = (),
+    **settings: Any,
 ) -> AsyncIterator[Call]:
     (folder / "agents").mkdir()
     (folder / "agents" / "reception.yaml").write_text(agent)
@@ -91,7 +96,7 @@ async def a_server(
         def observe(call_sid: str, now_ms: int, report: Report) -> None:
             call.reports.append((call_sid, report))
 
-        serving = Serving(call.settings, agents, observers=[observe], clips=clips or {})
+        serving = Serving(call.settings, agents, observers=[observe], keep=keep, clips=clips or {})
         async with serving as call.serving:
             yield call
 
@@ -278,6 +283,26 @@ def test_a_recording_is_made_as_the_agent_wants_it(tmp_path: Path, recording: st
     assert (row.recording is not None) is kept
     if row.recording is not None:
         assert reader.read(Path(row.recording)).header.audio == "digests"
+
+
+def test_what_cannot_be_kept_is_told_and_does_not_break_the_call(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def keep(call: FinishedCall) -> None:
+        raise CommandError(f"no room for {call.setup.call_sid}")
+
+    async def main() -> None:
+        async with a_server(tmp_path, keep=[keep]) as call:
+            stream = await call.stream()
+            await stream.send(tiny_twilio.stop())
+            await stream.close()
+            await call.model.closed.wait()
+
+        assert call.serving.counters.get("calls_broken") == 0
+
+    asyncio.run(main())
+
+    assert f"not kept: no room for {CALL_SID}" in caplog.text
 
 
 def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ class Session:
         assert not self._joined, "one stream a call: whoever admits it has looked"
         self._joined = True
         await self._running.wait()
-        if self._finished.is_set():
+        if self.ended is not None or self._finished.is_set():
             phone.close("the call has ended")
             await phone.run(_ignore)
             return
