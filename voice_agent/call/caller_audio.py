@@ -19,7 +19,7 @@ from voice_agent.call.events import (
     StreamStarted,
     TimerFired,
 )
-from voice_agent.call.facts import CallerStopped, CallOver, Fact, ModelGone, SessionReady
+from voice_agent.call.facts import CallerStopped, CallOver, Fact, LineClosing, ModelGone, SessionReady
 from voice_agent.call.part import Handled
 
 SILENCE = b"\xff"
@@ -54,6 +54,7 @@ class CallerAudioPart:
         StreamStarted,
         SessionReady,
         ModelGone,
+        LineClosing,
         SpeechStopped,
         PhoneChecked,
         TimerFired,
@@ -88,7 +89,7 @@ class CallerAudioPart:
                 self._seen(now_ms)
             case SessionReady():
                 yield from self._release()
-            case ModelGone():
+            case ModelGone() | LineClosing():
                 self._gone = True
                 self._buffer.clear()
             case SpeechStopped():

@@ -42,6 +42,7 @@ from voice_agent.call.facts import (
     GoodbyeTakenBack,
     GoodbyeWanted,
     HangUpWanted,
+    LineClosing,
     ModelGone,
     PlaybackBusy,
     PlaybackIdle,
@@ -113,6 +114,7 @@ class Ending:
         self._deadlines.set("stream", STREAM_WAIT_MS)
         self._phone_open = False
         self._busy = False
+        """The carrier has something to play."""
         self._caller_speaks = False
         self._caller_has_floor = False
         self._model_gone: str | None = None
@@ -178,7 +180,8 @@ class Ending:
             case HangUpFinished():
                 if event.problem:
                     yield Note("warning", "the carrier refused to hang up", {"problem": event.problem})
-                yield from self._close_phone()
+                if self.phase is Phase.LEAVING:
+                    yield from self._close_phone()
 
     def _take_response(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         match event:
@@ -336,6 +339,7 @@ class Ending:
         else:
             # The `<Connect action>` decides what becomes of the caller.
             yield from self._close_phone()
+        yield LineClosing()
 
     def _close_phone(self) -> Iterator[Command]:
         if self._phone_open:

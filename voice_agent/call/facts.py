@@ -121,5 +121,9 @@ class GoodbyeTakenBack(Fact, frozen=True):
     """The call goes on: a goodbye that was asked for and not begun is not wanted any more. Said by `ending`."""
 
 
+class LineClosing(Fact, frozen=True):
+    """We end the call: what the model or the caller says from now on is not answered any more. Said by `ending`."""
+
+
 class CallOver(Fact, frozen=True):
     """The call has ended; each part settles its books. Said by `ending`."""

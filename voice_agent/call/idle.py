@@ -11,6 +11,7 @@ from voice_agent.call.facts import (
     CallOver,
     Fact,
     GoodbyeWanted,
+    LineClosing,
     ModelGone,
     PlaybackBusy,
     PlaybackIdle,
@@ -39,6 +40,7 @@ class Idle:
         ToolsBusy,
         TimerFired,
         ModelGone,
+        LineClosing,
         CallOver,
     )
 
@@ -85,7 +87,7 @@ class Idle:
                 if self._deadlines.take_due(now_ms):
                     yield self._speak()
                 return
-            case ModelGone() | CallOver():
+            case ModelGone() | LineClosing() | CallOver():
                 self._over = True
                 self._deadlines.clear("idle")
                 return

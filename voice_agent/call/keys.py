@@ -6,7 +6,7 @@ from typing import ClassVar
 from voice_agent.call.commands import AddUserText, Command, KeysPressed
 from voice_agent.call.deadlines import Deadlines
 from voice_agent.call.events import Event, KeyPressed, TimerFired
-from voice_agent.call.facts import CallOver, Fact, ModelGone, ResponseWanted, SessionReady
+from voice_agent.call.facts import CallOver, Fact, LineClosing, ModelGone, ResponseWanted, SessionReady
 from voice_agent.call.part import Handled
 
 BETWEEN_KEYS_MS = 1500
@@ -16,7 +16,7 @@ BETWEEN_KEYS_MS = 1500
 class Keys:
     """See the module."""
 
-    HANDLES: ClassVar[Handled] = (KeyPressed, SessionReady, TimerFired, ModelGone, CallOver)
+    HANDLES: ClassVar[Handled] = (KeyPressed, SessionReady, TimerFired, ModelGone, LineClosing, CallOver)
 
     def __init__(self) -> None:
         self._deadlines = Deadlines()
@@ -40,7 +40,7 @@ class Keys:
             case TimerFired():
                 if self._deadlines.take_due(now_ms):
                     yield from self._give(now_ms)
-            case ModelGone() | CallOver():
+            case ModelGone() | LineClosing() | CallOver():
                 self._gone = True
                 self._deadlines.clear("last key")
 

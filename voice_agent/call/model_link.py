@@ -22,7 +22,7 @@ from voice_agent.call.events import (
     TimerFired,
     TranscriptionFailed,
 )
-from voice_agent.call.facts import CallOver, ClipWanted, Fact, ModelGone, SessionReady
+from voice_agent.call.facts import CallOver, ClipWanted, Fact, LineClosing, ModelGone, SessionReady
 from voice_agent.call.part import Handled
 
 SET_UP_MS = 6000
@@ -67,6 +67,7 @@ class ModelLink:
         ModelFault,
         TranscriptionFailed,
         ModelGone,
+        LineClosing,
         TimerFired,
         CallOver,
     )
@@ -126,7 +127,7 @@ class ModelLink:
                         yield from self._lose("the model's session was not ready in time")
                     elif self._can_sign:
                         yield ClipWanted("moment")
-            case CallOver():
+            case LineClosing() | CallOver():
                 if not self._gone:
                     yield from self._close()
 

@@ -13,7 +13,7 @@ from voice_agent.agent import Agent
 from voice_agent.call.commands import AddToolOutput, Command, RunTool, ToolAnswered, ToolStarted
 from voice_agent.call.deadlines import Deadlines
 from voice_agent.call.events import Event, ResponseDone, TimerFired, ToolFinished, ToolRequested
-from voice_agent.call.facts import CallOver, Fact, HangUpWanted, ModelGone, ResponseWanted, ToolsBusy
+from voice_agent.call.facts import CallOver, Fact, HangUpWanted, LineClosing, ModelGone, ResponseWanted, ToolsBusy
 from voice_agent.call.part import Handled
 
 GRACE_MS = 2000
@@ -29,7 +29,15 @@ class _Running(msgspec.Struct):
 class ToolCalls:
     """See the module."""
 
-    HANDLES: ClassVar[Handled] = (ToolRequested, ToolFinished, ResponseDone, TimerFired, ModelGone, CallOver)
+    HANDLES: ClassVar[Handled] = (
+        ToolRequested,
+        ToolFinished,
+        ResponseDone,
+        TimerFired,
+        ModelGone,
+        LineClosing,
+        CallOver,
+    )
 
     def __init__(self, agent: Agent) -> None:
         self._kinds = {tool.name: tool.kind for tool in agent.tools}
@@ -61,7 +69,7 @@ class ToolCalls:
                     yield from self._finish(
                         now_ms, call_id, '{"error": "the tool did not answer in time"}', failed=True
                     )
-            case ModelGone() | CallOver():
+            case ModelGone() | LineClosing() | CallOver():
                 self._gone = True
                 self._running.clear()
                 self._deadlines = Deadlines()

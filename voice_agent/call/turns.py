@@ -48,6 +48,7 @@ from voice_agent.call.facts import (
     CallOver,
     Fact,
     GoodbyeTakenBack,
+    LineClosing,
     ModelGone,
     PlaybackBusy,
     PlaybackIdle,
@@ -99,6 +100,7 @@ class Turns:
         PlaybackBusy,
         PlaybackIdle,
         ModelGone,
+        LineClosing,
         TimerFired,
         CallOver,
     )
@@ -182,7 +184,7 @@ class Turns:
             case TimerFired():
                 for name in self._deadlines.take_due(now_ms):
                     yield from self._due(now_ms, name)
-            case ModelGone() | CallOver():
+            case ModelGone() | LineClosing() | CallOver():
                 self._end()
 
     def _end(self) -> None:
