@@ -146,7 +146,7 @@ def twilio(status: int, body: dict[str, str], **settings: Any) -> list[Finding]:
 
 
 def test_every_secret_of_the_account_is_tried() -> None:
-    body = {"sid": SID, "friendly_name": "Alder", "status": "active", "type": "Trial"}
+    body = {"sid": SID, "friendly_name": "Alder", "status": "active", "type": "Full"}
     findings = twilio(
         200,
         body,
@@ -156,12 +156,20 @@ def test_every_secret_of_the_account_is_tried() -> None:
         twilio_api_secret=Secret("c"),
     )
 
-    trial = 'opens the account "Alder"; a trial account calls verified numbers only and plays a notice first'
     assert findings[:2] == [
-        Finding("ok", "TWILIO_AUTH_TOKEN", trial),
-        Finding("ok", "TWILIO_AUTH_TOKEN_SECONDARY", trial),
+        Finding("ok", "TWILIO_AUTH_TOKEN", 'opens the account "Alder"'),
+        Finding("ok", "TWILIO_AUTH_TOKEN_SECONDARY", 'opens the account "Alder"'),
     ]
     assert findings[2].what == "TWILIO_API_SECRET"
+
+
+def test_an_account_on_trial_cannot_stream_a_call() -> None:
+    body = {"sid": SID, "friendly_name": "Alder", "status": "active", "type": "Trial"}
+    (finding,) = twilio(200, body, twilio_auth_token=Secret("a"))
+
+    assert finding.verdict == "wrong"
+    assert "<Stream>" in finding.remark
+    assert "upgrade" in finding.remark
 
 
 def test_a_suspended_account_is_wrong() -> None:

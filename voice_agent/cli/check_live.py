@@ -30,6 +30,11 @@ SECONDS = 8.0
 
 _BODY_BYTES = 2000
 
+_ON_TRIAL = "Twilio speaks an excuse in place of <Stream> there, so no call reaches an agent; upgrade the account"
+    "Twilio puts an excuse in the place of <Stream> there, so that no call reaches an agent; upgrade the account"
+)
+"""https://www.twilio.com/docs/usage/trials/try-out-voice#custom-twiml-during-trial, "Blocked verbs"."""
+
 
 class Finding(NamedTuple):
     """What came of one trial."""
@@ -129,8 +134,9 @@ async def _try_twilio(settings: Settings, what: str, user: str, secret: Secret) 
     if account.status not in ("", "active"):
         return Finding("wrong", what, f"the account is {account.status}; see console.twilio.com")
     name = f'opens the account "{account.name}"' if account.name else "is accepted"
-    trial = "; a trial account calls verified numbers only and plays a notice first" if account.trial else ""
-    return Finding("ok", what, f"{name}{trial}")
+    if account.trial:
+        return Finding("wrong", what, f"{name}, which is on trial: {_ON_TRIAL}")
+    return Finding("ok", what, name)
 
 
 # --- the model -------------------------------------------------------------------------------------------------------

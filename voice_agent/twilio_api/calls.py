@@ -44,7 +44,7 @@ class Account(msgspec.Struct, frozen=True):
     status: str = ""
     """active, suspended or closed; empty with an API key."""
     trial: bool | None = None
-    """Trial accounts call verified numbers only, and play a notice first; `None` with an API key."""
+    """On trial Twilio blocks media streams; `None` with an API key."""
 
 
 class CallsApi:
