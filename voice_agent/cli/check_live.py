@@ -31,8 +31,6 @@ SECONDS = 8.0
 _BODY_BYTES = 2000
 
 _ON_TRIAL = "Twilio speaks an excuse in place of <Stream> there, so no call reaches an agent; upgrade the account"
-    "Twilio puts an excuse in the place of <Stream> there, so that no call reaches an agent; upgrade the account"
-)
 """https://www.twilio.com/docs/usage/trials/try-out-voice#custom-twiml-during-trial, "Blocked verbs"."""
 
 
