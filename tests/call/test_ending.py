@@ -116,6 +116,26 @@ def test_a_carrier_that_does_not_answer_is_left_after_5_s() -> None:
     assert len(script.ordered(ClosePhone)) == 1
 
 
+def test_a_caller_who_speaks_while_the_carrier_hangs_up_is_not_answered() -> None:
+    script = Script(rest=True).begin()
+    hangs_up(script)
+    script.wait(1400)
+    before = len(script.said)
+    script.caller_speaks()
+    script.caller_stops()
+    script.feed(KeyPressed("1"), ToolRequested("r2", "f2", "c2", "look_up", "{}"))
+    script.wait(4000)
+
+    assert len(script.ordered(CloseModel)) == 1
+    assert script.said[before:] == []
+
+
+def test_an_answer_that_nobody_asked_the_carrier_for_closes_nothing() -> None:
+    script = Script(rest=True).begin()
+
+    assert script.feed(HangUpFinished()) == []
+
+
 def test_an_agent_that_hangs_up_without_a_word_is_asked_for_a_goodbye() -> None:
     script = Script().begin()
     hangs_up(script, words_ms=0)
