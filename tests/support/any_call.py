@@ -102,14 +102,14 @@ def _of_the_phone() -> list[st.SearchStrategy[CallEvent]]:
 
 
 def _of_the_model() -> list[st.SearchStrategy[CallEvent]]:
-    speech = [
+    speech: list[st.SearchStrategy[CallEvent]] = [
         st.builds(SpeechStarted, TURNS, SMALL),
         st.builds(SpeechStopped, TURNS, SMALL),
         st.builds(TurnCommitted, TURNS),
     ]
     statuses = st.sampled_from(["completed", "cancelled", "incomplete", "failed"])
     codes = st.sampled_from([None, "conversation_already_has_active_response", "invalid_value"])
-    responses = [
+    responses: list[st.SearchStrategy[CallEvent]] = [
         st.builds(ResponseCreated, RESPONSES, REQUESTS),
         st.builds(_audio, RESPONSES, ITEMS, AUDIO, st.booleans()),
         st.builds(AgentTranscript, RESPONSES, ITEMS, st.just("some words ")),
@@ -126,7 +126,7 @@ def _of_the_model() -> list[st.SearchStrategy[CallEvent]]:
         st.builds(ModelError, codes, st.just("problem"), REQUESTS),
         st.just(ModelFault("not JSON")),
     ]
-    return speech + responses + rest + speech + responses
+    return [*speech, *responses, *rest, *speech, *responses]
 
 
 def _of_the_rest() -> list[st.SearchStrategy[CallEvent]]:
