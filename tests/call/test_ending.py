@@ -360,7 +360,7 @@ def test_a_caller_whose_model_is_lost_hears_an_apology_and_then_the_action_decid
 
     assert apologies(script) == 1
     assert before == []
-    assert [c.reason for c in script.ordered(ClosePhone)] == ["the model's socket closed (1011) internal error"]
+    assert [c.reason for c in script.ordered(ClosePhone)] == ["the model's socket closed: internal error"]
     assert script.ordered(HangUp) == []
     assert [end.outcome for end in script.ordered(CallEnded)] == ["model_failed"]
 

@@ -6,7 +6,7 @@ name it, in a fixed order, and gives back their commands in order:
     caller_audio   gaps, padding, the wait for the session        playback   what was heard; cuts and truncations
     model_link     connected, set up, gone                        turns      barge-in; who may speak
     greeting, keys, idle, tool_calls                              ending     how a call ends
-    transcript     the words, as heard
+    sign_of_life   no dead air                                    transcript the words, as heard
 """
 
 from collections import deque
@@ -26,6 +26,7 @@ from voice_agent.call.model_link import ModelLink
 from voice_agent.call.part import Part
 from voice_agent.call.playback import Playback
 from voice_agent.call.setup import CallSetup
+from voice_agent.call.sign_of_life import SignOfLife
 from voice_agent.call.states import Phase
 from voice_agent.call.tool_calls import ToolCalls
 from voice_agent.call.transcript import Transcript
@@ -41,9 +42,7 @@ class Call:
         self._setup = setup
         self._now_ms = 0
         turns = Turns(agent)
-        self._link = ModelLink(
-            agent, interrupt_response=turns.flags, create_response=turns.flags, can_sign="moment" in clips
-        )
+        self._link = ModelLink(agent, interrupt_response=turns.flags, create_response=turns.flags)
         self._ending = Ending(agent, rest=setup.rest, can_apologise="apology" in clips)
         self._transcript = Transcript()
         # The order matters where parts see the same event: what was heard is settled before who speaks next,
@@ -57,6 +56,7 @@ class Call:
             Greeting(agent),
             turns,
             Idle(agent),
+            SignOfLife(can_sign="moment" in clips),
             self._ending,
             self._transcript,
         )

@@ -22,14 +22,11 @@ from voice_agent.call.events import (
     TimerFired,
     TranscriptionFailed,
 )
-from voice_agent.call.facts import CallOver, ClipWanted, Fact, LineClosing, ModelGone, SessionReady
+from voice_agent.call.facts import CallOver, Fact, LineClosing, ModelGone, SessionReady
 from voice_agent.call.part import Handled
 
 SET_UP_MS = 6000
 """From the order to connect (or the stream's start, if later) to a usable session: callers hang up on more."""
-
-SIGN_OF_LIFE_MS = 2000
-"""A caller who waits so long for the session hears that somebody is there."""
 
 FATAL_CODES = frozenset(
     {
@@ -72,12 +69,11 @@ class ModelLink:
         CallOver,
     )
 
-    def __init__(self, agent: Agent, *, interrupt_response: bool, create_response: bool, can_sign: bool) -> None:
-        """The flags are those of the session's beginning; `can_sign`: there is a clip `moment`."""
+    def __init__(self, agent: Agent, *, interrupt_response: bool, create_response: bool) -> None:
+        """The flags are those of the session's beginning."""
         self._agent = agent
         self._interrupt_response = interrupt_response
         self._create_response = create_response
-        self._can_sign = can_sign
         self._deadlines = Deadlines()
         self._ordered = False
         self._streaming = False
@@ -86,7 +82,7 @@ class ModelLink:
         self._gone = False
 
     def deadline(self) -> int | None:
-        """The set-up's end and the sign of life before it."""
+        """The set-up's end."""
         return self._deadlines.earliest()
 
     def connect(self, now_ms: int) -> Iterator[Command]:
@@ -96,7 +92,7 @@ class ModelLink:
             self._deadlines.set("set-up", now_ms + SET_UP_MS)
             yield ConnectModel()
 
-    def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:  # noqa: C901, PLR0912 - one match
+    def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         """Take one event or fact."""
         match event:
             case StreamStarted():
@@ -109,7 +105,7 @@ class ModelLink:
             case ModelRefused():
                 yield from self._lose(event.detail)
             case ModelClosed():
-                yield from self._lose(f"the model's socket closed ({event.code or 'no code'}) {event.reason}".strip())
+                yield from self._lose(f"the model's socket closed: {event.reason or event.code or 'no close frame'}")
             case ModelError():
                 yield from self._judge(event)
             case ModelFault():
@@ -122,11 +118,11 @@ class ModelLink:
                     yield Note("error", "the model is gone", {"reason": event.reason})
                     yield from self._close()
             case TimerFired():
-                for name in self._deadlines.take_due(now_ms):
-                    if name == "set-up":
-                        yield from self._lose("the model's session was not ready in time")
-                    elif self._can_sign:
-                        yield ClipWanted("moment")
+                if self._deadlines.take_due(now_ms):
+                    yield from self._lose(
+                        f"the model's session was not set up within {SET_UP_MS // 1000} s; "
+                        "check the network and the provider's status page"
+                    )
             case LineClosing() | CallOver():
                 if not self._gone:
                     yield from self._close()
@@ -136,7 +132,6 @@ class ModelLink:
         yield from self.connect(now_ms)
         if not self._ready and not self._gone:
             self._deadlines.set("set-up", now_ms + SET_UP_MS)
-            self._deadlines.set("sign", now_ms + SIGN_OF_LIFE_MS)
 
     def _configuration(self) -> ConfigureSession:
         agent = self._agent
@@ -158,13 +153,15 @@ class ModelLink:
             yield from self._lose(f"the session's audio format cannot be used: {event.mismatch}")
             return
         self._ready = True
-        self._deadlines.clear("set-up", "sign")
+        self._deadlines.clear("set-up")
         yield SessionReady()
 
     def _judge(self, event: ModelError) -> Iterator[Command | Fact]:
         text = f"{event.code or 'error'}: {event.message}"
-        if event.code in FATAL_CODES or (not self._ready and event.code in FATAL_AT_SETUP):
-            yield from self._lose(text)
+        if event.code in FATAL_CODES:
+            yield from self._lose(f"{text}; check the account at the provider")
+        elif not self._ready and event.code in FATAL_AT_SETUP:
+            yield from self._lose(f"the session was refused: {text}; check the agent's file and the model's name")
         elif event.code not in HARMLESS_CODES:
             yield Note("warning", "the model refused a request", {"error": text, "event_id": event.event_id})
 
@@ -174,7 +171,7 @@ class ModelLink:
 
     def _close(self) -> Iterator[Command]:
         self._gone = True
-        self._deadlines.clear("set-up", "sign")
+        self._deadlines.clear("set-up")
         if self._ordered:
             yield CloseModel()
 

@@ -70,8 +70,11 @@ COMMIT_MS = 2000
 CREATED_MS = 4000
 """A request of ours that is not even begun after so long will not be."""
 
-FIRST_OUTPUT_MS = 8000
-"""A response that is begun and brings neither sound, words nor a tool call is stuck."""
+OUTPUT_MS = 8000
+"""A response that is begun and brings neither sound, words, a tool call nor its end for so long is stuck."""
+
+LOOK_THERE = "look at the provider's status page"
+"""What an operator can do about a model that falls silent."""
 
 MOST_FAILURES = 2
 """So many failed responses in a row, and the model counts as gone: one retry."""
@@ -164,7 +167,7 @@ class Turns:
                 yield from self._end_response(event)
             case ModelAudio() | AgentTranscript() | ToolRequested():
                 if event.response_id == self._active:
-                    self._deadlines.clear("first output")
+                    self._deadlines.set("output", now_ms + OUTPUT_MS)
             case ModelError():
                 yield from self._refused(now_ms, event)
             case ResponseWanted():
@@ -303,7 +306,7 @@ class Turns:
         self._active_wanted = wanted
         if self._protected and wanted is not None and wanted.purpose == "greeting":
             self._protected_response = event.response_id
-        self._deadlines.set("first output", now_ms + FIRST_OUTPUT_MS)
+        self._deadlines.set("output", now_ms + OUTPUT_MS)
 
     def _end_response(self, event: ResponseDone) -> Iterator[Command | Fact]:
         if event.usage is not None:
@@ -311,7 +314,7 @@ class Turns:
         wanted = None
         if event.response_id == self._active:
             wanted, self._active, self._active_wanted = self._active_wanted, None, None
-            self._deadlines.clear("first output")
+            self._deadlines.clear("output")
         self._deadlines.clear("other response")
         if event.status == "failed":
             if event.response_id == self._protected_response:
@@ -361,9 +364,13 @@ class Turns:
                 yield Note("warning", "the server did not answer the caller's turn by itself")
                 self._want(ResponseWanted("turn"))
             case "created":
-                yield from self._give_up("the model does not begin the response that was asked for")
-            case "first output":
-                yield from self._give_up("the model began a response and says nothing")
+                yield from self._give_up(
+                    f"the model did not begin a response within {CREATED_MS // 1000} s; {LOOK_THERE}"
+                )
+            case "output":
+                yield from self._give_up(
+                    f"the model did not go on with a response for {OUTPUT_MS // 1000} s; {LOOK_THERE}"
+                )
             case "other response":
                 pass  # It ended unseen, or never was: `_ask` may go on.
 

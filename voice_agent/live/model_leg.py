@@ -27,6 +27,9 @@ OPEN_SECONDS = 10.0
 MAX_MESSAGE_BYTES = 16 * 2**20
 """`conversation.item.retrieved` and large deltas exceed the library's 1 MiB."""
 
+BROKEN = 1006
+"""RFC 6455 7.1.5: no close frame came."""
+
 APPEND = '"input_audio_buffer.append"'
 
 
@@ -126,7 +129,7 @@ class ModelLeg:
             except ConnectionClosed as closed:
                 if closed.rcvd is not None:
                     return ModelClosed(closed.rcvd.code, explain_close(closed.rcvd.code, closed.rcvd.reason))
-                return ModelClosed(None, closed.sent.reason if closed.sent is not None else "no close frame")
+                return ModelClosed(None, explain_close(BROKEN, closed.sent.reason if closed.sent is not None else ""))
             feed(ModelText(text) if isinstance(text, str) else ModelFault("a binary message"))
 
     async def _write(self, socket: ClientConnection) -> None:

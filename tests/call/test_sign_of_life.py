@@ -1,0 +1,157 @@
+"""The sign of life towards a caller who waits."""
+
+from tests.support.script import CLIPS, Script, an_agent
+from voice_agent.agent import BargeIn
+from voice_agent.call.commands import Note, PlayAudio
+from voice_agent.call.events import (
+    ModelClosed,
+    ResponseCreated,
+    ResponseDone,
+    StreamStopped,
+    ToolFinished,
+    ToolRequested,
+)
+
+SILENCE_MS = 2500
+SIGN_MS = len(CLIPS["moment"]) // 8
+
+
+def signs(script: Script) -> int:
+    return sum(command.audio == CLIPS["moment"] for command in script.ordered(PlayAudio))
+
+
+def a_tool_runs(script: Script) -> None:
+    script.feed(
+        ResponseCreated("r1", None),
+        ToolRequested("r1", "i1", "c1", "look_up", "{}"),
+        ResponseDone("r1", "completed"),
+    )
+
+
+def test_a_caller_whose_turn_is_not_answered_hears_that_somebody_is_there() -> None:
+    script = Script().begin()
+    script.caller_speaks()
+    script.wait(4000)
+    script.caller_stops()
+    script.wait(SILENCE_MS - 1)
+    before = signs(script)
+    script.wait(1)
+
+    assert (before, signs(script)) == (0, 1)
+
+
+def test_a_caller_who_waits_for_a_tool_is_never_left_in_silence_for_longer() -> None:
+    script = Script().begin()
+    a_tool_runs(script)
+    script.wait(3 * (SILENCE_MS + SIGN_MS) + 100)
+
+    assert signs(script) == 3
+
+
+def test_the_silence_of_a_tool_goes_on_into_that_of_the_response_about_it() -> None:
+    script = Script().begin()
+    a_tool_runs(script)
+    script.wait(SILENCE_MS - 500)
+    script.feed(ToolFinished("c1", "{}"))
+    script.wait(499)
+    before = signs(script)
+    script.wait(1)
+
+    assert (before, signs(script)) == (0, 1)
+
+
+def test_a_model_that_stops_amid_a_response_is_covered_and_then_given_up() -> None:
+    script = Script(an_agent(greeting="Hello.")).begin()
+    script.agent_speaks("a", 400, done=False)
+    script.wait(400 + SILENCE_MS + SIGN_MS)
+    covered = signs(script)
+    script.wait(8000)
+
+    assert covered == 1
+    assert [note.fields["reason"] for note in script.ordered(Note) if note.what == "the model is gone"] == [
+        "the model did not go on with a response for 8 s; look at the provider's status page"
+    ]
+    assert script.ordered(PlayAudio)[-1].audio == CLIPS["apology"]
+
+
+def test_an_answer_in_time_needs_no_sign_nor_does_the_silence_after_it() -> None:
+    script = Script().begin()
+    script.caller_speaks()
+    script.caller_stops()
+    script.wait(SILENCE_MS - 100)
+    script.agent_speaks("a", 400)
+    script.response_done()
+    script.wait(30_000)
+
+    assert signs(script) == 0
+
+
+def test_mutual_silence_before_a_request_does_not_count() -> None:
+    script = Script().begin()
+    script.wait(30_000)
+    a_tool_runs(script)
+    script.wait(SILENCE_MS - 1)
+
+    assert signs(script) == 0
+
+
+def test_a_caller_who_speaks_is_not_spoken_to() -> None:
+    script = Script().begin()
+    a_tool_runs(script)
+    script.wait(1000)
+    script.caller_speaks()
+    script.wait(10_000)
+
+    assert signs(script) == 0
+
+
+def test_a_sound_too_short_to_interrupt_is_owed_no_answer() -> None:
+    script = Script(an_agent(barge_in=BargeIn(after_ms=400))).begin()
+    script.agent_speaks("a", 3000)
+    script.response_done()
+    script.wait(500)
+    script.caller_speaks()
+    script.wait(200)
+    script.caller_stops()
+    script.wait(30_000)
+
+    assert signs(script) == 0
+
+
+def test_a_sound_long_enough_to_interrupt_is_owed_one() -> None:
+    script = Script(an_agent(barge_in=BargeIn(after_ms=400))).begin()
+    script.agent_speaks("a", 3000)
+    script.response_done()
+    script.wait(500)
+    script.caller_speaks()
+    script.wait(500)
+    script.caller_stops()
+    script.wait(SILENCE_MS)
+
+    assert signs(script) == 1
+
+
+def test_nobody_is_told_anything_once_the_model_or_the_caller_is_gone() -> None:
+    gone, over = Script().begin(), Script().begin()
+    for script, event in ((gone, ModelClosed(1006)), (over, StreamStopped())):
+        a_tool_runs(script)
+        script.feed(event)
+        script.wait(10_000)
+
+    assert (signs(gone), signs(over)) == (0, 0)
+
+
+def test_a_sign_needs_its_clip() -> None:
+    script = Script(clips={}).begin()
+    a_tool_runs(script)
+    script.wait(10_000)
+
+    assert script.ordered(PlayAudio) == []
+
+
+def test_its_state_is_told_in_one_line() -> None:
+    script = Script().begin()
+    a_tool_runs(script)
+    part = next(part for part in script.call._parts if type(part).__name__ == "SignOfLife")
+
+    assert repr(part) == "<SignOfLife owed ['tools'], heard [], Deadlines({'sign': 2500})>"

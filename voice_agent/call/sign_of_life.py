@@ -1,0 +1,140 @@
+"""The sign of life: a caller who is owed sound and hears none for a while is told that somebody is there.
+
+Owed is the session of a call that has begun, the answer to a turn, and what a running tool was asked for. Mutual
+silence is no fault. It must not know what is said, nor what becomes of a model that stays silent.
+"""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from voice_agent.call.commands import Command
+from voice_agent.call.deadlines import Deadlines
+from voice_agent.call.events import Event, ResponseCreated, ResponseDone, StreamStarted, TimerFired
+from voice_agent.call.facts import (
+    BargeIn,
+    CallOver,
+    ClipWanted,
+    Fact,
+    LineClosing,
+    ModelGone,
+    PlaybackBusy,
+    PlaybackIdle,
+    ResponseAsked,
+    SessionReady,
+    ToolsBusy,
+    TurnClosed,
+    TurnOpened,
+)
+from voice_agent.call.part import Handled
+
+SILENCE_MS = 2500
+"""Longest silence towards a caller who waits: a call promises less than 3 s, of which the way to the ear takes some."""
+
+
+class SignOfLife:
+    """See the module."""
+
+    HANDLES: ClassVar[Handled] = (
+        StreamStarted,
+        SessionReady,
+        TurnOpened,
+        BargeIn,
+        TurnClosed,
+        ResponseAsked,
+        ResponseCreated,
+        ResponseDone,
+        ToolsBusy,
+        PlaybackBusy,
+        PlaybackIdle,
+        TimerFired,
+        ModelGone,
+        LineClosing,
+        CallOver,
+    )
+
+    def __init__(self, *, can_sign: bool) -> None:
+        """`can_sign`: there is a clip `moment`."""
+        self._deadlines = Deadlines()
+        self._over = not can_sign
+        self._ready = False
+        self._overheard = False
+        self._owed: set[str] = set()
+        """Why the caller waits for sound."""
+        self._heard: set[str] = set()
+        """Who is speaking."""
+        self._silent_since_ms: int | None = None
+        """Since when the caller waits in silence; `None`: somebody speaks."""
+        self._settled_ms = -1
+        """When nothing was owed any more; what is owed again at that moment was owed all the time."""
+
+    def deadline(self) -> int | None:
+        """The end of the silence."""
+        return self._deadlines.earliest()
+
+    def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
+        """Take one event or fact."""
+        if self._over:
+            return
+        match event:
+            case TimerFired():
+                if self._deadlines.take_due(now_ms):
+                    yield ClipWanted("moment")
+                return
+            case ModelGone() | LineClosing() | CallOver():
+                self._over = True
+                self._deadlines = Deadlines()
+                return
+            case PlaybackBusy():
+                self._heard.add("agent")
+            case PlaybackIdle():
+                self._heard.discard("agent")
+            case TurnOpened() | BargeIn() | TurnClosed():
+                self._take_turn(event)
+            case _:
+                self._owe(event)
+        self._rearm(now_ms)
+
+    def _take_turn(self, event: Event | Fact) -> None:
+        match event:
+            case TurnOpened():
+                self._heard.add("caller")
+                self._overheard = event.overheard
+            case BargeIn():
+                self._overheard = False
+            case TurnClosed():
+                self._heard.discard("caller")
+                if not self._overheard:
+                    self._owed.add("answer")
+
+    def _owe(self, event: Event | Fact) -> None:
+        match event:
+            case StreamStarted() if not self._ready:
+                self._owed.add("session")
+            case SessionReady():
+                self._ready = True
+                self._owed.discard("session")
+            case ResponseAsked():
+                self._owed.add("answer")
+            case ResponseCreated():
+                self._owed.discard("answer")
+                self._owed.add("response")
+            case ResponseDone():
+                self._owed.discard("response")
+            case ToolsBusy():
+                (self._owed.add if event.busy else self._owed.discard)("tools")
+
+    def _rearm(self, now_ms: int) -> None:
+        if self._heard:
+            self._silent_since_ms = None
+            self._deadlines.clear("sign")
+        elif not self._owed:
+            self._settled_ms = now_ms
+            self._deadlines.clear("sign")
+        else:
+            if self._silent_since_ms is None or self._settled_ms not in (-1, now_ms):
+                self._silent_since_ms = now_ms
+            self._settled_ms = -1
+            self._deadlines.set("sign", self._silent_since_ms + SILENCE_MS)
+
+    def __repr__(self) -> str:
+        return f"<SignOfLife owed {sorted(self._owed)}, heard {sorted(self._heard)}, {self._deadlines}>"
