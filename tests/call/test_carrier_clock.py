@@ -1,0 +1,119 @@
+"""The carrier's clock."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voice_agent.call.carrier_clock import CarrierClock
+
+
+def running(until_ms: int = 200) -> CarrierClock:
+    """Frames of 20 ms, each arriving as it ends."""
+    clock = CarrierClock()
+    for timestamp_ms in range(0, until_ms, 20):
+        clock.frame(timestamp_ms + 20, timestamp_ms, 20)
+    return clock
+
+
+def test_it_stands_at_the_end_of_the_newest_frame() -> None:
+    assert running(200).carrier_ms == 200
+
+
+def test_a_timestamp_that_runs_backwards_does_not_turn_it_back() -> None:
+    clock = running(200)
+    clock.frame(220, 0, 20)
+
+    assert clock.carrier_ms == 200
+
+
+def test_what_stands_between_two_frames_happened_where_they_meet_however_late_it_came() -> None:
+    clock = running(200)
+    stamp = clock.stamp(5000)
+    clock.frame(5000, 200, 20)
+
+    assert stamp.settled
+    assert (stamp.carrier_ms, stamp.by_clock) == (200, False)
+
+
+def test_in_a_gap_our_clock_says_where_it_happened() -> None:
+    clock = running(200)
+    stamp = clock.stamp(500)
+    clock.frame(600, 580, 20)
+
+    assert (stamp.carrier_ms, stamp.by_clock) == (480, True)
+
+
+def test_in_a_gap_it_happened_after_the_one_frame_and_before_the_other() -> None:
+    clock = running(200)
+    early, late = clock.stamp(200), clock.stamp(599)
+    clock.frame(2000, 300, 20)
+
+    assert (early.carrier_ms, late.carrier_ms) == (200, 200)
+
+
+def test_a_stamp_waits_for_the_next_frame() -> None:
+    assert not running().stamp(200).settled
+
+
+def test_without_a_next_frame_our_clock_goes_on_from_the_last_one() -> None:
+    clock = running(200)
+    soon, later = clock.stamp(205), clock.stamp(500)
+    clock.settle()
+
+    assert (soon.settled, soon.carrier_ms, soon.by_clock) == (True, 200, False)
+    assert (later.settled, later.carrier_ms, later.by_clock) == (True, 500, True)
+
+
+def test_without_any_frame_our_clock_is_all_there_is() -> None:
+    clock = CarrierClock()
+    stamp = clock.stamp(300)
+    clock.settle()
+
+    assert (stamp.carrier_ms, stamp.by_clock) == (300, True)
+
+
+def echoes(*delays_ms: int) -> CarrierClock:
+    """One played mark after every frame, so many milliseconds behind it."""
+    clock = running(200)
+    for index, delay_ms in enumerate(delays_ms):
+        at_ms = 220 + 20 * index
+        clock.frame(at_ms, at_ms - 20, 20)
+        clock.stamp_played(at_ms + delay_ms)
+    return clock
+
+
+def test_a_carrier_that_sends_every_echo_with_a_frame_is_recognised() -> None:
+    assert echoes(0, 1, 0, 0).echoes_at_edges
+    assert not echoes(0, 0, 0).echoes_at_edges
+    assert not echoes(0, 8, 0, 12, 0, 0).echoes_at_edges
+
+
+def test_only_the_first_echo_between_two_frames_tells_how_the_carrier_sends_them() -> None:
+    clock = running(200)
+    for _ in range(4):
+        clock.stamp_played(200)
+
+    assert not clock.echoes_at_edges
+
+
+def test_an_echo_before_any_frame_tells_nothing() -> None:
+    clock = CarrierClock()
+    clock.stamp_played(0)
+
+    assert not clock.echoes_at_edges
+
+
+@given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 300)), max_size=20))
+def test_later_stamps_are_never_earlier(steps: list[tuple[int, int]]) -> None:
+    """Each step: the carrier's time and ours go on, a stamp, a frame."""
+    clock = running(200)
+    now_ms = timestamp_ms = 200
+    stamps = []
+    for later_ms, carrier_later_ms in steps:
+        now_ms += later_ms
+        timestamp_ms += carrier_later_ms
+        stamps.append(clock.stamp(now_ms))
+        clock.frame(now_ms, timestamp_ms, 20)
+
+    placed = [stamp.carrier_ms for stamp in stamps]
+    assert placed == sorted(placed)
+    assert all(stamp.settled for stamp in stamps)

@@ -1,0 +1,193 @@
+"""One stretch of playout at the carrier."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voice_agent.call.carrier_clock import CarrierClock, Stamp
+from voice_agent.call.playout import Playout, Segment
+
+
+def at(carrier_ms: int, *, by_clock: bool = False) -> Stamp:
+    """An echo whose place on the carrier's clock is known."""
+    stamp = Stamp(carrier_ms, carrier_ms)
+    stamp.settled, stamp.by_clock = True, by_clock
+    return stamp
+
+
+def playing(*lengths_ms: int, began_ms: int = 1000) -> Playout:
+    """Deltas of one item, sent at once, each with its mark `m1`, `m2` …; playout began at `began_ms` of the carrier."""
+    playout = Playout()
+    playout.add_mark("start")
+    for number, length_ms in enumerate(lengths_ms, 1):
+        playout.add(0, "a", length_ms * 8)
+        playout.add_mark(f"m{number}")
+    playout.echo("start", at(began_ms))
+    return playout
+
+
+def heard_ms(playout: Playout, cut: Stamp, *, echoes_at_edges: bool = False) -> int:
+    measured = playout.heard_at(cut, echoes_at_edges=echoes_at_edges)
+    assert measured is not None
+    return measured[0] // 8
+
+
+def test_deltas_of_one_item_are_one_segment() -> None:
+    playout = Playout()
+    for item_id, length in [("a", 800), ("a", 800), (None, 400), ("b", 800)]:
+        playout.add(0, item_id, length)
+
+    assert playout.segments == [Segment("a", 0, 1600), Segment(None, 1600, 2000), Segment("b", 2000, 2800)]
+    assert playout.queued == 2800
+
+
+def test_the_cut_is_where_the_carriers_clock_says() -> None:
+    assert playing(200, 200).heard_at(at(1250)) == (2000, False)
+
+
+def test_nothing_is_heard_beyond_what_was_queued_or_short_of_what_was_confirmed() -> None:
+    playout = playing(200, 200)
+    playout.echo("m1", at(1200))
+
+    assert heard_ms(playout, at(9000)) == 400
+    assert heard_ms(playout, at(1100)) == 200
+
+
+def test_without_any_echo_nothing_is_known() -> None:
+    playout = Playout()
+    playout.add(0, "a", 800)
+
+    assert playout.heard_at(at(1000)) is None
+
+
+def test_a_stretch_that_ran_dry_began_later() -> None:
+    playout = playing(200, 200)
+    playout.echo("m1", at(1500))  # 300 ms late: the carrier waited for audio
+
+    assert heard_ms(playout, at(1600)) == 300
+
+
+def test_a_mark_that_was_out_of_reach_was_flushed_when_the_clear_arrived() -> None:
+    playout = playing(200, 200)
+    playout.echo_after_clear("m2", at(1150))
+
+    assert heard_ms(playout, at(1190)) == 150
+
+
+def test_a_mark_that_came_back_before_the_cut_was_played() -> None:
+    playout = playing(200, 200)
+    playout.echo_after_clear("m1", at(1200))
+
+    assert heard_ms(playout, at(1190)) == 190
+    assert heard_ms(playout, at(1260)) == 260
+    assert playout.confirmed == 1600
+
+
+def test_of_a_carrier_that_echoes_with_its_frames_a_flushed_mark_is_a_frame_early() -> None:
+    playout = playing(200, 200)
+    playout.echo_after_clear("m2", at(1150))
+
+    assert heard_ms(playout, at(1150), echoes_at_edges=True) == 170
+    assert heard_ms(playing(200), at(1150), echoes_at_edges=True) == 150
+
+
+def test_where_our_clock_stands_in_the_middle_of_the_guesses_counts_and_is_told() -> None:
+    playout = Playout()
+    playout.add_mark("start")
+    for number in (1, 2):
+        playout.add(0, "a", 1600)
+        playout.add_mark(f"m{number}")
+    playout.echo("start", at(1000, by_clock=True))
+    playout.echo("m1", at(1290, by_clock=True))  # 90 ms of jitter
+
+    assert playout.heard_at(at(1390)) == (2400, True)
+
+
+def test_an_exact_echo_is_worth_more_than_guesses() -> None:
+    playout = Playout()
+    playout.add_mark("start")
+    playout.add(0, "a", 3200)
+    playout.echo("start", at(1000))
+    playout.add_mark("more")
+    playout.echo("more", at(1900, by_clock=True))
+    playout.add(0, "a", 3200)
+
+    assert playout.heard_at(at(1500)) == (4000, False)
+
+
+def test_the_estimate_takes_the_way_there_as_the_same_for_audio_and_clear() -> None:
+    playout = Playout()
+    playout.add(100, "a", 8000)
+
+    assert playout.estimate(600) == 4000
+    assert playout.estimate(5000) == 8000
+
+
+def test_the_estimate_of_a_stretch_that_ran_dry_counts_from_its_later_half() -> None:
+    playout = Playout()
+    playout.add(100, "a", 800)
+    playout.add(1000, "a", 8000)
+
+    assert playout.estimate(1500) == 800 + 4000
+
+
+def test_of_nothing_nothing_was_heard() -> None:
+    assert Playout().estimate(1000) == 0
+
+
+def test_a_start_mark_is_due_when_the_queue_may_be_empty() -> None:
+    playout = Playout()
+    fresh = playout.nearly_dry(0)
+    playout.add(0, "a", 8000)
+
+    assert fresh
+    assert not playout.nearly_dry(700)
+    assert playout.nearly_dry(701)
+
+
+def test_a_later_mark_proves_the_earlier_ones() -> None:
+    playout = playing(200, 200, 200)
+    playout.echo("m2", at(1400))
+
+    assert not playout.expects("m1")
+    assert playout.expects("m3")
+    assert playout.confirmed == 3200
+    assert not playout.all_played()
+
+
+def test_lost_marks_count_as_played() -> None:
+    playout = playing(200, 200)
+    playout.finish()
+
+    assert playout.all_played()
+    assert playout.confirmed == playout.queued
+    assert repr(playout) == "<Playout 400 of 400 ms confirmed, 0 marks out>"
+
+
+@given(st.lists(st.integers(20, 400), min_size=1, max_size=8), st.integers(0, 4000), st.integers(0, 19), st.booleans())
+def test_an_undisturbed_stretch_is_measured_to_a_frame(
+    lengths_ms: list[int], played_ms: int, phase_ms: int, flushes: bool
+) -> None:
+    """The carrier plays from 1000 ms on; its frames begin at any phase; marks come back between them."""
+    clock = CarrierClock()
+    playout = Playout()
+    playout.add_mark("start")
+    ends, end_ms = {"start": 0}, 0
+    for number, length_ms in enumerate(lengths_ms):
+        playout.add(0, "a", length_ms * 8)
+        playout.add_mark(f"m{number}")
+        end_ms += length_ms
+        ends[f"m{number}"] = end_ms
+    cut = None
+    for timestamp_ms in range(1000 - phase_ms - 40, 1000 + played_ms + 60, 20):
+        for name, position_ms in list(ends.items()):
+            if timestamp_ms <= 1000 + position_ms < timestamp_ms + 20 and position_ms <= played_ms:
+                playout.echo(name, clock.stamp(0))
+                del ends[name]
+        if timestamp_ms <= 1000 + played_ms < timestamp_ms + 20:
+            for name in ends if flushes else ():
+                playout.echo_after_clear(name, clock.stamp(0))
+            cut = clock.stamp(0)
+        clock.frame(0, timestamp_ms, 20)
+
+    assert cut is not None
+    assert abs(heard_ms(playout, cut) - min(played_ms, end_ms)) <= 20
