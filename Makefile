@@ -48,7 +48,7 @@ bench: setup
 # Needs uv. Written without an index URL, so that any mirror serves.
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --extra emulator --extra dev pyproject.toml -o requirements.lock
+	  --extra emulator --extra dev --extra azure pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -47,6 +47,28 @@ class Transcription(msgspec.Struct, frozen=True):
     prompt: str | None = None
 
 
+class Retention(msgspec.Struct, frozen=True):
+    """What is kept of a conversation that has grown too long: its newest part, cut rarely, so that caching pays."""
+
+    ratio: float
+    """0.0 to 1.0 of the limit is kept when the limit is passed."""
+    tokens: int | None = None
+    """The limit, counted after the instructions; `None`: the model's own, which a phone call hardly reaches."""
+
+
+class ModelOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How the model answers. `None`: nothing is asked for, so that the model does as it is used to."""
+
+    reasoning_effort: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
+    """More of it answers better and later; only reasoning models know it."""
+    speed: float | None = None
+    """Of speech: 0.25 to 1.5; 1.0 is usual."""
+    max_output_tokens: int | Literal["inf"] | None = None
+    """The most that one response may produce, tool calls included; a second of speech is 20 tokens."""
+    truncation: Literal["auto", "disabled"] | Retention | None = None
+    """What happens to a conversation that is longer than the model's context; `disabled` makes that an error."""
+
+
 class Limits(msgspec.Struct, frozen=True):
     """What ends a call that nobody ends."""
 
@@ -92,6 +114,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     noise_reduction: Literal["near_field", "far_field"] | None = None
     tools: tuple[Tool, ...] = ()
     limits: Limits = Limits()
+    model: ModelOptions = ModelOptions()
     timezone: str | None = None
     """An IANA name."""
     recording: Literal["audio", "text", "off"] = "audio"

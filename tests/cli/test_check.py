@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from voice_agent.cli.check import arguments, examine
+from voice_agent.cli.check import arguments, examine, run
+from voice_agent.config.agent_keys import schema_text
 from voice_agent.config.settings import PACKAGED_AGENTS
 
 
@@ -21,8 +22,13 @@ def test_a_path_and_live_may_be_given() -> None:
     parser = argparse.ArgumentParser()
     arguments(parser)
 
-    assert vars(parser.parse_args([])) == {"path": None, "live": False}
-    assert vars(parser.parse_args(["agents", "--live"])) == {"path": "agents", "live": True}
+    assert vars(parser.parse_args([])) == {"path": None, "live": False, "schema": False}
+    assert vars(parser.parse_args(["agents", "--live"])) == {"path": "agents", "live": True, "schema": False}
+
+
+def test_the_schema_of_agents_is_printed_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(schema=True) == 0
+    assert capsys.readouterr().out == schema_text()
 
 
 def test_a_fresh_machine_is_well(capsys: pytest.CaptureFixture[str]) -> None:

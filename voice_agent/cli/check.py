@@ -11,6 +11,7 @@ from pathlib import Path
 
 from voice_agent.agent import Agent
 from voice_agent.cli.check_live import try_all
+from voice_agent.config.agent_keys import schema_text
 from voice_agent.config.agents import agent_paths, load_agent, load_agents
 from voice_agent.config.settings import ENV_FILE, Settings, agents_path, doubtful_names, read_settings
 from voice_agent.errors import ConfigError
@@ -22,10 +23,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
     parser.add_argument("path", nargs="?", help="an agent file or a folder of them (default: AGENTS)")
     parser.add_argument("--live", action="store_true", help="try every credential and address that is set")
+    parser.add_argument("--schema", action="store_true", help="only print the JSON Schema of agent files, for editors")
 
 
-def run(path: str | None = None, live: bool = False) -> int:
-    """Examine everything; 0: all is well, 1: at least one line says what is not."""
+def run(path: str | None = None, live: bool = False, schema: bool = False) -> int:
+    """Examine everything; 0: all is well, 1: at least one line says what is not. `schema`: only print it."""
+    if schema:
+        print(schema_text(), end="")
+        return 0
     return examine(None if path is None else Path(path), live, os.environ, ENV_FILE)
 
 

@@ -21,6 +21,7 @@
     barge_in: at_once                       # or {after_ms: 300}, {greeting: protected}, or both keys
     transcription: {model: gpt-4o-mini-transcribe, language: en, prompt: Alder Dental}      # or `off`
     noise_reduction: off                    # near_field | far_field | off
+    model: {reasoning_effort: low}          # see `model_keys`; what is left out is left to the model
 
 Everything but `name` and `instructions` may be left out. It must not know of folders of agents nor of routing.
 """
@@ -33,7 +34,20 @@ from typing import Literal, NamedTuple
 import yaml
 
 from voice_agent.agent import Agent, Limits, Tool
+from voice_agent.config.agent_keys import (
+    AGENT,
+    E164,
+    IDLE_SECONDS,
+    LANGUAGE,
+    LIMITS,
+    MINUTES,
+    NAME,
+    RECORDING,
+    TOOL_SECONDS,
+    VARIABLE,
+)
 from voice_agent.config.faults import nearest
+from voice_agent.config.model_keys import read_model
 from voice_agent.config.python_tools import python_tool
 from voice_agent.config.render import BUILT_IN, faults_of
 from voice_agent.config.speech_keys import (
@@ -56,29 +70,18 @@ HANG_UP = Tool(
     kind="hang_up",
 )
 
-_KEYS = (
-    "name", "numbers", "default", "voice", "language", "instructions", "variables", "greeting", "consent", "tools",
-    "limits", "timezone", "recording", "turn_detection", "barge_in", "transcription", "noise_reduction",
-)  # fmt: skip
 _TOOL_KINDS = ("hang_up", "python")
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_E164 = re.compile(r"\+[1-9][0-9]{1,14}")
-"""ITU-T E.164: at most 15 digits."""
-_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-
-MAX_MINUTES = 60
-"""A Realtime session lives at most 60 minutes at both vendors."""
 
 
 class AgentFile(NamedTuple):
-    """An agent and where in its file stands what must be unique among agents: each a `file:line:column`."""
+    """An agent and where in its file stands what is judged with more than the file known: each a `file:line:column`."""
 
     agent: Agent
     name_at: str
     default_at: str
     number_at: dict[str, str]
+    key_at: dict[str, str]
+    """The keys that are there, those of `model` too, as `model.speed`."""
 
 
 def read_agent(text: str, file: str, folder: str = "") -> AgentFile:
@@ -87,7 +90,7 @@ def read_agent(text: str, file: str, folder: str = "") -> AgentFile:
     Raises `ConfigError` (`ConfigErrors` for several faults), never anything else. The tools' modules are imported.
     """
     document, top = compose(file, text)
-    fields = Fields(document, top, _KEYS)
+    fields = Fields(document, top, tuple(AGENT))
     variables = _variables(fields)
     language = _language(fields)
     agent = Agent(
@@ -106,6 +109,7 @@ def read_agent(text: str, file: str, folder: str = "") -> AgentFile:
         noise_reduction=read_noise_reduction(fields),
         tools=_tools(fields, folder),
         limits=_limits(fields),
+        model=read_model(fields),
         timezone=_timezone(fields),
         recording=_recording(fields),
         folder=folder,
@@ -118,7 +122,15 @@ def read_agent(text: str, file: str, folder: str = "") -> AgentFile:
         _at(document, fields.node("name")),
         _at(document, fields.node("default")),
         {number: _at(document, node) for number, node in numbers.items()},
+        dict(_places(document, top, "")),
     )
+
+
+def _places(document: Document, mapping: yaml.MappingNode, before: str) -> Iterator[tuple[str, str]]:
+    for key, value in mapping.value:
+        yield before + key.value, _at(document, value)
+        if isinstance(value, yaml.MappingNode) and not before:
+            yield from _places(document, value, f"{key.value}.")
 
 
 def _at(document: Document, node: yaml.Node | None) -> str:
@@ -131,7 +143,7 @@ def _name(fields: Fields) -> str:
     node = fields.node("name")
     if node is None:
         fields.missing("name", "name: reception")
-    elif isinstance(node, yaml.ScalarNode) and not _NAME.fullmatch(name):
+    elif isinstance(node, yaml.ScalarNode) and not re.fullmatch(NAME, name):
         fields.document.fault(node, f'"{shorten(name)}" is no name; use at most 64 letters, digits, "-" and "_"')
     return name
 
@@ -150,7 +162,7 @@ def _numbers(fields: Fields) -> tuple[str, ...]:
     numbers: list[str] = []
     for node in fields.items("numbers", '["+14255550100"]'):
         number = text_of(fields.document, node, "a number", "")
-        if number and not _E164.fullmatch(number):
+        if number and not re.fullmatch(E164, number):
             fields.document.fault(node, f'"{shorten(number)}" is no phone number; write it like "+14255550100"')
         elif number in numbers:
             fields.document.fault(node, f'"{number}" is there twice; keep one')
@@ -161,7 +173,7 @@ def _numbers(fields: Fields) -> tuple[str, ...]:
 def _language(fields: Fields) -> str:
     language = fields.text("language", "en")
     node = fields.node("language")
-    if node is not None and not _LANGUAGE.fullmatch(language):
+    if node is not None and not re.fullmatch(LANGUAGE, language):
         fields.document.fault(node, f'"{shorten(language)}" is no language code; write e.g. "en" or "pt-BR"')
     return language
 
@@ -173,7 +185,7 @@ def _variables(fields: Fields) -> dict[str, str]:
     for key, node in inner.nodes():
         if key in BUILT_IN:
             inner.document.fault(node, f'"{key}" is set for every call; give your variable another name')
-        elif not _VARIABLE.fullmatch(key):
+        elif not re.fullmatch(VARIABLE, key):
             inner.document.fault(node, f'"{shorten(key)}" is no variable name; use letters, digits and "_"')
     return {key: inner.text(key, "") for key, _ in inner.nodes()}
 
@@ -194,18 +206,18 @@ def _recording(fields: Fields) -> Literal["audio", "text", "off"]:
             numbers,
             'an agent with numbers must state "recording: audio", "text" or "off", for the law differs by place',
         )
-    return fields.choice("recording", ("audio", "text", "off"), "audio")
+    return fields.choice("recording", RECORDING, "audio")
 
 
 def _limits(fields: Fields) -> Limits:
-    inner = fields.fields("limits", ("minutes", "idle_seconds", "tool_seconds"), "{minutes: 15}")
+    inner = fields.fields("limits", tuple(LIMITS), "{minutes: 15}")
     if inner is None:
         return Limits()
     usual = Limits()
     return Limits(
-        minutes=inner.integer("minutes", usual.minutes, 1, MAX_MINUTES),
-        idle_seconds=inner.integer("idle_seconds", usual.idle_seconds, 0, 600),
-        tool_seconds=inner.integer("tool_seconds", usual.tool_seconds, 1, 120),
+        minutes=inner.integer("minutes", usual.minutes, *MINUTES),
+        idle_seconds=inner.integer("idle_seconds", usual.idle_seconds, *IDLE_SECONDS),
+        tool_seconds=inner.integer("tool_seconds", usual.tool_seconds, *TOOL_SECONDS),
     )
 
 

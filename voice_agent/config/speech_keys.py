@@ -8,11 +8,22 @@ from typing import Literal
 import yaml
 
 from voice_agent.agent import BargeIn, SemanticVad, ServerVad, Transcription, TurnDetection
+from voice_agent.config.agent_keys import (
+    AFTER_MS,
+    BARGE_IN,
+    EAGERNESS,
+    GREETED,
+    NOISE,
+    PREFIX_MS,
+    SEMANTIC_VAD,
+    SERVER_VAD,
+    SILENCE_MS,
+    THRESHOLD,
+    TRANSCRIPTION,
+    VOICES,
+)
 from voice_agent.config.faults import instead, nearest
 from voice_agent.config.yaml_nodes import Fields, kind_of, shorten
-
-VOICES = ("alloy", "ash", "ballad", "cedar", "coral", "echo", "marin", "sage", "shimmer", "verse")
-"""Of the Realtime API. A name that is near one of them is a typing error; any other may be a newer or custom voice."""
 
 
 def read_voice(fields: Fields) -> str:
@@ -38,17 +49,17 @@ def read_turn_detection(fields: Fields) -> TurnDetection:
         return ServerVad()
     kind = next((value.value for key, value in node.value if key.value == "type"), None)
     if kind == "semantic_vad":
-        inner = Fields(fields.document, node, ("type", "eagerness"))
-        return SemanticVad(eagerness=inner.choice("eagerness", ("low", "medium", "high", "auto"), "auto"))
-    inner = Fields(fields.document, node, ("type", "threshold", "prefix_padding_ms", "silence_duration_ms"))
+        inner = Fields(fields.document, node, tuple(SEMANTIC_VAD))
+        return SemanticVad(eagerness=inner.choice("eagerness", EAGERNESS, "auto"))
+    inner = Fields(fields.document, node, tuple(SERVER_VAD))
     if inner.node("type") is None:
         inner.missing("type", "type: server_vad")
     inner.choice("type", kinds, "server_vad")
     usual = ServerVad()
     return ServerVad(
-        threshold=inner.number("threshold", usual.threshold, 0.0, 1.0),
-        prefix_padding_ms=inner.integer("prefix_padding_ms", usual.prefix_padding_ms, 0, 5000),
-        silence_duration_ms=inner.integer("silence_duration_ms", usual.silence_duration_ms, 100, 10_000),
+        threshold=inner.number("threshold", usual.threshold, *THRESHOLD),
+        prefix_padding_ms=inner.integer("prefix_padding_ms", usual.prefix_padding_ms, *PREFIX_MS),
+        silence_duration_ms=inner.integer("silence_duration_ms", usual.silence_duration_ms, *SILENCE_MS),
     )
 
 
@@ -65,10 +76,10 @@ def read_barge_in(fields: Fields) -> BargeIn:
                 'write "at_once", "{after_ms: 300}" or "{greeting: protected}"',
             )
         return BargeIn()
-    inner = Fields(fields.document, node, ("after_ms", "greeting"))
+    inner = Fields(fields.document, node, tuple(BARGE_IN))
     return BargeIn(
-        after_ms=inner.integer("after_ms", 0, 0, 5000),
-        protect_greeting=inner.choice("greeting", ("protected", "at_once"), "at_once") == "protected",
+        after_ms=inner.integer("after_ms", 0, *AFTER_MS),
+        protect_greeting=inner.choice("greeting", GREETED, "at_once") == "protected",
     )
 
 
@@ -83,7 +94,7 @@ def read_transcription(fields: Fields, language: str) -> Transcription | None:
         return Transcription(language=spoken)
     if isinstance(node, yaml.ScalarNode) and node.value == "off":
         return None
-    inner = fields.fields("transcription", ("model", "language", "prompt"), "{language: en}, or off")
+    inner = fields.fields("transcription", tuple(TRANSCRIPTION), "{language: en}, or off")
     if inner is None:
         return None
     return Transcription(
@@ -95,6 +106,5 @@ def read_transcription(fields: Fields, language: str) -> Transcription | None:
 
 def read_noise_reduction(fields: Fields) -> Literal["near_field", "far_field"] | None:
     """Read the kind of microphone that noise is removed for; `None`: no removal."""
-    kinds: tuple[Literal["near_field", "far_field", "off"], ...] = ("near_field", "far_field", "off")
-    kind = fields.choice("noise_reduction", kinds, "off")
+    kind = fields.choice("noise_reduction", NOISE, "off")
     return None if kind == "off" else kind

@@ -1,0 +1,213 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voice_agent.agent import Agent, BargeIn, Limits, ModelOptions, Retention, SemanticVad, ServerVad, Transcription
+from voice_agent.config import agent_keys
+from voice_agent.config.agent_file import read_agent
+from voice_agent.config.agent_keys import agent_schema, schema_text
+from voice_agent.config.agents import agent_paths
+from voice_agent.config.settings import PACKAGED_AGENTS
+from voice_agent.errors import ConfigError
+
+SCHEMA = jsonschema.Draft7Validator(agent_schema())
+MINIMAL = {"name": "reception", "instructions": "You answer the phone."}
+
+
+def reader_accepts(value: dict[str, Any]) -> bool:
+    try:
+        read_agent(json.dumps(value), "a.yaml")
+    except ConfigError:
+        return False
+    return True
+
+
+def both_accept(value: dict[str, Any]) -> bool:
+    """Ask the reader and the schema, which must agree."""
+    accepted = bool(SCHEMA.is_valid(value))
+    assert reader_accepts(value) is accepted, value
+    return accepted
+
+
+# --- the table and what agents are -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("keys", "struct", "elsewhere"),
+    [
+        (agent_keys.AGENT, Agent, {"folder"}),
+        (agent_keys.LIMITS, Limits, set()),
+        (agent_keys.SERVER_VAD, ServerVad, set()),
+        (agent_keys.SEMANTIC_VAD, SemanticVad, set()),
+        (agent_keys.TRANSCRIPTION, Transcription, set()),
+        (agent_keys.MODEL, ModelOptions, set()),
+    ],
+)
+def test_every_field_of_an_agent_has_a_key(
+    keys: dict[str, Any], struct: type[msgspec.Struct], elsewhere: set[str]
+) -> None:
+    assert set(keys) - {"type"} | elsewhere == set(struct.__struct_fields__)
+
+
+def test_the_defaults_that_an_editor_shows_are_those_of_an_agent() -> None:
+    usual = {"limits": Limits(), "barge_in": BargeIn()}
+    for name, struct in usual.items():
+        keys = {"limits": agent_keys.LIMITS, "barge_in": agent_keys.BARGE_IN}[name]
+        shown = {key: schema["default"] for key, schema in keys.items() if key in struct.__struct_fields__}
+        assert shown == {key: getattr(struct, key) for key in shown}
+
+
+# --- one truth -------------------------------------------------------------------------------------------------------
+
+
+def test_the_schema_is_one_of_draft_7() -> None:
+    jsonschema.Draft7Validator.check_schema(agent_schema())
+
+
+@pytest.mark.parametrize("path", agent_paths(PACKAGED_AGENTS), ids=lambda path: path.name)
+def test_the_examples_name_the_schema_that_is_packaged_beside_them(path: Path) -> None:
+    first = path.read_text(encoding="utf-8").splitlines()[0]
+
+    assert first == "# yaml-language-server: $schema=agent.schema.json"
+    assert (path.parent / "agent.schema.json").read_text(encoding="utf-8") == schema_text()
+
+
+@pytest.mark.parametrize(
+    ("added", "good"),
+    [
+        ({}, True),
+        ({"name": "no name"}, False),
+        ({"name": ["a"]}, False),
+        ({"instructions": "  "}, False),
+        ({"instructions": "two\nlines\n"}, True),
+        ({"nubmers": []}, False),
+        ({"numbers": []}, True),
+        ({"numbers": ["+14255550100"]}, False),
+        ({"numbers": ["+14255550100"], "recording": "audio"}, True),
+        ({"numbers": ["+14255550100", "+14255550100"], "recording": "audio"}, False),
+        ({"numbers": ["4255550100"], "recording": "audio"}, False),
+        ({"default": True}, True),
+        ({"default": "yes"}, True),
+        ({"default": "maybe"}, False),
+        ({"default": None}, False),
+        ({"language": "pt-BR"}, True),
+        ({"language": "Portuguese"}, False),
+        ({"variables": {"year": 2026, "open": True, "rate": 1.5, "name": ""}}, True),
+        ({"variables": {"two words": "x"}}, False),
+        ({"variables": {"a": ["x"]}}, False),
+        ({"greeting": "none"}, True),
+        ({"greeting": ""}, False),
+        ({"consent": "This call is recorded."}, True),
+        ({"tools": ["hang_up"]}, True),
+        ({"tools": ["hang"]}, False),
+        ({"tools": [{"python": "a:b", "more": 1}]}, False),
+        ({"tools": [{}]}, False),
+        ({"tools": "hang_up"}, False),
+        ({"limits": {"minutes": 60, "idle_seconds": 0}}, True),
+        ({"limits": {"minutes": 61}}, False),
+        ({"limits": {"hours": 1}}, False),
+        ({"limits": None}, False),
+        ({"recording": "on"}, False),
+        ({"turn_detection": {"type": "server_vad", "threshold": 0.5}}, True),
+        ({"turn_detection": {"threshold": 0.5}}, False),
+        ({"turn_detection": {"type": "semantic_vad", "eagerness": "low"}}, True),
+        ({"turn_detection": {"type": "semantic_vad", "threshold": 0.5}}, False),
+        ({"turn_detection": "server_vad"}, False),
+        ({"barge_in": "at_once"}, True),
+        ({"barge_in": {"after_ms": 300, "greeting": "protected"}}, True),
+        ({"barge_in": "never"}, False),
+        ({"transcription": "off"}, True),
+        ({"transcription": {"model": "m", "language": "en", "prompt": "Alder"}}, True),
+        ({"transcription": {"speed": 1}}, False),
+        ({"noise_reduction": "far_field"}, True),
+        ({"noise_reduction": "none"}, False),
+        ({"model": {}}, True),
+        ({"model": {"reasoning_effort": "high", "speed": 1.25, "max_output_tokens": "inf"}}, True),
+        ({"model": {"max_output_tokens": 4096, "truncation": "disabled"}}, True),
+        ({"model": {"truncation": {"retention": 0.8, "tokens": 8000}}}, True),
+        ({"model": {"truncation": {"tokens": 8000}}}, False),
+        ({"model": {"truncation": {"retention": 1.5}}}, False),
+        ({"model": {"truncation": "off"}}, False),
+        ({"model": {"speed": 2}}, False),
+        ({"model": {"reasoning_effort": "extreme"}}, False),
+        ({"model": {"max_output_tokens": 0}}, False),
+        ({"model": "gpt-realtime-2.1"}, False),
+    ],
+)
+def test_reader_and_schema_agree(added: dict[str, Any], good: bool) -> None:
+    assert both_accept(MINIMAL | added) is good
+
+
+@pytest.mark.parametrize("missing", ["name", "instructions"])
+def test_what_is_required_is_required_by_both(missing: str) -> None:
+    assert not both_accept({key: value for key, value in MINIMAL.items() if key != missing})
+
+
+WORDS = st.sampled_from(
+    ["audio", "text", "off", "low", "high", "auto", "server_vad", "semantic_vad", "disabled", "inf", "hang_up", "near"]
+)
+NUMBERS = st.integers(-2, 70_000) | st.sampled_from([0.25, 0.5, 0.8, 1.1, 1.5, 2.5])
+SCALARS = WORDS | NUMBERS | st.booleans() | st.none()
+
+
+def trees(keys: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Draw mappings of known and unknown keys, down to scalars that may or may not fit."""
+    inner: dict[str, st.SearchStrategy[Any]] = {
+        "limits": st.dictionaries(st.sampled_from(list(agent_keys.LIMITS)), SCALARS),
+        "turn_detection": st.dictionaries(
+            st.sampled_from(["type", *agent_keys.SERVER_VAD, *agent_keys.SEMANTIC_VAD]), SCALARS
+        ),
+        "barge_in": st.dictionaries(st.sampled_from(list(agent_keys.BARGE_IN)), SCALARS),
+        "model": st.dictionaries(
+            st.sampled_from(list(agent_keys.MODEL)),
+            SCALARS | st.dictionaries(st.sampled_from(list(agent_keys.RETAINING)), SCALARS),
+        ),
+    }
+    # Of the other keys, those whose value is judged by more than its structure are left to the samples above.
+    plain = ("default", "recording", "noise_reduction", "consent", "tools", "variables", "numbers")
+    values = {key: SCALARS | st.lists(WORDS, max_size=2) | inner.get(key, st.nothing()) for key in (*plain, *inner)}
+    return st.fixed_dictionaries({}, optional={key: values[key] for key in values if key in keys})
+
+
+@given(trees(agent_keys.AGENT))
+def test_reader_and_schema_agree_on_whatever_is_written(added: dict[str, Any]) -> None:
+    both_accept(MINIMAL | added)
+
+
+@given(st.dictionaries(st.text("abcdefgxyz_", min_size=1, max_size=12), SCALARS, min_size=1, max_size=2))
+def test_unknown_keys_are_unknown_to_both(added: dict[str, Any]) -> None:
+    both_accept(MINIMAL | added)
+
+
+# --- `model:` --------------------------------------------------------------------------------------------------------
+
+
+def test_options_of_the_model_are_read_as_they_are_given() -> None:
+    value = MINIMAL | {
+        "model": {"reasoning_effort": "low", "speed": 1.1, "truncation": {"retention": 0.8, "tokens": 8000}}
+    }
+
+    assert read_agent(json.dumps(value), "a.yaml").agent.model == ModelOptions(
+        reasoning_effort="low", speed=1.1, truncation=Retention(0.8, 8000)
+    )
+
+
+def test_nothing_is_asked_of_a_model_unless_it_is_given() -> None:
+    assert read_agent(json.dumps(MINIMAL), "a.yaml").agent.model == ModelOptions()
+
+
+def test_a_file_tells_where_each_of_its_keys_stands() -> None:
+    text = "name: a\ninstructions: b\nmodel:\n  speed: 1.1\n"
+
+    assert read_agent(text, "a.yaml").key_at == {
+        "name": "a.yaml:1:7",
+        "instructions": "a.yaml:2:15",
+        "model": "a.yaml:4:3",
+        "model.speed": "a.yaml:4:10",
+    }

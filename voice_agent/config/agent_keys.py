@@ -1,0 +1,220 @@
+"""What an agent's YAML may hold, as a table: each key with its bounds and what it is for, and all of it as JSON Schema.
+
+The readers (`agent_file`, `speech_keys`, `model_keys`) take their known keys, words and bounds from here, so that what
+an editor is told and what is accepted are one. The schema speaks of structure: it cannot know whether a tool's module
+can be imported, nor which keys the chosen model refuses. It must not know how YAML is read.
+
+Draft 7 is what YAML editors (the YAML language server) know best.
+"""
+
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from voice_agent.agent import BargeIn, Limits, SemanticVad, ServerVad, Transcription
+
+Schema = dict[str, Any]
+
+
+class Whole(NamedTuple):
+    """The bounds of a whole number, both allowed."""
+
+    lowest: int
+    highest: int
+
+
+class Real(NamedTuple):
+    """The bounds of a number, both allowed."""
+
+    lowest: float
+    highest: float
+
+
+NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+E164 = r"\+[1-9][0-9]{1,14}"
+"""ITU-T E.164: at most 15 digits."""
+LANGUAGE = "[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}"
+VARIABLE = "[A-Za-z_][A-Za-z0-9_]{0,63}"
+"""Patterns that the whole text must match; of the kind that Python and JavaScript read alike."""
+
+RECORDING: tuple[Literal["audio", "text", "off"], ...] = ("audio", "text", "off")
+NOISE: tuple[Literal["near_field", "far_field", "off"], ...] = ("near_field", "far_field", "off")
+EAGERNESS: tuple[Literal["low", "medium", "high", "auto"], ...] = ("low", "medium", "high", "auto")
+GREETED: tuple[Literal["protected", "at_once"], ...] = ("protected", "at_once")
+EFFORT: tuple[Literal["minimal", "low", "medium", "high", "xhigh"], ...] = ("minimal", "low", "medium", "high", "xhigh")
+TRUNCATION: tuple[Literal["auto", "disabled"], ...] = ("auto", "disabled")
+
+MINUTES = Whole(1, 60)
+"""A Realtime session lives at most 60 minutes at both vendors."""
+IDLE_SECONDS = Whole(0, 600)
+TOOL_SECONDS = Whole(1, 120)
+THRESHOLD = Real(0.0, 1.0)
+PREFIX_MS = Whole(0, 5000)
+SILENCE_MS = Whole(100, 10_000)
+AFTER_MS = Whole(0, 5000)
+SPEED = Real(0.25, 1.5)
+MAX_OUTPUT_TOKENS = Whole(1, 4096)
+RETENTION = Real(0.0, 1.0)
+RETENTION_TOKENS = Whole(500, 256_000)
+"""From a handful of turns to the largest context of a known model."""
+
+VOICES = ("alloy", "ash", "ballad", "cedar", "coral", "echo", "marin", "sage", "shimmer", "verse")
+"""Of the Realtime API. A name that is near one of them is a typing error; any other may be a newer or custom voice."""
+
+_ANY_TEXT = {"type": ["string", "number", "boolean"]}
+"""YAML reads `2026` and `yes` as other things; an agent's texts are taken as they are typed."""
+
+
+def _text(about: str, pattern: str = "", **more: Any) -> Schema:
+    if pattern:
+        return {"type": "string", "pattern": f"^(?:{pattern})$", "description": about} | more
+    return _ANY_TEXT | {"description": about} | more
+
+
+def _words(words: tuple[str, ...], about: str, default: str | None = None) -> Schema:
+    return {"enum": list(words), "description": about} | ({} if default is None else {"default": default})
+
+
+def _whole(bounds: Whole, about: str, default: int | None = None) -> Schema:
+    schema = {"type": "integer", "minimum": bounds.lowest, "maximum": bounds.highest, "description": about}
+    return schema | ({} if default is None else {"default": default})
+
+
+def _real(bounds: Real, about: str, default: float | None = None) -> Schema:
+    schema = {"type": "number", "minimum": bounds.lowest, "maximum": bounds.highest, "description": about}
+    return schema | ({} if default is None else {"default": default})
+
+
+def _mapping(keys: dict[str, Schema], about: str = "", required: tuple[str, ...] = ()) -> Schema:
+    schema: Schema = {"type": "object", "properties": keys, "additionalProperties": False}
+    return schema | ({"required": list(required)} if required else {}) | ({"description": about} if about else {})
+
+
+def _either(about: str, *forms: Schema) -> Schema:
+    return {"description": about, "anyOf": list(forms)}
+
+
+_VAD, _SEMANTIC, _HEARD, _USUAL = ServerVad(), SemanticVad(), Transcription(), Limits()
+
+LIMITS: dict[str, Schema] = {
+    "minutes": _whole(MINUTES, "Longest call; the agent says goodbye before it.", _USUAL.minutes),
+    "idle_seconds": _whole(
+        IDLE_SECONDS,
+        "Mutual silence before the agent asks whether anybody is there; 0: never.",
+        _USUAL.idle_seconds,
+    ),
+    "tool_seconds": _whole(TOOL_SECONDS, "Longest run of one tool call.", _USUAL.tool_seconds),
+}
+SERVER_VAD: dict[str, Schema] = {
+    "type": {"const": "server_vad"},
+    "threshold": _real(THRESHOLD, "Higher needs louder speech.", _VAD.threshold),
+    "prefix_padding_ms": _whole(PREFIX_MS, "Audio kept from before the speech.", _VAD.prefix_padding_ms),
+    "silence_duration_ms": _whole(SILENCE_MS, "Silence that ends a turn.", _VAD.silence_duration_ms),
+}
+SEMANTIC_VAD: dict[str, Schema] = {
+    "type": {"const": "semantic_vad"},
+    "eagerness": _words(EAGERNESS, "How soon a turn counts as finished.", _SEMANTIC.eagerness),
+}
+BARGE_IN: dict[str, Schema] = {
+    "after_ms": _whole(AFTER_MS, "Only speech that lasts so long interrupts.", BargeIn().after_ms),
+    "greeting": _words(GREETED, "Whether the greeting can be interrupted.", "at_once"),
+}
+TRANSCRIPTION: dict[str, Schema] = {
+    "model": _text("A model at OpenAI; at Azure the name of a transcription deployment.", default=_HEARD.model),
+    "language": _text("What the caller is expected to speak; unset: the agent's language."),
+    "prompt": _text("Words to expect, such as names."),
+}
+RETAINING: dict[str, Schema] = {
+    "retention": _real(RETENTION, "The share of the limit that is kept when the limit is passed."),
+    "tokens": _whole(RETENTION_TOKENS, "The limit, counted after the instructions; unset: the model's own."),
+}
+MODEL: dict[str, Schema] = {
+    "reasoning_effort": _words(EFFORT, "More answers better and later; only reasoning models know it."),
+    "speed": _real(SPEED, "Of speech; 1.0 is usual."),
+    "max_output_tokens": _either(
+        "The most that one response may produce; a second of speech is 20 tokens.",
+        _whole(MAX_OUTPUT_TOKENS, "Tokens."),
+        {"const": "inf"},
+    ),
+    "truncation": _either(
+        "What becomes of a conversation that grows too long for the model.",
+        _words(TRUNCATION, "auto: its beginning is dropped; disabled: an error."),
+        _mapping(RETAINING, "Drop more at once and rarely, so that caching pays.", ("retention",)),
+    ),
+}
+PYTHON_TOOL: dict[str, Schema] = {
+    "python": _text("module:function, looked up beside this file and on the import path."),
+}
+AGENT: dict[str, Schema] = {
+    "name": _text('At most 64 letters, digits, "-" and "_".', NAME),
+    "numbers": {
+        "description": "Calls to these reach this agent.",
+        "type": "array",
+        "items": _text('E.164, in quotes: "+14255550100".', E164),
+        "uniqueItems": True,
+    },
+    "default": {
+        "description": "Takes calls to numbers that no agent names.",
+        "anyOf": [
+            {"type": "boolean"},
+            {"type": "string", "pattern": "^(?:[Tt]rue|TRUE|[Ff]alse|FALSE|yes|no|on|off)$"},
+        ],
+        "default": False,
+    },
+    "voice": _text("A voice of the model; it stays the same for the whole call.", examples=list(VOICES)),
+    "language": _text("What the agent speaks.", LANGUAGE, default="en"),
+    "instructions": _text(
+        "Who the agent is and what it does; {{ variables }} are filled in for each call.", pattern=r"[\s\S]*\S[\s\S]*"
+    ),
+    "variables": {
+        "description": "Values for the texts' {{ variables }}.",
+        "type": "object",
+        "propertyNames": {"pattern": f"^(?:{VARIABLE})$"},
+        "additionalProperties": _ANY_TEXT,
+    },
+    "greeting": _text(
+        'What the agent says first; "none": the caller speaks first.', pattern=r"[\s\S]*\S[\s\S]*", default="none"
+    ),
+    "consent": _text("Said by the carrier before the agent is connected."),
+    "tools": {
+        "description": "What the model may do.",
+        "type": "array",
+        "items": {
+            "anyOf": [{"const": "hang_up"}, _mapping(PYTHON_TOOL, required=tuple(PYTHON_TOOL))],
+        },
+    },
+    "limits": _mapping(LIMITS, "What ends a call that nobody ends."),
+    "model": _mapping(MODEL, "How the model answers; what is left out is left to the model."),
+    "timezone": _text("An IANA name; needed where {{ now }} is used.", examples=["America/Los_Angeles"]),
+    "recording": _words(RECORDING, "An agent with numbers must state it, for the law differs by place.", "audio"),
+    "turn_detection": _either(
+        "Who ends the caller's turn, and when.",
+        _mapping(SERVER_VAD, "After a silence.", ("type",)),
+        _mapping(SEMANTIC_VAD, "When the words sound finished.", ("type",)),
+    ),
+    "barge_in": _either(
+        "When the caller's voice stops the agent's.",
+        {"const": "at_once"},
+        _mapping(BARGE_IN),
+    ),
+    "transcription": _either("How speech becomes text.", {"const": "off"}, _mapping(TRANSCRIPTION)),
+    "noise_reduction": _words(NOISE, "The microphone that noise is removed for.", "off"),
+}
+REQUIRED = ("name", "instructions")
+
+
+def agent_schema() -> Schema:
+    """Return the JSON Schema of an agent's file."""
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "An agent of voice-agent",
+        **_mapping(AGENT, required=REQUIRED),
+        # The one rule between two keys.
+        "if": {"properties": {"numbers": {"minItems": 1}}, "required": ["numbers"]},
+        "then": {"required": ["recording"]},
+    }
+
+
+def schema_text() -> str:
+    """Return the schema as it is printed and packaged: indented, with a final newline."""
+    return msgspec.json.format(msgspec.json.encode(agent_schema()), indent=2).decode() + "\n"
