@@ -136,6 +136,19 @@ def test_an_answer_that_nobody_asked_the_carrier_for_closes_nothing() -> None:
     assert script.feed(HangUpFinished()) == []
 
 
+def test_a_goodbye_that_was_heard_before_its_response_is_done_ends_the_call_then() -> None:
+    script = Script().begin()
+    script.agent_speaks("bye", 1000)
+    script.feed(ToolRequested("r1", "f1", "c1", "hang_up", "{}"))
+    script.wait(1500)
+    before = script.call.phase
+    script.response_done()
+    script.wait(300)
+
+    assert before is Phase.GOODBYE
+    assert len(script.ordered(ClosePhone)) == 1
+
+
 def test_an_agent_that_hangs_up_without_a_word_is_asked_for_a_goodbye() -> None:
     script = Script().begin()
     hangs_up(script, words_ms=0)
@@ -390,6 +403,18 @@ def test_an_apology_whose_end_is_never_confirmed_does_not_hold_the_line_for_ever
     script.echo = False
     script.wait(60_000)
 
+    assert len(script.ordered(ClosePhone)) == 1
+
+
+def test_an_apology_behind_endless_words_is_not_waited_for() -> None:
+    script = Script().begin()
+    script.agent_speaks("a", 90_000)
+    script.feed(ModelClosed(1011))
+    script.wait(59_999)
+    before = script.ordered(ClosePhone)
+    script.wait(1)
+
+    assert before == []
     assert len(script.ordered(ClosePhone)) == 1
 
 

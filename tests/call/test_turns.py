@@ -21,6 +21,7 @@ from voice_agent.call.events import (
     SessionUpdated,
     SpeechStarted,
     SpeechStopped,
+    TimerFired,
     ToolFinished,
     ToolRequested,
     TurnCommitted,
@@ -120,6 +121,32 @@ def test_a_short_answer_at_the_end_of_the_agents_sentence_is_answered() -> None:
     script.caller_stops()
 
     assert requests(script) == ["turn"]
+
+
+def test_speech_that_outlasts_the_agents_sentence_cuts_nothing_and_is_answered() -> None:
+    script = begun_with(after_ms=400)
+    script.agent_speaks("a", 1000)
+    script.response_done()
+    script.wait(900)
+    script.caller_speaks()
+    script.wait(600)
+    script.caller_stops()
+
+    assert script.ordered(ClearPlayback) == []
+    assert requests(script) == ["turn"]
+
+
+def test_after_a_protected_greeting_a_policy_of_length_needs_no_other_flags() -> None:
+    script = begun_with(protect_greeting=True, after_ms=400)
+    script.agent_speaks("a", 1000)
+    script.response_done()
+    script.wait(1200)
+    script.caller_speaks()
+    script.wait(500)
+    script.caller_stops()
+
+    assert script.ordered(SetTurnFlags) == []
+    assert requests(script) == ["greeting", "turn"]
 
 
 def test_a_turn_under_protection_is_answered_exactly_once_when_the_text_was_heard() -> None:
@@ -321,6 +348,29 @@ def test_a_model_that_begins_and_says_nothing_counts_as_gone() -> None:
     script.caller_stops()
     script.feed(ResponseCreated("r1", None))
     script.wait(8000)
+
+    assert len(script.ordered(CloseModel)) == 1
+
+
+def test_all_that_is_new_is_spoken_of_in_one_response() -> None:
+    script = begun_with()
+    script.feed(ResponseCreated("r1", None), ToolRequested("r1", "f1", "c1", "look_up", "{}"))
+    script.response_done()
+    script.feed(ResponseCreated("r2", None), KeyPressed("1"))
+    script.wait(1500)
+    script.feed(ToolFinished("c1", "42"))
+    script.response_done("r2")
+    script.feed(ResponseCreated("r3", "keys-1"))
+    script.response_done("r3")
+
+    assert requests(script) == ["keys"]
+
+
+def test_a_model_is_given_up_once_even_by_a_timer_that_comes_very_late() -> None:
+    script = Script(an_agent(greeting="Hello.")).begin()
+    script.feed(ResponseCreated("r1", None))
+    script.now_ms += 20_000
+    script.feed(TimerFired())
 
     assert len(script.ordered(CloseModel)) == 1
 
