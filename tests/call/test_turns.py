@@ -71,6 +71,23 @@ def test_a_turn_that_the_server_does_not_answer_is_answered_by_us() -> None:
     assert requests(script) == ["turn"]
 
 
+def test_a_cut_response_that_ends_after_the_turn_leaves_the_answer_to_the_server() -> None:
+    script = begun_with()
+    script.agent_speaks("a", 3000)
+    script.feed(ToolRequested("r1", "f1", "c1", "look_up", "{}"))
+    script.wait(500)
+    script.caller_speaks()
+    script.caller_stops()
+    script.feed(ToolFinished("c1", "42"))
+    script.response_done(status="cancelled")
+    script.wait(1999)
+    before = requests(script)
+    script.wait(1)
+
+    assert before == []
+    assert requests(script) == ["tool"]  # which answers the turn too
+
+
 def test_speech_shorter_than_the_policy_asks_does_not_cut() -> None:
     script = begun_with(after_ms=400)
     script.agent_speaks("a", 5000)

@@ -238,8 +238,7 @@ class Turns:
         elif self._server_decides:
             # The server answers what the conversation holds at this moment; a result that comes later is not in it.
             self._wanted = [waiting for waiting in self._wanted if _stays(waiting)]
-            if self._active is None:
-                self._deadlines.set("server answer", now_ms + SERVER_ANSWER_MS)
+            self._deadlines.set("server answer", now_ms + SERVER_ANSWER_MS)
         elif not (self._overheard and (self._busy or self._active is not None)):
             self._want(ResponseWanted("turn"))
         self._overheard = False
