@@ -1,9 +1,12 @@
 """A Realtime server's session as a pure core: `RealtimeSession`, its inputs and outputs, and detectors of voice."""
 
 from voice_agent.sim.realtime.activity import CHUNK_BYTES, CHUNK_MS, EnergyActivity, VoiceActivity
+from voice_agent.sim.realtime.faults import Faults, parse_faults
+from voice_agent.sim.realtime.faulty_session import NO_CLOSE_FRAME, FaultySession, Session
 from voice_agent.sim.realtime.messages import (
     ClientText,
     CloseSocket,
+    CutShort,
     Input,
     Line,
     Output,
@@ -27,9 +30,13 @@ from voice_agent.sim.realtime.session import RealtimeSession
 __all__ = [
     "CHUNK_BYTES",
     "CHUNK_MS",
+    "NO_CLOSE_FRAME",
     "ClientText",
     "CloseSocket",
+    "CutShort",
     "EnergyActivity",
+    "Faults",
+    "FaultySession",
     "Input",
     "Line",
     "Output",
@@ -39,6 +46,7 @@ __all__ = [
     "Recognised",
     "RecognitionFailed",
     "SendText",
+    "Session",
     "Speak",
     "Spoken",
     "StopWork",
@@ -49,4 +57,5 @@ __all__ = [
     "TimerFired",
     "VoiceActivity",
     "WorkFailed",
+    "parse_faults",
 ]

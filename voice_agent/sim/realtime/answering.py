@@ -6,6 +6,7 @@ from voice_agent.sim.realtime.hearing import Hearing
 from voice_agent.sim.realtime.item_requests import read_input
 from voice_agent.sim.realtime.items import Conversation, Item
 from voice_agent.sim.realtime.messages import (
+    CutShort,
     RealtimeOptions,
     Spoken,
     Think,
@@ -88,7 +89,7 @@ class Answering:
             )
 
     def take(
-        self, now_ms: int, result: ThoughtText | ThoughtCall | ThoughtDone | Spoken | WorkFailed
+        self, now_ms: int, result: ThoughtText | ThoughtCall | ThoughtDone | Spoken | WorkFailed | CutShort
     ) -> Response | None:
         """Take a result of slow work (one for a response that has ended is dropped), then `advance`."""
         response = self._responses.get(result.response_id)
@@ -105,7 +106,9 @@ class Answering:
                 self.spoke = True
                 response.add_speech(result.item_id, result.pcm, last=result.last)
             case WorkFailed():
-                response.fail(result.problem)
+                response.fail(result.problem, result.code)
+            case CutShort():
+                response.cut_short(result.reason)
         return self.advance(now_ms)
 
     def advance(self, now_ms: int) -> Response | None:

@@ -186,7 +186,7 @@ class Response:
         if self._thought and self._current == len(self._outputs):
             self._end("completed", None)
         elif not self._has_tokens_left():
-            self.stop("incomplete", {"type": "incomplete", "reason": "max_output_tokens"})
+            self.cut_short("max_output_tokens")
 
     def due(self) -> int | None:
         """When `advance` has something to do again."""
@@ -196,10 +196,14 @@ class Response:
         """Stop generating; what was sent stays, as incomplete."""
         self.stop("cancelled", {"type": "cancelled", "reason": reason})
 
-    def fail(self, problem: str) -> None:
+    def fail(self, problem: str, code: str = "server_error") -> None:
         """End it because the server cannot do its work."""
-        error = {"type": "server_error", "code": "server_error", "message": problem}
+        error = {"type": "server_error", "code": code, "message": problem}
         self.stop("failed", {"type": "failed", "error": error})
+
+    def cut_short(self, reason: Literal["content_filter", "max_output_tokens"]) -> None:
+        """End it because of what it says, or how much."""
+        self.stop("incomplete", {"type": "incomplete", "reason": reason})
 
     def stop(self, status: str, details: dict[str, Any]) -> None:
         """End it before its time."""

@@ -1,0 +1,233 @@
+"""Sessions in which something goes wrong on request."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.realtime_client import Event, VirtualClient, silence, tone
+from voice_agent.sim.realtime import (
+    ClientText,
+    CloseSocket,
+    EnergyActivity,
+    FaultySession,
+    RealtimeOptions,
+    RealtimeSession,
+    Recognise,
+    SendText,
+    Speak,
+    StopWork,
+    Think,
+    parse_faults,
+)
+
+SPEECH_MS = 10 * len("Hello there.How can I help?")
+
+
+def types(events: list[Event]) -> list[str]:
+    return [event["type"] for event in events]
+
+
+def answered(client: VirtualClient, **response: Any) -> Event:
+    """Ask for a response and wait for its end; give the end."""
+    client.send(type="response.create", response=response)
+    client.wait(2000)
+    (done,) = client.of("response.done")[-1:]
+    found: Event = done["response"]
+    return found
+
+
+def test_a_session_without_faults_is_the_session() -> None:
+    plain, wrapped = VirtualClient(), VirtualClient(faults=" , ")
+    for client in (plain, wrapped):
+        client.setup(server_vad=True)
+        client.stream(tone(500) + silence(800))
+        client.wait(3000)
+
+    assert wrapped.events == plain.events
+
+
+def test_a_silent_server_never_says_a_word() -> None:
+    client = VirtualClient(faults="silence")
+    client.setup()
+    client.wait(5000)
+
+    assert client.events == []
+
+
+def test_a_server_may_fall_silent_in_the_middle() -> None:
+    client = VirtualClient(faults="silence@1")
+    client.setup()
+    before = len(client.events)
+    client.wait(1000)
+    client.setup()
+
+    assert before == 2
+    assert client.events[before:] == []
+
+
+def test_a_connection_breaks_at_its_time_and_nothing_follows() -> None:
+    client = VirtualClient(faults="drop@2.5")
+    client.wait(2499)
+    assert client.closed is None
+    client.wait(1)
+
+    assert client.closed == CloseSocket(1006, "")
+    assert client.peer.deadline() is None
+    assert client.send(type="input_audio_buffer.clear") == []
+
+
+@pytest.mark.parametrize(("code", "reason"), [(1001, "maximum duration"), (4000, "beta_api_shape"), (3000, "")])
+def test_a_socket_is_closed_with_the_code_and_the_words_of_the_service(code: int, reason: str) -> None:
+    client = VirtualClient(faults=f"close={code}@1")
+    client.wait(1000)
+
+    assert client.closed is not None
+    assert client.closed.code == code
+    assert reason in client.closed.reason
+
+
+@pytest.mark.parametrize(
+    ("code", "told", "kind"),
+    [
+        ("rate_limit_exceeded", "rate_limit_exceeded", "invalid_request_error"),
+        ("server_error", None, "server_error"),
+        ("made_up", "made_up", "invalid_request_error"),
+    ],
+)
+def test_an_error_event_comes_at_its_time(code: str, told: str | None, kind: str) -> None:
+    client = VirtualClient(faults=f"error={code}@1")
+    assert types(client.wait(999)) == []
+    (event,) = client.wait(1)
+
+    assert (event["error"]["code"], event["error"]["type"], event["error"]["event_id"]) == (told, kind, None)
+
+
+def test_an_event_is_refused_as_often_as_asked_and_then_obeyed() -> None:
+    client = VirtualClient(faults="refuse=session.update:unknown_parameter*1")
+    update = {"type": "session.update", "event_id": "mine", "session": {"type": "realtime", "instructions": "x"}}
+    (refused,) = client.send(**update)
+    (obeyed,) = client.send(**update)
+
+    assert (refused["error"]["code"], refused["error"]["event_id"]) == ("unknown_parameter", "mine")
+    assert obeyed["type"] == "session.updated"
+
+
+def test_what_is_no_event_gets_the_sessions_own_answer() -> None:
+    client = VirtualClient(faults="refuse=response.create:server_error")
+
+    for text in ("{", "[]"):
+        assert client.feed(ClientText(text))[0]["error"]["code"] == "invalid_event"
+    assert types(client.send(type="input_audio_buffer.clear")) == ["input_audio_buffer.cleared"]
+
+
+def test_responses_fail_as_often_as_asked() -> None:
+    client = VirtualClient(faults="fail=rate_limit_exceeded*1")
+    failed, after = answered(client), answered(client)
+
+    assert (failed["status"], failed["status_details"]["error"]["code"]) == ("failed", "rate_limit_exceeded")
+    assert failed["output"] == []
+    assert after["status"] == "completed"
+
+
+@pytest.mark.parametrize("reason", ["content_filter", "max_output_tokens"])
+def test_a_response_is_cut_short_before_its_first_word(reason: str) -> None:
+    client = VirtualClient(faults=f"incomplete={reason}")
+    cut = answered(client)
+
+    assert (cut["status"], cut["status_details"]["reason"], cut["output"]) == ("incomplete", reason, [])
+
+
+def test_a_response_is_cut_short_after_its_first_audio() -> None:
+    client = VirtualClient(faults="incomplete=content_filter,midway", options=RealtimeOptions(delta_ms=20))
+    cut = answered(client)
+
+    assert (cut["status"], cut["output"][0]["status"]) == ("incomplete", "incomplete")
+    assert len(client.spoken()) == 20 * 48
+    assert client.orders[-1] == StopWork(cut["id"])
+
+
+def test_a_written_response_that_is_cut_short_midway_keeps_its_words() -> None:
+    client = VirtualClient(faults="fail=server_error,midway")
+    cut = answered(client, output_modalities=["text"])
+
+    assert cut["status"] == "failed"
+    assert cut["output"][0]["content"][0]["text"] == "Hello there. How can I help?"
+
+
+def test_a_mute_server_begins_and_says_nothing() -> None:
+    client = VirtualClient(faults="mute")
+    client.send(type="response.create")
+    client.wait(30_000)
+
+    assert types(client.events)[-2:] == ["response.created", "rate_limits.updated"]
+    assert not any(isinstance(order, Think) for order in client.orders)
+
+
+def test_a_deaf_server_answers_what_it_did_not_understand() -> None:
+    client = VirtualClient(faults="deaf")
+    client.setup(server_vad=True)
+    client.stream(tone(500) + silence(800))
+    client.wait(2000)
+
+    (failed,) = client.of("conversation.item.input_audio_transcription.failed")
+    assert failed["error"]["message"] == "Input transcription failed for item"
+    assert client.of("response.done")[0]["response"]["status"] == "completed"
+    assert not any(isinstance(order, Recognise) for order in client.orders)
+
+
+def test_everything_comes_late_and_in_order() -> None:
+    prompt, late = VirtualClient(), VirtualClient(faults="delay=300")
+    assert late.events == []
+    for client in (prompt, late):
+        answered(client)
+        client.wait(300)
+
+    assert late.events == prompt.events
+
+
+def test_audio_may_come_after_its_response_is_done() -> None:
+    client = VirtualClient(faults="late-audio=5000")
+    answered(client)
+    assert client.spoken() == b""
+    client.wait(5000)
+
+    assert types(client.events)[-1] == "response.output_audio.delta"
+    assert len(client.spoken()) == SPEECH_MS * 48
+
+
+@pytest.mark.parametrize("size", [7, 4801])
+def test_audio_comes_in_pieces_of_any_size_and_is_whole(size: int) -> None:
+    whole, pieces = VirtualClient(), VirtualClient(faults=f"chunks={size}")
+    for client in (whole, pieces):
+        answered(client)
+    deltas = pieces.of("response.output_audio.delta")
+
+    assert pieces.spoken() == whole.spoken()
+    assert max(len(base64.b64decode(event["delta"])) for event in deltas) == size
+    assert len({event["event_id"] for event in pieces.events}) == len(pieces.events)
+
+
+def test_faults_work_together() -> None:
+    client = VirtualClient(faults="delay=200,error=server_error@1,close=1011@2,fail=server_error*1,chunks=999")
+    failed, completed = answered(client), client.of("error")
+
+    assert failed["status"] == "failed"
+    assert len(completed) == 1
+    client.wait(200)
+    assert client.closed == CloseSocket(1011, "internal error")
+
+
+def test_strange_events_are_sent_that_a_client_must_survive() -> None:
+    session = FaultySession(
+        RealtimeSession(RealtimeOptions(), EnergyActivity()), parse_faults("unknown,malformed,delay=1")
+    )
+    assert session.start(0) == []
+    outputs = session.feed(1, ClientText('{"type": "input_audio_buffer.clear"}'))
+    texts = [output.text for output in outputs if isinstance(output, SendText)]
+
+    assert [json.loads(text)["type"] for text in texts[:2]] == ["session.created", "emulator.fault.unknown"]
+    with pytest.raises(ValueError, match="Expecting value"):
+        json.loads(texts[2])
+    assert not any(isinstance(output, Speak) for output in outputs)
