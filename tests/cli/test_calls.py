@@ -1,3 +1,4 @@
+import contextlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,8 +11,9 @@ from tests.support.simulated import header_of, setup, simulated_call, steps_of
 from voice_agent.audio.wav import read_mulaw
 from voice_agent.call.summary import Summary
 from voice_agent.cli.main import main
-from voice_agent.recording.reader import Recording
-from voice_agent.recording.telling import summarise
+from voice_agent.errors import PeerError
+from voice_agent.recording.reader import Recording, read
+from voice_agent.recording.telling import clock, summarise
 from voice_agent.store.history import FILE_NAME, History, PastCall, past_call
 
 DATA = write(header_of(setup()), steps_of(simulated_call(), setup()))
@@ -33,6 +35,15 @@ def call(history: History) -> PastCall:
     call = past_call(setup(), summarise(Recording(DATA)), datetime(2026, 11, 22, 10, tzinfo=UTC), path)
     history.add(call)
     return call
+
+
+def last_ms(path: Path) -> int:
+    """Up to when a recording that was cut short can be read."""
+    last = 0
+    with contextlib.suppress(PeerError):
+        for step in read(path).steps():
+            last = step.now_ms
+    return last
 
 
 def run(capsys: pytest.CaptureFixture[str], *values: str) -> tuple[int, str]:
@@ -166,7 +177,9 @@ def test_a_call_whose_process_died_is_found_by_its_recording(
     assert sorted(row[-1] for row in rows[1:3]) == [call.outcome, "unknown"]
     assert run(capsys, "show", "cadead")[0] == 0
     (folder / "ended.call").unlink()
-    assert "ended         unknown: in progress, or its process died" in run(capsys, "show", "cadead")[1]
+    shown = run(capsys, "show", "cadead")[1]
+    assert "ended         unknown: in progress, or its process died" in shown
+    assert f"length        {clock(last_ms(folder / 'two.call'))}" in shown
     assert run(capsys, "export", "CAdead", "out.call")[0] == 0
 
 

@@ -43,6 +43,8 @@ class Summary:
     def __init__(self) -> None:
         self.ended: CallEnded | None = None
         """`None`: the call lasts, or nobody saw its end."""
+        self.until_ms = 0
+        """Up to when the call is known, whether or not there is a report of that moment."""
         self.turns = 0
         """Turns of the caller that were understood."""
         self.interruptions = 0
@@ -64,6 +66,7 @@ class Summary:
 
     def take(self, now_ms: int, report: Report) -> None:
         """Take one report."""
+        self.until_ms = max(self.until_ms, now_ms)
         match report:
             case CallerBegan():
                 self._caller_began_ms = now_ms

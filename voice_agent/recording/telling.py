@@ -64,6 +64,7 @@ def summarise(recording: Recording) -> Summary:
     summary = Summary()
     with contextlib.suppress(PeerError):
         for step in recording.steps():
+            summary.until_ms = step.now_ms
             for entry in step.sent:
                 report = report_of(entry)
                 if report is not None:

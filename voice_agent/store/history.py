@@ -87,7 +87,7 @@ def past_call(setup: CallSetup, summary: Summary, started_at: datetime, recordin
     """Make the row of a call; `started_at` is in UTC."""
     ended = summary.ended
     lines = tuple(summary.lines)
-    duration_ms = ended.duration_ms if ended else max((line.at_ms for line in lines), default=0)
+    duration_ms = ended.duration_ms if ended else summary.until_ms
     return PastCall(
         call_sid=setup.call_sid,
         agent=setup.agent.name,
