@@ -113,7 +113,8 @@ def test_any_other_failure_is_told_to_the_log_alone(name: str, caplog: pytest.Lo
         finished = ran(name)
 
     assert error_of(finished) == f"{name} failed: it is not available now"
-    assert f"tool {name} raised an exception (call CA1, call_1)" in caplog.text
+    assert f"tool {name} raised an exception (call_1)" in caplog.text
+    assert [getattr(record, "call", "") for record in caplog.records] == ["CA1"]
     assert "Traceback" in caplog.text
 
 

@@ -38,7 +38,7 @@ class ToolRunner:
         self._tools = {tool.name: tool for tool in agent.tools if tool.kind == "python"}
         self._folder = agent.folder
         self._seconds = agent.limits.tool_seconds
-        self._call_sid = call_sid
+        self._extra = {"call": call_sid}
 
     async def run(self, call_id: str, name: str, arguments: str) -> ToolFinished:
         """Run one tool with the arguments as the model wrote them (JSON).
@@ -81,20 +81,20 @@ class ToolRunner:
         output = result if isinstance(result, str) else msgspec.json.encode(result).decode()
         if len(output) > MAX_OUTPUT_CHARACTERS:
             _log.warning(
-                "tool %s returned %d characters, cut to %d (call %s, %s)",
-                name, len(output), MAX_OUTPUT_CHARACTERS, self._call_sid, call_id,
+                "tool %s returned %d characters, cut to %d (%s)",
+                name, len(output), MAX_OUTPUT_CHARACTERS, call_id, extra=self._extra,
             )  # fmt: skip
             output = f"{output[:MAX_OUTPUT_CHARACTERS]}… (cut here)"
         # A lone surrogate (from a file name, say) fits into no message to the model.
         return ToolFinished(call_id, output.encode(errors="replace").decode())
 
     def _failed(self, call_id: str, name: str, problem: str) -> ToolFinished:
-        _log.warning("tool %s failed: %s (call %s, %s)", name, problem, self._call_sid, call_id)
+        _log.warning("tool %s failed: %s (%s)", name, problem, call_id, extra=self._extra)
         return _answer(call_id, problem)
 
     def _broken(self, call_id: str, name: str, problem: str = "it is not available now") -> ToolFinished:
         """Answer for a function that raised; the log gets the traceback."""
-        _log.exception("tool %s raised an exception (call %s, %s)", name, self._call_sid, call_id)
+        _log.exception("tool %s raised an exception (%s)", name, call_id, extra=self._extra)
         return _answer(call_id, f"{name} failed: {problem}")
 
 
