@@ -162,7 +162,7 @@ def test_the_provider_follows_the_account(environ: dict[str, str], provider: str
         ({"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": "http://p.example/v1"},
          ["OPENAI_BASE_URL: must begin with https://, for the key is sent there"]),
         ({"LLM_URL": "http://127.0.0.1:1"}, ["LLM_MODEL: is missing; LLM_URL needs the name of a model"]),
-        ({"REALTIME_DIALECT": "preview"}, ['REALTIME_DIALECT: cannot be "preview"; known are ga']),
+        ({"REALTIME_DIALECT": "beta"}, ['REALTIME_DIALECT: cannot be "beta"; known are ga, preview']),
         ({"PORT": "http", "LOG_LEVEL": "verbose", "PRECONNECT": "yes"},
          ['PORT: must be a whole number from 0 to 65535, not "http"',
           'PRECONNECT: cannot be "yes"; known are on, off',
@@ -206,13 +206,11 @@ def test_names_that_look_like_a_setting_are_pointed_out(tmp_path: Path) -> None:
         "TWILIO_PHONE_NUMBER": "x",
         "HOSTT": "x",
         "OPENAI_API_KEY": "x",
-        "AZURE_OPENAI_API_VERSION": "2025-04-01-preview",
     }
 
     assert doubtful_names(environ, file) == [
         f'PUBLC_URL ({file}:1): unknown; is it meant to be "PUBLIC_URL"?',
         'TWILIO_AUTHTOKEN: unknown; is it meant to be "TWILIO_AUTH_TOKEN"?',
-        "AZURE_OPENAI_API_VERSION: not used; Azure is spoken to at /openai/v1, which takes no version; remove it",
     ]
 
 

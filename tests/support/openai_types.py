@@ -6,12 +6,13 @@ The package's own client does not check what it reads; its models take undeclare
 import typing
 from typing import Any
 
+from openai.types.beta.realtime import RealtimeServerEvent as PreviewServerEvent
 from openai.types.realtime import RealtimeServerEvent
 from pydantic import BaseModel, TypeAdapter
 
 
-def _by_type() -> dict[str, TypeAdapter[Any]]:
-    union, *_ = typing.get_args(RealtimeServerEvent)
+def _by_type(annotated: object) -> dict[str, TypeAdapter[Any]]:
+    union, *_ = typing.get_args(annotated)
     found = {}
     for model in typing.get_args(union):
         (name,) = typing.get_args(model.model_fields["type"].annotation)
@@ -19,12 +20,12 @@ def _by_type() -> dict[str, TypeAdapter[Any]]:
     return found
 
 
-_ADAPTERS = _by_type()
+_ADAPTERS = {"ga": _by_type(RealtimeServerEvent), "preview": _by_type(PreviewServerEvent)}
 
 
-def faults(event: dict[str, Any]) -> list[str]:
+def faults(event: dict[str, Any], dialect: str = "ga") -> list[str]:
     """Name everything that is wrong with an event; empty when it conforms. Wrong types raise pydantic's error."""
-    adapter = _ADAPTERS.get(event["type"])
+    adapter = _ADAPTERS[dialect].get(event["type"])
     if adapter is None:
         return [f"{event['type']}: no such server event"]
     return list(_undeclared(adapter.validate_python(event, strict=True), event["type"]))

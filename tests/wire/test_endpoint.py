@@ -10,6 +10,10 @@ OPENAI = endpoint("openai", key=KEY)
 AZURE = endpoint("azure", base_url="https://res.openai.azure.com", model="reception", key=KEY)
 LOCAL = endpoint("emulator")
 
+DATED = "2025-04-01-preview"
+AZURE_URL = "wss://res.openai.azure.com"
+HERE = {"base_url": "https://res.openai.azure.com", "model": "m", "key": KEY}
+
 
 # --- addresses -------------------------------------------------------------------------------------------------------
 
@@ -106,12 +110,30 @@ def test_a_whole_url_gets_the_provider_s_key() -> None:
         ("emulator", {"url": "https://host/v1/realtime"}, "REALTIME_URL: must begin with wss://"),
         ("emulator", {"url": "ws://"}, "REALTIME_URL: is not an address"),
         (
-            "azure",
-            {"url": "wss://r.openai.azure.com/openai/realtime?deployment=m"},
-            "REALTIME_URL: the preview dialect",
+            "openai",
+            {"key": KEY, "dialect": "preview"},
+            "REALTIME_DIALECT: preview was switched off by OpenAI on 12 May",
         ),
-        ("azure", {"url": "wss://host/openai/realtime"}, "REALTIME_URL: the preview dialect"),
-        ("emulator", {"dialect": "preview"}, "REALTIME_DIALECT: the preview dialect is not spoken"),
+        ("azure", HERE | {"dialect": "preview"}, "AZURE_OPENAI_API_VERSION: must be set for REALTIME_DIALECT=preview"),
+        ("azure", HERE | {"dialect": "ga", "api_version": DATED}, "REALTIME_DIALECT: is ga, but AZURE_OPENAI_API_V"),
+        ("azure", HERE | {"api_version": "2024-06-01"}, 'AZURE_OPENAI_API_VERSION: "2024-06-01" is no version of the'),
+        ("azure", {"url": f"{AZURE_URL}/openai/realtime?deployment=m"}, "REALTIME_URL: lacks a part: Azure's preview"),
+        ("azure", {"url": f"{AZURE_URL}/openai/realtime?api-version={DATED}"}, "REALTIME_URL: lacks a part"),
+        (
+            "azure",
+            {"url": f"{AZURE_URL}/openai/v1/realtime?model=m&api-version={DATED}"},
+            "REALTIME_URL: has an api-version, which /openai/v1/realtime refuses",
+        ),
+        (
+            "azure",
+            {"url": f"{AZURE_URL}/openai/v1/realtime?model=m", "dialect": "preview"},
+            "REALTIME_DIALECT: is preview, but at the path /openai/v1/realtime Azure speaks ga; remove it",
+        ),
+        (
+            "azure",
+            {"url": f"{AZURE_URL}/openai/realtime?api-version={DATED}&deployment=m", "dialect": "ga"},
+            "REALTIME_DIALECT: is ga, but at the path /openai/realtime Azure speaks preview; remove it",
+        ),
     ],
 )
 def test_what_cannot_work_is_named_by_its_variable(provider: Any, given: Any, words: str) -> None:
@@ -122,8 +144,59 @@ def test_what_cannot_work_is_named_by_its_variable(provider: Any, given: Any, wo
     assert KEY not in str(caught.value)
 
 
-def test_the_user_may_insist_on_a_dialect() -> None:
+# --- the preview -----------------------------------------------------------------------------------------------------
+
+
+def test_a_version_makes_azure_s_preview_form() -> None:
+    made = endpoint("azure", base_url="res.openai.azure.com/openai/v1", model="my rt", key=KEY, api_version=DATED)
+
+    assert made.url == f"wss://res.openai.azure.com/openai/realtime?api-version={DATED}&deployment=my%20rt"
+    assert made.shown == made.url
+    assert made.dialect == "preview"
+    assert made.headers == {"api-key": KEY}
+    assert endpoint("azure", **HERE, api_version=DATED, dialect="preview").dialect == "preview"
+
+
+def test_a_gateway_before_azure_keeps_its_path_in_the_preview_too() -> None:
+    made = endpoint("azure", base_url="https://gate.example.com/voice", model="m", key=KEY, api_version=DATED)
+
+    assert made.url == f"wss://gate.example.com/voice/openai/realtime?api-version={DATED}&deployment=m"
+
+
+def test_the_local_server_is_spoken_to_in_the_preview_by_its_preview_address() -> None:
+    made = endpoint("emulator", base_url="ws://127.0.0.1:5/v1/realtime", dialect="preview")
+
+    assert made.url == f"ws://127.0.0.1:5/openai/realtime?api-version={DATED}&deployment=gpt-realtime-2.1"
+    assert made.dialect == "preview"
+
+
+@pytest.mark.parametrize(
+    ("url", "dialect"),
+    [
+        (f"{AZURE_URL}/openai/realtime?api-version={DATED}&deployment=m", "preview"),
+        ("wss://gate.example.com/openai/realtime/", "preview"),
+        ("wss://gate.example.com/any?deployment=m", "preview"),
+        (f"{AZURE_URL}/openai/v1/realtime?model=m", "ga"),
+        ("wss://api.openai.com/v1/realtime?model=m", "ga"),
+    ],
+)
+def test_the_form_of_a_whole_url_picks_the_dialect(url: str, dialect: str) -> None:
+    assert endpoint("azure", url=url).dialect == dialect
+
+
+def test_a_gateway_s_dialect_may_differ_from_the_form_of_its_url() -> None:
     assert endpoint("azure", url="wss://host/openai/realtime", dialect="ga").dialect == "ga"
+
+    made = endpoint("openai", url="wss://host/v1/realtime?model=m", key=KEY, dialect="preview")
+    assert made.dialect == "preview"
+    assert made.headers == {"Authorization": f"Bearer {KEY}", "OpenAI-Beta": "realtime=v1"}
+
+
+def test_a_refusal_of_the_preview_says_how_to_leave_it() -> None:
+    made = endpoint("azure", base_url="res.openai.azure.com", model="m", key=KEY, api_version=DATED)
+
+    assert "remove AZURE_OPENAI_API_VERSION to use /openai/v1" in explain_refusal(404, "", made)
+    assert "api-version" not in explain_refusal(401, "", made)
 
 
 # --- secrets ---------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from typing import Any, Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openai.types.beta.realtime import RealtimeClientEvent as PreviewClientEvent
 from openai.types.realtime import RealtimeClientEvent
 from pydantic import TypeAdapter
 
@@ -42,8 +43,8 @@ TONE = bytes(range(256)) * 30
 """Any sound: 160 ms of PCM."""
 
 
-def codec(audio: Literal["pcm24k", "g711"] = "pcm24k") -> ModelCodec:
-    return ModelCodec(ModelSetup(audio=audio))
+def codec(audio: Literal["pcm24k", "g711"] = "pcm24k", dialect: Literal["ga", "preview"] = "ga") -> ModelCodec:
+    return ModelCodec(ModelSetup(audio=audio, dialect=dialect))
 
 
 def delta(audio: bytes, item: str = "item_1", response: str = "resp_1") -> str:
@@ -217,6 +218,32 @@ def test_an_echo_in_another_format_makes_the_session_unusable() -> None:
     ]
 
 
+def test_the_preview_s_session_is_asked_for_and_compared() -> None:
+    model = codec("g711", "preview")
+    message = sent(model, CONFIGURE)
+
+    assert message["session"]["input_audio_format"] == "g711_ulaw"
+    assert model.receive(echo_of(message)) == [SessionUpdated()]
+    message["session"]["input_audio_format"] = "pcm16"
+    assert model.receive(echo_of(message)) == [
+        SessionUpdated('input_audio_format is "pcm16", not "g711_ulaw"', unusable=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "session", "other"),
+    [("ga", {"modalities": ["audio", "text"]}, "preview"), ("preview", {"output_modalities": ["audio"]}, "ga")],
+)
+def test_an_endpoint_of_the_other_dialect_is_told_with_the_remedy(dialect: Any, session: Any, other: str) -> None:
+    created = json.dumps({"type": "session.created", "session": {"id": "sess_1"} | session})
+
+    assert codec(dialect=dialect).receive(created) == [
+        ModelFault(f"the endpoint speaks the {other} dialect; set REALTIME_DIALECT={other}, or its URL's form"),
+        events.SessionCreated("sess_1"),
+    ]
+    assert codec(dialect=other).receive(created) == [events.SessionCreated("sess_1")]  # type: ignore[arg-type]
+
+
 def test_flags_that_were_changed_are_expected_from_then_on() -> None:
     model = codec()
     first = sent(model, CONFIGURE)
@@ -337,7 +364,9 @@ def test_no_audio_is_no_message(audio: Any) -> None:
 )
 def test_an_order_is_written_as_the_api_wants_it(command: ModelCommand, message: Any) -> None:
     assert sent(codec(), command) == message
+    assert sent(codec(dialect="preview"), command) == message
     TypeAdapter[Any](RealtimeClientEvent).validate_python(message)
+    TypeAdapter[Any](PreviewClientEvent).validate_python(message)
 
 
 def test_a_response_that_was_asked_for_comes_back_under_its_name() -> None:

@@ -1,12 +1,13 @@
 from typing import Any
 
 import pytest
+from openai.types.beta.realtime import SessionUpdateEvent as PreviewSessionUpdate
 from openai.types.realtime import SessionUpdateEvent
 from pydantic import TypeAdapter
 
 from voice_agent.agent import SemanticVad, ServerVad, Tool, Transcription
 from voice_agent.call.commands import ConfigureSession, SetTurnFlags
-from voice_agent.wire.dialects import GA, Dialect
+from voice_agent.wire.dialects import GA, PREVIEW
 from voice_agent.wire.model_session import differences, turn_flags, whole_session
 
 TOOL = Tool(name="hours", description="Opening hours", parameters={"type": "object", "properties": {}}, kind="python")
@@ -38,23 +39,6 @@ VAD = {
     "create_response": False,
     "interrupt_response": True,
 }
-
-FLAT = Dialect(
-    name="preview",
-    constant={},
-    instructions=("instructions",),
-    modalities=("modalities",),
-    spoken=("audio", "text"),
-    voice=("voice",),
-    input_format=("input_audio_format",),
-    output_format=("output_audio_format",),
-    formats={"pcm24k": "pcm16", "g711": "g711_ulaw"},
-    turn_detection=("turn_detection",),
-    transcription=("input_audio_transcription",),
-    noise_reduction=("input_audio_noise_reduction",),
-    tools=("tools",),
-    tool_choice=("tool_choice",),
-)
 
 
 def echo(**changes: Any) -> dict[str, Any]:
@@ -133,17 +117,55 @@ def test_flags_are_changed_without_touching_anything_else() -> None:
     assert turn_flags(GA, command) == {"type": "realtime", "audio": {"input": {"turn_detection": VAD}}}
 
 
-def test_a_flat_dialect_needs_data_only() -> None:
-    session = whole_session(FLAT, "g711", FULL)
+def test_the_preview_is_flat_and_knows_no_type() -> None:
+    assert whole_session(PREVIEW, "g711", FULL) == {
+        "modalities": ["audio", "text"],
+        "instructions": "Be brief.",
+        "voice": "marin",
+        "input_audio_format": "g711_ulaw",
+        "output_audio_format": "g711_ulaw",
+        "input_audio_transcription": {"model": "gpt-4o-mini-transcribe", "language": "en"},
+        "input_audio_noise_reduction": {"type": "near_field"},
+        "turn_detection": VAD,
+        "tools": [
+            {
+                "type": "function",
+                "name": "hours",
+                "description": "Opening hours",
+                "parameters": {"type": "object", "properties": {}},
+            }
+        ],
+        "tool_choice": "auto",
+    }
+    assert whole_session(PREVIEW, "pcm24k", BARE)["output_audio_format"] == "pcm16"
 
-    assert session["input_audio_format"] == session["output_audio_format"] == "g711_ulaw"
-    assert session["turn_detection"] == VAD
-    assert session["modalities"] == ["audio", "text"]
-    assert "type" not in session
-    assert differences(FLAT, session, session | {"output_audio_format": "pcm16"}) == (
+
+def test_the_vendor_s_types_of_the_preview_take_both() -> None:
+    vendor = TypeAdapter(PreviewSessionUpdate)
+    for command in (FULL, BARE):
+        session = whole_session(PREVIEW, "g711", command)
+        parsed = vendor.validate_python({"type": "session.update", "session": session}, strict=True)
+
+        assert not parsed.session.model_extra
+
+
+def test_flags_of_the_preview_are_changed_alone() -> None:
+    command = SetTurnFlags(FULL.turn_detection, interrupt_response=True, create_response=False)
+
+    assert turn_flags(PREVIEW, command) == {"turn_detection": VAD}
+
+
+def test_an_echo_of_the_preview_is_compared_likewise() -> None:
+    asked = whole_session(PREVIEW, "g711", FULL)
+
+    assert differences(PREVIEW, asked, asked | {"id": "sess_1", "temperature": 0.8}) == ("", False)
+    assert differences(PREVIEW, asked, asked | {"output_audio_format": "pcm16"}) == (
         'output_audio_format is "pcm16", not "g711_ulaw"',
         True,
     )
+    text, unusable = differences(PREVIEW, asked, asked | {"voice": "alloy", "turn_detection": None})
+    assert text.startswith('voice is "alloy", not "marin"; turn_detection is null, not {')
+    assert not unusable
 
 
 def test_an_echo_with_the_server_s_defaults_agrees() -> None:

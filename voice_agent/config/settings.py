@@ -22,9 +22,6 @@ PACKAGED_AGENTS = Path(__file__).resolve().parent.parent / "examples"
 Provider = Literal["azure", "openai", "emulator"]
 
 _LOOKALIKE = ("TWILIO_", "OPENAI_", "AZURE_OPENAI_", "REALTIME_")
-_UNUSED = {
-    "AZURE_OPENAI_API_VERSION": "Azure is spoken to at /openai/v1, which takes no version; remove it",
-}
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,13 +45,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     preconnect: bool = True
     realtime_url: str | None = None
     """A whole `ws(s)://` URL that wins over what the provider would build."""
-    realtime_dialect: Literal["ga"] | None = None
+    realtime_dialect: Literal["ga", "preview"] | None = None
     """`None`: as the URL's form says."""
     realtime_audio: Literal["pcm24k", "g711"] = "pcm24k"
     azure_openai_endpoint: str | None = None
     """As the portal shows it, with or without a path."""
     azure_openai_deployment: str | None = None
     azure_openai_api_key: Secret | None = None
+    azure_openai_api_version: str | None = None
+    """Given: Azure's preview form, which speaks the preview dialect."""
     openai_api_key: Secret | None = None
     openai_base_url: str | None = None
     openai_realtime_model: str = "gpt-realtime-2.1"
@@ -101,11 +100,12 @@ def read_settings(environ: Mapping[str, str], env_file: Path | None = None) -> S
         realtime_provider=_provider(variables),
         preconnect=variables.choice("PRECONNECT", ("on", "off")) != "off",
         realtime_url=variables.url("REALTIME_URL", ("wss", "ws"), query=True),
-        realtime_dialect=variables.choice("REALTIME_DIALECT", ("ga",)),
+        realtime_dialect=variables.choice("REALTIME_DIALECT", ("ga", "preview")),
         realtime_audio=variables.choice("REALTIME_AUDIO", ("pcm24k", "g711")) or usual.realtime_audio,
         azure_openai_endpoint=_address_of_key(variables, "AZURE_OPENAI_ENDPOINT"),
         azure_openai_deployment=variables.text("AZURE_OPENAI_DEPLOYMENT"),
         azure_openai_api_key=variables.secret("AZURE_OPENAI_API_KEY"),
+        azure_openai_api_version=variables.text("AZURE_OPENAI_API_VERSION"),
         openai_api_key=variables.secret("OPENAI_API_KEY"),
         openai_base_url=_address_of_key(variables, "OPENAI_BASE_URL"),
         openai_realtime_model=variables.text("OPENAI_REALTIME_MODEL") or usual.openai_realtime_model,
@@ -135,9 +135,7 @@ def doubtful_names(environ: Mapping[str, str], env_file: Path | None = None) -> 
     lines = []
     for name in variables.names:
         ours = name.startswith(_LOOKALIKE) or name not in environ
-        if name in _UNUSED:
-            lines.append(f"{variables.where(name)}: not used; {_UNUSED[name]}")
-        elif name not in known and ours and (near := nearest(name, known, cutoff=0.8)):
+        if name not in known and ours and (near := nearest(name, known, cutoff=0.8)):
             lines.append(f'{variables.where(name)}: unknown; is it meant to be "{near}"?')
     return lines
 

@@ -14,7 +14,7 @@ def endpoint_of(settings: Settings, emulator_url: str = "") -> Endpoint:
 
     Raises `ConfigError` that names the variable.
     """
-    url, dialect = settings.realtime_url or "", settings.realtime_dialect or ""
+    url, dialect = settings.realtime_url or "", settings.realtime_dialect
     match settings.realtime_provider:
         case "azure":
             return endpoint(
@@ -24,6 +24,7 @@ def endpoint_of(settings: Settings, emulator_url: str = "") -> Endpoint:
                 base_url=settings.azure_openai_endpoint or "",
                 url=url,
                 dialect=dialect,
+                api_version=settings.azure_openai_api_version or "",
             )
         case "openai":
             return endpoint(

@@ -98,7 +98,7 @@ class Invariants:
     def _look_in(self, now_ms: int, received: ModelText) -> str:
         head = _read_head(received.text)
         match head.type:
-            case "response.output_audio.delta":
+            case "response.output_audio.delta" | "response.audio.delta":
                 return head.item_id
             case "input_audio_buffer.speech_started":
                 self._caller_speaks = True

@@ -147,7 +147,7 @@ class World:
         self._chance = chance
         self._timing = timing or Timing()
         self._tools = tools or {}
-        self._pace = pace
+        self._options = model.RealtimeOptions(pace=pace, dialect=setup.model.dialect)
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0
         self._session_began_ms = 0
@@ -286,7 +286,7 @@ class World:
 
     def _connect(self) -> None:
         self._session_began_ms = self.now_ms
-        self.session = model.RealtimeSession(model.RealtimeOptions(pace=self._pace), EnergyActivity())
+        self.session = model.RealtimeSession(self._options, EnergyActivity())
         self._at(self._model_down.arrival(self.now_ms), partial(self._feed, ModelOpened()))
         self._carry_model(self.session.start(0))
 

@@ -33,6 +33,11 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     noise_reduction: Path
     tools: Path
     tool_choice: Path
+    max_output_tokens: Path
+    speed: Path
+    reasoning_effort: Path | None = None
+    truncation: Path | None = None
+    """`None`: this dialect has no such setting."""
 
 
 GA = Dialect(
@@ -52,10 +57,37 @@ GA = Dialect(
     noise_reduction=("audio", "input", "noise_reduction"),
     tools=("tools",),
     tool_choice=("tool_choice",),
+    max_output_tokens=("max_output_tokens",),
+    speed=("audio", "output", "speed"),
+    reasoning_effort=("reasoning", "effort"),
+    truncation=("truncation",),
 )
 """The dialect of OpenAI since 2025 and of Azure under `/openai/v1`."""
 
-DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (GA,)}
+PREVIEW = Dialect(
+    name="preview",
+    # `type` is a parameter it does not know (openai/openai-python#2638).
+    constant={},
+    instructions=("instructions",),
+    modalities=("modalities",),
+    # Azure's preview refuses ["audio"] alone.
+    spoken=("audio", "text"),
+    voice=("voice",),
+    input_format=("input_audio_format",),
+    output_format=("output_audio_format",),
+    formats={"pcm24k": "pcm16", "g711": "g711_ulaw"},
+    turn_detection=("turn_detection",),
+    transcription=("input_audio_transcription",),
+    noise_reduction=("input_audio_noise_reduction",),
+    tools=("tools",),
+    tool_choice=("tool_choice",),
+    max_output_tokens=("max_response_output_tokens",),
+    speed=("speed",),
+)
+"""The flat dialect of Azure under `/openai/realtime?api-version=...-preview`. Its `temperature` is left to the server:
+sent to the other dialect it would be an error, and an agent reads the same everywhere."""
+
+DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (GA, PREVIEW)}
 """All that are spoken, by name."""
 
 PREVIEW_NAMES: dict[str, str] = {
@@ -67,6 +99,12 @@ PREVIEW_NAMES: dict[str, str] = {
     "response.text.done": "response.output_text.done",
 }
 """Server events whose name changed but not their fields: the preview's name to today's."""
+
+
+def dialect_of(session: dict[str, Any]) -> str | None:
+    """Tell by a server's session object which dialect wrote it; `None`: it does not show."""
+    written = [name for name, dialect in DIALECTS.items() if dialect.modalities[0] in session]
+    return written[0] if len(written) == 1 else None
 
 
 def place(target: dict[str, Any], path: Path, value: object) -> None:

@@ -5,21 +5,25 @@ there); `repr` and every explanation leave them out.
 """
 
 import json
+import re
 from typing import Literal
 from urllib.parse import SplitResult, quote, urlsplit
 
 import msgspec
 
 from voice_agent.errors import ConfigError
-from voice_agent.wire.dialects import DIALECTS
 
 Provider = Literal["azure", "openai", "emulator"]
+DialectName = Literal["ga", "preview"]
 
 OPENAI = "https://api.openai.com/v1"
 """The default of `OPENAI_BASE_URL`."""
 
 DEFAULT_MODEL = "gpt-realtime-2.1"
 """The default of `OPENAI_REALTIME_MODEL`."""
+
+PREVIEW_VERSION = "2025-04-01-preview"
+"""The last dated version of Azure's preview form: an example for `AZURE_OPENAI_API_VERSION`."""
 
 EMULATOR = "ws://127.0.0.1:9000"
 """Where `voice-agent emulate realtime` listens."""
@@ -43,43 +47,54 @@ class Endpoint(msgspec.Struct, frozen=True):
     url: str
     headers: dict[str, str]
     provider: Provider = "emulator"
-    dialect: Literal["ga", "preview"] = "ga"
+    dialect: DialectName = "ga"
     set_by: str = "REALTIME_URL"
     """The variable that the address came from."""
 
     @property
     def shown(self) -> str:
-        """The address without anything secret, for logs: scheme, host, path and the model's name."""
+        """The address without anything secret, for logs: scheme, host, path, version and the model's name."""
         parts = urlsplit(self.url)
         host = parts.netloc.rpartition("@")[2]
-        model = [pair for pair in parts.query.split("&") if pair.startswith("model=")]
-        return f"{parts.scheme}://{host}{parts.path}{'?' if model else ''}{'&'.join(model)}"
+        told = [pair for pair in parts.query.split("&") if pair.startswith(("model=", "deployment=", "api-version="))]
+        return f"{parts.scheme}://{host}{parts.path}{'?' if told else ''}{'&'.join(told)}"
 
     def __repr__(self) -> str:
         return f"Endpoint({self.shown}, headers {sorted(self.headers)}, {self.provider}, {self.dialect})"
 
 
 def endpoint(
-    provider: Provider, *, model: str = "", key: str = "", base_url: str = "", url: str = "", dialect: str = ""
+    provider: Provider,
+    *,
+    model: str = "",
+    key: str = "",
+    base_url: str = "",
+    url: str = "",
+    dialect: DialectName | None = None,
+    api_version: str = "",
 ) -> Endpoint:
     """Build the address and headers of a provider's endpoint.
 
     `model`: at Azure the name of a deployment. `base_url`: `AZURE_OPENAI_ENDPOINT`, `OPENAI_BASE_URL` or the emulator's
     address, each with or without a path. `url`: `REALTIME_URL`, which is taken as it is and wins over model and base.
-    `dialect`: `REALTIME_DIALECT`; by default it follows the form of the URL.
+    `dialect`: `REALTIME_DIALECT`; by default it follows the form of the URL. `api_version`: Azure's preview form.
     Raises `ConfigError`, which names the variable.
     """
-    address = _given(url) if url else _built(provider, model.strip(), base_url.strip())
-    spoken = dialect or ("preview" if _is_preview(address) else "ga")
-    if spoken not in DIALECTS:
-        raise ConfigError(
-            f"the {spoken} dialect is not spoken; use a URL of the form …/v1/realtime?model=… "
-            f"and one of: {', '.join(DIALECTS)}",
-            "REALTIME_DIALECT" if dialect else "REALTIME_URL",
-        )
+    if url:
+        address, set_by = _given(url), "REALTIME_URL"
+        form = _form(address)
+        _examine_whole(address, form, dialect)
+    else:
+        form = _wanted_form(provider, dialect, api_version.strip())
+        version = api_version.strip() or PREVIEW_VERSION
+        address = _built(provider, model.strip(), base_url.strip(), version if form == "preview" else "")
+        set_by = _VARIABLES[provider][0]
+    spoken = dialect or form
     headers = _headers(provider, key.strip(), required=not url)
-    set_by = "REALTIME_URL" if url else _VARIABLES[provider][0]
-    return Endpoint(address, headers, provider, DIALECTS[spoken].name, set_by)
+    if spoken == "preview" and form == "ga":
+        # At an address of OpenAI's form the dialect was chosen by this header.
+        headers = {**headers, "OpenAI-Beta": "realtime=v1"}
+    return Endpoint(address, headers, provider, spoken, set_by)
 
 
 def _given(url: str) -> str:
@@ -90,7 +105,64 @@ def _given(url: str) -> str:
     return url
 
 
-def _built(provider: Provider, model: str, base_url: str) -> str:
+def _form(url: str) -> DialectName:
+    """Tell the old form by its path and its deployment. Mixing forms is the API's most common integration error."""
+    parts = urlsplit(url)
+    old = parts.path.rstrip("/").endswith("/openai/realtime") or "deployment=" in parts.query
+    return "preview" if old else "ga"
+
+
+def _examine_whole(url: str, form: DialectName, dialect: DialectName | None) -> None:
+    """Refuse what is known not to work at Azure's own hosts; a gateway may speak anything anywhere."""
+    parts = urlsplit(url)
+    if not _is_azure(parts):
+        return
+    if dialect not in (None, form):
+        raise ConfigError(
+            f"is {dialect}, but at the path {parts.path} Azure speaks {form}; remove it", "REALTIME_DIALECT"
+        )
+    if form == "preview" and not ("api-version=" in parts.query and "deployment=" in parts.query):
+        raise ConfigError(
+            f"lacks a part: Azure's preview form is …/openai/realtime?api-version={PREVIEW_VERSION}&deployment=…",
+            "REALTIME_URL",
+        )
+    if form == "ga" and "api-version=" in parts.query:
+        raise ConfigError(
+            f"has an api-version, which {parts.path} refuses; remove it (or use the preview's path, /openai/realtime)",
+            "REALTIME_URL",
+        )
+
+
+def _wanted_form(provider: Provider, dialect: DialectName | None, api_version: str) -> DialectName:
+    """Choose the form of an address that is built here."""
+    if provider == "openai" and dialect == "preview":
+        raise ConfigError(
+            "preview was switched off by OpenAI on 12 May 2026; remove it, or name another server in REALTIME_URL",
+            "REALTIME_DIALECT",
+        )
+    if provider != "azure":
+        return dialect or "ga"
+    if api_version and not _PREVIEW_VERSION.fullmatch(api_version):
+        raise ConfigError(
+            f'"{api_version[:40]}" is no version of the Realtime preview; remove it to use /openai/v1, which has none',
+            "AZURE_OPENAI_API_VERSION",
+        )
+    if api_version and dialect == "ga":
+        raise ConfigError(
+            "is ga, but AZURE_OPENAI_API_VERSION asks for preview; remove one of them", "REALTIME_DIALECT"
+        )
+    if dialect == "preview" and not api_version:
+        raise ConfigError(
+            f"must be set for REALTIME_DIALECT=preview, e.g. to {PREVIEW_VERSION}", "AZURE_OPENAI_API_VERSION"
+        )
+    return "preview" if api_version else "ga"
+
+
+_PREVIEW_VERSION = re.compile(r"20\d\d-\d\d-\d\d-preview")
+
+
+def _built(provider: Provider, model: str, base_url: str, preview_version: str) -> str:
+    """Build an address; `preview_version`: in the preview form, otherwise empty."""
     base_name, model_name, _ = _VARIABLES[provider]
     if provider == "azure" and not base_url:
         raise ConfigError("must be set, e.g. https://my-resource.openai.azure.com", base_name)
@@ -100,18 +172,26 @@ def _built(provider: Provider, model: str, base_url: str) -> str:
     parts = _split(base if "://" in base else f"https://{base}", base_name)
     if parts.scheme not in _SCHEMES:
         raise ConfigError(f"must begin with https://, not {parts.scheme}://", base_name)
-    path = _azure_path(parts) if provider == "azure" else _openai_path(parts)
-    return f"{_SCHEMES[parts.scheme]}://{parts.netloc}{path}?model={quote(model or DEFAULT_MODEL, safe='')}"
+    name = quote(model or DEFAULT_MODEL, safe="")
+    if preview_version:
+        path = f"{_azure_prefix(parts) if provider == 'azure' else ''}/openai/realtime"
+        query = f"api-version={preview_version}&deployment={name}"
+    else:
+        path = f"{_azure_prefix(parts)}/openai/v1/realtime" if provider == "azure" else _openai_path(parts)
+        query = f"model={name}"
+    return f"{_SCHEMES[parts.scheme]}://{parts.netloc}{path}?{query}"
 
 
-def _azure_path(parts: SplitResult) -> str:
-    """Build the path from whatever the portal shows as endpoint: bare, with `/openai/...`, or with `/api/projects/...`.
+def _azure_prefix(parts: SplitResult) -> str:
+    """Give what stands before `/openai`, whatever the portal shows: bare, with `/openai/...` or `/api/projects/...`.
 
     Only in front of a host that is not Azure's own (a gateway) does a path of its own stay.
     """
-    own = (parts.hostname or "").endswith(".azure.com")
-    prefix = "" if own else parts.path.partition("/openai")[0].rstrip("/")
-    return f"{prefix}/openai/v1/realtime"
+    return "" if _is_azure(parts) else parts.path.partition("/openai")[0].rstrip("/")
+
+
+def _is_azure(parts: SplitResult) -> bool:
+    return (parts.hostname or "").endswith(".azure.com")
 
 
 def _openai_path(parts: SplitResult) -> str:
@@ -129,12 +209,6 @@ def _split(url: str, variable: str) -> SplitResult:
     if not good or not url.isprintable() or " " in url:
         raise ConfigError("is not an address; expected something like https://host/path", variable)
     return parts
-
-
-def _is_preview(url: str) -> bool:
-    """Tell the old form by its path and its dated version. Mixing forms is the API's most common integration error."""
-    parts = urlsplit(url)
-    return parts.path.rstrip("/").endswith("/openai/realtime") or "deployment=" in parts.query
 
 
 def _headers(provider: Provider, key: str, *, required: bool) -> dict[str, str]:
@@ -203,7 +277,11 @@ def _meaning(status: int, body: str, endpoint: Endpoint) -> str:
         case 400:
             return f"the endpoint did not understand the request; check {both}"
         case 401 | 403:
-            return f"the key was refused; check {key}, that it fits the resource, and that the URL has no api-version"
+            version = "" if endpoint.dialect == "preview" else ", and that the URL has no api-version"
+            return f"the key was refused; check {key}, that it fits the resource{version}"
+        case 404 if endpoint.dialect == "preview":
+            version = "remove AZURE_OPENAI_API_VERSION to use /openai/v1"
+            return f"no such deployment, or the preview is switched off there; check {both}, or {version}"
         case 404:
             young = " (a new deployment needs some minutes)" if endpoint.provider == "azure" else ""
             return f"no such model or address{young}; check {both}"

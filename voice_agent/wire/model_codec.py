@@ -5,6 +5,7 @@ had, what was asked of the session, which surprises were told already. It must n
 """
 
 import copy
+from collections.abc import Iterator
 from typing import Any, assert_never
 
 from voice_agent.audio.resample import Downsampler, Upsampler
@@ -23,9 +24,9 @@ from voice_agent.call.events import CallEvent, ModelError, ModelFault, SessionUp
 from voice_agent.call.setup import ModelSetup
 from voice_agent.errors import PeerError
 from voice_agent.wire import realtime
-from voice_agent.wire.dialects import DIALECTS, look, place
+from voice_agent.wire.dialects import DIALECTS, dialect_of, look, place
 from voice_agent.wire.item_audio import AudioKey, ItemAudio, Resampler, Unchanged
-from voice_agent.wire.model_events import response_done, translate
+from voice_agent.wire.model_events import created, response_done, translate
 from voice_agent.wire.model_session import differences, turn_flags, whole_session
 
 PCM_BYTES_PER_MS = 48
@@ -84,6 +85,8 @@ class ModelCodec:
             case realtime.ResponseDone():
                 done = response_done(message.response)
                 return [*self._agent.response_done(done.response_id, completed=done.status == "completed"), done]
+            case realtime.SessionCreated():
+                return [*self._foreign(message.session), created(message)]
             case realtime.SessionUpdated():
                 return [self._compared(message.session)]
             case realtime.Unknown():
@@ -100,6 +103,14 @@ class ModelCodec:
             return []
         self._told.add(name)
         return [ModelFault(f"unknown event type {name}")]
+
+    def _foreign(self, session: dict[str, Any]) -> Iterator[ModelFault]:
+        """Tell a server that speaks another dialect: what we ask of it will be refused, in words of another cause."""
+        spoken = dialect_of(session)
+        if spoken not in (None, self._dialect.name):
+            yield ModelFault(
+                f"the endpoint speaks the {spoken} dialect; set REALTIME_DIALECT={spoken}, or its URL's form"
+            )
 
     def _compared(self, echo: dict[str, Any]) -> SessionUpdated:
         # Updates are answered in order, so an echo speaks of the oldest one that has none yet; an echo that nobody

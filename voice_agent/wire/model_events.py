@@ -54,7 +54,7 @@ def translate(message: Stateless) -> CallEvent | None:
         case realtime.OutputItemDone():
             event = _tool_request(message)
         case realtime.SessionCreated():
-            event = _session(message.session)
+            event = created(message)
         case realtime.ServerError():
             event = _error(message.error)
         case realtime.Ignored():
@@ -62,6 +62,15 @@ def translate(message: Stateless) -> CallEvent | None:
         case _:
             assert_never(message)
     return event
+
+
+def created(message: realtime.SessionCreated) -> events.SessionCreated:
+    """Read the beginning of a session."""
+    session_id, expires_at = message.session.get("id"), message.session.get("expires_at")
+    return events.SessionCreated(
+        session_id if isinstance(session_id, str) else "",
+        expires_at if isinstance(expires_at, int) else None,
+    )
 
 
 def response_done(response: Response) -> events.ResponseDone:
@@ -90,14 +99,6 @@ def _tool_request(message: realtime.OutputItemDone) -> CallEvent | None:
     if item.id is None or item.call_id is None or item.name is None:
         return events.ModelFault("response.output_item.done: a function call without id, call_id or name")
     return events.ToolRequested(message.response_id, item.id, item.call_id, item.name, item.arguments or "")
-
-
-def _session(session: dict[str, Any]) -> events.SessionCreated:
-    session_id, expires_at = session.get("id"), session.get("expires_at")
-    return events.SessionCreated(
-        session_id if isinstance(session_id, str) else "",
-        expires_at if isinstance(expires_at, int) else None,
-    )
 
 
 def _error(error: Problem | str | None) -> events.ModelError:

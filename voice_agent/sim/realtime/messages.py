@@ -71,14 +71,6 @@ class WorkFailed(msgspec.Struct, frozen=True):
 
     response_id: str
     problem: str
-    code: str = "server_error"
-
-
-class CutShort(msgspec.Struct, frozen=True):
-    """What judges the answers stopped this one: the response ends as `incomplete`."""
-
-    response_id: str
-    reason: Literal["content_filter", "max_output_tokens"]
 
 
 Input = (
@@ -91,7 +83,6 @@ Input = (
     | ThoughtDone
     | Spoken
     | WorkFailed
-    | CutShort
 )
 
 
@@ -153,7 +144,6 @@ class CloseSocket(msgspec.Struct, frozen=True):
     """The server ends the session; nothing follows."""
 
     code: int
-    """1006 stands for a connection that breaks: no close frame is written."""
     reason: str
 
 
@@ -165,6 +155,8 @@ class RealtimeOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     model: str = "gpt-realtime-2.1"
     """What the client asked for in the URL; echoed in the session."""
+    dialect: Literal["ga", "preview"] = "ga"
+    """What the client speaks; the URL's form says it."""
     delta_ms: int = 200
     """Audio in one delta."""
     pace: int = 4

@@ -1,8 +1,10 @@
 """What a step of a session puts out: the server's events as text, numbered, and orders for slow work, in one order.
 
-This is the only writer of server events in the project; `wire.realtime` reads them.
+This is the only writer of server events in the project; `wire.realtime` reads them. They are made in the GA dialect;
+another one is written by a function that the outbox is given.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -16,7 +18,9 @@ _encode = msgspec.json.Encoder().encode
 class Outbox:
     """Collects outputs until the step ends. Also makes every id: they are counters, so a session repeats exactly."""
 
-    def __init__(self) -> None:
+    def __init__(self, write: Callable[[str, dict[str, Any]], list[tuple[str, dict[str, Any]]]] | None = None) -> None:
+        """`write`: gives what is sent instead of an event, by its type and fields; `None`: the event."""
+        self._write = write
         self._outputs: list[Output] = []
         self._counts: dict[str, int] = {}
 
@@ -27,8 +31,10 @@ class Outbox:
 
     def send(self, event_type: str, **fields: Any) -> None:
         """Send one server event."""
-        event = {"type": event_type, "event_id": self.new_id("event"), **fields}
-        self._outputs.append(SendText(_encode(event).decode()))
+        events = [(event_type, fields)] if self._write is None else self._write(event_type, fields)
+        for name, written in events:
+            event = {"type": name, "event_id": self.new_id("event"), **written}
+            self._outputs.append(SendText(_encode(event).decode()))
 
     def send_error(self, error: ClientError, client_event_id: str | None = None) -> None:
         """Send `error`; nearly all are the client's doing."""

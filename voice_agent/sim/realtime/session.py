@@ -1,4 +1,4 @@
-"""One session of a Realtime server, GA dialect, sans-I/O.
+"""One session of a Realtime server, sans-I/O. It thinks in the GA dialect; another is translated at its edges.
 
 Client texts and results of slow work go in, server texts and orders for slow work come out. It hears by a
 `VoiceActivity` that it is given; it recognises, thinks and speaks by outputs (`Recognise`, `Think`, `Speak`) that
@@ -19,7 +19,6 @@ from voice_agent.sim.realtime.listening import TurnRules
 from voice_agent.sim.realtime.messages import (
     ClientText,
     CloseSocket,
-    CutShort,
     Input,
     Output,
     RealtimeOptions,
@@ -33,6 +32,7 @@ from voice_agent.sim.realtime.messages import (
     WorkFailed,
 )
 from voice_agent.sim.realtime.outbox import Outbox
+from voice_agent.sim.realtime.preview import PreviewEdge
 from voice_agent.sim.realtime.refusals import ClientError
 from voice_agent.sim.realtime.responses import Response
 from voice_agent.sim.realtime.settings import Settings
@@ -46,7 +46,8 @@ class RealtimeSession:
 
     def __init__(self, options: RealtimeOptions, voice_activity: VoiceActivity) -> None:
         self._options = options
-        self._outbox = Outbox()
+        self._edge = PreviewEdge() if options.dialect == "preview" else None
+        self._outbox = Outbox(None if self._edge is None else self._edge.write)
         self._settings = Settings(options)
         self._conversation = Conversation()
         self._hearing = Hearing(self._settings, self._conversation, voice_activity, self._outbox)
@@ -76,7 +77,7 @@ class RealtimeSession:
             case RecognitionFailed():
                 self._hearing.recognition_failed(received.item_id, received.problem)
                 self._answering.think()
-            case ThoughtText() | ThoughtCall() | ThoughtDone() | Spoken() | WorkFailed() | CutShort():
+            case ThoughtText() | ThoughtCall() | ThoughtDone() | Spoken() | WorkFailed():
                 self._note_end(now_ms, self._answering.take(now_ms, received))
             case _:
                 assert_never(received)
@@ -112,7 +113,7 @@ class RealtimeSession:
             return
         event_id = None if isinstance(message, wire.Unknown) else message.event_id
         try:
-            self._act(now_ms, message)
+            self._act(now_ms, message if self._edge is None else self._edge.read(message))
         except ClientError as error:
             self._outbox.send_error(error, event_id)
 
@@ -222,4 +223,4 @@ def _unsupported(message: wire.OutputClear | wire.TranscriptionSessionUpdate | w
             name = "transcription_session.update"
         case wire.Unknown():
             name = message.type
-    return ClientError("invalid_value", f"Invalid value: '{name}'. The GA dialect knows no such event.", "type")
+    return ClientError("invalid_value", f"Invalid value: '{name}'. A session knows no such event.", "type")
