@@ -15,6 +15,7 @@ from voice_agent.sim.realtime import (
     ClientText,
     CloseSocket,
     EnergyActivity,
+    FaultySession,
     Input,
     Output,
     RealtimeOptions,
@@ -22,6 +23,7 @@ from voice_agent.sim.realtime import (
     Recognise,
     Recognised,
     SendText,
+    Session,
     Speak,
     Spoken,
     StopWork,
@@ -30,6 +32,7 @@ from voice_agent.sim.realtime import (
     ThoughtDone,
     ThoughtText,
     TimerFired,
+    parse_faults,
 )
 
 Event = dict[str, Any]
@@ -50,11 +53,12 @@ def silence(duration_ms: int) -> bytes:
 class VirtualClient:
     """Sends events, keeps what comes back. Every event is judged by the openai package's types."""
 
-    def __init__(self, options: RealtimeOptions | None = None) -> None:
+    def __init__(self, options: RealtimeOptions | None = None, faults: str = "") -> None:
         self.now_ms = 0
         options = options or RealtimeOptions()
         self._dialect = options.dialect
         self.session = RealtimeSession(options, EnergyActivity())
+        self.peer: Session = FaultySession(self.session, parse_faults(faults)) if faults else self.session
         self.events: list[Event] = []
         self.orders: list[Output] = []
         self.words = iter(["hello"] * 100)
@@ -63,7 +67,7 @@ class VirtualClient:
         self.lazy = False
         """Do no slow work: the test feeds the results itself."""
         self.closed: CloseSocket | None = None
-        self._take(self.session.start(0))
+        self._take(self.peer.start(0))
 
     def send(self, **event: Any) -> list[Event]:
         """Send a client event; return the events that it caused at once."""
@@ -91,7 +95,7 @@ class VirtualClient:
         """Let time pass, firing the timers that come due."""
         before = len(self.events)
         end_ms = self.now_ms + duration_ms
-        while (deadline := self.session.deadline()) is not None and deadline <= end_ms:
+        while (deadline := self.peer.deadline()) is not None and deadline <= end_ms:
             self.now_ms = max(self.now_ms, deadline)
             self.feed(TimerFired())
         self.now_ms = end_ms
@@ -100,7 +104,7 @@ class VirtualClient:
     def feed(self, received: Input) -> list[Event]:
         """Feed one input, and do the slow work that it orders."""
         before = len(self.events)
-        self._take(self.session.feed(self.now_ms, received))
+        self._take(self.peer.feed(self.now_ms, received))
         return self.events[before:]
 
     def of(self, event_type: str) -> list[Event]:

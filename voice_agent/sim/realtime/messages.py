@@ -71,6 +71,14 @@ class WorkFailed(msgspec.Struct, frozen=True):
 
     response_id: str
     problem: str
+    code: str = "server_error"
+
+
+class CutShort(msgspec.Struct, frozen=True):
+    """What judges the answers stopped this one: the response ends as `incomplete`."""
+
+    response_id: str
+    reason: Literal["content_filter", "max_output_tokens"]
 
 
 Input = (
@@ -83,6 +91,7 @@ Input = (
     | ThoughtDone
     | Spoken
     | WorkFailed
+    | CutShort
 )
 
 
@@ -144,6 +153,7 @@ class CloseSocket(msgspec.Struct, frozen=True):
     """The server ends the session; nothing follows."""
 
     code: int
+    """1006 stands for a connection that breaks: no close frame is written."""
     reason: str
 
 

@@ -19,6 +19,7 @@ from voice_agent.sim.realtime.listening import TurnRules
 from voice_agent.sim.realtime.messages import (
     ClientText,
     CloseSocket,
+    CutShort,
     Input,
     Output,
     RealtimeOptions,
@@ -77,7 +78,7 @@ class RealtimeSession:
             case RecognitionFailed():
                 self._hearing.recognition_failed(received.item_id, received.problem)
                 self._answering.think()
-            case ThoughtText() | ThoughtCall() | ThoughtDone() | Spoken() | WorkFailed():
+            case ThoughtText() | ThoughtCall() | ThoughtDone() | Spoken() | WorkFailed() | CutShort():
                 self._note_end(now_ms, self._answering.take(now_ms, received))
             case _:
                 assert_never(received)
