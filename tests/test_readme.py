@@ -243,7 +243,7 @@ def test_the_picture_of_the_layers_is_the_contract_s() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
         "contracts"
     ]
-    layers = [sorted(layer.split(" : ")) for layer in contracts[0]["layers"]]
+    layers = [sorted(layer.split(" | ")) for layer in contracts[0]["layers"]]
 
     assert [sorted(re.findall(r"`(\w+)`", cell)) for cell, _ in rows("| Package |")] == layers
 
