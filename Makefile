@@ -7,11 +7,12 @@ BIN := .venv/bin
 # One thread for the resamplers' small matrices: a pool would cost more than it saves.
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test check fix serve bench lock clean
+.PHONY: help setup demo test test-system check fix serve bench lock clean
 
 help:
 	@echo "make demo    hold a spoken call on this machine, with no account"
 	@echo "make test    run every test"
+	@echo "make test-system   run other people's clients and agents against the stand-ins (needs node, npm, chromium)"
 	@echo "make serve   answer the phone (with a local Realtime server unless .env names one)"
 	@echo "make check   formatting, lint, types, layers"
 	@echo "make fix     format, and repair what can be repaired"
@@ -28,6 +29,9 @@ demo: setup
 
 test: setup
 	@$(BIN)/python -m pytest
+
+test-system:
+	@PYTHON="$(PYTHON)" bash infra/test-system.sh
 
 check: setup
 	@$(BIN)/ruff format --check .
@@ -51,4 +55,4 @@ lock:
 	  --extra emulator --extra dev --extra azure pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-system tests/system/js/node_modules build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

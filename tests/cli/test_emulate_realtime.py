@@ -1,6 +1,8 @@
 import asyncio
 import os
 import signal
+import ssl
+from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import connect
@@ -31,6 +33,31 @@ def test_it_tells_its_address_and_serves_until_it_is_stopped() -> None:
         return told
 
     assert len(asyncio.run(test())) == 1
+
+
+def test_a_tls_port_is_told_with_the_certificate_that_clients_must_trust(tmp_path: Path) -> None:
+    async def test() -> list[str]:
+        told: list[str] = []
+        listening = asyncio.Event()
+
+        def tell(line: str) -> None:
+            told.append(line)
+            if line.startswith("Listening on ws:"):
+                listening.set()
+
+        async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+            speech = fake_speech()
+            serving = group.create_task(hold("127.0.0.1", 0, Echo(), tell, lambda _: speech, tls=(0, tmp_path)))
+            await listening.wait()
+            url, certificate = told[0].removeprefix("Listening on ").split(", too; clients trust NODE_EXTRA_CA_CERTS=")
+            context = ssl.create_default_context(cafile=certificate)
+            async with connect(f"{url}?model=any", ssl=context) as socket:
+                assert "session.created" in str(await socket.recv())
+            os.kill(os.getpid(), signal.SIGINT)
+            await serving
+        return told
+
+    assert len(asyncio.run(test())) == 2
 
 
 @pytest.mark.parametrize("arguments", [[], ["realtime"], ["call"]])

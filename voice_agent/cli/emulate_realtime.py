@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import msgspec
@@ -14,15 +15,19 @@ import msgspec
 from voice_agent.config.settings import ENV_FILE, read_settings
 from voice_agent.emulator.brain import Brain
 from voice_agent.emulator.brains import choose_brain
-from voice_agent.emulator.realtime import serve_realtime
+from voice_agent.emulator.realtime import RealtimeServer, serve_realtime
 from voice_agent.emulator.speech.interfaces import Speech
-from voice_agent.emulator.speech.loading import load_speech
+from voice_agent.emulator.speech.loading import INSTALL, load_speech
+from voice_agent.errors import CommandError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--host", default="127.0.0.1", help="where to listen (default: %(default)s)")
     parser.add_argument("--port", type=int, default=9000, help="0 takes a free one (default: %(default)s)")
+    parser.add_argument(
+        "--tls-port", type=int, metavar="PORT", help="listen for wss:// too, for clients that speak nothing else"
+    )
     parser.add_argument("--dialogue", type=Path, metavar="FILE", help="answer every session by this dialogue file")
     parser.add_argument("--llm-url", metavar="URL", help="answer by this OpenAI-compatible chat endpoint (or LLM_URL)")
     parser.add_argument("--llm-model", metavar="NAME", help="the model to ask for there (or LLM_MODEL)")
@@ -34,6 +39,8 @@ def run(
     dialogue: Path | None = None,
     llm_url: str | None = None,
     llm_model: str | None = None,
+    *,
+    tls_port: int | None = None,
 ) -> int:
     """Serve until SIGINT or SIGTERM; 0. Faults of settings, files and the port are raised: 2."""
     settings = read_settings(os.environ, ENV_FILE)
@@ -46,7 +53,7 @@ def run(
     logging.getLogger("websockets").setLevel(logging.WARNING)
     with asyncio.Runner(loop_factory=_fast_loop()) as runner:
         print(f"It answers by {answers}.")
-        runner.run(hold(host, port, brain))
+        runner.run(hold(host, port, brain, tls=None if tls_port is None else (tls_port, settings.data)))
     return 0
 
 
@@ -56,8 +63,10 @@ async def hold(
     brain: Brain,
     tell: Callable[[str], None] = print,
     load: Callable[[Callable[[str], None]], Speech] = load_speech,
+    *,
+    tls: tuple[int, Path] | None = None,
 ) -> None:
-    """Load the models and serve until a signal comes."""
+    """Load the models and serve until a signal comes; `tls`: on that port, too, with a certificate kept there."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     signals = (signal.SIGINT, signal.SIGTERM)
@@ -65,12 +74,26 @@ async def hold(
         loop.add_signal_handler(number, stop.set)
     try:
         speech = await asyncio.to_thread(load, tell)
-        async with serve_realtime(host, port, speech, brain) as server:
+        async with AsyncExitStack() as stack:
+            server = await stack.enter_async_context(serve_realtime(host, port, speech, brain))
+            if tls is not None:
+                tell(await _open_tls(stack, server, *tls))
             tell(f"Listening on {server.url}?model=any with any key; Ctrl-C stops.")
             await stop.wait()
     finally:
         for number in signals:
             loop.remove_signal_handler(number)
+
+
+async def _open_tls(stack: AsyncExitStack, server: RealtimeServer, port: int, folder: Path) -> str:
+    """Open the TLS port until the stack is left; gives the line that says how to use it. Raises `CommandError`."""
+    try:
+        from voice_agent.emulator.tls import own_certificate, tls_front  # noqa: PLC0415 - only for who wants it
+    except ModuleNotFoundError as missing:
+        raise CommandError(f"--tls-port needs the package {missing.name}: {INSTALL}") from None
+    certificate = own_certificate(folder)
+    taken = await stack.enter_async_context(tls_front(server.host, port, (server.host, server.port), certificate))
+    return f"Listening on wss://localhost:{taken}/v1/realtime, too; clients trust NODE_EXTRA_CA_CERTS={certificate}"
 
 
 def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
