@@ -104,11 +104,15 @@ def test_a_module_that_is_nowhere_is_named_with_the_folder(tmp_path: Path) -> No
 def test_a_module_that_fails_to_import_is_told_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "tool_that_raises.py").write_text("x = 1\ny = 1 / 0\n")
     (tmp_path / "tool_that_exits.py").write_text("raise SystemExit(3)\n")
+    (tmp_path / "tool_unfinished.py").write_text("x = 1\ndef f(:\n")
     (tmp_path / "tool_that_needs.py").write_text("import something_not_installed\n")
     folder = str(tmp_path)
 
     assert refusal("tool_that_raises:x", folder) == (
         f'importing "tool_that_raises" failed: ZeroDivisionError: division by zero ({tmp_path}/tool_that_raises.py:2)'
+    )
+    assert refusal("tool_unfinished:x", folder) == (
+        f'importing "tool_unfinished" failed: SyntaxError: invalid syntax ({tmp_path}/tool_unfinished.py:2)'
     )
     assert refusal("tool_that_exits:x", folder).startswith('importing "tool_that_exits" failed: SystemExit: 3 (')
     assert "No module named 'something_not_installed'" in refusal("tool_that_needs:x", folder)

@@ -38,8 +38,27 @@ def refusal(text: str) -> str:
             "a: We open: at eight\n",
             'a.yaml:1:11: a ": " inside a text; put the text in quotes, or indent it below a "|"',
         ),
-        ("a: [1, 2\n", "a.yaml:2:1: not YAML: expected ',' or ']', but got '<stream end>'"),
-        ("a: 1\n--- \nb: 2\n", "a.yaml:2:1: not YAML: but found another document"),
+        (
+            "a: [1, 2\n",
+            (
+                "a.yaml:2:1: not YAML: expected ',' or ']', but got '<stream end>'"
+                " (while parsing a flow sequence that begins in line 1)"
+            ),
+        ),
+        (
+            'a: "x\nb: 1\n',
+            (
+                "a.yaml:3:1: not YAML: found unexpected end of stream"
+                " (while scanning a quoted scalar that begins in line 1)"
+            ),
+        ),
+        (
+            "a: 1\n--- \nb: 2\n",
+            (
+                "a.yaml:2:1: a second document begins here; one agent a file: move it to a file of its own, "
+                'or take out the "---"'
+            ),
+        ),
         ("a: *b\n", "a.yaml:1:4: not YAML: found undefined alias 'b'"),
         ("a: 1\nb: \x00\n", "a.yaml:2:4: a character that YAML does not allow; remove it"),
         ('a: "\\U00110000"\n', "a.yaml:1:7: an escape or version that stands for no character or number"),

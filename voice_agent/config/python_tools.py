@@ -94,8 +94,10 @@ def _import(name: str, folder: str) -> types.ModuleType:
 
 def _last_line(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
-    at = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}{at}"
+    at, said = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else "", str(error)
+    if isinstance(error, SyntaxError) and error.filename:
+        at, said = f" ({error.filename}:{error.lineno})", error.msg
+    return f"{type(error).__name__}: {' '.join(said.split())}{at}"
 
 
 def _schema(target: str, function: Function, documented: dict[str, str]) -> dict[str, Any]:

@@ -141,6 +141,12 @@ def _explain(document: Document, error: yaml.MarkedYAMLError, line: int) -> str:
         return 'a text that begins with "{{" must stand in quotes'
     if "mapping values are not allowed" in problem:
         return 'a ": " inside a text; put the text in quotes, or indent it below a "|"'
+    if "another document" in problem:
+        return 'a second document begins here; one agent a file: move it to a file of its own, or take out the "---"'
+    # Where something was opened is where the fault is, most of the time; the parser stops at the end of the file.
+    opened = error.context_mark
+    if error.context and opened and opened.line != line:
+        problem = f"{problem} ({error.context} that begins in line {opened.line + 1})"
     return f"not YAML: {problem}"
 
 
