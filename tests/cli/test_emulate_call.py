@@ -157,6 +157,24 @@ def test_a_stream_that_is_lost_is_exit_status_1(capsys: pytest.CaptureFixture[st
     assert "closed the stream with 1008: the token is missing" in capsys.readouterr().err
 
 
+def test_a_caller_whose_call_has_ended_says_and_presses_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_mono(tmp_path / "hello.wav", VOICE * 60)
+
+    async def talk(stream: Stream) -> None:
+        await stream.play(VOICE * 100)
+        await stream.socket.close()
+
+    with running(lambda: stream_server(talk)) as url:
+        status = emulate("--to", url, "--auth-token", TOKEN, "--say", str(tmp_path / "hello.wav"), "--keys", "1")
+
+    told = capsys.readouterr().out
+    assert status == 0
+    assert "line: hello.wav" not in told
+    assert "nobody hears" not in told
+
+
 def test_an_answer_to_the_keys_is_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
     async def talk(stream: Stream) -> None:
         await stream.read("dtmf")

@@ -177,11 +177,13 @@ async def _converse(call: EmulatedCall, script: Script) -> None:
 async def _speak(call: EmulatedCall, script: Script) -> None:
     await _listen(call, script.patience_s)
     for name, audio in script.lines:
+        if call.over:
+            return
         print(f"           line: {name}")
         call.say(audio)
         await call.caller_finished()
         await _listen(call, script.patience_s)
-    for key in script.keys:
+    for key in "" if call.over else script.keys:
         call.press(key)
         await call.wait_until(lambda: False, within_s=KEY_SECONDS)
     if script.keys:

@@ -160,6 +160,11 @@ class EmulatedCall:
         """Wait until all that was given to `say` has been said."""
         return await self.wait_until(self._said_all, within_s)
 
+    @property
+    def over(self) -> bool:
+        """The call has ended."""
+        return self._over.is_set()
+
     async def ended(self) -> None:
         """Wait for the end of the call."""
         await self._over.wait()
