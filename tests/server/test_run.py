@@ -310,7 +310,7 @@ def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
         async with a_server(tmp_path) as call:
             port = int(call.serving.url.rpartition(":")[2])
             again = Serving(msgspec.structs.replace(call.settings, port=port), AgentFolder(tmp_path / "agents"))
-            with pytest.raises(CommandError, match=f"cannot listen on 127.0.0.1:{port}"):
+            with pytest.raises(CommandError, match=rf"cannot listen on 127.0.0.1:{port} \(Address already in use\): "):
                 await again.__aenter__()
 
     asyncio.run(main())

@@ -196,8 +196,10 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
+        # Python adds the address once more to the system's own words.
+        why = (error.strerror or str(error)).partition(" (while")[0]
         raise CommandError(
-            f"cannot listen on {host}:{port} ({error.strerror or error}): stop what listens there, or set HOST and PORT"
+            f"cannot listen on {host}:{port} ({why}): stop what listens there, or set HOST and PORT"
         ) from None
 
 
