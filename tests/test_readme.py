@@ -7,6 +7,7 @@ import argparse
 import ast
 import asyncio
 import importlib
+import itertools
 import re
 import shlex
 import subprocess
@@ -54,7 +55,7 @@ def shell_lines() -> Iterator[str]:
     """Every command line of the fenced blocks, and every command of ours in the text."""
     for block in blocks("sh"):
         yield from block.splitlines()
-    yield from (code for code in CODE if code.startswith(("voice-agent ", "make ", "PYTHON=")))
+    yield from (code for code in CODE if re.match(r"([A-Z_]+=\S+ )*(voice-agent|make) ", code))
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -79,7 +80,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 @pytest.mark.parametrize("line", sorted(set(shell_lines())))
 def test_a_command_of_the_readme_exists(line: str) -> None:
-    program, *arguments = [word for word in shlex.split(line, comments=True) if not word.startswith("PYTHON=")]
+    words = shlex.split(line, comments=True)
+    program, *arguments = itertools.dropwhile(lambda word: re.match("[A-Z_]+=", word), words)
 
     if program == "make":
         targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
@@ -114,7 +116,7 @@ def test_every_verb_of_the_makefile_is_told() -> None:
 
 def test_every_variable_of_the_readme_is_a_setting() -> None:
     named = {code for code in CODE if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*", code)}
-    named |= set(re.findall(r"^([A-Z0-9_]+)=", "".join(blocks("ini")), re.MULTILINE))
+    named |= set(re.findall(r"^([A-Z0-9_]+)=", "".join(blocks("ini") + blocks("sh")), re.MULTILINE))
 
     assert "PUBLIC_URL" in named
     assert {name.lower() for name in named - OTHER_NAMES} <= set(Settings.__struct_fields__)
