@@ -125,9 +125,13 @@ class World:
         switches: phone.Switches | None = None,
         tools: Mapping[str, str] | None = None,
         clips: Mapping[str, bytes] | None = None,
+        heard: Iterable[str] = (),
         pace: int = 4,
     ) -> None:
-        """`tools`: what each tool answers. `pace`: how much faster than life the model sends audio."""
+        """`tools`: what each tool answers. `heard`: the caller's words, turn by turn; then it is "hello".
+
+        `pace`: how much faster than life the model sends audio.
+        """
         network = network or Network()
         self.now_ms = 0
         self.bridge = Bridge(setup, clips or {})
@@ -147,6 +151,7 @@ class World:
         self._chance = chance
         self._timing = timing or Timing()
         self._tools = tools or {}
+        self._heard = iter(heard)
         self._options = model.RealtimeOptions(pace=pace, dialect=setup.model.dialect)
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0
@@ -302,7 +307,7 @@ class World:
                 case model.SendText():
                     self._at(self._model_down.arrival(self.now_ms), partial(self._feed, ModelText(output.text)))
                 case model.Recognise():
-                    heard = model.Recognised(output.item_id, "hello")
+                    heard = model.Recognised(output.item_id, next(self._heard, "hello"))
                     self._later(self._timing.recognise_ms, partial(self._to_session, heard))
                 case model.Think():
                     self._later(self._timing.think_ms, partial(self._think, output))
