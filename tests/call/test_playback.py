@@ -15,8 +15,10 @@ from voice_agent.call.commands import (
 from voice_agent.call.events import (
     AgentTranscript,
     CallerAudio,
+    EndRequested,
     MarkEchoed,
     ModelAudio,
+    ModelClosed,
     ResponseCreated,
     ResponseDone,
     SpeechStarted,
@@ -302,3 +304,67 @@ def test_under_a_protected_greeting_nothing_is_cut() -> None:
     script.wait(200)
 
     assert script.ordered(ClearPlayback) == []
+
+
+def test_what_a_model_says_before_the_stream_begins_is_not_played_and_not_remembered() -> None:
+    script = Script()
+    script.begin_session()
+    script.agent_speaks("a", 1000)
+    script.response_done()
+    script.begin_stream()
+
+    assert script.ordered(PlayAudio) == []
+    assert truncations(script) == [("a", 0, "mark")]
+
+
+def test_audio_that_comes_after_its_item_was_cut_is_never_played_whatever_was_said_to_be_done() -> None:
+    script = Script().begin()
+    script.agent_speaks("a", 2000)
+    script.response_done()
+    script.wait(500)
+    script.caller_speaks()
+    late = script.feed(ModelAudio("r1", "a", 0, b"\x10" * 800, 2100))
+    script.wait(1000)
+    later = script.feed(ModelAudio("r1", "a", 0, b"\x10" * 800, 2200))
+
+    assert not any(isinstance(c, PlayAudio) for c in late + later)
+    assert len(truncations(script)) == 1
+
+
+def test_what_was_heard_of_an_answer_whose_model_was_lost_was_said() -> None:
+    script = Script().begin()
+    script.agent_speaks("a", 1000, done=False)
+    script.feed(ModelClosed(1011))
+    script.wait(1200)
+
+    assert [(said.heard_ms, said.interrupted) for said in script.ordered(AgentSaid)] == [(1000, False)]
+
+
+def test_what_was_heard_of_an_answer_that_was_not_over_when_the_caller_hung_up_was_said() -> None:
+    script = Script().begin()
+    script.agent_speaks("a", 1000, done=False)
+    script.wait(1500)
+    script.feed(StreamStopped())
+
+    assert [(said.heard_ms, said.interrupted) for said in script.ordered(AgentSaid)] == [(1000, True)]
+
+
+def test_a_cut_is_not_told_to_a_model_that_is_gone() -> None:
+    script = Script().begin()
+    script.agent_speaks("a", 2000)
+    script.response_done()
+    script.wait(500)
+    script.caller_speaks()
+    script.feed(ModelClosed(1011))
+    script.wait(100)
+
+    assert truncations(script) == []
+    assert [said.interrupted for said in script.ordered(AgentSaid)] == [True]
+
+
+def test_nothing_new_is_played_while_the_line_is_being_closed() -> None:
+    script = Script().begin()
+    script.feed(EndRequested("drained"))
+    script.agent_speaks("a", 1000)
+
+    assert script.ordered(PlayAudio) == []

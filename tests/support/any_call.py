@@ -72,7 +72,17 @@ MOST_FIRINGS = 20
 COMMIT_MS = 2000
 """A turn that is not committed so long after its speech ended is over."""
 
-ToModel = ConfigureSession | SetTurnFlags | AppendAudio | CreateResponse | CancelResponse | AddUserText | AddToolOutput
+ToModel = (
+    ConfigureSession
+    | SetTurnFlags
+    | AppendAudio
+    | CreateResponse
+    | CancelResponse
+    | TruncateItem
+    | AddUserText
+    | AddToolOutput
+)
+ToPhone = PlayAudio | SendMark | ClearPlayback
 
 RESPONSES = st.sampled_from(["r1", "r2", "r3"])
 ITEMS = st.sampled_from(["a", "b"])
@@ -208,8 +218,7 @@ class AnyCall:
         self._stopped_ms: int | None = None
         self._active: str | None = None
         self._dead: set[str] = set()
-        self._done: set[str] = set()
-        """Items that have no more audio."""
+        self._streaming = False
         self._look(None, self.call.start())
 
     def run(self, beginning: list[CallEvent], happenings: list[tuple[CallEvent, int]]) -> "AnyCall":
@@ -237,12 +246,11 @@ class AnyCall:
     def feed(self, event: CallEvent) -> None:
         """Feed one event and look at what comes out."""
         if isinstance(event, ModelAudio):
-            if event.item_id in self._done:
-                return  # what both sides of the protocol agree on: no audio after the end of an item
-            self._done.update([event.item_id] if event.done else [])
             self._sent[event.item_id] += len(event.audio) // 8
             event = msgspec.structs.replace(event, sent_ms=self._sent[event.item_id])
         match event:
+            case StreamStarted() if not self._counts["ClosePhone"]:
+                self._streaming = True
             case SpeechStarted():
                 self._speaking, self._stopped_ms = True, None
             case SpeechStopped() if self._speaking:
@@ -255,7 +263,6 @@ class AnyCall:
                 self._active = event.response_id
         self._look(event, self.call.feed(self.now_ms, event))
         if isinstance(event, ResponseDone):
-            self._done.update(f"{event.response_id}-{item}" for item in "ab")
             self._dead.discard(event.response_id)
             self._active = None if event.response_id == self._active else self._active
 
@@ -266,6 +273,8 @@ class AnyCall:
             self.said.append(command)
             self._count(command)
             match command:
+                case ClosePhone():
+                    self._streaming = False
                 case CancelResponse():
                     self._dead.add(command.response_id)
                 case ClearPlayback() if self._active is not None:
@@ -286,6 +295,8 @@ class AnyCall:
             self._once(kind, self._counts[kind])
         if isinstance(command, ToModel) and self._counts["CloseModel"]:
             self._break(f"{command} to a model that was closed")
+        if isinstance(command, ToPhone) and not self._streaming:
+            self._break(f"{kind} to a phone that is not there yet, or not any more")
         for name in _names(command):
             self._counts[name] += 1
             self._once(name, self._counts[name])

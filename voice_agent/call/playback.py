@@ -28,6 +28,7 @@ from voice_agent.call.events import (
     ModelAudio,
     ResponseDone,
     SpeechStopped,
+    StreamStarted,
     TimerFired,
 )
 from voice_agent.call.facts import (
@@ -37,6 +38,8 @@ from voice_agent.call.facts import (
     ClipWanted,
     Fact,
     ItemHeard,
+    LineClosing,
+    ModelGone,
     PlaybackBusy,
     PlaybackIdle,
     ResponseDropped,
@@ -56,7 +59,7 @@ Basis = Literal["mark", "estimate", "clock"]
 class _Item:
     """What is known of one item of the model that has audio."""
 
-    __slots__ = ("content_index", "done", "heard", "queued", "response_id", "sent_ms", "settled")
+    __slots__ = ("content_index", "cut", "done", "heard", "queued", "response_id", "sent_ms", "settled")
 
     def __init__(self, response_id: str, content_index: int) -> None:
         self.response_id = response_id
@@ -66,6 +69,8 @@ class _Item:
         self.heard = 0
         """Bytes heard in stretches that are over."""
         self.done = False
+        self.cut = False
+        """Nothing of it may be played any more."""
         self.settled = False
         """What was heard of it is final and told."""
 
@@ -84,6 +89,7 @@ class Playback:
     """See the module. One stretch of playout at a time, and at most one cut whose measure is awaited."""
 
     HANDLES: ClassVar[Handled] = (
+        StreamStarted,
         CallerAudio,
         MarkEchoed,
         ModelAudio,
@@ -94,6 +100,8 @@ class Playback:
         ResponseDropped,
         ClipWanted,
         CallerStopped,
+        ModelGone,
+        LineClosing,
         CallOver,
     )
 
@@ -106,6 +114,9 @@ class Playback:
         self._items: dict[str, _Item] = {}
         self._dropped: set[str] = set()
         """Responses of which nothing may be played any more, until their `ResponseDone`."""
+        self._streaming = False
+        self._closing = False
+        self._model_gone = False
         self._expected_end_ms = 0
         self._caller_stopped_ms: int | None = None
         self._marks = 0
@@ -114,9 +125,11 @@ class Playback:
         """The earliest of: the cut's measure, the marks of audio that must have been played."""
         return self._deadlines.earliest()
 
-    def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
+    def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:  # noqa: C901, PLR0912 - one match
         """Take one event or fact."""
         match event:
+            case StreamStarted():
+                self._streaming = True
             case CallerAudio():
                 self._clock.frame(now_ms, event.timestamp_ms, len(event.audio) // BYTES_PER_MS)
                 if self._cut and self._cut.stamp and self._cut.stamp.settled:
@@ -136,7 +149,7 @@ class Playback:
                 yield from self._measure_cut()
             case CallerStopped():
                 self._caller_stopped_ms = event.carrier_ms
-            case ClipWanted():
+            case ClipWanted() if self._streaming and not self._closing:
                 yield from self._play(now_ms, None, self._clips[event.name])
             case TimerFired():
                 for name in self._deadlines.take_due(now_ms):
@@ -144,7 +157,13 @@ class Playback:
                         yield from self._measure_cut()
                     else:
                         yield from self._give_up_marks()
+            case ModelGone():
+                self._model_gone = True
+                yield from self._end_items(list(self._items))
+            case LineClosing():
+                self._closing = True
             case CallOver():
+                self._closing = True
                 yield from self._settle_books(now_ms)
 
     # --- playing -----------------------------------------------------------------------------------------------------
@@ -155,9 +174,9 @@ class Playback:
             item = self._items[event.item_id] = _Item(event.response_id, event.content_index)
         item.sent_ms = max(item.sent_ms, event.sent_ms)
         item.done = item.done or event.done
-        if event.response_id in self._dropped or item.settled:
+        if event.response_id in self._dropped or item.cut or item.settled:
             return
-        if event.audio:
+        if event.audio and self._streaming and not self._closing:
             item.queued += len(event.audio)
             yield from self._play(now_ms, event.item_id, event.audio)
         if item.done:
@@ -212,10 +231,10 @@ class Playback:
         self._deadlines.clear("marks")
         for segment in playout.segments:
             if segment.item_id is not None:
+                self._caller_stopped_ms = None  # answered, be it behind a clip
                 item = self._items[segment.item_id]
                 item.heard += segment.end - segment.start
                 yield from self._settle_if_heard(segment.item_id, item)
-        self._forget_settled()
         yield PlaybackIdle(heard=True)
 
     def _give_up_marks(self) -> Iterator[Command | Fact]:
@@ -239,11 +258,12 @@ class Playback:
         yield mark
         self._deadlines.set("cut", now_ms + CUT_WAIT_MS)
         # What belongs to responses that were done generating must not come back either.
-        self._dropped.update(
-            self._items[segment.item_id].response_id
-            for segment in playout.segments
-            if segment.item_id is not None and not self._items[segment.item_id].done
-        )
+        for segment in playout.segments:
+            if segment.item_id is not None:
+                item = self._items[segment.item_id]
+                item.cut = True
+                if not item.done:
+                    self._dropped.add(item.response_id)
         yield PlaybackIdle(heard=False)
 
     def _measure_cut(self) -> Iterator[Command | Fact]:
@@ -278,7 +298,6 @@ class Playback:
         for item_id in dict.fromkeys(segment.item_id for segment in playout.segments):
             if item_id is not None:
                 yield from self._settle(item_id, basis)
-        self._forget_settled()
 
     # --- the books of items ------------------------------------------------------------------------------------------
 
@@ -293,27 +312,25 @@ class Playback:
         item.settled = True
         whole = item.done and item.heard + REACHED_BYTES >= item.sent_ms * BYTES_PER_MS
         heard_ms = item.sent_ms if whole else min(item.heard // BYTES_PER_MS, item.sent_ms)
-        if not whole and item.sent_ms > 0:
+        if not whole and item.sent_ms > 0 and not (self._model_gone or self._closing):
+            # There is a model whose memory can be cut.
             yield TruncateItem(f"truncate-{item_id}", item_id, item.content_index, heard_ms, basis)
         yield ItemHeard(item_id, item.response_id, heard_ms, item.sent_ms, interrupted=not whole)
 
     def _end_response(self, response_id: str) -> Iterator[Command | Fact]:
-        """No more audio of this response comes: what was never queued was never heard."""
+        yield from self._end_items([key for key, item in self._items.items() if item.response_id == response_id])
+        self._dropped.discard(response_id)
+
+    def _end_items(self, item_ids: list[str]) -> Iterator[Command | Fact]:
+        """No more audio of these comes: what was never queued was never heard."""
         in_cut = {segment.item_id for segment in self._cut.playout.segments} if self._cut else set()
-        for item_id, item in list(self._items.items()):
-            if item.response_id != response_id:
-                continue
+        for item_id in item_ids:
+            item = self._items[item_id]
             item.done = True
-            if response_id in self._dropped and item_id not in in_cut:
+            if item.response_id in self._dropped and item_id not in in_cut:
                 yield from self._settle(item_id, "mark")
             else:
                 yield from self._settle_if_heard(item_id, item)
-        self._dropped.discard(response_id)
-        self._forget_settled()
-
-    def _forget_settled(self) -> None:
-        for item_id in [key for key, item in self._items.items() if item.settled and item.done]:
-            del self._items[item_id]
 
     def _settle_books(self, now_ms: int) -> Iterator[Command | Fact]:
         """The call is over: what was in the air counts as far as it can be known. Truncations go nowhere any more."""
@@ -322,6 +339,9 @@ class Playback:
             self._cut, self._playout = _Cut(self._playout, "", now_ms), None
             self._cut.stamp = self._clock.stamp(now_ms)
             outputs += self._measure_cut()
+        for item_id, item in self._items.items():
+            if item.queued and not item.settled:
+                outputs += self._settle(item_id, "mark")
         yield from (output for output in outputs if isinstance(output, Fact))
 
     def __repr__(self) -> str:
