@@ -37,6 +37,7 @@ WITHOUT_BEHAVIOUR = {
 
 TESTED_WHOLE = {
     "emulator/twilio": "its sockets are what a user meets: `tests/emulator/test_twilio_*.py`, a file a subject",
+    "emulator/webrtc": "a call shows in its HTTP and to its peer: `tests/emulator/webrtc/test_calls.py`",
     "sim/realtime": "a session's parts show only in its events: `tests/sim/realtime`, a file a kind of event",
 }
 """Packages whose parts need no test of their own."""
@@ -59,6 +60,7 @@ OF_NO_MODULE = {
     "readme": "the README",
     "house": "the rules of the house",
     "config/examples": "the packaged agents, which are files",
+    "sim/dialects": "one scene in every dialect",
 }
 """Tests of something else than one module."""
 
