@@ -2,7 +2,7 @@
 
 from tests.support.script import CLIPS, Script, an_agent
 from voice_agent.agent import BargeIn
-from voice_agent.call.commands import Note, PlayAudio
+from voice_agent.call.commands import AgentBegan, Note, PlayAudio
 from voice_agent.call.events import (
     ModelClosed,
     ResponseCreated,
@@ -84,6 +84,21 @@ def test_an_answer_in_time_needs_no_sign_nor_does_the_silence_after_it() -> None
     script.wait(30_000)
 
     assert signs(script) == 0
+
+
+def test_an_answer_behind_a_sign_is_not_answered_once_more_by_what_is_said_later() -> None:
+    script = Script().begin()
+    script.caller_speaks()
+    script.caller_stops()
+    script.wait(SILENCE_MS + SIGN_MS // 2)
+    script.agent_speaks("a", 400)
+    script.response_done()
+    script.wait(10_000)
+    script.agent_speaks("b", 400, response="r2")
+    script.response_done("r2")
+    script.wait(1000)
+
+    assert [began.response_ms for began in script.ordered(AgentBegan)] == [-1]
 
 
 def test_mutual_silence_before_a_request_does_not_count() -> None:

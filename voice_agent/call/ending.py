@@ -172,7 +172,8 @@ class Ending:
             case PhoneChecked(alive=False):
                 yield from self._lose_caller(now_ms, "stream_lost", "the stream is dead")
             case PhoneFault():
-                yield Note("warning", "a message of the stream was skipped", {"problem": event.problem})
+                what = "the stream cannot be used" if event.fatal else "a message of the stream was skipped"
+                yield Note("warning", what, {"problem": event.problem})
                 if event.fatal:
                     # Its socket is open, though its stream never began.
                     self._phone_open = self._phone_open or self.phase is Phase.WAITING
