@@ -18,6 +18,8 @@ from voice_agent.sim.realtime import (
     FaultySession,
     Input,
     Output,
+    OutputBuffer,
+    PlayFrame,
     RealtimeOptions,
     RealtimeSession,
     Recognise,
@@ -53,11 +55,13 @@ def silence(duration_ms: int) -> bytes:
 class VirtualClient:
     """Sends events, keeps what comes back. Every event is judged by the openai package's types."""
 
-    def __init__(self, options: RealtimeOptions | None = None, faults: str = "") -> None:
+    def __init__(
+        self, options: RealtimeOptions | None = None, output: OutputBuffer | None = None, faults: str = ""
+    ) -> None:
         self.now_ms = 0
         options = options or RealtimeOptions()
         self._dialect = options.dialect
-        self.session = RealtimeSession(options, EnergyActivity())
+        self.session = RealtimeSession(options, EnergyActivity(), output)
         self.peer: Session = FaultySession(self.session, parse_faults(faults)) if faults else self.session
         self.events: list[Event] = []
         self.orders: list[Output] = []
@@ -145,5 +149,5 @@ class VirtualClient:
             case Speak():
                 pcm = tone(SPEECH_MS_PER_CHARACTER * len(output.text))
                 return [Spoken(output.response_id, output.item_id, pcm, last=True)]
-            case SendText() | CloseSocket() | StopWork():
+            case SendText() | PlayFrame() | CloseSocket() | StopWork():
                 return []

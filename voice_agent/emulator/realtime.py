@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from typing import Any
 
 import msgspec
 from aiohttp import WSMsgType, web
@@ -15,6 +16,8 @@ from aiohttp import WSMsgType, web
 from voice_agent.emulator.brain import Brain
 from voice_agent.emulator.session_runner import Mind, SessionRunner
 from voice_agent.emulator.speech.interfaces import Speech
+from voice_agent.emulator.webrtc.calls import Calls, attend
+from voice_agent.emulator.webrtc.requests import BadRequest
 from voice_agent.errors import CommandError
 from voice_agent.sim.realtime import ClientText, RealtimeOptions, RealtimeSession
 
@@ -54,13 +57,18 @@ async def serve_realtime(
 ) -> AsyncIterator[RealtimeServer]:
     """Serve sessions until the block is left, then close them. Port 0 takes a free one. Raises `CommandError`."""
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="speech") as threads:
-        open_sockets = _OpenSockets(Mind(speech, brain, threads), options or RealtimeOptions())
+        mind, settings = Mind(speech, brain, threads), options or RealtimeOptions()
+        calls = Calls(mind, settings)
+        open_sockets = _OpenSockets(mind, settings, calls)
         application = web.Application()
         for path in PATHS:
             for form in (path, f"{path}/"):
                 application.router.add_get(form, open_sockets.hold)
+            calls.add_routes(application.router, path)
+        application.router.add_route("OPTIONS", "/{path:.*}", _preflight)
         application.router.add_route("*", "/{path:.*}", _no_such_address)
-        application.on_shutdown.append(open_sockets.close)
+        application.on_response_prepare.append(_open_to_pages)
+        application.on_shutdown.extend((calls.close, open_sockets.close))
         async with _listening(application, host, port) as taken:
             yield RealtimeServer(host, taken)
 
@@ -86,16 +94,36 @@ async def _no_such_address(request: web.Request) -> web.Response:
     return web.json_response({"error": {"message": message, "type": "invalid_request_error"}}, status=404)
 
 
+async def _preflight(_: web.Request) -> web.Response:
+    return web.Response(status=204)
+
+
+async def _open_to_pages(_: web.Request, response: web.StreamResponse) -> None:
+    """Let a page of any origin call, as the services do: what protects them is the key."""
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    response.headers["Access-Control-Allow-Headers"] = "*, Authorization"
+    response.headers["Access-Control-Expose-Headers"] = "Location"
+
+
 class _OpenSockets:
     """The WebSockets of one server, each with a session of its own."""
 
-    def __init__(self, mind: Mind, options: RealtimeOptions) -> None:
+    def __init__(self, mind: Mind, options: RealtimeOptions, calls: Calls) -> None:
         self._mind = mind
         self._options = options
+        self._calls = calls
         self._open: set[web.WebSocketResponse] = set()
 
-    async def hold(self, request: web.Request) -> web.WebSocketResponse:
-        """Serve one client. Any key is good, and none too: this server is for trying things on one's own machine."""
+    async def hold(self, request: web.Request) -> web.StreamResponse:
+        """Serve one client. Any key is good, and none too: this server is for trying things on one's own machine.
+
+        Only an ephemeral key must be one that this server gave out, for it brings its session along.
+        """
+        try:
+            call = self._calls.find(request.query["call_id"]) if "call_id" in request.query else None
+            bound = self._calls.session_asked_for(request)
+        except BadRequest as bad:
+            return bad.answer
         # Browsers offer `realtime` beside their key, which must not come back.
         socket = web.WebSocketResponse(
             protocols=("realtime",), compress=False, max_msg_size=MAX_MESSAGE_BYTES, heartbeat=_PING_SECONDS
@@ -103,7 +131,10 @@ class _OpenSockets:
         await socket.prepare(request)
         self._open.add(socket)
         try:
-            await self._serve(request, socket)
+            if call is not None:
+                await attend(socket, call)
+            else:
+                await self._serve(request, socket, bound)
         finally:
             self._open.discard(socket)
         return socket
@@ -113,14 +144,16 @@ class _OpenSockets:
         for socket in list(self._open):
             await socket.close(code=1001, message=b"the server stops")
 
-    async def _serve(self, request: web.Request, socket: web.WebSocketResponse) -> None:
+    async def _serve(self, request: web.Request, socket: web.WebSocketResponse, bound: dict[str, Any] | None) -> None:
         if request.headers.get("OpenAI-Beta") == "realtime=v1":
             # What OpenAI answers since May 2026.
             await socket.close(code=4000, message=b"beta_api_shape_disabled")
             return
-        model = request.query.get("model", self._options.model)
+        model = request.query.get("model") or (bound or {}).get("model") or self._options.model
         options = msgspec.structs.replace(self._options, model=model)
         session = RealtimeSession(options, self._mind.speech.new_activity())
+        if bound is not None:
+            session.configure({name: value for name, value in bound.items() if name != "model"})
         _log.info("session opened for model %s", model)
         runner = SessionRunner(session, self._mind, socket.send_str)
         async with asyncio.TaskGroup() as tasks:

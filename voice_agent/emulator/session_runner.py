@@ -21,6 +21,7 @@ from voice_agent.sim.realtime import (
     CloseSocket,
     Input,
     Output,
+    PlayFrame,
     RealtimeSession,
     Recognise,
     Recognised,
@@ -52,11 +53,21 @@ class Mind(msgspec.Struct, frozen=True):
 class SessionRunner:
     """Feeds one session and carries out what it orders."""
 
-    def __init__(self, session: RealtimeSession, mind: Mind, send: Callable[[str], Awaitable[None]]) -> None:
-        """`send` delivers a text to the client or clients; raises `ConnectionError` when the last one has gone."""
+    def __init__(
+        self,
+        session: RealtimeSession,
+        mind: Mind,
+        send: Callable[[str], Awaitable[None]],
+        play: Callable[[bytes], None] | None = None,
+    ) -> None:
+        """`send` delivers a text to the client or clients; raises `ConnectionError` when the last one has gone.
+
+        `play` takes each frame of a session that plays by itself.
+        """
         self._session = session
         self._mind = mind
         self._send = send
+        self._play = play
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._inbox: asyncio.Queue[Input | None] = asyncio.Queue()
@@ -120,6 +131,9 @@ class SessionRunner:
             match output:
                 case SendText():
                     await self._send(output.text)
+                case PlayFrame():
+                    assert self._play is not None, "only who has a peer asks for frames"
+                    self._play(output.pcm)
                 case Recognise():
                     self._spawn(group, self._recognise(output))
                 case Think():

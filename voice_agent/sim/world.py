@@ -314,7 +314,7 @@ class World:
                 case model.Speak():
                     spoken = model.Spoken(output.response_id, output.item_id, tone(len(output.text) * 60), last=True)
                     self._later(self._timing.speak_ms, partial(self._to_session, spoken))
-                case model.StopWork():
+                case model.StopWork() | model.PlayFrame():
                     pass
                 case model.CloseSocket():
                     self._at(self._model_down.arrival(self.now_ms), partial(self._feed, ModelClosed(output.code)))

@@ -7,9 +7,12 @@ from voice_agent.sim.realtime.messages import (
     ClientText,
     CloseSocket,
     CutShort,
+    FrameDue,
+    HeardAudio,
     Input,
     Line,
     Output,
+    PlayFrame,
     RealtimeOptions,
     Recognise,
     Recognised,
@@ -25,11 +28,14 @@ from voice_agent.sim.realtime.messages import (
     TimerFired,
     WorkFailed,
 )
+from voice_agent.sim.realtime.output_buffer import FRAME_BYTES, FRAME_MS, OutputBuffer
 from voice_agent.sim.realtime.session import RealtimeSession
 
 __all__ = [
     "CHUNK_BYTES",
     "CHUNK_MS",
+    "FRAME_BYTES",
+    "FRAME_MS",
     "NO_CLOSE_FRAME",
     "ClientText",
     "CloseSocket",
@@ -37,9 +43,13 @@ __all__ = [
     "EnergyActivity",
     "Faults",
     "FaultySession",
+    "FrameDue",
+    "HeardAudio",
     "Input",
     "Line",
     "Output",
+    "OutputBuffer",
+    "PlayFrame",
     "RealtimeOptions",
     "RealtimeSession",
     "Recognise",

@@ -55,6 +55,10 @@ class Answering:
         """The one that writes to the conversation."""
         return next((response for response in self._responses.values() if response.request.in_conversation), None)
 
+    def runs(self, response_id: str) -> bool:
+        """Whether more may still come of a response."""
+        return response_id in self._responses
+
     def create(self, given: dict[str, Any] | None) -> None:
         """Begin a response; raises `ClientError`."""
         request = read_request(given, self._settings, spoke=self.spoke)

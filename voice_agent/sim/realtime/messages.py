@@ -17,6 +17,16 @@ class ClientText(msgspec.Struct, frozen=True):
     text: str
 
 
+class HeardAudio(msgspec.Struct, frozen=True):
+    """The caller's audio where it comes by RTP: PCM16, 24 kHz."""
+
+    pcm: bytes
+
+
+class FrameDue(msgspec.Struct, frozen=True):
+    """The peer's clock wants the next 20 ms; answered by `PlayFrame`. Only of a session that plays by itself."""
+
+
 class TimerFired(msgspec.Struct, frozen=True):
     """`RealtimeSession.deadline()` was reached."""
 
@@ -83,6 +93,8 @@ class CutShort(msgspec.Struct, frozen=True):
 
 Input = (
     ClientText
+    | HeardAudio
+    | FrameDue
     | TimerFired
     | Recognised
     | RecognitionFailed
@@ -114,6 +126,12 @@ class SendText(msgspec.Struct, frozen=True):
     """One text message to the client."""
 
     text: str
+
+
+class PlayFrame(msgspec.Struct, frozen=True):
+    """The answer to `FrameDue`: 20 ms of PCM16, 24 kHz."""
+
+    pcm: bytes
 
 
 class Recognise(msgspec.Struct, frozen=True):
@@ -157,7 +175,7 @@ class CloseSocket(msgspec.Struct, frozen=True):
     reason: str
 
 
-Output = SendText | Recognise | Think | Speak | StopWork | CloseSocket
+Output = SendText | PlayFrame | Recognise | Think | Speak | StopWork | CloseSocket
 
 
 class RealtimeOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,3 +11,8 @@ class ClientError(PeerError):
         self.code = code
         self.message = message
         self.param = param
+
+    def wire(self, client_event_id: str | None = None) -> dict[str, str | None]:
+        """Show the error object, of an event as of an HTTP answer."""
+        shown = {"type": "invalid_request_error", "code": self.code, "message": self.message, "param": self.param}
+        return shown | {"event_id": client_event_id}

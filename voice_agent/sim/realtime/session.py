@@ -20,8 +20,11 @@ from voice_agent.sim.realtime.messages import (
     ClientText,
     CloseSocket,
     CutShort,
+    FrameDue,
+    HeardAudio,
     Input,
     Output,
+    PlayFrame,
     RealtimeOptions,
     Recognised,
     RecognitionFailed,
@@ -33,6 +36,7 @@ from voice_agent.sim.realtime.messages import (
     WorkFailed,
 )
 from voice_agent.sim.realtime.outbox import Outbox
+from voice_agent.sim.realtime.output_buffer import OutputBuffer, without_formats
 from voice_agent.sim.realtime.preview import PreviewEdge
 from voice_agent.sim.realtime.refusals import ClientError
 from voice_agent.sim.realtime.responses import Response
@@ -45,9 +49,15 @@ _MISSING_FIELD = re.compile(r"missing required field `(\w+)`")
 class RealtimeSession:
     """One client's session. After every `feed` carry out the outputs in order, then look at `deadline()`."""
 
-    def __init__(self, options: RealtimeOptions, voice_activity: VoiceActivity) -> None:
+    def __init__(
+        self, options: RealtimeOptions, voice_activity: VoiceActivity, output: OutputBuffer | None = None
+    ) -> None:
+        """`output`: the session plays by itself, `FrameDue` by `FrameDue`; else audio goes out as events."""
         self._options = options
-        self._edge = PreviewEdge() if options.dialect == "preview" else None
+        self._output = output
+        self._edge: OutputBuffer | PreviewEdge | None = output
+        if self._edge is None and options.dialect == "preview":
+            self._edge = PreviewEdge()
         self._outbox = Outbox(None if self._edge is None else self._edge.write)
         self._settings = Settings(options)
         self._conversation = Conversation()
@@ -56,6 +66,19 @@ class RealtimeSession:
         self._expires_ms = 0
         self._idle_at_ms: int | None = None
         self._closed = False
+
+    def configure(self, given: object) -> dict[str, str | None] | None:
+        """Set it up before `start`, as a secret or a call names it; gives the API's error object for what is wrong."""
+        try:
+            self._settings.update(given if self._output is None else without_formats(given), spoke=False)
+            self._hearing.settings_changed()
+        except ClientError as error:
+            return error.wire()
+        return None
+
+    def shown(self) -> dict[str, object]:
+        """Give the whole configuration, as `session.created` tells it."""
+        return self._settings.wire()
 
     def start(self, now_ms: int) -> list[Output]:
         """Begin; call once, before the first `feed`."""
@@ -70,6 +93,11 @@ class RealtimeSession:
         match received:
             case ClientText():
                 self._take_text(now_ms, received.text)
+            case HeardAudio():
+                self._hear(received.pcm)
+            case FrameDue():
+                assert self._output is not None, "nobody else counts frames"
+                self._outbox.order(PlayFrame(self._output.frame(self._outbox, self._answering.runs)))
             case TimerFired():
                 self._take_time(now_ms)
             case Recognised():
@@ -136,7 +164,9 @@ class RealtimeSession:
                 self._create_response(message.response)
             case wire.ResponseCancel():
                 self._answering.cancel(message.response_id)
-            case wire.OutputClear() | wire.TranscriptionSessionUpdate() | wire.Unknown():
+            case wire.OutputClear():
+                self._clear_output()
+            case wire.TranscriptionSessionUpdate() | wire.Unknown():
                 raise _unsupported(message)
             case _:
                 assert_never(message)
@@ -147,13 +177,38 @@ class RealtimeSession:
             audio = wire.decode_audio(text)
         except PeerError as error:
             raise ClientError("invalid_value", f"Invalid 'audio': {error}.", "audio") from None
+        self._hear(audio)
+
+    def _hear(self, audio: bytes) -> None:
         for fact in self._hearing.append(audio):
             if isinstance(fact, TurnBegan):
                 self._idle_at_ms = None
                 if fact.rules.interrupt_response:
                     self._answering.interrupt()
+                    self._cut_output()
             elif fact.rules.create_response:
                 self._answer_turn()
+
+    def _clear_output(self) -> None:
+        """Silence what is heard, by the client's will, and stop making more of it."""
+        if self._output is None:
+            raise ClientError("invalid_event", "output_audio_buffer.clear exists on WebRTC and SIP only.", "type")
+        if self._output.playing is not None and self._answering.runs(self._output.playing):
+            self._answering.cancel(self._output.playing)
+        self._cut_output()
+
+    def _cut_output(self) -> None:
+        """Silence what is heard, and truncate to it; items of no conversation have nothing to be truncated."""
+        cuts = [] if self._output is None else self._output.cut(self._outbox)
+        for cut in cuts:
+            if self._conversation.find(cut.item_id) is not None:
+                self._truncate(cut.item_id, cut.content_index, cut.heard_ms)
+
+    def _truncate(self, item_id: str, content_index: int, audio_end_ms: int) -> None:
+        self._conversation.truncate(item_id, content_index, audio_end_ms)
+        self._outbox.send(
+            "conversation.item.truncated", item_id=item_id, content_index=content_index, audio_end_ms=audio_end_ms
+        )
 
     def _answer_turn(self) -> None:
         try:
@@ -174,13 +229,7 @@ class RealtimeSession:
                 item = self._conversation.retrieve(message.item_id)
                 self._outbox.send("conversation.item.retrieved", item=item.wire(with_audio=True))
             case wire.ItemTruncate():
-                self._conversation.truncate(message.item_id, message.content_index, message.audio_end_ms)
-                self._outbox.send(
-                    "conversation.item.truncated",
-                    item_id=message.item_id,
-                    content_index=message.content_index,
-                    audio_end_ms=message.audio_end_ms,
-                )
+                self._truncate(message.item_id, message.content_index, message.audio_end_ms)
             case wire.ItemDelete():
                 self._conversation.delete(message.item_id)
                 self._outbox.send("conversation.item.deleted", item_id=message.item_id)
@@ -216,10 +265,8 @@ def _unreadable(error: PeerError) -> ClientError:
     return ClientError("invalid_event", f"The event could not be read: {error}.")
 
 
-def _unsupported(message: wire.OutputClear | wire.TranscriptionSessionUpdate | wire.Unknown) -> ClientError:
+def _unsupported(message: wire.TranscriptionSessionUpdate | wire.Unknown) -> ClientError:
     match message:
-        case wire.OutputClear():
-            return ClientError("invalid_event", "output_audio_buffer.clear exists on WebRTC and SIP only.", "type")
         case wire.TranscriptionSessionUpdate():
             name = "transcription_session.update"
         case wire.Unknown():
