@@ -35,6 +35,8 @@ CLIPS = {"apology": b"\x80" * 800, "moment": b"\x81" * 400}
 
 SILENT_FRAME = b"\xff" * 160
 
+LOUD_FRAME = (b"\x90" * 8 + b"\x10" * 8) * 10
+
 
 def an_agent(**changes: object) -> Agent:
     """Make an agent that greets nobody, unless told otherwise."""
@@ -73,6 +75,8 @@ class Script:
         self._audio_until = 0
         self._responses: set[str] = set()
         self._sent: dict[str, int] = {}
+        self.frame = SILENT_FRAME
+        """What the caller's frames hold."""
         self.echo = True
         """Whether the carrier echoes marks."""
 
@@ -114,7 +118,7 @@ class Script:
             self.feed(MarkEchoed(self._queue.popleft()[0]))
         elif frame is not None and frame <= self.now_ms and self._stream_at is not None:
             self._frames += 1
-            self.feed(CallerAudio((self._frames - 1) * 20, SILENT_FRAME))
+            self.feed(CallerAudio((self._frames - 1) * 20, self.frame))
         elif deadline is not None and deadline <= self.now_ms:
             self.feed(TimerFired())
         self._fresh = kept
@@ -173,11 +177,13 @@ class Script:
         return self.feed(ResponseDone(response, status))  # type: ignore[arg-type]  # the test names the status
 
     def caller_speaks(self, item: str = "u1") -> list[CallCommand]:
-        """Server VAD hears the caller."""
+        """Server VAD hears the caller, who goes on speaking."""
+        self.frame = LOUD_FRAME
         return self.feed(SpeechStarted(item, 0))
 
     def caller_stops(self, item: str = "u1") -> list[CallCommand]:
         """Server VAD hears the end and commits the turn."""
+        self.frame = SILENT_FRAME
         return self.feed(SpeechStopped(item, 0), TurnCommitted(item))
 
     def _last_request(self) -> str | None:

@@ -31,17 +31,18 @@ from voice_agent.call.states import Phase
 from voice_agent.call.tool_calls import ToolCalls
 from voice_agent.call.transcript import Transcript
 from voice_agent.call.turns import Turns
+from voice_agent.call.voice_length import VoiceLength
 
 
 class Call:
     """One call. Call `start` once, then `feed` for every event; after each, look at `deadline`."""
 
     def __init__(self, setup: CallSetup, clips: Mapping[str, bytes]) -> None:
-        """`clips`: packaged speech by name (`apology`, `moment`), mu-law 8 kHz; both may be missing."""
+        """`clips`: packaged speech by name (`apology`, `moment`, `withheld`), mu-law 8 kHz; any may be missing."""
         agent = setup.agent
         self._setup = setup
         self._now_ms = 0
-        turns = Turns(agent)
+        turns = Turns(agent, can_excuse="withheld" in clips)
         self._link = ModelLink(agent, interrupt_response=turns.flags, create_response=turns.flags)
         self._ending = Ending(agent, rest=setup.rest, can_apologise="apology" in clips)
         self._transcript = Transcript()
@@ -55,6 +56,7 @@ class Call:
             Keys(),
             Greeting(agent),
             turns,
+            *((VoiceLength(agent.barge_in.after_ms),) if agent.barge_in.after_ms else ()),
             Idle(agent),
             SignOfLife(can_sign="moment" in clips),
             self._ending,

@@ -50,6 +50,10 @@ class TurnClosed(Fact, frozen=True):
     """The caller's turn is over. Said by `turns`."""
 
 
+class SpeechLasted(Fact, frozen=True):
+    """The caller's speech has lasted as long as the barge-in policy asks. Said by `voice_length`."""
+
+
 class CallerStopped(Fact, frozen=True):
     """When the caller's speech ended, on the carrier's clock. Said by `caller_audio`."""
 

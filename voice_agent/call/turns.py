@@ -18,7 +18,7 @@ from typing import ClassVar
 
 import msgspec
 
-from voice_agent.agent import Agent
+from voice_agent.agent import Agent, ServerVad
 from voice_agent.call.commands import (
     CallerBegan,
     CancelResponse,
@@ -46,6 +46,7 @@ from voice_agent.call.events import (
 from voice_agent.call.facts import (
     BargeIn,
     CallOver,
+    ClipWanted,
     Fact,
     GoodbyeTakenBack,
     LineClosing,
@@ -56,6 +57,7 @@ from voice_agent.call.facts import (
     ResponseDropped,
     ResponseWanted,
     SessionReady,
+    SpeechLasted,
     TurnClosed,
     TurnOpened,
 )
@@ -79,6 +81,9 @@ LOOK_THERE = "look at the provider's status page"
 MOST_FAILURES = 2
 """So many failed responses in a row, and the model counts as gone: one retry."""
 
+WITHHELD = "content_filter"
+"""The provider's filter stopped the answer: a fixed line of ours is heard instead."""
+
 RESULTS = frozenset({"tool", "keys"})
 """What is wanted because the conversation was given something: a response begun before that does not know it."""
 
@@ -91,6 +96,7 @@ class Turns:
         SessionUpdated,
         SpeechStarted,
         SpeechStopped,
+        SpeechLasted,
         TurnCommitted,
         ResponseCreated,
         ResponseDone,
@@ -108,9 +114,13 @@ class Turns:
         CallOver,
     )
 
-    def __init__(self, agent: Agent) -> None:
+    def __init__(self, agent: Agent, *, can_excuse: bool = False) -> None:
+        """`can_excuse`: there is a clip `withheld`."""
         self._agent = agent
+        self._can_excuse = can_excuse
         self._after_ms = agent.barge_in.after_ms
+        detection = agent.turn_detection
+        self._silence_ms = detection.silence_duration_ms if isinstance(detection, ServerVad) else 0
         self._protected = agent.barge_in.protect_greeting and agent.greeting is not None
         self._server_decides = self._after_ms == 0 and not self._protected
         """The flags in force at the server, both alike."""
@@ -159,6 +169,10 @@ class Turns:
                 self._deadlines.clear("barge-in")
                 if self._speaking:
                     self._deadlines.set("commit", now_ms + COMMIT_MS)
+            case SpeechLasted():
+                if self._deadlines.armed("barge-in"):
+                    self._deadlines.clear("barge-in")
+                    yield from self._due(now_ms, "barge-in")
             case TurnCommitted():
                 yield from self._close_turn(now_ms)
             case ResponseCreated():
@@ -212,7 +226,8 @@ class Turns:
         if not agent_has_floor or self._protected:
             return
         if self._after_ms:
-            self._deadlines.set("barge-in", now_ms + self._after_ms)
+            # Normally `SpeechLasted` comes first; a voice too soft to be measured is taken by the detector's word.
+            self._deadlines.set("barge-in", now_ms + self._after_ms + self._silence_ms)
         else:
             yield from self._cut(cancel=not self._server_decides)
 
@@ -320,8 +335,10 @@ class Turns:
                 self._protected_response = None  # it is said again, under the same protection
             yield from self._count_failure(wanted or ResponseWanted("retry"), event.reason)
         elif event.status == "incomplete":
-            yield Note("warning", "a response was left incomplete", {"reason": event.reason})
             self._failures = 0
+            yield Note("warning", "a response was left incomplete", {"reason": event.reason})
+            if self._can_excuse and event.reason == WITHHELD and not self._speaking:
+                yield ClipWanted("withheld")
         else:
             self._failures = 0
         if not self._busy:

@@ -1,0 +1,122 @@
+"""How long the caller has really been speaking."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.script import LOUD_FRAME, SILENT_FRAME, Script, an_agent
+from voice_agent.agent import BargeIn
+from voice_agent.call.commands import ClearPlayback
+from voice_agent.call.events import CallerAudio, SpeechStarted, SpeechStopped
+from voice_agent.call.facts import SpeechLasted
+from voice_agent.call.voice_length import LOOK_BACK_MS, PAUSE_MS, VoiceLength
+
+
+def lasted(voice: VoiceLength, *frames: bytes) -> bool:
+    return any(
+        isinstance(fact, SpeechLasted)
+        for index, frame in enumerate(frames)
+        for fact in voice.feed(0, CallerAudio(index * 20, frame))
+    )
+
+
+def begun(wanted_ms: int, *before: bytes) -> tuple[VoiceLength, bool]:
+    voice = VoiceLength(wanted_ms)
+    lasted(voice, *before)
+    return voice, bool(list(voice.feed(0, SpeechStarted("u1", 0))))
+
+
+def test_a_cough_whose_end_the_detector_tells_late_does_not_cut() -> None:
+    script = Script(an_agent(barge_in=BargeIn(after_ms=300))).begin()
+    script.agent_speaks("a", 5000)
+    script.response_done()
+    script.wait(500)
+    script.caller_speaks()
+    script.wait(100)
+    script.frame = SILENT_FRAME
+    script.wait(480)  # the silence that ends a turn
+    script.caller_stops()
+    script.wait(1000)
+
+    assert script.ordered(ClearPlayback) == []
+
+
+def test_speech_cuts_when_it_has_lasted_and_not_later() -> None:
+    script = Script(an_agent(barge_in=BargeIn(after_ms=300))).begin()
+    script.agent_speaks("a", 5000)
+    script.response_done()
+    script.wait(500)
+    script.caller_speaks()
+    script.wait(280)
+    before = list(script.ordered(ClearPlayback))
+    script.wait(40)
+
+    assert before == []
+    assert len(script.ordered(ClearPlayback)) == 1
+
+
+def test_a_voice_too_soft_to_be_measured_cuts_by_the_detectors_word() -> None:
+    script = Script(an_agent(barge_in=BargeIn(after_ms=300))).begin()
+    script.agent_speaks("a", 5000)
+    script.response_done()
+    script.wait(500)
+    script.caller_speaks()
+    script.frame = SILENT_FRAME
+    script.wait(900)
+
+    assert len(script.ordered(ClearPlayback)) == 1
+
+
+def test_what_was_said_before_the_detector_noticed_counts() -> None:
+    voice, at_once = begun(200, *[LOUD_FRAME] * 9)
+
+    assert not at_once
+    assert lasted(voice, LOUD_FRAME)
+
+
+def test_what_was_said_long_before_does_not_count() -> None:
+    voice, at_once = begun(300, *[LOUD_FRAME] * 50, *[SILENT_FRAME] * (LOOK_BACK_MS // 20))
+
+    assert not at_once
+    assert not lasted(voice, *[LOUD_FRAME] * 14)
+
+
+def test_a_short_pause_belongs_to_the_speech() -> None:
+    voice, _ = begun(400)
+
+    assert lasted(voice, *[LOUD_FRAME] * 8, *[SILENT_FRAME] * (PAUSE_MS // 20), *[LOUD_FRAME] * 2)
+
+
+def test_a_long_pause_begins_the_count_anew() -> None:
+    voice, _ = begun(400)
+
+    assert not lasted(voice, *[LOUD_FRAME] * 15, *[SILENT_FRAME] * (PAUSE_MS // 20 + 1), *[LOUD_FRAME] * 19)
+    assert lasted(voice, LOUD_FRAME)
+
+
+def test_it_is_said_once_a_turn_and_not_after_the_turn() -> None:
+    voice, _ = begun(100)
+    first = lasted(voice, *[LOUD_FRAME] * 5)
+    again = lasted(voice, *[LOUD_FRAME] * 50)
+    list(voice.feed(0, SpeechStopped("u1", 0)))
+    after = lasted(voice, *[LOUD_FRAME] * 50)
+
+    assert (first, again, after) == (True, False, False)
+
+
+@pytest.mark.parametrize("frame", [b"", b"\xff", b"\x00"])
+def test_frames_of_any_length_are_taken(frame: bytes) -> None:
+    voice, _ = begun(100)
+
+    assert not lasted(voice, *[frame] * 3)
+
+
+@given(st.lists(st.booleans(), max_size=80), st.integers(20, 800))
+def test_less_loud_audio_than_wanted_never_lasts(loud: list[bool], wanted_ms: int) -> None:
+    voice, at_once = begun(wanted_ms)
+    frames = [LOUD_FRAME if one else SILENT_FRAME for one in loud]
+
+    if lasted(voice, *frames) or at_once:
+        # Pauses within it count too, but it begins and ends loud, so all of it is at most the frames' length.
+        assert len(frames) * 20 >= wanted_ms
+        assert any(loud)
