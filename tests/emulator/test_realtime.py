@@ -306,7 +306,7 @@ def test_another_address_is_refused_in_json() -> None:
     async def main() -> None:
         async with serve_realtime("127.0.0.1", 0, fake_speech(), Echo()) as server:
             with pytest.raises(InvalidStatus) as refused:
-                async with connect(f"ws://127.0.0.1:{server.port}/openai/realtime"):
+                async with connect(f"ws://127.0.0.1:{server.port}/openai/deployments"):
                     pass
 
             assert refused.value.response.status_code == 404
@@ -326,6 +326,73 @@ def test_the_beta_dialect_is_closed_as_openai_closes_it() -> None:
 
             assert closed.value.rcvd is not None
             assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4000, "beta_api_shape_disabled")
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "beta"),
+    [
+        ("/openai/realtime?api-version=2025-04-01-preview&deployment=gpt-4o-realtime-preview", {}, False),
+        (
+            "/openai/realtime/?deployment=gpt-4o-realtime-preview&api-version=2024-10-01-preview",
+            {"OpenAI-Beta": "realtime=v1"},
+            False,
+        ),
+        ("/v1/realtime?model=gpt-4o-realtime-preview", {"OpenAI-Beta": "realtime=v1"}, True),
+    ],
+)
+def test_the_preview_is_spoken_where_its_form_or_its_header_asks_for_it(
+    path: str, headers: dict[str, str], beta: bool
+) -> None:
+    async def main() -> None:
+        options = RealtimeOptions(openai_beta=beta)
+        async with (
+            serve_realtime("127.0.0.1", 0, fake_speech(), Echo(), options) as server,
+            connect(f"ws://127.0.0.1:{server.port}{path}", additional_headers=headers) as socket,
+        ):
+            created = json.loads(await socket.recv())
+            assert faults(created, "preview") == []
+            assert created["session"]["model"] == "gpt-4o-realtime-preview"
+            await socket.recv()
+            await socket.send(json.dumps({"type": "session.update", "session": {"type": "realtime"}}))
+            error = json.loads(await socket.recv())["error"]
+            assert (error["code"], error["param"]) == ("unknown_parameter", "session.type")
+
+    run(main())
+
+
+@pytest.mark.parametrize("query", ["", "?api-version=2025-04-01-preview", "?deployment=mine"])
+def test_the_preview_s_address_needs_its_version_and_its_deployment(query: str) -> None:
+    async def main() -> None:
+        async with serve_realtime("127.0.0.1", 0, fake_speech(), Echo()) as server:
+            with pytest.raises(InvalidStatus) as refused:
+                async with connect(f"ws://127.0.0.1:{server.port}/openai/realtime{query}"):
+                    pass
+
+            assert refused.value.response.status_code == 404
+            assert json.loads(refused.value.response.body or b"")["error"]["message"] == "Resource not found"
+
+    run(main())
+
+
+def test_the_preview_s_spoken_turn_conforms() -> None:
+    async def main() -> None:
+        options = RealtimeOptions(pace=20)
+        async with serve_realtime("127.0.0.1", 0, fake_speech("hello"), Scripted(), options) as server:
+            url = f"ws://127.0.0.1:{server.port}/openai/realtime?api-version=x&deployment=gpt-4o-realtime-preview"
+            async with connect(url, max_size=None) as socket:
+                session = {"input_audio_transcription": {"model": "whisper-1"}}
+                await socket.send(json.dumps({"type": "session.update", "session": session}))
+                audio = base64.b64encode(tone(600) + silence(900)).decode()
+                await socket.send(json.dumps({"type": "input_audio_buffer.append", "audio": audio}))
+                events: list[Event] = []
+                while not events or events[-1]["type"] != "response.done":
+                    events.append(json.loads(await socket.recv()))
+                    assert faults(events[-1], "preview") == []
+
+        assert the(events, "response.done")["response"]["output"][0]["content"][0]["transcript"] == "Hello there."
+        assert "response.audio.delta" in types(events)
 
     run(main())
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from aiohttp import WSMsgType, web
 
+from voice_agent.emulator.addresses import GA_PATHS, PREVIEW_PATH, dialect_asked_for
 from voice_agent.emulator.brain import Brain
 from voice_agent.emulator.session_runner import Mind, SessionRunner
 from voice_agent.emulator.speech.interfaces import Speech
@@ -20,9 +21,6 @@ from voice_agent.emulator.webrtc.calls import Calls, attend
 from voice_agent.emulator.webrtc.requests import BadRequest
 from voice_agent.errors import CommandError
 from voice_agent.sim.realtime import ClientText, RealtimeOptions, RealtimeSession
-
-PATHS = ("/v1/realtime", "/openai/v1/realtime")
-"""OpenAI's and Azure's form of the GA address."""
 
 MAX_MESSAGE_BYTES = 24 * 1024 * 1024
 """The API takes 15 MiB of audio in one event; base64 makes a third more of it."""
@@ -61,7 +59,9 @@ async def serve_realtime(
         calls = Calls(mind, settings)
         open_sockets = _OpenSockets(mind, settings, calls)
         application = web.Application()
-        for path in PATHS:
+        for form in (PREVIEW_PATH, f"{PREVIEW_PATH}/"):
+            application.router.add_get(form, open_sockets.hold_preview)
+        for path in GA_PATHS:
             for form in (path, f"{path}/"):
                 application.router.add_get(form, open_sockets.hold)
             calls.add_routes(application.router, path)
@@ -139,18 +139,26 @@ class _OpenSockets:
             self._open.discard(socket)
         return socket
 
+    async def hold_preview(self, request: web.Request) -> web.StreamResponse:
+        """Serve one client of Azure's older form of address, which names its version and its deployment."""
+        if not (request.query.get("api-version") and request.query.get("deployment")):
+            return web.json_response({"error": {"code": "404", "message": "Resource not found"}}, status=404)
+        return await self.hold(request)
+
     async def close(self, _: web.Application) -> None:
         """Close all of them, because the server stops."""
         for socket in list(self._open):
             await socket.close(code=1001, message=b"the server stops")
 
     async def _serve(self, request: web.Request, socket: web.WebSocketResponse, bound: dict[str, Any] | None) -> None:
-        if request.headers.get("OpenAI-Beta") == "realtime=v1":
+        dialect = dialect_asked_for(request.path, request.headers, openai_beta=self._options.openai_beta)
+        if dialect is None:
             # What OpenAI answers since May 2026.
             await socket.close(code=4000, message=b"beta_api_shape_disabled")
             return
-        model = request.query.get("model") or (bound or {}).get("model") or self._options.model
-        options = msgspec.structs.replace(self._options, model=model)
+        named = request.query.get("deployment") or request.query.get("model")
+        model = named or (bound or {}).get("model") or self._options.model
+        options = msgspec.structs.replace(self._options, model=model, dialect=dialect)
         session = RealtimeSession(options, self._mind.speech.new_activity())
         if bound is not None:
             session.configure({name: value for name, value in bound.items() if name != "model"})

@@ -185,6 +185,9 @@ class RealtimeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What the client asked for in the URL; echoed in the session."""
     dialect: Literal["ga", "preview"] = "ga"
     """What the client speaks; the URL's form says it."""
+    openai_beta: bool = False
+    """The header `OpenAI-Beta: realtime=v1` selects the preview, as it did until May 2026; otherwise its sessions are
+    closed."""
     delta_ms: int = 200
     """Audio in one delta."""
     pace: int = 4
