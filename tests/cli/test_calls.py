@@ -9,6 +9,7 @@ import pytest
 from tests.support.recorded import write
 from tests.support.simulated import header_of, setup, simulated_call, steps_of
 from voice_agent.audio.wav import read_mulaw
+from voice_agent.call.events import Usage
 from voice_agent.call.summary import Summary
 from voice_agent.cli.main import main
 from voice_agent.errors import PeerError
@@ -67,8 +68,8 @@ def test_the_list_is_a_table_with_the_latest_first(
     rows = [line.split() for line in out.splitlines()]
 
     assert status == 0
-    assert rows[0] == ["STARTED", "CALL", "AGENT", "CALLER", "LENGTH", "TURNS", "CUTS", "TOOLS", "OUTCOME"]
-    assert rows[1] == ["2026-11-23", "00:00:00", "CA1", "reception", "-", "00:00", "0", "0", "0", "unknown"]
+    assert rows[0] == ["STARTED", "CALL", "AGENT", "CALLER", "LENGTH", "TURNS", "CUTS", "TOOLS", "COST", "OUTCOME"]
+    assert rows[1] == ["2026-11-23", "00:00:00", "CA1", "reception", "-", "00:00", "0", "0", "0", "-", "unknown"]
     assert rows[2][:6] == ["2026-11-22", "10:00:00", SID, "reception", "+14255550123", "00:15"]
     assert len(run(capsys, "list", "--limit", "1")[1].splitlines()) == 2
     assert call.outcome in rows[2]
@@ -187,3 +188,17 @@ def test_a_file_that_is_no_recording_is_named(call: PastCall, capsys: pytest.Cap
     Path(str(call.recording)).write_text("nothing")
 
     assert "one.call: not a recording" in run(capsys, "show", SID, "--timeline")[1]
+
+
+def test_a_call_of_a_model_with_a_price_shows_what_it_cost(
+    history: History, call: PastCall, capsys: pytest.CaptureFixture[str]
+) -> None:
+    usage = Usage(input_tokens=1000, cached_tokens=500, input_audio_tokens=0, output_tokens=100)
+    for sid, model in (("CA1", "gpt-realtime-2.1"), ("CA2", "mine")):
+        history.add(msgspec.structs.replace(call, call_sid=sid, model=model, usage=usage))
+    costs = {row.split()[2]: row.split()[-2] for row in run(capsys, "list")[1].splitlines()[1:]}
+
+    assert costs == {"CA1": "0.0046", "CA2": "?", SID: "-"}
+    assert "model, cost   gpt-realtime-2.1, 0.0046 USD\n" in run(capsys, "show", "CA1")[1]
+    assert 'model, cost   mine, price unknown (PRICES has no "mine")\n' in run(capsys, "show", "CA2")[1]
+    assert "model, cost" not in run(capsys, "show", SID)[1]

@@ -1,4 +1,5 @@
 import argparse
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,8 @@ import pytest
 from voice_agent.cli.check import arguments, examine, run
 from voice_agent.config.agent_keys import schema_text
 from voice_agent.config.settings import PACKAGED_AGENTS
+
+TODAY = date(2026, 11, 22)
 
 
 def write(folder: Path, name: str, added: str = "") -> Path:
@@ -32,7 +35,7 @@ def test_the_schema_of_agents_is_printed_and_nothing_else(capsys: pytest.Capture
 
 
 def test_a_fresh_machine_is_well(capsys: pytest.CaptureFixture[str]) -> None:
-    status = examine(None, live=False, environ={}, env_file=None)
+    status = examine(None, live=False, environ={}, env_file=None, today=TODAY)
 
     assert status == 0
     assert told(capsys) == [
@@ -45,7 +48,7 @@ def test_a_fresh_machine_is_well(capsys: pytest.CaptureFixture[str]) -> None:
 def test_one_agent_alone_answers_every_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path, "a")
 
-    assert examine(path, live=False, environ={}, env_file=None) == 0
+    assert examine(path, live=False, environ={}, env_file=None, today=TODAY) == 0
     assert told(capsys)[1] == f"{path}: OK: a; answers every number; tools: none"
 
 
@@ -53,7 +56,7 @@ def test_good_agents_and_faults_are_told_together(tmp_path: Path, capsys: pytest
     write(tmp_path, "a", "numbers: ['+14255550100']\nrecording: off\n")
     write(tmp_path, "b", "voise: marin\nlimit: 3\n")
 
-    assert examine(tmp_path, live=False, environ={}, env_file=None) == 1
+    assert examine(tmp_path, live=False, environ={}, env_file=None, today=TODAY) == 1
     assert told(capsys)[1:] == [
         f"{tmp_path}/a.yaml: OK: a; answers +14255550100; tools: none",
         f'{tmp_path}/b.yaml:3:1: unknown key "voise"; write "voice"',
@@ -65,7 +68,7 @@ def test_agents_that_claim_the_same_are_told(tmp_path: Path, capsys: pytest.Capt
     write(tmp_path, "a", "default: true\n")
     write(tmp_path, "b", "default: true\n")
 
-    assert examine(tmp_path, live=False, environ={}, env_file=None) == 1
+    assert examine(tmp_path, live=False, environ={}, env_file=None, today=TODAY) == 1
     assert told(capsys)[-1] == (
         f'{tmp_path}/b.yaml:3:10: only one agent can be "default: true" ({tmp_path}/a.yaml:3:10 is too)'
     )
@@ -76,7 +79,7 @@ def test_settings_and_agents_are_examined_although_both_are_wrong(
 ) -> None:
     environ = {"PORT": "x", "LOG_LEVEL": "y", "AGENTS": str(tmp_path), "OPENAI_API_KEYS": "k"}
 
-    assert examine(None, live=True, environ=environ, env_file=None) == 1
+    assert examine(None, live=True, environ=environ, env_file=None, today=TODAY) == 1
     assert told(capsys) == [
         'PORT: must be a whole number from 0 to 65535, not "x"',
         'LOG_LEVEL: cannot be "y"; known are debug, info, warning, error',
@@ -87,7 +90,7 @@ def test_settings_and_agents_are_examined_although_both_are_wrong(
 
 
 def test_live_names_what_is_not_set(capsys: pytest.CaptureFixture[str]) -> None:
-    assert examine(None, live=True, environ={}, env_file=None) == 0
+    assert examine(None, live=True, environ={}, env_file=None, today=TODAY) == 0
     assert told(capsys)[3:] == [
         "not tried  PUBLIC_URL: is not set; a real call needs the https address of a tunnel or a proxy",
         "not tried  TWILIO_ACCOUNT_SID: is not set; calls cannot be ended by REST",
@@ -99,5 +102,28 @@ def test_live_names_what_is_not_set(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_credential_that_is_refused_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
     environ = {"LLM_URL": "http://127.0.0.1:1/v1", "LLM_MODEL": "m"}
 
-    assert examine(None, live=True, environ=environ, env_file=None) == 1
+    assert examine(None, live=True, environ=environ, env_file=None, today=TODAY) == 1
     assert told(capsys)[-1].startswith("wrong      LLM_URL: http://127.0.0.1:1/v1 cannot be reached (")
+
+
+def test_what_the_model_refuses_is_told_where_it_stands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, "a", "model:\n  reasoning_effort: low\n")
+    environ = {"OPENAI_API_KEY": "k", "OPENAI_REALTIME_MODEL": "gpt-realtime-1.5"}
+
+    assert examine(path, live=False, environ=environ, env_file=None, today=TODAY) == 1
+    assert told(capsys)[-1] == (
+        f'{path}:4:21: gpt-realtime-1.5 knows no "model.reasoning_effort"; remove it, or use gpt-realtime-2.1'
+    )
+    assert examine(path, live=False, environ={"OPENAI_API_KEY": "k"}, env_file=None, today=TODAY) == 0
+
+
+def test_an_unknown_model_is_a_warning_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    environ = {"OPENAI_API_KEY": "k", "OPENAI_REALTIME_MODEL": "gpt-realtime-3"}
+
+    assert examine(write(tmp_path, "a"), live=False, environ=environ, env_file=None, today=TODAY) == 0
+    assert 'warning: nothing is known of a model "gpt-realtime-3": what it can do is not checked' in told(capsys)
+
+
+def test_prices_that_cannot_be_read_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert examine(None, live=False, environ={"PRICES": str(tmp_path)}, env_file=None, today=TODAY) == 1
+    assert any(line.startswith(f"PRICES: {tmp_path} cannot be read") for line in told(capsys))

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from voice_agent.config.secret import Secret
 from voice_agent.config.settings import Settings
 
 AGENT = "name: reception\ndefault: true\ninstructions: Be brief.\nrecording: off\n"
+
+TODAY = date(2026, 11, 22)
 
 
 def environment(folder: Path, **variables: str) -> dict[str, str]:
@@ -130,7 +133,7 @@ def shown(settings: Settings) -> list[str]:
             Agent(name="rest", instructions="", default=True),
         ]
     )
-    return list(serve.screen(settings, agents, "http://127.0.0.1:8080", ""))
+    return list(serve.screen(settings, agents, "http://127.0.0.1:8080", "", TODAY))
 
 
 def test_the_screen_names_the_provider_the_agents_and_what_to_paste_at_twilio() -> None:
@@ -165,7 +168,7 @@ def test_a_server_for_this_machine_only_says_how_to_call_it() -> None:
 def test_what_may_surprise_is_a_warning() -> None:
     settings = Settings(public_url="https://phone.example", host="0.0.0.0", twilio_auth_token=Secret(TOKEN))
 
-    assert len(list(serve.warnings(settings))) == 3
+    assert len(list(serve.warnings(settings, TODAY))) == 3
 
 
 def test_the_emulator_can_be_asked_for_by_an_argument() -> None:
@@ -174,3 +177,11 @@ def test_the_emulator_can_be_asked_for_by_an_argument() -> None:
 
     assert vars(parser.parse_args(["--with-emulator"])) == {"with_emulator": True}
     assert vars(parser.parse_args([])) == {"with_emulator": False}
+
+
+def test_a_model_that_ends_soon_is_a_warning() -> None:
+    settings = Settings(realtime_provider="azure", azure_openai_deployment="gpt-realtime-mini")
+
+    assert list(serve.warnings(settings, TODAY)) == [
+        "Azure retires gpt-realtime-mini on 2026-12-15, in 23 days; use gpt-realtime-2.1-mini"
+    ]

@@ -142,8 +142,11 @@ def test_the_provider_follows_the_account(environ: dict[str, str], provider: str
         ({"REALTIME_PROVIDER": "openai"}, ["OPENAI_API_KEY: is missing; REALTIME_PROVIDER is openai"]),
         ({"REALTIME_PROVIDER": "azure"},
          ["AZURE_OPENAI_ENDPOINT: is missing; REALTIME_PROVIDER is azure",
-          "AZURE_OPENAI_DEPLOYMENT: is missing; REALTIME_PROVIDER is azure",
-          "AZURE_OPENAI_API_KEY: is missing; REALTIME_PROVIDER is azure"]),
+          "AZURE_OPENAI_DEPLOYMENT: is missing; REALTIME_PROVIDER is azure"]),
+        ({"OPENAI_API_KEY": "k", "OPENAI_REALTIME_MODEL": "gpt-realtime-whisper"},
+         ["OPENAI_REALTIME_MODEL: gpt-realtime-whisper transcribes and holds no conversation; use gpt-realtime-2.1"]),
+        ({"AZURE_OPENAI_ENDPOINT": "https://r.example", "AZURE_OPENAI_DEPLOYMENT": "d", "AZURE_OPENAI_MODEL": "gpt-live-1"},
+         ["AZURE_OPENAI_MODEL: gpt-live-1 speaks another protocol; use gpt-realtime-2.1"]),
         ({"PUBLIC_URL": "http://p.example", "TWILIO_AUTH_TOKEN": "t", "OPENAI_API_KEY": "k"},
          ["PUBLIC_URL: must begin with https://, for Twilio streams to nothing else"]),
         ({"PUBLIC_URL": "https://p.example"},
@@ -233,3 +236,19 @@ def test_any_env_file_gives_settings_or_lines(tmp_path_factory: pytest.TempPathF
     file = tmp_path_factory.getbasetemp() / "any.env"
     file.write_text(text, encoding="utf-8", newline="")
     assert all("any.env:" in line for line in lines_of({}, file))
+
+
+@pytest.mark.parametrize(
+    ("settings", "model"),
+    [
+        (Settings(), ""),
+        (Settings(realtime_provider="openai"), "gpt-realtime-2.1"),
+        (Settings(realtime_provider="openai", realtime_url="wss://proxy.example/v1/realtime?model=m%202"), "m 2"),
+        (Settings(realtime_provider="azure", azure_openai_deployment="desk"), "desk"),
+        (Settings(realtime_provider="azure", azure_openai_deployment="desk", azure_openai_model="m"), "m"),
+        (Settings(realtime_provider="azure", realtime_url="wss://r.example/openai/realtime?deployment=d"), "d"),
+        (Settings(realtime_provider="azure", realtime_url="wss://r.example/any"), ""),
+    ],
+)
+def test_the_model_s_name_is_known_as_far_as_somebody_wrote_it(settings: Settings, model: str) -> None:
+    assert settings.model == model

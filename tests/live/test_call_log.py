@@ -56,6 +56,7 @@ def test_the_log_tells_a_call_without_its_words(caplog: pytest.LogCaptureFixture
         "tool call c1 answered after 12 ms",
         "the model is gone (reason: close 1011)",
         "a small thing",
+        "the model used 10 tokens in (3 of them cached), 4 out",
         "ended after 5000 ms: completed (the agent hung up)",
     ]
     assert {record.__dict__["call"] for record in caplog.records} == {"CA1"}
@@ -79,3 +80,16 @@ def test_rubbish_that_comes_fifty_times_a_second_does_not_fill_the_log(caplog: p
     assert len(caplog.messages) == SAME_NOTES
     assert caplog.messages[-1].endswith("only counted")
     assert counters.get("notes", what="a message of the stream was skipped") == 100
+
+
+def test_the_log_tells_what_a_call_cost_once_it_has_ended(caplog: pytest.LogCaptureFixture) -> None:
+    observe = call_log("CA1", Counters(), lambda usage: f"{usage.input_tokens} cents")
+    with caplog.at_level(logging.DEBUG, "voice_agent.call"):
+        observe(1, ResponseUsed(Usage(input_tokens=10, output_tokens=4, cached_tokens=3)))
+        observe(2, ResponseUsed(Usage(input_tokens=30, output_tokens=1, cached_tokens=10)))
+        observe(3, CallEnded("completed", "", 3))
+
+    assert caplog.messages == [
+        "the model used 40 tokens in (13 of them cached), 5 out: 40 cents",
+        "ended after 3 ms: completed",
+    ]

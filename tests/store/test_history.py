@@ -182,3 +182,14 @@ def test_a_row_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(CommandError, match="holds a call that cannot be read"):
         history.latest(1)
+
+
+def test_a_file_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
+    history = History(tmp_path / "calls.sqlite")
+    history.add(a_call())
+    with closing(sqlite3.connect(history.path)) as connection:
+        connection.executescript("ALTER TABLE calls DROP COLUMN model; PRAGMA user_version = 1;")
+    history.add(msgspec.structs.replace(a_call(), model="gpt-realtime-2.1"))
+
+    assert [call.model for call in history.latest(10)] == ["gpt-realtime-2.1", ""]
+    assert History(history.path).latest(1)[0].model == "gpt-realtime-2.1"

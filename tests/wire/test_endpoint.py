@@ -97,7 +97,6 @@ def test_a_whole_url_gets_the_provider_s_key() -> None:
     [
         ("azure", {"model": "m", "key": KEY}, "AZURE_OPENAI_ENDPOINT: must be set"),
         ("azure", {"base_url": "https://r.openai.azure.com", "key": KEY}, "AZURE_OPENAI_DEPLOYMENT: must be set"),
-        ("azure", {"base_url": "https://r.openai.azure.com", "model": "m"}, "AZURE_OPENAI_API_KEY: must be set"),
         ("openai", {}, "OPENAI_API_KEY: must be set"),
         ("openai", {"key": "sk-\nsk"}, "OPENAI_API_KEY: holds a character that no key has"),
         ("openai", {"key": "schlüssel"}, "OPENAI_API_KEY: holds a character that no key has"),
@@ -280,3 +279,73 @@ def test_silence_says_where_nobody_answered() -> None:
 )
 def test_a_close_says_what_it_means(code: int, reason: str, line: str) -> None:
     assert line in explain_close(code, reason)
+
+
+# --- Entra ID --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "entra"),
+    [
+        ({"base_url": "https://r.openai.azure.com", "model": "m"}, True),
+        ({"base_url": "https://r.openai.azure.com", "model": "m", "api_version": "2025-04-01-preview"}, True),
+        ({"base_url": "https://gate.example.com", "model": "m"}, True),
+        ({"base_url": "https://r.openai.azure.com", "model": "m", "key": KEY}, False),
+        ({"url": "wss://r.services.ai.azure.com/openai/v1/realtime?model=m"}, True),
+        ({"url": "wss://r.openai.azure.com/openai/v1/realtime?model=m&api-key=k"}, False),
+        ({"url": "ws://127.0.0.1:1/any"}, False),
+    ],
+)
+def test_a_login_takes_the_place_of_azure_s_key_and_goes_to_nobody_else(given: Any, entra: bool) -> None:
+    made = endpoint("azure", **given)
+
+    assert made.entra is entra
+    assert ("api-key" in made.headers) is ("key" in given)
+
+
+# --- every refusal of the upgrade ------------------------------------------------------------------------------------
+
+LOGIN = endpoint("azure", base_url="https://res.openai.azure.com", model="reception")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "where", "told"),
+    [
+        (
+            400,
+            '{"error":{"code":"OpperationNotSupported","message":"no realtime"}}',
+            AZURE,
+            "AZURE_OPENAI_DEPLOYMENT names no realtime conversation model; deploy one such as gpt-realtime-2.1",
+        ),
+        (400, "", AZURE, "check AZURE_OPENAI_DEPLOYMENT and AZURE_OPENAI_ENDPOINT"),
+        (401, "", AZURE, "the key was refused; check AZURE_OPENAI_API_KEY, that it fits the resource"),
+        (401, "", AZURE, "that the URL has no api-version"),
+        (403, "", OPENAI, "the key was refused; check OPENAI_API_KEY"),
+        (401, "", LOGIN, "the Entra ID token was refused; check that its login has the role"),
+        (403, "", LOGIN, '"Cognitive Services OpenAI User" on the resource, and AZURE_OPENAI_SCOPE'),
+        (404, '{"error":{"code":"DeploymentNotFound"}}', AZURE, "(a new deployment needs some minutes)"),
+        (404, "", OPENAI, "no such model or address; check OPENAI_REALTIME_MODEL and OPENAI_BASE_URL"),
+        (429, "", AZURE, "the quota is exhausted; wait, or raise the account's limit"),
+        (500, "", AZURE, "the service failed; try again"),
+        (503, "<html>busy</html>", OPENAI, "the service failed; try again"),
+    ],
+)
+def test_each_refusal_says_what_to_check(status: int, body: str, where: Endpoint, told: str) -> None:
+    explained = explain_refusal(status, body, where)
+
+    assert explained.startswith(f"HTTP {status}: ")
+    assert told in explained
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "told"),
+    [
+        ("", ""),
+        ("17", "; the service asks to wait 17 s"),
+        ("Sun, 22 Nov 2026 10:00:00 GMT", "; the service asks to wait until Sun, 22 Nov 2026 10:00:00 GMT"),
+    ],
+)
+def test_a_service_that_says_how_long_to_wait_is_quoted(retry_after: str, told: str) -> None:
+    assert explain_refusal(429, "", AZURE, retry_after) == (
+        f"HTTP 429: the quota is exhausted; wait, or raise the account's limit{told}"
+    )

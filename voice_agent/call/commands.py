@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from voice_agent.agent import Tool, Transcription, TurnDetection
+from voice_agent.agent import ModelOptions, Tool, Transcription, TurnDetection
 from voice_agent.call.events import Usage
 
 
@@ -66,6 +66,7 @@ class ConfigureSession(Command, frozen=True):
     create_response: bool
     transcription: Transcription | None
     noise_reduction: str | None
+    model: ModelOptions = ModelOptions()
 
 
 class SetTurnFlags(Command, frozen=True):

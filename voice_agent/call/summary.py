@@ -94,7 +94,7 @@ class Summary:
             case ToolAnswered():
                 self._answer(now_ms, report)
             case ResponseUsed():
-                self.usage = _sum(self.usage, report.usage)
+                self.usage = total(self.usage, report.usage)
             case Note(level="warning" | "error"):
                 fields = ", ".join(f"{key} {value}" for key, value in report.fields.items())
                 self._lines.append(Line(now_ms, "note", report.what, fields))
@@ -117,7 +117,8 @@ def _seconds(ms: int) -> str:
     return f"{ms // 1000}.{ms % 1000 // 100} s"
 
 
-def _sum(one: Usage, other: Usage) -> Usage:
+def total(one: Usage, other: Usage) -> Usage:
+    """Add the tokens of two responses."""
     return Usage(
         *(mine + more for mine, more in zip(msgspec.structs.astuple(one), msgspec.structs.astuple(other), strict=True))
     )

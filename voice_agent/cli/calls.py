@@ -1,5 +1,6 @@
 """`voice-agent calls`: list and show past calls, and take their recordings out.
 
+What a call cost is reckoned when it is shown, by the prices of that moment; the carrier's minutes are not in it.
 A call whose process died never came into the history; its recording is found all the same.
 """
 
@@ -14,6 +15,7 @@ from statistics import median
 
 import msgspec
 
+from voice_agent.config.prices import Prices, load_prices
 from voice_agent.config.settings import ENV_FILE, read_settings
 from voice_agent.errors import CommandError, PeerError
 from voice_agent.live.clips import load_clips
@@ -28,7 +30,7 @@ SUMMARY = "list and show past calls"
 _UNKNOWN = "unknown"
 _NO_END = "in progress, or its process died"
 
-_COLUMNS = ("STARTED", "CALL", "AGENT", "CALLER", "LENGTH", "TURNS", "CUTS", "TOOLS", "OUTCOME")
+_COLUMNS = ("STARTED", "CALL", "AGENT", "CALLER", "LENGTH", "TURNS", "CUTS", "TOOLS", "COST", "OUTCOME")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,15 +49,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(action: str, **given: object) -> int:
     """Do one action; 0, or 1 for a call that is not there."""
-    data = read_settings(os.environ, ENV_FILE).data
+    settings = read_settings(os.environ, ENV_FILE)
+    data, prices = settings.data, load_prices(settings.prices)
     history, recordings = History(data / FILE_NAME), data / "recordings"
     match action, given:
         case "list", {"limit": int(limit)}:
             calls = [*history.latest(max(0, limit)), *unlisted(history, recordings)]
             calls.sort(key=lambda call: call.started_at, reverse=True)
-            return list_calls(calls[: max(0, limit)], history.path)
+            return list_calls(calls[: max(0, limit)], history.path, prices)
         case "show", {"call": str(call), "wav": (None | Path()) as wav, "timeline": bool(whole)}:
-            return show_call(_found(history, recordings, call), wav, whole)
+            return show_call(_found(history, recordings, call), wav, whole, prices)
         case "export", {"call": str(call), "file": Path() as file}:
             return export_call(_found(history, recordings, call), file)
         case _:
@@ -78,21 +81,21 @@ def unlisted(history: History, recordings: Path) -> list[PastCall]:
     return calls
 
 
-def list_calls(calls: list[PastCall], where: Path) -> int:
+def list_calls(calls: list[PastCall], where: Path, prices: Prices) -> int:
     """Print the table; `where`: what to name when it is empty."""
     if not calls:
         print(f"no calls yet ({where})")
         return 0
-    rows = [_COLUMNS, *(_row(call) for call in calls)]
+    rows = [_COLUMNS, *(_row(call, prices) for call in calls)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     for row in rows:
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
     return 0
 
 
-def show_call(call: PastCall, wav: Path | None, whole: bool) -> int:
+def show_call(call: PastCall, wav: Path | None, whole: bool, prices: Prices) -> int:
     """Print one call and where its files lie."""
-    for name, value in _facts(call):
+    for name, value in _facts(call, prices):
         print(f"{name:<13} {value}")
     print()
     lines = timeline(_recording(call)) if whole else transcript(call.transcript)
@@ -169,7 +172,7 @@ def _recording(call: PastCall) -> Recording:
         raise CommandError(f"{path}: {error}") from None
 
 
-def _row(call: PastCall) -> tuple[str, ...]:
+def _row(call: PastCall, prices: Prices) -> tuple[str, ...]:
     return (
         call.started_at[:19].replace("T", " "),
         call.call_sid,
@@ -179,11 +182,12 @@ def _row(call: PastCall) -> tuple[str, ...]:
         str(call.turns),
         str(call.interruptions),
         str(call.tool_calls),
+        prices.short(call.model, call.usage),
         call.outcome,
     )
 
 
-def _facts(call: PastCall) -> Iterator[tuple[str, str]]:
+def _facts(call: PastCall, prices: Prices) -> Iterator[tuple[str, str]]:
     yield "call", call.call_sid
     yield "agent", call.agent
     yield "from, to", f"{call.caller or '-'}, {call.called or '-'}"
@@ -197,4 +201,6 @@ def _facts(call: PastCall) -> Iterator[tuple[str, str]]:
         "tokens",
         f"{call.usage.input_tokens:,} in ({call.usage.cached_tokens:,} cached), {call.usage.output_tokens:,} out",
     )
+    if call.model:
+        yield "model, cost", f"{call.model}, {prices.told(call.model, call.usage)}"
     yield "recording", call.recording or "none"

@@ -7,14 +7,20 @@ import argparse
 import asyncio
 import os
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 
 from voice_agent.agent import Agent
 from voice_agent.cli.check_live import try_all
 from voice_agent.config.agent_keys import schema_text
 from voice_agent.config.agents import agent_paths, load_agent, load_agents
+from voice_agent.config.models import remark
+from voice_agent.config.prices import load_prices
 from voice_agent.config.settings import ENV_FILE, Settings, agents_path, doubtful_names, read_settings
 from voice_agent.errors import ConfigError
+from voice_agent.live.clock import utc_now
+from voice_agent.live.credentials import credential_of
+from voice_agent.live.endpoints import endpoint_of
 
 SUMMARY = "examine agent files and settings, and with --live every credential"
 
@@ -31,13 +37,16 @@ def run(path: str | None = None, live: bool = False, schema: bool = False) -> in
     if schema:
         print(schema_text(), end="")
         return 0
-    return examine(None if path is None else Path(path), live, os.environ, ENV_FILE)
+    return examine(None if path is None else Path(path), live, os.environ, ENV_FILE, utc_now().date())
 
 
-def examine(path: Path | None, live: bool, environ: Mapping[str, str], env_file: Path | None) -> int:
+def examine(path: Path | None, live: bool, environ: Mapping[str, str], env_file: Path | None, today: date) -> int:
     """Do the work of `run` with these surroundings."""
     settings = _examine_settings(environ, env_file)
-    good = _examine_agents(path or agents_path(environ, env_file))
+    if settings is not None:
+        settings = _examine_model(settings, today)
+    model = "" if settings is None else settings.model
+    good = _examine_agents(path or agents_path(environ, env_file), model)
     if live and settings is None:
         print("live: nothing tried; correct the settings first")
     elif live and settings is not None:
@@ -60,7 +69,20 @@ def _examine_settings(environ: Mapping[str, str], env_file: Path | None) -> Sett
     return settings
 
 
-def _examine_agents(path: Path) -> bool:
+def _examine_model(settings: Settings, today: date) -> Settings | None:
+    """Say what is known of the model, and whether what its endpoint and its prices need is there; `None`: it is not."""
+    if settings.model and (told := remark(settings.model, settings.realtime_provider, today)):
+        print(f"warning: {told}")
+    try:
+        load_prices(settings.prices)
+        credential_of(settings, endpoint_of(settings))
+    except ConfigError as error:
+        print(error)
+        return None
+    return settings
+
+
+def _examine_agents(path: Path, model: str) -> bool:
     """Print a line for each good agent and each fault; the clashes between agents once all of them are good."""
     try:
         files = agent_paths(path)
@@ -70,7 +92,7 @@ def _examine_agents(path: Path) -> bool:
     good = True
     for file in files:
         try:
-            agent = load_agent(file)
+            agent = load_agent(file, model)
         except ConfigError as error:
             print(error)
             good = False
@@ -78,7 +100,7 @@ def _examine_agents(path: Path) -> bool:
             print(f"{file}: OK: {_describe(agent, alone=len(files) == 1)}")
     if good:
         try:
-            load_agents(path)
+            load_agents(path, model)
         except ConfigError as error:
             print(error)
             good = False

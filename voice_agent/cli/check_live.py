@@ -19,6 +19,7 @@ from voice_agent.config.secret import Secret
 from voice_agent.config.settings import Settings
 from voice_agent.config.variables import is_loopback
 from voice_agent.errors import ConfigError, PeerError
+from voice_agent.live.credentials import credential_of
 from voice_agent.live.endpoints import endpoint_of
 from voice_agent.live.model_leg import ModelLeg
 from voice_agent.twilio_api.calls import CallsApi
@@ -152,14 +153,19 @@ async def try_model(settings: Settings) -> Finding:
         if not isinstance(event, ModelOpened) and not first.done():
             first.set_result(event)
 
-    leg = ModelLeg(where)
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(leg.run(feed))
-        try:
-            event = await first
-        finally:
-            leg.close("tried")
-            running.cancel()
+    credential = credential_of(settings, where)
+    leg = ModelLeg(where, credential)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(leg.run(feed))
+            try:
+                event = await first
+            finally:
+                leg.close("tried")
+                running.cancel()
+    finally:
+        if credential is not None:
+            await credential.close()
     match event:
         case ModelText(text=text):
             problem = _problem_of_first(text)

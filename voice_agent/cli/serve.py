@@ -10,12 +10,15 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
+from datetime import date
 from functools import partial
 
 import msgspec
 
 from voice_agent.config.agents import AgentFolder, Agents
+from voice_agent.config.models import remark
 from voice_agent.config.settings import ENV_FILE, Settings, doubtful_names, read_settings
+from voice_agent.live.clock import utc_now
 from voice_agent.live.endpoints import endpoint_of
 from voice_agent.server.local_model import local_realtime
 from voice_agent.server.logs import set_up_logging
@@ -44,7 +47,7 @@ def run(with_emulator: bool = False) -> int:
     settings = read_settings(os.environ, ENV_FILE)
     if with_emulator:
         settings = msgspec.structs.replace(settings, realtime_provider="emulator", realtime_url=None)
-    agents = AgentFolder(settings.agents)
+    agents = AgentFolder(settings.agents, settings.model)
     for line in doubtful_names(os.environ, ENV_FILE):
         print(f"warning: {line}", file=sys.stderr)
     handler = set_up_logging(settings.log_level, settings.log_format)
@@ -71,7 +74,8 @@ async def hold(settings: Settings, agents: AgentFolder, tell: Callable[[str], No
         if settings.realtime_provider == "emulator" and settings.realtime_url is None:
             emulator_url = await stack.enter_async_context(local_realtime(settings, tell))
         serving = await stack.enter_async_context(Serving(settings, agents, emulator_url=emulator_url))
-        for line in screen(serving.settings, agents.current()[0], serving.url, emulator_url):
+        today = utc_now().date()
+        for line in screen(serving.settings, agents.current()[0], serving.url, emulator_url, today):
             tell(line)
         # A full collection over what is loaded stops all calls for 20 ms; none of it is ever garbage.
         gc.collect()
@@ -80,7 +84,7 @@ async def hold(settings: Settings, agents: AgentFolder, tell: Callable[[str], No
         tell("stopping: calls in progress are ended")
 
 
-def screen(settings: Settings, agents: Agents, url: str, emulator_url: str) -> Iterator[str]:
+def screen(settings: Settings, agents: Agents, url: str, emulator_url: str, today: date) -> Iterator[str]:
     """Say in one screen who answers what, and what to enter where."""
     where = endpoint_of(settings, emulator_url)
     yield f"model    {PROVIDERS[where.provider]}: {where.shown} (audio {settings.realtime_audio})"
@@ -95,12 +99,14 @@ def screen(settings: Settings, agents: Agents, url: str, emulator_url: str) -> I
     else:
         yield "Only this machine can call (PUBLIC_URL is not public). To hear the agent:"
         yield f"  voice-agent emulate call --to {settings.public_url}/twilio/voice --say question.wav"
-    yield from (f"warning  {line}" for line in warnings(settings))
+    yield from (f"warning  {line}" for line in warnings(settings, today))
     yield f"Listening on {url}; Ctrl-C stops."
 
 
-def warnings(settings: Settings) -> Iterator[str]:
+def warnings(settings: Settings, today: date) -> Iterator[str]:
     """Say what works, but not as one may think."""
+    if settings.model and (told := remark(settings.model, settings.realtime_provider, today)):
+        yield told
     if settings.is_public and not settings.has_rest:
         yield "TWILIO_ACCOUNT_SID is not set: a call is ended by closing its stream, not by Twilio's REST API"
     if settings.is_public and settings.realtime_provider == "emulator":

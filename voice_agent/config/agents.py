@@ -11,6 +11,7 @@ from pathlib import Path
 from voice_agent.agent import Agent
 from voice_agent.config.agent_file import AgentFile, read_agent
 from voice_agent.config.faults import raise_all
+from voice_agent.config.models import refusals
 from voice_agent.errors import ConfigError, ConfigErrors
 
 _NOT_AGENTS = (".dialogue.yaml", ".dialogue.yml", ".expect.yaml", ".expect.yml")
@@ -37,21 +38,25 @@ class Agents:
         return next((agent for agent in self.all if agent.name == name), None)
 
 
-def load_agent(path: Path) -> Agent:
-    """Read one agent's file; raises `ConfigError` with every fault in it. Imports the modules of its tools."""
-    return _load_file(path).agent
+def load_agent(path: Path, model: str = "") -> Agent:
+    """Read one agent's file; raises `ConfigError` with every fault in it. Imports the modules of its tools.
+
+    `model`: what the agent asks of it must be what it can do; empty: any.
+    """
+    return _load_file(path, model).agent
 
 
-def load_agents(path: Path) -> Agents:
+def load_agents(path: Path, model: str = "") -> Agents:
     """Read an agent file, or all agents of a folder (not of folders in it), in the order of their file names.
 
-    Raises `ConfigError` with every fault in every file, also where two agents claim the same number, name or default.
+    `model` as in `load_agent`. Raises `ConfigError` with every fault in every file, also where two agents claim the same
+    number, name or default.
     """
     files: list[AgentFile] = []
     errors: list[ConfigError] = []
     for file in agent_paths(path):
         try:
-            files.append(_load_file(file))
+            files.append(_load_file(file, model))
         except ConfigErrors as several:
             errors += several.errors
         except ConfigError as error:
@@ -81,7 +86,7 @@ def _agent_files(folder: Path) -> Iterable[Path]:
             yield entry
 
 
-def _load_file(path: Path) -> AgentFile:
+def _load_file(path: Path, model: str) -> AgentFile:
     try:
         text = path.read_bytes().decode()
     except OSError as error:
@@ -89,7 +94,10 @@ def _load_file(path: Path) -> AgentFile:
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ConfigError("not UTF-8 text; save the file as UTF-8", f"{path}:{line}") from None
-    return read_agent(text, str(path), str(path.resolve().parent))
+    file = read_agent(text, str(path), str(path.resolve().parent))
+    # A default that is refused has no place of its own.
+    raise_all(ConfigError(what, file.key_at.get(key, file.name_at)) for key, what in refusals(file.agent, model))
+    return file
 
 
 def _clashes(files: list[AgentFile]) -> Iterable[ConfigError]:
@@ -114,11 +122,15 @@ def _clashes(files: list[AgentFile]) -> Iterable[ConfigError]:
 class AgentFolder:
     """Agents that follow their files: what changed on disk serves the next call, unless it is broken."""
 
-    def __init__(self, path: Path) -> None:
-        """Load for the first time; raises `ConfigError`, for a server does not start with a broken agent."""
+    def __init__(self, path: Path, model: str = "") -> None:
+        """Load for the first time; raises `ConfigError`, for a server does not start with a broken agent.
+
+        `model` as in `load_agent`.
+        """
         self._path = path
+        self._model = model
         self._stamp = _stamp(path)
-        self._agents = load_agents(path)
+        self._agents = load_agents(path, model)
 
     def current(self) -> tuple[Agents, str]:
         """Return the agents for a call that begins now, and what is wrong with a change since the last look.
@@ -130,7 +142,7 @@ class AgentFolder:
             return self._agents, ""
         self._stamp = stamp
         try:
-            self._agents = load_agents(self._path)
+            self._agents = load_agents(self._path, self._model)
         except ConfigError as error:
             return self._agents, f"agents not reloaded, the last good ones stay:\n{error}"
         return self._agents, ""

@@ -14,7 +14,6 @@ import msgspec
 
 from voice_agent.agent import Agent, Retention, SemanticVad
 from voice_agent.config.agent_keys import VOICES
-from voice_agent.errors import ConfigError
 
 Feature = Literal["reasoning_effort", "speed", "truncation", "noise_reduction", "semantic_vad"]
 
@@ -125,11 +124,10 @@ def _asked(agent: Agent) -> Iterator[tuple[str, Feature, bool]]:
     yield "turn_detection", "semantic_vad", isinstance(agent.turn_detection, SemanticVad)
 
 
-def examine_kind(name: str, variable: str) -> None:
-    """Raise `ConfigError` for a model that is known to hold no conversation; `variable` is what names it."""
+def problem_of_kind(name: str) -> str:
+    """Say why a model cannot hold a conversation; empty: it can, as far as is known."""
     reason = OTHER_KINDS.get(base_name(name))
-    if reason is not None:
-        raise ConfigError(f"{name} {reason}; use {RECOMMENDED}", variable)
+    return f"{name} {reason}; use {RECOMMENDED}" if reason else ""
 
 
 def remark(name: str, provider: str, today: date) -> str:

@@ -7,10 +7,12 @@ nor read the process's environment by itself: `read_settings(os.environ, ENV_FIL
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
 from voice_agent.config.faults import nearest, raise_all
+from voice_agent.config.models import problem_of_kind
 from voice_agent.config.secret import Secret
 from voice_agent.config.variables import Variables, is_loopback
 
@@ -51,7 +53,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     azure_openai_endpoint: str | None = None
     """As the portal shows it, with or without a path."""
     azure_openai_deployment: str | None = None
+    azure_openai_model: str | None = None
+    """What is behind the deployment; `None`: its name says so, or nobody knows."""
     azure_openai_api_key: Secret | None = None
+    """`None`: Entra ID."""
+    azure_openai_scope: str = "https://cognitiveservices.azure.com/.default"
+    """What a token of Entra ID is asked for."""
     azure_openai_api_version: str | None = None
     """Given: Azure's preview form, which speaks the preview dialect."""
     openai_api_key: Secret | None = None
@@ -63,8 +70,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """An OpenAI-compatible chat endpoint as the local Realtime server's brain; `None`: dialogue files."""
     llm_model: str | None = None
     llm_api_key: Secret | None = None
+    prices: Path | None = None
+    """A table over the packaged one."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
+
+    @property
+    def model(self) -> str:
+        """The realtime model that answers, as far as its name is known; empty: the local Realtime server's own."""
+        match self.realtime_provider:
+            case "azure":
+                name = self.azure_openai_model or self._named_in_url("deployment", "model")
+                return name or self.azure_openai_deployment or ""
+            case "openai":
+                return self._named_in_url("model") or self.openai_realtime_model
+            case "emulator":
+                return ""
+
+    def _named_in_url(self, *parameters: str) -> str:
+        query = parse_qs(urlsplit(self.realtime_url or "").query)
+        return next((query[name][0] for name in parameters if name in query), "")
 
     @property
     def has_rest(self) -> bool:
@@ -104,7 +129,9 @@ def read_settings(environ: Mapping[str, str], env_file: Path | None = None) -> S
         realtime_audio=variables.choice("REALTIME_AUDIO", ("pcm24k", "g711")) or usual.realtime_audio,
         azure_openai_endpoint=_address_of_key(variables, "AZURE_OPENAI_ENDPOINT"),
         azure_openai_deployment=variables.text("AZURE_OPENAI_DEPLOYMENT"),
+        azure_openai_model=variables.text("AZURE_OPENAI_MODEL"),
         azure_openai_api_key=variables.secret("AZURE_OPENAI_API_KEY"),
+        azure_openai_scope=variables.text("AZURE_OPENAI_SCOPE") or usual.azure_openai_scope,
         azure_openai_api_version=variables.text("AZURE_OPENAI_API_VERSION"),
         openai_api_key=variables.secret("OPENAI_API_KEY"),
         openai_base_url=_address_of_key(variables, "OPENAI_BASE_URL"),
@@ -114,6 +141,7 @@ def read_settings(environ: Mapping[str, str], env_file: Path | None = None) -> S
         llm_url=variables.url("LLM_URL", ("https", "http")),
         llm_model=variables.text("LLM_MODEL"),
         llm_api_key=variables.secret("LLM_API_KEY"),
+        prices=_path(variables, "PRICES"),
         log_level=variables.choice("LOG_LEVEL", ("debug", "info", "warning", "error")) or usual.log_level,
         log_format=variables.choice("LOG_FORMAT", ("text", "json")) or usual.log_format,
     )
@@ -200,7 +228,7 @@ def _examine_model(variables: Variables, settings: Settings) -> None:
     names = variables.names
     provider = settings.realtime_provider
     needed = {
-        "azure": ("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_DEPLOYMENT", "AZURE_OPENAI_API_KEY"),
+        "azure": ("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_DEPLOYMENT"),
         "openai": ("OPENAI_API_KEY",),
         "emulator": (),
     }[provider]
@@ -213,5 +241,9 @@ def _examine_model(variables: Variables, settings: Settings) -> None:
             "REALTIME_PROVIDER",
             "is not chosen; set AZURE_OPENAI_ENDPOINT or OPENAI_API_KEY (or name the emulator) for a public PUBLIC_URL",
         )
+    if problem := problem_of_kind(settings.model):
+        named = {"azure": ("AZURE_OPENAI_MODEL", "AZURE_OPENAI_DEPLOYMENT"), "openai": ("OPENAI_REALTIME_MODEL",)}
+        told = [name for name in (*named.get(provider, ()), "REALTIME_URL") if name in names]
+        variables.fault(told[0], problem)
     if "LLM_URL" in names and "LLM_MODEL" not in names:
         variables.fault("LLM_MODEL", "is missing; LLM_URL needs the name of a model")

@@ -17,6 +17,8 @@ from voice_agent.call.commands import (
     ResponseUsed,
     ToolAnswered,
 )
+from voice_agent.call.events import Usage
+from voice_agent.call.summary import total
 from voice_agent.live.counters import Counters
 
 logger = logging.getLogger("voice_agent.call")
@@ -27,12 +29,21 @@ SAME_NOTES = 5
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-def call_log(call_sid: str, counters: Counters) -> Callable[[int, Report], None]:
-    """Make the observer of one call."""
+def call_log(
+    call_sid: str, counters: Counters, bill: Callable[[Usage], str] | None = None
+) -> Callable[[int, Report], None]:
+    """Make the observer of one call. `bill` says what tokens cost."""
     notes: Counter[str] = Counter()
+    used = Usage()
 
     def observe(now_ms: int, report: Report) -> None:
+        nonlocal used
         count(counters, report)
+        if isinstance(report, ResponseUsed):
+            used = total(used, report.usage)
+        if isinstance(report, CallEnded) and used != Usage():
+            text = describe_usage(used, bill)
+            logger.info("%s", text, extra={"call": call_sid, "call_ms": now_ms})
         line = describe(report)
         if line is None:
             return
@@ -66,6 +77,13 @@ def describe(report: Report) -> tuple[int, str] | None:
             return logging.INFO, f"ended after {duration_ms} ms: {outcome}{f' ({reason})' if reason else ''}"
         case _:
             return None
+
+
+def describe_usage(usage: Usage, bill: Callable[[Usage], str] | None) -> str:
+    """Put a call's tokens into one line."""
+    cost = "" if bill is None else f": {bill(usage)}"
+    tokens = f"{usage.input_tokens} tokens in ({usage.cached_tokens} of them cached), {usage.output_tokens} out"
+    return f"the model used {tokens}{cost}"
 
 
 def count(counters: Counters, report: Report) -> None:

@@ -41,10 +41,9 @@ def endpoint_of(settings: Settings, emulator_url: str = "") -> Endpoint:
 
 def model_setup(settings: Settings, where: Endpoint) -> ModelSetup:
     """Say how the model is spoken to, without its address and key."""
-    models = {"azure": settings.azure_openai_deployment or "", "openai": settings.openai_realtime_model}
     return ModelSetup(
         provider=where.provider,
-        model=models.get(where.provider, ""),
+        model=settings.model,
         dialect=where.dialect,
         audio=settings.realtime_audio,
     )

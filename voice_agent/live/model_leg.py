@@ -8,11 +8,13 @@ import functools
 import ssl
 from urllib.parse import urlsplit
 
+import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from voice_agent.call.events import ModelClosed, ModelFault, ModelOpened, ModelRefused
 from voice_agent.config.variables import is_loopback
+from voice_agent.live.credentials import Credential, CredentialError
 from voice_agent.live.leg import CLOSE_SECONDS, CloseLimit, Feed
 from voice_agent.live.outbox import Outbox
 from voice_agent.wire.endpoint import Endpoint, explain_close, explain_refusal, explain_silence
@@ -22,7 +24,7 @@ OUTBOX_LIMIT = 500
 """Messages: 10 s of caller audio at 20 ms a message. What waits longer answers nobody any more."""
 
 OPEN_SECONDS = 10.0
-"""Longest TCP connect, TLS and upgrade together."""
+"""Longest login, TCP connect, TLS and upgrade together."""
 
 MAX_MESSAGE_BYTES = 16 * 2**20
 """`conversation.item.retrieved` and large deltas exceed the library's 1 MiB."""
@@ -52,8 +54,10 @@ class _Connect(connect):
 class ModelLeg:
     """One connection to the model; a reconnect is another one. Compression is off: base64 audio does not repay it."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, credential: Credential | None = None) -> None:
+        """`credential`: asked for headers beside the endpoint's own when the connection is opened."""
         self._endpoint = endpoint
+        self._credential = credential
         # The type stands first in what our own codec writes, so the beginning of the text is enough.
         self._outbox = Outbox(OUTBOX_LIMIT, lambda text: APPEND in text[:64])
         self._limit = CloseLimit()
@@ -93,26 +97,38 @@ class ModelLeg:
         feed(closed)
 
     async def _open(self) -> ModelRefused | None:
-        url = self._endpoint.url
+        where = self._endpoint
         try:
-            self._socket = await _Connect(
-                url,
-                additional_headers=self._endpoint.headers,
-                # A proxy of the environment leads away from this machine.
-                proxy=None if is_loopback(url) else True,
-                ssl=tls() if urlsplit(url).scheme == "wss" else None,
-                compression=None,
-                max_size=MAX_MESSAGE_BYTES,
-                open_timeout=OPEN_SECONDS,
-                close_timeout=CLOSE_SECONDS,
-            )
+            async with asyncio.timeout(OPEN_SECONDS):
+                if self._credential is not None:
+                    headers = {**where.headers, **await self._credential.headers()}
+                    where = msgspec.structs.replace(where, headers=headers)
+                self._socket = await self._connect(where)
         except InvalidStatus as error:
             response = error.response
             body = response.body.decode(errors="replace") if response.body else ""
-            return ModelRefused(response.status_code, explain_refusal(response.status_code, body, self._endpoint))
+            wait = response.headers.get("Retry-After", "")
+            return ModelRefused(response.status_code, explain_refusal(response.status_code, body, where, wait))
+        except CredentialError as error:
+            return ModelRefused(None, str(error))
+        except TimeoutError:
+            return ModelRefused(None, explain_silence(f"no answer within {OPEN_SECONDS:g} s", where))
         except (OSError, WebSocketException) as error:
-            return ModelRefused(None, explain_silence(str(error) or type(error).__name__, self._endpoint))
+            return ModelRefused(None, explain_silence(str(error) or type(error).__name__, where))
         return None
+
+    async def _connect(self, where: Endpoint) -> ClientConnection:
+        return await _Connect(
+            where.url,
+            additional_headers=where.headers,
+            # A proxy of the environment leads away from this machine.
+            proxy=None if is_loopback(where.url) else True,
+            ssl=tls() if urlsplit(where.url).scheme == "wss" else None,
+            compression=None,
+            max_size=MAX_MESSAGE_BYTES,
+            open_timeout=None,  # the login's time counts, too
+            close_timeout=CLOSE_SECONDS,
+        )
 
     async def _talk(self, feed: Feed) -> ModelClosed:
         assert self._socket is not None, "talking begins after opening"
@@ -140,3 +156,8 @@ class ModelLeg:
         except ConnectionClosed:
             # The reader learns it too, and knows more about it.
             return
+
+
+def _seconds(text: str | None) -> int | None:
+    """Read `Retry-After`; the form with a date is for others than a caller who waits."""
+    return int(text) if text is not None and text.isascii() and text.isdecimal() and len(text) < 10 else None

@@ -14,11 +14,13 @@ from pathlib import Path
 from voice_agent.call.commands import Report
 from voice_agent.call.setup import CallSetup
 from voice_agent.call.summary import Summary
+from voice_agent.config.prices import Prices
 from voice_agent.errors import VoiceAgentError
 from voice_agent.live.call_log import call_log
 from voice_agent.live.call_work import CallWork, CarrierApi
 from voice_agent.live.clock import utc_now
 from voice_agent.live.counters import Counters
+from voice_agent.live.credentials import Credential
 from voice_agent.live.session import Session
 from voice_agent.recording.format import Header
 from voice_agent.recording.spool import CallRecording, Spool, recording_path
@@ -63,6 +65,10 @@ class Surroundings:
     recordings: Path
     spool: Spool[Input | Output]
     api: CarrierApi | None
+    credential: Credential | None = None
+    """Of the endpoint, beside its fixed headers."""
+    prices: Prices | None = None
+    """For the log; `None`: it names tokens only."""
     observers: Sequence[CallObserver] = ()
     keep: Sequence[Keep] = ()
     made_by: str = ""
@@ -78,12 +84,13 @@ class OpenedCall:
         self._summary = Summary()
         self._recording = self._open_recording(webhook)
         call_sid = setup.call_sid
+        bill = None if around.prices is None else partial(around.prices.told, setup.model.model)
         self.session = Session(
             Bridge(setup, around.clips),
-            CallWork(call_sid, around.endpoint, ToolRunner(setup.agent, call_sid), around.api),
+            CallWork(call_sid, around.endpoint, ToolRunner(setup.agent, call_sid), around.api, around.credential),
             observers=[
                 self._summary.take,
-                call_log(call_sid, around.counters),
+                call_log(call_sid, around.counters, bill),
                 *(partial(observer, call_sid) for observer in around.observers),
             ],
             recorder=self._recording,

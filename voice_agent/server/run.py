@@ -18,12 +18,14 @@ import msgspec
 import uvicorn
 
 from voice_agent.config.agents import AgentFolder
+from voice_agent.config.prices import load_prices
 from voice_agent.config.secret import Secret, local_auth_token
 from voice_agent.config.settings import Settings
 from voice_agent.errors import CommandError
 from voice_agent.live.admission import StreamTokens
 from voice_agent.live.clips import hashes, load_clips
 from voice_agent.live.counters import Counters
+from voice_agent.live.credentials import credential_of
 from voice_agent.live.endpoints import endpoint_of, model_setup
 from voice_agent.live.lobby import Lobby
 from voice_agent.live.model_leg import tls
@@ -72,6 +74,8 @@ class Serving:
         self.counters = Counters()
         self._agents = agents
         self._endpoint = endpoint_of(settings, emulator_url)
+        self._credential = credential_of(settings, self._endpoint)
+        self._prices = load_prices(settings.prices)
         self._observers = observers
         self._keep = keep
         self._clips = load_clips() if clips is None else clips
@@ -126,6 +130,8 @@ class Serving:
         tls()
         spool = Spool(describe)
         stack.push_async_callback(asyncio.to_thread, spool.close)
+        if self._credential is not None:
+            stack.push_async_callback(self._credential.close)
         api = _carrier_api(settings)
         if api is not None:
             stack.callback(api.close)
@@ -141,6 +147,8 @@ class Serving:
             recordings=settings.data / "recordings",
             spool=spool,
             api=api,
+            credential=self._credential,
+            prices=self._prices,
             observers=self._observers,
             keep=(keep_in_history, *self._keep),
             made_by=f"voice-agent {_version()}",

@@ -21,7 +21,7 @@ from voice_agent.errors import CommandError
 
 FILE_NAME = "calls.sqlite"
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 BUSY_S = 5.0
 """Longest wait for another writer; each of ours takes milliseconds."""
@@ -44,11 +44,15 @@ CREATE TABLE IF NOT EXISTS calls (
     interruptions INTEGER NOT NULL,
     tool_calls INTEGER NOT NULL,
     response_ms TEXT NOT NULL,
-    usage TEXT NOT NULL
+    usage TEXT NOT NULL,
+    model TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS calls_by_sid ON calls (call_sid);
 CREATE INDEX IF NOT EXISTS calls_by_start ON calls (started_at);
 """
+
+_SINCE_1 = "ALTER TABLE calls ADD COLUMN model TEXT NOT NULL DEFAULT '';"
+"""What version 2 added: calls before it cannot be priced."""
 
 _T = TypeVar("_T")
 
@@ -77,6 +81,8 @@ class PastCall(msgspec.Struct, frozen=True, kw_only=True):
     response_ms: tuple[int, ...]
     """How long the caller waited for each answer."""
     usage: Usage
+    model: str = ""
+    """What used the tokens; empty: the local Realtime server, or a call of before this was kept."""
 
 
 _COLUMNS = PastCall.__struct_fields__
@@ -105,6 +111,7 @@ def past_call(setup: CallSetup, summary: Summary, started_at: datetime, recordin
         tool_calls=summary.tool_calls,
         response_ms=tuple(summary.response_ms),
         usage=summary.usage,
+        model=setup.model.model,
     )
 
 
@@ -186,6 +193,13 @@ class History:
             # WAL: readers do not wait for a writer, and a writer does not wait for the disk twice.
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        elif version < SCHEMA_VERSION:
+            with connection:
+                # Of two that come at once the second finds it done.
+                connection.execute("BEGIN IMMEDIATE")
+                if connection.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
+                    connection.execute(_SINCE_1)
+                    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def _explained(self, error: sqlite3.Error) -> str:
         code = getattr(error, "sqlite_errorname", "")

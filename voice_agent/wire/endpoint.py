@@ -50,6 +50,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     dialect: DialectName = "ga"
     set_by: str = "REALTIME_URL"
     """The variable that the address came from."""
+    entra: bool = False
+    """The headers lack a token of Entra ID, to be had anew for each connection."""
 
     @property
     def shown(self) -> str:
@@ -91,10 +93,11 @@ def endpoint(
         set_by = _VARIABLES[provider][0]
     spoken = dialect or form
     headers = _headers(provider, key.strip(), required=not url)
+    entra = provider == "azure" and not headers and _wants_token(address, own=not url)
     if spoken == "preview" and form == "ga":
         # At an address of OpenAI's form the dialect was chosen by this header.
         headers = {**headers, "OpenAI-Beta": "realtime=v1"}
-    return Endpoint(address, headers, provider, spoken, set_by)
+    return Endpoint(address, headers, provider, spoken, set_by, entra)
 
 
 def _given(url: str) -> str:
@@ -211,10 +214,16 @@ def _split(url: str, variable: str) -> SplitResult:
     return parts
 
 
+def _wants_token(url: str, *, own: bool) -> bool:
+    """Say whether a login takes the place of Azure's key: at its own hosts, or where a resource was named."""
+    parts = urlsplit(url)
+    return (own or _is_azure(parts)) and "api-key=" not in parts.query
+
+
 def _headers(provider: Provider, key: str, *, required: bool) -> dict[str, str]:
     variable = _VARIABLES[provider][2]
     if not key:
-        if required and provider != "emulator":
+        if required and provider == "openai":
             raise ConfigError("must be set: the endpoint wants a key", variable)
         return {}
     if not key.isascii() or not key.isprintable() or " " in key:
@@ -225,10 +234,21 @@ def _headers(provider: Provider, key: str, *, required: bool) -> dict[str, str]:
 # --- what went wrong -------------------------------------------------------------------------------------------------
 
 
-def explain_refusal(status: int, body: str, endpoint: Endpoint) -> str:
-    """Say in one line what an HTTP answer to the upgrade means and what to check; quotes the body without the key."""
+def explain_refusal(status: int, body: str, endpoint: Endpoint, retry_after: str = "") -> str:
+    """Say in one line what an HTTP answer to the upgrade means and what to check; quotes the body without the key.
+
+    `retry_after`: that header, in seconds or as a date (RFC 9110, 10.2.3); empty: there is none.
+    """
     said = _said(body, endpoint)
-    return f"HTTP {status}: {_meaning(status, body, endpoint)}{f' ({said})' if said else ''}"
+    wait = _wait(retry_after)
+    return f"HTTP {status}: {_meaning(status, body, endpoint)}{wait}{f' ({said})' if said else ''}"
+
+
+def _wait(retry_after: str) -> str:
+    when = _one_line(retry_after)
+    if not when:
+        return ""
+    return f"; the service asks to wait {f'{when} s' if when.isdecimal() else f'until {when}'}"
 
 
 def explain_silence(problem: str, endpoint: Endpoint) -> str:
@@ -276,6 +296,9 @@ def _meaning(status: int, body: str, endpoint: Endpoint) -> str:
             return f"{model} names no realtime conversation model; deploy one such as {DEFAULT_MODEL}"
         case 400:
             return f"the endpoint did not understand the request; check {both}"
+        case 401 | 403 if endpoint.entra:
+            role = 'has the role "Cognitive Services OpenAI User" on the resource'
+            return f"the Entra ID token was refused; check that its login {role}, and AZURE_OPENAI_SCOPE"
         case 401 | 403:
             version = "" if endpoint.dialect == "preview" else ", and that the URL has no api-version"
             return f"the key was refused; check {key}, that it fits the resource{version}"

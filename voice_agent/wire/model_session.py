@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from voice_agent.agent import Tool, TurnDetection
+from voice_agent.agent import ModelOptions, Retention, Tool, TurnDetection
 from voice_agent.call.commands import ConfigureSession, SetTurnFlags
 from voice_agent.wire.dialects import Dialect, Path, look, place
 
@@ -20,7 +20,10 @@ AudioName = Literal["pcm24k", "g711"]
 
 
 def whole_session(dialect: Dialect, audio: AudioName, command: ConfigureSession) -> dict[str, Any]:
-    """Write the session object of the first `session.update`, which leaves nothing to the server's defaults."""
+    """Write the session object of the first `session.update`.
+
+    It leaves nothing to the server's defaults but how the model answers, where the agent asks for nothing.
+    """
     transcription = command.transcription
     settings = (
         (dialect.modalities, list(dialect.spoken)),
@@ -35,9 +38,28 @@ def whole_session(dialect: Dialect, audio: AudioName, command: ConfigureSession)
         (dialect.tool_choice, "auto"),
     )
     session = dict(dialect.constant)
-    for path, value in settings:
+    for path, value in (*settings, *_options(dialect, command.model)):
         place(session, path, value)
     return session
+
+
+def _options(dialect: Dialect, options: ModelOptions) -> Iterator[tuple[Path, object]]:
+    """Give what the agent asks for; what the dialect has no word for is left out (and refused before a call)."""
+    asked = (
+        (dialect.reasoning_effort, options.reasoning_effort),
+        (dialect.speed, options.speed),
+        (dialect.max_output_tokens, options.max_output_tokens),
+        (dialect.truncation, _truncation(options)),
+    )
+    return ((path, value) for path, value in asked if path is not None and value is not None)
+
+
+def _truncation(options: ModelOptions) -> object:
+    kept = options.truncation
+    if not isinstance(kept, Retention):
+        return kept
+    limits = {} if kept.tokens is None else {"token_limits": {"post_instructions": kept.tokens}}
+    return {"type": "retention_ratio", "retention_ratio": kept.ratio, **limits}
 
 
 def turn_flags(dialect: Dialect, command: SetTurnFlags) -> dict[str, Any]:

@@ -1,0 +1,66 @@
+from typing import Any
+
+import msgspec
+import pytest
+from openai.types.beta.realtime import SessionUpdateEvent as PreviewSessionUpdate
+from openai.types.realtime import SessionUpdateEvent
+from pydantic import TypeAdapter
+
+from voice_agent.agent import ModelOptions, Retention, ServerVad
+from voice_agent.call.commands import ConfigureSession
+from voice_agent.wire.dialects import GA, PREVIEW, Dialect, look
+from voice_agent.wire.model_session import whole_session
+
+USUAL = ConfigureSession(
+    instructions="Be brief.",
+    voice="marin",
+    tools=(),
+    turn_detection=ServerVad(),
+    interrupt_response=True,
+    create_response=True,
+    transcription=None,
+    noise_reduction=None,
+)
+
+
+def session(dialect: Dialect, options: ModelOptions) -> dict[str, Any]:
+    return whole_session(dialect, "pcm24k", msgspec.structs.replace(USUAL, model=options))
+
+
+@pytest.mark.parametrize(
+    ("options", "path", "sent"),
+    [
+        (ModelOptions(reasoning_effort="low"), ("reasoning",), {"effort": "low"}),
+        (ModelOptions(speed=1.1), ("audio", "output", "speed"), 1.1),
+        (ModelOptions(max_output_tokens=800), ("max_output_tokens",), 800),
+        (ModelOptions(max_output_tokens="inf"), ("max_output_tokens",), "inf"),
+        (ModelOptions(truncation="disabled"), ("truncation",), "disabled"),
+        (
+            ModelOptions(truncation=Retention(0.8)),
+            ("truncation",),
+            {"type": "retention_ratio", "retention_ratio": 0.8},
+        ),
+        (
+            ModelOptions(truncation=Retention(0.5, 8000)),
+            ("truncation",),
+            {"type": "retention_ratio", "retention_ratio": 0.5, "token_limits": {"post_instructions": 8000}},
+        ),
+    ],
+)
+def test_what_the_agent_asks_of_its_model_is_sent_where_the_api_expects_it(
+    options: ModelOptions, path: tuple[str, ...], sent: object
+) -> None:
+    written = session(GA, options)
+
+    TypeAdapter(SessionUpdateEvent).validate_python({"type": "session.update", "session": written}, strict=True)
+    assert look(written, path) == sent
+    assert look(session(GA, ModelOptions()), path) is msgspec.UNSET
+
+
+def test_the_preview_has_other_words_for_two_of_them_and_none_for_the_rest() -> None:
+    options = ModelOptions(speed=1.1, max_output_tokens=800, reasoning_effort="low", truncation="disabled")
+    written = session(PREVIEW, options)
+
+    PreviewSessionUpdate.model_validate({"type": "session.update", "session": written}, strict=True)
+    more = {key: value for key, value in written.items() if key not in session(PREVIEW, ModelOptions())}
+    assert more == {"speed": 1.1, "max_response_output_tokens": 800}
