@@ -11,6 +11,7 @@ from voice_agent.call.commands import (
     CloseModel,
     ConfigureSession,
     CreateResponse,
+    PlayAudio,
     SetTurnFlags,
 )
 from voice_agent.call.events import (
@@ -412,4 +413,17 @@ def test_a_turn_that_is_never_committed_is_closed() -> None:
     script.feed(SpeechStarted("u1", 0), SpeechStopped("u1", 0))
     script.wait(2000)
 
+    assert requests(script) == ["turn"]
+
+
+def test_an_answer_that_is_not_heard_yet_gives_way_whatever_length_the_policy_asks_for() -> None:
+    script = begun_with(after_ms=400)
+    script.feed(ResponseCreated("r1", None))
+    commands = script.caller_speaks()
+    script.agent_speaks("a", 400, response="r1")
+    script.response_done("r1", "cancelled")
+    script.caller_stops()
+
+    assert [c.response_id for c in commands if isinstance(c, CancelResponse)] == ["r1"]
+    assert not script.ordered(PlayAudio)
     assert requests(script) == ["turn"]

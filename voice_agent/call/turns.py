@@ -220,12 +220,13 @@ class Turns:
         self._speaking = True
         self._deadlines.clear("commit", "server answer")
         agent_has_floor = self._busy or self._active is not None
-        self._overheard = agent_has_floor and (self._protected or self._after_ms > 0)
+        # An answer that cannot be heard yet must not begin while the caller speaks, however short that is.
+        self._overheard = agent_has_floor and (self._protected or (self._after_ms > 0 and self._busy))
         yield CallerBegan()
         yield TurnOpened(self._overheard)
         if not agent_has_floor or self._protected:
             return
-        if self._after_ms:
+        if self._overheard:
             # Normally `SpeechLasted` comes first; a voice too soft to be measured is taken by the detector's word.
             self._deadlines.set("barge-in", now_ms + self._after_ms + self._silence_ms)
         else:
