@@ -145,7 +145,9 @@ def test_a_session_that_is_ready_needs_no_sign_of_life() -> None:
 @pytest.mark.parametrize(
     ("event", "reason"),
     [
-        (ModelRefused(429, "429: the quota is used up"), "429: the quota is used up"),
+        (ModelRefused(401, "401: the key is wrong"), "401: the key is wrong"),
+        (ModelRefused(None, "nobody is there"), "nobody is there"),
+        (ModelRefused(429, "429: the quota is used up", 4), "429: the quota is used up"),
         (ModelClosed(None), "the model's socket closed: no close frame"),
         (ModelClosed(1001), "the model's socket closed: 1001"),
         (ModelClosed(1011, "close 1011: it failed"), "the model's socket closed: close 1011: it failed"),
@@ -158,6 +160,36 @@ def test_a_lost_model_is_told_once_with_what_to_check(event: ModelClosed, reason
 
     assert lost(script) == [reason]
     assert len(script.ordered(CloseModel)) == 1
+
+
+@pytest.mark.parametrize(
+    ("event", "wait_ms"),
+    [(ModelRefused(404, "young"), 500), (ModelRefused(503, "busy"), 500), (ModelRefused(429, "", 2), 2000)],
+)
+def test_a_refusal_that_may_pass_is_tried_once_more(event: ModelRefused, wait_ms: int) -> None:
+    script = Script()
+    script.begin_stream()
+    script.feed(event)
+    script.wait(wait_ms - 1)
+    before = len(script.ordered(ConnectModel))
+    script.wait(1)
+    after = len(script.ordered(ConnectModel))
+    script.feed(event)
+
+    assert (before, after) == (1, 2)
+    assert lost(script) == [event.detail]
+    assert len(script.ordered(ConnectModel)) == 2
+
+
+def test_a_try_that_comes_too_late_is_not_made() -> None:
+    script = Script()
+    script.begin_stream()
+    script.wait(5000)
+    script.feed(ModelRefused(429, "busy", 2))
+    script.wait(5000)
+
+    assert len(script.ordered(ConnectModel)) == 1
+    assert len(lost(script)) == 1
 
 
 def test_a_model_that_turns_mute_is_told_like_any_lost_one() -> None:

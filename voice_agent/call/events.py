@@ -80,13 +80,15 @@ class ModelOpened(Event, frozen=True):
     """The WebSocket to the Realtime endpoint is open."""
 
 
-class ModelRefused(Event, frozen=True):
+class ModelRefused(Event, frozen=True, omit_defaults=True):
     """The upgrade failed."""
 
     status: int | None
     """HTTP status; `None` when no answer came at all."""
     detail: str
     """One line for the operator: what the endpoint said and what to check."""
+    retry_after_s: int | None = None
+    """How long the endpoint wants to be left alone, if it says so."""
 
 
 class ModelClosed(Event, frozen=True):

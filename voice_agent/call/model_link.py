@@ -28,6 +28,15 @@ from voice_agent.call.part import Handled
 SET_UP_MS = 6000
 """From the order to connect (or the stream's start, if later) to a usable session: callers hang up on more."""
 
+RETRY_MS = 500
+"""Before the one further try; a server that is busy says itself how long."""
+
+LONGEST_RETRY_MS = 3000
+"""A caller who is asked to wait longer is better told at once."""
+
+PASSING_STATUSES = frozenset({404, 429})
+"""Refusals beside 5xx that may pass: a deployment that is young (protocol notes 1.3), a quota of the minute."""
+
 FATAL_CODES = frozenset(
     {
         "session_expired",
@@ -80,6 +89,7 @@ class ModelLink:
         self._configured = False
         self._ready = False
         self._gone = False
+        self._retried = False
 
     def deadline(self) -> int | None:
         """The set-up's end."""
@@ -103,7 +113,7 @@ class ModelLink:
             case SessionUpdated() if not self._ready and not self._gone:
                 yield from self._begin_session(event)
             case ModelRefused():
-                yield from self._lose(event.detail)
+                yield from self._try_again(now_ms, event)
             case ModelClosed():
                 yield from self._lose(f"the model's socket closed: {event.reason or event.code or 'no close frame'}")
             case ModelError():
@@ -118,14 +128,30 @@ class ModelLink:
                     yield Note("error", "the model is gone", {"reason": event.reason})
                     yield from self._close()
             case TimerFired():
-                if self._deadlines.take_due(now_ms):
-                    yield from self._lose(
-                        f"the model's session was not set up within {SET_UP_MS // 1000} s; "
-                        "check the network and the provider's status page"
-                    )
+                for name in self._deadlines.take_due(now_ms):
+                    yield from self._due(name)
             case LineClosing() | CallOver():
                 if not self._gone:
                     yield from self._close()
+
+    def _due(self, name: str) -> Iterator[Command | Fact]:
+        if name == "retry":
+            yield ConnectModel()
+        else:
+            yield from self._lose(
+                f"the model's session was not set up within {SET_UP_MS // 1000} s; "
+                "check the network and the provider's status page"
+            )
+
+    def _try_again(self, now_ms: int, event: ModelRefused) -> Iterator[Command | Fact]:
+        passing = event.status is not None and (event.status in PASSING_STATUSES or event.status >= 500)
+        wait_ms = RETRY_MS if event.retry_after_s is None else event.retry_after_s * 1000
+        if self._retried or self._gone or not passing or wait_ms > LONGEST_RETRY_MS:
+            yield from self._lose(event.detail)
+            return
+        self._retried = True
+        self._deadlines.set("retry", now_ms + wait_ms)
+        yield Note("warning", "the model refused, and is asked again", {"reason": event.detail, "wait_ms": wait_ms})
 
     def _begin_stream(self, now_ms: int) -> Iterator[Command]:
         self._streaming = True
@@ -144,7 +170,6 @@ class ModelLink:
             create_response=self._create_response,
             transcription=agent.transcription,
             noise_reduction=agent.noise_reduction,
-            model=agent.model,
         )
 
     def _begin_session(self, event: SessionUpdated) -> Iterator[Command | Fact]:
@@ -154,7 +179,7 @@ class ModelLink:
             yield from self._lose(f"the session's audio format cannot be used: {event.mismatch}")
             return
         self._ready = True
-        self._deadlines.clear("set-up")
+        self._deadlines.clear("set-up", "retry")
         yield SessionReady()
 
     def _judge(self, event: ModelError) -> Iterator[Command | Fact]:
@@ -172,7 +197,7 @@ class ModelLink:
 
     def _close(self) -> Iterator[Command]:
         self._gone = True
-        self._deadlines.clear("set-up")
+        self._deadlines.clear("set-up", "retry")
         if self._ordered:
             yield CloseModel()
 

@@ -5,7 +5,7 @@ what must never happen. Hundreds of times faster than life.
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Protocol, assert_never
 
@@ -25,6 +25,7 @@ from voice_agent.call.events import (
     HangUpFinished,
     ModelClosed,
     ModelOpened,
+    ModelRefused,
     PhoneChecked,
     PhoneClosed,
     TimerFired,
@@ -35,7 +36,9 @@ from voice_agent.sim import carrier as phone
 from voice_agent.sim import realtime as model
 from voice_agent.sim.invariants import Invariants
 from voice_agent.sim.realtime.activity import EnergyActivity
+from voice_agent.sim.realtime.upgrade import refuse_upgrade
 from voice_agent.wire.bridge import Bridge, Input, Output
+from voice_agent.wire.endpoint import Endpoint, explain_close, explain_refusal
 from voice_agent.wire.texts import ModelText, PhoneText
 
 
@@ -127,10 +130,12 @@ class World:
         clips: Mapping[str, bytes] | None = None,
         heard: Iterable[str] = (),
         pace: int = 4,
+        faults: Sequence[str] = (),
     ) -> None:
         """`tools`: what each tool answers. `heard`: the caller's words, turn by turn; then it is "hello".
 
-        `pace`: how much faster than life the model sends audio.
+        `pace`: how much faster than life the model sends audio. `faults`: what goes wrong in each
+        connection to the model, in order (see `sim.realtime.faults`).
         """
         network = network or Network()
         self.now_ms = 0
@@ -139,7 +144,7 @@ class World:
             phone.CarrierCall(call_sid=setup.call_sid, stream_sid="MZ" + "0" * 32, account_sid="AC" + "0" * 32),
             switches,
         )
-        self.session: model.RealtimeSession | None = None
+        self.session: model.Session | None = None
         self.invariants = Invariants()
         self.reports: list[tuple[int, Command]] = []
         """Everything that the call reported, with its time."""
@@ -153,6 +158,7 @@ class World:
         self._tools = tools or {}
         self._heard = iter(heard)
         self._options = model.RealtimeOptions(pace=pace, dialect=setup.model.dialect)
+        self._faults = [model.parse_faults(text) for text in faults]
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0
         self._session_began_ms = 0
@@ -290,10 +296,24 @@ class World:
     # --- the model ---------------------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
+        faults = self._faults.pop(0) if self._faults else None
+        if faults is not None and faults.status is not None:
+            refusal = refuse_upgrade(
+                faults.status, azure=False, model=self._options.model, retry_after_s=faults.retry_after_s
+            )
+            refused = ModelRefused(
+                refusal.status,
+                explain_refusal(refusal.status, refusal.body, _ENDPOINT),
+                faults.retry_after_s if "Retry-After" in refusal.headers else None,
+            )
+            self._at(self._model_down.arrival(self.now_ms), partial(self._feed, refused))
+            return
         self._session_began_ms = self.now_ms
-        self.session = model.RealtimeSession(self._options, EnergyActivity())
+        session = model.RealtimeSession(self._options, EnergyActivity())
+        self.session = session if faults is None else model.FaultySession(session, faults)
         self._at(self._model_down.arrival(self.now_ms), partial(self._feed, ModelOpened()))
         self._carry_model(self.session.start(0))
+        self._session_due_ms = _or_never(self.session.deadline()) + self._session_began_ms
 
     def _to_session(self, received: model.Input) -> None:
         if self.session is not None:
@@ -317,7 +337,7 @@ class World:
                 case model.StopWork() | model.PlayFrame():
                     pass
                 case model.CloseSocket():
-                    self._at(self._model_down.arrival(self.now_ms), partial(self._feed, ModelClosed(output.code)))
+                    self._at(self._model_down.arrival(self.now_ms), partial(self._feed, _closed(output)))
                 case _:
                     assert_never(output)
 
@@ -325,6 +345,16 @@ class World:
         for thought in self._mind(think):
             self._to_session(thought)
         self._to_session(model.ThoughtDone(think.response_id))
+
+
+_ENDPOINT = Endpoint("ws://world/v1/realtime", {})
+
+
+def _closed(order: model.CloseSocket) -> ModelClosed:
+    """Say it as the leg to the model does."""
+    if order.code == model.NO_CLOSE_FRAME:
+        return ModelClosed(None, "no close frame")
+    return ModelClosed(order.code, explain_close(order.code, order.reason))
 
 
 _TONE = (b"\x00\x20" * 24 + b"\x00\xe0" * 24) * 1000

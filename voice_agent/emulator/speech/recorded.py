@@ -29,6 +29,7 @@ CALLERS = {
 CLIPS = {
     "clips/apology.wav": "I'm sorry, we have a technical problem. Please call again in a few minutes.",
     "clips/moment.wav": "One moment, please.",
+    "clips/withheld.wav": "I'm sorry, I can't say that. Is there something else I can help you with?",
 }
 """What the bridge itself can say."""
 
