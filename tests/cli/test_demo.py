@@ -10,6 +10,7 @@ import pytest
 from voice_agent.audio.levels import gaps
 from voice_agent.audio.mulaw import BYTES_PER_MS
 from voice_agent.audio.wav import read_mulaw
+from voice_agent.cli.main import main
 from voice_agent.emulator.speech.hearing import MoonshineHearing
 from voice_agent.emulator.speech.record import recognise, word_error_rate
 from voice_agent.live.clips import load_clips
@@ -41,6 +42,17 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     assert done.stderr == ""
     (recording,) = data.glob("recordings/*/*.call")
     return done.stdout, recording
+
+
+@pytest.mark.parametrize(("option", "choices"), [("--audio", "pcm24k, g711"), ("--dialect", "ga, preview")])
+def test_the_demo_offers_every_way_to_speak_with_the_model(
+    option: str, choices: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["demo", option, "opus"])
+
+    assert left.value.code == 2
+    assert choices in capsys.readouterr().err.replace("'", "")
 
 
 def test_the_demo_shows_the_call_as_it_happens(demo: tuple[str, Path]) -> None:

@@ -11,6 +11,7 @@ from tests.support.fake_speech import fake_speech
 from voice_agent.cli.emulate_realtime import hold
 from voice_agent.cli.main import main
 from voice_agent.emulator.brain import Echo
+from voice_agent.sim.realtime import RealtimeOptions
 
 
 def test_it_tells_its_address_and_serves_until_it_is_stopped() -> None:
@@ -58,6 +59,24 @@ def test_a_tls_port_is_told_with_the_certificate_that_clients_must_trust(tmp_pat
         return told
 
     assert len(asyncio.run(test())) == 2
+
+
+def test_the_beta_header_selects_the_preview_where_it_was_let() -> None:
+    async def test() -> str:
+        told: asyncio.Queue[str] = asyncio.Queue()
+        options = RealtimeOptions(openai_beta=True)
+        async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+            serving = group.create_task(
+                hold("127.0.0.1", 0, Echo(), told.put_nowait, lambda _: fake_speech(), options=options)
+            )
+            url = (await told.get()).removeprefix("Listening on ").split(" ")[0]
+            async with connect(url, additional_headers={"OpenAI-Beta": "realtime=v1"}) as socket:
+                created = str(await socket.recv())
+            os.kill(os.getpid(), signal.SIGINT)
+            await serving
+        return created
+
+    assert '"modalities":["audio","text"]' in asyncio.run(test())
 
 
 @pytest.mark.parametrize("arguments", [[], ["realtime"], ["call"]])

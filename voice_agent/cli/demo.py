@@ -1,7 +1,7 @@
 """`voice-agent demo`: hold a spoken call on this machine, with no account.
 
 The server, the local Realtime server and the emulated Twilio run as in life, each on its own socket and in real time;
-only the caller is a recording.
+only the caller is a recording. The same agent file serves whatever dialect and audio is chosen.
 """
 
 import argparse
@@ -21,9 +21,12 @@ from voice_agent.config.settings import PACKAGED_AGENTS, Settings
 from voice_agent.emulator.scene import ASK, Scene
 from voice_agent.emulator.twilio import EmulatedCall, EmulatedTwilio
 from voice_agent.errors import CommandError
+from voice_agent.live.endpoints import endpoint_of
 from voice_agent.live.opened_call import FinishedCall
 from voice_agent.server.local_model import local_realtime
 from voice_agent.server.run import Serving
+from voice_agent.wire.endpoint import DialectName
+from voice_agent.wire.model_session import AudioName
 
 CALLER, CALLED = "+14255550123", "+14255550100"
 
@@ -34,30 +37,42 @@ LONGEST_S = 120.0
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--data", type=Path, default=Path("data"), help="where the call is kept (default: ./data)")
+    parser.add_argument(
+        "--audio",
+        choices=("pcm24k", "g711"),
+        default="pcm24k",
+        help="how audio reaches the model: resampled, or the telephone's own (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--dialect",
+        choices=("ga", "preview"),
+        default="ga",
+        help="what is spoken with the model: OpenAI's and Azure's /v1, or Azure's older form (default: %(default)s)",
+    )
 
 
-def run(data: Path) -> int:
+def run(data: Path, audio: AudioName = "pcm24k", dialect: DialectName = "ga") -> int:
     """Hold the call; 0 only if everything that the scene expects came true."""
     print(
         "A call to a dentist's reception: a recorded caller, a local Realtime server, an emulated Twilio. No account."
     )
     try:
-        return asyncio.run(_hold(ASK, data))
+        return asyncio.run(_hold(ASK, data, Settings(realtime_audio=audio, realtime_dialect=dialect)))
     except TimeoutError:
         raise CommandError(f"the call did not end within {LONGEST_S:g} s: is this machine overloaded?") from None
 
 
-async def _hold(scene: Scene, data: Path) -> int:
+async def _hold(scene: Scene, data: Path, settings: Settings) -> int:
     screen = Screen()
     finished: list[FinishedCall] = []
     account_sid, token = "AC" + secrets.token_hex(16), secrets.token_hex(16)
     async with (
         asyncio.timeout(LONGEST_S),
-        local_realtime(Settings(), lambda line: print(f"  {line}", flush=True)) as realtime_url,
+        local_realtime(settings, lambda line: print(f"  {line}", flush=True)) as realtime_url,
         EmulatedTwilio(account_sid, token) as twilio,
     ):
         settings = msgspec.structs.replace(
-            Settings(),
+            settings,
             port=0,
             data=data,
             twilio_account_sid=account_sid,
@@ -72,7 +87,8 @@ async def _hold(scene: Scene, data: Path) -> int:
             keep=[finished.append],
         )
         async with serving:
-            print(f"  server {serving.url}, Realtime {realtime_url}, Twilio's REST API {twilio.base_url}\n")
+            model = f"{endpoint_of(settings, realtime_url).shown} ({settings.realtime_audio})"
+            print(f"  server {serving.url}, Realtime {model}, Twilio's REST API {twilio.base_url}\n")
             call = twilio.place_call(
                 f"{serving.url}/twilio/voice", CALLER, CALLED, status_callback=f"{serving.url}/twilio/status"
             )

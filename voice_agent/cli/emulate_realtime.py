@@ -19,6 +19,7 @@ from voice_agent.emulator.realtime import RealtimeServer, serve_realtime
 from voice_agent.emulator.speech.interfaces import Speech
 from voice_agent.emulator.speech.loading import INSTALL, load_speech
 from voice_agent.errors import CommandError
+from voice_agent.sim.realtime import RealtimeOptions
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +28,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=9000, help="0 takes a free one (default: %(default)s)")
     parser.add_argument(
         "--tls-port", type=int, metavar="PORT", help="listen for wss:// too, for clients that speak nothing else"
+    )
+    parser.add_argument(
+        "--openai-beta",
+        action="store_true",
+        help="let the header OpenAI-Beta: realtime=v1 select the preview; otherwise it is refused, as by OpenAI",
     )
     parser.add_argument("--dialogue", type=Path, metavar="FILE", help="answer every session by this dialogue file")
     parser.add_argument("--llm-url", metavar="URL", help="answer by this OpenAI-compatible chat endpoint (or LLM_URL)")
@@ -41,6 +47,7 @@ def run(
     llm_model: str | None = None,
     *,
     tls_port: int | None = None,
+    openai_beta: bool = False,
 ) -> int:
     """Serve until SIGINT or SIGTERM; 0. Faults of settings, files and the port are raised: 2."""
     settings = read_settings(os.environ, ENV_FILE)
@@ -53,7 +60,8 @@ def run(
     logging.getLogger("websockets").setLevel(logging.WARNING)
     with asyncio.Runner(loop_factory=_fast_loop()) as runner:
         print(f"It answers by {answers}.")
-        runner.run(hold(host, port, brain, tls=None if tls_port is None else (tls_port, settings.data)))
+        tls = None if tls_port is None else (tls_port, settings.data)
+        runner.run(hold(host, port, brain, tls=tls, options=RealtimeOptions(openai_beta=openai_beta)))
     return 0
 
 
@@ -65,6 +73,7 @@ async def hold(
     load: Callable[[Callable[[str], None]], Speech] = load_speech,
     *,
     tls: tuple[int, Path] | None = None,
+    options: RealtimeOptions | None = None,
 ) -> None:
     """Load the models and serve until a signal comes; `tls`: on that port, too, with a certificate kept there."""
     stop = asyncio.Event()
@@ -75,7 +84,7 @@ async def hold(
     try:
         speech = await asyncio.to_thread(load, tell)
         async with AsyncExitStack() as stack:
-            server = await stack.enter_async_context(serve_realtime(host, port, speech, brain))
+            server = await stack.enter_async_context(serve_realtime(host, port, speech, brain, options))
             if tls is not None:
                 tell(await _open_tls(stack, server, *tls))
             tell(f"Listening on {server.url}?model=any with any key; Ctrl-C stops.")
