@@ -5,6 +5,7 @@ from typing import Any
 from voice_agent.sim.realtime.hearing import Hearing
 from voice_agent.sim.realtime.item_requests import read_input
 from voice_agent.sim.realtime.items import Conversation, Item
+from voice_agent.sim.realtime.memory import Memory, TooLong
 from voice_agent.sim.realtime.messages import (
     CutShort,
     RealtimeOptions,
@@ -17,12 +18,14 @@ from voice_agent.sim.realtime.messages import (
 )
 from voice_agent.sim.realtime.outbox import Outbox
 from voice_agent.sim.realtime.refusals import ClientError
-from voice_agent.sim.realtime.responses import Response, Tokens, count_input, read_request
+from voice_agent.sim.realtime.responses import Response, read_request, setting_of
 from voice_agent.sim.realtime.settings import Settings
 
 REQUESTS_PER_MINUTE = 200
 TOKENS_PER_MINUTE = 100_000
 """Azure's first tier; the stand-in refuses nobody, it only tells."""
+
+_TOO_LONG = "The conversation is longer than the model's context, and the session's truncation is disabled."
 
 
 class Answering:
@@ -46,7 +49,7 @@ class Answering:
         self._responses: dict[str, Response] = {}
         self._thoughtless: list[tuple[Response, list[Item] | None]] = []
         """Responses that wait for the caller's words, with their own input."""
-        self._read = Tokens(0, 0)
+        self._memory = Memory(options.context_tokens)
         self._used_tokens = 0
         self._requests = 0
 
@@ -84,8 +87,12 @@ class Answering:
             return
         waiting, self._thoughtless = self._thoughtless, []
         for response, own_items in waiting:
-            items = self._conversation.items if own_items is None else own_items
-            self._count(response, items)
+            try:
+                items = self._remembered(response, own_items)
+            except TooLong:
+                response.fail(_TOO_LONG, "context_length_exceeded")
+                self._forget(response)
+                continue
             request = response.request
             lines = tuple(item.line() for item in items)
             self._outbox.order(
@@ -152,12 +159,14 @@ class Answering:
         output = response.output_tokens()
         self._used_tokens += response.input_tokens.text + response.input_tokens.audio + output.text + output.audio
 
-    def _count(self, response: Response, items: list[Item]) -> None:
-        read = count_input(response.request, items)
-        response.input_tokens = read
-        # Prompt caching is by common beginning; a conversation grows at its end.
-        response.cached = Tokens(min(read.text, self._read.text), min(read.audio, self._read.audio))
-        self._read = read
+    def _remembered(self, response: Response, own_items: list[Item] | None) -> list[Item]:
+        """Choose what a response reads, and count it; raises `TooLong`."""
+        setting, tokens = setting_of(response.request)
+        items = own_items
+        if items is None:
+            items = self._memory.retain(self._conversation.items, tokens, self._settings.truncation)
+        response.input_tokens, response.cached = self._memory.read(setting, tokens, items)
+        return items
 
     def _tell_rate_limits(self) -> None:
         self._requests += 1

@@ -192,6 +192,8 @@ class RealtimeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Audio in one delta."""
     pace: int = 4
     """Audio is sent this many times faster than it plays; 0: as soon as it is there."""
+    context_tokens: int = 96_000
+    """The most that a response may read: gpt-realtime-2.1's 128,000 less the 32,000 that it may say."""
     session_minutes: int = 60
     """Longest session of both vendors."""
     session_id: str = ""

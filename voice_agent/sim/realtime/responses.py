@@ -7,6 +7,7 @@ import msgspec
 from voice_agent.sim.realtime import shapes
 from voice_agent.sim.realtime.formats import FORMATS
 from voice_agent.sim.realtime.items import CHARACTERS_PER_TOKEN, Conversation, Item
+from voice_agent.sim.realtime.memory import Tokens
 from voice_agent.sim.realtime.messages import RealtimeOptions, Speak, StopWork
 from voice_agent.sim.realtime.outbox import Outbox
 from voice_agent.sim.realtime.refusals import ClientError
@@ -96,22 +97,10 @@ def read_request(given: dict[str, Any] | None, settings: Settings, *, spoke: boo
     )
 
 
-class Tokens(msgspec.Struct, frozen=True):
-    """Tokens by kind."""
-
-    text: int
-    audio: int
-
-    def wire(self) -> dict[str, int]:
-        """Show the two fields that input and output share."""
-        return {"text_tokens": self.text, "audio_tokens": self.audio}
-
-
-def count_input(request: Request, items: list[Item]) -> Tokens:
-    """Count what a response reads: the instructions, the tools, and every item again."""
-    setting = len(request.instructions) + len(str(request.tools)) if request.tools else len(request.instructions)
-    text = -(-setting // CHARACTERS_PER_TOKEN) + sum(item.text_tokens() for item in items)
-    return Tokens(text, sum(item.audio_tokens() for item in items))
+def setting_of(request: Request) -> tuple[str, int]:
+    """Give what stands before all items, the instructions and the tools, with its tokens."""
+    setting = request.instructions + (str(request.tools) if request.tools else "")
+    return setting, -(-len(setting) // CHARACTERS_PER_TOKEN)
 
 
 class Response:

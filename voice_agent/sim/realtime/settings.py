@@ -102,6 +102,24 @@ _TRANSCRIPTION = shapes.mapping(
     }
 )
 _NOISE_REDUCTION = shapes.mapping({"type": shapes.one_of("near_field", "far_field")}, ("type",))
+_TRUNCATION = shapes.first_of(
+    {
+        str: shapes.one_of("auto", "disabled"),
+        dict: shapes.tagged(
+            {
+                "retention_ratio": shapes.mapping(
+                    {
+                        "type": shapes.text,
+                        "retention_ratio": shapes.number(0.0, 1.0),
+                        "token_limits": shapes.mapping({"post_instructions": shapes.number(0, 1_000_000, whole=True)}),
+                    },
+                    ("retention_ratio",),
+                )
+            }
+        ),
+    },
+    "a string or an object",
+)
 _SESSION = shapes.mapping(
     {
         "type": shapes.text,
@@ -128,7 +146,7 @@ _SESSION = shapes.mapping(
         "parallel_tool_calls": shapes.boolean,
         "reasoning": shapes.mapping({"effort": shapes.one_of("minimal", "low", "medium", "high", "xhigh")}),
         "tracing": shapes.nullable(shapes.anything),
-        "truncation": shapes.anything,
+        "truncation": _TRUNCATION,
         "prompt": shapes.nullable(shapes.anything),
     },
     ("type",),
@@ -230,6 +248,12 @@ class Settings:
     def transcription(self) -> dict[str, Any] | None:
         """`None`: the client is not told the caller's words."""
         found: dict[str, Any] | None = self._values["audio"]["input"]["transcription"]
+        return found
+
+    @property
+    def truncation(self) -> str | dict[str, Any]:
+        """What becomes of a conversation that is too long."""
+        found: str | dict[str, Any] = self._values["truncation"]
         return found
 
     def response_defaults(self) -> dict[str, Any]:
