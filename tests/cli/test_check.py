@@ -45,6 +45,40 @@ def test_a_fresh_machine_is_well(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("environ", "line"),
+    [
+        (
+            {"AZURE_OPENAI_DEPLOYMENT": "gpt-4o-realtime-preview"},
+            "warning: Azure retired gpt-4o-realtime-preview on 2026-03-24; use gpt-realtime-2.1",
+        ),
+        (
+            {"AZURE_OPENAI_DEPLOYMENT": "gpt-4o-mini-realtime-preview"},
+            "warning: Azure retired gpt-4o-mini-realtime-preview on 2026-03-24; use gpt-realtime-2.1-mini",
+        ),
+        (
+            {"REALTIME_DIALECT": "preview"},
+            "AZURE_OPENAI_API_VERSION: must be set for REALTIME_DIALECT=preview, e.g. to 2025-04-01-preview",
+        ),
+        (
+            {"REALTIME_DIALECT": "ga", "AZURE_OPENAI_API_VERSION": "2025-04-01-preview"},
+            "REALTIME_DIALECT: is ga, but AZURE_OPENAI_API_VERSION asks for preview; remove one of them",
+        ),
+    ],
+)
+def test_a_retired_model_and_a_form_that_does_not_fit_are_told_before_a_call(
+    environ: dict[str, str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    azure = {
+        "AZURE_OPENAI_ENDPOINT": "https://r.openai.azure.com",
+        "AZURE_OPENAI_DEPLOYMENT": "gpt-realtime-2.1",
+        "AZURE_OPENAI_API_KEY": "k",
+    }
+
+    assert examine(None, live=False, environ=azure | environ, env_file=None, today=TODAY) == 1
+    assert line in told(capsys)
+
+
 def test_one_agent_alone_answers_every_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path, "a")
 

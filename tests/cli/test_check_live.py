@@ -13,6 +13,7 @@ from voice_agent.config.settings import Settings
 
 SID = "AC" + "0" * 32
 KEY_SID = "SK" + "0" * 32
+PREVIEW = json.dumps({"type": "session.created", "session": {"modalities": ["audio", "text"]}})
 CREATED = json.dumps({"type": "session.created", "session": {"id": "sess_1"}})
 REFUSED = json.dumps({"type": "error", "error": {"code": "insufficient_quota", "message": "You exceeded\nyour quota"}})
 
@@ -95,6 +96,12 @@ def test_an_answer_that_is_no_http_is_told_in_one_line() -> None:
         ),
         ("hello", 101, 0, "openai: not a Realtime endpoint: its first message is not one of the API"),
         (b"\x00", 101, 0, "openai: not a Realtime endpoint: its first message is no text"),
+        (
+            PREVIEW,
+            101,
+            0,
+            "openai: the endpoint speaks preview, not ga: use a URL of its form, or set REALTIME_DIALECT",
+        ),
         (None, 101, 4000, "openai: close 4000: the preview dialect is switched off there"),
         (None, 401, 0, "openai: HTTP 401: the key was refused; check OPENAI_API_KEY"),
     ],

@@ -2,7 +2,7 @@ from typing import Any
 
 import msgspec
 
-from voice_agent.wire.dialects import DIALECTS, GA, PREVIEW, PREVIEW_NAMES, dialect_of, look, place
+from voice_agent.wire.dialects import DIALECTS, GA, PREVIEW, PREVIEW_NAMES, dialect_of, foreign, look, place
 
 
 def test_settings_that_share_a_branch_stand_side_by_side() -> None:
@@ -40,3 +40,8 @@ def test_a_session_object_shows_its_dialect() -> None:
     assert dialect_of({"modalities": ["audio", "text"], "voice": "alloy"}) == "preview"
     assert dialect_of({"id": "sess_1"}) is None
     assert dialect_of({"modalities": [], "output_modalities": []}) is None
+
+
+def test_a_server_of_another_dialect_is_told_with_the_remedy() -> None:
+    assert foreign({"modalities": ["text"]}, "ga").endswith("or set REALTIME_DIALECT=preview")
+    assert foreign({"modalities": ["text"]}, "preview") == foreign({}, "ga") == ""

@@ -238,7 +238,9 @@ def test_an_endpoint_of_the_other_dialect_is_told_with_the_remedy(dialect: Any, 
     created = json.dumps({"type": "session.created", "session": {"id": "sess_1"} | session})
 
     assert codec(dialect=dialect).receive(created) == [
-        ModelFault(f"the endpoint speaks the {other} dialect; set REALTIME_DIALECT={other}, or its URL's form"),
+        ModelFault(
+            f"the endpoint speaks {other}, not {dialect}: use a URL of its form, or set REALTIME_DIALECT={other}"
+        ),
         events.SessionCreated("sess_1"),
     ]
     assert codec(dialect=other).receive(created) == [events.SessionCreated("sess_1")]  # type: ignore[arg-type]

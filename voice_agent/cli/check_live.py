@@ -10,7 +10,7 @@ import http.client
 import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -24,6 +24,7 @@ from voice_agent.live.endpoints import endpoint_of
 from voice_agent.live.model_leg import ModelLeg
 from voice_agent.twilio_api.calls import CallsApi
 from voice_agent.wire.bridge import Input
+from voice_agent.wire.dialects import foreign
 from voice_agent.wire.texts import ModelText
 
 SECONDS = 8.0
@@ -168,7 +169,7 @@ async def try_model(settings: Settings) -> Finding:
             await credential.close()
     match event:
         case ModelText(text=text):
-            problem = _problem_of_first(text)
+            problem = _problem_of_first(text, where.dialect)
         case ModelRefused(detail=detail):
             problem = detail
         case ModelClosed(reason=reason):
@@ -190,15 +191,16 @@ class _First(msgspec.Struct):
 
     type: str = ""
     error: _Error | None = None
+    session: dict[str, Any] = {}
 
 
-def _problem_of_first(text: str) -> str:
+def _problem_of_first(text: str, dialect: str) -> str:
     try:
         first = msgspec.json.decode(text, type=_First)
     except msgspec.DecodeError:
         return "not a Realtime endpoint: its first message is not one of the API"
     if first.type == "session.created":
-        return ""
+        return foreign(first.session, dialect)
     if first.error is not None:
         code = f"{first.error.code}: " if first.error.code else ""
         return f"the session is refused: {' '.join((code + first.error.message).split())[:300]}"

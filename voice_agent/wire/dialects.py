@@ -107,6 +107,14 @@ def dialect_of(session: dict[str, Any]) -> str | None:
     return written[0] if len(written) == 1 else None
 
 
+def foreign(session: dict[str, Any], spoken: str) -> str:
+    """Say in one line that a server writes another dialect than is spoken here, and the remedy; empty: it does not."""
+    written = dialect_of(session)
+    if written in (None, spoken):
+        return ""
+    return f"the endpoint speaks {written}, not {spoken}: use a URL of its form, or set REALTIME_DIALECT={written}"
+
+
 def place(target: dict[str, Any], path: Path, value: object) -> None:
     """Put a setting into a session object, making the objects on the way."""
     for key in path[:-1]:

@@ -24,7 +24,7 @@ from voice_agent.call.events import CallEvent, ModelError, ModelFault, SessionUp
 from voice_agent.call.setup import ModelSetup
 from voice_agent.errors import PeerError
 from voice_agent.wire import realtime
-from voice_agent.wire.dialects import DIALECTS, dialect_of, look, place
+from voice_agent.wire.dialects import DIALECTS, foreign, look, place
 from voice_agent.wire.item_audio import AudioKey, ItemAudio, Resampler, Unchanged
 from voice_agent.wire.model_events import created, response_done, translate
 from voice_agent.wire.model_session import differences, turn_flags, whole_session
@@ -106,11 +106,8 @@ class ModelCodec:
 
     def _foreign(self, session: dict[str, Any]) -> Iterator[ModelFault]:
         """Tell a server that speaks another dialect: what we ask of it will be refused, in words of another cause."""
-        spoken = dialect_of(session)
-        if spoken not in (None, self._dialect.name):
-            yield ModelFault(
-                f"the endpoint speaks the {spoken} dialect; set REALTIME_DIALECT={spoken}, or its URL's form"
-            )
+        if told := foreign(session, self._dialect.name):
+            yield ModelFault(told)
 
     def _compared(self, echo: dict[str, Any]) -> SessionUpdated:
         # Updates are answered in order, so an echo speaks of the oldest one that has none yet; an echo that nobody

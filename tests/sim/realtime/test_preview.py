@@ -287,6 +287,8 @@ def test_a_response_may_have_items_of_its_own() -> None:
         ({"type": "conversation.item.create",
           "item": {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "x"}]}},
          "invalid_value", "item.content[0].type"),
+        ({"type": "conversation.item.create", "item": {"type": "message", "role": "assistant", "content": [5]}},
+         "invalid_type", "item.content[0]"),
         ({"type": "transcription_session.update", "session": {}}, "invalid_value", "type"),
         ({"type": "session.think"}, "invalid_value", "type"),
     ],
