@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.script import CLIPS, Script, an_agent
-from voice_agent.agent import Transcription
+from voice_agent.agent import ModelOptions, Transcription
 from voice_agent.call.commands import (
     AppendAudio,
     CallEnded,
@@ -32,6 +32,9 @@ NOT_SET_UP = "the model's session was not set up within 6 s; check the network a
 def lost(script: Script) -> list[str]:
     """Why the model is gone, as the log says."""
     return [note.fields["reason"] for note in script.ordered(Note) if note.what == "the model is gone"]
+
+
+OPTIONS = ModelOptions(speed=1.1)
 
 
 def warnings(script: Script) -> list[str]:
@@ -64,7 +67,9 @@ def test_without_preconnecting_the_model_is_connected_when_the_stream_starts() -
 
 
 def test_the_session_is_set_up_as_the_agent_asks_before_any_audio_flows() -> None:
-    agent = an_agent(transcription=Transcription(language="nl"), noise_reduction="far_field", voice="cedar")
+    agent = an_agent(
+        transcription=Transcription(language="nl"), noise_reduction="far_field", voice="cedar", model=OPTIONS
+    )
     script = Script(agent)
     script.begin_stream()
     script.feed(CallerAudio(0, b"\x80" * 160), ModelOpened())
@@ -83,6 +88,7 @@ def test_the_session_is_set_up_as_the_agent_asks_before_any_audio_flows() -> Non
             create_response=True,
             transcription=agent.transcription,
             noise_reduction="far_field",
+            model=OPTIONS,
         )
     ]
     assert before == []

@@ -170,6 +170,7 @@ class ModelLink:
             create_response=self._create_response,
             transcription=agent.transcription,
             noise_reduction=agent.noise_reduction,
+            model=agent.model,
         )
 
     def _begin_session(self, event: SessionUpdated) -> Iterator[Command | Fact]:
