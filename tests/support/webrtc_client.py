@@ -62,6 +62,7 @@ class WebRtcClient:
         self._tasks: set[asyncio.Task[None]] = set()
         self._channel.on("message", self._receive)
         self.connection.on("track", self._hear)
+        self.connection.on("connectionstatechange", self._woken.set)
         self.connection.addTrack(self.microphone)
 
     async def offer(self) -> str:
@@ -87,6 +88,10 @@ class WebRtcClient:
     async def until_loud(self, duration_ms: int) -> None:
         """Wait until so much sound was heard."""
         await self._wait(lambda: self.loud_ms >= duration_ms)
+
+    async def until_closed(self) -> None:
+        """Wait until the connection has ended."""
+        await self._wait(lambda: self.connection.connectionState in {"closed", "failed"})
 
     def of(self, event_type: str) -> list[Event]:
         """All events of a type so far."""

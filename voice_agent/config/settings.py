@@ -72,6 +72,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     llm_api_key: Secret | None = None
     prices: Path | None = None
     """A table over the packaged one."""
+    console_password: Secret | None = None
+    """Opens the console to browsers elsewhere; `None`: to this machine's only."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
 
@@ -142,6 +144,7 @@ def read_settings(environ: Mapping[str, str], env_file: Path | None = None) -> S
         llm_model=variables.text("LLM_MODEL"),
         llm_api_key=variables.secret("LLM_API_KEY"),
         prices=_path(variables, "PRICES"),
+        console_password=variables.secret("CONSOLE_PASSWORD"),
         log_level=variables.choice("LOG_LEVEL", ("debug", "info", "warning", "error")) or usual.log_level,
         log_format=variables.choice("LOG_FORMAT", ("text", "json")) or usual.log_format,
     )

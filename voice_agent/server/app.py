@@ -1,9 +1,9 @@
-"""The server's application: webhooks and health by FastAPI, the media streams beside it in plain ASGI.
+"""The server's application: webhooks, health and console by FastAPI, the media streams beside it in plain ASGI.
 
 It must not know how it is served.
 """
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from voice_agent.live.phone_leg import Receive, Send
 from voice_agent.server.health import health
@@ -15,11 +15,16 @@ from voice_agent.server.twilio import webhooks
 class Application:
     """One ASGI application. Streams go past FastAPI: its layers would cost each of their 100 messages a second."""
 
-    def __init__(self, reception: Reception, start_seconds: float = START_SECONDS) -> None:
+    def __init__(
+        self, reception: Reception, console: APIRouter | None = None, start_seconds: float = START_SECONDS
+    ) -> None:
+        """`console`: the routes of the console, where there is one."""
         # The interactive documentation would tell strangers what there is to try.
         self._pages = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
         self._pages.include_router(webhooks(reception))
         self._pages.include_router(health(reception))
+        if console is not None:
+            self._pages.include_router(console)
         self._streams = MediaStreams(reception, start_seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

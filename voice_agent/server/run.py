@@ -21,8 +21,9 @@ from voice_agent.config.agents import AgentFolder
 from voice_agent.config.prices import load_prices
 from voice_agent.config.secret import Secret, local_auth_token
 from voice_agent.config.settings import Settings
-from voice_agent.errors import CommandError
+from voice_agent.errors import CommandError, ConfigError
 from voice_agent.live.admission import StreamTokens
+from voice_agent.live.call_client import CallClient
 from voice_agent.live.clips import hashes, load_clips
 from voice_agent.live.counters import Counters
 from voice_agent.live.credentials import credential_of
@@ -33,6 +34,7 @@ from voice_agent.live.opened_call import CallObserver, FinishedCall, Keep, Opene
 from voice_agent.live.recorded import describe
 from voice_agent.recording.spool import Spool, make_folder
 from voice_agent.server.app import Application
+from voice_agent.server.console import Console, console_routes
 from voice_agent.server.reception import Reception, Terms
 from voice_agent.server.stream_socket import StreamSocket
 from voice_agent.store.history import FILE_NAME, History, past_call
@@ -98,8 +100,10 @@ class Serving:
             self.reception = Reception(
                 self._terms(), self._agents, lobby, StreamTokens(secrets.token_bytes(32)), self.counters
             )
-            self._server = _Server(_config(Application(self.reception)))
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
+            self._console = Console(self._agents, self._call_client(), tasks)
+            routes = console_routes(self._console, self.settings.console_password)
+            self._server = _Server(_config(Application(self.reception, routes)))
             tasks.create_task(self._server.serve([self._socket]))
             stack.push_async_callback(self._stop)
             await self._server.ready.wait()
@@ -115,12 +119,19 @@ class Serving:
 
     async def _stop(self) -> None:
         self.reception.closing = True
+        await self._console.close()
         lobby = self.reception.lobby
         talking = any(session.joined and session.ended is None for session in lobby.sessions.values())
         await lobby.end_all("the server stops", END_SECONDS)
         if talking:
             await asyncio.sleep(AFTER_STREAM_SECONDS)
         self._server.should_exit = True
+
+    def _call_client(self) -> CallClient | ConfigError:
+        try:
+            return CallClient(self._endpoint, self._credential)
+        except ConfigError as error:
+            return error
 
     def _surroundings(self, stack: AsyncExitStack) -> Surroundings:
         settings = self.settings

@@ -1,0 +1,94 @@
+import asyncio
+import json
+import logging
+
+import pytest
+
+from tests.support.web import http_server
+from voice_agent.errors import ConfigError, PeerError
+from voice_agent.live.call_client import CallClient
+from voice_agent.live.credentials import CredentialError
+from voice_agent.wire.endpoint import endpoint
+
+
+class NoLogin:
+    """A credential that cannot be had."""
+
+    async def headers(self) -> dict[str, str]:
+        raise CredentialError("log in first")
+
+    async def close(self) -> None:
+        pass
+
+
+def refusal(status: int, body: str) -> str:
+    """What is said of an answer to minting."""
+
+    async def main() -> str:
+        async with asyncio.timeout(5), http_server(status, body) as url:
+            client = CallClient(endpoint("openai", key="sk-1", base_url=f"{url}/v1"))
+            with pytest.raises(PeerError) as raised:
+                await client.mint({"type": "realtime"}, 60)
+            return str(raised.value)
+
+    return asyncio.run(main())
+
+
+def test_a_secret_is_read() -> None:
+    async def main() -> None:
+        body = json.dumps({"value": "ek_1", "expires_at": 5, "session": {}})
+        async with asyncio.timeout(5), http_server(200, body) as url:
+            client = CallClient(endpoint("openai", key="sk-1", base_url=f"{url}/v1"))
+            minted = await client.mint({"type": "realtime"}, 60)
+
+            assert (minted.value, minted.expires_at) == ("ek_1", 5)
+
+    asyncio.run(main())
+
+
+def test_a_refusal_says_what_to_check_without_the_key() -> None:
+    said = refusal(401, '{"error": {"message": "wrong key sk-1"}}')
+
+    assert "OPENAI_API_KEY" in said
+    assert "sk-1" not in said
+
+
+def test_an_answer_that_holds_no_secret_is_the_peers_fault() -> None:
+    assert "cannot be read" in refusal(200, "{}")
+
+
+def test_nobody_there_is_one_line() -> None:
+    async def main() -> None:
+        client = CallClient(endpoint("emulator", base_url="ws://127.0.0.1:1"))
+        with pytest.raises(PeerError, match=r"cannot reach ws://127\.0\.0\.1:1"):
+            await client.mint({}, 60)
+
+    asyncio.run(main())
+
+
+def test_a_login_that_fails_is_told() -> None:
+    async def main() -> None:
+        client = CallClient(endpoint("emulator", base_url="ws://127.0.0.1:1"), NoLogin())
+        with pytest.raises(PeerError, match="log in first"):
+            await client.mint({}, 60)
+
+    asyncio.run(main())
+
+
+def test_hanging_up_what_is_over_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with asyncio.timeout(5), http_server(404, "") as url:
+            client = CallClient(endpoint("openai", key="sk-1", base_url=f"{url}/v1"))
+            with caplog.at_level(logging.INFO):
+                await client.hang_up("rtc_1")
+
+            assert "hanging up rtc_1" in caplog.text
+
+    asyncio.run(main())
+
+
+def test_the_preview_has_no_client() -> None:
+    where = endpoint("azure", url="wss://res.openai.azure.com/openai/realtime?api-version=1&deployment=d", key="k")
+
+    with pytest.raises(ConfigError, match="the preview has no calls"):
+        CallClient(where)

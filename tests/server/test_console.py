@@ -1,0 +1,210 @@
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from fastapi import HTTPException, Request
+
+from tests.support.fake_speech import fake_speech
+from tests.support.realtime_client import tone
+from tests.support.webrtc_client import called
+from voice_agent.agent import Agent, BargeIn
+from voice_agent.config.agents import AgentFolder
+from voice_agent.config.secret import Secret
+from voice_agent.config.settings import PACKAGED_AGENTS, Settings
+from voice_agent.emulator.brains import choose_brain
+from voice_agent.emulator.realtime import serve_realtime
+from voice_agent.errors import ConfigError
+from voice_agent.live.call_client import CallClient
+from voice_agent.server.console import MOST_WAITING, Console, Refused, admit, session_of
+from voice_agent.server.run import Serving
+from voice_agent.sim.realtime import RealtimeOptions
+from voice_agent.wire.endpoint import endpoint
+
+QUESTION = "What are your opening hours on Saturday?"
+
+
+class Site:
+    """A server, its local Realtime server, and a browser's requests."""
+
+    def __init__(self, serving: Serving, http: aiohttp.ClientSession) -> None:
+        self.serving = serving
+        self._http = http
+
+    async def post(self, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        """Give status and JSON."""
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self._http.post(f"{self.serving.url}{path}", json=body, headers=given) as response:
+            return response.status, await response.json() if response.content_type == "application/json" else None
+
+
+@asynccontextmanager
+async def a_site(folder: Path, *heard: str, **settings: Any) -> AsyncIterator[Site]:
+    """The packaged agents, answered by their dialogue files."""
+    configured = Settings(port=0, data=folder / "data", **settings)
+    brain, _ = choose_brain(configured)
+    async with (
+        asyncio.timeout(15),
+        serve_realtime("127.0.0.1", 0, fake_speech(*heard), brain, RealtimeOptions(pace=20)) as model,
+        Serving(configured, AgentFolder(PACKAGED_AGENTS), emulator_url=model.url, clips={}) as serving,
+        aiohttp.ClientSession() as http,
+    ):
+        yield Site(serving, http)
+
+
+def test_a_browser_is_greeted_asks_and_is_told_what_the_tool_says(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_site(tmp_path, QUESTION) as site:
+            status, minted = await site.post("/console/session", {"agent": "reception"})
+            assert status == 200, minted
+            async with called(minted["calls_url"].removesuffix("/calls"), secret=minted["value"]) as client:
+                created = await client.until("session.created")
+                call_id = client.location.rpartition("/")[2]
+                attended = await site.post(minted["call_url"], {"call_id": call_id})
+                again = await site.post(minted["call_url"], {"call_id": call_id})
+                await client.until("output_audio_buffer.stopped")
+                client.microphone.say(tone(300))
+                told = await client.until("response.output_audio_transcript.done", 2)
+                while "9 in the morning" not in told["transcript"]:
+                    count = len(client.of("response.output_audio_transcript.done"))
+                    told = await client.until("response.output_audio_transcript.done", count + 1)
+
+            assert attended == (204, None)
+            assert again[0] == 404
+            assert "opening_hours" in str(created["session"]["tools"])
+            assert "Alder" in client.of("response.output_audio_transcript.done")[0]["transcript"]
+            assert client.of("conversation.item.input_audio_transcription.completed")[0]["transcript"] == QUESTION
+
+    asyncio.run(main())
+
+
+def test_the_servers_end_hangs_up(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_site(tmp_path) as site:
+            _, minted = await site.post("/console/session", {"agent": "reception"})
+            async with called(minted["calls_url"].removesuffix("/calls"), secret=minted["value"]) as client:
+                await client.until("session.created")
+                call_id = client.location.rpartition("/")[2]
+                await site.post(minted["call_url"], {"call_id": call_id})
+                await client.until("response.created")
+                await site.serving.reception.lobby.end_all("the test is over", 1)
+                await site.serving._console.close()
+                await client.until_closed()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [({"agent": "nobody"}, 404), ({"agnet": "x"}, 422), ([], 422), ({"agent": "x" * 5000}, 413)],
+)
+def test_what_cannot_be_begun_is_refused(tmp_path: Path, body: Any, status: int) -> None:
+    async def main() -> None:
+        async with a_site(tmp_path) as site:
+            assert (await site.post("/console/session", body))[0] == status
+
+    asyncio.run(main())
+
+
+def test_a_call_of_no_session_and_one_with_another_form_are_refused(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_site(tmp_path) as site:
+            assert (await site.post("/console/session/x/call", {"call_id": "rtc_1"}))[0] == 404
+            assert (await site.post("/console/session/x/call", {"call_id": "../rtc_1"}))[0] == 422
+
+    asyncio.run(main())
+
+
+def test_what_came_through_a_proxy_needs_the_password(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_site(tmp_path) as site:
+            assert (await site.post("/console/session", {}, X_Forwarded_For="192.0.2.1"))[0] == 403
+
+    asyncio.run(main())
+
+
+def a_request(peer: str = "127.0.0.1", **headers: str) -> Request:
+    given = {"host": "127.0.0.1:8080", **headers}
+    encoded = [(name.replace("_", "-").lower().encode(), value.encode()) for name, value in given.items()]
+    return Request({"type": "http", "headers": encoded, "client": (peer, 1)})
+
+
+def basic(password: str) -> str:
+    return f"Basic {base64.b64encode(f'anna:{password}'.encode()).decode()}"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        a_request(),
+        a_request("::1", host="[::1]:8080"),
+        a_request(host="localhost:8080", origin="http://localhost:8080"),
+    ],
+)
+def test_a_browser_of_this_machine_gets_in(request_: Request) -> None:
+    admit(request_, None)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        a_request("192.0.2.1"),
+        a_request(host="phone.example"),
+        a_request(host=""),
+        a_request(forwarded="for=192.0.2.1"),
+        a_request(x_forwarded_host="phone.example"),
+        a_request(origin="https://evil.example"),
+        a_request(origin="null"),
+    ],
+)
+def test_a_stranger_does_not(request_: Request) -> None:
+    with pytest.raises(HTTPException) as refused:
+        admit(request_, None)
+
+    assert refused.value.status_code == 403
+
+
+def test_the_password_opens_it_from_anywhere_and_is_then_wanted_of_all() -> None:
+    password = Secret("long enough")
+    admit(a_request("192.0.2.1", host="phone.example", authorization=basic("long enough")), password)
+
+    for given in ({}, {"authorization": basic("wrong")}, {"authorization": "Basic ?"}, {"authorization": "Bearer x"}):
+        with pytest.raises(HTTPException) as refused:
+            admit(a_request(**given), password)
+        assert refused.value.status_code == 401
+
+
+def test_the_browser_has_the_servers_turns_and_no_formats() -> None:
+    agent = Agent(name="a", instructions="Be kind.", barge_in=BargeIn(after_ms=300))
+    session = session_of(agent)
+
+    assert session["audio"]["input"]["turn_detection"]["interrupt_response"] is True
+    assert "format" not in session["audio"]["input"]
+    assert "format" not in session["audio"]["output"]
+
+
+def test_an_endpoint_without_calls_and_one_that_is_not_there_are_told(tmp_path: Path) -> None:
+    async def main() -> None:
+        agents = AgentFolder(PACKAGED_AGENTS)
+        nowhere = CallClient(endpoint("emulator", base_url="ws://127.0.0.1:1"))
+        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+            for client, status in ((ConfigError("the preview has none"), 409), (nowhere, 502)):
+                with pytest.raises(Refused) as refused:
+                    await Console(agents, client, tasks).begin("reception")
+                assert refused.value.status == status
+
+    asyncio.run(main())
+
+
+def test_sessions_that_nobody_calls_are_forgotten(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_site(tmp_path) as site:
+            begun = [await site.post("/console/session", {"agent": "reception"}) for _ in range(MOST_WAITING + 1)]
+            assert (await site.post(begun[0][1]["call_url"], {"call_id": "rtc_1"}))[0] == 404
+            assert (await site.post(begun[1][1]["call_url"], {"call_id": "rtc_1"}))[0] == 204
+
+    asyncio.run(main())

@@ -1,0 +1,269 @@
+"""The console: a browser on this machine, or one that knows the password, talks to an agent over WebRTC.
+
+`POST /console/session` mints an ephemeral secret for an agent as its file describes it; the browser calls the endpoint
+with it and tells us the call's id (`POST /console/session/{id}/call`); a sideband then greets, runs the agent's tools
+and hangs up. Audio does not pass here, and nothing is recorded.
+"""
+
+import asyncio
+import base64
+import binascii
+import hmac
+import ipaddress
+import logging
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import JSONResponse, Response
+
+from voice_agent.agent import Agent
+from voice_agent.call.commands import ConfigureSession
+from voice_agent.config.agents import AgentFolder
+from voice_agent.config.render import render
+from voice_agent.config.secret import Secret
+from voice_agent.errors import ConfigError, PeerError
+from voice_agent.live.call_client import CallClient
+from voice_agent.live.clock import seconds, utc_now
+from voice_agent.live.sideband import Sideband
+from voice_agent.tools.run import ToolRunner
+from voice_agent.wire.dialects import GA
+from voice_agent.wire.model_session import whole_session
+
+logger = logging.getLogger(__name__)
+
+SECRET_SECONDS = 120
+"""How long a browser may take from the secret to the call: somebody has to allow the microphone."""
+
+MOST_CALLS = 4
+"""The console is for trying an agent, not for serving it."""
+
+MOST_WAITING = 20
+"""Sessions whose browser has not called yet; the oldest are forgotten first."""
+
+BODY_BYTES = 4096
+
+_CALL_ID = re.compile(r"rtc_[A-Za-z0-9_-]{1,128}")
+"""A call's id becomes part of an address, so nothing else may pass."""
+
+
+class _Waiting(msgspec.Struct, frozen=True):
+    agent: Agent
+    """Rendered."""
+    until: int
+    """Monotonic seconds."""
+
+
+class Refused(Exception):  # noqa: N818 - what is refused is the request, not our code
+    """A request that is answered with an HTTP status and a line."""
+
+    def __init__(self, status: int, line: str) -> None:
+        super().__init__(line)
+        self.status = status
+        self.line = line
+
+
+class Console:
+    """The browsers' calls of one server."""
+
+    def __init__(
+        self,
+        agents: AgentFolder,
+        client: CallClient | ConfigError,
+        tasks: asyncio.TaskGroup,
+        now_seconds: Callable[[], int] = seconds,
+    ) -> None:
+        """`client`: or why the configured endpoint has no such calls. `tasks` gets one a call; `close` ends them."""
+        self._agents = agents
+        self._client = client
+        self._tasks = tasks
+        self._now_seconds = now_seconds
+        self._waiting: dict[str, _Waiting] = {}
+        self._calls: dict[str, Sideband] = {}
+
+    async def begin(self, name: str | None) -> dict[str, Any]:
+        """Mint a secret for an agent, the default one without a name; raises `Refused`."""
+        if isinstance(self._client, ConfigError):
+            raise Refused(409, str(self._client))
+        if len(self._calls) >= MOST_CALLS:
+            raise Refused(429, f"{MOST_CALLS} calls of the console are going on; end one of them first")
+        agent = self._agent(name)
+        try:
+            minted = await self._client.mint(session_of(agent), SECRET_SECONDS)
+        except PeerError as error:
+            logger.warning("no secret for the console: %s", error)
+            raise Refused(502, str(error)) from None
+        session_id = secrets.token_urlsafe(16)
+        self._waiting[session_id] = _Waiting(agent, self._now_seconds() + SECRET_SECONDS)
+        if len(self._waiting) > MOST_WAITING:
+            del self._waiting[next(iter(self._waiting))]
+        return {
+            "value": minted.value,
+            "expires_at": minted.expires_at,
+            "calls_url": self._client.address.calls,
+            "call_url": f"/console/session/{session_id}/call",
+            "agent": agent.name,
+        }
+
+    def attend(self, session_id: str, call_id: str) -> None:
+        """Join the call that a browser began with the secret of a session, once; raises `Refused`."""
+        assert isinstance(self._client, CallClient), "a session was begun with it"
+        if not _CALL_ID.fullmatch(call_id):
+            raise Refused(422, 'call_id must be the last part of the "Location" that the call was answered with')
+        waiting = self._waiting.pop(session_id, None)
+        if waiting is None or waiting.until < self._now_seconds():
+            raise Refused(404, "no such session; begin another one")
+        if call_id in self._calls:
+            raise Refused(409, "the call is attended already")
+        client = self._client
+        tools = ToolRunner(waiting.agent, call_id)
+        sideband = Sideband(waiting.agent, client.leg(call_id), tools, lambda: client.hang_up(call_id))
+        self._calls[call_id] = sideband
+        self._tasks.create_task(self._run(call_id, sideband))
+
+    async def close(self) -> None:
+        """Hang all calls up, because the server stops."""
+        for call_id, sideband in list(self._calls.items()):
+            assert isinstance(self._client, CallClient), "it began the call"
+            await self._client.hang_up(call_id)
+            sideband.stop()
+
+    async def _run(self, call_id: str, sideband: Sideband) -> None:
+        logger.info("a browser's call begins", extra={"call": call_id})
+        try:
+            await sideband.run()
+        except Exception:
+            # What fails in a browser's call must not end the server, whose tasks it shares.
+            logger.exception("a browser's call failed", extra={"call": call_id})
+        finally:
+            del self._calls[call_id]
+            logger.info("a browser's call is over", extra={"call": call_id})
+
+    def _agent(self, name: str | None) -> Agent:
+        agents, problem = self._agents.current()
+        if problem:
+            logger.error("%s", problem)
+        agent = agents.for_number("") if name is None else agents.named(name)
+        if agent is None:
+            known = ", ".join(agent.name for agent in agents.all)
+            raise Refused(404, f"name one of the agents: {known}")
+        try:
+            return render(agent, "a browser", "the console", utc_now())
+        except (ConfigError, ValueError) as error:
+            raise Refused(409, str(error)) from None
+
+
+def session_of(agent: Agent) -> dict[str, Any]:
+    """Write the session of an agent as a secret holds it: by the server's turns, in the formats that SDP settles."""
+    session = whole_session(
+        GA,
+        "pcm24k",
+        ConfigureSession(
+            instructions=agent.instructions,
+            voice=agent.voice,
+            tools=agent.tools,
+            turn_detection=agent.turn_detection,
+            interrupt_response=True,
+            create_response=True,
+            transcription=agent.transcription,
+            noise_reduction=agent.noise_reduction,
+            model=agent.model,
+        ),
+    )
+    for direction in ("input", "output"):
+        session["audio"][direction].pop("format")
+    return session
+
+
+# --- HTTP ------------------------------------------------------------------------------------------------------------
+
+
+class _Begin(msgspec.Struct, forbid_unknown_fields=True):
+    agent: str | None = None
+
+
+class _Attend(msgspec.Struct, forbid_unknown_fields=True):
+    call_id: str
+
+
+_Body = TypeVar("_Body", _Begin, _Attend)
+
+
+def console_routes(console: Console, password: Secret | None) -> APIRouter:
+    """Make the routes under `/console`."""
+    router = APIRouter()
+
+    @router.post("/console/session")
+    async def begin(request: Request) -> Response:
+        admit(request, password)
+        try:
+            made = await console.begin((await _read(request, _Begin)).agent)
+        except Refused as refused:
+            raise HTTPException(refused.status, refused.line) from None
+        return JSONResponse(made, headers={"Cache-Control": "no-store"})
+
+    @router.post("/console/session/{session_id}/call")
+    async def attend(request: Request, session_id: str) -> Response:
+        admit(request, password)
+        try:
+            console.attend(session_id, (await _read(request, _Attend)).call_id)
+        except Refused as refused:
+            raise HTTPException(refused.status, refused.line) from None
+        return Response(status_code=204)
+
+    return router
+
+
+def admit(request: Request, password: Secret | None) -> None:
+    """Let a browser in: by the password (HTTP Basic, any name), or without one from this machine alone. Else raises.
+
+    A request that came through a tunnel or a proxy has a loopback peer too, so none of their headers may be there; a
+    foreign page in a browser of this machine shows itself by its `Origin` or, by a name of its own, in `Host`.
+    """
+    headers = request.headers
+    origin = headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+        raise HTTPException(403, "a page of another origin may not use the console")
+    if password is not None:
+        if not hmac.compare_digest(_given_password(headers).encode(), password.reveal().encode()):
+            raise HTTPException(401, "CONSOLE_PASSWORD is wanted", {"WWW-Authenticate": 'Basic realm="console"'})
+        return
+    forwarded = any(name == "forwarded" or name.startswith("x-forwarded") for name in headers)
+    peer = request.client.host if request.client else ""
+    if forwarded or not _is_here(peer) or not _is_here(urlsplit(f"//{headers.get('host', '')}").hostname or ""):
+        raise HTTPException(403, "the console is for this machine only; set CONSOLE_PASSWORD to open it to others")
+
+
+def _given_password(headers: Mapping[str, str]) -> str:
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(value, validate=True).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
+def _is_here(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+async def _read(request: Request, kind: type[_Body]) -> _Body:
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > BODY_BYTES:
+            raise HTTPException(413, f"more than {BODY_BYTES} bytes")
+    try:
+        return msgspec.json.decode(bytes(body) or b"{}", type=kind)
+    except msgspec.DecodeError as error:
+        raise HTTPException(422, str(error)) from None
