@@ -11,7 +11,9 @@ from tests.support.fake_speech import fake_speech
 from voice_agent.cli.emulate_realtime import hold
 from voice_agent.cli.main import main
 from voice_agent.emulator.brain import Echo
+from voice_agent.emulator.realtime import serve_realtime
 from voice_agent.sim.realtime import RealtimeOptions
+from voice_agent.sim.realtime.faults import KINDS
 
 
 def test_it_tells_its_address_and_serves_until_it_is_stopped() -> None:
@@ -91,3 +93,41 @@ def test_every_stand_in_explains_itself(arguments: list[str], capsys: pytest.Cap
 def test_a_wrong_dialogue_file_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["emulate", "realtime", "--dialogue", "nowhere.yaml"]) == 2
     assert capsys.readouterr().err == "voice-agent: nowhere.yaml: cannot be read: No such file or directory\n"
+
+
+def test_every_fault_stands_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["emulate", "realtime", "--help"])
+
+    told = capsys.readouterr().out
+    assert all(f"  {name} " in told for name in KINDS)
+    assert "X-Emulator-Fault" in told
+
+
+def test_a_fault_that_there_is_not_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["emulate", "realtime", "--fault", "drop@5", "--fault", "weather"]) == 2
+    assert capsys.readouterr().err.startswith("voice-agent: --fault: unknown fault 'weather'; there are: status-CODE")
+
+
+@pytest.mark.parametrize("minutes", ["0", "-1", "soon", "1e9", "nan"])
+def test_a_session_lasts_a_time_that_makes_sense(minutes: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["emulate", "realtime", f"--session-minutes={minutes}"])
+
+    assert "is no time between 0 and 1440 minutes" in capsys.readouterr().err
+
+
+def test_a_session_that_may_be_short_is_ended_as_by_the_services() -> None:
+    async def test() -> None:
+        options = RealtimeOptions(session_minutes=0.001)
+        async with (
+            asyncio.timeout(5),
+            serve_realtime("127.0.0.1", 0, fake_speech(), Echo(), options) as server,
+            connect(f"{server.url}?model=any") as socket,
+        ):
+            await socket.recv()
+            expired = str(await socket.recv())
+
+        assert "Your session hit the maximum duration of 0.001 minutes." in expired
+
+    asyncio.run(test())

@@ -15,15 +15,28 @@ import msgspec
 from voice_agent.config.settings import ENV_FILE, read_settings
 from voice_agent.emulator.brain import Brain
 from voice_agent.emulator.brains import choose_brain
+from voice_agent.emulator.faults import HEADER, QUERY
 from voice_agent.emulator.realtime import RealtimeServer, serve_realtime
 from voice_agent.emulator.speech.interfaces import Speech
 from voice_agent.emulator.speech.loading import INSTALL, load_speech
-from voice_agent.errors import CommandError
-from voice_agent.sim.realtime import RealtimeOptions
+from voice_agent.errors import CommandError, PeerError
+from voice_agent.sim.realtime import RealtimeOptions, parse_faults
+from voice_agent.sim.realtime.faults import KINDS
+
+_MOST_MINUTES = 1440
+
+_FAULTS = f"""faults
+  So that a client can be tested against what goes wrong, a session has faults on request: by the header {HEADER},
+  by the query &{QUERY}= of the address, or of all sessions by --fault. Several, parted by commas, work together;
+  seconds count from the session's beginning. For example: ?model=any&fault=delay=300,close=1011@5
+
+{{kinds}}"""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _FAULTS.format(kinds="\n".join(f"  {name:<27}{what}" for name, what in KINDS.items()))
     parser.add_argument("--host", default="127.0.0.1", help="where to listen (default: %(default)s)")
     parser.add_argument("--port", type=int, default=9000, help="0 takes a free one (default: %(default)s)")
     parser.add_argument(
@@ -33,6 +46,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--openai-beta",
         action="store_true",
         help="let the header OpenAI-Beta: realtime=v1 select the preview; otherwise it is refused, as by OpenAI",
+    )
+    parser.add_argument(
+        "--session-minutes",
+        type=_minutes,
+        default=60.0,
+        metavar="MINUTES",
+        help="how long a session lasts at most (default: %(default)g, as at the services); try the end with 0.5",
+    )
+    parser.add_argument(
+        "--fault", action="append", default=[], metavar="FAULTS", help="what goes wrong in every session; see below"
     )
     parser.add_argument("--dialogue", type=Path, metavar="FILE", help="answer every session by this dialogue file")
     parser.add_argument("--llm-url", metavar="URL", help="answer by this OpenAI-compatible chat endpoint (or LLM_URL)")
@@ -48,8 +71,15 @@ def run(
     *,
     tls_port: int | None = None,
     openai_beta: bool = False,
+    session_minutes: float = 60.0,
+    fault: list[str] | None = None,
 ) -> int:
     """Serve until SIGINT or SIGTERM; 0. Faults of settings, files and the port are raised: 2."""
+    faults = ",".join(fault or [])
+    try:
+        parse_faults(faults)
+    except PeerError as error:
+        raise CommandError(f"--fault: {error}") from None
     settings = read_settings(os.environ, ENV_FILE)
     settings = msgspec.structs.replace(
         settings, llm_url=llm_url or settings.llm_url, llm_model=llm_model or settings.llm_model
@@ -61,7 +91,8 @@ def run(
     with asyncio.Runner(loop_factory=_fast_loop()) as runner:
         print(f"It answers by {answers}.")
         tls = None if tls_port is None else (tls_port, settings.data)
-        runner.run(hold(host, port, brain, tls=tls, options=RealtimeOptions(openai_beta=openai_beta)))
+        options = RealtimeOptions(openai_beta=openai_beta, session_minutes=session_minutes)
+        runner.run(hold(host, port, brain, tls=tls, options=options, faults=faults))
     return 0
 
 
@@ -74,6 +105,7 @@ async def hold(
     *,
     tls: tuple[int, Path] | None = None,
     options: RealtimeOptions | None = None,
+    faults: str = "",
 ) -> None:
     """Load the models and serve until a signal comes; `tls`: on that port, too, with a certificate kept there."""
     stop = asyncio.Event()
@@ -84,7 +116,7 @@ async def hold(
     try:
         speech = await asyncio.to_thread(load, tell)
         async with AsyncExitStack() as stack:
-            server = await stack.enter_async_context(serve_realtime(host, port, speech, brain, options))
+            server = await stack.enter_async_context(serve_realtime(host, port, speech, brain, options, faults=faults))
             if tls is not None:
                 tell(await _open_tls(stack, server, *tls))
             tell(f"Listening on {server.url}?model=any with any key; Ctrl-C stops.")
@@ -103,6 +135,16 @@ async def _open_tls(stack: AsyncExitStack, server: RealtimeServer, port: int, fo
     certificate = own_certificate(folder)
     taken = await stack.enter_async_context(tls_front(server.host, port, (server.host, server.port), certificate))
     return f"Listening on wss://localhost:{taken}/v1/realtime, too; clients trust NODE_EXTRA_CA_CERTS={certificate}"
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0.0
+    if not 0 < minutes <= _MOST_MINUTES:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time between 0 and {_MOST_MINUTES} minutes")
+    return minutes
 
 
 def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:

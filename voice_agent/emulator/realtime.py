@@ -15,12 +15,20 @@ from aiohttp import WSMsgType, web
 
 from voice_agent.emulator.addresses import GA_PATHS, PREVIEW_PATH, dialect_asked_for
 from voice_agent.emulator.brain import Brain
+from voice_agent.emulator.faults import faults_asked_for, refuse
 from voice_agent.emulator.session_runner import Mind, SessionRunner
 from voice_agent.emulator.speech.interfaces import Speech
 from voice_agent.emulator.webrtc.calls import Calls, attend
 from voice_agent.emulator.webrtc.requests import BadRequest
 from voice_agent.errors import CommandError
-from voice_agent.sim.realtime import ClientText, RealtimeOptions, RealtimeSession
+from voice_agent.sim.realtime import (
+    NO_CLOSE_FRAME,
+    ClientText,
+    Faults,
+    FaultySession,
+    RealtimeOptions,
+    RealtimeSession,
+)
 
 MAX_MESSAGE_BYTES = 24 * 1024 * 1024
 """The API takes 15 MiB of audio in one event; base64 makes a third more of it."""
@@ -51,13 +59,16 @@ class RealtimeServer(msgspec.Struct, frozen=True):
 
 @asynccontextmanager
 async def serve_realtime(
-    host: str, port: int, speech: Speech, brain: Brain, options: RealtimeOptions | None = None
+    host: str, port: int, speech: Speech, brain: Brain, options: RealtimeOptions | None = None, *, faults: str = ""
 ) -> AsyncIterator[RealtimeServer]:
-    """Serve sessions until the block is left, then close them. Port 0 takes a free one. Raises `CommandError`."""
+    """Serve sessions until the block is left, then close them. Port 0 takes a free one. Raises `CommandError`.
+
+    `faults`: what goes wrong in every session on a WebSocket, whatever its client asks for (see `emulator.faults`).
+    """
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="speech") as threads:
         mind, settings = Mind(speech, brain, threads), options or RealtimeOptions()
         calls = Calls(mind, settings)
-        open_sockets = _OpenSockets(mind, settings, calls)
+        open_sockets = _OpenSockets(mind, settings, calls, faults)
         application = web.Application()
         for form in (PREVIEW_PATH, f"{PREVIEW_PATH}/"):
             application.router.add_get(form, open_sockets.hold_preview)
@@ -108,10 +119,11 @@ async def _open_to_pages(_: web.Request, response: web.StreamResponse) -> None:
 class _OpenSockets:
     """The WebSockets of one server, each with a session of its own."""
 
-    def __init__(self, mind: Mind, options: RealtimeOptions, calls: Calls) -> None:
+    def __init__(self, mind: Mind, options: RealtimeOptions, calls: Calls, faults: str) -> None:
         self._mind = mind
         self._options = options
         self._calls = calls
+        self._faults = faults
         self._open: set[web.WebSocketResponse] = set()
 
     async def hold(self, request: web.Request) -> web.StreamResponse:
@@ -122,8 +134,12 @@ class _OpenSockets:
         try:
             call = self._calls.find(request.query["call_id"]) if "call_id" in request.query else None
             bound = self._calls.session_asked_for(request)
+            faults = faults_asked_for(request, self._faults)
         except BadRequest as bad:
             return bad.answer
+        refused = await refuse(request, faults)
+        if refused is not None:
+            return refused
         # Browsers offer `realtime` beside their key, which must not come back.
         socket = web.WebSocketResponse(
             protocols=("realtime",), compress=False, max_msg_size=MAX_MESSAGE_BYTES, heartbeat=_PING_SECONDS
@@ -134,7 +150,7 @@ class _OpenSockets:
             if call is not None:
                 await attend(socket, call)
             else:
-                await self._serve(request, socket, bound)
+                await self._serve(request, socket, bound, faults)
         finally:
             self._open.discard(socket)
         return socket
@@ -150,7 +166,9 @@ class _OpenSockets:
         for socket in list(self._open):
             await socket.close(code=1001, message=b"the server stops")
 
-    async def _serve(self, request: web.Request, socket: web.WebSocketResponse, bound: dict[str, Any] | None) -> None:
+    async def _serve(
+        self, request: web.Request, socket: web.WebSocketResponse, bound: dict[str, Any] | None, faults: Faults
+    ) -> None:
         dialect = dialect_asked_for(request.path, request.headers, openai_beta=self._options.openai_beta)
         if dialect is None:
             # What OpenAI answers since May 2026.
@@ -163,12 +181,17 @@ class _OpenSockets:
         if bound is not None:
             session.configure({name: value for name, value in bound.items() if name != "model"})
         _log.info("session opened for model %s", model)
-        runner = SessionRunner(session, self._mind, socket.send_str)
+        runner = SessionRunner(
+            session if faults == Faults() else FaultySession(session, faults), self._mind, socket.send_str
+        )
         async with asyncio.TaskGroup() as tasks:
             reading = tasks.create_task(read_texts(socket, runner))
             end = await runner.run()
             reading.cancel()
-        if end is not None:
+        if end is not None and end.code == NO_CLOSE_FRAME:
+            if request.transport is not None:
+                request.transport.abort()
+        elif end is not None:
             await socket.close(code=end.code, message=end.reason.encode())
         _log.info("session closed")
 

@@ -22,11 +22,11 @@ from voice_agent.sim.realtime import (
     Input,
     Output,
     PlayFrame,
-    RealtimeSession,
     Recognise,
     Recognised,
     RecognitionFailed,
     SendText,
+    Session,
     Speak,
     Spoken,
     StopWork,
@@ -55,7 +55,7 @@ class SessionRunner:
 
     def __init__(
         self,
-        session: RealtimeSession,
+        session: Session,
         mind: Mind,
         send: Callable[[str], Awaitable[None]],
         play: Callable[[bytes], None] | None = None,

@@ -108,7 +108,8 @@ class ModelLeg:
             response = error.response
             body = response.body.decode(errors="replace") if response.body else ""
             wait = response.headers.get("Retry-After", "")
-            return ModelRefused(response.status_code, explain_refusal(response.status_code, body, where, wait))
+            detail = explain_refusal(response.status_code, body, where, wait)
+            return ModelRefused(response.status_code, detail, _seconds(wait))
         except CredentialError as error:
             return ModelRefused(None, str(error))
         except TimeoutError:
@@ -158,6 +159,6 @@ class ModelLeg:
             return
 
 
-def _seconds(text: str | None) -> int | None:
+def _seconds(text: str) -> int | None:
     """Read `Retry-After`; the form with a date is for others than a caller who waits."""
-    return int(text) if text is not None and text.isascii() and text.isdecimal() and len(text) < 10 else None
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None

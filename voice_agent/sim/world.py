@@ -352,9 +352,8 @@ _ENDPOINT = Endpoint("ws://world/v1/realtime", {})
 
 def _closed(order: model.CloseSocket) -> ModelClosed:
     """Say it as the leg to the model does."""
-    if order.code == model.NO_CLOSE_FRAME:
-        return ModelClosed(None, "no close frame")
-    return ModelClosed(order.code, explain_close(order.code, order.reason))
+    code = None if order.code == model.NO_CLOSE_FRAME else order.code
+    return ModelClosed(code, explain_close(order.code, order.reason))
 
 
 _TONE = (b"\x00\x20" * 24 + b"\x00\xe0" * 24) * 1000

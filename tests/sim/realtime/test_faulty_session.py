@@ -209,6 +209,14 @@ def test_audio_comes_in_pieces_of_any_size_and_is_whole(size: int) -> None:
     assert len({event["event_id"] for event in pieces.events}) == len(pieces.events)
 
 
+def test_the_preview_dialects_audio_is_cut_too() -> None:
+    client = VirtualClient(RealtimeOptions(dialect="preview", model="gpt-4o-realtime-preview"), faults="chunks=701")
+    client.send(type="response.create")
+    client.wait(2000)
+
+    assert {len(base64.b64decode(event["delta"])) for event in client.of("response.audio.delta")} >= {701}
+
+
 def test_faults_work_together() -> None:
     client = VirtualClient(faults="delay=200,error=server_error@1,close=1011@2,fail=server_error*1,chunks=999")
     failed, completed = answered(client), client.of("error")

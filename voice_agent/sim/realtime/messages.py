@@ -194,8 +194,8 @@ class RealtimeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Audio is sent this many times faster than it plays; 0: as soon as it is there."""
     context_tokens: int = 96_000
     """The most that a response may read: gpt-realtime-2.1's 128,000 less the 32,000 that it may say."""
-    session_minutes: int = 60
-    """Longest session of both vendors."""
+    session_minutes: float = 60
+    """The longest session, 60 at both vendors."""
     session_id: str = ""
     """Given: sessions carry `id`, `object` and `expires_at` as the services' do. The types of the openai package do not
     declare these three in `session.created`, so by default they are left out."""

@@ -82,7 +82,7 @@ class RealtimeSession:
 
     def start(self, now_ms: int) -> list[Output]:
         """Begin; call once, before the first `feed`."""
-        self._expires_ms = now_ms + self._options.session_minutes * 60_000
+        self._expires_ms = now_ms + round(self._options.session_minutes * 60_000)
         self._outbox.send("session.created", session=self._settings.wire())
         return self._outbox.take()
 
@@ -121,7 +121,7 @@ class RealtimeSession:
 
     def _take_time(self, now_ms: int) -> None:
         if now_ms >= self._expires_ms:
-            minutes = self._options.session_minutes
+            minutes = f"{self._options.session_minutes:g}"
             self._outbox.send_error(
                 ClientError("session_expired", f"Your session hit the maximum duration of {minutes} minutes.")
             )

@@ -81,7 +81,7 @@ def test_a_quota_that_is_exhausted_for_long_is_apologised_for_at_once() -> None:
         ("close=4000@4", "the preview dialect is switched off there"),
         ("close=1001@4", "the session reached the API's longest duration"),
         ("close=1011@4", "the server failed; a new session may work at once"),
-        ("drop@4", "no close frame"),
+        ("drop@4", "close 1006: the connection broke"),
     ],
 )
 def test_a_session_that_is_closed_is_apologised_for(fault: str, read: str) -> None:
