@@ -12,8 +12,9 @@ from voice_agent.call.commands import (
     ResponseUsed,
     ToolAnswered,
     ToolStarted,
+    TranscriptionUsed,
 )
-from voice_agent.call.events import Usage
+from voice_agent.call.events import TranscriptionUsage, Usage
 from voice_agent.call.summary import Line, Summary
 
 
@@ -84,3 +85,14 @@ def test_the_tokens_of_all_responses_are_added() -> None:
     summary = told((1, ResponseUsed(Usage(1, 2, 3, 4, 5, 6))), (2, ResponseUsed(Usage(10, 20, 30, 40, 50, 60))))
 
     assert summary.usage == Usage(11, 22, 33, 44, 55, 66)
+
+
+def test_the_words_of_the_caller_are_billed_apart() -> None:
+    summary = told(
+        (1, TranscriptionUsed(TranscriptionUsage(13, 9))),
+        (2, ResponseUsed(Usage(input_tokens=100))),
+        (3, TranscriptionUsed(TranscriptionUsage(7, 1, audio_ms=500))),
+    )
+
+    assert summary.transcription == TranscriptionUsage(20, 10, 500)
+    assert summary.usage == Usage(input_tokens=100)

@@ -4,13 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.script import Script
-from voice_agent.call.commands import AgentSaid, CallerSaid
+from voice_agent.call.commands import AgentSaid, CallerSaid, TranscriptionUsed
 from voice_agent.call.conversation import AgentTurn, CallerTurn
 from voice_agent.call.events import (
     AgentTranscript,
     CallerTranscribed,
     ModelAudio,
     ResponseCreated,
+    TranscriptionUsage,
     TurnCommitted,
 )
 from voice_agent.call.transcript import cut_words
@@ -80,3 +81,10 @@ def test_what_was_heard_begins_what_was_said(text: str, heard_ms: int, total_ms:
     heard = cut_words(text, heard_ms, total_ms)
 
     assert text.strip().startswith(heard)
+
+
+def test_what_the_words_were_billed_by_is_reported_beside_them() -> None:
+    script = Script().begin()
+    script.feed(CallerTranscribed("u1", "Hello.", TranscriptionUsage(13, 9)), CallerTranscribed("u2", "Yes."))
+
+    assert script.ordered(TranscriptionUsed) == [TranscriptionUsed(TranscriptionUsage(13, 9))]

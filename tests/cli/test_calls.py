@@ -9,7 +9,7 @@ import pytest
 from tests.support.recorded import write
 from tests.support.simulated import header_of, setup, simulated_call, steps_of
 from voice_agent.audio.wav import read_mulaw
-from voice_agent.call.events import Usage
+from voice_agent.call.events import TranscriptionUsage, Usage
 from voice_agent.call.summary import Summary
 from voice_agent.cli.main import main
 from voice_agent.errors import PeerError
@@ -202,3 +202,18 @@ def test_a_call_of_a_model_with_a_price_shows_what_it_cost(
     assert "model, cost   gpt-realtime-2.1, 0.0046 USD\n" in run(capsys, "show", "CA1")[1]
     assert 'model, cost   mine, price unknown (PRICES has no "mine")\n' in run(capsys, "show", "CA2")[1]
     assert "model, cost" not in run(capsys, "show", SID)[1]
+
+
+@pytest.mark.parametrize(
+    ("usage", "shown"),
+    [
+        (TranscriptionUsage(1300, 9), "transcription 1,300 tokens in, 9 out, billed apart\n"),
+        (TranscriptionUsage(audio_ms=61_400), "transcription 61 s of the caller, billed apart\n"),
+    ],
+)
+def test_the_transcription_of_the_caller_is_told_apart(
+    history: History, call: PastCall, usage: TranscriptionUsage, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    history.add(msgspec.structs.replace(call, call_sid="CA1", transcription=usage))
+
+    assert shown in run(capsys, "show", "CA1")[1]

@@ -10,7 +10,7 @@ import pytest
 
 from voice_agent.agent import Agent
 from voice_agent.call.commands import AgentBegan, AgentSaid, CallEnded, CallerSaid, ResponseUsed
-from voice_agent.call.events import Usage
+from voice_agent.call.events import TranscriptionUsage, Usage
 from voice_agent.call.setup import CallSetup
 from voice_agent.call.summary import Line, Summary
 from voice_agent.errors import CommandError
@@ -188,8 +188,11 @@ def test_a_file_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
     history = History(tmp_path / "calls.sqlite")
     history.add(a_call())
     with closing(sqlite3.connect(history.path)) as connection:
-        connection.executescript("ALTER TABLE calls DROP COLUMN model; PRAGMA user_version = 1;")
+        connection.executescript(
+            "ALTER TABLE calls DROP COLUMN model; ALTER TABLE calls DROP COLUMN transcription; PRAGMA user_version = 1;"
+        )
     history.add(msgspec.structs.replace(a_call(), model="gpt-realtime-2.1"))
 
     assert [call.model for call in history.latest(10)] == ["gpt-realtime-2.1", ""]
+    assert [call.transcription for call in history.latest(10)] == [TranscriptionUsage(), TranscriptionUsage()]
     assert History(history.path).latest(1)[0].model == "gpt-realtime-2.1"

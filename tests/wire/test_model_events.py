@@ -20,7 +20,9 @@ MEANINGS: list[tuple[str, CallEvent | None]] = [
     ("input_audio_buffer.committed", events.TurnCommitted("msg_002")),
     (
         "conversation.item.input_audio_transcription.completed",
-        events.CallerTranscribed("item_CCXGQ4e1ht4cOraEYcuR2", "Hey, can you hear me?"),
+        events.CallerTranscribed(
+            "item_CCXGQ4e1ht4cOraEYcuR2", "Hey, can you hear me?", events.TranscriptionUsage(13, 9)
+        ),
     ),
     (
         "conversation.item.input_audio_transcription.failed",
@@ -184,3 +186,20 @@ def test_counts_that_are_missing_are_none() -> None:
     usage = {"input_tokens": None, "output_tokens": 1.5, "input_token_details": None, "output_token_details": 3}
 
     assert response_done(Response("resp", "completed", usage=usage)).usage == Usage()
+
+
+@pytest.mark.parametrize(
+    ("usage", "read"),
+    [
+        ({"type": "duration", "seconds": 2.5}, events.TranscriptionUsage(audio_ms=2500)),
+        ({"type": "duration", "seconds": 3}, events.TranscriptionUsage(audio_ms=3000)),
+        ({"type": "duration", "seconds": "3"}, events.TranscriptionUsage()),
+        ({"type": "tokens", "input_tokens": None}, events.TranscriptionUsage()),
+        ("much", None),
+        (None, None),
+    ],
+)
+def test_what_words_are_billed_by_is_read_in_either_form(usage: object, read: events.TranscriptionUsage | None) -> None:
+    message = realtime.TranscriptionCompleted("u1", "Hello.", usage)
+
+    assert translate(message) == events.CallerTranscribed("u1", "Hello.", read)

@@ -27,7 +27,15 @@ SERVER: dict[str, realtime.ServerMessage] = {
     "input_audio_buffer.speech_stopped": realtime.SpeechStopped("msg_003", 2000),
     "input_audio_buffer.committed": realtime.InputCommitted("msg_002"),
     "conversation.item.input_audio_transcription.completed": realtime.TranscriptionCompleted(
-        "item_CCXGQ4e1ht4cOraEYcuR2", "Hey, can you hear me?"
+        "item_CCXGQ4e1ht4cOraEYcuR2",
+        "Hey, can you hear me?",
+        {
+            "type": "tokens",
+            "total_tokens": 22,
+            "input_tokens": 13,
+            "input_token_details": {"text_tokens": 0, "audio_tokens": 13},
+            "output_tokens": 9,
+        },
     ),
     "conversation.item.input_audio_transcription.failed": realtime.TranscriptionFailed(
         "msg_003", Problem("transcription_error", "audio_unintelligible", "The audio could not be transcribed.")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from voice_agent.agent import ModelOptions, Tool, Transcription, TurnDetection
-from voice_agent.call.events import Usage
+from voice_agent.call.events import TranscriptionUsage, Usage
 
 
 class Command(msgspec.Struct, frozen=True, tag=True, gc=False):
@@ -218,6 +218,12 @@ class ResponseUsed(Command, frozen=True):
     usage: Usage
 
 
+class TranscriptionUsed(Command, frozen=True):
+    """What the words of one turn of the caller were billed by; another model than the one that answers made them."""
+
+    usage: TranscriptionUsage
+
+
 class Note(Command, frozen=True):
     """A line for the log and a count for the metrics: what happened that a person may want to know."""
 
@@ -258,6 +264,7 @@ Report = (
     | ToolStarted
     | ToolAnswered
     | ResponseUsed
+    | TranscriptionUsed
     | Note
     | CallEnded
 )

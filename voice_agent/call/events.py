@@ -135,11 +135,20 @@ class TurnCommitted(Event, frozen=True):
     item_id: str
 
 
+class TranscriptionUsage(msgspec.Struct, frozen=True):
+    """What the words of a caller's turn were billed by: tokens, or with some models the audio's length."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    audio_ms: int = 0
+
+
 class CallerTranscribed(Event, frozen=True):
     """The words of a caller's turn; asynchronous, matched by `item_id` only."""
 
     item_id: str
     text: str
+    usage: TranscriptionUsage | None = None
 
 
 class TranscriptionFailed(Event, frozen=True):

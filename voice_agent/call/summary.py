@@ -4,7 +4,7 @@ It is made from the reports alone, so it is the same for a call in progress, for
 recording. It must not know where reports come from nor what becomes of the summary.
 """
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -21,8 +21,11 @@ from voice_agent.call.commands import (
     ResponseUsed,
     ToolAnswered,
     ToolStarted,
+    TranscriptionUsed,
 )
-from voice_agent.call.events import Usage
+from voice_agent.call.events import TranscriptionUsage, Usage
+
+_Counts = TypeVar("_Counts", Usage, TranscriptionUsage)
 
 
 class Line(msgspec.Struct, frozen=True, gc=False):
@@ -51,6 +54,8 @@ class Summary:
         self.tool_calls = 0
         self.usage = Usage()
         """The sum of all responses."""
+        self.transcription = TranscriptionUsage()
+        """The same of the caller's words; another model's, so that it is counted apart."""
         self.response_ms: list[int] = []
         """How long the caller waited for each answer."""
         self._lines: list[Line] = []
@@ -95,6 +100,8 @@ class Summary:
                 self._answer(now_ms, report)
             case ResponseUsed():
                 self.usage = total(self.usage, report.usage)
+            case TranscriptionUsed():
+                self.transcription = _sum(self.transcription, report.usage)
             case Note(level="warning" | "error"):
                 fields = ", ".join(f"{key} {value}" for key, value in report.fields.items())
                 self._lines.append(Line(now_ms, "note", report.what, fields))
@@ -119,6 +126,9 @@ def _seconds(ms: int) -> str:
 
 def total(one: Usage, other: Usage) -> Usage:
     """Add the tokens of two responses."""
-    return Usage(
-        *(mine + more for mine, more in zip(msgspec.structs.astuple(one), msgspec.structs.astuple(other), strict=True))
-    )
+    return _sum(one, other)
+
+
+def _sum(one: _Counts, other: _Counts) -> _Counts:
+    both = zip(msgspec.structs.astuple(one), msgspec.structs.astuple(other), strict=True)
+    return type(one)(*(mine + more for mine, more in both))

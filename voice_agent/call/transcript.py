@@ -6,7 +6,7 @@ An item of the agent that was cut is cut in its words too, in proportion: the AP
 from collections.abc import Iterator
 from typing import ClassVar
 
-from voice_agent.call.commands import AgentSaid, CallerSaid, Command
+from voice_agent.call.commands import AgentSaid, CallerSaid, Command, TranscriptionUsed
 from voice_agent.call.conversation import AgentTurn, CallerTurn, KeysTurn, ToolTurn, Turn
 from voice_agent.call.events import AgentTranscript, CallerTranscribed, Event, TurnCommitted
 from voice_agent.call.facts import Fact, ItemHeard
@@ -50,6 +50,8 @@ class Transcript:
                 text = event.text.strip()
                 self._put(CallerTurn(event.item_id, text))
                 yield CallerSaid(event.item_id, text)
+                if event.usage is not None:
+                    yield TranscriptionUsed(event.usage)
             case ItemHeard() if event.total_ms > 0:
                 text = cut_words(self._words.pop(event.item_id, ""), event.heard_ms, event.total_ms)
                 self.turns.append(AgentTurn(event.item_id, text, event.interrupted))

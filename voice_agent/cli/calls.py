@@ -203,4 +203,9 @@ def _facts(call: PastCall, prices: Prices) -> Iterator[tuple[str, str]]:
     )
     if call.model:
         yield "model, cost", f"{call.model}, {prices.told(call.model, call.usage)}"
+    spoken = call.transcription
+    if spoken.audio_ms:
+        yield "transcription", f"{spoken.audio_ms / 1000:.0f} s of the caller, billed apart"
+    elif spoken.input_tokens:
+        yield "transcription", f"{spoken.input_tokens:,} tokens in, {spoken.output_tokens:,} out, billed apart"
     yield "recording", call.recording or "none"

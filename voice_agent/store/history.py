@@ -14,14 +14,14 @@ from typing import TypeVar
 
 import msgspec
 
-from voice_agent.call.events import Usage
+from voice_agent.call.events import TranscriptionUsage, Usage
 from voice_agent.call.setup import CallSetup
 from voice_agent.call.summary import Line, Summary
 from voice_agent.errors import CommandError
 
 FILE_NAME = "calls.sqlite"
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 BUSY_S = 5.0
 """Longest wait for another writer; each of ours takes milliseconds."""
@@ -45,14 +45,18 @@ CREATE TABLE IF NOT EXISTS calls (
     tool_calls INTEGER NOT NULL,
     response_ms TEXT NOT NULL,
     usage TEXT NOT NULL,
-    model TEXT NOT NULL DEFAULT ''
+    model TEXT NOT NULL DEFAULT '',
+    transcription TEXT NOT NULL DEFAULT '{}'
 );
 CREATE INDEX IF NOT EXISTS calls_by_sid ON calls (call_sid);
 CREATE INDEX IF NOT EXISTS calls_by_start ON calls (started_at);
 """
 
-_SINCE_1 = "ALTER TABLE calls ADD COLUMN model TEXT NOT NULL DEFAULT '';"
-"""What version 2 added: calls before it cannot be priced."""
+_ADDED = {
+    2: "ALTER TABLE calls ADD COLUMN model TEXT NOT NULL DEFAULT ''",
+    3: "ALTER TABLE calls ADD COLUMN transcription TEXT NOT NULL DEFAULT '{}'",
+}
+"""What each version added: calls before the second cannot be priced."""
 
 _T = TypeVar("_T")
 
@@ -83,10 +87,16 @@ class PastCall(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage
     model: str = ""
     """What used the tokens; empty: the local Realtime server, or a call of before this was kept."""
+    transcription: TranscriptionUsage = TranscriptionUsage()
 
 
 _COLUMNS = PastCall.__struct_fields__
-_AS_JSON = {"transcript": tuple[Line, ...], "response_ms": tuple[int, ...], "usage": Usage}
+_AS_JSON = {
+    "transcript": tuple[Line, ...],
+    "response_ms": tuple[int, ...],
+    "usage": Usage,
+    "transcription": TranscriptionUsage,
+}
 
 
 def past_call(setup: CallSetup, summary: Summary, started_at: datetime, recording: Path | None) -> PastCall:
@@ -112,6 +122,7 @@ def past_call(setup: CallSetup, summary: Summary, started_at: datetime, recordin
         response_ms=tuple(summary.response_ms),
         usage=summary.usage,
         model=setup.model.model,
+        transcription=summary.transcription,
     )
 
 
@@ -194,12 +205,16 @@ class History:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         elif version < SCHEMA_VERSION:
-            with connection:
-                # Of two that come at once the second finds it done.
-                connection.execute("BEGIN IMMEDIATE")
-                if connection.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
-                    connection.execute(_SINCE_1)
-                    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            self._bring_up(connection)
+
+    def _bring_up(self, connection: sqlite3.Connection) -> None:
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            # Of two that come at once the second finds it done.
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            for added in range(version + 1, SCHEMA_VERSION + 1):
+                connection.execute(_ADDED[added])
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def _explained(self, error: sqlite3.Error) -> str:
         code = getattr(error, "sqlite_errorname", "")

@@ -3,6 +3,7 @@
 It must not know audio, sessions, or what the call does with an event.
 """
 
+import math
 from typing import Any, Literal, assert_never
 
 from voice_agent.call import events
@@ -44,7 +45,7 @@ def translate(message: Stateless) -> CallEvent | None:
         case realtime.InputCommitted():
             event = events.TurnCommitted(message.item_id)
         case realtime.TranscriptionCompleted():
-            event = events.CallerTranscribed(message.item_id, message.transcript)
+            event = events.CallerTranscribed(message.item_id, message.transcript, _transcription_usage(message.usage))
         case realtime.TranscriptionFailed():
             event = events.TranscriptionFailed(message.item_id, _sentence(message.error))
         case realtime.ItemTruncated():
@@ -140,6 +141,20 @@ def _usage(usage: Any) -> Usage | None:
         input_audio_tokens=_tokens(usage, "input_token_details", "audio_tokens"),
         output_audio_tokens=_tokens(usage, "output_token_details", "audio_tokens"),
         cached_audio_tokens=_tokens(usage, "input_token_details", "cached_tokens_details", "audio_tokens"),
+    )
+
+
+def _transcription_usage(usage: Any) -> events.TranscriptionUsage | None:
+    """Read either form: `{type: tokens, input_tokens, output_tokens}` or `{type: duration, seconds}`."""
+    if not isinstance(usage, dict):
+        return None
+    seconds = usage.get("seconds")
+    if not isinstance(seconds, int | float) or not math.isfinite(seconds):
+        seconds = 0
+    return events.TranscriptionUsage(
+        input_tokens=_tokens(usage, "input_tokens"),
+        output_tokens=_tokens(usage, "output_tokens"),
+        audio_ms=round(seconds * 1000),
     )
 
 

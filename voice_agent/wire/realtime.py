@@ -86,6 +86,7 @@ class TranscriptionCompleted(FromServer, frozen=True, tag="conversation.item.inp
 
     item_id: str
     transcript: str
+    usage: Any = None
 
 
 class TranscriptionFailed(FromServer, frozen=True, tag="conversation.item.input_audio_transcription.failed"):
