@@ -161,3 +161,12 @@ def test_an_unknown_model_is_a_warning_only(tmp_path: Path, capsys: pytest.Captu
 def test_prices_that_cannot_be_read_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert examine(None, live=False, environ={"PRICES": str(tmp_path)}, env_file=None, today=TODAY) == 1
     assert any(line.startswith(f"PRICES: {tmp_path} cannot be read") for line in told(capsys))
+
+
+def test_the_deployment_that_a_transcription_needs_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, "a", "transcription: {model: ears}\n")
+    azure = {"ENDPOINT": "https://r.openai.azure.com", "DEPLOYMENT": "gpt-realtime-2.1", "API_KEY": "k"}
+    environ = {f"AZURE_OPENAI_{name}": value for name, value in azure.items()}
+
+    assert examine(path, live=False, environ=environ, env_file=None, today=TODAY) == 0
+    assert told(capsys)[-1].startswith(f'warning: {path}: transcription needs a deployment named "ears"')

@@ -3,11 +3,20 @@ from datetime import date
 import pytest
 
 from tests.support.agent_files import agent_of
-from voice_agent.config.models import MODELS, OTHER_KINDS, known_model, problem_of_kind, refusals, remark
+from voice_agent.config.models import (
+    MODELS,
+    OTHER_KINDS,
+    known_model,
+    problem_of_kind,
+    refusals,
+    remark,
+    transcription_remark,
+)
 from voice_agent.config.prices import load_prices
 
 NEW, OLD, PREVIEW = "gpt-realtime-2.1", "gpt-realtime", "gpt-4o-realtime-preview"
 TODAY = date(2026, 11, 22)
+NEEDS = 'transcription needs a deployment named "ears" in the same resource, or write "transcription: off"'
 
 
 def refused(added: str, model: str) -> list[str]:
@@ -111,3 +120,24 @@ def test_models_that_hold_no_conversation_are_known(name: str) -> None:
 )
 def test_a_model_near_its_end_is_spoken_of(name: str, provider: str, today: date, told: str) -> None:
     assert remark(name, provider, today) == told
+
+
+@pytest.mark.parametrize(
+    ("added", "provider", "told"),
+    [
+        ("", "openai", ""),
+        ("transcription: off\n", "azure", ""),
+        (
+            "transcription: {model: ears}\n",
+            "azure",
+            NEEDS,
+        ),
+        (
+            "",
+            "azure",
+            NEEDS.replace("ears", "gpt-4o-mini-transcribe") + "; Azure retires the model of that name on 2026-12-15",
+        ),
+    ],
+)
+def test_a_transcription_names_a_deployment_at_azure(added: str, provider: str, told: str) -> None:
+    assert transcription_remark(agent_of(added), provider, TODAY) == told

@@ -14,7 +14,7 @@ from voice_agent.agent import Agent
 from voice_agent.cli.check_live import try_all
 from voice_agent.config.agent_keys import schema_text
 from voice_agent.config.agents import agent_paths, load_agent, load_agents
-from voice_agent.config.models import remark
+from voice_agent.config.models import remark, transcription_remark
 from voice_agent.config.prices import load_prices
 from voice_agent.config.settings import ENV_FILE, Settings, agents_path, doubtful_names, read_settings
 from voice_agent.errors import ConfigError
@@ -45,8 +45,7 @@ def examine(path: Path | None, live: bool, environ: Mapping[str, str], env_file:
     settings = _examine_settings(environ, env_file)
     if settings is not None:
         settings = _examine_model(settings, today)
-    model = "" if settings is None else settings.model
-    good = _examine_agents(path or agents_path(environ, env_file), model)
+    good = _examine_agents(path or agents_path(environ, env_file), settings, today)
     if live and settings is None:
         print("live: nothing tried; correct the settings first")
     elif live and settings is not None:
@@ -82,8 +81,9 @@ def _examine_model(settings: Settings, today: date) -> Settings | None:
     return settings
 
 
-def _examine_agents(path: Path, model: str) -> bool:
+def _examine_agents(path: Path, settings: Settings | None, today: date) -> bool:
     """Print a line for each good agent and each fault; the clashes between agents once all of them are good."""
+    model, provider = ("", "") if settings is None else (settings.model, settings.realtime_provider)
     try:
         files = agent_paths(path)
     except ConfigError as error:
@@ -98,6 +98,8 @@ def _examine_agents(path: Path, model: str) -> bool:
             good = False
         else:
             print(f"{file}: OK: {_describe(agent, alone=len(files) == 1)}")
+            if told := transcription_remark(agent, provider, today):
+                print(f"warning: {file}: {told}")
     if good:
         try:
             load_agents(path, model)

@@ -75,6 +75,14 @@ OTHER_KINDS = {
 }
 """Realtime models that the Realtime API's conversations refuse, and why."""
 
+TRANSCRIBERS_RETIRE = {
+    "gpt-4o-transcribe": date(2026, 10, 15),
+    "gpt-4o-mini-transcribe": date(2026, 12, 15),
+    "whisper": date(2026, 12, 15),
+    "whisper-1": date(2026, 12, 15),
+}
+"""At Azure: the last version that is listed. Whoever uses one should look there for a newer version or model."""
+
 _SNAPSHOT = re.compile(r"-20\d\d-\d\d-\d\d$")
 
 
@@ -142,3 +150,18 @@ def remark(name: str, provider: str, today: date) -> str:
     if retires <= today:
         return f"{where} retired {name} on {retires}; use {model.successor}"
     return f"{where} retires {name} on {retires}, in {(retires - today).days} days; use {model.successor}"
+
+
+def transcription_remark(agent: Agent, provider: str, today: date) -> str:
+    """Say in one line what an agent's transcription needs at Azure; empty: nothing.
+
+    A wrong name fails every turn's transcript and nothing else, so that a call does not show it.
+    """
+    if provider != "azure" or agent.transcription is None:
+        return ""
+    name = agent.transcription.model
+    needs = f'transcription needs a deployment named "{name}" in the same resource, or write "transcription: off"'
+    retires = TRANSCRIBERS_RETIRE.get(base_name(name))
+    if retires is None or (retires - today).days > SOON_DAYS:
+        return needs
+    return f"{needs}; Azure {'retired' if retires <= today else 'retires'} the model of that name on {retires}"

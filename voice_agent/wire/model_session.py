@@ -44,7 +44,7 @@ def whole_session(dialect: Dialect, audio: AudioName, command: ConfigureSession)
 
 
 def _options(dialect: Dialect, options: ModelOptions) -> Iterator[tuple[Path, object]]:
-    """Give what the agent asks for; what the dialect has no word for is left out (and refused before a call)."""
+    """Give what the agent asks for; what the dialect has no word for no model of it knows, and is left out."""
     asked = (
         (dialect.reasoning_effort, options.reasoning_effort),
         (dialect.speed, options.speed),
