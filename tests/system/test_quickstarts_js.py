@@ -9,7 +9,6 @@ import base64
 import json
 import os
 import shutil
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import pytest
 
 from tests.support.openai_types import faults
 from tests.support.realtime_client import silence, tone
-from tests.system.talking_server import talking_server
+from tests.system.talking_server import hear, talking_server
 from voice_agent.emulator.realtime import RealtimeServer
 from voice_agent.emulator.speech.loading import load_speech
 from voice_agent.emulator.tls import own_certificate, tls_front
@@ -164,12 +163,3 @@ def test_a_turn_in_real_speech_is_understood_and_answered(tmp_path: Path) -> Non
     assert "table for two" in heard, told
     assert "said" in answer, answer
     assert "table for two" in answer, answer
-
-
-def hear(recognise: Callable[[bytes], str], pcm_24k: bytes) -> str:
-    """Recognise 24 kHz audio; the recogniser takes 16 kHz."""
-    import numpy as np
-
-    samples = np.frombuffer(pcm_24k, np.int16).astype(np.float64)
-    at = np.arange(0, len(samples) - 1, 1.5)
-    return recognise(np.interp(at, np.arange(len(samples)), samples).astype(np.int16).tobytes()).lower()
