@@ -1,5 +1,6 @@
-"""Headless Chromium with a microphone that plays a file, and the page that it opens."""
+"""Headless Chromium with a microphone that plays a file or what a test gives it, and the page that it opens."""
 
+import base64
 import json
 import os
 import shutil
@@ -23,6 +24,27 @@ Event = dict[str, Any]
 PAGE = Path(__file__).parent / "browser" / "quickstart.html"
 
 RATE_HZ = 24_000
+
+PATIENCE_SECONDS = 40
+
+MICROPHONE = """
+  const context = new AudioContext();
+  const line = context.createMediaStreamDestination();
+  const quiet = new ConstantSourceNode(context, { offset: 1e-5 });  // without any source nothing at all is sent
+  quiet.connect(line);
+  quiet.start();
+  navigator.mediaDevices.getUserMedia = async () => line.stream;
+  window.say = async (wav) => {
+    const bytes = Uint8Array.from(atob(wav), (character) => character.charCodeAt(0));
+    const source = context.createBufferSource();
+    source.buffer = await context.decodeAudioData(bytes.buffer);
+    source.connect(line);
+    const ended = new Promise((resolve) => (source.onended = resolve));
+    source.start();
+    await ended;
+  };
+"""
+"""Stands in for the browser's microphone where a test has to choose the moment to speak."""
 
 
 def microphone(folder: Path, caller: str, *, after_seconds: float) -> Path:
@@ -52,12 +74,23 @@ class Browser:
     def __init__(self, page: Page) -> None:
         self.page = page
 
-    async def until(self, event_type: str, seconds: float = 40.0) -> Event:
-        """Wait for an event of the data channel."""
-        expression = f"window.events && window.events.find((event) => event.type === {json.dumps(event_type)})"
-        handle = await self.page.wait_for_function(expression, timeout=seconds * 1000)
+    async def until(self, event_type: str, count: int = 1) -> Event:
+        """Wait for the given number of an event of the data channel; gives the last of them."""
+        of_type = f"window.events.filter((event) => event.type === {json.dumps(event_type)})"
+        handle = await self.page.wait_for_function(
+            f"window.events && {of_type}[{count - 1}]", timeout=PATIENCE_SECONDS * 1000
+        )
         found: Event = await handle.json_value()
         return found
+
+    async def until_hung_up(self) -> None:
+        """Wait until the other side has ended the call."""
+        await self.page.wait_for_function("window.channel.readyState === 'closed'", timeout=PATIENCE_SECONDS * 1000)
+
+    async def say(self, caller: str) -> None:
+        """Say what a packaged caller says, to the end. Only with the microphone of `browsing(sound=None)`."""
+        wav = base64.b64encode((CALLERS / f"{caller}.wav").read_bytes()).decode()
+        await self.page.evaluate(f"window.say({json.dumps(wav)})")
 
     async def events(self) -> list[Event]:
         """All events so far, each held against the vendor's types."""
@@ -72,8 +105,11 @@ class Browser:
 
 
 @asynccontextmanager
-async def browsing(sound: Path, **addresses: Any) -> AsyncIterator[Browser]:
-    """Open the quickstart with these addresses; the microphone plays `sound` once."""
+async def browsing(sound: Path | None, origin: str = "", **addresses: Any) -> AsyncIterator[Browser]:
+    """Open the quickstart with these addresses, as a page of `origin` (a server of ours) if that is given.
+
+    The microphone plays `sound` once; without it, what `Browser.say` gives it.
+    """
     async with serving_page() as url, async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=chromium(),
@@ -81,7 +117,7 @@ async def browsing(sound: Path, **addresses: Any) -> AsyncIterator[Browser]:
                 "--no-sandbox",  # containers seldom allow one, and the page is our own
                 "--use-fake-ui-for-media-stream",
                 "--use-fake-device-for-media-stream",
-                f"--use-file-for-fake-audio-capture={sound}%noloop",
+                *([f"--use-file-for-fake-audio-capture={sound}%noloop"] if sound else []),
                 "--autoplay-policy=no-user-gesture-required",
             ],
         )
@@ -89,11 +125,16 @@ async def browsing(sound: Path, **addresses: Any) -> AsyncIterator[Browser]:
             page = await browser.new_page()
             problems: list[str] = []
             page.on("pageerror", lambda error: problems.append(str(error)))
-            await page.goto(f"{url}#{quote(json.dumps(addresses))}")
+            if sound is None:
+                await page.add_init_script(MICROPHONE)
+            await page.goto(f"{f'{origin}/healthz' if origin else url}#{quote(json.dumps(addresses))}")
+            if origin:
+                # Chromium lets only a page that came from this machine speak to this machine.
+                await page.set_content(PAGE.read_text(encoding="utf-8"))
             yield Browser(page)
-            assert problems == []
         finally:
             await browser.close()
+            assert problems == [], problems
 
 
 @asynccontextmanager
