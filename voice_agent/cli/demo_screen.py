@@ -17,6 +17,7 @@ from voice_agent.call.commands import (
     ResponseUsed,
     ToolAnswered,
     ToolStarted,
+    TranscriptionUsed,
 )
 
 _COLOURS = {"caller": "36", "agent": "32", "tool": "33", "barge-in": "35", "warning": "31", "call": "90"}
@@ -63,7 +64,7 @@ class Screen:
                     self._line(now_ms, "warning", f"{report.what} {report.fields or ''}".strip())
             case CallEnded():
                 self._line(now_ms, "call", f"{report.outcome}: {report.reason}")
-            case ResponseUsed():
+            case ResponseUsed() | TranscriptionUsed():
                 pass  # the summary counts tokens
             case _:
                 assert_never(report)
