@@ -131,6 +131,21 @@ def test_responses_fail_as_often_as_asked() -> None:
     assert after["status"] == "completed"
 
 
+def test_requests_beyond_those_of_a_minute_fail_until_it_has_passed() -> None:
+    client = VirtualClient(faults="rpm=2")
+    first, second, third = answered(client), answered(client), answered(client)
+    client.wait(56_000)
+    fourth = answered(client)
+
+    assert [response["status"] for response in (first, second, third, fourth)] == [
+        "completed",
+        "completed",
+        "failed",
+        "completed",
+    ]
+    assert third["status_details"]["error"]["code"] == "rate_limit_exceeded"
+
+
 @pytest.mark.parametrize("reason", ["content_filter", "max_output_tokens"])
 def test_a_response_is_cut_short_before_its_first_word(reason: str) -> None:
     client = VirtualClient(faults=f"incomplete={reason}")

@@ -189,3 +189,15 @@ def test_deleting_an_answer_while_it_is_spoken_is_no_fault() -> None:
 
     assert client.of("response.done")[0]["response"]["status"] == "completed"
     assert not [event for event in client.of("conversation.item.done") if event["item"]["id"] == item_id]
+
+
+def test_an_image_is_refused_politely_and_changes_nothing() -> None:
+    client = VirtualClient()
+    image = {"type": "input_image", "image_url": "data:image/png;base64,AAAA", "detail": "low"}
+    text = {"type": "input_text", "text": "What is that?"}
+    item = {"type": "message", "role": "user", "content": [text, image]}
+    (refused,) = client.send(type="conversation.item.create", event_id="mine", item=item)
+
+    assert (refused["error"]["param"], refused["error"]["event_id"]) == ("item.content[1].type", "mine")
+    assert refused["error"]["message"].startswith("This local server cannot see")
+    assert client.of("conversation.item.added") == []

@@ -278,3 +278,51 @@ def test_the_limits_of_the_account_are_told_but_never_enforced() -> None:
         ("requests", True),
         ("tokens", True),
     ]
+
+
+WEATHER = {"type": "function", "name": "weather", "parameters": {}}
+TIME = {"type": "function", "name": "time", "parameters": {}}
+
+
+def calls_of(client: VirtualClient, **response: Any) -> list[tuple[str, str]]:
+    """Ask for a response; give its calls."""
+    client.send(type="response.create", response=response)
+    client.wait(2000)
+    output = client.of("response.done")[-1]["response"]["output"]
+    return [(item["name"], item["arguments"]) for item in output if item["type"] == "function_call"]
+
+
+def test_a_response_may_make_several_calls_at_once_unless_it_must_not() -> None:
+    client = VirtualClient()
+    client.brain = lambda _: [("weather", '{"day": 1}'), ("weather", '{"day": 2}')]
+
+    assert calls_of(client, tools=[WEATHER]) == [("weather", '{"day": 1}'), ("weather", '{"day": 2}')]
+    assert calls_of(client, tools=[WEATHER], parallel_tool_calls=False) == [("weather", '{"day": 1}')]
+    client.setup(parallel_tool_calls=False)
+    assert calls_of(client, tools=[WEATHER]) == [("weather", '{"day": 1}')]
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        ("auto", []),
+        ("none", []),
+        ("required", [("weather", "{}")]),
+        ({"type": "function", "name": "time"}, [("time", "{}")]),
+    ],
+)
+def test_a_brain_that_only_talks_makes_the_call_that_is_required(choice: Any, expected: list[tuple[str, str]]) -> None:
+    assert calls_of(VirtualClient(), tools=[WEATHER, TIME], tool_choice=choice) == expected
+
+
+@pytest.mark.parametrize("choice", ["auto", "required", {"type": "function", "name": "weather"}])
+def test_a_brain_that_makes_the_call_is_not_corrected(choice: Any) -> None:
+    client = VirtualClient()
+    client.brain = lambda _: [("weather", '{"day": 1}')]
+
+    assert calls_of(client, tools=[WEATHER], tool_choice=choice) == [("weather", '{"day": 1}')]
+    assert calls_of(client, tools=[WEATHER], tool_choice="none") == []
+
+
+def test_required_without_any_tool_requires_nothing() -> None:
+    assert calls_of(VirtualClient(), tool_choice="required") == []

@@ -4,6 +4,7 @@ import pytest
 
 from tests.support.realtime_client import VirtualClient, silence, tone
 from voice_agent.sim.realtime import ClientText, CloseSocket, RealtimeOptions, Speak, StopWork, Think, TimerFired
+from voice_agent.sim.realtime.session import MOST_APPENDED_BYTES
 
 
 def types(events: list[dict[str, object]]) -> list[object]:
@@ -383,3 +384,25 @@ def test_every_sentence_is_spoken_on_its_own() -> None:
     assert [order.text for order in client.orders if isinstance(order, Speak)] == ["Hello there.", "How can I help?"]
     assert client.of("response.output_audio_transcript.done")[0]["transcript"] == "Hello there. How can I help?"
     assert len(client.spoken()) == len(tone(270))
+
+
+def test_the_callers_words_come_as_deltas_too() -> None:
+    client = VirtualClient()
+    client.words = iter(["how are you today"])
+    client.setup()
+    client.append(tone(200))
+    client.send(type="input_audio_buffer.commit")
+    deltas = client.of("conversation.item.input_audio_transcription.delta")
+
+    assert [event["delta"] for event in deltas] == ["how", " are", " you", " today"]
+
+
+def test_an_event_takes_so_much_audio_and_so_long_an_id() -> None:
+    client = VirtualClient()
+    (much,) = client.send(type="input_audio_buffer.append", audio="A" * (MOST_APPENDED_BYTES * 4 // 3 + 8))
+    (long,) = client.send(type="input_audio_buffer.clear", event_id="x" * 513)
+
+    assert (much["error"]["code"], much["error"]["param"]) == ("string_above_max_length", "audio")
+    assert (long["error"]["code"], long["error"]["param"]) == ("string_above_max_length", "event_id")
+    assert len(client.send(type="input_audio_buffer.clear", event_id="x" * 512)) == 1
+    assert client.events[-1]["type"] == "input_audio_buffer.cleared"

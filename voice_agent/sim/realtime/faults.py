@@ -27,6 +27,7 @@ KINDS = {
     "refuse=TYPE:CODE[*TIMES]": "answer client events of that type with an error of that code, and do nothing else",
     "fail=CODE[*TIMES]": "end responses as failed, e.g. with rate_limit_exceeded or server_error",
     "incomplete=REASON[*TIMES]": "end responses as incomplete: content_filter or max_output_tokens",
+    "rpm=REQUESTS": "fail responses with rate_limit_exceeded beyond so many in a minute",
     "midway": "with fail and incomplete: only after the response's first audio",
     "mute": "begin every response and say nothing",
     "deaf": "fail to transcribe every turn of the caller",
@@ -83,6 +84,8 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     delay_ms: int = 0
     late_audio_ms: int = 0
     chunk_bytes: int = 0
+    requests_per_minute: int = 0
+    """0: as many as there are."""
 
 
 _FORM = re.compile(
@@ -94,6 +97,7 @@ _NUMBERS = {
     "delay": "delay_ms",
     "late-audio": "late_audio_ms",
     "chunks": "chunk_bytes",
+    "rpm": "requests_per_minute",
 }
 _FLAGS = frozenset({"midway", "mute", "deaf"})
 _AT_ONCE = frozenset({"silence", "unknown", "malformed"})

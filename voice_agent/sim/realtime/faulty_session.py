@@ -5,6 +5,7 @@ Pure like that one, so that a virtual clock meets the same faults as a socket.
 
 import base64
 import heapq
+from collections import deque
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -86,6 +87,8 @@ class FaultySession:
         self._silent = Timed(0, "silence") in faults.timed
         """From its very first event on, or since its time."""
         self._closed = False
+        self._requests: deque[int] = deque()
+        """When those of the last minute came."""
         self._count = 0
 
     def start(self, now_ms: int) -> list[Output]:
@@ -176,7 +179,7 @@ class FaultySession:
             yield _encode(event | {"event_id": event_id, "delta": delta}).decode()
 
     def _think(self, now_ms: int, order: Think) -> Iterator[Output]:
-        failure = next((failure for failure in self._faults.failures if self._use(failure)), None)
+        failure = self._over_the_limit(now_ms) or next(filter(self._use, self._faults.failures), None)
         if failure is not None:
             self._doomed[order.response_id] = failure
             if not self._faults.midway:
@@ -184,6 +187,17 @@ class FaultySession:
                 return
         if not self._faults.mute:
             yield order
+
+    def _over_the_limit(self, now_ms: int) -> Failure | None:
+        """Count a request; the failure, if it is one too many."""
+        if not self._faults.requests_per_minute:
+            return None
+        while self._requests and self._requests[0] <= now_ms - 60_000:
+            self._requests.popleft()
+        if len(self._requests) == self._faults.requests_per_minute:
+            return Failure(None, "rate_limit_exceeded", None)
+        self._requests.append(now_ms)
+        return None
 
     def _end_doomed(self, now_ms: int, response_id: str) -> Iterator[Output]:
         failure = self._doomed.pop(response_id, None)

@@ -4,6 +4,7 @@ import msgspec
 
 from voice_agent.audio.resample import Downsampler, Upsampler
 from voice_agent.sim.realtime.rates import To16k
+from voice_agent.sim.realtime.voices import HUNDREDTHS, Tape
 
 
 class AudioFormat(msgspec.Struct, frozen=True):
@@ -35,13 +36,15 @@ class Ear:
 
 
 class Mouth:
-    """Brings speech (PCM16, 24 kHz) to the session's output format, as one stream an item."""
+    """Brings speech (PCM16, 24 kHz) to a voice and to the session's output format, as one stream an item."""
 
-    def __init__(self, audio_format: AudioFormat) -> None:
+    def __init__(self, audio_format: AudioFormat, voice: str) -> None:
+        self._tape = Tape(HUNDREDTHS.get(voice, 100))
         self._down = Downsampler() if audio_format is PCMU else None
 
     def feed(self, pcm: bytes) -> bytes:
         """Take any number of whole samples."""
+        pcm = self._tape.feed(pcm)
         return self._down.feed(pcm) if self._down else pcm
 
     def flush(self) -> bytes:

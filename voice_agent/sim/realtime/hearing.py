@@ -15,6 +15,7 @@ from voice_agent.sim.realtime.messages import Recognise
 from voice_agent.sim.realtime.outbox import Outbox
 from voice_agent.sim.realtime.refusals import ClientError
 from voice_agent.sim.realtime.settings import Settings
+from voice_agent.sim.realtime.speech import words
 
 SHORTEST_COMMIT_MS = 100
 
@@ -129,8 +130,8 @@ class Hearing:
         part.heard = True
         event = "conversation.item.input_audio_transcription"
         place = {"item_id": item_id, "content_index": 0}
-        if text:
-            self._outbox.send(f"{event}.delta", **place, delta=text)
+        for word in words(text):
+            self._outbox.send(f"{event}.delta", **place, delta=word)
         # Only whisper is billed by the second.
         if transcription.get("model", "").startswith("whisper"):
             usage: dict[str, object] = {"type": "duration", "seconds": part.audio_ms / 1000}

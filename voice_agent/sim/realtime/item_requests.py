@@ -24,13 +24,22 @@ def _parts(*kinds: str) -> shapes.Check:
         "input_audio": shapes.mapping(
             {"type": shapes.text, "audio": shapes.text, "transcript": shapes.nullable(shapes.text)}, ("audio",)
         ),
+        "input_image": _image,
     }
     return shapes.array(shapes.tagged({kind: fields[kind] for kind in kinds}))
 
 
+def _image(_: Any, path: str) -> Any:
+    raise ClientError(
+        "invalid_value",
+        "This local server cannot see: it takes 'input_text' and 'input_audio', but no 'input_image'.",
+        f"{path}.type",
+    )
+
+
 _PARTS_BY_ROLE = {
     "system": _parts("input_text"),
-    "user": _parts("input_text", "input_audio"),
+    "user": _parts("input_text", "input_audio", "input_image"),
     # What the assistant said aloud cannot be brought back as audio, only as text.
     "assistant": _parts("output_text"),
 }

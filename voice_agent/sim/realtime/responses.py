@@ -5,7 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 from voice_agent.sim.realtime import shapes
-from voice_agent.sim.realtime.formats import FORMATS
+from voice_agent.sim.realtime.formats import FORMATS, Mouth
 from voice_agent.sim.realtime.items import CHARACTERS_PER_TOKEN, Conversation, Item
 from voice_agent.sim.realtime.memory import Tokens
 from voice_agent.sim.realtime.messages import RealtimeOptions, Speak, StopWork
@@ -15,6 +15,7 @@ from voice_agent.sim.realtime.settings import (
     FORMAT,
     MAX_OUTPUT_TOKENS,
     MODALITIES,
+    PROMPT,
     TOOL_CHOICE,
     TOOLS,
     VOICE,
@@ -49,7 +50,7 @@ _PARAMETERS = shapes.mapping(
         "audio": shapes.mapping({"output": shapes.mapping({"format": FORMAT, "voice": VOICE})}),
         "parallel_tool_calls": shapes.boolean,
         "reasoning": shapes.mapping_of_anything,
-        "prompt": shapes.nullable(shapes.anything),
+        "prompt": shapes.nullable(PROMPT),
     }
 )
 
@@ -61,6 +62,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     modality: Literal["audio", "text"]
     tools: list[dict[str, Any]]
     tool_choice: str | dict[str, Any]
+    parallel_calls: bool
     max_output_tokens: int | Literal["inf"]
     voice: str
     output_format: dict[str, Any]
@@ -88,6 +90,7 @@ def read_request(given: dict[str, Any] | None, settings: Settings, *, spoke: boo
         modality=merged["output_modalities"][0],
         tools=merged["tools"],
         tool_choice=merged["tool_choice"],
+        parallel_calls=merged.get("parallel_tool_calls", True),
         max_output_tokens=merged["max_output_tokens"],
         voice=voice["id"] if isinstance(voice, dict) else voice,
         output_format=output.get("format", settings.output_format.wire()),
@@ -145,7 +148,11 @@ class Response:
             self._outbox.order(Speak(self.id, last.item.id, text))
 
     def add_call(self, name: str, arguments: str) -> None:
-        """Take a function call of the brain."""
+        """Take a function call of the brain, unless the request allows none, or no second one."""
+        request = self.request
+        called = any(isinstance(output, CallOutput) for output in self._outputs)
+        if request.tool_choice == "none" or (called and not request.parallel_calls):
+            return
         self._close_message()
         item = Item(
             id=self._outbox.new_id("item"),
@@ -164,7 +171,10 @@ class Response:
                 output.add_speech(pcm, last=last)
 
     def close(self) -> None:
-        """Expect no more: the brain has said everything."""
+        """Expect no more: the brain has said everything. One that made no call though it had to makes an empty one."""
+        name = self._must_call()
+        if name is not None and not any(isinstance(output, CallOutput) for output in self._outputs):
+            self.add_call(name, "{}")
         self._thought = True
         self._close_message()
 
@@ -226,6 +236,13 @@ class Response:
         audio = sum(-(-part.audio_ms // 50) for item in items for part in item.content)
         return Tokens(-(-characters // CHARACTERS_PER_TOKEN), audio)
 
+    def _must_call(self) -> str | None:
+        """Give the function that has to be called: the one that is named, or where any will do, the first."""
+        choice, tools = self.request.tool_choice, self.request.tools
+        if isinstance(choice, dict):
+            return str(choice["name"])
+        return str(tools[0]["name"]) if choice == "required" and tools else None
+
     def _has_tokens_left(self) -> bool:
         limit = self.request.max_output_tokens
         if limit == "inf":
@@ -237,7 +254,9 @@ class Response:
         item = Item(id=self._outbox.new_id("item"), type="message", role="assistant", status="in_progress", content=[])
         if self.request.modality == "text":
             return TextOutput(self._stage, item, len(self._outputs))
-        return SpokenOutput(self._stage, item, len(self._outputs), FORMATS[self.request.output_format["type"]])
+        audio_format = FORMATS[self.request.output_format["type"]]
+        mouth = Mouth(audio_format, self.request.voice)
+        return SpokenOutput(self._stage, item, len(self._outputs), mouth, audio_format)
 
     def _close_message(self) -> None:
         if self._outputs and not isinstance(self._outputs[-1], CallOutput):

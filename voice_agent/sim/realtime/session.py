@@ -43,6 +43,11 @@ from voice_agent.sim.realtime.responses import Response
 from voice_agent.sim.realtime.settings import Settings
 from voice_agent.wire import realtime as wire
 
+MOST_APPENDED_BYTES = 15 * 2**20
+"""In one event. The reference does not say whether before or after base64; here before."""
+
+LONGEST_EVENT_ID = 512
+
 _MISSING_FIELD = re.compile(r"missing required field `(\w+)`")
 
 
@@ -141,6 +146,10 @@ class RealtimeSession:
             self._outbox.send_error(_unreadable(error))
             return
         event_id = None if isinstance(message, wire.Unknown) else message.event_id
+        if event_id is not None and len(event_id) > LONGEST_EVENT_ID:
+            problem = f"Invalid 'event_id': it holds {LONGEST_EVENT_ID} characters at most."
+            self._outbox.send_error(ClientError("string_above_max_length", problem, "event_id"))
+            return
         try:
             self._act(now_ms, message if self._edge is None else self._edge.read(message))
         except ClientError as error:
@@ -173,6 +182,10 @@ class RealtimeSession:
         self._note_end(now_ms, self._answering.advance(now_ms))
 
     def _append(self, text: str) -> None:
+        if len(text) > MOST_APPENDED_BYTES * 4 // 3 + 4:
+            raise ClientError(
+                "string_above_max_length", "Invalid 'audio': an event takes at most 15 MiB of it.", "audio"
+            )
         try:
             audio = wire.decode_audio(text)
         except PeerError as error:

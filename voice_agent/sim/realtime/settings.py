@@ -11,6 +11,7 @@ from voice_agent.sim.realtime import shapes
 from voice_agent.sim.realtime.formats import FORMATS, AudioFormat
 from voice_agent.sim.realtime.messages import RealtimeOptions
 from voice_agent.sim.realtime.refusals import ClientError
+from voice_agent.sim.realtime.voices import HUNDREDTHS
 
 DEFAULT_INSTRUCTIONS = "You are a helpful, friendly voice assistant."
 
@@ -62,7 +63,9 @@ FORMAT = shapes.tagged(
         "audio/pcmu": shapes.mapping({"type": shapes.text}),
     }
 )
-VOICE = shapes.first_of({str: shapes.text, dict: shapes.mapping({"id": shapes.text}, ("id",))}, "a string or an object")
+VOICE = shapes.first_of(
+    {str: shapes.one_of(*HUNDREDTHS), dict: shapes.mapping({"id": shapes.text}, ("id",))}, "a string or an object"
+)
 TOOLS = shapes.array(
     shapes.tagged(
         {
@@ -120,6 +123,24 @@ _TRUNCATION = shapes.first_of(
     },
     "a string or an object",
 )
+_TRACING = shapes.first_of(
+    {
+        str: shapes.one_of("auto"),
+        dict: shapes.mapping(
+            {"workflow_name": shapes.text, "group_id": shapes.text, "metadata": shapes.mapping_of_anything}
+        ),
+    },
+    "a string or an object",
+)
+PROMPT = shapes.mapping(
+    {
+        "id": shapes.text,
+        "version": shapes.nullable(shapes.text),
+        "variables": shapes.nullable(shapes.mapping_of_anything),
+    },
+    ("id",),
+)
+"""Echoed only: there is no store of prompts here."""
 _SESSION = shapes.mapping(
     {
         "type": shapes.text,
@@ -145,9 +166,9 @@ _SESSION = shapes.mapping(
         "max_output_tokens": MAX_OUTPUT_TOKENS,
         "parallel_tool_calls": shapes.boolean,
         "reasoning": shapes.mapping({"effort": shapes.one_of("minimal", "low", "medium", "high", "xhigh")}),
-        "tracing": shapes.nullable(shapes.anything),
+        "tracing": shapes.nullable(_TRACING),
         "truncation": _TRUNCATION,
-        "prompt": shapes.nullable(shapes.anything),
+        "prompt": shapes.nullable(PROMPT),
     },
     ("type",),
 )
@@ -258,5 +279,12 @@ class Settings:
 
     def response_defaults(self) -> dict[str, Any]:
         """Copy what a response takes from the session unless it brings its own."""
-        names = ("instructions", "output_modalities", "tools", "tool_choice", "max_output_tokens")
-        return {name: copy.deepcopy(self._values[name]) for name in names}
+        names = (
+            "instructions",
+            "output_modalities",
+            "tools",
+            "tool_choice",
+            "parallel_tool_calls",
+            "max_output_tokens",
+        )
+        return {name: copy.deepcopy(self._values[name]) for name in names if name in self._values}

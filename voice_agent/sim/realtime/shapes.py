@@ -33,11 +33,6 @@ def boolean(value: Any, path: str) -> Any:
     return value
 
 
-def anything(value: Any, path: str) -> Any:  # noqa: ARG001 - a check by its signature
-    """Allow what the stand-in only echoes."""
-    return value
-
-
 def number(low: float, high: float, *, whole: bool = False) -> Check:
     """Allow numbers within bounds, both included."""
 

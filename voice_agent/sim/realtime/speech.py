@@ -160,7 +160,7 @@ class TextOutput(_Shown):
             self.item.content.append(self._part)
             self._tell_part("response.content_part.added", "")
         while self._waiting and self._stage.may_say():
-            for word in _words(self._waiting.popleft(), first=not self._part.text):
+            for word in words(self._waiting.popleft(), first=not self._part.text):
                 self._part.text += word
                 self._stage.outbox.send("response.output_text.delta", **self._place, content_index=0, delta=word)
         if self._closed and not self._waiting:
@@ -198,11 +198,11 @@ class _Piece(msgspec.Struct):
 class SpokenOutput(_Shown):
     """A message in speech, with its transcript."""
 
-    def __init__(self, stage: Stage, item: Item, output_index: int, audio_format: AudioFormat) -> None:
+    def __init__(self, stage: Stage, item: Item, output_index: int, mouth: Mouth, audio_format: AudioFormat) -> None:
         super().__init__(stage, item, output_index)
         self._part = Part("output_audio", format=audio_format)
         self._pieces: deque[_Piece] = deque()
-        self._mouth = Mouth(audio_format)
+        self._mouth = mouth
         self._transcript = ""
         self._closed = False
 
@@ -267,7 +267,7 @@ class SpokenOutput(_Shown):
         return piece.spoken and not piece.audio and piece.announced
 
     def _send_words(self, text: str) -> None:
-        for word in _words(text, first=not self._transcript):
+        for word in words(text, first=not self._transcript):
             self._transcript += word
             self._stage.outbox.send(
                 "response.output_audio_transcript.delta", **self._place, content_index=0, delta=word
@@ -293,7 +293,6 @@ class SpokenOutput(_Shown):
         self._stage.outbox.send(event_type, **self._place, content_index=0, part=part)
 
 
-def _words(text: str, *, first: bool) -> list[str]:
+def words(text: str, *, first: bool = True) -> list[str]:
     """Split a text into deltas: words with the space before them."""
-    words = text.split()
-    return [word if first and index == 0 else f" {word}" for index, word in enumerate(words)]
+    return [word if first and index == 0 else f" {word}" for index, word in enumerate(text.split())]
