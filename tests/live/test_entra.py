@@ -111,3 +111,22 @@ def test_closing_lets_go_of_the_login() -> None:
     asyncio.run(EntraId(login, SCOPE).close())
 
     assert login.closed
+
+
+def test_a_login_that_never_answers_is_a_refusal_in_time() -> None:
+    class Stuck(Login):
+        async def get_token(self, *scopes: str) -> Token:
+            await asyncio.Event().wait()
+            raise AssertionError("nobody sets it")
+
+    async def main() -> list[Input]:
+        fed: list[Input] = []
+        async with asyncio.timeout(5):
+            where = Endpoint("ws://127.0.0.1:1/", {}, "azure", entra=True)
+            await ModelLeg(where, EntraId(Stuck(), SCOPE), open_seconds=0.01).run(fed.append)
+        return fed
+
+    (refused,) = asyncio.run(main())
+
+    assert isinstance(refused, ModelRefused)
+    assert "no answer within 0.01 s" in refused.detail

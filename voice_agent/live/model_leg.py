@@ -54,10 +54,13 @@ class _Connect(connect):
 class ModelLeg:
     """One connection to the model; a reconnect is another one. Compression is off: base64 audio does not repay it."""
 
-    def __init__(self, endpoint: Endpoint, credential: Credential | None = None) -> None:
+    def __init__(
+        self, endpoint: Endpoint, credential: Credential | None = None, open_seconds: float = OPEN_SECONDS
+    ) -> None:
         """`credential`: asked for headers beside the endpoint's own when the connection is opened."""
         self._endpoint = endpoint
         self._credential = credential
+        self._open_seconds = open_seconds
         # The type stands first in what our own codec writes, so the beginning of the text is enough.
         self._outbox = Outbox(OUTBOX_LIMIT, lambda text: APPEND in text[:64])
         self._limit = CloseLimit()
@@ -99,7 +102,7 @@ class ModelLeg:
     async def _open(self) -> ModelRefused | None:
         where = self._endpoint
         try:
-            async with asyncio.timeout(OPEN_SECONDS):
+            async with asyncio.timeout(self._open_seconds):
                 if self._credential is not None:
                     headers = {**where.headers, **await self._credential.headers()}
                     where = msgspec.structs.replace(where, headers=headers)
@@ -113,7 +116,7 @@ class ModelLeg:
         except CredentialError as error:
             return ModelRefused(None, str(error))
         except TimeoutError:
-            return ModelRefused(None, explain_silence(f"no answer within {OPEN_SECONDS:g} s", where))
+            return ModelRefused(None, explain_silence(f"no answer within {self._open_seconds:g} s", where))
         except (OSError, WebSocketException) as error:
             return ModelRefused(None, explain_silence(str(error) or type(error).__name__, where))
         return None
