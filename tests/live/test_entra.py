@@ -117,7 +117,7 @@ def test_a_login_that_never_answers_is_a_refusal_in_time() -> None:
     class Stuck(Login):
         async def get_token(self, *scopes: str) -> Token:
             await asyncio.Event().wait()
-            raise AssertionError("nobody sets it")
+            raise AssertionError(f"nobody opens {scopes}")
 
     async def main() -> list[Input]:
         fed: list[Input] = []
