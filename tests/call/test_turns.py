@@ -427,3 +427,29 @@ def test_an_answer_that_is_not_heard_yet_gives_way_whatever_length_the_policy_as
     assert [c.response_id for c in commands if isinstance(c, CancelResponse)] == ["r1"]
     assert not script.ordered(PlayAudio)
     assert requests(script) == ["turn"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "clips", "heard"),
+    [
+        ("content_filter", {"withheld": b"\x82" * 400}, 1),
+        ("max_output_tokens", {"withheld": b"\x82" * 400}, 0),
+        ("content_filter", {}, 0),
+    ],
+)
+def test_an_answer_that_was_filtered_is_excused_by_its_clip(reason: str, clips: dict[str, bytes], heard: int) -> None:
+    script = Script(clips=clips).begin()
+    script.caller_speaks()
+    script.caller_stops()
+    script.feed(ResponseCreated("r1", None), ResponseDone("r1", "incomplete", reason))
+
+    assert sum(play.audio == b"\x82" * 400 for play in script.ordered(PlayAudio)) == heard
+
+
+def test_a_filtered_answer_is_not_excused_into_the_callers_words() -> None:
+    script = Script(clips={"withheld": b"\x82" * 400}).begin()
+    script.feed(ResponseCreated("r1", None))
+    script.caller_speaks()
+    script.feed(ResponseDone("r1", "incomplete", "content_filter"))
+
+    assert script.ordered(PlayAudio) == []

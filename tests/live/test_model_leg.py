@@ -94,6 +94,33 @@ def test_a_refused_upgrade_says_what_to_check_and_not_the_key(status: HTTPStatus
     assert "\n" not in refused.detail
 
 
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("7", 7), ("", None), ("Fri, 31 Dec 2027 23:59:59 GMT", None), ("-1", None), ("٣", None)]
+)
+def test_how_long_the_endpoint_wants_to_be_left_alone_is_told(header: str, seconds: int | None) -> None:
+    async def main() -> list[Input]:
+        fed: list[Input] = []
+
+        async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(
+                f"HTTP/1.1 429 Too Many Requests\r\nRetry-After: {header}\r\nContent-Length: 0\r\n\r\n".encode()
+            )
+            await writer.drain()
+            writer.close()
+
+        server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+        async with asyncio.timeout(5), server:
+            url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            await ModelLeg(Endpoint(url, {})).run(fed.append)
+        return fed
+
+    (refused,) = asyncio.run(main())
+
+    assert isinstance(refused, ModelRefused)
+    assert (refused.status, refused.retry_after_s) == (429, seconds)
+
+
 def test_a_redirect_is_refused_for_the_key_belongs_to_one_host() -> None:
     async def main() -> list[Input]:
         fed: list[Input] = []

@@ -1,4 +1,4 @@
-"""The packaged speech that a call plays by itself: an apology when the model is gone, "one moment" while it is late.
+"""The packaged speech that a call plays by itself: when the model is gone, while it is late, for what was withheld.
 
 It must not know when they are played.
 """
