@@ -1,6 +1,8 @@
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,7 +16,9 @@ from tests.support.realtime_client import silence, tone
 from tests.support.webrtc_client import Event, called
 from voice_agent.emulator.brain import Echo
 from voice_agent.emulator.realtime import serve_realtime
-from voice_agent.sim.realtime import RealtimeOptions
+from voice_agent.emulator.session_runner import Mind
+from voice_agent.emulator.webrtc.call import MOST_UNSENT, Call
+from voice_agent.sim.realtime import EnergyActivity, OutputBuffer, RealtimeOptions, RealtimeSession
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:
@@ -137,6 +141,47 @@ def test_a_call_ends_with_its_session() -> None:
                 call_id = client.location.rpartition("/")[2]
                 while (await post(f"{url}/calls/{call_id}/hangup"))[0] != 404:
                     pass
+
+    run(main())
+
+
+def test_the_end_of_a_session_is_told_before_its_call_ends() -> None:
+    async def main() -> None:
+        options = RealtimeOptions(session_minutes=1 / 60)
+        async with (
+            serve_realtime("127.0.0.1", 0, fake_speech(), Echo(), options) as server,
+            called(f"http://127.0.0.1:{server.port}/v1/realtime") as client,
+        ):
+            error = await client.until("error")
+            await client.until_closed()
+
+        assert error["error"]["code"] == "session_expired"
+
+    run(main())
+
+
+def test_without_aiortc_a_call_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        monkeypatch.setitem(sys.modules, "voice_agent.emulator.webrtc.call", None)
+        async with serving() as url:
+            status, answer = await post(f"{url}/calls", data="v=0", headers=SDP)
+
+            assert status == 501
+            assert "voice-agent[emulator]" in answer["error"]["message"]
+
+    run(main())
+
+
+def test_a_sideband_that_does_not_read_is_left_behind() -> None:
+    async def main() -> None:
+        with ThreadPoolExecutor() as threads:
+            session = RealtimeSession(RealtimeOptions(), EnergyActivity(), OutputBuffer())
+            call = Call(session, Mind(fake_speech(), Echo(), threads), filtered=False)
+            async with call.attached() as texts:
+                for _ in range(MOST_UNSENT + 2):
+                    await call._send("{}")
+
+                assert texts.qsize() == MOST_UNSENT + 1
 
     run(main())
 

@@ -5,6 +5,7 @@ aiortc and PyAV (extra `emulator`).
 """
 
 import asyncio
+import contextlib
 import fractions
 import logging
 from collections.abc import Callable
@@ -25,6 +26,9 @@ _SAMPLES = RATE_HZ * FRAME_MS // 1000
 
 _LATEST_SECONDS = 0.2
 """A clock that is further behind (the machine stood still) goes on from now instead of sending a burst."""
+
+_DRAIN_SECONDS = 0.5
+"""How long the last events may take to leave."""
 
 _UNREADABLE = (ValueError, LookupError, AttributeError, TypeError, AssertionError, InvalidStateError)
 """The parser fails in as many ways as an SDP can be wrong, none of them an exception of its own."""
@@ -89,9 +93,20 @@ class Peer:
         self._speech.give(pcm)
 
     async def close(self) -> None:
-        """End the connection."""
+        """Send what waits, then end the connection."""
         self._speech.stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                await self._sent()
         await self._connection.close()
+
+    async def _sent(self) -> None:
+        """Wait until the data channel holds nothing back."""
+        channel = self._channel
+        if channel is not None and channel.readyState == "open" and channel.bufferedAmount:
+            sent = asyncio.Event()
+            channel.on("bufferedamountlow", sent.set)
+            await sent.wait()
 
     def _open_channel(self, channel: RTCDataChannel) -> None:
         """The client opens one, usually named `oai-events`; further ones are not listened to."""
