@@ -5,6 +5,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.support.realtime_client import Event, VirtualClient, silence, tone
 from voice_agent.sim.realtime import (
@@ -54,6 +56,61 @@ def test_a_silent_server_never_says_a_word() -> None:
     client.wait(5000)
 
     assert client.events == []
+
+
+def test_a_silent_server_still_ends_its_session() -> None:
+    client = VirtualClient(RealtimeOptions(session_minutes=1), faults="silence")
+    client.wait(60_000)
+
+    assert client.events == []
+    assert client.closed is not None
+    assert client.closed.code == 1001
+
+
+ANY = [
+    "silence@2",
+    "drop@3",
+    "close=1011@3",
+    "error=server_error@1",
+    "refuse=response.create:server_error*1",
+    "refuse=input_audio_buffer.append:invalid_value*1",
+    "fail=server_error*1",
+    "incomplete=content_filter*1",
+    "rpm=1",
+    "midway",
+    "mute",
+    "deaf",
+    "delay=700",
+    "late-audio=900",
+    "chunks=333",
+]
+
+
+@given(st.lists(st.sampled_from(ANY), max_size=6, unique=True), st.lists(st.integers(0, 4), max_size=12))
+@settings(max_examples=40, deadline=None)
+def test_any_faults_together_leave_a_session_that_talks_sense_until_it_ends(asked: list[str], acts: list[int]) -> None:
+    client = VirtualClient(faults=",".join(["delay=1", *asked]))
+    client.setup(server_vad=True)
+    for act in acts:
+        match act:
+            case 0:
+                client.stream(tone(300) + silence(700))
+            case 1:
+                client.send(type="response.create")
+            case 2:
+                client.send(type="response.cancel")
+            case 3:
+                client.send(type="input_audio_buffer.clear")
+            case _:
+                client.wait(800)
+    client.wait(30_000)
+    created = [event["response"]["id"] for event in client.of("response.created")]
+    done = [event["response"]["id"] for event in client.of("response.done")]
+
+    assert len(done) == len(set(done))
+    assert set(done) <= set(created)
+    assert client.closed is not None or "silence@2" in asked or "mute" in asked or set(done) == set(created)
+    assert (client.peer.deadline() is None) == (client.closed is not None)
 
 
 def test_a_server_may_fall_silent_in_the_middle() -> None:
