@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import shutil
+import subprocess
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,28 @@ def test_an_interruption_is_truncated_to_what_was_played(kind: str, tmp_path: Pa
     assert truncated["item_id"] == item_id
     assert 300 <= truncated["audio_end_ms"] <= len(audio_of(events)) // 48
     assert types(events).index("input_audio_buffer.speech_started") < types(events).index("response.done")
+
+
+def test_the_typescript_fits_the_types_of_the_package() -> None:
+    compiler = FOLDER / "node_modules" / "typescript" / "bin" / "tsc"
+    options = [
+        "--noEmit",
+        "--strict",
+        "--skipLibCheck",
+        "--module",
+        "nodenext",
+        "--target",
+        "es2022",
+        "--types",
+        "node",
+    ]
+    scripts = sorted(map(str, FOLDER.glob("*.ts")))
+    result = subprocess.run(
+        ["node", str(compiler), *options, *scripts], cwd=FOLDER, capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert len(scripts) == 4
+    assert (result.returncode, result.stdout) == (0, "")
 
 
 def test_a_turn_in_real_speech_is_understood_and_answered(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ WITNESSES = {
 }
 """Modules of Python, and a script of JavaScript."""
 
+ENDS, ENDING = "pipecat, ends the call", (*WITNESSES["pipecat"], "--end-after", "2")
 OURS = "voice-agent"
 SCRIPTS = Path(__file__).parent / "js"
 QUIET = {"OPENAI_AGENTS_DISABLE_TRACING": "1", "PYTHONWARNINGS": "ignore"}
@@ -69,7 +70,7 @@ recording: off
 @asynccontextmanager
 async def bot(name: str, realtime_url: str, rest_url: str) -> AsyncIterator[int]:
     """Run a witness; gives its port."""
-    program, *more = WITNESSES[name]
+    program, *more = {**WITNESSES, ENDS: ENDING}[name]
     if program.endswith(".mjs"):
         command = ["node", "--no-warnings", str(SCRIPTS / program), realtime_url]
     else:
@@ -220,6 +221,17 @@ def test_a_spoken_turn_is_heard_and_answered(name: str, tmp_path: Path, speech: 
     assert_both_stand_ins_are_content(scene)
     assert "services" in said["transcript"].lower()
     assert words(said["transcript"]) <= words(heard), heard
+
+
+def test_a_witness_ends_the_call_by_rest_as_it_would_with_twilio(tmp_path: Path) -> None:
+    async def listen(call: EmulatedCall) -> None:
+        await asyncio.wait_for(call.ended(), PATIENCE_S)
+
+    scene = asyncio.run(hold(ENDS, tmp_path, listen))
+
+    assert "ended by REST" in [moment.what for moment in scene.call.timeline]
+    assert scene.call.status == "completed"
+    assert_both_stand_ins_are_content(scene)
 
 
 def words(text: str) -> set[str]:

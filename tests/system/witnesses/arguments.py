@@ -13,6 +13,7 @@ def parse(description: str | None) -> argparse.Namespace:
     parser.add_argument("--realtime-url", required=True, help="ws://.../v1/realtime, without a query")
     parser.add_argument("--rest-url", required=True, help="the carrier's REST API")
     parser.add_argument("--tracker", choices=["marks", "clock"], default="marks", help="openai-agents only")
+    parser.add_argument("--end-after", type=float, default=0, metavar="SECONDS", help="pipecat only: it hangs up then")
     return parser.parse_args()
 
 

@@ -4,7 +4,7 @@ import argparse
 import asyncio
 
 from fastapi import FastAPI, WebSocket
-from pipecat.frames.frames import LLMRunFrame
+from pipecat.frames.frames import EndFrame, LLMRunFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
@@ -62,6 +62,9 @@ async def talk(websocket: WebSocket, told: argparse.Namespace) -> None:
     async def greet(_: object, __: object) -> None:
         # Left out, the service answers the first turn twice: the first context that it gets asks for a response.
         await worker.queue_frames([LLMRunFrame()])
+        if told.end_after:
+            await asyncio.sleep(told.end_after)
+            await worker.queue_frames([EndFrame()])  # its serializer hangs up by REST
 
     async def end(_: object, __: object) -> None:
         await worker.cancel()
