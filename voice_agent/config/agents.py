@@ -49,8 +49,8 @@ def load_agent(path: Path, model: str = "") -> Agent:
 def load_agents(path: Path, model: str = "") -> Agents:
     """Read an agent file, or all agents of a folder (not of folders in it), in the order of their file names.
 
-    `model` as in `load_agent`. Raises `ConfigError` with every fault in every file, also where two agents claim the same
-    number, name or default.
+    `model` as in `load_agent`. Raises `ConfigError` with every fault in every file, also where two agents claim the
+    same number, name or default.
     """
     files: list[AgentFile] = []
     errors: list[ConfigError] = []
