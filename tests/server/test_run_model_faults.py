@@ -23,21 +23,28 @@ from voice_agent.wire import twiml
 APOLOGY = b"\x90\x91" * 400
 
 
+OPENAI, AZURE = "/v1/realtime", "/openai/v1/realtime"
+
+
 @pytest.mark.parametrize(
-    ("fault", "read"),
+    ("fault", "read", "path"),
     [
-        ("status-401", "HTTP 401: the key was refused"),
-        ("status-429,retry-after=20", "HTTP 429: the quota is exhausted"),
-        ("close=1011@0.2", "close 1011: the server failed"),
-        ("drop@0.2", "close 1006: the connection broke"),
-        ("error=session_expired@0.2", "session_expired: "),
-        ("fail=rate_limit_exceeded", "responses keep failing: rate_limit_exceeded"),
+        ("status-400", "names no realtime conversation model", AZURE),
+        ("status-404", "HTTP 404: no such model or address", AZURE),
+        ("status-401", "HTTP 401: the key was refused", OPENAI),
+        ("status-429,retry-after=20", "HTTP 429: the quota is exhausted", OPENAI),
+        ("close=1011@0.2", "close 1011: the server failed", OPENAI),
+        ("drop@0.2", "close 1006: the connection broke", OPENAI),
+        ("error=session_expired@0.2", "session_expired: ", OPENAI),
+        ("fail=rate_limit_exceeded", "responses keep failing: rate_limit_exceeded", OPENAI),
     ],
 )
-def test_a_real_server_reads_the_fault_and_its_caller_hears_the_apology(tmp_path: Path, fault: str, read: str) -> None:
+def test_a_real_server_reads_the_fault_and_its_caller_hears_the_apology(
+    tmp_path: Path, fault: str, read: str, path: str
+) -> None:
     async def main() -> None:
         async with serve_realtime("127.0.0.1", 0, fake_speech(), Echo(), faults=fault) as model:
-            url = f"{model.url}?model=any"
+            url = f"ws://127.0.0.1:{model.port}{path}?model=any"
             async with a_server(tmp_path, clips={"apology": APOLOGY}, realtime_url=url) as call:
                 stream = await call.stream()
                 heard = b""
