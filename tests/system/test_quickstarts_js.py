@@ -30,17 +30,18 @@ SECONDS = 30.0
 SCRIPTS = pytest.mark.parametrize("kind", ["mjs", "ts"])
 
 
-async def run(server: RealtimeServer, folder: Path, script: str, *arguments: str) -> list[Event]:
+async def run(server: RealtimeServer, folder: Path, script: str, *arguments: str, dialect: str = "ga") -> list[Event]:
     """Run a script against a server, through TLS; gives the events that it received, all found faultless."""
     certificate = own_certificate(folder)
     node = shutil.which("node")
     assert node is not None, "node is missing"
     async with tls_front("127.0.0.1", 0, (server.host, server.port), certificate) as port:
+        openai = {"OPENAI_BASE_URL": f"https://127.0.0.1:{port}/v1", "OPENAI_API_KEY": "sk-local"}
+        azure = {"AZURE_OPENAI_ENDPOINT": f"https://127.0.0.1:{port}", "AZURE_OPENAI_API_KEY": "local"}
         environment = {
             "PATH": os.environ["PATH"],
-            "OPENAI_BASE_URL": f"https://127.0.0.1:{port}/v1",
-            "OPENAI_API_KEY": "sk-local",
             "NODE_EXTRA_CA_CERTS": str(certificate),
+            **(openai if dialect == "ga" else azure),
         }
         # Node has the standard WebSocket behind a flag up to version 21; later ones take the flag and need it not.
         process = await asyncio.create_subprocess_exec(
@@ -65,7 +66,7 @@ async def run(server: RealtimeServer, folder: Path, script: str, *arguments: str
             raise AssertionError(f"{script} did not end: {types(parse(out))[-5:]} {err.decode()[-2000:]}") from None
     events = parse(out)
     assert process.returncode == 0, err.decode()
-    assert [fault for event in events for fault in faults(event)] == []
+    assert [fault for event in events for fault in faults(event, dialect)] == []
     return events
 
 
@@ -90,11 +91,15 @@ def audio_of(events: list[Event]) -> bytes:
 
 
 def against(
-    server: AbstractAsyncContextManager[RealtimeServer], folder: Path, script: str, *arguments: str
+    server: AbstractAsyncContextManager[RealtimeServer],
+    folder: Path,
+    script: str,
+    *arguments: str,
+    dialect: str = "ga",
 ) -> list[Event]:
     async def main() -> list[Event]:
         async with server as it:
-            return await run(it, folder, script, *arguments)
+            return await run(it, folder, script, *arguments, dialect=dialect)
 
     return asyncio.run(main())
 
@@ -108,6 +113,13 @@ def test_a_written_turn(kind: str, tmp_path: Path) -> None:
     assert text == the(events, "response.output_text.done")["text"] == "You said: Hello, who is there?"
     assert events[-1]["response"]["status"] == "completed"
     assert audio_of(events) == b""
+
+
+def test_a_written_turn_at_azure_in_the_preview_dialect(tmp_path: Path) -> None:
+    events = against(talking_server(), tmp_path, "azure.mjs", dialect="preview")
+
+    assert the(events, "response.text.done")["text"] == "You said: Hello, who is there?"
+    assert events[-1]["response"]["status"] == "completed"
 
 
 @SCRIPTS
