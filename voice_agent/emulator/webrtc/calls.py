@@ -27,8 +27,8 @@ from voice_agent.sim.realtime import ClientText, EnergyActivity, OutputBuffer, R
 if TYPE_CHECKING:
     from voice_agent.emulator.webrtc.call import Call, Texts
 
-MOST_CALLS = 50
-"""Calls at a time: each codes audio on this machine."""
+MOST_CALLS = 16
+"""Calls at a time: each takes some 6 % of a core to code its audio, and all share one."""
 
 _log = logging.getLogger(__name__)
 

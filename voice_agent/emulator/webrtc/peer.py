@@ -61,7 +61,7 @@ class Peer:
             await self._connection.setLocalDescription(await self._connection.createAnswer())
         except _UNREADABLE as error:
             raise PeerError(f"the offer could not be read: {error}") from error
-        return self._connection.localDescription.sdp
+        return reachable(self._connection.localDescription.sdp)
 
     async def listen(self) -> None:
         """Hear the microphone until the track ends."""
@@ -126,6 +126,13 @@ class Peer:
         _log.debug("peer connection: %s", state)
         if state in {"failed", "closed"}:
             self._leave()
+
+
+def reachable(sdp: str) -> str:
+    """Give an SDP back if it says where we are, else raise `PeerError`: ICE leaves loopback out (RFC 8445, 5.1.1.1)."""
+    if "a=candidate:" not in sdp:
+        raise PeerError("this machine has no network interface beside loopback, and WebRTC needs one")
+    return sdp
 
 
 class _Speech(MediaStreamTrack):
