@@ -52,6 +52,12 @@ TESTED_BESIDE = {
     "emulator/speech/loading": "emulator/speech/test_recorded.py",
     "emulator/tls": "emulator/test_realtime.py",
     "live/opened_call": "server/test_run.py",
+    "replay/held_call": "replay/test_expectations.py",
+    "replay/judging": "cli/test_replay.py",
+    "replay/parts": "replay/test_resimulated.py",
+    "replay/picture": "replay/test_pytest_plugin.py",
+    "replay/pytest_calls": "replay/test_pytest_plugin.py",
+    "replay/recorded_model": "replay/test_resimulated.py",
     "sim/invariants": "sim/test_world.py",
 }
 """Modules without a test of their own name, and the test that holds them."""

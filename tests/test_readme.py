@@ -27,6 +27,7 @@ from voice_agent.config.settings import Settings, read_settings
 from voice_agent.emulator.dialogue.brain import DialogueBrain
 from voice_agent.emulator.dialogue.file import load_dialogue
 from voice_agent.emulator.realtime import serve_realtime
+from voice_agent.replay.expectations import read_expectations
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -88,6 +89,8 @@ def test_a_command_of_the_readme_exists(line: str) -> None:
         assert set(arguments) <= set(targets)
     elif program == "voice-agent":
         parse(arguments)
+    elif program == "pytest":
+        assert {argument.partition("=")[0] for argument in arguments} <= {"--calls", "--calls-update"}
     else:
         assert NOT_RUN_HERE in line
 
@@ -181,7 +184,7 @@ def test_the_keys_within_keys_are_all_told() -> None:
 
 
 def test_the_agent_of_the_readme_is_right(tmp_path: Path) -> None:
-    (agent,) = blocks("yaml")
+    (agent,) = (block for block in blocks("yaml") if "instructions" in block)
     (tool,) = (block for block in blocks("python") if "free_slots" in block)
     (tmp_path / "desk.yaml").write_text(agent, encoding="utf-8")
     (tmp_path / "desk_tools.py").write_text(tool, encoding="utf-8")
@@ -192,6 +195,15 @@ def test_the_agent_of_the_readme_is_right(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
     assert "OK: desk; answers +14255550100" in done.stdout
     assert "tools: free_slots, hang_up" in done.stdout
+
+
+def test_the_expectations_of_the_readme_are_right(tmp_path: Path) -> None:
+    (text,) = (block for block in blocks("yaml") if "heard" in block)
+    (tmp_path / "refund.expect.yaml").write_text(text, encoding="utf-8")
+    expected = read_expectations(tmp_path / "refund.expect.yaml")
+
+    assert expected.tools is not None
+    assert [tool.name for tool in expected.tools] == ["find_order", "hang_up"]
 
 
 # --- the local Realtime server ---------------------------------------------------------------------------------------

@@ -83,3 +83,22 @@ def test_packaged_speech_that_changed_is_named_beside_a_difference(
 def test_a_folder_without_recordings_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["replay", str(tmp_path)]) == 2
     assert capsys.readouterr().err == f"voice-agent: {tmp_path} holds no .call file\n"
+
+
+def test_a_call_is_held_again_on_request_and_its_expectations_count(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("good", "unmet", "wrong"):
+        (tmp_path / f"{name}.call").write_bytes(GOOD)
+    (tmp_path / "good.expect.yaml").write_text("interruptions: 1\nended: caller_hung_up\n", encoding="utf-8")
+    (tmp_path / "unmet.expect.yaml").write_text("interruptions: 0\n", encoding="utf-8")
+    (tmp_path / "wrong.expect.yaml").write_text("interruption: 0\n", encoding="utf-8")
+    status = main(["replay", "--way", "resimulated", str(tmp_path)])
+    out = capsys.readouterr().out
+
+    assert status == 1
+    results = {line.rsplit("/", 1)[1]: line.split()[2] for line in out.splitlines() if line.endswith(".call")}
+    assert results == {"good.call": "same", "unmet.call": "unmet", "wrong.call": "not"}
+    assert "at 00:08.640 1 interruptions, expected 0" in out
+    assert 'wrong.expect.yaml:1:1: unknown key "interruption"; write "interruptions"' in out
+    assert "2 of 3 not as they should be" in out

@@ -89,15 +89,20 @@ class Document:
         raise_all(error for _, _, error in sorted(self._faults, key=lambda fault: fault[:2]))
 
 
-def compose(file: str, text: str) -> tuple[Document, yaml.MappingNode]:
-    """Parse one YAML document whose top is a mapping; raises `ConfigError` with the place for anything else."""
+def compose(
+    file: str, text: str, what: str = "an agent file", begin: str = '"name: ..." and "instructions: ..."'
+) -> tuple[Document, yaml.MappingNode]:
+    """Parse one YAML document whose top is a mapping; raises `ConfigError` with the place for anything else.
+
+    `what` is expected, which may `begin` so: for the messages.
+    """
     if len(text) > MAX_CHARACTERS:
-        raise ConfigError(f"longer than {MAX_CHARACTERS} characters; is this an agent file?", file)
+        raise ConfigError(f"longer than {MAX_CHARACTERS} characters; is this {what}?", file)
     text = text.removeprefix("\ufeff")
     document = Document(file, text)
     top = _parse(document)
     if top is None:
-        raise ConfigError('the file is empty; begin with "name: ..." and "instructions: ..."', document.place(0, 0))
+        raise ConfigError(f"the file is empty; begin with {begin}", document.place(0, 0))
     if not isinstance(top, yaml.MappingNode):
         document.fault(top, f'expected "key: value" lines, not {kind_of(top)}')
         document.finish()

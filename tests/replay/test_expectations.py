@@ -1,0 +1,140 @@
+from pathlib import Path
+
+import pytest
+
+from voice_agent.call.commands import (
+    AgentBegan,
+    AgentSaid,
+    CallEnded,
+    CallerSaid,
+    Interrupted,
+    ToolAnswered,
+    ToolStarted,
+)
+from voice_agent.errors import ConfigError
+from voice_agent.replay.expectations import path_beside, read_expectations, unmet
+from voice_agent.replay.held_call import HeldCall, changes
+
+CALL = HeldCall(
+    [
+        (1000, AgentBegan("item_1", -1)),
+        (2000, AgentSaid("item_1", "Hello, how can I help?", 900, 900, interrupted=False)),
+        (3000, CallerSaid("item_2", "When are you open on Saturday?")),
+        (3100, ToolStarted("call_1", "opening_hours", '{"day": "Saturday", "weeks": 2}')),
+        (3200, ToolAnswered("call_1", '{"open": "9"}', failed=False, took_ms=100)),
+        (3900, AgentBegan("item_3", 900)),
+        (5000, Interrupted(1100, "item_3", "mark")),
+        (5001, AgentSaid("item_3", "On Saturday we are", 1100, 4000, interrupted=True)),
+        (7000, CallerSaid("item_4", "No, at noon?")),
+        (8000, AgentBegan("item_5", 1700)),
+        (9000, ToolStarted("call_2", "hang_up", "not JSON")),
+        (9500, CallEnded("completed", "the agent hung up", 9500)),
+    ]
+)
+
+
+def missed(tmp_path: Path, text: str) -> list[str]:
+    path = tmp_path / "a.expect.yaml"
+    path.write_text(text, encoding="utf-8")
+    return [str(one) for one in unmet(read_expectations(path), CALL)]
+
+
+def faults(tmp_path: Path, text: str) -> str:
+    with pytest.raises(ConfigError) as raised:
+        missed(tmp_path, text)
+    return str(raised.value).replace(f"{tmp_path}/", "")
+
+
+def test_a_call_that_is_as_expected_misses_nothing(tmp_path: Path) -> None:
+    text = """
+        heard: ["open on SATURDAY", "no at noon"]
+        said: [how can I help, On Saturday]
+        tools:
+          - opening_hours: {day: saturday, weeks: 2}
+          - hang_up
+        interruptions: 1
+        responses: {slowest_ms: 1700, median_ms: 1300}
+        ended: completed
+    """
+    assert missed(tmp_path, text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("heard: [noon, Saturday]", 'at 00:07.000 the caller was not understood to say "Saturday", from there on but '),
+        ("heard: [night]", 'at 00:03.000 the caller was not understood to say "night"'),
+        ("said: [on sun]", 'at 00:02.000 the caller did not hear "on sun"'),
+        ("tools: [hang_up]", 'at 00:03.100 tool 1 was opening_hours {"day":"Saturday","weeks":2}, expected hang_up'),
+        ("tools: []", "at 00:09.000 tool 2 was hang_up"),
+        ("tools: [opening_hours, hang_up, hang_up]", "at 00:09.500 tool 3 was no tool, expected hang_up"),
+        ("tools: [opening_hours: {day: sunday}, hang_up]", 'expected opening_hours {"day":"sunday"}'),
+        ("tools: [opening_hours, hang_up: {now: 'yes'}]", 'tool 2 was hang_up "not JSON"'),
+        ("interruptions: 0", "at 00:05.000 1 interruptions, expected 0"),
+        ("responses: {slowest_ms: 1000}", "at 00:08.000 the answer began after 1700 ms, expected at most 1000"),
+        ("responses: {median_ms: 1000}", "at 00:09.500 the median response time is 1300 ms, not 1000"),
+        ("ended: stopped", "at 00:09.500 the call ended as completed, expected stopped"),
+    ],
+)
+def test_what_was_missed_is_told_with_the_second_of_the_call(tmp_path: Path, text: str, told: str) -> None:
+    assert told in "\n".join(missed(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("hear: [a]", 'a.expect.yaml:1:1: unknown key "hear"; write "heard"'),
+        ("ended: complete", 'a.expect.yaml:1:8: "ended" cannot be "complete"; write "completed"'),
+        ("responses: {slowest: 3}", 'a.expect.yaml:1:13: unknown key "slowest"; write "slowest_ms"'),
+        ("said: goodbye", '"said" must be a list'),
+        ("said: [[a]]", 'an entry of "said" must be a text, not a list'),
+        ("tools: [{a: {}, b: {}}]", "a tool is one name"),
+        ("tools: [a: {b: [c]}]", 'the argument "b" must be a plain value, not a list'),
+        ("tools: [a: b]", '"a" must be a mapping'),
+        ("interruptions: many", '"interruptions" must be a whole number'),
+        ("", 'the file is empty; begin with e.g. "ended: completed"'),
+    ],
+)
+def test_a_file_that_is_no_good_is_told_with_its_line_and_what_to_write(tmp_path: Path, text: str, told: str) -> None:
+    assert told in faults(tmp_path, text)
+
+
+def test_a_file_that_cannot_be_read_is_told_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"gone\.expect\.yaml: cannot be read"):
+        read_expectations(tmp_path / "gone.expect.yaml")
+    (tmp_path / "latin.expect.yaml").write_bytes(b"heard:\n  - caf\xe9\n")
+    with pytest.raises(ConfigError, match=r"latin\.expect\.yaml:2: not UTF-8"):
+        read_expectations(tmp_path / "latin.expect.yaml")
+
+
+def test_expectations_stand_beside_their_call() -> None:
+    assert path_beside(Path("calls/refund.call")) == Path("calls/refund.expect.yaml")
+
+
+def test_what_became_another_is_told_and_a_frame_more_or_less_is_not() -> None:
+    def held(answer_ms: int, heard_ms: int, word: str, tool: str) -> HeldCall:
+        return HeldCall(
+            [
+                (1000, AgentBegan("item_1", answer_ms)),
+                (2000, Interrupted(heard_ms, "item_1", "mark")),
+                (2000, AgentSaid("item_1", word, heard_ms, 3000, interrupted=True)),
+                (2100, ToolStarted("call_1", tool, "{}")),
+                (3000, CallEnded("completed", "", 3000)),
+            ]
+        )
+
+    then = held(800, 1000, "On Saturday", "look_up")
+    assert changes(then, held(820, 980, "On Saturday", "look_up")) == []
+    assert changes(then, held(900, 1100, "On Sunday", "find")) == [
+        'at 00:02.000 the caller heard "On Sunday", then "On Saturday"',
+        "tools: look_up {} -> find {}",
+        "at 00:02.000 cut after 1100 ms of the answer, then 1000 ms",
+        "at 00:01.000 answered after 900 ms, then 800 ms",
+    ]
+    assert changes(then, HeldCall([])) == [
+        'at 00:02.000 the caller heard nothing, then "On Saturday"',
+        "tools: look_up {} -> none",
+        "interruptions: 1 -> 0",
+        "answers with a response time: 1 -> 0",
+        "ended: completed -> unknown",
+    ]

@@ -1,0 +1,188 @@
+"""A user's project: a folder with nothing of this repository in it, the installed package, and pytest."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import wave
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from voice_agent.live.clips import load_clips
+from voice_agent.live.recorded import describe
+from voice_agent.recording.entries import Entry
+from voice_agent.recording.reader import read
+from voice_agent.recording.writer import RecordingWriter
+from voice_agent.replay import pytest_calls
+from voice_agent.replay.feeding import refeed
+
+CALL = Path(__file__).resolve().parent.parent / "calls" / "preview-interrupted-greeting.call"
+EXPECT = CALL.with_name("preview-interrupted-greeting.expect.yaml")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "calls").mkdir()
+    shutil.copy(CALL, tmp_path / "calls" / "hours.call")
+    shutil.copy(EXPECT, tmp_path / "calls" / "hours.expect.yaml")
+    return tmp_path
+
+
+def run(project: Path, *options: str) -> tuple[int, str]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "COV"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:randomly", "--basetemp", str(project / "tmp"), *options],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def move_the_cut(path: Path) -> None:
+    """Plant one millisecond: as if the bridge had cut there when the call was recorded."""
+    recording = read(path)
+    writer = RecordingWriter(recording.header)
+    for step, outputs in refeed(recording, load_clips()):
+        writer.feed(step.now_ms, step.received, [moved(describe(output)) for output in outputs])
+    path.write_bytes(writer.end())
+
+
+def moved(entry: Entry) -> Entry:
+    if "conversation.item.truncate" not in entry.text:
+        return entry
+    message = msgspec.json.decode(entry.text)
+    message["audio_end_ms"] += 1
+    return Entry("model", msgspec.json.encode(message).decode())
+
+
+@pytest.mark.parametrize("options", [[], ["--calls=strict"]])
+def test_a_call_in_a_users_project_is_collected_and_passes(project: Path, options: list[str]) -> None:
+    status, out = run(project, "-v", *options)
+
+    assert status == 0, out
+    assert re.search(r"calls/hours\.call::(strict|resimulated) PASSED", out)
+    assert "1 passed" in out
+
+
+def test_a_millisecond_of_a_cut_fails_strictly_so_that_the_cause_can_be_told(project: Path) -> None:
+    move_the_cut(project / "calls" / "hours.call")
+    status, out = run(project, "--calls=strict")
+
+    assert status == 1
+    assert re.search(r"hours\.call, at 00:0\d\.\d{3} of the call:", out)
+    assert re.search(r"that is: +audio_end_ms: (\d+) -> \d+", out)
+    assert "Traceback" not in out
+    text, wav, svg = (re.search(rf"(\S+\.{kind})\b", out) for kind in ("txt", "wav", "svg"))
+    assert text is not None
+    assert wav is not None
+    assert svg is not None
+    assert "> phone" in Path(text[1]).read_text(encoding="utf-8")
+    with wave.open(wav[1]) as sound:
+        assert sound.getnchannels() == 2
+        assert sound.getnframes() > 8000 * 5
+    marks = [element.text or "" for element in ET.parse(svg[1]).iter("{http://www.w3.org/2000/svg}text")]
+    assert {"caller", "agent", "0:01"} < set(marks)
+    assert any(mark.startswith("differs at") for mark in marks)
+
+
+def test_the_same_millisecond_is_no_failure_of_a_resimulated_call(project: Path) -> None:
+    move_the_cut(project / "calls" / "hours.call")
+
+    assert pytest_calls.run(project / "calls" / "hours.call", "resimulated", update=False, folder=lambda: project) == []
+
+
+def test_an_accepted_change_is_written_and_passes_from_then_on(project: Path) -> None:
+    call = project / "calls" / "hours.call"
+    move_the_cut(call)
+    told = pytest_calls.run(call, "strict", update=True, folder=lambda: project)
+
+    assert told == ["accepted: the recording is that of today's code"]
+    assert pytest_calls.run(call, "strict", update=True, folder=lambda: project) == []
+    assert sorted(path.name for path in call.parent.iterdir()) == ["hours.call", "hours.expect.yaml"]
+
+
+def test_an_expectation_that_is_missed_is_told_with_the_second(project: Path) -> None:
+    expect = project / "calls" / "hours.expect.yaml"
+    expect.write_text("said: [On Sunday]\ntools: [opening_hours: {day: sunday}]\n", encoding="utf-8")
+    with pytest.raises(pytest_calls.CallFailed) as failed:
+        pytest_calls.run(project / "calls" / "hours.call", "resimulated", update=False, folder=lambda: project)
+    out = str(failed.value)
+
+    assert re.search(r"hours\.expect\.yaml:\n +at 00:\d\d\.\d{3} the caller did not hear \"On Sunday\"", out)
+    assert 'tool 1 was opening_hours {"day":"Saturday"}, expected opening_hours {"day":"sunday"}' in out
+
+
+def test_files_that_are_no_good_are_told_and_the_rest_goes_on(project: Path) -> None:
+    calls, good = project / "calls", CALL.read_bytes()
+    (calls / "cut.call").write_bytes(good[: len(good) // 2])
+    (calls / "newer.call").write_bytes(good[:7] + b"\x09" + good[8:])
+    (calls / "no.call").write_bytes(b"RIFF")
+    shutil.copy(CALL, calls / "wrong.call")
+    (calls / "wrong.expect.yaml").write_text("sayd: [a]\n", encoding="utf-8")
+    status, out = run(project)
+
+    assert status == 1
+    assert "4 failed, 1 passed" in out
+    assert re.search(r"held up to 00:\d\d\.\d{3}, where the file ends: byte [\d,]+", out)
+    assert "recorded in format 9, this program reads up to 1" in out
+    assert "not a recording" in out
+    assert 'wrong.expect.yaml:1:1: unknown key "sayd"; write "said"' in out
+    assert "Traceback" not in out
+
+
+def test_the_fixture_gives_what_a_test_asks_for(project: Path) -> None:
+    (project / "agents").mkdir()
+    (project / "agents" / "curt.yaml").write_text(
+        "name: curt\ninstructions: Be curt.\nbarge_in: {after_ms: 500}\nrecording: audio\n", encoding="utf-8"
+    )
+    (project / "calls" / "test_hours.py").write_text(
+        """
+import pytest
+
+def test_hours(replay):
+    call = replay("hours.call")
+    assert "Saturday" in call.heard[0] and call.heard[0].at_ms > 1000
+    assert "9 in the morning" in call.said[-1]
+    assert [(use.name, use.arguments) for use in call.tools] == [("opening_hours", {"day": "Saturday"})]
+    assert call.interruptions[0].heard_ms > 0
+    assert max(call.responses) < 2000
+    assert call.ended == "caller_hung_up"
+    assert call.diverged == []
+
+def test_hours_strictly(replay):
+    assert replay("hours.call", way="strict").heard
+
+def test_another_agent(replay):
+    call = replay("calls/hours.call", agent="agents/curt.yaml")
+    assert call.heard and call.ended
+
+def test_no_agent(replay):
+    with pytest.raises(AssertionError, match="no agent agents/kurt.yaml: looked for .*calls/agents/kurt"):
+        replay("hours.call", agent="agents/kurt.yaml")
+
+def test_no_call(replay):
+    with pytest.raises(AssertionError, match="no recording gone.call: looked for"):
+        replay("gone.call")
+""",
+        encoding="utf-8",
+    )
+    status, out = run(project, "calls/test_hours.py")
+
+    assert status == 0, out
+    assert "5 passed" in out
+
+
+def test_a_word_for_the_way_that_there_is_not_is_told(project: Path) -> None:
+    (project / "pytest.ini").write_text("[pytest]\ncalls = strickt\n", encoding="utf-8")
+    status, out = run(project)
+
+    assert status != 0
+    assert "calls = strickt: write strict or resimulated" in out

@@ -1,0 +1,135 @@
+import sys
+import time
+
+import msgspec
+import pytest
+
+from tests.support.recorded import write
+from tests.support.simulated import header_of, setup, simulated_call, steps_of
+from voice_agent.agent import Agent
+from voice_agent.call.setup import CallSetup
+from voice_agent.errors import PeerError
+from voice_agent.recording.entries import Entry, Step
+from voice_agent.recording.reader import Recording
+from voice_agent.replay.resimulated import Resimulated, resimulate
+from voice_agent.replay.strict import replay
+
+
+def recorded(audio: str = "g711", kept: str = "kept", jitter_ms: int = 0) -> Recording:
+    return Recording(write(header_of(setup(audio), kept), steps_of(simulated_call(audio, jitter_ms), setup(audio))))
+
+
+def with_agent(**changes: object) -> CallSetup:
+    agent = msgspec.convert({**msgspec.to_builtins(setup().agent), **changes}, Agent)
+    return msgspec.structs.replace(setup(), agent=agent)
+
+
+def without(part: str) -> Recording:
+    """Take the received texts with some part out of the recording."""
+    steps = [
+        step
+        for step in steps_of(simulated_call(), setup())
+        if step.received is None or part not in step.received.text or '"media"' in step.received.text
+    ]
+    return Recording(write(header_of(setup()), steps))
+
+
+def seen(found: Resimulated) -> tuple[object, ...]:
+    now = found.now
+    return now.heard, now.said, now.tools, now.interruptions, now.responses, now.ended
+
+
+@pytest.mark.parametrize("audio", ["g711", "pcm24k"])
+@pytest.mark.parametrize("kept", ["kept", "digests"])
+def test_a_call_that_nothing_changed_is_held_to_the_millisecond(audio: str, kept: str) -> None:
+    found = resimulate(recorded(audio, kept), {})
+
+    assert (found.changed, found.diverged, found.broken) == ((), (), ())
+    then = found.then
+    assert seen(found) == (then.heard, then.said, then.tools, then.interruptions, then.responses, then.ended)
+    assert found.now.interruptions
+    assert found.now.ended == "caller_hung_up"
+
+
+def test_jitter_of_the_network_changes_no_word() -> None:
+    found = resimulate(recorded(jitter_ms=15), {})
+
+    assert found.now.said == found.then.said
+    assert found.broken == ()
+
+
+def test_the_call_of_today_is_a_recording_that_is_the_same_strictly() -> None:
+    today = Recording(resimulate(recorded(), {}).log.write())
+
+    assert replay(today, {}).same
+    assert resimulate(today, {}).changed == ()
+
+
+def test_a_change_of_the_agent_is_told_and_keeps_what_must_hold() -> None:
+    found = resimulate(recorded(), {}, with_agent(barge_in={"after_ms": 700}))
+
+    assert found.broken == ()
+    assert any("cut after" in line for line in found.changed)
+    later, then = found.now.interruptions[0], found.then.interruptions[0]
+    assert 300 < later.heard_ms - then.heard_ms < 1000
+
+
+def test_an_agent_that_no_longer_greets_leaves_its_recorded_greeting_unsaid() -> None:
+    found = resimulate(recorded(), {}, with_agent(greeting=None))
+
+    assert len(found.now.said) < len(found.then.said)
+    assert found.broken == ()
+
+
+def test_a_request_without_a_counterpart_gets_silence_and_is_told() -> None:
+    found = resimulate(without("resp_1"), {})
+
+    assert found.broken == ()
+    assert found.diverged == (
+        "diverged at 00:00.360: asked for a greeting (greeting-1), which the recording has no answer to",
+    )
+
+
+def test_a_caller_whose_recording_ends_hangs_up_in_the_end() -> None:
+    steps = [step for step in steps_of(simulated_call(), setup()) if "Closed" not in str(step.received)]
+    stays = [step for step in steps if '"stop"' not in str(step.received)]
+    found = resimulate(Recording(write(header_of(setup()), stays)), {})
+
+    assert "the call goes on where the recording has ended; the caller hangs up" in found.diverged[-1]
+    assert found.now.ended == "caller_hung_up"
+
+
+def test_a_file_that_is_cut_short_is_held_up_to_the_cut() -> None:
+    data = write(header_of(setup()), steps_of(simulated_call(), setup()))
+    found = resimulate(Recording(data[: len(data) // 2]), {})
+
+    assert found.cut_at is not None
+    assert 1000 < found.recorded_ms < 15_000
+    assert found.now.said[0] == "this is an answer that takes about three seconds to say"
+
+
+def test_a_damaged_file_is_held_up_to_the_damage() -> None:
+    data = bytearray(write(header_of(setup()), steps_of(simulated_call(), setup())))
+    data[len(data) // 2] ^= 1
+    found = resimulate(Recording(bytes(data)), {})
+
+    assert "damaged at byte" in found.damage
+    assert found.now.said
+
+
+def test_a_recording_without_a_call_is_refused() -> None:
+    forged = Recording(write(header_of(setup()), [Step(0, None, (Entry("fact", "{}"),))]))
+    with pytest.raises(PeerError):
+        resimulate(forged, {})
+
+
+@pytest.mark.skipif(sys.gettrace() is not None, reason="a tracer (coverage, a debugger) makes every line slow")
+def test_a_call_is_held_100_times_faster_than_life() -> None:
+    recording = recorded()
+    took_s = []
+    for _ in range(3):
+        began = time.process_time()
+        found = resimulate(recording, {})
+        took_s.append(time.process_time() - began)
+
+    assert found.duration_ms / 1000 / min(took_s) > 100
