@@ -4,15 +4,21 @@ import time
 import msgspec
 import pytest
 
+from tests.support.faulty_calls import CLIPS, FaultyCall
 from tests.support.recorded import write
+from tests.support.scenes import an_agent, asked_call, interrupted_call
 from tests.support.simulated import header_of, setup, simulated_call, steps_of
-from voice_agent.agent import Agent
-from voice_agent.call.setup import CallSetup
+from voice_agent.agent import Agent, BargeIn
+from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.errors import PeerError
+from voice_agent.live.recorded import describe
 from voice_agent.recording.entries import Entry, Step
 from voice_agent.recording.reader import Recording
 from voice_agent.replay.resimulated import Resimulated, resimulate
 from voice_agent.replay.strict import replay
+from voice_agent.sim.realtime import Think, ThoughtCall, ThoughtText
+from voice_agent.sim.world import World
+from voice_agent.wire.bridge import Bridge
 
 
 def recorded(audio: str = "g711", kept: str = "kept", jitter_ms: int = 0) -> Recording:
@@ -133,3 +139,64 @@ def test_a_call_is_held_100_times_faster_than_life() -> None:
         took_s.append(time.process_time() - began)
 
     assert found.duration_ms / 1000 / min(took_s) > 100
+
+
+def again(world: World, of: CallSetup, clips: dict[str, bytes] | None = None) -> Resimulated:
+    began = Step(0, None, tuple(map(describe, Bridge(of, clips or {}).start())))
+    log = [Step(ms, describe(received), tuple(map(describe, outputs))) for ms, received, outputs in world.log]
+    return resimulate(Recording(write(header_of(of), [began, *log])), clips or {})
+
+
+def setup_of(agent: Agent, seed: int = 0, *, rest: bool = False) -> CallSetup:
+    return CallSetup(call_sid=f"CA{seed:032}", agent=agent, rest=rest, model=ModelSetup(audio="g711"))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "close=1011@5", "drop@6", "fail=server_error*1", "fail=rate_limit_exceeded*2", "incomplete=content_filter*1",
+        "status-429,retry-after=2", "error=oops@4", "unknown@3,malformed@4", "refuse=response.create:oops*1", "mute",
+        "deaf", "late-audio=400", "chunks=777", "silence@5", "refuse=session.update:oops*1",
+    ],
+)  # fmt: skip
+def test_a_call_in_which_something_went_wrong_goes_wrong_again(fault: str) -> None:
+    found = again(FaultyCall(fault).world, setup_of(an_agent()), CLIPS)
+
+    assert found.broken == ()
+    assert found.now.said == found.then.said
+    assert found.now.heard == found.then.heard
+    assert found.then.ended in {found.now.ended, ""}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_calls_full_of_interruptions_keep_what_must_hold(seed: int) -> None:
+    agent = an_agent(barge_in=BargeIn(after_ms=400 * (seed % 2)))
+    world = interrupted_call(seed, times=6, barge_in=agent.barge_in)
+    found = again(world, setup_of(agent, seed))
+
+    assert found.broken == ()
+    assert found.now.ended == found.then.ended
+
+
+def uses_a_tool(asked: Think) -> list[ThoughtText | ThoughtCall]:
+    if asked.conversation and asked.conversation[-1].kind == "output":
+        return [ThoughtText(asked.response_id, "It is forty-two.")]
+    if any(line.kind == "user" for line in asked.conversation):
+        return [ThoughtCall(asked.response_id, "look_up", "{}")]
+    return [ThoughtText(asked.response_id, "Hello.")]
+
+
+def test_tools_answer_as_recorded_and_are_missed_where_they_were_not_used() -> None:
+    agent = an_agent()
+    world = asked_call(3, uses_a_tool, agent=agent)
+    found = again(world, setup_of(agent, 3))
+    assert [(use.name, use.output) for use in found.now.tools] == [("look_up", '{"answer": 42}')]
+    assert not any("tool" in line for line in found.diverged)
+
+    world.log = [(ms, received, outputs) for ms, received, outputs in world.log if "ToolFinished" not in repr(received)]
+    missed = again(world, setup_of(agent, 3))
+    assert any(
+        "asked for the tool look_up {}, which the recording has no answer of" in line for line in missed.diverged
+    )
+    assert missed.now.tools[0].failed
+    assert missed.broken == ()

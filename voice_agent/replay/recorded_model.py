@@ -151,7 +151,8 @@ class RecordedModel:
             return
         self._say(said.text)
         if said.type == "input_audio_buffer.speech_started" and self._cuts_at_speech:
-            for given in list(self._given):
+            # What the server has not begun is not cut by it: the bridge cancels it when it begins.
+            for given in [given for given in self._given if given.said]:
                 self._cut(given, "turn_detected")
         elif said.type == "input_audio_buffer.committed" and self._answers_turns:
             answer = self._take_out(lambda answer: answer.request is None and answer.turn == said.item_id)
