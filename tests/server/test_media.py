@@ -129,6 +129,21 @@ def test_a_stream_that_leaves_before_start_is_counted(tmp_path: Path) -> None:
     assert asyncio.run(main()).refusals() == {"no start in time": 1}
 
 
+def test_the_token_of_a_stream_does_not_reach_the_recording(tmp_path: Path) -> None:
+    tokens: list[str] = []
+
+    async def script(desk: Desk, socket: FakeWebSocket) -> None:
+        parameters = parameters_of(desk)
+        tokens.extend(parameters.values())
+        socket.says(tiny_twilio.connected(), tiny_twilio.start(parameters), "end")
+
+    desk, _ = stream(tmp_path, script)
+    texts = [text.text for text in desk.calls[0].bridge.fed if isinstance(text, PhoneText)]
+
+    assert len(texts) == 3
+    assert not any(token in text for token in tokens for text in texts)
+
+
 def test_binary_and_unknown_messages_before_start_do_not_cost_the_call(tmp_path: Path) -> None:
     async def script(desk: Desk, socket: FakeWebSocket) -> None:
         socket.says_bytes(b"\x00")

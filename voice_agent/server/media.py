@@ -10,7 +10,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from voice_agent.errors import PeerError
-from voice_agent.live.admission import Refusal
+from voice_agent.live.admission import TOKEN_PARAMETER, Refusal
 from voice_agent.live.phone_leg import Message, PhoneLeg, Receive, Send
 from voice_agent.server.reception import Reception
 from voice_agent.server.stream_socket import EXTENSION
@@ -24,6 +24,9 @@ START_SECONDS = 10.0
 
 MESSAGES_BEFORE_START = 20
 """Twilio sends one, `connected`."""
+
+USED = "used"
+"""What stands in the recorded `start` instead of the stream's token."""
 
 POLICY_VIOLATION = 1008
 """RFC 6455 7.4.1."""
@@ -65,7 +68,9 @@ class MediaStreams:
             await _close(send, admitted.value)
             return
         raw = scope.get("extensions", {}).get(EXTENSION, {}).get("socket")
-        await admitted.serve(PhoneLeg(receive, send, raw), texts)
+        token = start.start.custom_parameters[TOKEN_PARAMETER]
+        # It is used up, and a recording holds no tokens.
+        await admitted.serve(PhoneLeg(receive, send, raw), [text.replace(token, USED) for text in texts])
 
     async def _beginning(self, receive: Receive) -> tuple[list[str], Start]:
         """Read up to `start`; give all texts so far, for the session's recording and counts, and what `start` says."""
