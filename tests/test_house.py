@@ -175,7 +175,7 @@ def test_tests_use_fakes_not_mocks() -> None:
 # --- what no file may hold -------------------------------------------------------------------------------------------
 
 FOREIGN = {
-    "a package registry's host": re.compile(r"pypi[.]org|pythonhosted[.]org|npmjs[.]org|proxy[.]golang[.]org"),
+    "a package registry's address": re.compile(r"https?://[^\s/\"']+/(?:simple|packages)/"),
     "an index URL": re.compile(r"--(?:extra-)?index[-]url|--find[-]links|--trusted[-]host"),
     "a path of one machine": re.compile(r"(?<![\w.:$}/])/(?:work|root|Users|home|tmp)/(?!anna/)\w"),
 }
