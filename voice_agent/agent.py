@@ -17,6 +17,8 @@ class ServerVad(msgspec.Struct, frozen=True, tag="server_vad", tag_field="type")
     """Audio before the detected start that belongs to the turn."""
     silence_duration_ms: int = 500
     """Silence that ends the turn. The API's default is documented as 500 and observed as 200, so it is always sent."""
+    idle_timeout_ms: int | None = None
+    """Silence after an answer, 5000 to 30000, at which the server has the model speak again; `None`: never."""
 
 
 class SemanticVad(msgspec.Struct, frozen=True, tag="semantic_vad", tag_field="type"):
@@ -56,6 +58,16 @@ class Retention(msgspec.Struct, frozen=True):
     """The limit, counted after the instructions; `None`: the model's own, which a phone call hardly reaches."""
 
 
+class Prompt(msgspec.Struct, frozen=True):
+    """Instructions that are kept at the provider under an id."""
+
+    id: str
+    version: str | None = None
+    """`None`: the one that is current there."""
+    variables: dict[str, str] = {}
+    """Values for what the kept text leaves open."""
+
+
 class ModelOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How the model answers. `None`: nothing is asked for, so that the model does as it is used to."""
 
@@ -67,6 +79,8 @@ class ModelOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The most that one response may produce, tool calls included; a second of speech is 20 tokens."""
     truncation: Literal["auto", "disabled"] | Retention | None = None
     """What happens to a conversation that is longer than the model's context; `disabled` makes that an error."""
+    prompt: Prompt | None = None
+    """Kept instructions. Those of the agent, where there are any, are sent beside them and win."""
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -97,6 +111,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     instructions: str
+    """Empty only with `model.prompt`."""
     numbers: tuple[str, ...] = ()
     """Called numbers (E.164) that reach this agent."""
     default: bool = False

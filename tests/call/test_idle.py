@@ -11,6 +11,7 @@ from voice_agent.call.events import (
     ModelClosed,
     PhoneClosed,
     ResponseCreated,
+    ServerPrompted,
     SpeechStarted,
     StreamStopped,
     ToolFinished,
@@ -51,6 +52,33 @@ def test_a_silent_caller_is_asked_once_and_then_told_goodbye() -> None:
     assert asked == still == ["idle"]
     assert requests(script) == ["idle", "goodbye"]
     assert [(end.outcome, end.reason) for end in script.ordered(CallEnded)] == [("completed", "the caller was silent")]
+
+
+def test_a_question_of_the_server_counts_as_ours() -> None:
+    script = patient()
+    script.wait(8000)
+    script.feed(ServerPrompted(), ResponseCreated("r1", None))
+    asks(script)
+    script.wait(19_999)
+    before = requests(script)
+    script.wait(1)
+
+    assert before == []
+    assert requests(script) == ["goodbye"]
+
+
+def test_a_server_that_would_ask_for_ever_is_followed_by_the_goodbye() -> None:
+    script = patient()
+    script.wait(8000)
+    script.feed(ServerPrompted(), ResponseCreated("r1", None))
+    asks(script)
+    script.wait(8000)
+    script.feed(ServerPrompted(), ResponseCreated("r2", None))
+    during = requests(script)
+    asks(script, "r2")
+
+    assert during == []
+    assert requests(script) == ["goodbye"]
 
 
 def test_neither_question_nor_goodbye_calls_tools() -> None:

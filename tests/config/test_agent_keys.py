@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voice_agent.agent import Agent, BargeIn, Limits, ModelOptions, Retention, SemanticVad, ServerVad, Transcription
+from voice_agent.agent import (
+    Agent,
+    BargeIn,
+    Limits,
+    ModelOptions,
+    Prompt,
+    Retention,
+    SemanticVad,
+    ServerVad,
+    Transcription,
+)
 from voice_agent.config import agent_keys
 from voice_agent.config.agent_file import read_agent
 from voice_agent.config.agent_keys import agent_schema, schema_text
@@ -47,6 +57,7 @@ def both_accept(value: dict[str, Any]) -> bool:
         (agent_keys.SEMANTIC_VAD, SemanticVad, set()),
         (agent_keys.TRANSCRIPTION, Transcription, set()),
         (agent_keys.MODEL, ModelOptions, set()),
+        (agent_keys.PROMPT, Prompt, set()),
     ],
 )
 def test_every_field_of_an_agent_has_a_key(
@@ -138,6 +149,14 @@ def test_the_examples_name_the_schema_that_is_packaged_beside_them(path: Path) -
         ({"model": {"reasoning_effort": "extreme"}}, False),
         ({"model": {"max_output_tokens": 0}}, False),
         ({"model": "gpt-realtime-2.1"}, False),
+        ({"model": {"prompt": {"id": "pmpt_1", "version": 2, "variables": {"company": "Alder"}}}}, True),
+        ({"model": {"prompt": {"id": " "}}}, False),
+        ({"model": {"prompt": {"version": "2"}}}, False),
+        ({"model": {"prompt": "pmpt_1"}}, False),
+        ({"model": {"prompt": {"id": "pmpt_1", "variables": {"two words": "x"}}}}, False),
+        ({"turn_detection": {"type": "server_vad", "idle_timeout_ms": 30000}}, True),
+        ({"turn_detection": {"type": "server_vad", "idle_timeout_ms": 4999}}, False),
+        ({"turn_detection": {"type": "semantic_vad", "idle_timeout_ms": 6000}}, False),
     ],
 )
 def test_reader_and_schema_agree(added: dict[str, Any], good: bool) -> None:
@@ -147,6 +166,11 @@ def test_reader_and_schema_agree(added: dict[str, Any], good: bool) -> None:
 @pytest.mark.parametrize("missing", ["name", "instructions"])
 def test_what_is_required_is_required_by_both(missing: str) -> None:
     assert not both_accept({key: value for key, value in MINIMAL.items() if key != missing})
+
+
+def test_instructions_may_stand_at_the_provider() -> None:
+    assert both_accept({"name": "reception", "model": {"prompt": {"id": "pmpt_1"}}})
+    assert not both_accept({"name": "reception", "model": {"speed": 1.1}})
 
 
 WORDS = st.sampled_from(

@@ -6,15 +6,16 @@ from tests.support.agent_files import agent_of
 from voice_agent.config.models import (
     MODELS,
     OTHER_KINDS,
+    azure_remarks,
     known_model,
     problem_of_kind,
     refusals,
     remark,
-    transcription_remark,
 )
 from voice_agent.config.prices import load_prices
 
 NEW, OLD, PREVIEW = "gpt-realtime-2.1", "gpt-realtime", "gpt-4o-realtime-preview"
+IDLE_TIMEOUT = "turn_detection.idle_timeout_ms"
 TODAY = date(2026, 11, 22)
 NEEDS = 'transcription needs a deployment named "ears" in the same resource, or write "transcription: off"'
 
@@ -46,6 +47,8 @@ def test_an_agent_that_asks_for_nothing_special_can_have_any_model(model: str) -
     [
         "model: {reasoning_effort: low, speed: 1.1, max_output_tokens: inf, truncation: {retention: 0.8}}\n",
         "turn_detection: {type: semantic_vad}\n",
+        "turn_detection: {type: server_vad, idle_timeout_ms: 6000}\n",
+        "model: {prompt: {id: pmpt_68a1b2c3}}\n",
         "noise_reduction: far_field\n",
         "voice: marin\n",
         "voice: voice_68a1b2c3\n",
@@ -67,6 +70,11 @@ def test_the_recommended_model_takes_everything(added: str) -> None:
             PREVIEW,
             "voice: alloy\nmodel: {truncation: disabled}\n",
             'model.truncation: gpt-4o-realtime-preview knows no "model.truncation"; remove it, or use gpt-realtime-2.1',
+        ),
+        (
+            PREVIEW,
+            "voice: alloy\nturn_detection: {type: server_vad, idle_timeout_ms: 6000}\n",
+            f'{IDLE_TIMEOUT}: {PREVIEW} knows no "{IDLE_TIMEOUT}"; remove it, or use gpt-realtime-2.1',
         ),
         (PREVIEW, "", 'voice: gpt-4o-realtime-preview has no voice "marin"; write "voice: alloy"'),
         (
@@ -123,21 +131,37 @@ def test_a_model_near_its_end_is_spoken_of(name: str, provider: str, today: date
 
 
 @pytest.mark.parametrize(
-    ("added", "provider", "told"),
+    ("added", "told"),
     [
-        ("", "openai", ""),
-        ("transcription: off\n", "azure", ""),
-        (
-            "transcription: {model: ears}\n",
-            "azure",
-            NEEDS,
-        ),
+        ("transcription: off\n", []),
+        ("transcription: {model: ears}\n", [NEEDS]),
         (
             "",
-            "azure",
-            NEEDS.replace("ears", "gpt-4o-mini-transcribe") + "; Azure retires the model of that name on 2026-12-15",
+            [NEEDS.replace("ears", "gpt-4o-mini-transcribe") + "; Azure retires the model of that name on 2026-12-15"],
         ),
     ],
 )
-def test_a_transcription_names_a_deployment_at_azure(added: str, provider: str, told: str) -> None:
-    assert transcription_remark(agent_of(added), provider, TODAY) == told
+def test_a_transcription_names_a_deployment_at_azure(added: str, told: list[str]) -> None:
+    assert list(azure_remarks(agent_of(added), TODAY)) == told
+
+
+@pytest.mark.parametrize(
+    ("added", "told"),
+    [
+        ("model: {reasoning_effort: high}\n", []),
+        (
+            "model: {reasoning_effort: xhigh}\n",
+            ["Azure's pages do not list model.reasoning_effort xhigh; high is the highest there"],
+        ),
+        (
+            "turn_detection: {type: server_vad, idle_timeout_ms: 6000}\n",
+            ["Azure's pages do not mention turn_detection.idle_timeout_ms; make one call before you rely on it"],
+        ),
+        (
+            "model: {prompt: {id: pmpt_1}}\n",
+            ["Azure's pages do not mention model.prompt; make one call before you rely on it"],
+        ),
+    ],
+)
+def test_what_azure_may_not_know_is_said_before_a_call(added: str, told: list[str]) -> None:
+    assert list(azure_remarks(agent_of("transcription: off\n" + added), TODAY)) == told

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.agent_files import agent_of
-from voice_agent.agent import Agent
+from voice_agent.agent import Agent, Prompt
 from voice_agent.config.render import MAX_CALLER_CHARACTERS, faults_of, render
 from voice_agent.errors import ConfigError
 
@@ -32,6 +32,7 @@ def test_every_text_is_filled_in() -> None:
         greeting: Hello from {{ company }}
         consent: "{{ company }} records this call"
         transcription: {prompt: "{{ company }}"}
+        model: {prompt: {id: pmpt_1, variables: {firm: "{{ company }}"}}}
         """
     )
 
@@ -41,6 +42,7 @@ def test_every_text_is_filled_in() -> None:
     assert rendered.consent == "Alder Dental records this call"
     assert rendered.transcription is not None
     assert rendered.transcription.prompt == "Alder Dental"
+    assert rendered.model.prompt == Prompt("pmpt_1", None, {"firm": "Alder Dental"})
 
 
 def test_texts_that_are_absent_stay_absent() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.scenes import an_agent, asked_call, errors_by_basis, interrupted_call
-from voice_agent.agent import BargeIn, Limits
+from voice_agent.agent import BargeIn, Limits, ServerVad
 from voice_agent.call.commands import AgentSaid, CallEnded, Interrupted, ToolAnswered
 from voice_agent.sim.carrier import Switches
 from voice_agent.sim.realtime import Think, ThoughtCall, ThoughtText
@@ -120,3 +120,16 @@ def test_a_seed_decides_everything() -> None:
     first, second = (interrupted_call(11, times=4) for _ in range(2))
 
     assert first.log == second.log
+
+
+def test_a_silent_caller_whom_the_server_asks_by_itself_is_told_goodbye() -> None:
+    agent = an_agent(
+        turn_detection=ServerVad(silence_duration_ms=200, idle_timeout_ms=6000), limits=Limits(idle_seconds=20)
+    )
+    world = asked_call(5, lambda asked: [ThoughtText(asked.response_id, "Are you there?")], asks=0, agent=agent)
+
+    assert world.invariants.finish(caller_left=False) == []
+    # Our own question would have come after 20 s, the goodbye after 40.
+    assert world.ended is not None
+    assert (world.ended.outcome, world.ended.reason) == ("completed", "the caller was silent")
+    assert 15_000 < world.ended.duration_ms < 20_000

@@ -6,7 +6,7 @@ from openai.types.beta.realtime import SessionUpdateEvent as PreviewSessionUpdat
 from openai.types.realtime import SessionUpdateEvent
 from pydantic import TypeAdapter
 
-from voice_agent.agent import ModelOptions, Retention, ServerVad
+from voice_agent.agent import ModelOptions, Prompt, Retention, ServerVad
 from voice_agent.call.commands import ConfigureSession
 from voice_agent.wire.dialects import GA, PREVIEW, Dialect, look
 from voice_agent.wire.model_session import whole_session
@@ -35,6 +35,12 @@ def session(dialect: Dialect, options: ModelOptions) -> dict[str, Any]:
         (ModelOptions(max_output_tokens=800), ("max_output_tokens",), 800),
         (ModelOptions(max_output_tokens="inf"), ("max_output_tokens",), "inf"),
         (ModelOptions(truncation="disabled"), ("truncation",), "disabled"),
+        (ModelOptions(prompt=Prompt("pmpt_1")), ("prompt",), {"id": "pmpt_1"}),
+        (
+            ModelOptions(prompt=Prompt("pmpt_1", "2", {"company": "Alder"})),
+            ("prompt",),
+            {"id": "pmpt_1", "version": "2", "variables": {"company": "Alder"}},
+        ),
         (
             ModelOptions(truncation=Retention(0.8)),
             ("truncation",),
@@ -55,6 +61,23 @@ def test_what_the_agent_asks_of_its_model_is_sent_where_the_api_expects_it(
     TypeAdapter(SessionUpdateEvent).validate_python({"type": "session.update", "session": written}, strict=True)
     assert look(written, path) == sent
     assert look(session(GA, ModelOptions()), path) is msgspec.UNSET
+
+
+def test_instructions_are_left_out_only_where_kept_ones_stand_in_for_them() -> None:
+    kept = msgspec.structs.replace(USUAL, instructions="", model=ModelOptions(prompt=Prompt("pmpt_1")))
+    none = msgspec.structs.replace(USUAL, instructions="")
+
+    assert "instructions" not in whole_session(GA, "pcm24k", kept)
+    assert whole_session(GA, "pcm24k", none)["instructions"] == ""
+    assert session(GA, ModelOptions(prompt=Prompt("pmpt_1")))["instructions"] == "Be brief."
+
+
+@pytest.mark.parametrize(("dialect", "sent"), [(GA, 6000), (PREVIEW, msgspec.UNSET)])
+def test_an_idle_timeout_is_sent_where_the_dialect_knows_it(dialect: Dialect, sent: object) -> None:
+    asking = msgspec.structs.replace(USUAL, turn_detection=ServerVad(idle_timeout_ms=6000))
+
+    assert look(whole_session(dialect, "pcm24k", asking), (*dialect.turn_detection, "idle_timeout_ms")) == sent
+    assert look(whole_session(dialect, "pcm24k", USUAL), (*dialect.turn_detection, "idle_timeout_ms")) is msgspec.UNSET
 
 
 def test_the_preview_has_other_words_for_two_of_them_and_none_for_the_rest() -> None:

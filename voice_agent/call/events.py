@@ -135,6 +135,10 @@ class TurnCommitted(Event, frozen=True):
     item_id: str
 
 
+class ServerPrompted(Event, frozen=True):
+    """The server's idle timeout: the caller is silent, and it begins a response by itself."""
+
+
 class TranscriptionUsage(msgspec.Struct, frozen=True):
     """What the words of a caller's turn were billed by: tokens, or with some models the audio's length."""
 
@@ -283,6 +287,7 @@ ModelEvent = (
     | SpeechStarted
     | SpeechStopped
     | TurnCommitted
+    | ServerPrompted
     | CallerTranscribed
     | TranscriptionFailed
     | ResponseCreated

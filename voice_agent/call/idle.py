@@ -1,4 +1,8 @@
-"""Mutual silence: the agent asks once whether anybody is there; the second time it says goodbye."""
+"""Mutual silence: the agent asks once whether anybody is there; the second time it says goodbye.
+
+A server with an idle timeout of its own (`turn_detection.idle_timeout_ms`) asks by itself, and would do so for ever:
+its question counts as ours, and when its second one was heard the goodbye follows.
+"""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -6,7 +10,15 @@ from typing import ClassVar
 from voice_agent.agent import Agent
 from voice_agent.call.commands import Command
 from voice_agent.call.deadlines import Deadlines
-from voice_agent.call.events import Event, KeyPressed, ResponseCreated, ResponseDone, StreamStarted, TimerFired
+from voice_agent.call.events import (
+    Event,
+    KeyPressed,
+    ResponseCreated,
+    ResponseDone,
+    ServerPrompted,
+    StreamStarted,
+    TimerFired,
+)
 from voice_agent.call.facts import (
     CallOver,
     Fact,
@@ -23,6 +35,16 @@ from voice_agent.call.facts import (
 )
 from voice_agent.call.part import Handled
 
+_BEGINS: dict[type[Event | Fact], str] = {TurnOpened: "caller", PlaybackBusy: "agent", ResponseCreated: "response"}
+_ENDS: dict[type[Event | Fact], str] = {
+    StreamStarted: "stream",
+    SessionReady: "session",
+    TurnClosed: "caller",
+    PlaybackIdle: "agent",
+    ResponseDone: "response",
+}
+"""What is no mutual silence, from where to where. The tools tell theirs in one fact."""
+
 
 class Idle:
     """See the module."""
@@ -33,6 +55,7 @@ class Idle:
         KeyPressed,
         ResponseCreated,
         ResponseDone,
+        ServerPrompted,
         PlaybackBusy,
         PlaybackIdle,
         TurnOpened,
@@ -51,6 +74,8 @@ class Idle:
         self._busy: set[str] = {"stream", "session"}
         """Why this is no mutual silence."""
         self._asked = False
+        self._asked_again = False
+        """The server asked a second time by itself: when that was heard, the goodbye follows."""
         self._over = self._idle_ms == 0
 
     def deadline(self) -> int | None:
@@ -62,25 +87,11 @@ class Idle:
         if self._over:
             return
         match event:
-            case StreamStarted():
-                self._busy.discard("stream")
-            case SessionReady():
-                self._busy.discard("session")
-            case TurnOpened():
-                self._asked = False
-                self._busy.add("caller")
-            case TurnClosed():
-                self._busy.discard("caller")
-            case KeyPressed():
-                self._asked = False
-            case PlaybackBusy():
-                self._busy.add("agent")
-            case PlaybackIdle():
-                self._busy.discard("agent")
-            case ResponseCreated():
-                self._busy.add("response")
-            case ResponseDone():
-                self._busy.discard("response")
+            case TurnOpened() | KeyPressed():
+                self._asked = self._asked_again = False
+            case ServerPrompted():
+                self._asked_again = self._asked
+                self._asked = True
             case ToolsBusy():
                 (self._busy.add if event.busy else self._busy.discard)("tools")
             case TimerFired():
@@ -91,13 +102,18 @@ class Idle:
                 self._over = True
                 self._deadlines.clear("idle")
                 return
-        self._rearm(now_ms)
+        if (begun := _BEGINS.get(type(event))) is not None:
+            self._busy.add(begun)
+        elif (ended := _ENDS.get(type(event))) is not None:
+            self._busy.discard(ended)
+        heard_out = self._asked_again and isinstance(event, PlaybackIdle | ResponseDone)
+        self._rearm(now_ms, 0 if heard_out else self._idle_ms)
 
-    def _rearm(self, now_ms: int) -> None:
+    def _rearm(self, now_ms: int, patience_ms: int) -> None:
         if self._busy:
             self._deadlines.clear("idle")
         else:
-            self._deadlines.set("idle", now_ms + self._idle_ms)
+            self._deadlines.set("idle", now_ms + patience_ms)
 
     def _speak(self) -> Fact:
         if not self._asked:

@@ -14,7 +14,7 @@ from voice_agent.agent import Agent
 from voice_agent.cli.check_live import try_all
 from voice_agent.config.agent_keys import schema_text
 from voice_agent.config.agents import agent_paths, load_agent, load_agents
-from voice_agent.config.models import remark, transcription_remark
+from voice_agent.config.models import azure_remarks, remark
 from voice_agent.config.prices import load_prices
 from voice_agent.config.settings import ENV_FILE, Settings, agents_path, doubtful_names, read_settings
 from voice_agent.errors import ConfigError
@@ -98,7 +98,7 @@ def _examine_agents(path: Path, settings: Settings | None, today: date) -> bool:
             good = False
         else:
             print(f"{file}: OK: {_describe(agent, alone=len(files) == 1)}")
-            if told := transcription_remark(agent, provider, today):
+            for told in azure_remarks(agent, today) if provider == "azure" else ():
                 print(f"warning: {file}: {told}")
     if good:
         try:

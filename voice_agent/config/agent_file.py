@@ -23,7 +23,8 @@
     noise_reduction: off                    # near_field | far_field | off
     model: {reasoning_effort: low}          # see `model_keys`; what is left out is left to the model
 
-Everything but `name` and `instructions` may be left out. It must not know of folders of agents nor of routing.
+Everything but `name` and `instructions` may be left out; with `model.prompt` the instructions, too. It must not know of
+folders of agents nor of routing.
 """
 
 import re
@@ -151,7 +152,9 @@ def _name(fields: Fields) -> str:
 def _instructions(fields: Fields) -> str:
     instructions = fields.text("instructions", "")
     node = fields.node("instructions")
-    if node is None:
+    model = fields.node("model")
+    kept = isinstance(model, yaml.MappingNode) and any(key.value == "prompt" for key, _ in model.value)
+    if node is None and not kept:
         fields.missing("instructions", "instructions: You answer the phone for a dentist.")
     elif isinstance(node, yaml.ScalarNode) and not node.value.strip():
         fields.document.fault(node, '"instructions" is empty; say who the agent is and what it does')
@@ -290,6 +293,10 @@ def _templates(fields: Fields, agent: Agent) -> Iterator[tuple[yaml.Node, str]]:
     node = fields.node("transcription")
     if isinstance(node, yaml.MappingNode) and agent.transcription is not None and agent.transcription.prompt:
         yield node, agent.transcription.prompt
+    node = fields.node("model")
+    if node is not None and agent.model.prompt is not None:
+        for text in agent.model.prompt.variables.values():
+            yield node, text
 
 
 def _find(document: Document, node: yaml.Node, word: str, line: int) -> tuple[int, int]:

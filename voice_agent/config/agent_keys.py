@@ -51,6 +51,7 @@ TOOL_SECONDS = Whole(1, 120)
 THRESHOLD = Real(0.0, 1.0)
 PREFIX_MS = Whole(0, 5000)
 SILENCE_MS = Whole(100, 10_000)
+IDLE_TIMEOUT_MS = Whole(5000, 30_000)
 AFTER_MS = Whole(0, 5000)
 SPEED = Real(0.25, 1.5)
 MAX_OUTPUT_TOKENS = Whole(1, 4096)
@@ -110,6 +111,7 @@ SERVER_VAD: dict[str, Schema] = {
     "threshold": _real(THRESHOLD, "Higher needs louder speech.", _VAD.threshold),
     "prefix_padding_ms": _whole(PREFIX_MS, "Audio kept from before the speech.", _VAD.prefix_padding_ms),
     "silence_duration_ms": _whole(SILENCE_MS, "Silence that ends a turn.", _VAD.silence_duration_ms),
+    "idle_timeout_ms": _whole(IDLE_TIMEOUT_MS, "Silence at which the server has the model speak again; unset: never."),
 }
 SEMANTIC_VAD: dict[str, Schema] = {
     "type": {"const": "semantic_vad"},
@@ -128,6 +130,16 @@ RETAINING: dict[str, Schema] = {
     "retention": _real(RETENTION, "The share of the limit that is kept when the limit is passed."),
     "tokens": _whole(RETENTION_TOKENS, "The limit, counted after the instructions; unset: the model's own."),
 }
+PROMPT: dict[str, Schema] = {
+    "id": _text("Where the provider keeps it.", r"[\s\S]*\S[\s\S]*", examples=["pmpt_68a1b2c3"]),
+    "version": _text("Unset: the current one."),
+    "variables": {
+        "description": "Values for what the kept text leaves open; may hold {{ variables }}.",
+        "type": "object",
+        "propertyNames": {"pattern": f"^(?:{VARIABLE})$"},
+        "additionalProperties": _ANY_TEXT,
+    },
+}
 MODEL: dict[str, Schema] = {
     "reasoning_effort": _words(EFFORT, "More answers better and later; only reasoning models know it."),
     "speed": _real(SPEED, "Of speech; 1.0 is usual."),
@@ -141,6 +153,7 @@ MODEL: dict[str, Schema] = {
         _words(TRUNCATION, "auto: its beginning is dropped; disabled: an error."),
         _mapping(RETAINING, "Drop more at once and rarely, so that caching pays.", ("retention",)),
     ),
+    "prompt": _mapping(PROMPT, "Instructions that the provider keeps; those of this file win over them.", ("id",)),
 }
 PYTHON_TOOL: dict[str, Schema] = {
     "python": _text("module:function, looked up beside this file and on the import path."),
@@ -200,7 +213,7 @@ AGENT: dict[str, Schema] = {
     "transcription": _either("How speech becomes text.", {"const": "off"}, _mapping(TRANSCRIPTION)),
     "noise_reduction": _words(NOISE, "The microphone that noise is removed for.", "off"),
 }
-REQUIRED = ("name", "instructions")
+REQUIRED = ("name",)
 
 
 def agent_schema() -> Schema:
@@ -209,7 +222,11 @@ def agent_schema() -> Schema:
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "An agent of voice-agent",
         **_mapping(AGENT, required=REQUIRED),
-        # The one rule between two keys.
+        # The rules between two keys: who the agent is stands here or at the provider, and whether calls are recorded.
+        "anyOf": [
+            {"required": ["instructions"]},
+            {"properties": {"model": {"required": ["prompt"]}}, "required": ["model"]},
+        ],
         "if": {"properties": {"numbers": {"minItems": 1}}, "required": ["numbers"]},
         "then": {"required": ["recording"]},
     }

@@ -12,10 +12,10 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from voice_agent.agent import Agent, Retention, SemanticVad
+from voice_agent.agent import Agent, Retention, SemanticVad, ServerVad, Transcription
 from voice_agent.config.agent_keys import VOICES
 
-Feature = Literal["reasoning_effort", "speed", "truncation", "noise_reduction", "semantic_vad"]
+Feature = Literal["reasoning_effort", "speed", "truncation", "noise_reduction", "semantic_vad", "idle_timeout"]
 
 RECOMMENDED = "gpt-realtime-2.1"
 
@@ -24,7 +24,7 @@ SOON_DAYS = 60
 
 _FIRST_VOICES = ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse")
 _PREVIEW: frozenset[Feature] = frozenset({"speed", "noise_reduction", "semantic_vad"})
-_GA: frozenset[Feature] = _PREVIEW | {"truncation"}
+_GA: frozenset[Feature] = _PREVIEW | {"truncation", "idle_timeout"}
 _REASONING: frozenset[Feature] = _GA | {"reasoning_effort"}
 
 
@@ -128,8 +128,13 @@ def _asked(agent: Agent) -> Iterator[tuple[str, Feature, bool]]:
     yield "model.reasoning_effort", "reasoning_effort", agent.model.reasoning_effort is not None
     yield "model.speed", "speed", agent.model.speed is not None
     yield "model.truncation", "truncation", agent.model.truncation is not None
+    yield "turn_detection.idle_timeout_ms", "idle_timeout", _has_idle_timeout(agent)
     yield "noise_reduction", "noise_reduction", agent.noise_reduction is not None
     yield "turn_detection", "semantic_vad", isinstance(agent.turn_detection, SemanticVad)
+
+
+def _has_idle_timeout(agent: Agent) -> bool:
+    return isinstance(agent.turn_detection, ServerVad) and agent.turn_detection.idle_timeout_ms is not None
 
 
 def problem_of_kind(name: str) -> str:
@@ -152,14 +157,23 @@ def remark(name: str, provider: str, today: date) -> str:
     return f"{where} retires {name} on {retires}, in {(retires - today).days} days; use {model.successor}"
 
 
-def transcription_remark(agent: Agent, provider: str, today: date) -> str:
-    """Say in one line what an agent's transcription needs at Azure; empty: nothing.
+def azure_remarks(agent: Agent, today: date) -> Iterator[str]:
+    """Say in a line each what of an agent Azure may take otherwise than OpenAI: its pages do not speak of it."""
+    if agent.transcription is not None:
+        yield _transcription_remark(agent.transcription, today)
+    if agent.model.reasoning_effort == "xhigh":
+        yield "Azure's pages do not list model.reasoning_effort xhigh; high is the highest there"
+    for key, asked in (
+        ("turn_detection.idle_timeout_ms", _has_idle_timeout(agent)),
+        ("model.prompt", agent.model.prompt is not None),
+    ):
+        if asked:
+            yield f"Azure's pages do not mention {key}; make one call before you rely on it"
 
-    A wrong name fails every turn's transcript and nothing else, so that a call does not show it.
-    """
-    if provider != "azure" or agent.transcription is None:
-        return ""
-    name = agent.transcription.model
+
+def _transcription_remark(transcription: Transcription, today: date) -> str:
+    """Say what a transcription needs: a wrong name fails every turn's transcript and nothing else."""
+    name = transcription.model
     needs = f'transcription needs a deployment named "{name}" in the same resource, or write "transcription: off"'
     retires = TRANSCRIBERS_RETIRE.get(base_name(name))
     if retires is None or (retires - today).days > SOON_DAYS:

@@ -100,12 +100,17 @@ def render(agent: Agent, caller: str, called: str, now: datetime, variables: Map
     if transcription is not None and transcription.prompt is not None:
         prompt = fill("transcription.prompt", transcription.prompt)
         transcription = msgspec.structs.replace(transcription, prompt=prompt)
+    model = agent.model
+    if model.prompt is not None:
+        filled = {key: fill(f"model.prompt.variables.{key}", text) for key, text in model.prompt.variables.items()}
+        model = msgspec.structs.replace(model, prompt=msgspec.structs.replace(model.prompt, variables=filled))
     return msgspec.structs.replace(
         agent,
         instructions=fill("instructions", agent.instructions),
         greeting=None if agent.greeting is None else fill("greeting", agent.greeting),
         consent=None if agent.consent is None else fill("consent", agent.consent),
         transcription=transcription,
+        model=model,
         variables=own,
     )
 

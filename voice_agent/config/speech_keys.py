@@ -13,6 +13,7 @@ from voice_agent.config.agent_keys import (
     BARGE_IN,
     EAGERNESS,
     GREETED,
+    IDLE_TIMEOUT_MS,
     NOISE,
     PREFIX_MS,
     SEMANTIC_VAD,
@@ -60,6 +61,9 @@ def read_turn_detection(fields: Fields) -> TurnDetection:
         threshold=inner.number("threshold", usual.threshold, *THRESHOLD),
         prefix_padding_ms=inner.integer("prefix_padding_ms", usual.prefix_padding_ms, *PREFIX_MS),
         silence_duration_ms=inner.integer("silence_duration_ms", usual.silence_duration_ms, *SILENCE_MS),
+        idle_timeout_ms=None
+        if inner.node("idle_timeout_ms") is None
+        else inner.integer("idle_timeout_ms", IDLE_TIMEOUT_MS.lowest, *IDLE_TIMEOUT_MS),
     )
 
 

@@ -37,7 +37,10 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     speed: Path
     reasoning_effort: Path | None = None
     truncation: Path | None = None
+    prompt: Path | None = None
     """`None`: this dialect has no such setting."""
+    idle_timeout: bool = False
+    """Turn detection may hold `idle_timeout_ms`."""
 
 
 GA = Dialect(
@@ -61,6 +64,8 @@ GA = Dialect(
     speed=("audio", "output", "speed"),
     reasoning_effort=("reasoning", "effort"),
     truncation=("truncation",),
+    prompt=("prompt",),
+    idle_timeout=True,
 )
 """The dialect of OpenAI since 2025 and of Azure under `/openai/v1`."""
 
@@ -83,6 +88,7 @@ PREVIEW = Dialect(
     tool_choice=("tool_choice",),
     max_output_tokens=("max_response_output_tokens",),
     speed=("speed",),
+    prompt=("prompt",),
 )
 """The flat dialect of Azure under `/openai/realtime?api-version=...-preview`. Its `temperature` is left to the server:
 sent to the other dialect it would be an error, and an agent reads the same everywhere."""

@@ -20,6 +20,7 @@ Stateless = (
     | realtime.SpeechStarted
     | realtime.SpeechStopped
     | realtime.InputCommitted
+    | realtime.TimeoutTriggered
     | realtime.TranscriptionCompleted
     | realtime.TranscriptionFailed
     | realtime.ItemTruncated
@@ -44,6 +45,8 @@ def translate(message: Stateless) -> CallEvent | None:
             event = events.SpeechStopped(message.item_id, message.audio_end_ms)
         case realtime.InputCommitted():
             event = events.TurnCommitted(message.item_id)
+        case realtime.TimeoutTriggered():
+            event = events.ServerPrompted()
         case realtime.TranscriptionCompleted():
             event = events.CallerTranscribed(message.item_id, message.transcript, _transcription_usage(message.usage))
         case realtime.TranscriptionFailed():

@@ -27,9 +27,8 @@ def whole_session(dialect: Dialect, audio: AudioName, command: ConfigureSession)
     transcription = command.transcription
     settings = (
         (dialect.modalities, list(dialect.spoken)),
-        (dialect.instructions, command.instructions),
         (dialect.input_format, dialect.formats[audio]),
-        (dialect.turn_detection, _turn_detection(command)),
+        (dialect.turn_detection, _turn_detection(dialect, command)),
         (dialect.transcription, None if transcription is None else _without_none(transcription)),
         (dialect.noise_reduction, None if command.noise_reduction is None else {"type": command.noise_reduction}),
         (dialect.output_format, dialect.formats[audio]),
@@ -38,6 +37,9 @@ def whole_session(dialect: Dialect, audio: AudioName, command: ConfigureSession)
         (dialect.tool_choice, "auto"),
     )
     session = dict(dialect.constant)
+    # An empty text would clear what the provider keeps under `prompt`.
+    if command.instructions or command.model.prompt is None:
+        place(session, dialect.instructions, command.instructions)
     for path, value in (*settings, *_options(dialect, command.model)):
         place(session, path, value)
     return session
@@ -50,6 +52,7 @@ def _options(dialect: Dialect, options: ModelOptions) -> Iterator[tuple[Path, ob
         (dialect.speed, options.speed),
         (dialect.max_output_tokens, options.max_output_tokens),
         (dialect.truncation, _truncation(options)),
+        (dialect.prompt, _prompt(options)),
     )
     return ((path, value) for path, value in asked if path is not None and value is not None)
 
@@ -62,10 +65,17 @@ def _truncation(options: ModelOptions) -> object:
     return {"type": "retention_ratio", "retention_ratio": kept.ratio, **limits}
 
 
+def _prompt(options: ModelOptions) -> object:
+    kept = options.prompt
+    if kept is None:
+        return None
+    return {name: value for name, value in msgspec.structs.asdict(kept).items() if value}
+
+
 def turn_flags(dialect: Dialect, command: SetTurnFlags) -> dict[str, Any]:
     """Write the session object that changes turn detection only: what is absent stays as it is."""
     session = dict(dialect.constant)
-    place(session, dialect.turn_detection, _turn_detection(command))
+    place(session, dialect.turn_detection, _turn_detection(dialect, command))
     return session
 
 
@@ -79,10 +89,14 @@ def differences(dialect: Dialect, asked: dict[str, Any], echo: dict[str, Any]) -
     return "; ".join(formats + others), bool(formats)
 
 
-def _turn_detection(command: ConfigureSession | SetTurnFlags) -> dict[str, Any]:
+def _turn_detection(dialect: Dialect, command: ConfigureSession | SetTurnFlags) -> dict[str, Any]:
     detection: TurnDetection = command.turn_detection
     return {
-        **msgspec.to_builtins(detection),
+        **{
+            key: value
+            for key, value in msgspec.to_builtins(detection).items()
+            if key != "idle_timeout_ms" or (dialect.idle_timeout and value is not None)
+        },
         "create_response": command.create_response,
         "interrupt_response": command.interrupt_response,
     }

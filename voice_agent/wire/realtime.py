@@ -81,6 +81,10 @@ class InputCommitted(FromServer, frozen=True, tag="input_audio_buffer.committed"
     item_id: str
 
 
+class TimeoutTriggered(FromServer, frozen=True, tag="input_audio_buffer.timeout_triggered"):
+    """`input_audio_buffer.timeout_triggered`: `idle_timeout_ms` is over, and the server begins a response."""
+
+
 class TranscriptionCompleted(FromServer, frozen=True, tag="conversation.item.input_audio_transcription.completed"):
     """`conversation.item.input_audio_transcription.completed`."""
 
@@ -191,6 +195,7 @@ ServerMessage = (
     | SpeechStarted
     | SpeechStopped
     | InputCommitted
+    | TimeoutTriggered
     | TranscriptionCompleted
     | TranscriptionFailed
     | ItemTruncated
@@ -216,7 +221,6 @@ IGNORED = (
     "conversation.item.retrieved",
     "input_audio_buffer.cleared",
     "input_audio_buffer.dtmf_event_received",
-    "input_audio_buffer.timeout_triggered",
     "mcp_list_tools.completed",
     "mcp_list_tools.failed",
     "mcp_list_tools.in_progress",
@@ -241,24 +245,7 @@ IGNORED = (
 )
 """Server events that are known and mean nothing to a call on a WebSocket."""
 
-_PLAIN: tuple[type[FromServer], ...] = (
-    AudioDelta,
-    AudioDone,
-    TranscriptDelta,
-    TextDelta,
-    SpeechStarted,
-    SpeechStopped,
-    InputCommitted,
-    TranscriptionCompleted,
-    TranscriptionFailed,
-    ItemTruncated,
-    ResponseCreated,
-    ResponseDone,
-    OutputItemDone,
-    SessionCreated,
-    SessionUpdated,
-    ServerError,
-)
+_PLAIN: tuple[type[FromServer], ...] = tuple(kind for kind in ServerMessage.__args__ if kind not in (Ignored, Unknown))
 
 
 def _renamed(cls: type[FromServer], name: str) -> type[FromServer]:
