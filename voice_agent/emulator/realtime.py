@@ -63,11 +63,11 @@ async def serve_realtime(
 ) -> AsyncIterator[RealtimeServer]:
     """Serve sessions until the block is left, then close them. Port 0 takes a free one. Raises `CommandError`.
 
-    `faults`: what goes wrong in every session on a WebSocket, whatever its client asks for (see `emulator.faults`).
+    `faults`: what goes wrong in every session, whatever its client asks for (see `emulator.faults`).
     """
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="speech") as threads:
         mind, settings = Mind(speech, brain, threads), options or RealtimeOptions()
-        calls = Calls(mind, settings)
+        calls = Calls(mind, settings, faults)
         open_sockets = _OpenSockets(mind, settings, calls, faults)
         application = web.Application()
         for form in (PREVIEW_PATH, f"{PREVIEW_PATH}/"):

@@ -289,3 +289,53 @@ def test_pages_of_any_origin_may_call() -> None:
             assert response.headers["Access-Control-Allow-Origin"] == "*"
 
     run(main())
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"), [("calls", "?fault=status-429"), ("calls?fault=retry-after=7,status-429", "")]
+)
+def test_a_call_is_refused_as_its_client_asks(path: str, asked: str) -> None:
+    async def main() -> None:
+        async with serving() as url:
+            status, body = await post(f"{url}/{path}{asked}", data="v=0", headers={"Content-Type": "application/sdp"})
+
+            assert status == 429
+            assert "error" in body
+
+    run(main())
+
+
+def test_a_fault_that_there_is_not_is_named_before_a_call_begins() -> None:
+    async def main() -> None:
+        async with serving() as url:
+            status, body = await post(f"{url}/calls?fault=sulk", data="v=0")
+
+            assert status == 400
+            assert "unknown fault 'sulk'" in body["error"]["message"]
+
+    run(main())
+
+
+def test_a_call_has_the_faults_that_its_client_asked_for() -> None:
+    async def main() -> None:
+        query = "?fault=fail=rate_limit_exceeded*1,drop@2"
+        async with serving() as url, called(url, query=query) as client:
+            await client.until("session.created")
+            client.send(type="response.create")
+            done = await client.until("response.done")
+            await client.until_closed()
+
+            assert done["response"]["status_details"]["error"]["code"] == "rate_limit_exceeded"
+
+    run(main())
+
+
+def test_every_call_of_a_server_with_faults_has_them() -> None:
+    async def main() -> None:
+        server = serve_realtime("127.0.0.1", 0, fake_speech(), Echo(), faults="error=server_error")
+        async with server as running, called(f"http://127.0.0.1:{running.port}/v1/realtime") as client:
+            error = await client.until("error")
+
+            assert error["error"]["type"] == "server_error"
+
+    run(main())

@@ -14,6 +14,9 @@ from voice_agent.sim.realtime import (
     CloseSocket,
     EnergyActivity,
     FaultySession,
+    FrameDue,
+    OutputBuffer,
+    PlayFrame,
     RealtimeOptions,
     RealtimeSession,
     Recognise,
@@ -201,6 +204,27 @@ def test_requests_beyond_those_of_a_minute_fail_until_it_has_passed() -> None:
         "completed",
     ]
     assert third["status_details"]["error"]["code"] == "rate_limit_exceeded"
+    limits = [event["rate_limits"][0] for event in client.of("rate_limits.updated")]
+    assert [(limit["name"], limit["limit"], limit["remaining"]) for limit in limits] == [
+        ("requests", 2, 1),
+        ("requests", 2, 0),
+        ("requests", 2, 0),
+        ("requests", 2, 1),
+    ]
+    # The first request leaves the window a minute after it came.
+    assert limits[0]["reset_seconds"] == 60
+    assert 54 < limits[2]["reset_seconds"] < 60
+
+
+@pytest.mark.parametrize(("faults", "frames"), [("", 1), ("silence", 0), ("late-audio=300", 0), ("deaf", 1)])
+def test_a_peer_of_webrtc_hears_no_more_than_one_on_a_socket(faults: str, frames: int) -> None:
+    client = VirtualClient(output=OutputBuffer(), faults=faults)
+    client.feed(FrameDue())
+    at_once = sum(isinstance(order, PlayFrame) for order in client.orders)
+    client.wait(300)
+
+    assert at_once == frames
+    assert sum(isinstance(order, PlayFrame) for order in client.orders) == (0 if faults == "silence" else 1)
 
 
 @pytest.mark.parametrize("reason", ["content_filter", "max_output_tokens"])

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 from voice_agent.emulator.session_runner import Mind, SessionRunner
 from voice_agent.emulator.webrtc.peer import Peer
-from voice_agent.sim.realtime import CloseSocket, Input, RealtimeSession
+from voice_agent.sim.realtime import CloseSocket, Input, Session
 from voice_agent.sim.realtime.filtered import is_safe
 
 MOST_UNSENT = 2000
@@ -25,7 +25,7 @@ Texts = asyncio.Queue[str | None]
 class Call:
     """One call, from its offer to its end."""
 
-    def __init__(self, session: RealtimeSession, mind: Mind, *, filtered: bool) -> None:
+    def __init__(self, session: Session, mind: Mind, *, filtered: bool) -> None:
         """`session` plays by itself. `filtered`: the browser sees the events of `webrtcfilter=on` only."""
         self._runner = SessionRunner(session, mind, self._send, self._play)
         self._peer = Peer(self._runner.take, self._runner.leave)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aiohttp import WSMsgType, web
 
+from voice_agent.emulator.faults import faults_asked_for, refuse
 from voice_agent.emulator.session_runner import Mind
 from voice_agent.emulator.webrtc.requests import (
     BadRequest,
@@ -22,7 +23,15 @@ from voice_agent.emulator.webrtc.requests import (
 )
 from voice_agent.emulator.webrtc.secrets import EphemeralSecrets
 from voice_agent.errors import PeerError
-from voice_agent.sim.realtime import ClientText, EnergyActivity, OutputBuffer, RealtimeOptions, RealtimeSession
+from voice_agent.sim.realtime import (
+    ClientText,
+    EnergyActivity,
+    Faults,
+    FaultySession,
+    OutputBuffer,
+    RealtimeOptions,
+    RealtimeSession,
+)
 
 if TYPE_CHECKING:
     from voice_agent.emulator.webrtc.call import Call, Texts
@@ -36,7 +45,9 @@ _log = logging.getLogger(__name__)
 class Calls:
     """The calls of one server."""
 
-    def __init__(self, mind: Mind, options: RealtimeOptions) -> None:
+    def __init__(self, mind: Mind, options: RealtimeOptions, faults: str) -> None:
+        """`faults`: what goes wrong in every call, whatever its client asks for (see `emulator.faults`)."""
+        self._faults = faults
         self._mind = mind
         self._options = options
         self._tasks: set[asyncio.Task[None]] = set()
@@ -86,6 +97,10 @@ class Calls:
         return web.json_response({"value": secret.value, "expires_at": secret.expires_at, "session": shown})
 
     async def _create_call(self, request: web.Request) -> web.Response:
+        faults = faults_asked_for(request, self._faults)
+        refused = await refuse(request, faults)
+        if refused is not None:
+            return refused
         asked = await read_call_request(request)
         bound = self.session_asked_for(request)
         model = {"model": request.query["model"]} if "model" in request.query else {}
@@ -100,7 +115,8 @@ class Calls:
             raise BadRequest(501, "not_installed", message) from None
         session = RealtimeSession(self._options_for(given), self._mind.speech.new_activity(), OutputBuffer())
         _configure(session, given)
-        call = module(session, self._mind, filtered=request.query.get("webrtcfilter") == "on")
+        held = session if faults == Faults() else FaultySession(session, faults)
+        call = module(held, self._mind, filtered=request.query.get("webrtcfilter") == "on")
         try:
             answer = await call.answer(asked.sdp)
         except PeerError as error:

@@ -18,6 +18,7 @@ from voice_agent.sim.realtime.messages import (
     CutShort,
     Input,
     Output,
+    PlayFrame,
     Recognise,
     RecognitionFailed,
     SendText,
@@ -31,6 +32,13 @@ NO_CLOSE_FRAME = 1006
 
 _AUDIO = tuple(f'{{"type":"response.{name}.delta"' for name in ("output_audio", "audio"))
 """How a delta of audio begins, in both dialects: the outbox writes the type first."""
+
+_RATE_LIMITS = '{"type":"rate_limits.updated"'
+
+MINUTE_MS = 60_000
+
+_Sent = SendText | CloseSocket | PlayFrame
+"""What a client is sent: only a peer of WebRTC is sent frames."""
 
 _encode, _decode = msgspec.json.encode, msgspec.json.decode
 
@@ -78,7 +86,7 @@ class FaultySession:
         self._faults = faults
         self._began_ms = 0
         self._timed = sorted(faults.timed, key=lambda timed: timed.at_ms)
-        self._waiting: list[tuple[int, int, SendText | CloseSocket]] = []
+        self._waiting: list[tuple[int, int, _Sent]] = []
         """What is on its way to the client: due time, order, output."""
         counted: tuple[Refusal | Failure, ...] = (*faults.refusals, *faults.failures)
         self._left = {fault: fault.times for fault in counted}
@@ -151,10 +159,14 @@ class FaultySession:
         """Send what goes to the client on its way; give orders for slow work, unless a fault answers them."""
         for output in outputs:
             match output:
+                case SendText(text) if text.startswith(_RATE_LIMITS) and self._faults.requests_per_minute:
+                    self._post(now_ms, SendText(self._with_limit(now_ms, text)))
                 case SendText(text) if text.startswith(_AUDIO):
                     yield from self._pass_audio(now_ms, text)
                 case SendText() | CloseSocket():
                     self._post(now_ms, output)
+                case PlayFrame():
+                    self._post(now_ms + self._faults.late_audio_ms, output)
                 case Think():
                     yield from self._think(now_ms, output)
                 case Recognise() if self._faults.deaf:
@@ -192,12 +204,30 @@ class FaultySession:
         """Count a request; the failure, if it is one too many."""
         if not self._faults.requests_per_minute:
             return None
-        while self._requests and self._requests[0] <= now_ms - 60_000:
-            self._requests.popleft()
+        self._forget_requests(now_ms)
         if len(self._requests) == self._faults.requests_per_minute:
             return Failure(None, "rate_limit_exceeded", None)
         self._requests.append(now_ms)
         return None
+
+    def _forget_requests(self, now_ms: int) -> None:
+        while self._requests and self._requests[0] <= now_ms - MINUTE_MS:
+            self._requests.popleft()
+
+    def _with_limit(self, now_ms: int, text: str) -> str:
+        """Write the limit that is in force here into a `rate_limits.updated`; its request is not counted yet."""
+        self._forget_requests(now_ms)
+        most, oldest_ms = self._faults.requests_per_minute, self._requests[0] if self._requests else now_ms
+        told = {
+            "limit": most,
+            "remaining": max(0, most - len(self._requests) - 1),
+            "reset_seconds": (oldest_ms + MINUTE_MS - now_ms) / 1000,
+        }
+        event = _decode(text)
+        event["rate_limits"] = [
+            limit | told if limit["name"] == "requests" else limit for limit in event["rate_limits"]
+        ]
+        return _encode(event).decode()
 
     def _end_doomed(self, now_ms: int, response_id: str) -> Iterator[Output]:
         failure = self._doomed.pop(response_id, None)
@@ -209,7 +239,7 @@ class FaultySession:
                 result = CutShort(response_id, failure.incomplete)
             yield from self._pass(now_ms, self._session.feed(now_ms, result))
 
-    def _post(self, at_ms: int, output: SendText | CloseSocket) -> None:
+    def _post(self, at_ms: int, output: _Sent) -> None:
         # Whoever says nothing any more still ends the session in time.
         if not self._silent or isinstance(output, CloseSocket):
             self._count += 1
