@@ -326,6 +326,14 @@ def test_any_event_is_answered_in_conforming_events(events: list[dict[str, Any]]
         made.wait(100)
 
 
+def test_alaw_has_a_name_of_its_own() -> None:
+    made = client()
+    made.send(type="session.update", session={"input_audio_format": "g711_alaw", "output_audio_format": "g711_alaw"})
+
+    session = made.of("session.updated")[-1]["session"]
+    assert (session["input_audio_format"], session["output_audio_format"]) == ("g711_alaw", "g711_alaw")
+
+
 NAMES = st.sampled_from([*FLAT, "tracing", "include", "prompt", "conversation", "input", "metadata"])
 VALUES = JSON | st.sampled_from([*FLAT.values(), "g711_ulaw", ["text"], "none", {"type": "none"}, "semantic_vad"])
 BODIES = st.dictionaries(NAMES, VALUES, max_size=4)

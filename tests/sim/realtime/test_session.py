@@ -98,9 +98,10 @@ def test_without_pace_audio_is_sent_at_once() -> None:
     assert client.events[-1]["type"] == "response.done"
 
 
-def test_mulaw_is_sent_in_its_own_format_with_its_tail() -> None:
+@pytest.mark.parametrize(("law", "silence"), [("audio/pcmu", 0xFF), ("audio/pcma", 0xD5)])
+def test_a_law_of_the_telephone_is_sent_in_its_own_format_with_its_tail(law: str, silence: int) -> None:
     client = VirtualClient(RealtimeOptions(pace=0))
-    pcmu = {"type": "audio/pcmu"}
+    pcmu = {"type": law}
     client.setup()
     client.send(
         type="session.update",
@@ -110,16 +111,18 @@ def test_mulaw_is_sent_in_its_own_format_with_its_tail() -> None:
     client.send(type="response.create")
 
     assert len(client.spoken()) == 8 * 503  # the filter's delay is brought out at the end
+    assert client.spoken()[0] in {silence, silence ^ 0x80}
     assert client.of("response.done")[0]["response"]["audio"]["output"]["format"] == pcmu
 
 
-def test_a_turn_in_mulaw_is_heard() -> None:
+@pytest.mark.parametrize(
+    ("law", "loud", "quiet"),
+    [("audio/pcmu", b"\x10\x90" * 2000, b"\xff" * 4800), ("audio/pcma", b"\x30\xb0" * 2000, b"\xd5" * 4800)],
+)
+def test_a_turn_in_a_law_of_the_telephone_is_heard(law: str, loud: bytes, quiet: bytes) -> None:
     client = VirtualClient()
     client.setup(server_vad=True)
-    client.send(
-        type="session.update", session={"type": "realtime", "audio": {"input": {"format": {"type": "audio/pcmu"}}}}
-    )
-    loud, quiet = bytes([0x10, 0x90]) * 2000, bytes([0xFF]) * 4800
+    client.send(type="session.update", session={"type": "realtime", "audio": {"input": {"format": {"type": law}}}})
     client.stream(quiet + loud + quiet, bytes_per_ms=8)
 
     assert client.of("input_audio_buffer.speech_started")[0]["audio_start_ms"] == pytest.approx(300, abs=40)

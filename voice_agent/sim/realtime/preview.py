@@ -15,7 +15,11 @@ from voice_agent.sim.realtime.refusals import ClientError
 from voice_agent.wire import realtime as wire
 from voice_agent.wire.dialects import GA, PREVIEW, PREVIEW_NAMES, Path, look, place
 
-FORMATS: dict[str, dict[str, Any]] = {PREVIEW.formats[name]: GA.formats[name] for name in GA.formats}
+FORMATS: dict[str, dict[str, Any]] = {
+    **{PREVIEW.formats[name]: GA.formats[name] for name in GA.formats},
+    # Bridges of ours never ask for it.
+    "g711_alaw": {"type": "audio/pcma"},
+}
 """How the preview writes an audio format, and how GA does."""
 
 NAMES = {new: old for old, new in PREVIEW_NAMES.items()} | {"conversation.item.added": "conversation.item.created"}

@@ -1,7 +1,6 @@
 """A session's configuration in the GA shape: its defaults, partial updates with the API's errors, and the echo.
 
-Shapes are those of OpenAI's OpenAPI description of August 2026. Left out, and refused like anything unknown: A-law
-(`audio/pcma`) and MCP tools.
+Shapes are those of OpenAI's OpenAPI description of August 2026. Left out, and refused like anything unknown: MCP tools.
 """
 
 import copy
@@ -61,6 +60,7 @@ FORMAT = shapes.tagged(
             shapes.mapping({"type": shapes.text, "rate": shapes.one_of(24000)}), {"rate": 24000}
         ),
         "audio/pcmu": shapes.mapping({"type": shapes.text}),
+        "audio/pcma": shapes.mapping({"type": shapes.text}),
     }
 )
 VOICE = shapes.first_of(
