@@ -66,6 +66,7 @@ OF_NO_MODULE = {
     "readme": "the README",
     "house": "the rules of the house",
     "config/examples": "the packaged agents, which are files",
+    "replay/redacted_speech": "redaction as it is heard",
     "sim/dialects": "one scene in every dialect",
 }
 """Tests of something else than one module."""

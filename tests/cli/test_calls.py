@@ -15,6 +15,7 @@ from voice_agent.cli.main import main
 from voice_agent.errors import PeerError
 from voice_agent.recording.reader import Recording, read
 from voice_agent.recording.telling import clock, summarise
+from voice_agent.replay import strict
 from voice_agent.store.history import FILE_NAME, History, PastCall, past_call
 
 DATA = write(header_of(setup()), steps_of(simulated_call(), setup()))
@@ -119,6 +120,43 @@ def test_a_call_is_exported_in_the_form_that_the_ending_names(
     assert json.loads((tmp_path / "out.json").read_text())["duration_ms"] == call.duration_ms
 
 
+def test_a_call_is_exported_without_what_must_not_leave(
+    call: PastCall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "words.txt").write_text("hello\n")
+    monkeypatch.setenv("REDACT_WORDS", "words.txt")
+    for name in ("out.call", "out.wav", "out.txt", "out.json"):
+        assert run(capsys, "export", SID, name, "--redact") == (0, f"wrote {name}, redacted\n")
+
+    recording = read(tmp_path / "out.call")
+    assert recording.header.redacted
+    assert strict.replay(recording, {}).same
+    assert not read_mulaw(tmp_path / "out.wav", 0).strip(b"\xff")
+    assert "  Caller  [redacted]\n" in (tmp_path / "out.txt").read_text()
+    assert "Keys    0\n" in (tmp_path / "out.txt").read_text()
+    exported = json.loads((tmp_path / "out.json").read_text())
+    assert (exported["caller"], exported["called"], exported["recording"]) == ("+00000000000", "+00000000000", None)
+    assert (exported["started_at"], exported["duration_ms"]) == (call.started_at, call.duration_ms)
+    assert Path(str(call.recording)).read_bytes() == DATA
+
+
+def test_a_broken_list_of_words_is_one_line_and_nothing_is_written(
+    call: PastCall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "words.txt").write_text("hello\nre: (\n")
+    for words, problem in (
+        ("words.txt", "words.txt:2: '(' is no regular"),
+        ("none.txt", "none.txt: cannot be read: No"),
+    ):
+        monkeypatch.setenv("REDACT_WORDS", words)
+        status, out = run(capsys, "export", call.call_sid, "out.call", "--redact")
+
+        assert status == 2
+        assert problem in out
+        assert out.count("\n") == 1
+    assert not (tmp_path / "out.call").exists()
+
+
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
@@ -158,6 +196,7 @@ def test_a_call_without_its_recording_is_shown_and_not_exported(
     assert "ended         " in run(capsys, "show", "CA1")[1]
     assert "was not recorded" in run(capsys, "export", "CA1", "out.call")[1]
     assert "is not there any more" in run(capsys, "export", SID, "out.call")[1]
+    assert "was not recorded" in run(capsys, "export", "CA1", "out.txt", "--redact")[1]
 
 
 def test_a_call_whose_process_died_is_found_by_its_recording(

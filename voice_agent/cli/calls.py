@@ -7,7 +7,6 @@ A call whose process died never came into the history; its recording is found al
 import argparse
 import contextlib
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +20,9 @@ from voice_agent.errors import CommandError, PeerError
 from voice_agent.live.clips import load_clips
 from voice_agent.recording.format import SUFFIX
 from voice_agent.recording.reader import Recording, read
+from voice_agent.recording.redact import Wanted, read_wanted
 from voice_agent.recording.telling import clock, summarise, timeline, transcript
+from voice_agent.replay.redacted import redact
 from voice_agent.replay.sound import write_wav
 from voice_agent.store.history import FILE_NAME, History, PastCall, past_call
 
@@ -45,6 +46,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     export = actions.add_parser("export", help=f"write a call to a file: {', '.join(_WRITERS)}, by its ending")
     export.add_argument("call", metavar="CA…", help="the CallSid, or its beginning")
     export.add_argument("file", type=Path, metavar="FILE")
+    export.add_argument(
+        "--redact",
+        action="store_true",
+        help="without numbers, keys, secrets and the words of REDACT_WORDS, in texts and in sound",
+    )
 
 
 def run(action: str, **given: object) -> int:
@@ -59,8 +65,9 @@ def run(action: str, **given: object) -> int:
             return list_calls(calls[: max(0, limit)], history.path, prices)
         case "show", {"call": str(call), "wav": (None | Path()) as wav, "timeline": bool(whole)}:
             return show_call(_found(history, recordings, call), wav, whole, prices)
-        case "export", {"call": str(call), "file": Path() as file}:
-            return export_call(_found(history, recordings, call), file)
+        case "export", {"call": str(call), "file": Path() as file, "redact": bool(wants_redaction)}:
+            past = _found(history, recordings, call)
+            return export_call(past, file, read_wanted(settings.redact_words) if wants_redaction else None)
         case _:
             raise AssertionError("argparse lets nothing else through")
 
@@ -107,36 +114,57 @@ def show_call(call: PastCall, wav: Path | None, whole: bool, prices: Prices) -> 
     return 0
 
 
-def export_call(call: PastCall, file: Path) -> int:
-    """Write one call to a file, in the form that its ending names."""
+def export_call(call: PastCall, file: Path, redact_what: Wanted | None) -> int:
+    """Write one call to a file, in the form that its ending names; `redact_what`: `None` for all as it was."""
     write = _WRITERS.get(file.suffix)
     if write is None:
         raise CommandError(f"{file}: the ending says what to write; it must be one of {', '.join(_WRITERS)}")
+    exported = _Exported(call) if redact_what is None else _redacted(call, redact_what)
     try:
-        write(call, file)
+        write(exported, file)
     except OSError as error:
         raise CommandError(f"{file} cannot be written: {error.strerror or error}") from None
-    print(f"wrote {file}")
+    print(f"wrote {file}{'' if redact_what is None else ', redacted'}")
     return 0
 
 
-def _export_recording(call: PastCall, file: Path) -> None:
-    shutil.copyfile(_path(call), file)
+class _Exported(msgspec.Struct, frozen=True):
+    """A call, as it is to leave the house."""
+
+    call: PastCall
+    data: bytes | None = None
+    """Its recording; `None`: what its file holds."""
+
+    @property
+    def recording(self) -> Recording:
+        return _recording(self.call) if self.data is None else Recording(self.data)
 
 
-def _export_sound(call: PastCall, file: Path) -> None:
-    write_wav(_recording(call), load_clips(), file)
+def _redacted(call: PastCall, wanted: Wanted) -> _Exported:
+    """Redact a call by its recording, for the history's lines alone do not tell what a turn held."""
+    data = redact(_recording(call), load_clips(), wanted)
+    recording = Recording(data)
+    began = datetime.fromisoformat(call.started_at)
+    return _Exported(past_call(recording.header.setup, summarise(recording), began, None), data)
 
 
-def _export_text(call: PastCall, file: Path) -> None:
-    file.write_text("".join(f"{line}\n" for line in transcript(call.transcript)), encoding="utf-8")
+def _export_recording(exported: _Exported, file: Path) -> None:
+    file.write_bytes(_path(exported.call).read_bytes() if exported.data is None else exported.data)
 
 
-def _export_json(call: PastCall, file: Path) -> None:
-    file.write_bytes(msgspec.json.format(msgspec.json.encode(call), indent=2) + b"\n")
+def _export_sound(exported: _Exported, file: Path) -> None:
+    write_wav(exported.recording, load_clips(), file)
 
 
-_WRITERS: dict[str, Callable[[PastCall, Path], None]] = {
+def _export_text(exported: _Exported, file: Path) -> None:
+    file.write_text("".join(f"{line}\n" for line in transcript(exported.call.transcript)), encoding="utf-8")
+
+
+def _export_json(exported: _Exported, file: Path) -> None:
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(exported.call), indent=2) + b"\n")
+
+
+_WRITERS: dict[str, Callable[[_Exported, Path], None]] = {
     SUFFIX: _export_recording,
     ".wav": _export_sound,
     ".txt": _export_text,

@@ -79,6 +79,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     """Packaged speech that the core was given: SHA-256 in hex by name."""
     made_by: str = ""
     """The version of the program."""
+    redacted: bool = False
+    """Numbers, keys and secrets were taken out, with the sound of the turns in which they stood."""
 
 
 class WholeRow(msgspec.Struct, frozen=True, array_like=True, tag=0, gc=False):

@@ -131,11 +131,13 @@ class World:
         heard: Iterable[str] = (),
         pace: int = 4,
         faults: Sequence[str] = (),
+        speak: Callable[[str], bytes] | None = None,
     ) -> None:
         """`tools`: what each tool answers. `heard`: the caller's words, turn by turn; then it is "hello".
 
         `pace`: how much faster than life the model sends audio. `faults`: what goes wrong in each
-        connection to the model, in order (see `sim.realtime.faults`).
+        connection to the model, in order (see `sim.realtime.faults`). `speak`: what a text of the model sounds like,
+        PCM16 at 24 kHz; then it is a tone.
         """
         network = network or Network()
         self.now_ms = 0
@@ -153,6 +155,7 @@ class World:
         self.ended: CallEnded | None = None
         self._caller = caller
         self._mind = mind
+        self._speak = speak or (lambda text: tone(len(text) * 60))
         self._chance = chance
         self._timing = timing or Timing()
         self._tools = tools or {}
@@ -332,7 +335,7 @@ class World:
                 case model.Think():
                     self._later(self._timing.think_ms, partial(self._think, output))
                 case model.Speak():
-                    spoken = model.Spoken(output.response_id, output.item_id, tone(len(output.text) * 60), last=True)
+                    spoken = model.Spoken(output.response_id, output.item_id, self._speak(output.text), last=True)
                     self._later(self._timing.speak_ms, partial(self._to_session, spoken))
                 case model.StopWork() | model.PlayFrame():
                     pass

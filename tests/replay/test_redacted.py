@@ -1,0 +1,316 @@
+import base64
+import json
+import zlib
+from collections.abc import Callable
+from functools import cache
+
+import msgspec
+import pytest
+
+from tests.support.recorded import write
+from tests.support.spoken_calls import AGENT, Turn, spoken_call, spoken_file
+from voice_agent.agent import Tool
+from voice_agent.errors import CommandError
+from voice_agent.recording.entries import Entry, Step
+from voice_agent.recording.format import STEPS, WIDE, blocks, join_wide
+from voice_agent.recording.reader import Recording
+from voice_agent.recording.redact import Wanted
+from voice_agent.recording.telling import summarise, transcript
+from voice_agent.replay.redacted import BEFORE_MS, redact
+from voice_agent.replay.resimulated import resimulate
+from voice_agent.replay.strict import replay
+
+WANTED = Wanted(("Anna Jones",))
+
+SCENE = (
+    Turn("What are your opening hours?"),
+    Turn("my number is four two five triple five oh one two three", answers=("So 425 555 0123, right?",)),
+    Turn("I am Anna Jones", asks='{"number":"4255550123"}'),
+    Turn(keys="8642#"),
+    Turn("thank you"),
+)
+
+SPEECH_STARTED = "input_audio_buffer.speech_started"
+
+HEARD = ["What are your opening hours?", "[redacted]", "[redacted]", "thank you"]
+
+
+@cache
+def scene_file(audio: str = "g711", dialect: str = "ga", kept: str = "kept") -> bytes:
+    return spoken_file(*SCENE, audio=audio, dialect=dialect, kept=kept, tool_output='{"mail":"anna@example.com"}')
+
+
+def scene(audio: str = "g711", dialect: str = "ga", kept: str = "kept") -> Recording:
+    return Recording(scene_file(audio, dialect, kept))
+
+
+def redacted(recording: Recording, wanted: Wanted = WANTED) -> Recording:
+    return Recording(redact(recording, {}, wanted))
+
+
+def heard(recording: Recording) -> list[str]:
+    return [line.text for line in summarise(recording).lines if line.who == "caller"]
+
+
+def said(recording: Recording) -> list[str]:
+    return [line.text for line in summarise(recording).lines if line.who == "agent"]
+
+
+def raw_and_decompressed(data: bytes) -> bytes:
+    """Everything that somebody finds in a file."""
+    stream = zlib.decompressobj()
+    found = [data]
+    for block in blocks(data):
+        if block.kind == STEPS:
+            found.append(stream.decompress(block.content))
+        elif block.content and block.kind != b"D":
+            content = zlib.decompress(block.content)
+            found += [content, join_wide(content)] if block.kind == WIDE else [content]
+    return b"\n".join(found).lower()
+
+
+def caller_frames(recording: Recording) -> dict[int, bytes]:
+    """The caller's sound by its time on the stream."""
+    texts = [step.received.text for step in recording.steps() if step.received and step.received.way == "phone"]
+    media = [json.loads(text)["media"] for text in texts if '"media"' in text]
+    return {int(part["timestamp"]): base64.b64decode(part["payload"]) for part in media}
+
+
+def tools(recording: Recording) -> list[str]:
+    return [line.text for line in summarise(recording).lines if line.who == "tool"]
+
+
+def received_in(step: Step, *parts: str) -> bool:
+    return step.received is not None and all(part in step.received.text for part in parts)
+
+
+def is_silent(sound: bytes) -> bool:
+    return not sound.strip(b"\xff")
+
+
+def loud_ms(recording: Recording) -> list[tuple[int, int]]:
+    """When the caller is heard, from and to."""
+    stretches: list[tuple[int, int]] = []
+    for at_ms, sound in caller_frames(recording).items():
+        if is_silent(sound):
+            continue
+        if stretches and stretches[-1][1] == at_ms:
+            stretches[-1] = (stretches[-1][0], at_ms + 20)
+        else:
+            stretches.append((at_ms, at_ms + 20))
+    return stretches
+
+
+def agent_sounds(recording: Recording) -> list[bytes]:
+    texts = [step.received.text for step in recording.steps() if step.received and step.received.way == "model"]
+    return [base64.b64decode(json.loads(text)["delta"]) for text in texts if 'audio.delta"' in text]
+
+
+@pytest.mark.parametrize("kept", ["kept", "digests"])
+@pytest.mark.parametrize("dialect", ["ga", "preview"])
+@pytest.mark.parametrize("audio", ["g711", "pcm24k"])
+def test_a_redacted_call_replays_strictly_and_can_be_held_again(audio: str, dialect: str, kept: str) -> None:
+    recording = redacted(scene(audio, dialect, kept))
+    again = resimulate(recording, {})
+
+    assert replay(recording, {}).same
+    assert (again.changed, again.diverged, again.broken) == ((), (), ())
+    assert heard(recording) == HEARD
+    assert said(recording) == ["All right.", "[redacted]", "All right.", "All right.", "All right."]
+
+
+@pytest.mark.parametrize("audio", ["g711", "pcm24k"])
+def test_no_byte_of_what_was_found_is_in_the_file(audio: str) -> None:
+    # Long enough to be no accident in what is packed.
+    secrets = [b"jones", b"4255550123", b"425 555", b"555-0123", b"triple five", b"example.com", b"8 6 4 2", b"seattle"]
+    before = raw_and_decompressed(scene_file(audio))
+    after = raw_and_decompressed(redact(scene(audio), {}, WANTED))
+
+    assert [secret for secret in secrets if secret not in before] == []
+    assert [secret for secret in secrets if secret in after] == []
+    assert b"opening hours" in after
+
+
+def test_only_harmless_turns_are_heard_afterwards() -> None:
+    before, after = scene(), redacted(scene())
+    first, _, _, last = loud_ms(before)
+
+    assert loud_ms(after) == [first, last]
+    assert caller_frames(after).keys() == caller_frames(before).keys()
+    assert caller_frames(after)[first[0]] == caller_frames(before)[first[0]]
+
+
+@pytest.mark.parametrize("audio", ["g711", "pcm24k"])
+def test_the_agent_s_secret_item_is_silence_of_its_length(audio: str) -> None:
+    before, after = agent_sounds(scene(audio)), agent_sounds(redacted(scene(audio)))
+
+    assert list(map(len, before)) == list(map(len, after))
+    assert 0 < sum(one != other for one, other in zip(before, after, strict=True)) < len(before)
+    assert all(set(other) <= {0, 0xFF} for one, other in zip(before, after, strict=True) if one != other)
+
+
+def test_what_is_heard_between_turns_has_no_words_and_is_silent() -> None:
+    agent = msgspec.structs.replace(AGENT, transcription=None)
+    recording = redacted(spoken_call(Turn("my number"), Turn("thank you"), agent=agent))
+
+    assert loud_ms(recording) == []
+    assert replay(recording, {}).same
+
+
+def test_a_turn_whose_transcription_failed_is_silent() -> None:
+    recording = redacted(spoken_call(Turn("my number"), Turn("thank you"), faults=["deaf"]))
+
+    assert loud_ms(recording) == []
+
+
+def test_a_turn_whose_words_ended_in_the_middle_goes_whole() -> None:
+    def without_the_end(steps: list[Step]) -> list[Step]:
+        return [step for step in steps if not received_in(step, "completed", "four two")]
+
+    cut = spoken_call(Turn("my number is four two"), Turn("thank you"), edit=without_the_end)
+
+    assert any(received_in(step, "four") for step in cut.steps())
+    assert not any(received_in(step, "four") for step in redacted(cut).steps())
+    assert len(loud_ms(redacted(cut))) == 1
+
+
+def test_what_is_heard_long_before_a_turn_was_detected_is_silent() -> None:
+    before = spoken_call(Turn("thank you"))
+    ((began_ms, ended_ms),) = loud_ms(before)
+    told_ms = began_ms + BEFORE_MS + 100
+
+    def detected_late(steps: list[Step]) -> list[Step]:
+        return [
+            step if not received_in(step, "speech_started") else Step(step.now_ms, told, step.sent) for step in steps
+        ]
+
+    told = Entry("model", f'{{"type":"{SPEECH_STARTED}","item_id":"item_1","audio_start_ms":{told_ms}}}')
+    after = redacted(spoken_call(Turn("thank you"), edit=detected_late))
+
+    assert loud_ms(redacted(before)) == [(began_ms, ended_ms)]
+    assert loud_ms(after) == [(began_ms + 100, ended_ms)]
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [
+        (Turn("it is four two five"), Turn("five five five"), Turn("oh one two three")),
+        (Turn("four two five", answers=("Four two five. And then?",)), Turn("five five five oh one two three")),
+    ],
+)
+def test_a_number_in_pieces_is_found_over_turns(turns: tuple[Turn, ...]) -> None:
+    recording = redacted(spoken_call(*turns, Turn("thank you"), caller=""))
+
+    assert heard(recording) == [*["[redacted]"] * len(turns), "thank you"]
+    assert len(loud_ms(recording)) == 1
+
+
+def test_what_was_told_in_full_once_is_known_in_parts() -> None:
+    turns = (Turn("my order is 98765432", answers=("The one that ends in 5432?",)), Turn("it is the 5432"))
+    recording = redacted(spoken_call(*turns, caller=""))
+
+    assert heard(recording) == ["[redacted]", "[redacted]"]
+    assert said(recording)[0] == "[redacted]"
+
+
+def test_keys_are_known_when_somebody_says_them() -> None:
+    recording = redacted(spoken_call(Turn(keys="8642"), Turn("I pressed eight six four two"), caller=""))
+    keys = [line.text for line in summarise(recording).lines if line.who == "keys"]
+
+    assert keys == ["0000"]
+    assert heard(recording) == ["[redacted]"]
+    assert b"0 0 0 0" in raw_and_decompressed(redact(recording, {}, WANTED))
+
+
+def test_a_tool_s_answer_goes_with_its_question() -> None:
+    turn = Turn("look me up", asks='{"id":"77"}')
+    known = spoken_file(turn, tool_output='{"phone":"4255550123","city":"Seattle"}')
+    harmless = spoken_call(turn, tool_output='{"free":"at nine"}')
+
+    assert tools(redacted(Recording(known))) == ['look_up {"redacted":true}']
+    assert b"city" in raw_and_decompressed(known)
+    assert b"city" not in raw_and_decompressed(redact(Recording(known), {}, WANTED))
+    assert tools(redacted(harmless)) == ['look_up {"id":"77"}']
+
+
+def inserted(entries: list[Entry]) -> Callable[[list[Step]], list[Step]]:
+    """Let further texts come in the middle of the call, which a bridge makes nothing of."""
+
+    def edit(steps: list[Step]) -> list[Step]:
+        middle = len(steps) // 2
+        further = [Step(steps[middle].now_ms, entry) for entry in entries]
+        return [*steps[: middle + 1], *further, *steps[middle + 1 :]]
+
+    return edit
+
+
+def test_whatever_else_came_in_is_searched_too() -> None:
+    strange = (
+        {"type": "conversation.item.retrieved", "item": {"id": "x", "content": [{"transcript": "Anna Jones"}]}},
+        {"type": "conversation.item.input_audio_transcription.segment", "item_id": "y", "text": "425 555"},
+        {"type": "conversation.item.input_audio_transcription.segment", "item_id": "y", "text": " 0123"},
+        {"type": "response.function_call_arguments.delta", "item_id": "z", "call_id": "c", "delta": '{"a":"Anna'},
+        {"type": "response.function_call_arguments.delta", "item_id": "z", "call_id": "c", "delta": ' Jones"}'},
+        {"type": "error", "error": {"message": "sip:anna@10.0.0.1"}},
+        {"type": "input_audio_buffer.speech_started", "item_id": 7},
+        {"type": "response.output_audio.delta", "delta": "QW5uYSBKb25lcw=="},
+        "Anna Jones",
+    )
+    entries = [Entry("model", json.dumps(message)) for message in strange]
+    entries += [Entry("model", '{"item_id":"x","text":"Anna Jones')]
+    entries += [Entry("remark", '{"what":"dropped: Anna Jones"}'), Entry("phone", '{"event":"Anna Jones"')]
+    data = redact(spoken_call(Turn("hello"), edit=inserted(entries)), {}, WANTED)
+
+    assert not [
+        word for word in (b"anna ", b"jones", b"425 555", b" 0123", b"qw5uysbk") if word in raw_and_decompressed(data)
+    ]
+    assert any(step.received is not None and step.received.way == "remark" for step in Recording(data).steps())
+
+
+def test_a_redacted_call_says_so_and_is_redacted_again_to_the_same() -> None:
+    once = redact(scene(), {"apology": b"\xff"}, WANTED)
+    header = Recording(once).header
+
+    assert header.redacted
+    assert not scene().header.redacted
+    assert header.made_by != scene().header.made_by
+    assert redact(Recording(once), {}, WANTED) == once
+
+
+@pytest.mark.parametrize("share", [0.4, 0.7, 0.99])
+def test_a_recording_that_is_cut_short_stays_cut_short(share: float) -> None:
+    data = scene_file()[: int(len(scene_file()) * share)]
+    recording = redacted(Recording(data))
+    found = replay(recording, {})
+
+    assert found.difference is None
+    assert found.cut_at is not None
+    assert b"jones" not in raw_and_decompressed(redact(Recording(data), {}, WANTED))
+
+
+def test_what_cannot_be_redacted_is_one_line() -> None:
+    data = bytearray(scene_file())
+    data[-200] ^= 1
+    steps = [Step(0, None), Step(1, Entry("fact", '{"type":"Unheard"}'))]
+    unknown = Recording(write(scene().header, steps))
+    tool = Tool("look_up", "", {"type": "object"}, "hang_up")
+    setup = msgspec.structs.replace(scene().header.setup, agent=msgspec.structs.replace(AGENT, tools=(tool,)))
+    backwards = Recording(write(scene().header, [Step(0, None), Step(-1, Entry("fact", '{"type":"TimerFired"}'))]))
+    settled = Recording(write(msgspec.structs.replace(scene().header, setup=setup), [Step(0, None)]))
+
+    with pytest.raises(CommandError, match="cannot be redacted: the recording is damaged at byte"):
+        redact(Recording(bytes(data)), {}, WANTED)
+    with pytest.raises(CommandError, match="an input that this version does not know"):
+        redact(unknown, {}, WANTED)
+    with pytest.raises(CommandError, match="today's bridge fails on it: AssertionError: time runs backwards"):
+        redact(backwards, {}, WANTED)
+    with pytest.raises(CommandError, match="take that word out of the list"):
+        redact(settled, {}, Wanted(("hang up",)))
+
+
+def test_the_transcript_holds_the_rest_of_the_call() -> None:
+    lines = [line.split("  ", 1)[1] for line in transcript(summarise(redacted(scene())).lines)]
+
+    assert "Caller  What are your opening hours?" in lines
+    assert "Keys    0000#" in lines
+    assert lines[-1].startswith("End     caller_hung_up")

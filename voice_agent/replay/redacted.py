@@ -1,0 +1,311 @@
+"""A recorded call without what must not be kept: its secret turns silent and wordless, everything derived made again.
+
+The API gives no times of words, so the whole turn goes in which something was found, sound and text. Of the caller only
+those turns are heard afterwards whose words are known and hold nothing; what lies between turns, or was never
+transcribed, is silence. The inputs so redacted are fed to a new bridge at the same times, and what that gives is the
+new recording: therefore it replays strictly. Where the core listens to the loudness of a voice (a barge-in policy with
+a length) it may act otherwise in a turn that was silenced.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+
+from voice_agent.audio.mulaw import SILENCE
+from voice_agent.errors import CommandError, PeerError
+from voice_agent.live.clips import hashes
+from voice_agent.live.recorded import describe
+from voice_agent.recording.cutting import find_audio, sealed_length
+from voice_agent.recording.entries import Entry, Step
+from voice_agent.recording.format import Header
+from voice_agent.recording.reader import Recording
+from voice_agent.recording.redact import Finder, Wanted, digits_of
+from voice_agent.recording.redacting import Redactor, item_of
+from voice_agent.recording.writer import RecordingWriter
+from voice_agent.replay.feeding import Failed, input_of, refeed
+from voice_agent.wire import realtime, twilio
+
+BEFORE_MS = 500
+"""So much before `speech_started` belongs to a turn: the detector is late."""
+
+_PHONE_BYTES_PER_MS = 8
+_BYTES_PER_MS = {"pcm24k": 48, "g711": 8}
+_STEPS_A_BLOCK = 200
+"""Some seconds of a call: enough to pack well."""
+
+
+def redact(recording: Recording, clips: Mapping[str, bytes], wanted: Wanted) -> bytes:
+    """Give the redacted recording; of one that is cut short, its readable part, cut short too.
+
+    Raises `CommandError` when the recording is damaged, or today's bridge cannot be fed with it.
+    """
+    try:
+        plan = _Plan(recording, wanted)
+        # Whole between the two, for what a seal stands for cannot be sealed once more.
+        between = msgspec.structs.replace(plan.header, audio="kept")
+        inputs = Recording(_written(between, plan.redacted(recording), whole=True))
+        today = {name: hashed for name, hashed in hashes(clips).items() if name in plan.header.clips}
+        header = msgspec.structs.replace(plan.header, clips=today, made_by=f"voice-agent {version('voice-agent')}")
+        return _written(header, _derived(inputs, clips), whole=recording.cut_at is None)
+    except PeerError as error:
+        raise CommandError(f"the recording cannot be redacted: {error}") from None
+    except Failed as failed:
+        raise CommandError(f"the recording cannot be redacted: today's bridge fails on it: {failed}") from None
+    except msgspec.ValidationError as error:
+        raise CommandError(
+            f"the recording cannot be redacted: a word or pattern is found in a setting of its agent ({error}); "
+            "take that word out of the list"
+        ) from None
+
+
+def _derived(inputs: Recording, clips: Mapping[str, bytes]) -> Iterator[Step]:
+    """Make the outputs again; remarks stay where they are."""
+    outputs = refeed(inputs, clips)
+    for step in inputs.steps():
+        if step.received is not None and step.received.way == "remark":
+            yield step
+        else:
+            yield msgspec.structs.replace(step, sent=tuple(describe(output) for output in next(outputs)[1]))
+
+
+def _written(header: Header, steps: Iterator[Step], *, whole: bool) -> bytes:
+    writer = RecordingWriter(header)
+    data = bytearray()
+    for number, step in enumerate(steps, 1):
+        writer.feed(step.now_ms, step.received, step.sent)
+        if number % _STEPS_A_BLOCK == 0:
+            data += writer.take()
+    return bytes(data + (writer.end() if whole else writer.take()))
+
+
+class _Turn:
+    """One item of the conversation, or one tool call: its words as far as they came, and when the caller spoke it."""
+
+    def __init__(self) -> None:
+        self.of_caller = False
+        self.of_tool = False
+        self.began_ms: int | None = None
+        """On the session's audio clock; `None`: not a turn of the caller's voice."""
+        self.ended_ms: int | None = None
+        self.pieces: dict[str, str] = defaultdict(str)
+        """Deltas, joined by the type of their event."""
+        self.wholes: set[str] = set()
+
+    @property
+    def texts(self) -> list[str]:
+        """All forms in which its words came."""
+        return [text for text in (*self.pieces.values(), *sorted(self.wholes)) if text.strip()]
+
+    @property
+    def words(self) -> str:
+        """The fullest of them."""
+        return max(self.texts, key=len, default="")
+
+    @property
+    def is_known(self) -> bool:
+        """Whether all that was said is there as text: the pieces of a caller's turn may have ended anywhere."""
+        return any(text.strip() for text in self.wholes) or (not self.of_caller and bool(self.words))
+
+
+class _Survey:
+    """What a call holds, before anything is taken out."""
+
+    def __init__(self, header: Header) -> None:
+        self.turns: dict[str, _Turn] = defaultdict(_Turn)
+        self.clock = _FrameClock(_BYTES_PER_MS[header.setup.model.audio])
+        self.keys = ""
+
+    def take(self, index: int, step: Step) -> None:
+        """Take one step."""
+        received = step.received
+        if received is not None and received.way == "phone":
+            self._take_phone(index, received.text)
+        elif received is not None and find_audio(received.way, received.text) is None:
+            self._take_words(received)
+        self.clock.appended(sum(_appended(entry) for entry in step.sent))
+
+    def _take_phone(self, index: int, text: str) -> None:
+        try:
+            message = twilio.parse(text)
+        except PeerError:
+            return
+        if isinstance(message, twilio.Media) and message.media.track == "inbound":
+            self.clock.frame(index, message.media.timestamp, len(message.media.payload) // _PHONE_BYTES_PER_MS)
+        elif isinstance(message, twilio.Dtmf):
+            self.keys += message.dtmf.digit
+
+    def _take_words(self, entry: Entry) -> None:
+        try:
+            value = msgspec.json.decode(entry.text)
+        except (msgspec.DecodeError, UnicodeEncodeError):
+            return
+        if entry.way == "model":
+            self._take_speech(entry.text)
+        for item, kind, field, words in _words_in(value, "", ""):
+            turn = self.turns[item]
+            turn.of_caller = turn.of_caller or "input_audio_transcription" in kind
+            turn.of_tool = turn.of_tool or field in _FIELDS_OF_TOOLS
+            if field == "delta" or kind.endswith(".segment"):
+                turn.pieces[kind] += words
+            else:
+                turn.wholes.add(words)
+
+    def _take_speech(self, text: str) -> None:
+        try:
+            message = realtime.parse(text)
+        except PeerError:
+            return
+        if isinstance(message, realtime.SpeechStarted):
+            turn = self.turns[message.item_id]
+            turn.of_caller = True
+            started_ms = message.audio_start_ms
+            turn.began_ms = started_ms if turn.began_ms is None else min(turn.began_ms, started_ms)
+        elif isinstance(message, realtime.SpeechStopped):
+            turn = self.turns[message.item_id]
+            turn.ended_ms = max(message.audio_end_ms, turn.ended_ms or 0)
+
+    def joined(self) -> Iterator[tuple[str, list[tuple[str, int, int]]]]:
+        """Join the words of the caller, of the agent, and of both, with the place of each turn.
+
+        A number that is dictated in pieces, or read back in between, stands in several turns.
+        """
+        for speakers in ({True}, {False}, {True, False}):
+            joined, places = "", []
+            for item, turn in self.turns.items():
+                if turn.of_caller in speakers and turn.words and not turn.of_tool:
+                    places.append((item, len(joined), len(joined) + len(turn.words)))
+                    joined += turn.words + "\n"
+            yield joined, places
+
+    def texts(self) -> Iterator[str]:
+        """Give everything that was said, turn by turn and joined."""
+        yield from (text for turn in self.turns.values() for text in turn.texts)
+        yield from (joined for joined, _ in self.joined())
+
+
+class _Plan:
+    """What goes and what stays."""
+
+    def __init__(self, recording: Recording, wanted: Wanted) -> None:
+        header = recording.header
+        survey = _Survey(header)
+        for index, step in enumerate(recording.steps()):
+            survey.take(index, step)
+        finder = Finder(wanted, _known_numbers(header) | {digits_of(survey.keys)})
+        # What was told once in full is known from then on in parts.
+        finder = finder.knowing({number for text in survey.texts() for number in finder.numbers_in(text)})
+        turns = survey.turns
+        secret = {item for item, turn in turns.items() if any(map(finder.matches, turn.texts))}
+        secret |= {item for item, turn in turns.items() if turn.texts and not turn.is_known}
+        for joined, places in survey.joined():
+            for start, end in finder.spans(joined):
+                secret |= {item for item, begins, ends in places if begins < end and start < ends}
+        self._setup = header.setup
+        self._kept = {item for item, turn in turns.items() if turn.is_known} - secret
+        spans = {item: _span(turn) for item, turn in turns.items() if turn.began_ms is not None}
+        self._kept_frames = survey.clock.inside(
+            [span for item, span in spans.items() if item in self._kept],
+            [span for item, span in spans.items() if item not in self._kept],
+        )
+        model_silence = b"\0" if header.setup.model.audio == "pcm24k" else bytes([SILENCE])
+        self._redactor = Redactor(finder, secret, keys=bool(survey.keys), model_silence=model_silence)
+        self.header = self._redactor.header(header)
+
+    def redacted(self, recording: Recording) -> Iterator[Step]:
+        """Give the steps with redacted inputs and no outputs."""
+        for index, step in enumerate(recording.steps()):
+            received = step.received
+            if received is not None:
+                if received.way in {"phone", "model"}:
+                    received = describe(input_of(received, self._setup))  # with silence for what was not kept
+                received = self._redactor.entry(received, silent=not self._keeps(index, received))
+            yield Step(step.now_ms, received)
+
+    def _keeps(self, index: int, received: Entry) -> bool:
+        if received.way == "phone":
+            return index in self._kept_frames
+        if received.way != "model" or find_audio("model", received.text) is None:
+            return False
+        try:
+            message = realtime.parse(received.text)
+        except PeerError:
+            return False
+        return isinstance(message, realtime.AudioDelta) and message.item_id in self._kept
+
+
+class _FrameClock:
+    """Brings the session's audio clock and the carrier's frames together.
+
+    The session counts what was appended; a frame is appended in the step that brings it, or waits for the session.
+    """
+
+    def __init__(self, bytes_per_ms: int) -> None:
+        self._bytes_per_ms = bytes_per_ms
+        self._appended = 0
+        self._waiting: list[tuple[int, int, int]] = []
+        self._placed: dict[int, tuple[float, float]] = {}
+        """By step: from when to when its frame lies on the session's clock."""
+
+    def frame(self, index: int, timestamp_ms: int, length_ms: int) -> None:
+        """A frame came in this step."""
+        self._waiting.append((index, timestamp_ms, timestamp_ms + length_ms))
+
+    def appended(self, count: int) -> None:
+        """So many bytes went to the session in this step, those of the last frame at their end."""
+        if not count:
+            return
+        self._appended += count
+        if self._waiting:
+            behind_ms = self._appended / self._bytes_per_ms - self._waiting[-1][2]
+            self._placed |= {index: (start + behind_ms, end + behind_ms) for index, start, end in self._waiting}
+            self._waiting.clear()
+
+    def inside(self, kept: list[tuple[float, float]], others: list[tuple[float, float]]) -> set[int]:
+        """Give the steps whose frames lie in one of the first and touch none of the others."""
+        return {
+            index
+            for index, (start, end) in self._placed.items()
+            if any(began <= start and end <= ended for began, ended in kept)
+            and not any(start < ended and began < end for began, ended in others)
+        }
+
+
+def _known_numbers(header: Header) -> set[str]:
+    setup = header.setup
+    named = [setup.caller, setup.called, *setup.agent.numbers]
+    named += [value for name, value in header.webhook.items() if name in {"From", "To", "Caller", "Called"}]
+    return {digits_of(number) for number in named}
+
+
+def _span(turn: _Turn) -> tuple[float, float]:
+    assert turn.began_ms is not None, "asked only of the caller's turns"
+    return turn.began_ms - BEFORE_MS, float("inf") if turn.ended_ms is None else turn.ended_ms
+
+
+def _appended(sent: Entry) -> int:
+    """Say how many bytes of sound an output gave to the session."""
+    sealed = sealed_length(sent.way, sent.text) if sent.way == "model" else None
+    return 0 if sealed is None else sealed[2]
+
+
+_FIELDS_OF_TOOLS = ("arguments", "output")
+_FIELDS = ("delta", "transcript", "text", *_FIELDS_OF_TOOLS)
+
+
+def _words_in(value: Any, kind: str, item: str) -> Iterator[tuple[str, str, str, str]]:
+    """Give what a message says of items: item, type of event, field, words."""
+    if isinstance(value, list):
+        for part in value:
+            yield from _words_in(part, kind, item)
+    elif isinstance(value, dict):
+        item = item_of(value) or item
+        own = value.get("type")
+        kind = kind or (own if isinstance(own, str) else "")
+        for field, part in value.items():
+            if field in _FIELDS and isinstance(part, str) and item:
+                yield item, kind, field, part
+            elif isinstance(part, dict | list):
+                yield from _words_in(part, kind, item)
