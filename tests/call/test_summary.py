@@ -75,6 +75,13 @@ def test_keys_and_warnings_are_told_and_lesser_notes_are_not() -> None:
     assert summary.lines == [Line(10, "keys", "42#"), Line(30, "note", "no frames came", "ms 800, padded True")]
 
 
+def test_a_summary_forgets_words_and_keeps_counts() -> None:
+    summary = told((10, CallerSaid("item_1", "I am Anna")), (30, KeysPressed("42#")))
+    summary.forget_words()
+
+    assert (summary.lines, summary.turns, summary.until_ms) == ([], 1, 30)
+
+
 def test_words_without_a_known_beginning_stand_where_they_came() -> None:
     summary = told((900, CallerSaid("item_u", "Hi.")), (2000, AgentSaid("item_1", "Hello", 500, 500, False)))
 

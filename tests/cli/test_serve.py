@@ -119,6 +119,21 @@ def test_a_folder_that_cannot_be_written_is_one_line(
     assert "DATA" in fault
 
 
+@pytest.mark.parametrize(
+    ("words", "problem"), [("re: (", "words.txt:1: '(' is no regular"), (None, "words.txt: cannot")]
+)
+def test_a_list_of_words_that_cannot_be_used_is_one_line(
+    tmp_path: Path, surroundings: Any, capsys: pytest.CaptureFixture[str], words: str | None, problem: str
+) -> None:
+    surroundings(REDACT="on", REDACT_WORDS="words.txt")
+    if words is not None:
+        (tmp_path / "words.txt").write_text(words)
+
+    assert main.main(["serve"]) == 2
+    (fault,) = capsys.readouterr().err.splitlines()
+    assert problem in fault
+
+
 def test_doubtful_names_are_warned_about(surroundings: Any, capsys: pytest.CaptureFixture[str]) -> None:
     surroundings(REALTIME_AUDO="g711", DATA="/dev/null")
 
@@ -156,6 +171,11 @@ def test_the_screen_names_the_provider_the_agents_and_what_to_paste_at_twilio() 
     assert "sk-1234" not in text
     assert TOKEN not in text
     assert len(lines) < 24
+
+
+def test_the_screen_says_that_recordings_are_redacted() -> None:
+    assert shown(Settings(redact=True))[3].endswith("/data (recordings redacted at their end)")
+    assert shown(Settings())[3].endswith("/data")
 
 
 def test_a_server_for_this_machine_only_says_how_to_call_it() -> None:

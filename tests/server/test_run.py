@@ -21,10 +21,12 @@ from tests.support.tiny_twilio import CALL_SID, FIELDS, TOKEN, open_stream, requ
 from voice_agent.call.commands import CallEnded, Report
 from voice_agent.config.agents import AgentFolder
 from voice_agent.config.secret import Secret, local_auth_token
-from voice_agent.config.settings import Settings
+from voice_agent.config.settings import PACKAGED_AGENTS, Settings
 from voice_agent.errors import CommandError
-from voice_agent.live.opened_call import FinishedCall, Keep
+from voice_agent.live.opened_call import FinishedCall, Keep, Redact
 from voice_agent.recording import reader
+from voice_agent.recording.redact import Wanted
+from voice_agent.replay.put_away import Redaction
 from voice_agent.server import reception as lines
 from voice_agent.server.run import Serving
 from voice_agent.store.history import FILE_NAME, History
@@ -84,6 +86,7 @@ async def a_server(
     agent: str = AGENT,
     clips: dict[str, bytes] | None = None,
     keep: Sequence[Keep] = (),
+    redact: Redact | None = None,
     **settings: Any,
 ) -> AsyncIterator[Call]:
     (folder / "agents").mkdir()
@@ -96,7 +99,7 @@ async def a_server(
         def observe(call_sid: str, now_ms: int, report: Report) -> None:
             call.reports.append((call_sid, report))
 
-        serving = Serving(call.settings, agents, observers=[observe], keep=keep, clips=clips or {})
+        serving = Serving(call.settings, agents, observers=[observe], keep=keep, redact=redact, clips=clips or {})
         async with serving as call.serving:
             yield call
 
@@ -283,6 +286,40 @@ def test_a_recording_is_made_as_the_agent_wants_it(tmp_path: Path, recording: st
     assert (row.recording is not None) is kept
     if row.recording is not None:
         assert reader.read(Path(row.recording)).header.audio == "digests"
+
+
+@pytest.mark.parametrize("recording", ["audio", "off"])
+def test_a_call_is_redacted_before_anything_of_it_is_kept(tmp_path: Path, recording: str) -> None:
+    kept: list[FinishedCall] = []
+
+    async def main() -> None:
+        agent = AGENT.replace("recording: audio", f"recording: {recording}")
+        redaction = Redaction(Wanted())
+        async with a_server(tmp_path, agent, keep=[kept.append], redact=redaction) as call:
+            stream = await call.stream()
+            await stream.send(tiny_twilio.stop())
+            await stream.close()
+            await call.model.closed.wait()
+
+        assert call.ended[0].outcome == "caller_hung_up"
+
+    asyncio.run(main())
+
+    (row,) = History(tmp_path / "data" / FILE_NAME).latest(5)
+    assert (row.caller, row.called, row.outcome) == ("+00000000000", "+00000000000", "caller_hung_up")
+    assert [call.setup.caller for call in kept] == [row.caller]
+    assert (row.recording is None) is (recording == "off")
+    if row.recording is not None:
+        found = reader.read(Path(row.recording))
+        assert found.header.redacted
+        assert [step.now_ms for step in found.steps()]
+        assert found.cut_at is None
+        assert "14255550199" not in repr(found.header)
+
+
+def test_a_server_that_is_to_redact_does_not_start_without_what_does_it() -> None:
+    with pytest.raises(AssertionError, match="whoever reads the settings"):
+        Serving(Settings(redact=True), AgentFolder(PACKAGED_AGENTS))
 
 
 def test_what_cannot_be_kept_is_told_and_does_not_break_the_call(

@@ -69,6 +69,10 @@ class Summary:
         """All lines in the order in which they began."""
         return sorted(self._lines, key=lambda line: line.at_ms)
 
+    def forget_words(self) -> None:
+        """Drop the lines, which hold what people said; only when the call is over."""
+        self._lines.clear()
+
     def take(self, now_ms: int, report: Report) -> None:
         """Take one report."""
         self.until_ms = max(self.until_ms, now_ms)

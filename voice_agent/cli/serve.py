@@ -20,6 +20,9 @@ from voice_agent.config.models import remark
 from voice_agent.config.settings import ENV_FILE, Settings, doubtful_names, read_settings
 from voice_agent.live.clock import utc_now
 from voice_agent.live.endpoints import endpoint_of
+from voice_agent.live.opened_call import Redact
+from voice_agent.recording.redact import read_wanted
+from voice_agent.replay.put_away import Redaction
 from voice_agent.server.local_model import local_realtime
 from voice_agent.server.logs import set_up_logging
 from voice_agent.server.run import Serving
@@ -50,20 +53,23 @@ def run(with_emulator: bool = False) -> int:
     agents = AgentFolder(settings.agents, settings.model)
     for line in doubtful_names(os.environ, ENV_FILE):
         print(f"warning: {line}", file=sys.stderr)
+    redaction = Redaction(read_wanted(settings.redact_words)) if settings.redact else None
     handler = set_up_logging(settings.log_level, settings.log_format)
     usual = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
         with asyncio.Runner(loop_factory=_fast_loop()) as runner:
             # Flushed, for whoever waits for the line with the address may read it through a pipe.
-            runner.run(hold(settings, agents, partial(print, flush=True)))
+            runner.run(hold(settings, agents, partial(print, flush=True), redaction))
     finally:
         sys.setswitchinterval(usual)
         logging.getLogger().removeHandler(handler)
     return 0
 
 
-async def hold(settings: Settings, agents: AgentFolder, tell: Callable[[str], None]) -> None:
+async def hold(
+    settings: Settings, agents: AgentFolder, tell: Callable[[str], None], redact: Redact | None = None
+) -> None:
     """Serve until a signal comes; `tell` gets what a user sees, line by line."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -73,7 +79,7 @@ async def hold(settings: Settings, agents: AgentFolder, tell: Callable[[str], No
         emulator_url = ""
         if settings.realtime_provider == "emulator" and settings.realtime_url is None:
             emulator_url = await stack.enter_async_context(local_realtime(settings, tell))
-        serving = await stack.enter_async_context(Serving(settings, agents, emulator_url=emulator_url))
+        serving = await stack.enter_async_context(Serving(settings, agents, emulator_url=emulator_url, redact=redact))
         today = utc_now().date()
         for line in screen(serving.settings, agents.current()[0], serving.url, emulator_url, today):
             tell(line)
@@ -91,7 +97,7 @@ def screen(settings: Settings, agents: Agents, url: str, emulator_url: str, toda
     for agent in agents.all:
         numbers = ", ".join(agent.numbers) or "no number"
         yield f"agent    {agent.name}: {numbers}{', and any other number' if agents.for_number('') is agent else ''}"
-    yield f"data     {settings.data.resolve()}"
+    yield f"data     {settings.data.resolve()}{' (recordings redacted at their end)' if settings.redact else ''}"
     if settings.is_public:
         yield "At Twilio (Phone Numbers, your number, Voice Configuration) enter:"
         yield f"  A call comes in       Webhook, HTTP POST: {settings.public_url}/twilio/voice"

@@ -66,6 +66,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     openai_realtime_model: str = "gpt-realtime-2.1"
     agents: Path = PACKAGED_AGENTS
     data: Path = Path("data")
+    redact: bool = False
+    """Recordings are redacted when their calls are over, and the history with them."""
     redact_words: Path | None = None
     """A list of words and patterns that are taken out beside numbers and secrets where recordings are redacted."""
     llm_url: str | None = None
@@ -142,6 +144,7 @@ def read_settings(environ: Mapping[str, str], env_file: Path | None = None) -> S
         openai_realtime_model=variables.text("OPENAI_REALTIME_MODEL") or usual.openai_realtime_model,
         agents=_path(variables, "AGENTS") or usual.agents,
         data=_path(variables, "DATA") or usual.data,
+        redact=variables.choice("REDACT", ("on", "off")) == "on",
         redact_words=_path(variables, "REDACT_WORDS"),
         llm_url=variables.url("LLM_URL", ("https", "http")),
         llm_model=variables.text("LLM_MODEL"),

@@ -53,6 +53,13 @@ Keep = Callable[[FinishedCall], None]
 """Keeps what is left of a call, e.g. in the history; runs in a thread of its own."""
 
 
+Redact = Callable[[FinishedCall], FinishedCall]
+"""Takes out of a call and of its recording, in its place, what must not be kept; runs in that thread, before."""
+
+WRITTEN_S = 60.0
+"""How long the last of a recording may take to reach the disk before it is redacted."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
     """What all calls of a server share."""
@@ -71,6 +78,7 @@ class Surroundings:
     """For the log; `None`: it names tokens only."""
     observers: Sequence[CallObserver] = ()
     keep: Sequence[Keep] = ()
+    redact: Redact | None = None
     made_by: str = ""
 
 
@@ -110,8 +118,10 @@ class OpenedCall:
             setup=self._setup,
             started_at=self._started_at,
             summary=self._summary,
-            recording=None if self._recording is None else self._recording.path,
+            recording=self._written(),
         )
+        if self._around.redact is not None:
+            finished = self._around.redact(finished)
         for keep in self._around.keep:
             try:
                 keep(finished)
@@ -119,6 +129,17 @@ class OpenedCall:
                 # A full disk must not look like a broken call.
                 extra = {"call": self._setup.call_sid}
                 logger.error("not kept: %s", error, extra=extra)  # noqa: TRY400 - the text says it all
+
+    def _written(self) -> Path | None:
+        """Give the recording, and where it is going to be redacted all of it."""
+        if self._recording is None:
+            return None
+        path = self._recording.path
+        if self._around.redact is not None and not self._recording.wait(WRITTEN_S):
+            # What would still be written behind the redacted part is not redacted.
+            path.unlink(missing_ok=True)
+            return None
+        return path
 
     def _open_recording(self, webhook: Mapping[str, str]) -> CallRecording[Input | Output] | None:
         setup, around = self._setup, self._around

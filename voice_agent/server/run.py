@@ -30,7 +30,7 @@ from voice_agent.live.credentials import credential_of
 from voice_agent.live.endpoints import endpoint_of, model_setup
 from voice_agent.live.lobby import Lobby
 from voice_agent.live.model_leg import tls
-from voice_agent.live.opened_call import CallObserver, FinishedCall, Keep, OpenedCall, Surroundings
+from voice_agent.live.opened_call import CallObserver, FinishedCall, Keep, OpenedCall, Redact, Surroundings
 from voice_agent.live.recorded import describe
 from voice_agent.recording.spool import Spool, make_folder
 from voice_agent.server.app import Application
@@ -66,9 +66,12 @@ class Serving:
         emulator_url: str = "",
         observers: Sequence[CallObserver] = (),
         keep: Sequence[Keep] = (),
+        redact: Redact | None = None,
         clips: Mapping[str, bytes] | None = None,
     ) -> None:
         """`emulator_url`: a local Realtime server, for the provider `emulator`. `keep`: beside the history.
+
+        `redact`: what does the work of `settings.redact`, before anything is kept.
 
         With port 0 a free one is taken, and a loopback `public_url` follows it.
         """
@@ -80,6 +83,8 @@ class Serving:
         self._prices = load_prices(settings.prices)
         self._observers = observers
         self._keep = keep
+        assert redact is not None or not settings.redact, "whoever reads the settings has to give what they ask for"
+        self._redact = redact
         self._clips = load_clips() if clips is None else clips
 
     @property
@@ -162,6 +167,7 @@ class Serving:
             prices=self._prices,
             observers=self._observers,
             keep=(keep_in_history, *self._keep),
+            redact=self._redact,
             made_by=f"voice-agent {_version()}",
         )
 
