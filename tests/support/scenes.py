@@ -144,6 +144,6 @@ def errors_by_basis(worlds: list[World]) -> dict[str, list[int]]:
     errors: dict[str, list[int]] = {}
     for world in worlds:
         for cut in world.invariants.truncations:
-            error = cut.told_ms - world.invariants.played_ms(world.carrier, cut.item_id)
+            error = cut.told_ms - world.invariants.played_ms(cut.item_id)
             errors.setdefault(cut.basis, []).append(error)
     return errors

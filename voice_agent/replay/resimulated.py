@@ -44,7 +44,7 @@ from voice_agent.replay.held_call import HeldCall, changes
 from voice_agent.replay.parts import BYTES_PER_MS, Connection, Parts, ToolRun, parts_of
 from voice_agent.replay.recorded_model import RecordedModel
 from voice_agent.sim import carrier as phone
-from voice_agent.sim.invariants import Invariants
+from voice_agent.sim.invariants import Invariants, WatchedCall
 from voice_agent.wire.bridge import Bridge, Input, Output
 from voice_agent.wire.texts import ModelText, PhoneText
 
@@ -142,7 +142,6 @@ class _World:
         self._ended = self._caller_left = False
         self._phone_is_closed = self._model_is_closing = False
         self._failed = ""
-        self._invariants = Invariants()
         stream = parts.stream
         self._carrier = phone.Carrier(
             phone.CarrierCall(
@@ -152,12 +151,13 @@ class _World:
             ),
             phone.Switches(silent_gaps=True, frame_ms=parts.frame_ms),
         )
+        self._invariants = Invariants(self._carrier)
         self._model = RecordedModel(parts, setup.model, self)
         self._connections = list(parts.connections)
         self._tools = list(parts.tools)
         self._checks, self._hang_ups, self._closings = list(parts.checks), list(parts.hang_ups), list(parts.closings)
         self._plan()
-        self._bridge = Bridge(setup, clips)
+        self._bridge = Bridge(setup, clips, WatchedCall(setup, clips, self._invariants))
         self._bridge_due_ms = self._carrier_due_ms = _NEVER
 
     def run(self) -> list[str]:
@@ -242,8 +242,6 @@ class _World:
         due_ms = self._bridge.deadline()
         self._bridge_due_ms = _NEVER if due_ms is None else due_ms
         self.log.append((self.now_ms, received, outputs))
-        if received is not None:
-            self._invariants.watch(self.now_ms, received, outputs, self._carrier)
         for output in outputs:
             match output:
                 case PhoneText():

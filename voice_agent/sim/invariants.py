@@ -1,18 +1,40 @@
 """What a call must never do, checked at every step of a simulated call.
 
-The truth about the caller's ear is the carrier's; what the model knows of it is what the bridge told it.
+The truth about the caller's ear is the carrier's; what the model knows of it is what the call told it. Everything is
+judged by what the call was fed and what it ordered, so it is the same whether texts cross a wire or not.
 """
 
-from typing import Any
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from voice_agent.call.commands import CallEnded, ClosePhone, HangUp, Interrupted
+from voice_agent.call.call import Call
+from voice_agent.call.commands import (
+    AddToolOutput,
+    CallCommand,
+    CallEnded,
+    ClearPlayback,
+    ClosePhone,
+    CreateResponse,
+    HangUp,
+    Interrupted,
+    Note,
+    PlayAudio,
+    TruncateItem,
+)
+from voice_agent.call.events import (
+    CallerAudio,
+    CallEvent,
+    ModelAudio,
+    ModelError,
+    SpeechStarted,
+    ToolRequested,
+    TurnCommitted,
+)
+from voice_agent.call.setup import CallSetup
 from voice_agent.sim.carrier import Carrier
-from voice_agent.wire.bridge import Input, Output
-from voice_agent.wire.texts import ModelText, PhoneText
-
-BYTES_PER_MS = 8
+from voice_agent.sim.track import BYTES_PER_MS
 
 
 class Truncation(msgspec.Struct, frozen=True):
@@ -25,66 +47,57 @@ class Truncation(msgspec.Struct, frozen=True):
     at_ms: int
 
 
-class _Head(msgspec.Struct, frozen=True):
-    """What an invariant must know of a Realtime message."""
-
-    type: str
-    item_id: str = ""
-    response_id: str = ""
-    audio_end_ms: int = 0
-    item: dict[str, Any] = {}
-    error: dict[str, Any] = {}
-
-
-_read_head = msgspec.json.Decoder(_Head).decode
-
-
 class Invariants:
-    """Watches the feeds of one bridge. `broken` stays empty in a right call."""
+    """Watches one call. `broken` stays empty in a right one."""
 
-    def __init__(self) -> None:
+    def __init__(self, carrier: Carrier) -> None:
         self.broken: list[str] = []
         self.truncations: list[Truncation] = []
+        self._carrier = carrier
         self._media_items: list[str] = []
         """The item of each media message sent, in order; empty for speech of our own."""
+        self._sent_ms: dict[str, int] = {}
+        """What the model has sent of each item."""
         self._cut_items: set[str] = set()
         self._caller_speaks = False
         self._playing_until_ms = 0
-        self._calls: dict[str, int] = {}
+        self._calls: Counter[str] = Counter()
         """Answers of each function call of the model."""
         self._ended = False
 
-    def watch(self, now_ms: int, received: Input, outputs: list[Output], carrier: Carrier) -> None:
+    def watch(self, now_ms: int, event: CallEvent, commands: Sequence[CallCommand]) -> None:
         """Look at one step."""
-        item_id = self._look_in(now_ms, received) if isinstance(received, ModelText) else ""
+        if type(event) is not CallerAudio:
+            self._look_in(now_ms, event)
+        item_id = event.item_id if isinstance(event, ModelAudio) else ""
         basis = "unplayed"
-        for output in outputs:
+        for command in commands:
             if self._ended:
-                self._break(now_ms, f"{output} after the end of the call")
-            if isinstance(output, PhoneText):
-                self._look_at_phone(now_ms, output.text, item_id)
-            elif isinstance(output, ModelText):
-                self._look_at_model(now_ms, output.text, basis)
-            elif isinstance(output, Interrupted):
-                basis = output.basis
-            elif isinstance(output, HangUp) or (
-                isinstance(output, ClosePhone) and output.reason == "the agent hung up"
-            ):
-                unheard_ms = carrier.agent.end // BYTES_PER_MS - carrier.now_ms
-                if unheard_ms > 0:
-                    self._break(now_ms, f"hung up {unheard_ms} ms before the goodbye was heard")
-            elif isinstance(output, CallEnded):
-                self._ended = True
+                self._break(now_ms, f"{command} after the end of the call")
+            match command:
+                case PlayAudio():
+                    self._look_at_sound(now_ms, item_id, len(command.audio) // BYTES_PER_MS)
+                case ClearPlayback():
+                    self._cut_items.update(item for item in self._media_items if item)
+                    self._playing_until_ms = now_ms
+                case Interrupted():
+                    basis = command.basis
+                case TruncateItem():
+                    self._look_at_truncation(now_ms, command, basis)
+                case AddToolOutput():
+                    self._calls[command.call_id] += 1
+                case CreateResponse() if self._caller_speaks:
+                    self._break(now_ms, "a response was asked for while the caller speaks")
+                case HangUp() | ClosePhone(reason="the agent hung up"):
+                    self._look_at_goodbye(now_ms)
+                case Note(what="the server did not commit the caller's turn"):
+                    self._caller_speaks = False
+                case CallEnded():
+                    self._ended = True
 
-    def played_ms(self, carrier: Carrier, item_id: str) -> int:
+    def played_ms(self, item_id: str) -> int:
         """How much of an item the caller has heard, in truth."""
-        now = carrier.now_ms * BYTES_PER_MS
-        heard = sum(
-            stretch.played(now)
-            for stretch, item in zip(carrier.queued, self._media_items, strict=False)
-            if item == item_id
-        )
-        return heard // BYTES_PER_MS
+        return self._heard().get(item_id, 0) // BYTES_PER_MS
 
     def finish(self, *, caller_left: bool) -> list[str]:
         """Look at the whole, after the call; give all that was broken."""
@@ -95,50 +108,61 @@ class Invariants:
                 self.broken.append(f"function call {call_id} was answered {answers} times")
         return self.broken
 
-    def _look_in(self, now_ms: int, received: ModelText) -> str:
-        try:
-            head = _read_head(received.text)
-        except msgspec.DecodeError:
-            return ""  # a fault of the simulated server; whether the call survives it is seen in what follows
-        match head.type:
-            case "response.output_audio.delta" | "response.audio.delta":
-                return head.item_id
-            case "input_audio_buffer.speech_started":
+    def _heard(self) -> dict[str, int]:
+        """How many bytes of each item were played; audio on its way to the carrier was not."""
+        now = self._carrier.now_ms * BYTES_PER_MS
+        heard: dict[str, int] = {}
+        for stretch, item_id in zip(self._carrier.queued, self._media_items, strict=False):
+            heard[item_id] = heard.get(item_id, 0) + stretch.played(now)
+        return heard
+
+    def _look_in(self, now_ms: int, event: CallEvent) -> None:
+        match event:
+            case ModelAudio():
+                self._sent_ms[event.item_id] = event.sent_ms
+            case SpeechStarted():
                 self._caller_speaks = True
-            case "input_audio_buffer.committed":
+            case TurnCommitted():
                 self._caller_speaks = False
-            case "response.output_item.done":
-                if head.item.get("type") == "function_call" and head.item.get("status") == "completed":
-                    self._calls.setdefault(str(head.item["call_id"]), 0)
-            case "error":
-                if "already shorter" in str(head.error.get("message")) or "truncat" in str(head.error.get("code")):
-                    self._break(now_ms, f"a truncation was refused: {head.error}")
-        return ""
+            case ToolRequested():
+                self._calls.setdefault(event.call_id, 0)
+            case ModelError():
+                if "already shorter" in event.message or "truncat" in (event.code or ""):
+                    self._break(now_ms, f"a truncation was refused: {event.code}: {event.message}")
 
-    def _look_at_phone(self, now_ms: int, text: str, item_id: str) -> None:
-        if '"media"' in text:
-            self._media_items.append(item_id)
-            if item_id in self._cut_items:
-                self._break(now_ms, f"audio of {item_id} was sent after clear")
-            if item_id and self._caller_speaks and self._playing_until_ms <= now_ms:
-                self._break(now_ms, f"{item_id} began to play while the caller speaks")
-            length_ms = (len(text) * 3 // 4) // BYTES_PER_MS
-            self._playing_until_ms = max(self._playing_until_ms, now_ms) + length_ms
-        elif '"clear"' in text:
-            self._cut_items.update(item for item in self._media_items if item)
-            self._playing_until_ms = now_ms
+    def _look_at_sound(self, now_ms: int, item_id: str, length_ms: int) -> None:
+        self._media_items.append(item_id)
+        if item_id in self._cut_items:
+            self._break(now_ms, f"audio of {item_id} was sent after clear")
+        if item_id and self._caller_speaks and self._playing_until_ms <= now_ms:
+            self._break(now_ms, f"{item_id} began to play while the caller speaks")
+        self._playing_until_ms = max(self._playing_until_ms, now_ms) + length_ms
 
-    def _look_at_model(self, now_ms: int, text: str, basis: str) -> None:
-        if '"input_audio_buffer.append"' in text[:60]:
-            return
-        head = _read_head(text)
-        if head.type == "conversation.item.truncate":
-            self.truncations.append(Truncation(head.item_id, head.audio_end_ms, basis, now_ms))
-        elif head.type == "conversation.item.create" and head.item.get("type") == "function_call_output":
-            call_id = str(head.item["call_id"])
-            self._calls[call_id] = self._calls.get(call_id, 0) + 1
-        elif head.type == "response.create" and self._caller_speaks:
-            self._break(now_ms, "a response was asked for while the caller speaks")
+    def _look_at_truncation(self, now_ms: int, order: TruncateItem, basis: str) -> None:
+        self.truncations.append(Truncation(order.item_id, order.audio_end_ms, basis, now_ms))
+        sent_ms = self._sent_ms.get(order.item_id, 0)
+        if order.audio_end_ms > sent_ms:
+            self._break(now_ms, f"{order.item_id} was truncated at {order.audio_end_ms} of {sent_ms} ms")
+
+    def _look_at_goodbye(self, now_ms: int) -> None:
+        carrier = self._carrier
+        unheard_ms = carrier.agent.end // BYTES_PER_MS - carrier.now_ms
+        if unheard_ms > 0:
+            self._break(now_ms, f"hung up {unheard_ms} ms before the goodbye was heard")
 
     def _break(self, now_ms: int, what: str) -> None:
         self.broken.append(f"{now_ms} ms: {what}")
+
+
+class WatchedCall(Call):
+    """A call at whose every step the invariants look."""
+
+    def __init__(self, setup: CallSetup, clips: Mapping[str, bytes], invariants: Invariants) -> None:
+        super().__init__(setup, clips)
+        self._invariants = invariants
+
+    def feed(self, now_ms: int, event: CallEvent) -> list[CallCommand]:
+        """See `Call.feed`."""
+        commands = super().feed(now_ms, event)
+        self._invariants.watch(now_ms, event, commands)
+        return commands

@@ -34,7 +34,7 @@ from voice_agent.call.events import (
 from voice_agent.call.setup import CallSetup
 from voice_agent.sim import carrier as phone
 from voice_agent.sim import realtime as model
-from voice_agent.sim.invariants import Invariants
+from voice_agent.sim.invariants import Invariants, WatchedCall
 from voice_agent.sim.realtime.activity import EnergyActivity
 from voice_agent.sim.realtime.upgrade import refuse_upgrade
 from voice_agent.wire.bridge import Bridge, Input, Output
@@ -141,13 +141,14 @@ class World:
         """
         network = network or Network()
         self.now_ms = 0
-        self.bridge = Bridge(setup, clips or {})
+        clips = clips or {}
         self.carrier = phone.Carrier(
             phone.CarrierCall(call_sid=setup.call_sid, stream_sid="MZ" + "0" * 32, account_sid="AC" + "0" * 32),
             switches,
         )
         self.session: model.Session | None = None
-        self.invariants = Invariants()
+        self.invariants = Invariants(self.carrier)
+        self.bridge = Bridge(setup, clips, WatchedCall(setup, clips, self.invariants))
         self.reports: list[tuple[int, Command]] = []
         """Everything that the call reported, with its time."""
         self.log: list[tuple[int, Input, list[Output]]] = []
@@ -225,7 +226,6 @@ class World:
         outputs = self.bridge.feed(self.now_ms, received)
         self._bridge_due_ms = _or_never(self.bridge.deadline())
         self.log.append((self.now_ms, received, outputs))
-        self.invariants.watch(self.now_ms, received, outputs, self.carrier)
         self._carry_out(outputs)
 
     def _carry_out(self, outputs: list[Output]) -> None:

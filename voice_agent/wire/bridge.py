@@ -66,9 +66,9 @@ Output = PhoneText | ModelText | Work | Report
 class Bridge:
     """One call, sans-I/O. After every `feed` carry out the outputs in order, then look at `deadline()`."""
 
-    def __init__(self, setup: CallSetup, clips: Mapping[str, bytes]) -> None:
-        """`clips`: packaged speech by name, mu-law 8 kHz."""
-        self.call = Call(setup, clips)
+    def __init__(self, setup: CallSetup, clips: Mapping[str, bytes], call: Call | None = None) -> None:
+        """`clips`: packaged speech by name, mu-law 8 kHz. `call`: one that is watched, made of the same two."""
+        self.call = call or Call(setup, clips)
         self._phone = PhoneCodec()
         self._model = ModelCodec(setup.model)
 
