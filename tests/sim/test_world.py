@@ -2,22 +2,12 @@
 
 import pytest
 
-from tests.support.scenes import an_agent, asked_call, errors_by_basis, interrupted_call
+from tests.support.scenes import SWITCHES, an_agent, asked_call, asks_and_leaves, errors_by_basis, interrupted_call
 from voice_agent.agent import BargeIn, Limits, ServerVad
 from voice_agent.call.commands import AgentSaid, CallEnded, Interrupted, ToolAnswered
 from voice_agent.sim.carrier import Switches
-from voice_agent.sim.realtime import Think, ThoughtCall, ThoughtText
+from voice_agent.sim.realtime import ThoughtText
 from voice_agent.sim.world import World
-
-SWITCHES = [
-    Switches(),
-    Switches(echo_marks_on_clear=False),
-    Switches(echo_before_frame=True),
-    Switches(marks_at_frame_edges=True),
-    Switches(silent_gaps=True),
-    Switches(play_buffer_after_close=True),
-    Switches(action_after_abnormal_close=False),
-]
 
 
 def reported(world: World, kind: type) -> list[object]:
@@ -64,19 +54,6 @@ def test_a_protected_greeting_is_heard_to_its_end() -> None:
 
     assert world.invariants.finish(caller_left=True) == []
     assert not first.interrupted
-
-
-def asks_and_leaves(asked: Think) -> list[ThoughtText | ThoughtCall]:
-    """Answers a question by a tool, and then hangs up."""
-    lines = asked.conversation
-    if not any(line.kind == "user" for line in lines):
-        return [ThoughtText(asked.response_id, "Hello.")]
-    if not any(line.kind == "call" for line in lines):
-        return [ThoughtCall(asked.response_id, "look_up", "{}")]
-    return [
-        ThoughtText(asked.response_id, "It is forty two. Goodbye, and have a nice day."),
-        ThoughtCall(asked.response_id, "hang_up", "{}"),
-    ]
 
 
 @pytest.mark.parametrize("rest", [True, False])

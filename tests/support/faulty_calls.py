@@ -36,6 +36,7 @@ class FaultyCall:
         caller: Caller | None = None,
         agent: Agent | None = None,
         mind: Any = answering,
+        direct: bool = False,
     ) -> None:
         """`faults`: of each connection to the model, in order."""
         setup = CallSetup(call_sid=f"CA{0:032}", agent=agent or an_agent(), model=ModelSetup(audio="g711"))
@@ -47,6 +48,7 @@ class FaultyCall:
             clips=CLIPS,
             tools={"look_up": '{"answer": 42}'},
             faults=faults,
+            direct=direct,
         )
         self.world.run(40_000)
         self.reports = [report for _, report in self.world.reports]

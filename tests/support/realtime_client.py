@@ -24,6 +24,7 @@ from voice_agent.sim.realtime import (
     RealtimeSession,
     Recognise,
     Recognised,
+    SendEvent,
     SendText,
     Session,
     Speak,
@@ -121,7 +122,7 @@ class VirtualClient:
 
     def _take(self, outputs: list[Output]) -> None:
         for output in outputs:
-            if isinstance(output, SendText):
+            if isinstance(output, SendEvent | SendText):
                 event = json.loads(output.text)
                 assert faults(event, self._dialect) == []
                 self.events.append(event)
@@ -149,5 +150,5 @@ class VirtualClient:
             case Speak():
                 pcm = tone(SPEECH_MS_PER_CHARACTER * len(output.text))
                 return [Spoken(output.response_id, output.item_id, pcm, last=True)]
-            case SendText() | PlayFrame() | CloseSocket() | StopWork():
+            case SendEvent() | SendText() | PlayFrame() | CloseSocket() | StopWork():
                 return []

@@ -16,6 +16,17 @@ TOOLS = (
     Tool("look_up", "Look it up.", {"type": "object", "properties": {}}, "python", "m:f"),
 )
 
+SWITCHES = [
+    phone.Switches(),
+    phone.Switches(echo_marks_on_clear=False),
+    phone.Switches(echo_before_frame=True),
+    phone.Switches(marks_at_frame_edges=True),
+    phone.Switches(silent_gaps=True),
+    phone.Switches(play_buffer_after_close=True),
+    phone.Switches(action_after_abnormal_close=False),
+]
+"""The carrier as it is known best, and with each switch turned."""
+
 
 class Interrupter:
     """Speaks while the agent speaks, again and again, and hangs up in the end."""
@@ -75,6 +86,19 @@ def talkative(chance: random.Random) -> Mind:
     return think
 
 
+def asks_and_leaves(asked: Think) -> list[ThoughtText | ThoughtCall]:
+    """Answers a question by a tool, and then hangs up."""
+    lines = asked.conversation
+    if not any(line.kind == "user" for line in lines):
+        return [ThoughtText(asked.response_id, "Hello.")]
+    if not any(line.kind == "call" for line in lines):
+        return [ThoughtCall(asked.response_id, "look_up", "{}")]
+    return [
+        ThoughtText(asked.response_id, "It is forty two. Goodbye, and have a nice day."),
+        ThoughtCall(asked.response_id, "hang_up", "{}"),
+    ]
+
+
 def an_agent(**changes: object) -> Agent:
     """Make the agent of simulated calls: turns end after 200 ms, nobody waits for ever."""
     agent = Agent(
@@ -107,6 +131,8 @@ def interrupted_call(
     switches: phone.Switches | None = None,
     barge_in: BargeIn | None = None,
     shortest_ms: int = 500,
+    delta_ms: int = 200,
+    direct: bool = False,
 ) -> World:
     """Run a call with so many interruptions to its end."""
     chance = random.Random(seed)
@@ -119,11 +145,22 @@ def interrupted_call(
         chance=chance,
         network=a_network(chance),
         switches=switches,
+        delta_ms=delta_ms,
+        direct=direct,
     )
     return world.run(600_000)
 
 
-def asked_call(seed: int, mind: Mind, *, asks: int = 1, agent: Agent | None = None, rest: bool = False) -> World:
+def asked_call(
+    seed: int,
+    mind: Mind,
+    *,
+    asks: int = 1,
+    agent: Agent | None = None,
+    rest: bool = False,
+    delta_ms: int = 200,
+    direct: bool = False,
+) -> World:
     """Run a call in which the caller only asks."""
     chance = random.Random(seed)
     world = World(
@@ -135,6 +172,8 @@ def asked_call(seed: int, mind: Mind, *, asks: int = 1, agent: Agent | None = No
         timing=Timing(),
         tools={"look_up": '{"answer": 42}'},
         clips={"apology": b"\x90" * 8000, "moment": b"\x90" * 4000},
+        delta_ms=delta_ms,
+        direct=direct,
     )
     return world.run(120_000)
 

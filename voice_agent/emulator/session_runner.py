@@ -25,6 +25,7 @@ from voice_agent.sim.realtime import (
     Recognise,
     Recognised,
     RecognitionFailed,
+    SendEvent,
     SendText,
     Session,
     Speak,
@@ -129,7 +130,7 @@ class SessionRunner:
         """Do what was ordered, in order; gives the order that ends the session."""
         for output in outputs:
             match output:
-                case SendText():
+                case SendEvent() | SendText():
                     await self._send(output.text)
                 case PlayFrame():
                     assert self._play is not None, "only who has a peer asks for frames"

@@ -327,7 +327,7 @@ class _World:
         outputs = self._carrier.feed(self.now_ms, received)
         self._wake_carrier()
         for output in outputs:
-            if isinstance(output, phone.SendText):
+            if isinstance(output, phone.SendMessage):
                 self.feed(PhoneText(output.text))
             elif isinstance(output, phone.CloseSocket):
                 left = self._parts.left

@@ -21,6 +21,7 @@ from voice_agent.wire.twilio import (
     Connected,
     Dtmf,
     DtmfBody,
+    FromTwilio,
     Mark,
     MarkBody,
     Media,
@@ -32,6 +33,7 @@ from voice_agent.wire.twilio import (
     StartBody,
     Stop,
     StopBody,
+    ToTwilio,
     Unknown,
     encode,
     parse_outgoing,
@@ -117,15 +119,21 @@ class TimerFired(msgspec.Struct, frozen=True):
     """`deadline()` was reached."""
 
 
-Input = BridgeText | BridgeBinary | BridgeClosed | Speak | StopSpeaking | PressKey | HangUp | TimerFired
+Input = BridgeText | ToTwilio | BridgeBinary | BridgeClosed | Speak | StopSpeaking | PressKey | HangUp | TimerFired
+"""A message of the bridge comes as its text, or as it is from who has it so."""
 
 # --- what goes out ---------------------------------------------------------------------------------------------------
 
 
-class SendText(msgspec.Struct, frozen=True, gc=False):
-    """Send a text message to the bridge."""
+class SendMessage(msgspec.Struct, frozen=True, gc=False):
+    """Send a message to the bridge."""
 
-    text: str
+    message: FromTwilio
+
+    @property
+    def text(self) -> str:
+        """As it crosses a socket."""
+        return encode(self.message)
 
 
 class CloseSocket(msgspec.Struct, frozen=True):
@@ -142,7 +150,7 @@ class CallEnded(msgspec.Struct, frozen=True):
     """The call lives on: the `<Connect action>` or the next verb is due, or what redirected it."""
 
 
-Output = SendText | CloseSocket | CallEnded
+Output = SendMessage | CloseSocket | CallEnded
 
 # --- what is kept ----------------------------------------------------------------------------------------------------
 
@@ -220,7 +228,7 @@ class Carrier:
             stream_sid=call.stream_sid,
         )
         start = Start(stream_sid=call.stream_sid, start=body, sequence_number=self._next_sequence())
-        return [SendText(encode(Connected())), SendText(encode(start))]
+        return [SendMessage(Connected()), SendMessage(start)]
 
     def feed(self, now_ms: int, received: Input) -> list[Output]:
         """Take one input at `now_ms` (never decreasing): first all that was due until then happens, then the input."""
@@ -278,12 +286,12 @@ class Carrier:
         self._chunk += 1
         body = MediaBody(timestamp=begin_ms, payload=audio, chunk=self._chunk)
         media = Media(stream_sid=self.call.stream_sid, media=body, sequence_number=self._next_sequence())
-        outputs.append(SendText(encode(media)))
+        outputs.append(SendMessage(media))
 
     def _echo(self, at_ms: int, name: str, *, flushed: bool, outputs: list[Output]) -> None:
         self.echoes.append(Echo(name, at_ms, flushed))
         mark = Mark(stream_sid=self.call.stream_sid, mark=MarkBody(name), sequence_number=self._next_sequence())
-        outputs.append(SendText(encode(mark)))
+        outputs.append(SendMessage(mark))
 
     # --- the inputs --------------------------------------------------------------------------------------------------
 
@@ -293,6 +301,8 @@ class Carrier:
                 pass
             case BridgeText(text):
                 self._read(now, text, outputs)
+            case OutgoingMedia() | OutgoingMark() | Clear():
+                self._obey(now, received, outputs)
             case BridgeBinary():
                 self.warn(MALFORMED_MESSAGE, "a binary message")
             case BridgeClosed(code, reason):
@@ -316,7 +326,10 @@ class Carrier:
             return
         if isinstance(message, Unknown):
             self.warn(INVALID_MESSAGE, f"unknown event {message.event[:40]!r}")
-            return
+        else:
+            self._obey(now, message, outputs)
+
+    def _obey(self, now: int, message: ToTwilio, outputs: list[Output]) -> None:
         if message.stream_sid != self.call.stream_sid:
             self.warn(INVALID_MESSAGE, "streamSid of another stream")
             return
@@ -350,7 +363,7 @@ class Carrier:
         if self._closing:
             return
         dtmf = Dtmf(stream_sid=self.call.stream_sid, dtmf=DtmfBody(digit), sequence_number=self._next_sequence())
-        outputs.append(SendText(encode(dtmf)))
+        outputs.append(SendMessage(dtmf))
 
     def _close(self, now: int, code: int | None, reason: str) -> None:
         if self._closing:
@@ -374,7 +387,7 @@ class Carrier:
             if order.with_stop:
                 body = StopBody(account_sid=self.call.account_sid, call_sid=self.call.call_sid)
                 stop = Stop(stream_sid=self.call.stream_sid, stop=body, sequence_number=self._next_sequence())
-                outputs.append(SendText(encode(stop)))
+                outputs.append(SendMessage(stop))
             outputs.append(CloseSocket(_NORMAL_CLOSURE if order.with_close else None))
         self._end(CallEnded(order.reason, continues=order.reason == "redirected"), outputs)
 

@@ -2,24 +2,35 @@
 
 Chance is an argument, so a seed decides everything. The carrier keeps the truth of what was heard; `invariants` watches
 what must never happen. Hundreds of times faster than life.
+
+The three are joined in one of two ways. Through the wires everything crosses as text, as it does between real peers.
+*Direct*, what crosses most often is spared its text and crosses as a value: all that the carrier says, audio, marks and
+clears to it, and audio to and from the model; the rest is rare and still crosses as text. A seed gives the same call
+either way, so that some calls through the wires prove the others.
 """
 
 import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Protocol, assert_never
+from typing import Protocol, assert_never, cast
 
 import msgspec
 
 from voice_agent.call.commands import (
+    AppendAudio,
     CallEnded,
     CheckPhone,
+    ClearPlayback,
     CloseModel,
     ClosePhone,
     Command,
     ConnectModel,
     HangUp,
+    PlayAudio,
+    Report,
     RunTool,
+    SendMark,
+    Work,
 )
 from voice_agent.call.events import (
     HangUpFinished,
@@ -37,8 +48,9 @@ from voice_agent.sim import realtime as model
 from voice_agent.sim.invariants import Invariants, WatchedCall
 from voice_agent.sim.realtime.activity import EnergyActivity
 from voice_agent.sim.realtime.upgrade import refuse_upgrade
-from voice_agent.wire.bridge import Bridge, Input, Output
+from voice_agent.wire.bridge import Bridge, Input, Output, Spared, Unwritten
 from voice_agent.wire.endpoint import Endpoint, explain_close, explain_refusal
+from voice_agent.wire.item_audio import AudioKey, Delta
 from voice_agent.wire.texts import ModelText, PhoneText
 
 
@@ -132,12 +144,15 @@ class World:
         pace: int = 4,
         faults: Sequence[str] = (),
         speak: Callable[[str], bytes] | None = None,
+        delta_ms: int = 200,
+        direct: bool = False,
     ) -> None:
         """`tools`: what each tool answers. `heard`: the caller's words, turn by turn; then it is "hello".
 
         `pace`: how much faster than life the model sends audio. `faults`: what goes wrong in each
         connection to the model, in order (see `sim.realtime.faults`). `speak`: what a text of the model sounds like,
-        PCM16 at 24 kHz; then it is a tone.
+        PCM16 at 24 kHz; then it is a tone. `delta_ms`: how much audio the model sends at once. `direct`: see the
+        module.
         """
         network = network or Network()
         self.now_ms = 0
@@ -152,7 +167,7 @@ class World:
         self.reports: list[tuple[int, Command]] = []
         """Everything that the call reported, with its time."""
         self.log: list[tuple[int, Input, list[Output]]] = []
-        """Every feed, as a recording would keep it."""
+        """Every feed, as a recording would keep it; only through the wires."""
         self.ended: CallEnded | None = None
         self._caller = caller
         self._mind = mind
@@ -161,7 +176,8 @@ class World:
         self._timing = timing or Timing()
         self._tools = tools or {}
         self._heard = iter(heard)
-        self._options = model.RealtimeOptions(pace=pace, dialect=setup.model.dialect)
+        self._direct = direct
+        self._options = model.RealtimeOptions(pace=pace, dialect=setup.model.dialect, delta_ms=delta_ms)
         self._faults = [model.parse_faults(text) for text in faults]
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0
@@ -172,7 +188,7 @@ class World:
         self._model_down = _Way(network.model_ms, network.model_jitter_ms, chance)
         # When each of the three wants to be woken; asked only after it was fed, which alone can change it.
         self._bridge_due_ms = self._carrier_due_ms = self._session_due_ms = _NEVER
-        self._carry_out(self.bridge.start())
+        self._carry_out([*self.bridge.start()])
         self._bridge_due_ms = _or_never(self.bridge.deadline())
         self._at(self._timing.stream_ms, self._begin_stream)
 
@@ -222,45 +238,65 @@ class World:
 
     # --- the bridge --------------------------------------------------------------------------------------------------
 
-    def _feed(self, received: Input) -> None:
-        outputs = self.bridge.feed(self.now_ms, received)
+    def _feed(self, received: Input | Unwritten) -> None:
+        outputs: list[Output | Spared] = []
+        for event in self.bridge.read(received):
+            for command in self.bridge.call.feed(self.now_ms, event):
+                if self._direct and isinstance(command, Spared):
+                    outputs.append(command)
+                else:
+                    outputs += self.bridge.write(command)
         self._bridge_due_ms = _or_never(self.bridge.deadline())
-        self.log.append((self.now_ms, received, outputs))
+        if not self._direct:
+            self.log.append((self.now_ms, cast("Input", received), cast("list[Output]", outputs)))
         self._carry_out(outputs)
 
-    def _carry_out(self, outputs: list[Output]) -> None:
+    def _carry_out(self, outputs: list[Output | Spared]) -> None:
         for output in outputs:
             match output:
+                case PlayAudio() | SendMark() | ClearPlayback():
+                    self._post_to_phone(self.bridge.phone.message(output))
+                case AppendAudio():
+                    audio = self.bridge.model.append(output)
+                    if audio:
+                        self._post_to_session(model.ClientAudio(audio))
                 case PhoneText():
-                    self._at(
-                        self._phone_down.arrival(self.now_ms), partial(self._to_phone, phone.BridgeText(output.text))
-                    )
+                    self._post_to_phone(phone.BridgeText(output.text))
                 case ModelText():
-                    self._at(
-                        self._model_up.arrival(self.now_ms), partial(self._to_session, model.ClientText(output.text))
-                    )
-                case ConnectModel():
-                    self._later(self._timing.connect_ms, self._connect)
-                case CloseModel():
-                    self.session = None
-                    self._session_due_ms = _NEVER
-                    self._later(10, partial(self._feed, ModelClosed(1000)))
-                case ClosePhone():
-                    closed = phone.BridgeClosed(1000, output.reason)
-                    self._at(self._phone_down.arrival(self.now_ms), partial(self._to_phone, closed))
-                    self._at(self._phone_down.arrival(self.now_ms), partial(self._feed, PhoneClosed(1000)))
-                case HangUp():
-                    self._later(200, self._hang_up)
-                case CheckPhone():
-                    self._later(50, partial(self._feed, PhoneChecked(alive=True)))
-                case RunTool():
-                    answer = ToolFinished(output.call_id, self._tools.get(output.name, "null"))
-                    self._later(self._timing.tool_ms, partial(self._feed, answer))
-                case CallEnded():
-                    self.ended = output
-                    self.reports.append((self.now_ms, output))
+                    self._post_to_session(model.ClientText(output.text))
                 case _:
-                    self.reports.append((self.now_ms, output))
+                    self._obey(output)
+
+    def _post_to_phone(self, message: phone.Input) -> None:
+        self._at(self._phone_down.arrival(self.now_ms), partial(self._to_phone, message))
+
+    def _post_to_session(self, message: model.Input) -> None:
+        self._at(self._model_up.arrival(self.now_ms), partial(self._to_session, message))
+
+    def _obey(self, order: Work | Report) -> None:
+        """Do slow work, and keep what is reported."""
+        match order:
+            case ConnectModel():
+                self._later(self._timing.connect_ms, self._connect)
+            case CloseModel():
+                self.session = None
+                self._session_due_ms = _NEVER
+                self._later(10, partial(self._feed, ModelClosed(1000)))
+            case ClosePhone():
+                self._post_to_phone(phone.BridgeClosed(1000, order.reason))
+                self._at(self._phone_down.arrival(self.now_ms), partial(self._feed, PhoneClosed(1000)))
+            case HangUp():
+                self._later(200, self._hang_up)
+            case CheckPhone():
+                self._later(50, partial(self._feed, PhoneChecked(alive=True)))
+            case RunTool():
+                answer = ToolFinished(order.call_id, self._tools.get(order.name, "null"))
+                self._later(self._timing.tool_ms, partial(self._feed, answer))
+            case CallEnded():
+                self.ended = order
+                self.reports.append((self.now_ms, order))
+            case _:
+                self.reports.append((self.now_ms, order))
 
     def _hang_up(self) -> None:
         self._to_phone(phone.HangUp("ended_by_rest"))
@@ -287,8 +323,9 @@ class World:
     def _carry_phone(self, outputs: list[phone.Output]) -> None:
         for output in outputs:
             match output:
-                case phone.SendText():
-                    self._at(self._phone_up.arrival(self.now_ms), partial(self._feed, PhoneText(output.text)))
+                case phone.SendMessage():
+                    received = output.message if self._direct else PhoneText(output.text)
+                    self._at(self._phone_up.arrival(self.now_ms), partial(self._feed, received))
                 case phone.CloseSocket():
                     self._at(self._phone_up.arrival(self.now_ms), partial(self._feed, PhoneClosed(output.code)))
                 case phone.CallEnded():
@@ -327,8 +364,8 @@ class World:
     def _carry_model(self, outputs: list[model.Output]) -> None:
         for output in outputs:
             match output:
-                case model.SendText():
-                    self._at(self._model_down.arrival(self.now_ms), partial(self._feed, ModelText(output.text)))
+                case model.SendEvent() | model.SendText():
+                    self._at(self._model_down.arrival(self.now_ms), partial(self._feed, self._said(output)))
                 case model.Recognise():
                     heard = model.Recognised(output.item_id, next(self._heard, "hello"))
                     self._later(self._timing.recognise_ms, partial(self._to_session, heard))
@@ -343,6 +380,12 @@ class World:
                     self._at(self._model_down.arrival(self.now_ms), partial(self._feed, _closed(output)))
                 case _:
                     assert_never(output)
+
+    def _said(self, output: model.SendEvent | model.SendText) -> ModelText | Delta:
+        if self._direct and isinstance(output, model.SendEvent) and output.event["type"] in model.AUDIO_DELTAS:
+            event = output.event
+            return Delta(AudioKey(event["response_id"], event["item_id"], event["content_index"]), event["delta"])
+        return ModelText(output.text)
 
     def _think(self, think: model.Think) -> None:
         for thought in self._mind(think):

@@ -2,6 +2,9 @@
 
 This is the whole of a call without its sockets: `live` runs it against real ones, `replay` feeds it a recording, and
 `sim.world` joins it to a simulated carrier and model. It has no I/O and no clock; what it is fed decides everything.
+
+`feed` is `read`, then the call, then `write`. Who stands on both sides of a wire may call the three one by one and
+spare what crosses most often its text: audio, marks and clears can be read and given as values.
 """
 
 from collections.abc import Mapping
@@ -16,6 +19,7 @@ from voice_agent.call.commands import (
     ClearPlayback,
     ConfigureSession,
     CreateResponse,
+    PhoneCommand,
     PlayAudio,
     Report,
     SendMark,
@@ -38,6 +42,8 @@ from voice_agent.call.events import (
     ToolFinished,
 )
 from voice_agent.call.setup import CallSetup
+from voice_agent.wire import twilio
+from voice_agent.wire.item_audio import Delta
 from voice_agent.wire.model_codec import ModelCodec
 from voice_agent.wire.phone_codec import PhoneCodec
 from voice_agent.wire.texts import ModelText, PhoneText
@@ -59,6 +65,12 @@ Input = (
 )
 """All that can be fed to a bridge: exactly this, in feed order, is what a recording keeps."""
 
+Unwritten = twilio.FromTwilio | Delta
+"""What `read` takes besides: messages that were never a text."""
+
+Spared = PhoneCommand | AppendAudio
+"""The commands that need not be written: `phone.message` and `model.append` give what they mean to a peer."""
+
 Output = PhoneText | ModelText | Work | Report
 """All that comes out, in the order in which it must be carried out."""
 
@@ -69,48 +81,54 @@ class Bridge:
     def __init__(self, setup: CallSetup, clips: Mapping[str, bytes], call: Call | None = None) -> None:
         """`clips`: packaged speech by name, mu-law 8 kHz. `call`: one that is watched, made of the same two."""
         self.call = call or Call(setup, clips)
-        self._phone = PhoneCodec()
-        self._model = ModelCodec(setup.model)
+        self.phone = PhoneCodec()
+        self.model = ModelCodec(setup.model)
 
     def start(self) -> list[Output]:
         """Begin at 0 ms; call once, before the first `feed`."""
-        return self._encode(self.call.start())
+        return [output for command in self.call.start() for output in self.write(command)]
 
     def feed(self, now_ms: int, received: Input) -> list[Output]:
         """Take one input at `now_ms` (whole milliseconds since the call began, never decreasing)."""
-        if isinstance(received, PhoneText):
-            return self._feed_all(now_ms, self._phone.receive(received.text))
-        if isinstance(received, ModelText):
-            return self._feed_all(now_ms, self._model.receive(received.text))
-        return self._encode(self.call.feed(now_ms, received))
+        outputs: list[Output] = []
+        for event in self.read(received):
+            for command in self.call.feed(now_ms, event):
+                outputs += self.write(command)
+        return outputs
 
     def deadline(self) -> int | None:
         """When to feed `TimerFired` unless something else comes first; `None`: not at all."""
         return self.call.deadline()
 
-    def _feed_all(self, now_ms: int, events: list[CallEvent]) -> list[Output]:
-        outputs: list[Output] = []
-        for event in events:
-            outputs += self._encode(self.call.feed(now_ms, event))
-        return outputs
+    def read(self, received: Input | Unwritten) -> list[CallEvent]:
+        """Give what an input means to the call, to be fed to it in order."""
+        match received:
+            case PhoneText():
+                return self.phone.receive(received.text)
+            case ModelText():
+                return self.model.receive(received.text)
+            case twilio.Media() | twilio.Mark() | twilio.Connected() | twilio.Start() | twilio.Dtmf() | twilio.Stop():
+                return self.phone.events(received)
+            case Delta():
+                return self.model.hear(received)
+            case _:
+                return [received]
 
-    def _encode(self, commands: list[CallCommand]) -> list[Output]:
-        outputs: list[Output] = []
-        for command in commands:
-            match command:
-                case PlayAudio() | SendMark() | ClearPlayback():
-                    outputs.append(PhoneText(self._phone.send(command)))
-                case (
-                    AppendAudio()
-                    | ConfigureSession()
-                    | SetTurnFlags()
-                    | CreateResponse()
-                    | CancelResponse()
-                    | TruncateItem()
-                    | AddUserText()
-                    | AddToolOutput()
-                ):
-                    outputs += map(ModelText, self._model.send(command))
-                case _:
-                    outputs.append(command)
-        return outputs
+    def write(self, command: CallCommand) -> list[Output]:
+        """Give what a command of the call is outside: a text, none (a resampler holds back), or the command itself."""
+        match command:
+            case PlayAudio() | SendMark() | ClearPlayback():
+                return [PhoneText(self.phone.send(command))]
+            case (
+                AppendAudio()
+                | ConfigureSession()
+                | SetTurnFlags()
+                | CreateResponse()
+                | CancelResponse()
+                | TruncateItem()
+                | AddUserText()
+                | AddToolOutput()
+            ):
+                return [ModelText(text) for text in self.model.send(command)]
+            case _:
+                return [command]

@@ -22,6 +22,13 @@ class AudioKey(msgspec.Struct, frozen=True, gc=False):
     content_index: int
 
 
+class Delta(msgspec.Struct, frozen=True, gc=False):
+    """A piece of the model's audio in the session's format, any length: `response.output_audio.delta`, decoded."""
+
+    key: AudioKey
+    audio: bytes
+
+
 class Resampler(Protocol):
     """What `Upsampler` and `Downsampler` of `voice_agent.audio.resample` do."""
 

@@ -25,7 +25,7 @@ from voice_agent.call.setup import ModelSetup
 from voice_agent.errors import PeerError
 from voice_agent.wire import realtime
 from voice_agent.wire.dialects import DIALECTS, foreign, look, place
-from voice_agent.wire.item_audio import AudioKey, ItemAudio, Resampler, Unchanged
+from voice_agent.wire.item_audio import AudioKey, Delta, ItemAudio, Resampler, Unchanged
 from voice_agent.wire.model_events import created, response_done, translate
 from voice_agent.wire.model_session import differences, turn_flags, whole_session
 
@@ -68,18 +68,26 @@ class ModelCodec:
         except PeerError as error:
             return [ModelFault(str(error))]
 
+    def hear(self, delta: Delta) -> list[CallEvent]:
+        """Take a delta of audio that needs no reading; the same as `receive` of its text."""
+        return [*self._agent.delta(delta.key, delta.audio)]
+
     def send(self, command: ModelCommand) -> list[str]:
         """Write one command; the texts must reach the server in this order."""
         if isinstance(command, AppendAudio):
-            audio = self._caller.feed(command.audio)
+            audio = self.append(command)
             return [realtime.encode_append(audio)] if audio else []
         return [realtime.encode(self._message(command))]
+
+    def append(self, command: AppendAudio) -> bytes:
+        """Give the caller's audio in the session's format, for who needs no text; may be empty."""
+        return self._caller.feed(command.audio)
 
     def _events(self, message: realtime.ServerMessage) -> list[CallEvent]:
         match message:
             case realtime.AudioDelta():
                 audio = realtime.decode_audio(message.delta, "response.output_audio.delta: delta")
-                return [*self._agent.delta(_key(message), audio)]
+                return self.hear(Delta(_key(message), audio))
             case realtime.AudioDone():
                 return [*self._agent.done(_key(message))]
             case realtime.ResponseDone():

@@ -1,4 +1,4 @@
-"""One stream's messages as events of the core, and the core's phone commands as messages.
+"""One stream's messages as events of the core, and the core's phone commands as messages; both as texts, too.
 
 It keeps nothing but the stream's SID: what a mark or a gap in the audio means is the core's business. Nothing that a
 peer sends makes it raise; what cannot be used becomes a `PhoneFault`, and the call goes on.
@@ -35,6 +35,10 @@ class PhoneCodec:
             message = twilio.parse(text)
         except PeerError as error:
             return [PhoneFault(str(error))]
+        return self.events(message)
+
+    def events(self, message: twilio.FromTwilio | twilio.Unknown) -> list[CallEvent]:
+        """Translate one message that needs no reading; see `receive`."""
         match message:
             case twilio.Connected():
                 return []
@@ -51,14 +55,18 @@ class PhoneCodec:
 
     def send(self, command: PhoneCommand) -> str:
         """Translate one command; only after `StreamStarted`, because every message must name the stream."""
+        return twilio.encode(self.message(command))
+
+    def message(self, command: PhoneCommand) -> twilio.ToTwilio:
+        """Give the message of a command, for who needs no text; see `send`."""
         assert self._stream_sid, "the core orders nothing of a phone leg that has not begun"
         match command:
             case PlayAudio():
-                return twilio.encode(twilio.OutgoingMedia(self._stream_sid, twilio.OutgoingMediaBody(command.audio)))
+                return twilio.OutgoingMedia(self._stream_sid, twilio.OutgoingMediaBody(command.audio))
             case SendMark():
-                return twilio.encode(twilio.OutgoingMark(self._stream_sid, twilio.MarkBody(command.name)))
+                return twilio.OutgoingMark(self._stream_sid, twilio.MarkBody(command.name))
             case ClearPlayback():
-                return twilio.encode(twilio.Clear(self._stream_sid))
+                return twilio.Clear(self._stream_sid)
             case _:
                 assert_never(command)
 

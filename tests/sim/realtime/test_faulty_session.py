@@ -20,6 +20,7 @@ from voice_agent.sim.realtime import (
     RealtimeOptions,
     RealtimeSession,
     Recognise,
+    SendEvent,
     SendText,
     Speak,
     StopWork,
@@ -329,7 +330,7 @@ def test_strange_events_are_sent_that_a_client_must_survive() -> None:
     )
     assert session.start(0) == []
     outputs = session.feed(1, ClientText('{"type": "input_audio_buffer.clear"}'))
-    texts = [output.text for output in outputs if isinstance(output, SendText)]
+    texts = [output.text for output in outputs if isinstance(output, SendEvent | SendText)]
 
     assert [json.loads(text)["type"] for text in texts[:2]] == ["session.created", "emulator.fault.unknown"]
     with pytest.raises(ValueError, match="Expecting value"):

@@ -1,4 +1,3 @@
-import base64
 import json
 from typing import Any
 
@@ -217,7 +216,7 @@ def test_what_is_heard_and_what_is_cut_is_what_came(steps: list[Any]) -> None:
             assert all(cut.heard_ms <= came // 48 for cut in cuts)
             came = heard
         else:
-            delta = base64.b64encode(b"\1" * step).decode()
+            delta = b"\1" * step
             fields = {"response_id": "r", "item_id": "i", "content_index": 0, "delta": delta}
             assert buffer.write("response.output_audio.delta", fields) == []
             came += step

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from tests.sim.realtime.test_fuzz import EVENTS, JSON
 from tests.support.realtime_client import VirtualClient, silence, tone
-from voice_agent.sim.realtime import ClientText, EnergyActivity, RealtimeOptions, RealtimeSession, Think, TimerFired
+from voice_agent.sim.realtime import (
+    ClientText,
+    EnergyActivity,
+    RealtimeOptions,
+    RealtimeSession,
+    SendEvent,
+    Think,
+    TimerFired,
+)
 
 FLAT = {
     "modalities": ["audio", "text"],
@@ -110,7 +118,8 @@ def test_a_session_may_carry_an_identity() -> None:
     options = RealtimeOptions(dialect="preview", session_id="sess_1", expires_at=5)
     created, _ = RealtimeSession(options, EnergyActivity()).start(0)
 
-    assert '"session":{"id":"sess_1","object":"realtime.session","expires_at":5,' in str(created)
+    assert isinstance(created, SendEvent)
+    assert '"session":{"id":"sess_1","object":"realtime.session","expires_at":5,' in created.text
 
 
 @pytest.mark.parametrize(
@@ -302,9 +311,10 @@ def test_a_tool_choice_that_names_a_function_is_shown_as_azure_writes_it() -> No
     made = client()
     # Not by the client, for the beta types call it a string.
     update = json.dumps({"type": "session.update", "session": {"tool_choice": choice}})
-    session = made.session.feed(0, ClientText(update))
+    (updated,) = made.session.feed(0, ClientText(update))
 
-    assert f'"tool_choice":{json.dumps(choice, separators=(",", ":"))}' in str(session)
+    assert isinstance(updated, SendEvent)
+    assert f'"tool_choice":{json.dumps(choice, separators=(",", ":"))}' in updated.text
 
 
 def test_a_session_ends_as_the_other_does() -> None:

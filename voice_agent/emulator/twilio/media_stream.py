@@ -25,10 +25,11 @@ from voice_agent.sim.carrier import (
     CloseSocket,
     Input,
     Output,
-    SendText,
+    SendMessage,
     TimerFired,
 )
 from voice_agent.wire.signature import sign
+from voice_agent.wire.twilio import Media
 
 UPGRADE_SECONDS = 5.0
 """Until the socket is open. Twilio's own limit is not known (protocol.md 12.11)."""
@@ -45,9 +46,6 @@ TLS_FAILURE = 31910
 NOT_UPGRADED = 31920
 BAD_SCHEME = 31922
 BUFFER_OVERFLOW = 31930
-
-_MEDIA = '{"event":"media"'
-"""How `wire.twilio` begins what may be discarded."""
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -116,7 +114,7 @@ class MediaStream:
         self._began = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms: int | None = None
-        self._outbox: asyncio.Queue[SendText | CloseSocket] = asyncio.Queue()
+        self._outbox: asyncio.Queue[SendMessage | CloseSocket] = asyncio.Queue()
         self._ended: asyncio.Future[CallEnded] = self._loop.create_future()
 
     async def run(self, socket: ClientConnection) -> CallEnded:
@@ -156,9 +154,9 @@ class MediaStream:
     def _carry_out(self, outputs: list[Output]) -> None:
         for output in outputs:
             match output:
-                case SendText(text) if text.startswith(_MEDIA) and self._outbox.qsize() >= self._outbox_messages:
+                case SendMessage(Media()) if self._outbox.qsize() >= self._outbox_messages:
                     self.carrier.warn(BUFFER_OVERFLOW, "the server reads too slowly; inbound audio was discarded")
-                case SendText() | CloseSocket():
+                case SendMessage() | CloseSocket():
                     self._outbox.put_nowait(output)
                 case CallEnded():
                     self._ended.set_result(output)
@@ -191,7 +189,7 @@ class MediaStream:
 
     async def _write(self, socket: ClientConnection) -> None:
         with suppress(ConnectionClosed):  # the reader says so
-            while isinstance(output := await self._outbox.get(), SendText):
+            while isinstance(output := await self._outbox.get(), SendMessage):
                 await socket.send(output.text)
             if output.code is None:
                 socket.transport.abort()

@@ -4,6 +4,8 @@ from voice_agent.sim.realtime.activity import CHUNK_BYTES, CHUNK_MS, EnergyActiv
 from voice_agent.sim.realtime.faults import Faults, parse_faults
 from voice_agent.sim.realtime.faulty_session import NO_CLOSE_FRAME, FaultySession, Session
 from voice_agent.sim.realtime.messages import (
+    AUDIO_DELTAS,
+    ClientAudio,
     ClientText,
     CloseSocket,
     CutShort,
@@ -17,6 +19,7 @@ from voice_agent.sim.realtime.messages import (
     Recognise,
     Recognised,
     RecognitionFailed,
+    SendEvent,
     SendText,
     Speak,
     Spoken,
@@ -32,11 +35,13 @@ from voice_agent.sim.realtime.output_buffer import FRAME_BYTES, FRAME_MS, Output
 from voice_agent.sim.realtime.session import RealtimeSession
 
 __all__ = [
+    "AUDIO_DELTAS",
     "CHUNK_BYTES",
     "CHUNK_MS",
     "FRAME_BYTES",
     "FRAME_MS",
     "NO_CLOSE_FRAME",
+    "ClientAudio",
     "ClientText",
     "CloseSocket",
     "CutShort",
@@ -55,6 +60,7 @@ __all__ = [
     "Recognise",
     "Recognised",
     "RecognitionFailed",
+    "SendEvent",
     "SendText",
     "Session",
     "Speak",

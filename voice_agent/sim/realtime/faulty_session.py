@@ -3,7 +3,6 @@
 Pure like that one, so that a virtual clock meets the same faults as a socket.
 """
 
-import base64
 import heapq
 from collections import deque
 from collections.abc import Iterator
@@ -13,6 +12,8 @@ import msgspec
 
 from voice_agent.sim.realtime.faults import Failure, Faults, Refusal, Timed
 from voice_agent.sim.realtime.messages import (
+    AUDIO_DELTAS,
+    ClientAudio,
     ClientText,
     CloseSocket,
     CutShort,
@@ -21,6 +22,7 @@ from voice_agent.sim.realtime.messages import (
     PlayFrame,
     Recognise,
     RecognitionFailed,
+    SendEvent,
     SendText,
     Think,
     ThoughtDone,
@@ -30,17 +32,12 @@ from voice_agent.sim.realtime.messages import (
 NO_CLOSE_FRAME = 1006
 """As the code of `CloseSocket`: break the connection. No server may write this code (RFC 6455, 7.4.1)."""
 
-_AUDIO = tuple(f'{{"type":"response.{name}.delta"' for name in ("output_audio", "audio"))
-"""How a delta of audio begins, in both dialects: the outbox writes the type first."""
-
-_RATE_LIMITS = '{"type":"rate_limits.updated"'
-
 MINUTE_MS = 60_000
 
-_Sent = SendText | CloseSocket | PlayFrame
+_Sent = SendEvent | SendText | CloseSocket | PlayFrame
 """What a client is sent: only a peer of WebRTC is sent frames."""
 
-_encode, _decode = msgspec.json.encode, msgspec.json.decode
+_decode = msgspec.json.decode
 
 _CLOSE_REASONS = {
     1001: "Your session hit the maximum duration of 60 minutes.",
@@ -112,7 +109,7 @@ class FaultySession:
         outputs = [*self._happen(now_ms), *self._deliver(now_ms)]
         if self._closed:
             return outputs
-        if not (isinstance(received, ClientText) and self._refuse(now_ms, received)):
+        if not (isinstance(received, ClientText | ClientAudio) and self._refuse(now_ms, received)):
             outputs += self._give(now_ms, received)
         return outputs + self._deliver(now_ms)
 
@@ -132,14 +129,10 @@ class FaultySession:
             yield from self._end_doomed(now_ms, received.response_id)
         yield from self._pass(now_ms, self._session.feed(now_ms, received))
 
-    def _refuse(self, now_ms: int, received: ClientText) -> bool:
+    def _refuse(self, now_ms: int, received: ClientText | ClientAudio) -> bool:
         if not self._faults.refusals:
             return False
-        try:
-            event = _decode(received.text)
-            event_type, event_id = event.get("type"), event.get("event_id")
-        except (msgspec.DecodeError, AttributeError):
-            return False  # the session has its own answer to that
+        event_type, event_id = _named(received)
         for refusal in self._faults.refusals:
             if refusal.type == event_type and self._use(refusal):
                 self._send_error(now_ms, refusal.code, event_id)
@@ -159,11 +152,11 @@ class FaultySession:
         """Send what goes to the client on its way; give orders for slow work, unless a fault answers them."""
         for output in outputs:
             match output:
-                case SendText(text) if text.startswith(_RATE_LIMITS) and self._faults.requests_per_minute:
-                    self._post(now_ms, SendText(self._with_limit(now_ms, text)))
-                case SendText(text) if text.startswith(_AUDIO):
-                    yield from self._pass_audio(now_ms, text)
-                case SendText() | CloseSocket():
+                case SendEvent({"type": "rate_limits.updated"}) if self._faults.requests_per_minute:
+                    self._post(now_ms, SendEvent(self._with_limit(now_ms, output.event)))
+                case SendEvent() if output.event["type"] in AUDIO_DELTAS:
+                    yield from self._pass_audio(now_ms, output.event)
+                case SendEvent() | SendText() | CloseSocket():
                     self._post(now_ms, output)
                 case PlayFrame():
                     self._post(now_ms + self._faults.late_audio_ms, output)
@@ -175,20 +168,18 @@ class FaultySession:
                 case _:
                     yield output
 
-    def _pass_audio(self, now_ms: int, text: str) -> Iterator[Output]:
-        event = _decode(text)
+    def _pass_audio(self, now_ms: int, event: dict[str, Any]) -> Iterator[Output]:
         for piece in self._pieces(event):
-            self._post(now_ms + self._faults.late_audio_ms, SendText(piece))
+            self._post(now_ms + self._faults.late_audio_ms, SendEvent(piece))
         yield from self._end_doomed(now_ms, event["response_id"])
 
-    def _pieces(self, event: dict[str, Any]) -> Iterator[str]:
-        audio = base64.b64decode(event["delta"])
+    def _pieces(self, event: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        audio = event["delta"]
         size = self._faults.chunk_bytes or len(audio)
         for start in range(0, len(audio), size):
             self._count += 1
-            delta = base64.b64encode(audio[start : start + size]).decode()
             event_id = event["event_id"] if not start else f"event_piece_{self._count}"
-            yield _encode(event | {"event_id": event_id, "delta": delta}).decode()
+            yield event | {"event_id": event_id, "delta": audio[start : start + size]}
 
     def _think(self, now_ms: int, order: Think) -> Iterator[Output]:
         failure = self._over_the_limit(now_ms) or next(filter(self._use, self._faults.failures), None)
@@ -214,7 +205,7 @@ class FaultySession:
         while self._requests and self._requests[0] <= now_ms - MINUTE_MS:
             self._requests.popleft()
 
-    def _with_limit(self, now_ms: int, text: str) -> str:
+    def _with_limit(self, now_ms: int, event: dict[str, Any]) -> dict[str, Any]:
         """Write the limit that is in force here into a `rate_limits.updated`; its request is not counted yet."""
         self._forget_requests(now_ms)
         most, oldest_ms = self._faults.requests_per_minute, self._requests[0] if self._requests else now_ms
@@ -223,11 +214,8 @@ class FaultySession:
             "remaining": max(0, most - len(self._requests) - 1),
             "reset_seconds": (oldest_ms + MINUTE_MS - now_ms) / 1000,
         }
-        event = _decode(text)
-        event["rate_limits"] = [
-            limit | told if limit["name"] == "requests" else limit for limit in event["rate_limits"]
-        ]
-        return _encode(event).decode()
+        limits = [limit | told if limit["name"] == "requests" else limit for limit in event["rate_limits"]]
+        return event | {"rate_limits": limits}
 
     def _end_doomed(self, now_ms: int, response_id: str) -> Iterator[Output]:
         failure = self._doomed.pop(response_id, None)
@@ -288,8 +276,18 @@ class FaultySession:
 
     def _send(self, now_ms: int, event_type: str, fields: dict[str, Any]) -> None:
         self._count += 1
-        event = {"type": event_type, "event_id": f"event_fault_{self._count}", **fields}
-        self._post(now_ms, SendText(_encode(event).decode()))
+        self._post(now_ms, SendEvent({"type": event_type, "event_id": f"event_fault_{self._count}", **fields}))
+
+
+def _named(received: ClientText | ClientAudio) -> tuple[Any, Any]:
+    """Give the type of a client's event and its id."""
+    if isinstance(received, ClientAudio):
+        return "input_audio_buffer.append", None
+    try:
+        event = _decode(received.text)
+        return event.get("type"), event.get("event_id")
+    except (msgspec.DecodeError, AttributeError):
+        return None, None  # the session has its own answer to that
 
 
 def _words(code: str) -> str:

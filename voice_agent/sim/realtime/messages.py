@@ -17,6 +17,12 @@ class ClientText(msgspec.Struct, frozen=True):
     text: str
 
 
+class ClientAudio(msgspec.Struct, frozen=True, gc=False):
+    """An `input_audio_buffer.append` that needs no reading: audio in the session's input format."""
+
+    audio: bytes
+
+
 class HeardAudio(msgspec.Struct, frozen=True):
     """The caller's audio where it comes by RTP: PCM16, 24 kHz."""
 
@@ -93,6 +99,7 @@ class CutShort(msgspec.Struct, frozen=True):
 
 Input = (
     ClientText
+    | ClientAudio
     | HeardAudio
     | FrameDue
     | TimerFired
@@ -122,10 +129,28 @@ class Line(msgspec.Struct, frozen=True):
     """For `call` and `output`."""
 
 
+class SendEvent(msgspec.Struct, frozen=True):
+    """One event to the client."""
+
+    event: dict[str, Any]
+    """As on the wire, but for audio, which is bytes here and base64 there."""
+
+    @property
+    def text(self) -> str:
+        """As it crosses a socket; the type stands first."""
+        return _encode(self.event).decode()
+
+
 class SendText(msgspec.Struct, frozen=True):
-    """One text message to the client."""
+    """One text to the client that is no event: only a fault sends such."""
 
     text: str
+
+
+_encode = msgspec.json.Encoder().encode
+
+AUDIO_DELTAS = frozenset({"response.output_audio.delta", "response.audio.delta"})
+"""The events whose `delta` is audio, in both dialects."""
 
 
 class PlayFrame(msgspec.Struct, frozen=True):
@@ -175,7 +200,7 @@ class CloseSocket(msgspec.Struct, frozen=True):
     reason: str
 
 
-Output = SendText | PlayFrame | Recognise | Think | Speak | StopWork | CloseSocket
+Output = SendEvent | SendText | PlayFrame | Recognise | Think | Speak | StopWork | CloseSocket
 
 
 class RealtimeOptions(msgspec.Struct, frozen=True, kw_only=True):

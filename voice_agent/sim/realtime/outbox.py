@@ -1,4 +1,4 @@
-"""What a step of a session puts out: the server's events as text, numbered, and orders for slow work, in one order.
+"""What a step of a session puts out: the server's events, numbered, and orders for slow work, in one order.
 
 This is the only writer of server events in the project; `wire.realtime` reads them. They are made in the GA dialect;
 another one is written by a function that the outbox is given.
@@ -7,12 +7,8 @@ another one is written by a function that the outbox is given.
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
-from voice_agent.sim.realtime.messages import Output, SendText
+from voice_agent.sim.realtime.messages import Output, SendEvent
 from voice_agent.sim.realtime.refusals import ClientError
-
-_encode = msgspec.json.Encoder().encode
 
 
 class Outbox:
@@ -30,11 +26,10 @@ class Outbox:
         return f"{kind}_{self._counts[kind]}"
 
     def send(self, event_type: str, **fields: Any) -> None:
-        """Send one server event."""
+        """Send one server event; a field of bytes goes out as base64."""
         events = [(event_type, fields)] if self._write is None else self._write(event_type, fields)
         for name, written in events:
-            event = {"type": name, "event_id": self.new_id("event"), **written}
-            self._outputs.append(SendText(_encode(event).decode()))
+            self._outputs.append(SendEvent({"type": name, "event_id": self.new_id("event"), **written}))
 
     def send_error(self, error: ClientError, client_event_id: str | None = None) -> None:
         """Send `error`; nearly all are the client's doing."""

@@ -5,7 +5,6 @@ it, 20 ms at a time: so the server knows what was heard, tells it (`output_audio
 It must not know what a peer is. Source: OpenAI's Realtime reference, server events `output_audio_buffer.*`.
 """
 
-import base64
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -54,8 +53,7 @@ class OutputBuffer:
         """Keep an audio delta; any other event is sent as it is."""
         if event_type != "response.output_audio.delta":
             return [(event_type, fields)]
-        audio = base64.b64decode(fields["delta"])
-        self._waiting.append(_Piece(fields["response_id"], fields["item_id"], fields["content_index"], audio))
+        self._waiting.append(_Piece(fields["response_id"], fields["item_id"], fields["content_index"], fields["delta"]))
         return []
 
     def read(self, message: wire.ClientMessage | wire.Unknown) -> wire.ClientMessage | wire.Unknown:

@@ -17,6 +17,7 @@ from voice_agent.sim.realtime.item_requests import read_item
 from voice_agent.sim.realtime.items import Conversation
 from voice_agent.sim.realtime.listening import TurnRules
 from voice_agent.sim.realtime.messages import (
+    ClientAudio,
     ClientText,
     CloseSocket,
     CutShort,
@@ -98,6 +99,9 @@ class RealtimeSession:
         match received:
             case ClientText():
                 self._take_text(now_ms, received.text)
+            case ClientAudio():
+                self._hear(received.audio)
+                self._note_end(now_ms, self._answering.advance(now_ms))
             case HeardAudio():
                 self._hear(received.pcm)
             case FrameDue():

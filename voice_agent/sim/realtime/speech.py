@@ -4,7 +4,6 @@ Each knows the order of its own events and tells the response when it is finishe
 Realtime reference; where it is silent, what client libraries rely on.
 """
 
-import base64
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -278,8 +277,7 @@ class SpokenOutput(_Shown):
         if audio:
             self._part.audio += audio
             self._stage.pacer.count(now_ms, len(audio) // self._part.format.bytes_per_ms)
-            delta = base64.b64encode(audio).decode()
-            self._stage.outbox.send("response.output_audio.delta", **self._place, content_index=0, delta=delta)
+            self._stage.outbox.send("response.output_audio.delta", **self._place, content_index=0, delta=audio)
 
     def _finish(self, *, complete: bool) -> None:
         place = {**self._place, "content_index": 0}
