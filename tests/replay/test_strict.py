@@ -4,12 +4,13 @@ import pytest
 from tests.support.recorded import write
 from tests.support.simulated import header_of, setup, simulated_call, steps_of
 from voice_agent.agent import Agent
-from voice_agent.call.events import ToolFinished
+from voice_agent.call.events import TimerFired, ToolFinished
 from voice_agent.live.recorded import describe
 from voice_agent.recording.cutting import seal
 from voice_agent.recording.entries import Entry, Step
 from voice_agent.recording.format import Header
 from voice_agent.recording.reader import Recording
+from voice_agent.recording.telling import clock
 from voice_agent.replay.strict import Difference, replay
 
 
@@ -186,3 +187,30 @@ def test_another_agent_gives_another_call() -> None:
 
     assert found.difference is not None
     assert 'session.instructions: "Be kind." -> "Be brief."' in str(found.difference)
+
+
+def woken(fed: list[Step]) -> int:
+    return next(number for number, step in enumerate(fed) if step.received == describe(TimerFired()))
+
+
+def test_a_core_that_waits_longer_than_the_recorded_one_is_a_difference() -> None:
+    fed = steps()
+    number = woken(fed)
+    earlier = msgspec.structs.replace(fed[number], now_ms=fed[number].now_ms - 1)
+    found = difference([*fed[:number], earlier, *fed[number + 1 :]])
+
+    assert found.step == number
+    assert str(found).splitlines()[-1] == (
+        f"  the core's own clock woke it then; today's core sleeps there, and waits until {clock(fed[number].now_ms)}"
+    )
+
+
+def test_a_core_that_waits_less_long_than_the_recorded_one_is_a_difference() -> None:
+    fed = steps()
+    number = woken(fed)
+    due_ms = fed[number].now_ms
+    found = difference([*fed[:number], *fed[number + 1 :]])
+
+    assert due_ms + 1000 < found.now_ms < due_ms + 1100
+    assert found.waking.startswith("the core slept on then; today's core would have been woken at 00:")
+    assert clock(due_ms) in found.waking

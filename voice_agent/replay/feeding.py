@@ -3,7 +3,7 @@
 What the bridge then gives is for others to judge (`strict`) or to listen to (`sound`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 import pybase64
@@ -30,9 +30,12 @@ class Failed(Exception):  # noqa: N818 - not an error of this program's tree: it
         self.step = step
 
 
-def refeed(recording: Recording, clips: Mapping[str, bytes]) -> Iterator[tuple[Step, list[Output]]]:
+def refeed(
+    recording: Recording, clips: Mapping[str, bytes], watch: Callable[[Step, int | None], None] | None = None
+) -> Iterator[tuple[Step, list[Output]]]:
     """Give every step with what today's bridge gives in it; remarks are passed over.
 
+    `watch` is told of each step before it is fed, with the deadline that today's bridge has set by then.
     Raises `PeerError` where the recording ends in damage or holds what today's bridge is never fed, and `Failed`.
     """
     header = recording.header
@@ -46,6 +49,8 @@ def refeed(recording: Recording, clips: Mapping[str, bytes]) -> Iterator[tuple[S
             raise PeerError("the recording does not begin, once, with the beginning of its call")
         received = None if step.received is None else input_of(step.received, header.setup)
         begun = True
+        if watch is not None:
+            watch(step, bridge.deadline())
         try:
             outputs = bridge.start() if received is None else bridge.feed(step.now_ms, received)
         except Exception as error:

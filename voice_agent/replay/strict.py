@@ -1,7 +1,9 @@
 """Strict replay: every recorded input at its recorded time into today's core; its outputs must be the same.
 
 For work on the bridge itself. There is no tolerance: texts are compared as parsed JSON, derived audio by length and
-digest (by length alone where the received audio was not kept), everything else as values.
+digest (by length alone where the received audio was not kept), everything else as values. What a core does by its own
+clock is an input of the recording (`TimerFired`), so its deadlines are compared as well: it must have been woken where
+the recorded one was, and not where that one slept.
 """
 
 from collections import deque
@@ -11,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from voice_agent.call.events import TimerFired
 from voice_agent.errors import PeerError
 from voice_agent.live.recorded import describe
 from voice_agent.recording.cutting import seal, sealed_length
@@ -21,6 +24,9 @@ from voice_agent.replay.feeding import Failed, output_of, refeed
 
 REPORTS_SHOWN = 6
 """How much of the call is told before a difference: about one exchange."""
+
+OVERSLEPT_MS = 1000
+"""A deadline so long past was none: a loop under load wakes a call late, but not as late as that."""
 
 CHANGES_SHOWN = 4
 """Fields that are named when two texts differ; beyond that they are better read as a whole."""
@@ -42,6 +48,8 @@ class Difference(msgspec.Struct, frozen=True):
     """Why nothing comes out now, when the core failed."""
     before: tuple[tuple[int, str], ...]
     """The last reports before it, each with its time."""
+    waking: str = ""
+    """How the two cores' own clocks differ, when that is the difference."""
 
     def __str__(self) -> str:
         """Tell it as a person would want to see it; several lines."""
@@ -49,6 +57,8 @@ class Difference(msgspec.Struct, frozen=True):
         if self.before:
             lines += ["  the call before:", *(f"    {clock(at_ms)}  {what}" for at_ms, what in self.before)]
         lines.append(f"  then came:     {'the call began' if self.received is None else shown(self.received)}")
+        if self.waking:
+            return "\n".join([*lines, f"  {self.waking}"])
         lines.append(f"  was sent then: {shown(self.recorded)}")
         lines.append(f"  would be now:  {f'the core fails: {self.failure}' if self.failure else shown(self.today)}")
         changes = _changes(self.recorded, self.today)
@@ -81,7 +91,7 @@ def replay(recording: Recording, clips: Mapping[str, bytes]) -> Replayed:
     judge = _Judge(recording.header.audio == "kept")
     damage = ""
     try:
-        for step, outputs in refeed(recording, clips):
+        for step, outputs in refeed(recording, clips, judge.look_at_clock):
             if judge.compare(step, [describe(output) for output in outputs]):
                 break
     except PeerError as error:
@@ -101,12 +111,26 @@ class _Judge:
         self._audio_is_kept = audio_is_kept
         self._before: deque[tuple[int, str]] = deque(maxlen=REPORTS_SHOWN)
 
+    def look_at_clock(self, step: Step, due_ms: int | None) -> None:
+        """Take the deadline that today's core has set when a step begins; a difference is kept for `compare`."""
+        waking = ""
+        if step.received == _WOKEN:
+            if due_ms is None or due_ms > step.now_ms:
+                waits = "for nothing" if due_ms is None else f"until {clock(due_ms)}"
+                waking = f"the core's own clock woke it then; today's core sleeps there, and waits {waits}"
+        elif due_ms is not None and due_ms + OVERSLEPT_MS < step.now_ms:
+            waking = f"the core slept on then; today's core would have been woken at {clock(due_ms)} by its own clock"
+        if waking:
+            self._differ(step, None, None, waking=waking)
+
     def compare(self, step: Step, today: Iterable[Entry]) -> bool:
         """Take one step; true at the first difference."""
+        if self.difference is not None:
+            return True
         for was, now in zip_longest(step.sent, today):
             sealed = None if now is None else Entry(now.way, seal(now.way, now.text))
             if was != sealed and not _same(was, sealed, self._audio_is_kept):
-                self._differ(step, was, sealed, "")
+                self._differ(step, was, sealed)
                 return True
             self._remember(step.now_ms, was)
         self.steps += 1
@@ -116,15 +140,20 @@ class _Judge:
     def fail(self, failed: Failed) -> None:
         """Take the core's failure in the step after the last that was compared."""
         sent = failed.step.sent
-        self._differ(failed.step, sent[0] if sent else None, None, str(failed))
+        if self.difference is None:
+            self._differ(failed.step, sent[0] if sent else None, None, failure=str(failed))
 
-    def _differ(self, step: Step, was: Entry | None, now: Entry | None, failure: str) -> None:
-        self.difference = Difference(step.now_ms, self.steps, step.received, was, now, failure, tuple(self._before))
+    def _differ(self, step: Step, was: Entry | None, now: Entry | None, *, failure: str = "", waking: str = "") -> None:
+        before = tuple(self._before)
+        self.difference = Difference(step.now_ms, self.steps, step.received, was, now, failure, before, waking)
 
     def _remember(self, now_ms: int, sent: Entry | None) -> None:
         report = None if sent is None else report_of(sent)
         if report is not None and is_worth_telling(report):
             self._before.append((now_ms, report_line(report)))
+
+
+_WOKEN = describe(TimerFired())
 
 
 def _same(was: Entry | None, now: Entry | None, audio_is_kept: bool) -> bool:
