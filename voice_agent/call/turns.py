@@ -16,8 +16,6 @@ is created while the caller speaks is cancelled unheard; one response at a time;
 from collections.abc import Iterator
 from typing import ClassVar
 
-import msgspec
-
 from voice_agent.agent import Agent, ServerVad
 from voice_agent.call.commands import (
     CallerBegan,
@@ -86,6 +84,9 @@ WITHHELD = "content_filter"
 
 RESULTS = frozenset({"tool", "keys"})
 """What is wanted because the conversation was given something: a response begun before that does not know it."""
+
+WITHDRAWN = ResponseWanted("retry")
+"""Stands for what was asked for and is not wanted any more: refused or failed, it is not asked for again."""
 
 
 class Turns:
@@ -275,8 +276,9 @@ class Turns:
     def _withdraw(self, purpose: str) -> None:
         self._wanted = [waiting for waiting in self._wanted if waiting.purpose != purpose]
         if self._requested is not None and self._requested[1].purpose == purpose:
-            request, wanted = self._requested
-            self._requested = (request, msgspec.structs.replace(wanted, keep=False))
+            self._requested = (self._requested[0], WITHDRAWN)
+        if self._active_wanted is not None and self._active_wanted.purpose == purpose:
+            self._active_wanted = WITHDRAWN
 
     def _may_ask(self) -> bool:
         return (
@@ -301,7 +303,6 @@ class Turns:
 
     def _begin_response(self, now_ms: int, event: ResponseCreated) -> Iterator[Command | Fact]:
         self._deadlines.clear("server answer", "other response")
-        self._withdraw("idle")  # the silence is broken
         wanted = None
         if self._requested is not None and event.request == self._requested[0]:
             wanted = self._requested[1]
@@ -310,6 +311,7 @@ class Turns:
         elif event.request is None:
             # The server's own answer takes the place of all that was waiting, but for what it does not know yet.
             self._wanted = [waiting for waiting in self._wanted if _stays(waiting) or waiting.purpose in RESULTS]
+        self._withdraw("idle")  # the silence is broken
         self._active = event.response_id
         self._active_wanted = None
         if self._speaking:
@@ -350,7 +352,7 @@ class Turns:
         yield Note("warning", "a response failed", {"reason": reason})
         if self._failures >= MOST_FAILURES:
             yield from self._give_up(f"responses keep failing: {reason}")
-        else:
+        elif wanted is not WITHDRAWN:
             self._want(wanted)
 
     def _refused(self, now_ms: int, event: ModelError) -> Iterator[Command | Fact]:
