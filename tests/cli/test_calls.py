@@ -1,5 +1,6 @@
 import contextlib
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -74,6 +75,24 @@ def test_the_list_is_a_table_with_the_latest_first(
     assert rows[2][:6] == ["2026-11-22", "10:00:00", SID, "reception", "+14255550123", "00:15"]
     assert len(run(capsys, "list", "--limit", "1")[1].splitlines()) == 2
     assert call.outcome in rows[2]
+
+
+def test_a_file_is_shown_like_a_call_and_named_when_it_is_none(
+    history: History, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "refund.call").write_bytes(DATA)
+    (tmp_path / "no.call").write_bytes(b"RIFF")
+
+    status, out = run(capsys, "show", str(tmp_path / "refund.call"))
+    assert status == 0
+    assert re.search(r"^call +CA00", out, re.MULTILINE)
+    assert f"{tmp_path}/refund.call" in out
+    assert run(capsys, "export", "refund.call", "refund.txt")[0] == 0
+    assert run(capsys, "show", "no.call") == (
+        2,
+        "voice-agent: no.call: not a recording: it does not begin as a .call file does\n",
+    )
+    assert "gone.call: cannot be read: No such file" in run(capsys, "show", "gone.call")[1]
 
 
 def test_a_call_is_shown_with_its_transcript_and_its_files(call: PastCall, capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,6 +30,7 @@ SUMMARY = "list and show past calls"
 
 _UNKNOWN = "unknown"
 _NO_END = "in progress, or its process died"
+_CALL = f"the CallSid, or its beginning, or a {SUFFIX} file"
 
 _COLUMNS = ("STARTED", "CALL", "AGENT", "CALLER", "LENGTH", "TURNS", "CUTS", "TOOLS", "COST", "OUTCOME")
 
@@ -40,11 +41,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     listing = actions.add_parser("list", help="the latest calls, the latest first")
     listing.add_argument("--limit", type=int, default=20, metavar="N", help="how many (20)")
     show = actions.add_parser("show", help="one call: transcript, tools, interruptions, files")
-    show.add_argument("call", metavar="CA…", help="the CallSid, or its beginning")
+    show.add_argument("call", metavar="CA…", help=_CALL)
     show.add_argument("--wav", type=Path, metavar="FILE", help="write the sound there: caller left, agent right")
     show.add_argument("--timeline", action="store_true", help="all that happened but the flow of audio")
     export = actions.add_parser("export", help=f"write a call to a file: {', '.join(_WRITERS)}, by its ending")
-    export.add_argument("call", metavar="CA…", help="the CallSid, or its beginning")
+    export.add_argument("call", metavar="CA…", help=_CALL)
     export.add_argument("file", type=Path, metavar="FILE")
     export.add_argument(
         "--redact",
@@ -80,12 +81,20 @@ def unlisted(history: History, recordings: Path) -> list[PastCall]:
         if path.name in listed:
             continue
         # Files that cannot be read at all are told by `voice-agent replay`.
-        with contextlib.suppress(PeerError, ValueError):
-            recording = read(path)
-            began = datetime.fromisoformat(recording.header.started_at)
-            call = past_call(recording.header.setup, summarise(recording), began, path)
-            calls.append(call if call.outcome != _UNKNOWN else msgspec.structs.replace(call, reason=_NO_END))
+        with contextlib.suppress(PeerError):
+            calls.append(_recorded_call(path))
     return calls
+
+
+def _recorded_call(path: Path) -> PastCall:
+    """Sum a recording up; raises `PeerError` for what is none."""
+    recording = read(path)
+    try:
+        began = datetime.fromisoformat(recording.header.started_at)
+    except ValueError:
+        raise PeerError(f"the recording began at {recording.header.started_at!r}, which is no time") from None
+    call = past_call(recording.header.setup, summarise(recording), began, path)
+    return call if call.outcome != _UNKNOWN else msgspec.structs.replace(call, reason=_NO_END)
 
 
 def list_calls(calls: list[PastCall], where: Path, prices: Prices) -> int:
@@ -173,6 +182,11 @@ _WRITERS: dict[str, Callable[[_Exported, Path], None]] = {
 
 
 def _found(history: History, recordings: Path, call_sid: str) -> PastCall:
+    if call_sid.endswith(SUFFIX):
+        try:
+            return _recorded_call(Path(call_sid))
+        except PeerError as error:
+            raise CommandError(f"{call_sid}: {error}") from None
     others = (call for call in unlisted(history, recordings) if call.call_sid.lower().startswith(call_sid.lower()))
     calls = [*history.find(call_sid), *others]
     if not calls:
