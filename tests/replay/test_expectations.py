@@ -8,9 +8,11 @@ from voice_agent.call.commands import (
     CallEnded,
     CallerSaid,
     Interrupted,
+    ResponseUsed,
     ToolAnswered,
     ToolStarted,
 )
+from voice_agent.call.events import Usage
 from voice_agent.errors import ConfigError
 from voice_agent.replay.expectations import path_beside, read_expectations, unmet
 from voice_agent.replay.held_call import HeldCall, changes
@@ -28,8 +30,11 @@ CALL = HeldCall(
         (7000, CallerSaid("item_4", "No, at noon?")),
         (8000, AgentBegan("item_5", 1700)),
         (9000, ToolStarted("call_2", "hang_up", "not JSON")),
+        (9000, ResponseUsed(Usage(input_tokens=2000, cached_tokens=1000, output_tokens=500))),
+        (9000, ResponseUsed(Usage(input_tokens=3000, output_tokens=500))),
         (9500, CallEnded("completed", "the agent hung up", 9500)),
-    ]
+    ],
+    "gpt-realtime-2.1",
 )
 
 
@@ -54,6 +59,7 @@ def test_a_call_that_is_as_expected_misses_nothing(tmp_path: Path) -> None:
           - hang_up
         interruptions: 1
         responses: {slowest_ms: 1700, median_ms: 1300}
+        cost: {money: 0.0405, tokens: 6000}
         ended: completed
     """
     assert missed(tmp_path, text) == []
@@ -73,6 +79,8 @@ def test_a_call_that_is_as_expected_misses_nothing(tmp_path: Path) -> None:
         ("interruptions: 0", "at 00:05.000 1 interruptions, expected 0"),
         ("responses: {slowest_ms: 1000}", "at 00:08.000 the answer began after 1700 ms, expected at most 1000"),
         ("responses: {median_ms: 1000}", "at 00:09.500 the median response time is 1300 ms, not 1000"),
+        ("cost: {tokens: 5999}", "at 00:09.500 6000 tokens were used, expected at most 5999"),
+        ("cost: {money: 0.04}", "at 00:09.500 the call cost 0.0404 USD, expected at most 0.0400"),
         ("ended: stopped", "at 00:09.500 the call ended as completed, expected stopped"),
     ],
 )
@@ -86,6 +94,9 @@ def test_what_was_missed_is_told_with_the_second_of_the_call(tmp_path: Path, tex
         ("hear: [a]", 'a.expect.yaml:1:1: unknown key "hear"; write "heard"'),
         ("ended: complete", 'a.expect.yaml:1:8: "ended" cannot be "complete"; write "completed"'),
         ("responses: {slowest: 3}", 'a.expect.yaml:1:13: unknown key "slowest"; write "slowest_ms"'),
+        ("cost: {usd: 3}", 'a.expect.yaml:1:8: unknown key "usd"; known are money, tokens'),
+        ("cost: {money: much}", '"money" must be a number from 0'),
+        ("cost: 0.05", '"cost" must be a mapping, not'),
         ("said: goodbye", '"said" must be a list'),
         ("said: [[a]]", 'an entry of "said" must be a text, not a list'),
         ("tools: [{a: {}, b: {}}]", "a tool is one name"),
@@ -107,6 +118,16 @@ def test_a_file_that_cannot_be_read_is_told_by_name(tmp_path: Path) -> None:
         read_expectations(tmp_path / "latin.expect.yaml")
 
 
+def test_a_call_without_a_price_cannot_be_cheap_enough(tmp_path: Path) -> None:
+    path = tmp_path / "a.expect.yaml"
+    path.write_text("cost: {money: 5}", encoding="utf-8")
+    expected = read_expectations(path)
+
+    (unknown,) = unmet(expected, HeldCall([(100, ResponseUsed(Usage(input_tokens=1)))], "gpt-unheard-of"))
+    assert str(unknown) == "at 00:00.100 the call has no price: PRICES has none of its model, gpt-unheard-of"
+    assert unmet(expected, HeldCall([(100, ResponseUsed(Usage(input_tokens=1)))], "")) == []
+
+
 def test_expectations_stand_beside_their_call() -> None:
     assert path_beside(Path("calls/refund.call")) == Path("calls/refund.expect.yaml")
 
@@ -120,7 +141,8 @@ def test_what_became_another_is_told_and_a_frame_more_or_less_is_not() -> None:
                 (2000, AgentSaid("item_1", word, heard_ms, 3000, interrupted=True)),
                 (2100, ToolStarted("call_1", tool, "{}")),
                 (3000, CallEnded("completed", "", 3000)),
-            ]
+            ],
+            "",
         )
 
     then = held(800, 1000, "On Saturday", "look_up")
@@ -131,7 +153,7 @@ def test_what_became_another_is_told_and_a_frame_more_or_less_is_not() -> None:
         "at 00:02.000 cut after 1100 ms of the answer, then 1000 ms",
         "at 00:01.000 answered after 900 ms, then 800 ms",
     ]
-    assert changes(then, HeldCall([])) == [
+    assert changes(then, HeldCall([], "")) == [
         'at 00:02.000 the caller heard nothing, then "On Saturday"',
         "tools: look_up {} -> none",
         "interruptions: 1 -> 0",

@@ -7,6 +7,7 @@
       - hang_up
     interruptions: 1                      # how many
     responses: {slowest_ms: 1500}         # from the end of the caller's speech to sound; also median_ms
+    cost: {money: 0.05, tokens: 4000}     # at most; money by the table of prices, tokens read and written together
     ended: completed                      # the outcome
 
 Every key may be left out. Words are compared without case and punctuation.
@@ -30,8 +31,10 @@ SUFFIX = ".expect.yaml"
 
 Ended = Literal["completed", "caller_hung_up", "no_stream", "model_failed", "stream_lost", "stopped"]
 
-_KEYS = ("heard", "said", "tools", "interruptions", "responses", "ended")
+_KEYS = ("heard", "said", "tools", "interruptions", "responses", "cost", "ended")
 _MOST_MS = 600_000
+_MOST_TOKENS = 1_000_000_000
+_MOST_MONEY = 1_000_000
 
 
 class ExpectedTool(msgspec.Struct, frozen=True):
@@ -50,6 +53,9 @@ class Expectations(msgspec.Struct, frozen=True, kw_only=True):
     interruptions: int | None = None
     slowest_ms: int | None = None
     median_ms: int | None = None
+    money: float | None = None
+    """The most that the call may cost."""
+    tokens: int | None = None
     ended: Ended | None = None
 
 
@@ -82,6 +88,7 @@ def read_expectations(path: Path) -> Expectations:
     document, top = compose(str(path), text, "a file of expectations", 'e.g. "ended: completed"')
     fields = Fields(document, top, _KEYS)
     times = fields.fields("responses", ("slowest_ms", "median_ms"), "{slowest_ms: 1500}")
+    cost = fields.fields("cost", ("money", "tokens"), "{money: 0.05}")
     expected = Expectations(
         heard=_texts(fields, "heard"),
         said=_texts(fields, "said"),
@@ -89,6 +96,8 @@ def read_expectations(path: Path) -> Expectations:
         interruptions=_number(fields, "interruptions", 1000),
         slowest_ms=None if times is None else _number(times, "slowest_ms", _MOST_MS),
         median_ms=None if times is None else _number(times, "median_ms", _MOST_MS),
+        money=None if cost is None or cost.node("money") is None else cost.number("money", 0, 0, _MOST_MONEY),
+        tokens=None if cost is None else _number(cost, "tokens", _MOST_TOKENS),
         ended=fields.choice("ended", get_args(Ended), "completed") if fields.node("ended") is not None else None,
     )
     document.finish()
@@ -150,6 +159,7 @@ def unmet(expected: Expectations, call: HeldCall) -> list[Unmet]:
         median = round(statistics.median(call.responses))
         if median > expected.median_ms:
             found.append(Unmet(call.ended_ms, f"the median response time is {median} ms, not {expected.median_ms}"))
+    found += _cost_unmet(expected, call)
     if expected.ended is not None and expected.ended != call.ended:
         found.append(Unmet(call.ended_ms, f"the call ended as {call.ended or 'nothing'}, expected {expected.ended}"))
     return sorted(found, key=lambda one: one.at_ms)
@@ -184,6 +194,20 @@ def _tools_unmet(expected: Sequence[ExpectedTool], call: HeldCall) -> list[Unmet
             at_ms = call.ended_ms if use is None else use.at_ms
             was = "no tool" if use is None else f"{use.name} {msgspec.json.encode(use.arguments).decode()}"
             found.append(Unmet(at_ms, f"tool {number + 1} was {was}, expected {_told(wanted)}"))
+    return found
+
+
+def _cost_unmet(expected: Expectations, call: HeldCall) -> list[Unmet]:
+    if expected.money is None and expected.tokens is None:
+        return []
+    cost, found = call.cost, []
+    if expected.tokens is not None and cost.tokens > expected.tokens:
+        found.append(Unmet(call.ended_ms, f"{cost.tokens} tokens were used, expected at most {expected.tokens}"))
+    if expected.money is not None and cost.money is None:
+        found.append(Unmet(call.ended_ms, f"the call has no price: PRICES has none of its model, {call.model}"))
+    elif expected.money is not None and cost.money is not None and cost.money > expected.money:
+        told = f"{cost.money:.4f} {cost.currency}"
+        found.append(Unmet(call.ended_ms, f"the call cost {told}, expected at most {expected.money:.4f}"))
     return found
 
 

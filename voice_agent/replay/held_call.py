@@ -1,4 +1,4 @@
-"""What a replayed call came to, as a test asks for it: words, tools, interruptions, response times, its end.
+"""What a replayed call came to, as a test asks for it: words, tools, interruptions, response times, cost, its end.
 
 Made from the call's reports alone, so it is the same for a recording as it stands and for one that was run again.
 """
@@ -15,10 +15,14 @@ from voice_agent.call.commands import (
     CallerSaid,
     Interrupted,
     Report,
+    ResponseUsed,
     ToolAnswered,
     ToolStarted,
 )
+from voice_agent.call.events import Usage
+from voice_agent.call.summary import total
 from voice_agent.recording.telling import clock
+from voice_agent.replay.cost import Cost, cost_of
 
 NOTICED_MS = 20
 """Times that differ by no more are one frame's place, and no change that anybody could hear."""
@@ -72,7 +76,10 @@ class ResponseTime(int):
 class HeldCall:
     """Made from the reports with their times."""
 
-    def __init__(self, reports: Iterable[tuple[int, Report]]) -> None:
+    def __init__(self, reports: Iterable[tuple[int, Report]], model: str) -> None:
+        """`model`: who used the tokens; empty for the local Realtime server."""
+        self.model = model
+        self._usage = Usage()
         self.heard: list[Words] = []
         """The caller's turns, as they were understood."""
         self.said: list[Words] = []
@@ -89,6 +96,11 @@ class HeldCall:
         for at_ms, report in reports:
             self.ended_ms = at_ms
             self._take(at_ms, report)
+
+    @property
+    def cost(self) -> Cost:
+        """What its tokens cost; raises `ConfigError` when `PRICES` names a table that cannot be read."""
+        return cost_of(self.model, self._usage)
 
     def _take(self, at_ms: int, report: Report) -> None:
         match report:
@@ -108,6 +120,8 @@ class HeldCall:
                 if place is not None:
                     use = self.tools[place]
                     self.tools[place] = msgspec.structs.replace(use, output=report.output, failed=report.failed)
+            case ResponseUsed():
+                self._usage = total(self._usage, report.usage)
             case CallEnded():
                 self.ended = report.outcome
             case _:

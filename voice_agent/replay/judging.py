@@ -103,7 +103,7 @@ def _strict(recording: Recording, clips: Mapping[str, bytes]) -> Verdict:
         failures=tuple(failures),
         at_ms=at_ms or found.duration_ms,
         duration_ms=found.duration_ms,
-        call=HeldCall(_reports(recording)),
+        call=HeldCall(_reports(recording), recording.header.setup.model.model),
         renewed=_taken_again(recording, clips) if whole else None,
         recording=recording,
     )

@@ -33,7 +33,7 @@ class Replay(Protocol):
     """What the fixture `replay` gives."""
 
     def __call__(self, file: str | Path, agent: str | Path | None = None, way: Way | None = None) -> HeldCall:
-        """Hold a recorded call again: `heard`, `said`, `tools`, `interruptions`, `responses`, `ended`.
+        """Hold a recorded call again: `heard`, `said`, `tools`, `interruptions`, `responses`, `cost`, `ended`.
 
         Paths are looked for beside the test, then in pytest's root folder. With `agent` the call is held by that YAML
         file's agent instead of the recorded one. What must never happen in a call fails the test.

@@ -109,7 +109,8 @@ def resimulate(recording: Recording, clips: Mapping[str, bytes], setup: CallSetu
     world = _World(parts, setup, clips)
     broken = world.run()
     reports = [(ms, output) for ms, _, outputs in world.log for output in outputs if isinstance(output, _REPORTS)]
-    then, now = HeldCall(parts.reports), HeldCall(reports)
+    then = HeldCall(parts.reports, recording.header.setup.model.model)
+    now = HeldCall(reports, setup.model.model)
     now.diverged = world.diverged
     header = msgspec.structs.replace(
         recording.header, setup=setup, clips=hashes(clips), made_by=f"voice-agent {version('voice-agent')}"
