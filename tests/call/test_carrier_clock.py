@@ -50,6 +50,13 @@ def test_in_a_gap_it_happened_after_the_one_frame_and_before_the_other() -> None
     assert (early.carrier_ms, late.carrier_ms) == (200, 200)
 
 
+def test_where_frames_have_stopped_time_goes_on_by_our_clock_and_a_late_frame_is_no_stop() -> None:
+    clock = running(200)
+
+    assert clock.time(299) == 200
+    assert clock.time(500) == 500
+
+
 def test_a_stamp_waits_for_the_next_frame() -> None:
     assert not running().stamp(200).settled
 

@@ -282,6 +282,22 @@ def test_the_response_time_runs_on_the_carriers_clock() -> None:
     assert abs(began.response_ms - 800) <= 40
 
 
+def test_the_response_time_runs_on_where_no_frames_come_in_silence() -> None:
+    script = Script().begin()
+    script.wait(1000)
+    script.feed(SpeechStarted("u1", 200))
+    script.wait(500)
+    script.frames_come = False
+    script.wait(500)
+    script.feed(SpeechStopped("u1", 2000), TurnCommitted("u1"))
+    script.wait(400)
+    script.agent_speaks("a", 1000)
+    script.wait(20)
+
+    (began,) = script.ordered(AgentBegan)
+    assert abs(began.response_ms - 900) <= 40
+
+
 def test_what_was_in_the_air_when_the_caller_hung_up_counts_as_far_as_it_was_played() -> None:
     script = Script().begin()
     script.agent_speaks("a", 4000)

@@ -77,6 +77,8 @@ class Script:
         self._sent: dict[str, int] = {}
         self.frame = SILENT_FRAME
         """What the caller's frames hold."""
+        self.frames_come = True
+        """Whether the carrier sends frames; some send none in silence."""
         self.echo = True
         """Whether the carrier echoes marks."""
 
@@ -126,6 +128,8 @@ class Script:
     # --- the carrier -------------------------------------------------------------------------------------------------
 
     def _next_frame(self) -> int | None:
+        if not self.frames_come:
+            return None
         return None if self._stream_at is None else self._stream_at + (self._frames + 1) * 20
 
     def _next_echo(self) -> int | None:

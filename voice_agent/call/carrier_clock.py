@@ -13,6 +13,9 @@ EDGE_MS = 1
 EDGE_ECHOES = 4
 """So many echoes, all sent with frames, are no chance: one in ten is by itself."""
 
+STALL_MS = 100
+"""A frame that has not come for so long is not late: the carrier sends none in silence."""
+
 GAP_MS = 20
 """A frame that begins so much later than the last one ended: something between them was not sent, or lost."""
 
@@ -62,6 +65,11 @@ class CarrierClock:
         # A timestamp that runs backwards would make the past unplayed.
         self.carrier_ms = max(self.carrier_ms, timestamp_ms + length_ms)
         self.seen_at_ms = now_ms
+
+    def time(self, now_ms: int) -> int:
+        """Give the carrier's time at our `now_ms`: where frames have stopped our clock goes on from the last one."""
+        since_ms = now_ms - (self.seen_at_ms or 0)
+        return self.carrier_ms + since_ms if since_ms >= STALL_MS else self.carrier_ms
 
     def stamp_played(self, now_ms: int) -> Stamp:
         """Mark this moment of the stream, at which a mark came back because its audio was played."""

@@ -215,16 +215,16 @@ class Playback:
             stamp = self._clock.stamp_played(now_ms)
             playout.echo(name, stamp)
             if first:
-                yield from self._begin(playout, stamp)
+                yield from self._begin(playout, self._clock.time(now_ms))
             if playout.all_played():
                 yield from self._end_playout(playout)
 
-    def _begin(self, playout: Playout, stamp: Stamp) -> Iterator[Command | Fact]:
+    def _begin(self, playout: Playout, carrier_ms: int) -> Iterator[Command | Fact]:
         item_id = playout.segments[0].item_id
         if item_id is not None:
             stopped_ms = self._caller_stopped_ms
             self._caller_stopped_ms = None
-            yield AgentBegan(item_id, -1 if stopped_ms is None else max(0, stamp.carrier_ms - stopped_ms))
+            yield AgentBegan(item_id, -1 if stopped_ms is None else max(0, carrier_ms - stopped_ms))
 
     def _end_playout(self, playout: Playout) -> Iterator[Command | Fact]:
         self._playout = None
