@@ -31,7 +31,7 @@ def test_the_scene_of_the_demo_comes_true(dialect: Any, audio: Any) -> None:
 
     assert len(expectations) == 6
     assert [sentence for sentence, true in expectations if not true] == []
-    assert world.invariants.finish(caller_left=False) == []
+    assert world.invariants.finish() == []
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def test_a_cut_is_measured_to_a_frame_whatever_the_carrier_does(switches: Switch
     worlds = [interrupted_call(seed, times=12, switches=switches) for seed in range(2)]
     errors = errors_by_basis(worlds)
 
-    assert [world.invariants.finish(caller_left=True) for world in worlds] == [[], []]
+    assert [world.invariants.finish() for world in worlds] == [[], []]
     assert sum(map(len, errors.values())) > 15
     assert all(abs(error) <= 40 for error in errors.get("mark", []))
     assert all(abs(error) <= 40 + 60 for error in errors.get("estimate", []))
@@ -36,7 +36,7 @@ def test_words_too_short_for_the_echo_are_measured_by_the_estimate() -> None:
     worlds = [interrupted_call(seed, times=10, shortest_ms=120) for seed in range(6)]
     errors = errors_by_basis(worlds)
 
-    assert [w.invariants.finish(caller_left=True) for w in worlds] == [[]] * 6
+    assert [w.invariants.finish() for w in worlds] == [[]] * 6
     assert "estimate" in errors
     assert all(abs(error) <= 40 + 60 for error in errors["estimate"])
 
@@ -44,7 +44,7 @@ def test_words_too_short_for_the_echo_are_measured_by_the_estimate() -> None:
 def test_a_policy_that_asks_for_length_cuts_by_itself() -> None:
     world = interrupted_call(3, times=8, barge_in=BargeIn(after_ms=300))
 
-    assert world.invariants.finish(caller_left=True) == []
+    assert world.invariants.finish() == []
     assert len(reported(world, Interrupted)) > 3
 
 
@@ -52,7 +52,7 @@ def test_a_protected_greeting_is_heard_to_its_end() -> None:
     world = interrupted_call(5, times=6, barge_in=BargeIn(protect_greeting=True))
     first = next(report for _, report in world.reports if isinstance(report, AgentSaid))
 
-    assert world.invariants.finish(caller_left=True) == []
+    assert world.invariants.finish() == []
     assert not first.interrupted
 
 
@@ -61,7 +61,7 @@ def test_a_protected_greeting_is_heard_to_its_end() -> None:
 def test_the_agent_answers_by_a_tool_and_hangs_up_after_its_goodbye_was_heard(seed: int, rest: bool) -> None:
     world = asked_call(seed, asks_and_leaves, rest=rest)
 
-    assert world.invariants.finish(caller_left=False) == []
+    assert world.invariants.finish() == []
     assert world.ended is not None
     assert world.ended.outcome == "completed"
     assert [answer.failed for answer in reported(world, ToolAnswered) if isinstance(answer, ToolAnswered)] == [
@@ -76,7 +76,7 @@ def test_a_silent_caller_is_asked_once_and_then_told_goodbye() -> None:
     agent = an_agent(limits=Limits(minutes=10, idle_seconds=5))
     world = asked_call(1, lambda asked: [ThoughtText(asked.response_id, "Are you there?")], asks=0, agent=agent)
 
-    assert world.invariants.finish(caller_left=False) == []
+    assert world.invariants.finish() == []
     assert len(reported(world, AgentSaid)) == 3
     assert world.ended is not None
     assert world.ended.reason == "the caller was silent"
@@ -86,7 +86,7 @@ def test_a_call_over_its_time_limit_says_goodbye_before_it() -> None:
     agent = an_agent(limits=Limits(minutes=1, idle_seconds=0))
     world = asked_call(2, lambda asked: [ThoughtText(asked.response_id, "Well, well, well.")], asks=30, agent=agent)
 
-    assert world.invariants.finish(caller_left=False) == []
+    assert world.invariants.finish() == []
     assert isinstance(world.reports[-1][1], CallEnded)
     assert world.reports[-1][0] <= 62_000
     assert world.ended is not None
@@ -105,7 +105,7 @@ def test_a_silent_caller_whom_the_server_asks_by_itself_is_told_goodbye() -> Non
     )
     world = asked_call(5, lambda asked: [ThoughtText(asked.response_id, "Are you there?")], asks=0, agent=agent)
 
-    assert world.invariants.finish(caller_left=False) == []
+    assert world.invariants.finish() == []
     # Our own question would have come after 20 s, the goodbye after 40.
     assert world.ended is not None
     assert (world.ended.outcome, world.ended.reason) == ("completed", "the caller was silent")

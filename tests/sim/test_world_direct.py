@@ -15,7 +15,7 @@ def course(world: World) -> dict[str, Any]:
     return {
         "reports": world.reports,
         "truncations": world.invariants.truncations,
-        "broken": world.invariants.finish(caller_left=True),
+        "broken": world.invariants.finish(),
         "echoes": world.carrier.echoes,
         "clears": world.carrier.clears_ms,
         "heard": world.carrier.agent_track,

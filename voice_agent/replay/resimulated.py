@@ -152,7 +152,7 @@ class _World:
             ),
             phone.Switches(silent_gaps=True, frame_ms=parts.frame_ms),
         )
-        self._invariants = Invariants(self._carrier)
+        self._invariants = Invariants(setup, self._carrier)
         self._model = RecordedModel(parts, setup.model, self)
         self._connections = list(parts.connections)
         self._tools = list(parts.tools)
@@ -172,7 +172,7 @@ class _World:
             self._leave(phone.HangUp())
             while not self._ended and self._step(last_ms + LAST_MS):
                 pass
-        return [self._failed] if self._failed else self._invariants.finish(caller_left=True)
+        return [self._failed] if self._failed else self._invariants.finish()
 
     def at(self, at_ms: int, happen: Callable[[], None]) -> None:
         """See `recorded_model.Line`."""

@@ -2,10 +2,24 @@
 
 The truth about the caller's ear is the carrier's; what the model knows of it is what the call told it. Everything is
 judged by what the call was fed and what it ordered, so it is the same whether texts cross a wire or not.
+
+    cut          audio was played after it was cut
+    credit       what the model was told of an item is further from the truth than can be explained (`Bounds`)
+    beyond       an item was truncated beyond what the model had sent of it, or though all of it was heard
+    tail         an item that nobody cut was not played whole
+    tool         a function call was not answered, late, or twice
+    dead air     see `dead_air`
+    over caller  the agent began to speak, or asked the model to, while the caller was speaking; a protected greeting
+                 is said whatever the caller says
+    goodbye      the line was closed before the last words were heard
+    outlives     the call went on after its caller had gone
+    open         a socket was left open after the end
+    log          what was kept of the call does not give the same again
+    crash        the core failed
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
@@ -14,6 +28,7 @@ from voice_agent.call.commands import (
     AddToolOutput,
     CallCommand,
     CallEnded,
+    CancelResponse,
     ClearPlayback,
     ClosePhone,
     CreateResponse,
@@ -28,13 +43,43 @@ from voice_agent.call.events import (
     CallEvent,
     ModelAudio,
     ModelError,
+    ResponseCreated,
+    ResponseDone,
     SpeechStarted,
+    StreamStarted,
+    TimerFired,
     ToolRequested,
     TurnCommitted,
 )
 from voice_agent.call.setup import CallSetup
 from voice_agent.sim.carrier import Carrier
+from voice_agent.sim.dead_air import LONGEST_MS, DeadAir
 from voice_agent.sim.track import BYTES_PER_MS
+
+Rule = Literal[
+    "cut", "credit", "beyond", "tail", "tool", "dead air", "over caller", "goodbye", "outlives", "open", "log", "crash"
+]
+
+TOOL_GRACE_MS = 2500
+"""Beyond a tool's own limit: the core's grace, and the network's."""
+
+GOODBYE_MS = 32_000
+"""Longest wait of a call of `hang_up` for its answer: the longest goodbye, and the way to the ear."""
+
+
+RESAMPLER_MS = 3
+"""What the resampler's flush adds to an item's length."""
+
+
+class Break(msgspec.Struct, frozen=True):
+    """One invariant that did not hold."""
+
+    rule: Rule
+    at_ms: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.at_ms} ms: {self.what}"
 
 
 class Truncation(msgspec.Struct, frozen=True):
@@ -47,66 +92,119 @@ class Truncation(msgspec.Struct, frozen=True):
     at_ms: int
 
 
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a judgement may be off in this call, in ms; what the carrier and the network do decides it."""
+
+    by_basis: Mapping[str, int] = {}
+    """Told minus truly played, either way; a basis that is not named is not judged."""
+    silence_ms: int = LONGEST_MS
+    """Longest dead air."""
+
+
+class _Use(msgspec.Struct):
+    """One function call of the model."""
+
+    asked_ms: int
+    limit_ms: int
+    answers: int = 0
+
+
+class _Item(msgspec.Struct):
+    """One item of the model."""
+
+    response_id: str
+    sent_ms: int = 0
+    played: int = 0
+    """Bytes ordered to be played."""
+    cut: bool = False
+
+
 class Invariants:
     """Watches one call. `broken` stays empty in a right one."""
 
-    def __init__(self, carrier: Carrier) -> None:
-        self.broken: list[str] = []
+    def __init__(self, setup: CallSetup, carrier: Carrier, bounds: Bounds | None = None) -> None:
+        self.broken: list[Break] = []
         self.truncations: list[Truncation] = []
+        self._bounds = bounds or Bounds()
         self._carrier = carrier
+        self._dead_air = DeadAir(setup.agent, carrier, self._bounds.silence_ms)
+        self._limits_ms = {
+            tool.name: GOODBYE_MS if tool.kind == "hang_up" else setup.agent.limits.tool_seconds * 1000 + TOOL_GRACE_MS
+            for tool in setup.agent.tools
+        }
+        self._longest_ms = setup.agent.limits.minutes * 60_000
+        self._limit_ms: int | None = None
+        """When the time limit is reached."""
         self._media_items: list[str] = []
         """The item of each media message sent, in order; empty for speech of our own."""
-        self._sent_ms: dict[str, int] = {}
-        """What the model has sent of each item."""
-        self._cut_items: set[str] = set()
+        self._items: dict[str, _Item] = {}
+        self._cancelled: set[str] = set()
+        self._protects = setup.agent.barge_in.protect_greeting
+        self._protected_response = ""
         self._caller_speaks = False
         self._playing_until_ms = 0
-        self._calls: Counter[str] = Counter()
-        """Answers of each function call of the model."""
+        self._uses: dict[str, _Use] = {}
+        self._closing_ms: int | None = None
+        """When the line was given up."""
+        self._gone_ms: int | None = None
+        """When the model was given up, or the line: from then on no function call is answered."""
+        self._now_ms = 0
         self._ended = False
+
+    @property
+    def tools_running(self) -> bool:
+        """Whether a function call waits for its answer."""
+        return any(use.answers == 0 for use in self._uses.values())
+
+    def line_died(self) -> None:
+        """Say that nothing reaches the caller any more."""
+        self._dead_air.stop()
 
     def watch(self, now_ms: int, event: CallEvent, commands: Sequence[CallCommand]) -> None:
         """Look at one step."""
+        self._now_ms = now_ms
+        if wrong := self._dead_air.watch(now_ms, event, commands):
+            self._break("dead air", wrong)
         if type(event) is not CallerAudio:
-            self._look_in(now_ms, event)
-        item_id = event.item_id if isinstance(event, ModelAudio) else ""
+            self._look_in(event)
         basis = "unplayed"
         for command in commands:
             if self._ended:
-                self._break(now_ms, f"{command} after the end of the call")
+                self._break("outlives", f"{command} after the end of the call")
             match command:
-                case PlayAudio():
-                    self._look_at_sound(now_ms, item_id, len(command.audio) // BYTES_PER_MS)
-                case ClearPlayback():
-                    self._cut_items.update(item for item in self._media_items if item)
-                    self._playing_until_ms = now_ms
                 case Interrupted():
                     basis = command.basis
                 case TruncateItem():
-                    self._look_at_truncation(now_ms, command, basis)
-                case AddToolOutput():
-                    self._calls[command.call_id] += 1
-                case CreateResponse() if self._caller_speaks:
-                    self._break(now_ms, "a response was asked for while the caller speaks")
-                case HangUp() | ClosePhone(reason="the agent hung up"):
-                    self._look_at_goodbye(now_ms)
-                case Note(what="the server did not commit the caller's turn"):
-                    self._caller_speaks = False
-                case CallEnded():
-                    self._ended = True
+                    self._look_at_truncation(command, basis)
+                case _:
+                    self._look_at(event, command)
 
     def played_ms(self, item_id: str) -> int:
         """How much of an item the caller has heard, in truth."""
         return self._heard().get(item_id, 0) // BYTES_PER_MS
 
-    def finish(self, *, caller_left: bool) -> list[str]:
+    def errors(self) -> list[tuple[Truncation, int]]:
+        """Give every truncation with what it told minus what was truly played, in ms."""
+        heard = self._heard()
+        return [(cut, cut.told_ms - heard.get(cut.item_id, 0) // BYTES_PER_MS) for cut in self.truncations]
+
+    def finish(self) -> list[str]:
         """Look at the whole, after the call; give all that was broken."""
         if not self._ended:
-            self.broken.append("the call never ended")
-        for call_id, answers in self._calls.items():
-            if answers > 1 or (answers == 0 and not caller_left):
-                self.broken.append(f"function call {call_id} was answered {answers} times")
-        return self.broken
+            self._break("outlives", "the call never ended")
+        over_ms = self._now_ms if self._gone_ms is None else self._gone_ms
+        for call_id, use in self._uses.items():
+            if use.answers > 1 or (use.answers == 0 and over_ms - use.asked_ms > use.limit_ms):
+                self._break("tool", f"function call {call_id} was answered {use.answers} times")
+        for cut, error in self.errors():
+            if abs(error) > self._bounds.by_basis.get(cut.basis, abs(error)):
+                what = f"{cut.item_id} was truncated at {cut.told_ms} ms, {error:+} ms from the truth (by {cut.basis})"
+                self.broken.append(Break("credit", cut.at_ms, what))
+        return [str(found) for found in self.broken]
+
+    def blame(self, rule: Rule, at_ms: int, what: str) -> None:
+        """Add what whoever runs the call has seen."""
+        self.broken.append(Break(rule, at_ms, what))
 
     def _heard(self) -> dict[str, int]:
         """How many bytes of each item were played; audio on its way to the carrier was not."""
@@ -116,42 +214,115 @@ class Invariants:
             heard[item_id] = heard.get(item_id, 0) + stretch.played(now)
         return heard
 
-    def _look_in(self, now_ms: int, event: CallEvent) -> None:
+    def _look_in(self, event: CallEvent) -> None:
         match event:
+            case StreamStarted():
+                self._limit_ms = self._now_ms + self._longest_ms
             case ModelAudio():
-                self._sent_ms[event.item_id] = event.sent_ms
+                item = self._items.setdefault(event.item_id, _Item(event.response_id))
+                item.sent_ms = event.sent_ms
+            case ResponseCreated() if self._protects and (event.request or "").startswith("greeting"):
+                self._protected_response = event.response_id
+            case ResponseDone(status="completed"):
+                self._look_at_tails(event.response_id)
             case SpeechStarted():
                 self._caller_speaks = True
             case TurnCommitted():
                 self._caller_speaks = False
             case ToolRequested():
-                self._calls.setdefault(event.call_id, 0)
+                limit_ms = self._limits_ms.get(event.name, TOOL_GRACE_MS)
+                self._uses.setdefault(event.call_id, _Use(self._now_ms, limit_ms))
             case ModelError():
-                if "already shorter" in event.message or "truncat" in (event.code or ""):
-                    self._break(now_ms, f"a truncation was refused: {event.code}: {event.message}")
+                if "already shorter" in event.message:
+                    self._break("beyond", f"a truncation was refused: {event.code}: {event.message}")
 
-    def _look_at_sound(self, now_ms: int, item_id: str, length_ms: int) -> None:
+    def _look_at(self, event: CallEvent, command: CallCommand) -> None:
+        match command:
+            case PlayAudio():
+                self._look_at_sound(event.item_id if isinstance(event, ModelAudio) else "", len(command.audio))
+            case ClearPlayback():
+                for item in self._items.values():
+                    item.cut = item.cut or item.played > 0
+                self._playing_until_ms = self._now_ms
+            case CancelResponse():
+                self._cancelled.add(command.response_id)
+            case AddToolOutput():
+                self._look_at_answer(command.call_id)
+            case CreateResponse() if self._caller_speaks:
+                self._break("over caller", "a response was asked for while the caller speaks")
+            case HangUp() | ClosePhone():
+                if isinstance(event, TimerFired) and self._closing_ms is None:
+                    self._look_at_goodbye()
+                self._close()
+            case Note(what="the server did not commit the caller's turn"):
+                self._caller_speaks = False
+            case Note(what="the goodbye took too long"):
+                self._close()
+            case Note(what="the model is gone"):
+                self._lose_model()
+            case CallEnded():
+                self._close()
+                self._ended = True
+
+    def _look_at_sound(self, item_id: str, length: int) -> None:
         self._media_items.append(item_id)
-        if item_id in self._cut_items:
-            self._break(now_ms, f"audio of {item_id} was sent after clear")
-        if item_id and self._caller_speaks and self._playing_until_ms <= now_ms:
-            self._break(now_ms, f"{item_id} began to play while the caller speaks")
-        self._playing_until_ms = max(self._playing_until_ms, now_ms) + length_ms
+        if item_id:
+            item = self._items[item_id]
+            if item.cut:
+                self._break("cut", f"audio of {item_id} was sent after clear")
+            if self._caller_speaks and not item.played and self._playing_until_ms <= self._now_ms:
+                self._look_at_beginning(item_id, item)
+            item.played += length
+        self._playing_until_ms = max(self._playing_until_ms, self._now_ms) + length // BYTES_PER_MS
 
-    def _look_at_truncation(self, now_ms: int, order: TruncateItem, basis: str) -> None:
-        self.truncations.append(Truncation(order.item_id, order.audio_end_ms, basis, now_ms))
-        sent_ms = self._sent_ms.get(order.item_id, 0)
+    def _look_at_beginning(self, item_id: str, item: _Item) -> None:
+        if item.response_id != self._protected_response:
+            self._break("over caller", f"{item_id} began to play while the caller speaks")
+
+    def _look_at_truncation(self, order: TruncateItem, basis: str) -> None:
+        self.truncations.append(Truncation(order.item_id, order.audio_end_ms, basis, self._now_ms))
+        item = self._items.get(order.item_id)
+        sent_ms = 0 if item is None else item.sent_ms
         if order.audio_end_ms > sent_ms:
-            self._break(now_ms, f"{order.item_id} was truncated at {order.audio_end_ms} of {sent_ms} ms")
+            self._break("beyond", f"{order.item_id} was truncated at {order.audio_end_ms} of {sent_ms} ms")
 
-    def _look_at_goodbye(self, now_ms: int) -> None:
+    def _look_at_tails(self, response_id: str) -> None:
+        if response_id in self._cancelled or self._closing_ms is not None:
+            return
+        for item_id, item in self._items.items():
+            played_ms = item.played // BYTES_PER_MS
+            whole = -1 <= played_ms - item.sent_ms <= RESAMPLER_MS + 1
+            if item.response_id == response_id and item.played and not item.cut and not whole:
+                self._break("tail", f"only {played_ms} of {item.sent_ms} ms of {item_id} were played")
+
+    def _look_at_answer(self, call_id: str) -> None:
+        use = self._uses.setdefault(call_id, _Use(self._now_ms, 0))
+        use.answers += 1
+        late_ms = self._now_ms - use.asked_ms - use.limit_ms
+        if use.answers == 1 and late_ms > 0:
+            self._break("tool", f"function call {call_id} was answered {late_ms} ms too late")
+
+    def _look_at_goodbye(self) -> None:
+        if self._limit_ms is not None and self._now_ms >= self._limit_ms:
+            return  # the time is over, whoever speaks
         carrier = self._carrier
         unheard_ms = carrier.agent.end // BYTES_PER_MS - carrier.now_ms
         if unheard_ms > 0:
-            self._break(now_ms, f"hung up {unheard_ms} ms before the goodbye was heard")
+            self._break("goodbye", f"hung up {unheard_ms} ms before the last words were heard")
+        elif len(self._media_items) > len(carrier.queued) and carrier.deadline() is not None:
+            self._break("goodbye", "hung up before the last words had reached the carrier")
 
-    def _break(self, now_ms: int, what: str) -> None:
-        self.broken.append(f"{now_ms} ms: {what}")
+    def _lose_model(self) -> None:
+        if self._gone_ms is None:
+            self._gone_ms = self._now_ms
+
+    def _close(self) -> None:
+        self._lose_model()
+        if self._closing_ms is None:
+            self._closing_ms = self._now_ms
+
+    def _break(self, rule: Rule, what: str) -> None:
+        self.broken.append(Break(rule, self._now_ms, what))
 
 
 class WatchedCall(Call):

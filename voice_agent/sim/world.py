@@ -33,6 +33,7 @@ from voice_agent.call.commands import (
     Work,
 )
 from voice_agent.call.events import (
+    EndRequested,
     HangUpFinished,
     ModelClosed,
     ModelOpened,
@@ -45,13 +46,15 @@ from voice_agent.call.events import (
 from voice_agent.call.setup import CallSetup
 from voice_agent.sim import carrier as phone
 from voice_agent.sim import realtime as model
-from voice_agent.sim.invariants import Invariants, WatchedCall
+from voice_agent.sim.invariants import Bounds, Invariants, WatchedCall
+from voice_agent.sim.mishaps import Line, Mishaps, ToolWork
 from voice_agent.sim.realtime.activity import EnergyActivity
 from voice_agent.sim.realtime.upgrade import refuse_upgrade
 from voice_agent.wire.bridge import Bridge, Input, Output, Spared, Unwritten
 from voice_agent.wire.endpoint import Endpoint, explain_close, explain_refusal
 from voice_agent.wire.item_audio import AudioKey, Delta
 from voice_agent.wire.texts import ModelText, PhoneText
+from voice_agent.wire.twilio import Mark, Media
 
 
 class Chance(Protocol):
@@ -85,6 +88,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     think_ms: int = 300
     speak_ms: int = 100
     tool_ms: int = 500
+    hang_up_ms: int = 200
+    """The carrier's answer to a hang-up by REST."""
 
 
 Thought = model.ThoughtText | model.ThoughtCall
@@ -98,6 +103,9 @@ class Caller(Protocol):
     def act(self, now_ms: int, carrier: phone.Carrier) -> Iterable[phone.Input]:
         """Do something or nothing; asked every 20 ms of the stream."""
 
+
+KEEP_ALIVE_MS = 40_000
+"""A connection on which nothing comes is found broken by then: `websockets` pings every 20 s and waits as long."""
 
 _NEVER = 1 << 60
 
@@ -138,11 +146,13 @@ class World:
         network: Network | None = None,
         timing: Timing | None = None,
         switches: phone.Switches | None = None,
-        tools: Mapping[str, str] | None = None,
+        tools: Mapping[str, str | ToolWork] | None = None,
         clips: Mapping[str, bytes] | None = None,
         heard: Iterable[str] = (),
         pace: int = 4,
         faults: Sequence[str] = (),
+        mishaps: Mishaps | None = None,
+        bounds: Bounds | None = None,
         speak: Callable[[str], bytes] | None = None,
         delta_ms: int = 200,
         direct: bool = False,
@@ -150,9 +160,9 @@ class World:
         """`tools`: what each tool answers. `heard`: the caller's words, turn by turn; then it is "hello".
 
         `pace`: how much faster than life the model sends audio. `faults`: what goes wrong in each
-        connection to the model, in order (see `sim.realtime.faults`). `speak`: what a text of the model sounds like,
-        PCM16 at 24 kHz; then it is a tone. `delta_ms`: how much audio the model sends at once. `direct`: see the
-        module.
+        connection to the model, in order (see `sim.realtime.faults`). `mishaps`: what goes wrong elsewhere.
+        `bounds`: how exact the books must be. `speak`: what a text of the model sounds like, PCM16 at 24 kHz; then it
+        is a tone. `delta_ms`: how much audio the model sends at once. `direct`: see the module.
         """
         network = network or Network()
         self.now_ms = 0
@@ -162,13 +172,15 @@ class World:
             switches,
         )
         self.session: model.Session | None = None
-        self.invariants = Invariants(self.carrier)
+        self.invariants = Invariants(setup, self.carrier, bounds)
         self.bridge = Bridge(setup, clips, WatchedCall(setup, clips, self.invariants))
         self.reports: list[tuple[int, Command]] = []
         """Everything that the call reported, with its time."""
         self.log: list[tuple[int, Input, list[Output]]] = []
-        """Every feed, as a recording would keep it; only through the wires."""
+        """Every feed, as a recording would keep it, without the call's beginning; only through the wires."""
         self.ended: CallEnded | None = None
+        self.left_ms: int | None = None
+        """When the call left the stream at the carrier."""
         self._caller = caller
         self._mind = mind
         self._speak = speak or (lambda text: tone(len(text) * 60))
@@ -179,6 +191,11 @@ class World:
         self._direct = direct
         self._options = model.RealtimeOptions(pace=pace, dialect=setup.model.dialect, delta_ms=delta_ms)
         self._faults = [model.parse_faults(text) for text in faults]
+        self._mishaps = mishaps = mishaps or Mishaps()
+        self._line = Line(mishaps, chance)
+        self._unreachable = mishaps.unreachable
+        self._connecting = 0
+        """The attempt to connect the model that counts; each further order and each `CloseModel` moves it."""
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0
         self._session_began_ms = 0
@@ -188,9 +205,16 @@ class World:
         self._model_down = _Way(network.model_ms, network.model_jitter_ms, chance)
         # When each of the three wants to be woken; asked only after it was fed, which alone can change it.
         self._bridge_due_ms = self._carrier_due_ms = self._session_due_ms = _NEVER
-        self._carry_out([*self.bridge.start()])
+        self.began = self.bridge.start()
+        """What came out of the call's beginning."""
+        self._carry_out([*self.began])
         self._bridge_due_ms = _or_never(self.bridge.deadline())
-        self._at(self._timing.stream_ms, self._begin_stream)
+        if mishaps.stream:
+            self._at(self._timing.stream_ms, self._begin_stream)
+        if mishaps.dead_at_ms is not None:
+            self._at(mishaps.dead_at_ms, self.invariants.line_died)
+        if mishaps.end_requested_ms is not None:
+            self._at(mishaps.end_requested_ms, partial(self._feed, EndRequested("the operator ended the call")))
 
     def run(self, until_ms: int) -> "World":
         """Let time pass until the call has ended on both sides, or to `until_ms`."""
@@ -239,6 +263,8 @@ class World:
     # --- the bridge --------------------------------------------------------------------------------------------------
 
     def _feed(self, received: Input | Unwritten) -> None:
+        if self.ended is not None:
+            return  # nobody listens any more, see `live.session`
         outputs: list[Output | Spared] = []
         for event in self.bridge.read(received):
             for command in self.bridge.call.feed(self.now_ms, event):
@@ -268,7 +294,9 @@ class World:
                     self._obey(output)
 
     def _post_to_phone(self, message: phone.Input) -> None:
-        self._at(self._phone_down.arrival(self.now_ms), partial(self._to_phone, message))
+        arrives_ms = self._phone_down.arrival(self.now_ms)
+        if not self._line.dead(arrives_ms):
+            self._at(arrives_ms, partial(self._to_phone, message))
 
     def _post_to_session(self, message: model.Input) -> None:
         self._at(self._model_up.arrival(self.now_ms), partial(self._to_session, message))
@@ -277,21 +305,21 @@ class World:
         """Do slow work, and keep what is reported."""
         match order:
             case ConnectModel():
-                self._later(self._timing.connect_ms, self._connect)
+                self._connecting += 1
+                self._later(self._timing.connect_ms, partial(self._connect, self._connecting))
             case CloseModel():
-                self.session = None
-                self._session_due_ms = _NEVER
+                self._connecting += 1
+                self._drop_session()
                 self._later(10, partial(self._feed, ModelClosed(1000)))
             case ClosePhone():
                 self._post_to_phone(phone.BridgeClosed(1000, order.reason))
                 self._at(self._phone_down.arrival(self.now_ms), partial(self._feed, PhoneClosed(1000)))
             case HangUp():
-                self._later(200, self._hang_up)
+                self._later(self._timing.hang_up_ms, self._hang_up)
             case CheckPhone():
-                self._later(50, partial(self._feed, PhoneChecked(alive=True)))
+                self._later(50, self._check_phone)
             case RunTool():
-                answer = ToolFinished(order.call_id, self._tools.get(order.name, "null"))
-                self._later(self._timing.tool_ms, partial(self._feed, answer))
+                self._run_tool(order)
             case CallEnded():
                 self.ended = order
                 self.reports.append((self.now_ms, order))
@@ -299,8 +327,25 @@ class World:
                 self.reports.append((self.now_ms, order))
 
     def _hang_up(self) -> None:
-        self._to_phone(phone.HangUp("ended_by_rest"))
-        self._feed(HangUpFinished())
+        problem = self._mishaps.hang_up_problem
+        if not problem:
+            self._to_phone(phone.HangUp("ended_by_rest"))
+        self._feed(HangUpFinished(problem))
+
+    def _check_phone(self) -> None:
+        self._feed(PhoneChecked(alive=not self._line.dead(self.now_ms)))
+
+    def _run_tool(self, order: RunTool) -> None:
+        work = self._tools.get(order.name, "null")
+        if isinstance(work, str):
+            work = ToolWork(work)
+        answer = partial(self._feed, ToolFinished(order.call_id, work.output, failed=work.failed))
+        if not work.answers:
+            return
+        if work.after_ms is None:
+            self._later(self._timing.tool_ms, answer)
+        else:
+            self._at(self.now_ms + work.after_ms, answer)
 
     # --- the phone ---------------------------------------------------------------------------------------------------
 
@@ -324,19 +369,40 @@ class World:
         for output in outputs:
             match output:
                 case phone.SendMessage():
-                    received = output.message if self._direct else PhoneText(output.text)
-                    self._at(self._phone_up.arrival(self.now_ms), partial(self._feed, received))
-                case phone.CloseSocket():
+                    self._carry_up(output)
+                case phone.CloseSocket() if not self._line.dead(self.now_ms):
                     self._at(self._phone_up.arrival(self.now_ms), partial(self._feed, PhoneClosed(output.code)))
                 case phone.CallEnded():
-                    pass
+                    self.left_ms = self.now_ms
+                case phone.CloseSocket():
+                    pass  # nothing passes on a dead line
                 case _:
                     assert_never(output)
 
+    def _carry_up(self, sent: phone.SendMessage) -> None:
+        mark, audio = isinstance(sent.message, Mark), isinstance(sent.message, Media)
+        for _ in range(self._line.copies(self.now_ms, mark=mark, audio=audio)):
+            received = sent.message if self._direct else PhoneText(sent.text)
+            self._at(self._phone_up.arrival(self.now_ms), partial(self._feed, received))
+
     # --- the model ---------------------------------------------------------------------------------------------------
 
-    def _connect(self) -> None:
+    def _connect(self, attempt: int) -> None:
+        if attempt != self._connecting:
+            return  # given up meanwhile
+        if self._unreachable:
+            self._unreachable -= 1
+            self._feed(ModelRefused(None, "the network is unreachable"))
+            return
         faults = self._faults.pop(0) if self._faults else None
+        if faults is not None and faults.slow_upgrade_ms:
+            self._at(self.now_ms + faults.slow_upgrade_ms, partial(self._answer_upgrade, attempt, faults))
+        else:
+            self._answer_upgrade(attempt, faults)
+
+    def _answer_upgrade(self, attempt: int, faults: model.Faults | None) -> None:
+        if attempt != self._connecting:
+            return
         if faults is not None and faults.status is not None:
             refusal = refuse_upgrade(
                 faults.status, azure=False, model=self._options.model, retry_after_s=faults.retry_after_s
@@ -351,9 +417,22 @@ class World:
         self._session_began_ms = self.now_ms
         session = model.RealtimeSession(self._options, EnergyActivity())
         self.session = session if faults is None else model.FaultySession(session, faults)
+        for timed in () if faults is None else faults.timed:
+            if timed.what == "silence":
+                self._at(self.now_ms + timed.at_ms + KEEP_ALIVE_MS, partial(self._find_broken, self.session))
         self._at(self._model_down.arrival(self.now_ms), partial(self._feed, ModelOpened()))
-        self._carry_model(self.session.start(0))
+        outputs = self.session.start(0)
         self._session_due_ms = _or_never(self.session.deadline()) + self._session_began_ms
+        self._carry_model(outputs)
+
+    def _drop_session(self) -> None:
+        self.session = None
+        self._session_due_ms = _NEVER
+
+    def _find_broken(self, session: model.Session) -> None:
+        if self.session is session:
+            self._drop_session()
+            self._feed(ModelClosed(None, "keepalive ping timeout"))
 
     def _to_session(self, received: model.Input) -> None:
         if self.session is not None:
@@ -377,6 +456,7 @@ class World:
                 case model.StopWork() | model.PlayFrame():
                     pass
                 case model.CloseSocket():
+                    self._drop_session()
                     self._at(self._model_down.arrival(self.now_ms), partial(self._feed, _closed(output)))
                 case _:
                     assert_never(output)

@@ -1,0 +1,175 @@
+"""What is owed to a caller, and how long its silence may last."""
+
+from typing import Any
+
+import msgspec
+
+from tests.support.scenes import an_agent
+from voice_agent.agent import Agent, BargeIn
+from voice_agent.call.commands import (
+    AddToolOutput,
+    CallCommand,
+    ClearPlayback,
+    ClosePhone,
+    CreateResponse,
+    KeysPressed,
+    Note,
+    RunTool,
+)
+from voice_agent.call.events import (
+    CallEvent,
+    ResponseCreated,
+    ResponseDone,
+    SessionUpdated,
+    SpeechStarted,
+    StreamStarted,
+    TimerFired,
+    ToolFinished,
+    TurnCommitted,
+)
+from voice_agent.sim import carrier as phone
+from voice_agent.sim.dead_air import DeadAir
+from voice_agent.wire.twilio import OutgoingMedia, OutgoingMediaBody
+
+GONE = Note("error", "the model is gone")
+
+
+class Line:
+    """A stream that begins at 0, with nobody on it but what is played."""
+
+    def __init__(self, agent: Agent | None = None, *, ready: bool = True) -> None:
+        self.carrier = phone.Carrier(phone.CarrierCall(call_sid="CA1", stream_sid="MZ1", account_sid="AC1"))
+        self.carrier.start(0)
+        self.watcher = DeadAir(agent or an_agent(greeting=None), self.carrier)
+        self.told: list[tuple[int, str]] = []
+        if ready:
+            self.at(0, SessionUpdated())
+        self.at(0, StreamStarted("MZ1", "CA1"))
+
+    def at(self, now_ms: int, event: CallEvent, *commands: CallCommand) -> "Line":
+        """Let something happen."""
+        self.carrier.feed(now_ms, phone.TimerFired())
+        if wrong := self.watcher.watch(now_ms, event, commands):
+            self.told.append((now_ms, wrong))
+        return self
+
+    def play(self, now_ms: int, length_ms: int) -> "Line":
+        """Let the caller hear something."""
+        media = OutgoingMedia("MZ1", OutgoingMediaBody(b"\x90" * 8 * length_ms))
+        self.carrier.feed(now_ms, media)
+        return self
+
+    def wait(self, until_ms: int) -> list[Any]:
+        """Let time pass; give what was told, and when."""
+        first = self.carrier.now_ms
+        for now_ms in range(first, until_ms + 1, 20):
+            self.at(now_ms, TimerFired())
+        return self.told
+
+
+def turn(line: Line, begins_ms: int, ends_ms: int) -> Line:
+    return line.at(begins_ms, SpeechStarted("item_1", 0)).at(ends_ms, TurnCommitted("item_1"))
+
+
+def test_mutual_silence_owes_nothing() -> None:
+    assert Line().wait(60_000) == []
+
+
+def test_a_session_that_is_not_set_up_is_owed() -> None:
+    assert Line(ready=False).wait(5000) == [(3020, "dead air: owed session")]
+
+
+def test_a_greeting_is_owed_until_it_is_asked_for_and_begun() -> None:
+    line = Line(an_agent())
+    line.at(100, TimerFired(), CreateResponse("greeting-1"))
+    assert [what for _, what in line.wait(4000)] == ["dead air: owed greeting, request"]
+
+    begun = (
+        Line(an_agent())
+        .at(100, ResponseCreated("r1", "greeting-1"))
+        .play(2000, 1000)
+        .at(2100, ResponseDone("r1", "completed"))
+    )
+    assert begun.wait(30_000) == []
+
+
+def test_the_answer_to_a_turn_is_owed_three_seconds_after_it() -> None:
+    assert turn(Line(), 5000, 6000).wait(9000) == []
+    assert turn(Line(), 5000, 6000).wait(12_000) == [(9020, "dead air: owed answer")]
+
+
+def test_a_sound_of_our_own_breaks_the_silence() -> None:
+    line = turn(Line(), 5000, 6000)
+    line.wait(8400)
+    line.play(8400, 500)
+
+    assert line.wait(11_900) == []
+    assert [at for at, _ in line.wait(13_000)] == [11_920]
+
+
+def test_a_response_that_ends_without_a_word_has_said_all() -> None:
+    line = turn(Line(), 1000, 2000).at(2100, ResponseCreated("r1", None))
+
+    assert line.at(2500, ResponseDone("r1", "completed")).wait(60_000) == []
+
+
+def test_what_a_tool_was_called_for_is_owed_until_it_is_said() -> None:
+    line = Line().at(1000, TimerFired(), RunTool("c1", "look_up", "{}"))
+    assert [what for _, what in line.wait(4100)] == ["dead air: owed tool c1"]
+
+    answered = Line().at(1000, TimerFired(), RunTool("c1", "look_up", "{}"))
+    answered.at(2000, ToolFinished("c1", "42"), AddToolOutput("o", "c1", "42"), CreateResponse("tool-1"))
+    assert [at for at, _ in answered.wait(6000)] == [4020]
+
+
+def test_keys_are_answered_like_words() -> None:
+    assert [what for _, what in Line().at(1000, TimerFired(), KeysPressed("12")).wait(5000)] == ["dead air: owed keys"]
+
+
+def test_while_the_caller_speaks_nothing_is_owed_but_a_turn_that_never_ends_is_told() -> None:
+    line = Line().at(1000, SpeechStarted("item_1", 0))
+
+    assert line.wait(45_900) == []
+    assert [at for at, _ in line.wait(47_000)] == [46_020]
+
+
+def test_a_sound_too_short_to_count_owes_no_answer_unless_it_cuts() -> None:
+    agent = an_agent(greeting=None, barge_in=BargeIn(after_ms=300))
+    coughed, cut = Line(agent).play(1000, 5000), Line(agent).play(1000, 5000)
+    turn(coughed, 2000, 2200)
+    cut.at(2000, SpeechStarted("item_1", 0)).at(2400, TimerFired(), ClearPlayback())
+    cut.carrier.agent.cut(2400 * 8)
+    cut.at(2600, TurnCommitted("item_1"))
+
+    assert coughed.wait(20_000) == []
+    assert [at for at, _ in cut.wait(20_000)] == [5620]
+
+
+def test_an_apology_is_owed_when_the_model_is_gone_until_the_line_is_closed() -> None:
+    line = Line().at(1000, TimerFired(), GONE)
+    closed = Line().at(1000, TimerFired(), GONE).at(1500, TimerFired(), ClosePhone("gone"))
+
+    assert line.wait(5000) == [(4020, "dead air: owed apology")]
+    assert closed.wait(60_000) == []
+
+
+def test_a_caller_who_cannot_be_reached_is_owed_nothing() -> None:
+    line = turn(Line(), 5000, 6000)
+    line.watcher.stop()
+
+    assert line.wait(20_000) == []
+
+
+def test_a_turn_that_the_server_forgot_is_closed_by_the_call() -> None:
+    forgotten = Note("warning", "the server did not commit the caller's turn")
+    line = Line().at(1000, SpeechStarted("item_1", 0)).at(4000, TimerFired(), forgotten)
+
+    assert [at for at, _ in line.wait(8000)] == [7020]
+
+
+def test_the_whole_of_the_agent_is_asked_not_only_its_greeting() -> None:
+    agent = msgspec.structs.replace(an_agent(), barge_in=BargeIn(protect_greeting=True))
+    line = Line(agent).at(0, ResponseCreated("r1", "greeting-1")).play(100, 4000)
+    turn(line, 1000, 2000).at(2100, ResponseDone("r1", "completed"))
+
+    assert [at for at, _ in line.wait(9000)] == [7120]

@@ -1,0 +1,172 @@
+"""Dead air: a caller who is owed sound must hear some within 3 s; mutual silence owes nothing.
+
+What is owed is read from what the call was told and ordered; what was heard is the carrier's truth. Owed are: the
+session of a call that has begun, the greeting, the answer to a turn, what was asked of the model, a response that is
+being made, what a tool was called for, and when the model is gone the apology. A response that ends without a word has
+said what it had to say.
+
+Three bounds are wider, because nothing in a call can be sooner:
+
+- A turn that the server leaves open is the caller's until its end is told. A server that falls silent in the middle of
+  one is noticed by the socket's keep-alive only, after 40 s, and then by the apology. (A session that is opened anew
+  will not make it sooner; a detector of our own would.)
+- Where the carrier loses the echoes of marks, audio counts as being played for 3 s longer than it was.
+- A line on which nothing passes any more owes nothing.
+"""
+
+from collections.abc import Sequence
+
+from voice_agent.agent import Agent
+from voice_agent.call.commands import (
+    AddToolOutput,
+    CallCommand,
+    CallEnded,
+    CancelResponse,
+    ClearPlayback,
+    ClosePhone,
+    CreateResponse,
+    HangUp,
+    KeysPressed,
+    Note,
+    RunTool,
+)
+from voice_agent.call.events import (
+    CallEvent,
+    ResponseCreated,
+    ResponseDone,
+    SessionUpdated,
+    SpeechStarted,
+    StreamStarted,
+    TurnCommitted,
+)
+from voice_agent.sim.carrier import Carrier
+from voice_agent.sim.track import BYTES_PER_MS
+
+LONGEST_MS = 3000
+"""The promise of design 6."""
+
+OPEN_TURN_MS = 45_000
+"""See the module: the keep-alive's time, and that of the apology's way."""
+
+_ANSWERED_BY_ANY = ("greeting", "answer", "request", "keys")
+"""Whatever the model begins to say is the answer to these."""
+
+
+class DeadAir:
+    """Watches one call; `watch` says once of each silence that it is too long."""
+
+    def __init__(self, agent: Agent, carrier: Carrier, longest_ms: int = LONGEST_MS) -> None:
+        self._agent = agent
+        self._carrier = carrier
+        self._longest_ms = longest_ms
+        self._owed: set[str] = set()
+        self._owed_since_ms = 0
+        self._ready = self._streaming = self._over = False
+        self._speaking = False
+        self._speaking_since_ms = 0
+        self._silent_since_ms = 0
+        """When the caller's last turn ended, as the call was told."""
+        self._overheard = False
+        self._protected = agent.barge_in.protect_greeting and agent.greeting is not None
+        self._told = False
+
+    def stop(self) -> None:
+        """Nothing is owed any more: the caller is gone, or cannot be reached."""
+        self._over = True
+
+    def watch(self, now_ms: int, event: CallEvent, commands: Sequence[CallCommand]) -> str:
+        """Look at one step; give what is wrong, or nothing."""
+        if self._over:
+            return ""
+        wrong = self._listen(now_ms)
+        owed = bool(self._owed)
+        self._take(now_ms, event)
+        for command in commands:
+            self._obey(now_ms, command)
+        if not owed:
+            self._owed_since_ms = now_ms
+        return wrong
+
+    def _listen(self, now_ms: int) -> str:
+        carrier = self._carrier
+        if carrier.deadline() is None:
+            return ""  # it has not begun, or has left
+        if self._speaking:
+            open_ms = min(now_ms - self._speaking_since_ms, carrier.now_ms - carrier.caller.end // BYTES_PER_MS)
+            return self._tell(open_ms > OPEN_TURN_MS, f"the caller waits in an open turn for {open_ms} ms")
+        if not self._owed:
+            return ""
+        silent_ms = min(
+            carrier.now_ms - carrier.agent.end // BYTES_PER_MS,
+            now_ms - self._owed_since_ms,
+            now_ms - self._silent_since_ms,
+        )
+        return self._tell(silent_ms > self._longest_ms, f"dead air: owed {', '.join(sorted(self._owed))}")
+
+    def _tell(self, broken: bool, what: str) -> str:
+        told, self._told = self._told, broken
+        return what if broken and not told else ""
+
+    @property
+    def _sounding(self) -> bool:
+        return self._carrier.agent.end > self._carrier.now_ms * BYTES_PER_MS
+
+    def _take(self, now_ms: int, event: CallEvent) -> None:
+        match event:
+            case StreamStarted():
+                self._streaming = True
+                if not self._ready:
+                    self._owed.add("session")
+                self._owe_greeting()
+            case SessionUpdated() if not self._ready:
+                self._ready = not event.unusable
+                self._owed.discard("session")
+                self._owe_greeting()
+            case SpeechStarted():
+                self._open_turn(now_ms)
+            case TurnCommitted():
+                self._close_turn(now_ms)
+            case ResponseCreated():
+                self._owed.difference_update(_ANSWERED_BY_ANY)
+                self._owed.add(f"response {event.response_id}")
+            case ResponseDone():
+                self._owed.discard(f"response {event.response_id}")
+
+    def _owe_greeting(self) -> None:
+        if self._ready and self._streaming and self._agent.greeting is not None:
+            self._owed.add("greeting")
+
+    def _open_turn(self, now_ms: int) -> None:
+        if not self._speaking:
+            self._speaking, self._speaking_since_ms = True, now_ms
+        self._owed.discard("greeting")
+        # A sound that must last to count, and falls into the agent's speech, is no turn until it cuts.
+        self._overheard = self._agent.barge_in.after_ms > 0 and self._busy()
+
+    def _close_turn(self, now_ms: int) -> None:
+        self._speaking, self._silent_since_ms = False, now_ms
+        if not (self._overheard and self._busy()):
+            self._owed.add("answer")
+
+    def _busy(self) -> bool:
+        return self._sounding or any(debt.startswith("response") for debt in self._owed)
+
+    def _obey(self, now_ms: int, command: CallCommand) -> None:
+        match command:
+            case ClearPlayback() | CancelResponse():
+                self._overheard = False
+            case CreateResponse():
+                self._owed.add("request")
+            case RunTool():
+                self._owed.add(f"tool {command.call_id}")
+            case AddToolOutput():
+                self._owed.discard(f"tool {command.call_id}")
+            case KeysPressed():
+                self._owed.add("keys")
+            case Note(what="the server did not commit the caller's turn") if self._speaking:
+                self._close_turn(now_ms)
+            case Note(what="the model is gone"):
+                self._owed = {"apology"}
+                self._speaking, self._silent_since_ms = False, min(now_ms, self._silent_since_ms)
+            case HangUp() | ClosePhone() | CallEnded():
+                self._over = True
