@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+
 from tests.support.realtime_client import SPEECH_MS_PER_CHARACTER, tone
 from voice_agent.emulator.speech.interfaces import Speech
-from voice_agent.sim.realtime import EnergyActivity
+from voice_agent.sim.realtime import CHUNK_BYTES
+from voice_agent.sim.realtime.activity import level_dbfs
 
 
 class ToldHearing:
@@ -29,6 +32,18 @@ class ToneSpeaking:
         yield audio[middle:]
 
 
+class Loudness:
+    """A network that knows loud from silent."""
+
+    def feed(self, pcm: bytes) -> float:
+        """Judge 32 ms."""
+        assert len(pcm) == CHUNK_BYTES
+        return float(level_dbfs(np.frombuffer(pcm, "<i2")) > -45)
+
+    def reset(self) -> None:
+        """Nothing to forget: each chunk stands for itself."""
+
+
 def fake_speech(*heard: str) -> Speech:
     """Speech that hears these texts, one a turn."""
-    return Speech(ToldHearing(heard), ToneSpeaking(), EnergyActivity)
+    return Speech(ToldHearing(heard), ToneSpeaking(), Loudness)

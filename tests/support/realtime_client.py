@@ -14,7 +14,7 @@ from tests.support.openai_types import faults
 from voice_agent.sim.realtime import (
     ClientText,
     CloseSocket,
-    EnergyActivity,
+    Energy,
     FaultySession,
     Input,
     Output,
@@ -62,7 +62,7 @@ class VirtualClient:
         self.now_ms = 0
         options = options or RealtimeOptions()
         self._dialect = options.dialect
-        self.session = RealtimeSession(options, EnergyActivity(), output)
+        self.session = RealtimeSession(options, Energy(), output)
         self.peer: Session = FaultySession(self.session, parse_faults(faults)) if faults else self.session
         self.events: list[Event] = []
         self.orders: list[Output] = []

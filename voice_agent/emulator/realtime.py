@@ -23,6 +23,7 @@ from voice_agent.emulator.webrtc.requests import BadRequest
 from voice_agent.errors import CommandError
 from voice_agent.sim.realtime import (
     NO_CLOSE_FRAME,
+    At16k,
     ClientText,
     Faults,
     FaultySession,
@@ -177,7 +178,7 @@ class _OpenSockets:
         named = request.query.get("deployment") or request.query.get("model")
         model = named or (bound or {}).get("model") or self._options.model
         options = msgspec.structs.replace(self._options, model=model, dialect=dialect)
-        session = RealtimeSession(options, self._mind.speech.new_activity())
+        session = RealtimeSession(options, At16k(self._mind.speech.new_activity()))
         if bound is not None:
             session.configure({name: value for name, value in bound.items() if name != "model"})
         _log.info("session opened for model %s", model)

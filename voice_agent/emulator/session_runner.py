@@ -149,11 +149,14 @@ class SessionRunner:
 
     async def _recognise(self, order: Recognise) -> None:
         try:
-            text = await self._loop.run_in_executor(self._mind.threads, self._mind.speech.hearing.recognise, order.pcm)
+            text = await self._loop.run_in_executor(self._mind.threads, self._hear, order)
         except PeerError as error:
             self._inbox.put_nowait(RecognitionFailed(order.item_id, str(error)))
         else:
             self._inbox.put_nowait(Recognised(order.item_id, text))
+
+    def _hear(self, order: Recognise) -> str:
+        return self._mind.speech.hearing.recognise(order.pcm)
 
     async def _think(self, order: Think) -> None:
         try:

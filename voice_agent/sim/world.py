@@ -48,7 +48,7 @@ from voice_agent.sim import carrier as phone
 from voice_agent.sim import realtime as model
 from voice_agent.sim.invariants import Bounds, Invariants, WatchedCall
 from voice_agent.sim.mishaps import Line, Mishaps, ToolWork
-from voice_agent.sim.realtime.activity import EnergyActivity
+from voice_agent.sim.realtime.activity import Energy
 from voice_agent.sim.realtime.upgrade import refuse_upgrade
 from voice_agent.wire.bridge import Bridge, Input, Output, Spared, Unwritten
 from voice_agent.wire.endpoint import Endpoint, explain_close, explain_refusal
@@ -415,7 +415,7 @@ class World:
             self._at(self._model_down.arrival(self.now_ms), partial(self._feed, refused))
             return
         self._session_began_ms = self.now_ms
-        session = model.RealtimeSession(self._options, EnergyActivity())
+        session = model.RealtimeSession(self._options, Energy())
         self.session = session if faults is None else model.FaultySession(session, faults)
         for timed in () if faults is None else faults.timed:
             if timed.what == "silence":

@@ -19,7 +19,7 @@ from voice_agent.emulator.brain import Echo
 from voice_agent.emulator.realtime import serve_realtime
 from voice_agent.emulator.session_runner import Mind
 from voice_agent.emulator.webrtc.call import MOST_UNSENT, Call
-from voice_agent.sim.realtime import EnergyActivity, OutputBuffer, RealtimeOptions, RealtimeSession
+from voice_agent.sim.realtime import Energy, OutputBuffer, RealtimeOptions, RealtimeSession
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:
@@ -194,7 +194,7 @@ def test_without_aiortc_a_call_says_what_to_install(monkeypatch: pytest.MonkeyPa
 def test_a_sideband_that_does_not_read_is_left_behind() -> None:
     async def main() -> None:
         with ThreadPoolExecutor() as threads:
-            session = RealtimeSession(RealtimeOptions(), EnergyActivity(), OutputBuffer())
+            session = RealtimeSession(RealtimeOptions(), Energy(), OutputBuffer())
             call = Call(session, Mind(fake_speech(), Echo(), threads), filtered=False)
             async with call.attached() as texts:
                 for _ in range(MOST_UNSENT + 2):

@@ -12,7 +12,7 @@ from tests.support.realtime_client import Event, VirtualClient, silence, tone
 from voice_agent.sim.realtime import (
     ClientText,
     CloseSocket,
-    EnergyActivity,
+    Energy,
     FaultySession,
     FrameDue,
     OutputBuffer,
@@ -325,9 +325,7 @@ def test_faults_work_together() -> None:
 
 
 def test_strange_events_are_sent_that_a_client_must_survive() -> None:
-    session = FaultySession(
-        RealtimeSession(RealtimeOptions(), EnergyActivity()), parse_faults("unknown,malformed,delay=1")
-    )
+    session = FaultySession(RealtimeSession(RealtimeOptions(), Energy()), parse_faults("unknown,malformed,delay=1"))
     assert session.start(0) == []
     outputs = session.feed(1, ClientText('{"type": "input_audio_buffer.clear"}'))
     texts = [output.text for output in outputs if isinstance(output, SendEvent | SendText)]

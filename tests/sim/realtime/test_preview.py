@@ -12,7 +12,7 @@ from tests.sim.realtime.test_fuzz import EVENTS, JSON
 from tests.support.realtime_client import VirtualClient, silence, tone
 from voice_agent.sim.realtime import (
     ClientText,
-    EnergyActivity,
+    Energy,
     RealtimeOptions,
     RealtimeSession,
     SendEvent,
@@ -116,7 +116,7 @@ def test_turn_detection_is_switched_off_by_null_and_as_azure_writes_it(off: Any)
 
 def test_a_session_may_carry_an_identity() -> None:
     options = RealtimeOptions(dialect="preview", session_id="sess_1", expires_at=5)
-    created, _ = RealtimeSession(options, EnergyActivity()).start(0)
+    created, _ = RealtimeSession(options, Energy()).start(0)
 
     assert isinstance(created, SendEvent)
     assert '"session":{"id":"sess_1","object":"realtime.session","expires_at":5,' in created.text

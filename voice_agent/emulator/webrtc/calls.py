@@ -24,8 +24,9 @@ from voice_agent.emulator.webrtc.requests import (
 from voice_agent.emulator.webrtc.secrets import EphemeralSecrets
 from voice_agent.errors import PeerError
 from voice_agent.sim.realtime import (
+    At16k,
     ClientText,
-    EnergyActivity,
+    Energy,
     Faults,
     FaultySession,
     OutputBuffer,
@@ -90,7 +91,7 @@ class Calls:
 
     async def _create_secret(self, request: web.Request) -> web.Response:
         given, seconds = await read_secret_request(request)
-        session = RealtimeSession(self._options_for(given), EnergyActivity(), OutputBuffer())
+        session = RealtimeSession(self._options_for(given), Energy(), OutputBuffer())
         _configure(session, given)
         secret = self._secrets.mint(given, seconds)
         shown = session.shown()
@@ -113,7 +114,7 @@ class Calls:
         except ImportError as error:
             message = f'WebRTC needs aiortc ({error}); install it with: pip install "voice-agent[emulator]"'
             raise BadRequest(501, "not_installed", message) from None
-        session = RealtimeSession(self._options_for(given), self._mind.speech.new_activity(), OutputBuffer())
+        session = RealtimeSession(self._options_for(given), At16k(self._mind.speech.new_activity()), OutputBuffer())
         _configure(session, given)
         held = session if faults == Faults() else FaultySession(session, faults)
         call = module(held, self._mind, filtered=request.query.get("webrtcfilter") == "on")

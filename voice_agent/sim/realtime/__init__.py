@@ -1,6 +1,6 @@
 """A Realtime server's session as a pure core: `RealtimeSession`, its inputs and outputs, and detectors of voice."""
 
-from voice_agent.sim.realtime.activity import CHUNK_BYTES, CHUNK_MS, EnergyActivity, VoiceActivity
+from voice_agent.sim.realtime.activity import CHUNK_BYTES, CHUNK_MS, At16k, Detector, Energy, VoiceActivity
 from voice_agent.sim.realtime.faults import Faults, parse_faults
 from voice_agent.sim.realtime.faulty_session import NO_CLOSE_FRAME, FaultySession, Session
 from voice_agent.sim.realtime.messages import (
@@ -41,11 +41,13 @@ __all__ = [
     "FRAME_BYTES",
     "FRAME_MS",
     "NO_CLOSE_FRAME",
+    "At16k",
     "ClientAudio",
     "ClientText",
     "CloseSocket",
     "CutShort",
-    "EnergyActivity",
+    "Detector",
+    "Energy",
     "Faults",
     "FaultySession",
     "FrameDue",

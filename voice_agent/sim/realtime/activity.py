@@ -1,8 +1,17 @@
-"""Whether somebody speaks: the interface of a detector, and one that goes by loudness alone for simulations."""
+"""Whether somebody speaks: what a session needs of a detector, and two of them.
 
+Networks take 32 ms at 16 kHz at a time (`VoiceActivity`), so `At16k` brings a session's audio there. Where loudness is
+enough (simulations, tests) `Energy` goes by the bytes as they came.
+"""
+
+from collections.abc import Iterable
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
+
+from voice_agent.audio import alaw, mulaw
+from voice_agent.sim.realtime.formats import PCM, PCMA, AudioFormat, Ear
 
 CHUNK_SAMPLES = 512
 """32 ms at 16 kHz: what Silero takes at a time."""
@@ -10,8 +19,18 @@ CHUNK_MS = 32
 CHUNK_BYTES = 2 * CHUNK_SAMPLES
 
 
+class Detector(Protocol):
+    """Listens to one session. The same audio must give the same answers, however it is cut."""
+
+    def begin(self, audio_format: AudioFormat) -> None:
+        """Listen anew, to audio of this format; forget what was heard."""
+
+    def feed(self, audio: bytes) -> Iterable[float]:
+        """Take any number of bytes; give the probability (0 to 1) of speech of each 32 ms that are whole by now."""
+
+
 class VoiceActivity(Protocol):
-    """A detector of one session. The same chunks must give the same answers."""
+    """A network, or what stands for one. The same chunks must give the same answers."""
 
     def feed(self, pcm: bytes) -> float:
         """Take 32 ms of PCM16 at 16 kHz; return the probability (0 to 1) that they hold speech."""
@@ -20,23 +39,73 @@ class VoiceActivity(Protocol):
         """Forget what was heard, as in a new session."""
 
 
-class EnergyActivity:
-    """Loudness alone: 0 below `silent_dbfs`, 1 above `loud_dbfs`, linear between. For simulations."""
+class At16k:
+    """The detector that a `VoiceActivity` makes."""
 
-    def __init__(self, silent_dbfs: float = -55.0, loud_dbfs: float = -35.0) -> None:
-        self._silent_dbfs = silent_dbfs
-        self._span_db = loud_dbfs - silent_dbfs
+    def __init__(self, activity: VoiceActivity) -> None:
+        self._activity = activity
+        self._ear = Ear(PCM)
+        self._pcm = bytearray()
 
-    def feed(self, pcm: bytes) -> float:
-        """Take 32 ms of PCM16 at 16 kHz; see `VoiceActivity`."""
-        probability = (level_dbfs(np.frombuffer(pcm, np.int16)) - self._silent_dbfs) / self._span_db
-        return min(1.0, max(0.0, probability))
+    def begin(self, audio_format: AudioFormat) -> None:
+        """See `Detector`."""
+        self._activity.reset()
+        self._ear = Ear(audio_format)
+        self._pcm.clear()
 
-    def reset(self) -> None:
-        """Nothing to forget: each chunk stands for itself."""
+    def feed(self, audio: bytes) -> list[float]:
+        """See `Detector`."""
+        self._pcm += self._ear.feed(audio)
+        whole = len(self._pcm) - len(self._pcm) % CHUNK_BYTES
+        chunks = (bytes(self._pcm[start : start + CHUNK_BYTES]) for start in range(0, whole, CHUNK_BYTES))
+        found = [self._activity.feed(chunk) for chunk in chunks]
+        del self._pcm[:whole]
+        return found
 
 
-def level_dbfs(samples: "np.ndarray[tuple[int], np.dtype[np.int16]]") -> float:
+class Energy:
+    """The detector of simulations, by loudness alone: 0 below -55 dBFS, 1 above -35, linear between."""
+
+    _SILENT_DBFS = -55.0
+    _LOUD_DBFS = -35.0
+
+    def __init__(self) -> None:
+        self._format = PCM
+        self._size = 0
+        self._silence = b""
+        self._waiting = b""
+        self.begin(PCM)
+
+    def begin(self, audio_format: AudioFormat) -> None:
+        """See `Detector`."""
+        self._format = audio_format
+        self._size = CHUNK_MS * audio_format.bytes_per_ms
+        self._silence = bytes(self._size) if audio_format is PCM else bytes([mulaw.SILENCE]) * self._size
+        self._waiting = b""
+
+    def feed(self, audio: bytes) -> list[float]:
+        """See `Detector`."""
+        waiting = self._waiting + audio
+        found = []
+        while len(waiting) >= self._size:
+            chunk, waiting = waiting[: self._size], waiting[self._size :]
+            # Most of what anybody hears is this very chunk.
+            found.append(0.0 if chunk == self._silence else self._probability(chunk))
+        self._waiting = waiting
+        return found
+
+    def _probability(self, chunk: bytes) -> float:
+        level = level_dbfs(_samples(chunk, self._format))
+        return min(1.0, max(0.0, (level - self._SILENT_DBFS) / (self._LOUD_DBFS - self._SILENT_DBFS)))
+
+
+def _samples(audio: bytes, audio_format: AudioFormat) -> NDArray[np.int16]:
+    if audio_format is PCM:
+        return np.frombuffer(audio, "<i2")
+    return mulaw.decode(audio.translate(alaw.TO_MULAW) if audio_format is PCMA else audio)
+
+
+def level_dbfs(samples: NDArray[np.int16]) -> float:
     """RMS level of PCM16 relative to full scale; -120 for digital silence."""
     if not samples.size:
         return -120.0

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from voice_agent.sim.realtime.activity import VoiceActivity
-from voice_agent.sim.realtime.formats import Ear
+from voice_agent.sim.realtime.activity import Detector
+from voice_agent.sim.realtime.formats import AudioFormat
 from voice_agent.sim.realtime.items import CHARACTERS_PER_TOKEN, Conversation, Item, Part
 from voice_agent.sim.realtime.listening import LOOKBACK_MS, InputBuffer, SpeechBegan, TurnRules, Turns, turn_rules
 from voice_agent.sim.realtime.messages import Recognise
@@ -35,12 +35,12 @@ class TurnEnded(msgspec.Struct, frozen=True):
 class Hearing:
     """Audio buffer, detector and recognition of one session."""
 
-    def __init__(self, settings: Settings, conversation: Conversation, activity: VoiceActivity, outbox: Outbox) -> None:
+    def __init__(self, settings: Settings, conversation: Conversation, detector: Detector, outbox: Outbox) -> None:
         self._settings = settings
         self._conversation = conversation
         self._outbox = outbox
         self._buffer = InputBuffer(settings.input_format)
-        self._turns = Turns(activity)
+        self._turns = Turns(detector, settings.input_format)
         self._rules = turn_rules(settings.turn_detection)
         self._item_id = ""
         """The item that the turn in progress will be."""
@@ -63,15 +63,15 @@ class Hearing:
         old_end_ms = self._buffer.end_ms
         changed = self._buffer.change_format(self._settings.input_format)
         if changed or (before is None) != (self._rules is None):
-            self._turns.restart(old_end_ms)
+            self._turns.restart(old_end_ms, self._settings.input_format)
 
     def append(self, audio: bytes) -> Iterator[TurnBegan | TurnEnded]:
         """Take audio; yield each fact when its events have been sent."""
-        pcm = self._buffer.append(audio)
+        self._buffer.append(audio)
         rules = self._rules
         if rules is None:
             return
-        for found in self._turns.feed(pcm, rules):
+        for found in self._turns.feed(audio, rules):
             if isinstance(found, SpeechBegan):
                 yield self._begin_turn(found.at_ms, rules)
             else:
@@ -116,7 +116,7 @@ class Hearing:
         """Order the words of an item that a client brought as audio."""
         for part in item.content:
             if part.type == "input_audio" and not part.heard:
-                self._order(item.id, Ear(part.format).feed(part.audio))
+                self._order(item.id, part.audio, part.format)
 
     def recognised(self, item_id: str, text: str) -> None:
         """Take the words of a turn."""
@@ -170,7 +170,7 @@ class Hearing:
         return TurnEnded(rules)
 
     def _commit(self, item_id: str, until_ms: int) -> None:
-        audio, pcm = self._buffer.take(until_ms)
+        audio = self._buffer.take(until_ms)
         self._item_id = ""
         part = Part("input_audio", heard=False, audio=audio, format=self._settings.input_format)
         item = Item(id=item_id, type="message", role="user", content=[part])
@@ -178,11 +178,11 @@ class Hearing:
         self._outbox.send("input_audio_buffer.committed", item_id=item_id, previous_item_id=previous)
         self._outbox.send("conversation.item.added", previous_item_id=previous, item=item.wire())
         self._outbox.send("conversation.item.done", previous_item_id=previous, item=item.wire())
-        self._order(item_id, pcm)
+        self._order(item_id, audio, part.format)
 
-    def _order(self, item_id: str, pcm: bytes) -> None:
+    def _order(self, item_id: str, audio: bytes, audio_format: AudioFormat) -> None:
         self._unheard.add(item_id)
-        self._outbox.order(Recognise(item_id, pcm))
+        self._outbox.order(Recognise(item_id, audio, audio_format))
 
     def _take_unheard(self, item_id: str) -> Part | None:
         """Find the audio part that waited for words; `None` when the item was deleted meanwhile."""

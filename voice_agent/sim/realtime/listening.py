@@ -7,11 +7,9 @@ from typing import Any
 
 import msgspec
 
-from voice_agent.sim.realtime.activity import CHUNK_BYTES, CHUNK_MS, VoiceActivity
-from voice_agent.sim.realtime.formats import AudioFormat, Ear
+from voice_agent.sim.realtime.activity import CHUNK_MS, Detector
+from voice_agent.sim.realtime.formats import AudioFormat
 from voice_agent.sim.realtime.settings import SILENCE_BY_EAGERNESS_MS
-
-PCM16K_BYTES_PER_MS = 32
 
 ONSET_CHUNKS = 2
 """Chunks in a row above the threshold that make a start: one alone is a click on the line."""
@@ -50,20 +48,18 @@ def turn_rules(turn_detection: dict[str, Any] | None) -> TurnRules | None:
 
 
 class InputBuffer:
-    """Audio that was appended and is not committed yet, as it came and at 16 kHz."""
+    """Audio that was appended and is not committed yet, as it came."""
 
     def __init__(self, audio_format: AudioFormat) -> None:
         self.start_ms = 0
         """Place of its first byte on the audio clock."""
         self._format = audio_format
-        self._ear = Ear(audio_format)
-        self._raw = bytearray()
-        self._pcm = bytearray()
+        self._audio = bytearray()
 
     @property
     def duration_ms(self) -> int:
         """Whole milliseconds in it."""
-        return len(self._raw) // self._format.bytes_per_ms
+        return len(self._audio) // self._format.bytes_per_ms
 
     @property
     def end_ms(self) -> int:
@@ -75,25 +71,20 @@ class InputBuffer:
         if audio_format is self._format:
             return False
         self.start_ms = self.end_ms
-        self._raw.clear()
-        self._pcm.clear()
+        self._audio.clear()
         self._format = audio_format
-        self._ear = Ear(audio_format)
         return True
 
-    def append(self, data: bytes) -> bytes:
-        """Add audio; return what that makes at 16 kHz."""
-        pcm = self._ear.feed(data)
-        self._raw += data
-        self._pcm += pcm
-        return pcm
+    def append(self, data: bytes) -> None:
+        """Add audio."""
+        self._audio += data
 
-    def take(self, until_ms: int) -> tuple[bytes, bytes]:
-        """Remove what lies before `until_ms`; return it as it came and as PCM16 at 16 kHz."""
+    def take(self, until_ms: int) -> bytes:
+        """Remove what lies before `until_ms` and return it."""
         length_ms = min(max(0, until_ms - self.start_ms), self.duration_ms)
-        raw_end, pcm_end = length_ms * self._format.bytes_per_ms, length_ms * PCM16K_BYTES_PER_MS
-        taken = bytes(self._raw[:raw_end]), bytes(self._pcm[:pcm_end])
-        del self._raw[:raw_end], self._pcm[:pcm_end]
+        end = length_ms * self._format.bytes_per_ms
+        taken = bytes(self._audio[:end])
+        del self._audio[:end]
         self.start_ms += length_ms
         return taken
 
@@ -112,20 +103,19 @@ class SpeechEnded(msgspec.Struct, frozen=True):
 
 
 class Turns:
-    """Finds turns in a stream at 16 kHz. Chunks are judged whole, so decisions fall on multiples of 32 ms."""
+    """Finds turns in a stream. Chunks are judged whole, so decisions fall on multiples of 32 ms."""
 
-    def __init__(self, activity: VoiceActivity) -> None:
+    def __init__(self, detector: Detector, audio_format: AudioFormat) -> None:
         self.speaking = False
-        self._activity = activity
-        self._pcm = bytearray()
+        self._detector = detector
+        self._detector.begin(audio_format)
         self._position_ms = 0
         self._loud_chunks = 0
         self._silence_ms = 0
 
-    def restart(self, at_ms: int) -> None:
+    def restart(self, at_ms: int, audio_format: AudioFormat) -> None:
         """Begin anew at a place of the audio clock: the detector was off or the format changed."""
-        self._activity.reset()
-        self._pcm.clear()
+        self._detector.begin(audio_format)
         self._position_ms = at_ms
         self.forget_turn()
 
@@ -135,19 +125,15 @@ class Turns:
         self._loud_chunks = 0
         self._silence_ms = 0
 
-    def feed(self, pcm: bytes, rules: TurnRules) -> list[SpeechBegan | SpeechEnded]:
+    def feed(self, audio: bytes, rules: TurnRules) -> list[SpeechBegan | SpeechEnded]:
         """Take audio; return what was found, in order."""
-        self._pcm += pcm
         found: list[SpeechBegan | SpeechEnded] = []
-        whole = len(self._pcm) - len(self._pcm) % CHUNK_BYTES
-        for start in range(0, whole, CHUNK_BYTES):
-            probability = self._activity.feed(bytes(self._pcm[start : start + CHUNK_BYTES]))
+        for probability in self._detector.feed(audio):
             self._position_ms += CHUNK_MS
             if self.speaking:
                 self._wait_for_end(probability, rules, found)
             else:
                 self._wait_for_start(probability, rules, found)
-        del self._pcm[:whole]
         return found
 
     def _wait_for_start(self, probability: float, rules: TurnRules, found: list[SpeechBegan | SpeechEnded]) -> None:

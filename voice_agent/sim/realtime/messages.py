@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from voice_agent.sim.realtime.formats import AudioFormat, Ear
+
 # --- inputs ----------------------------------------------------------------------------------------------------------
 
 
@@ -163,8 +165,14 @@ class Recognise(msgspec.Struct, frozen=True):
     """Turn a caller's turn into words; answered by `Recognised` or `RecognitionFailed`."""
 
     item_id: str
-    pcm: bytes
-    """PCM16, 16 kHz, one channel."""
+    audio: bytes
+    """As it came."""
+    format: AudioFormat
+
+    @property
+    def pcm(self) -> bytes:
+        """PCM16, 16 kHz, one channel: made when asked for, some milliseconds of work for a long turn."""
+        return Ear(self.format).feed(self.audio)
 
 
 class Think(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """One session of a Realtime server, sans-I/O. It thinks in the GA dialect; another is translated at its edges.
 
 Client texts and results of slow work go in, server texts and orders for slow work come out. It hears by a
-`VoiceActivity` that it is given; it recognises, thinks and speaks by outputs (`Recognise`, `Think`, `Speak`) that
+`Detector` that it is given; it recognises, thinks and speaks by outputs (`Recognise`, `Think`, `Speak`) that
 whoever runs it answers. The caller's words are needed before a response can be thought of, so `Think` waits until
 every turn is recognised; `response.created` does not.
 """
@@ -10,7 +10,7 @@ import re
 from typing import assert_never
 
 from voice_agent.errors import PeerError
-from voice_agent.sim.realtime.activity import VoiceActivity
+from voice_agent.sim.realtime.activity import Detector
 from voice_agent.sim.realtime.answering import Answering
 from voice_agent.sim.realtime.hearing import Hearing, TurnBegan
 from voice_agent.sim.realtime.item_requests import read_item
@@ -55,9 +55,7 @@ _MISSING_FIELD = re.compile(r"missing required field `(\w+)`")
 class RealtimeSession:
     """One client's session. After every `feed` carry out the outputs in order, then look at `deadline()`."""
 
-    def __init__(
-        self, options: RealtimeOptions, voice_activity: VoiceActivity, output: OutputBuffer | None = None
-    ) -> None:
+    def __init__(self, options: RealtimeOptions, detector: Detector, output: OutputBuffer | None = None) -> None:
         """`output`: the session plays by itself, `FrameDue` by `FrameDue`; else audio goes out as events."""
         self._options = options
         self._output = output
@@ -67,7 +65,7 @@ class RealtimeSession:
         self._outbox = Outbox(None if self._edge is None else self._edge.write)
         self._settings = Settings(options)
         self._conversation = Conversation()
-        self._hearing = Hearing(self._settings, self._conversation, voice_activity, self._outbox)
+        self._hearing = Hearing(self._settings, self._conversation, detector, self._outbox)
         self._answering = Answering(self._settings, self._conversation, self._hearing, self._outbox, options)
         self._expires_ms = 0
         self._idle_at_ms: int | None = None
