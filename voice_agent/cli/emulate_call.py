@@ -13,7 +13,7 @@ import msgspec
 from voice_agent.audio.wav import read_mulaw, write_stereo
 from voice_agent.config.secret import local_auth_token
 from voice_agent.config.settings import ENV_FILE, Settings, read_settings
-from voice_agent.emulator.twilio import EmulatedCall, EmulatedTwilio, Moment
+from voice_agent.emulator.twilio import EmulatedCall, EmulatedTwilio, IncomingNumber, Moment
 from voice_agent.errors import CommandError
 
 SUMMARY = "call any server that speaks Media Streams, through an emulated Twilio"
@@ -108,7 +108,8 @@ def run(
 
     async def hold() -> EmulatedCall:
         account_sid = settings.twilio_account_sid or ACCOUNT_SID
-        async with EmulatedTwilio(account_sid, token, port=api_port) as twilio:
+        number = IncomingNumber(phone_number=called, voice_url="" if to.startswith("ws") else to)
+        async with EmulatedTwilio(account_sid, token, port=api_port, numbers=[number]) as twilio:
             if api_port:
                 print(f"REST API: TWILIO_API_BASE_URL={twilio.base_url} TWILIO_ACCOUNT_SID={account_sid}")
             if to.startswith("ws"):
@@ -116,6 +117,8 @@ def run(
             else:
                 call = twilio.place_call(to, from_, called, on_moment=_show)
             await _converse(call, script)
+            for message in twilio.holdings.messages.values():
+                print(f"text message to {message.to}: {message.body}")
             return call
 
     call = asyncio.run(hold())

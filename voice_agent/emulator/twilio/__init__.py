@@ -2,5 +2,6 @@
 
 from voice_agent.emulator.twilio.account import EmulatedTwilio
 from voice_agent.emulator.twilio.call import EmulatedCall, HeldStream, Moment
+from voice_agent.emulator.twilio.numbers import IncomingNumber
 
-__all__ = ["EmulatedCall", "EmulatedTwilio", "HeldStream", "Moment"]
+__all__ = ["EmulatedCall", "EmulatedTwilio", "HeldStream", "IncomingNumber", "Moment"]

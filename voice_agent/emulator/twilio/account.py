@@ -6,7 +6,7 @@ It owns every task of its calls. It must not know what a call does.
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
@@ -16,7 +16,8 @@ import uvicorn
 from voice_agent.emulator.twilio.call import EmulatedCall, Moment, Terms
 from voice_agent.emulator.twilio.customer import STATUS_EVENTS, Order
 from voice_agent.emulator.twilio.documents import Address, Document
-from voice_agent.emulator.twilio.rest import rest_api
+from voice_agent.emulator.twilio.numbers import IncomingNumber
+from voice_agent.emulator.twilio.rest import Holdings, rest_api
 from voice_agent.errors import CommandError
 from voice_agent.sim.carrier import Switches
 from voice_agent.wire.twiml import Connect
@@ -34,10 +35,16 @@ class EmulatedTwilio:
         dial_status: str = "completed",
         host: str = "127.0.0.1",
         port: int = 0,
+        numbers: Sequence[IncomingNumber] = (),
     ) -> None:
-        """`port` is the REST API's, 0 a free one; `dial_status` is what becomes of every `<Dial>`."""
-        self.calls: dict[str, EmulatedCall] = {}
-        """All calls ever placed, by CallSid, in order."""
+        """`port` is the REST API's, 0 a free one; `dial_status` is what becomes of every `<Dial>`.
+
+        `numbers`: those that the account has bought.
+        """
+        self.holdings = Holdings()
+        """All that the REST API shows."""
+        for number in numbers:
+            self.holdings.numbers[number.sid] = number
         self._terms = Terms(
             account_sid=account_sid,
             auth_token=auth_token,
@@ -50,6 +57,11 @@ class EmulatedTwilio:
         self._tasks: asyncio.TaskGroup | None = None
 
     @property
+    def calls(self) -> dict[str, EmulatedCall]:
+        """All calls ever placed, by CallSid, in order."""
+        return self.holdings.calls
+
+    @property
     def base_url(self) -> str:
         """Where the REST API is: `TWILIO_API_BASE_URL` for whoever shall use it."""
         return f"http://{self._host}:{self._port}"
@@ -60,7 +72,7 @@ class EmulatedTwilio:
         self._port = listening.getsockname()[1]
         self._stack.callback(listening.close)  # a server that is cancelled before it serves does not
         self._tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
-        app = rest_api(self._terms.account_sid, self._terms.auth_token, self.calls)
+        app = rest_api(self._terms.account_sid, self._terms.auth_token, self.holdings)
         server = _Server(uvicorn.Config(app, lifespan="off", ws="none", log_config=None, access_log=False))
         # It listens already, so nobody has to wait until it serves.
         self._tasks.create_task(_serve(server, listening))
@@ -108,6 +120,19 @@ class EmulatedTwilio:
             status_events=status_events,
         )
         return self._place(order, on_moment)
+
+    def ring(self, number: str, from_: str, *, on_moment: Callable[[Moment], None] | None = None) -> EmulatedCall:
+        """Call one of the account's numbers, which leads to where it points now."""
+        called = next(one for one in self.holdings.numbers.values() if one.phone_number == number)
+        return self.place_call(
+            called.voice_url,
+            from_,
+            number,
+            fallback_url=called.voice_fallback_url,
+            status_callback=called.status_callback,
+            status_events=("completed",),
+            on_moment=on_moment,
+        )
 
     def place_stream(
         self,

@@ -80,6 +80,7 @@ class EmulatedCall:
         """What Twilio's debugger would show: failed webhooks, refused streams, messages that were not understood."""
         self.streams: list[HeldStream] = []
         self.dialled: list[str] = []
+        self.placed_at = datetime.now(UTC)
         self.answered_at: datetime | None = None
         self.ended_at: datetime | None = None
         self._terms = terms

@@ -1,4 +1,4 @@
-"""Twilio's REST API as far as a bridge needs it: look at the account and at calls, end a call, redirect it.
+"""Twilio's REST API as far as a bridge needs it: the account, its calls and their recordings, numbers, messages.
 
 Answers and errors have Twilio's form, so that the `twilio` package works against it (`TWILIO_API_BASE_URL`). It must
 not know how calls run. https://www.twilio.com/docs/voice/api/call-resource
@@ -8,56 +8,59 @@ import base64
 import binascii
 import hmac
 from collections.abc import Mapping
-from email.utils import format_datetime
 from typing import Any, Literal
-from urllib.parse import parse_qsl
 
+import msgspec
 from fastapi import APIRouter, Depends, FastAPI, Request
-from fastapi.responses import JSONResponse
 
 from voice_agent.emulator.twilio.call import OVER, EmulatedCall
 from voice_agent.emulator.twilio.documents import Address, Document, read
+from voice_agent.emulator.twilio.messages import SentMessage, add_messages
+from voice_agent.emulator.twilio.numbers import IncomingNumber, add_numbers
+from voice_agent.emulator.twilio.recordings import CallRecording, add_recordings
+from voice_agent.emulator.twilio.refusal import (
+    INVALID_PARAMETER,
+    NOT_IN_STATE,
+    UNAUTHORIZED,
+    Refused,
+    no_resource,
+    not_found,
+    refusal,
+)
+from voice_agent.emulator.twilio.resources import API_VERSION, PREFIX, fields_of, friendly, page_of, rfc_2822
 from voice_agent.emulator.twilio.webhook import WebhookError
 
-PREFIX = "/2010-04-01/Accounts"
 
-UNAUTHORIZED = 20003
-NOT_FOUND = 20404
-INVALID_PARAMETER = 20001
-NOT_IN_STATE = 21220
+class Holdings(msgspec.Struct):
+    """What an account has; each by its SID, in the order of its making."""
 
-
-class _Refused(Exception):  # noqa: N818 - what is refused is the request, not our error
-    """Twilio's answer to a request that it does not grant."""
-
-    def __init__(self, status: int, code: int, message: str) -> None:
-        super().__init__(message)
-        self.content = {
-            "code": code,
-            "message": message,
-            "more_info": f"https://www.twilio.com/docs/errors/{code}",
-            "status": status,
-        }
-        self.status = status
+    calls: dict[str, EmulatedCall] = {}
+    numbers: dict[str, IncomingNumber] = {}
+    messages: dict[str, SentMessage] = {}
+    recordings: dict[str, CallRecording] = {}
 
 
-def rest_api(account_sid: str, auth_token: str, calls: Mapping[str, EmulatedCall]) -> FastAPI:
-    """Make the API of one account; `calls` by CallSid, newest last."""
+def rest_api(account_sid: str, auth_token: str, holdings: Holdings) -> FastAPI:
+    """Make the API of one account."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    app.add_exception_handler(_Refused, _refusal)
-    app.add_exception_handler(404, _no_resource)
+    app.add_exception_handler(Refused, refusal)
+    app.add_exception_handler(404, no_resource)
 
     async def admit(request: Request) -> None:
         if not _has_credentials(request.headers.get("authorization", ""), account_sid, auth_token):
-            raise _Refused(401, UNAUTHORIZED, "Authenticate")
+            raise Refused(401, UNAUTHORIZED, "Authenticate")
         if request.path_params["account"] != account_sid:
-            raise _not_found(request)
+            raise not_found(request)
 
     def call_of(request: Request) -> EmulatedCall:
-        call = calls.get(request.path_params["call"])
+        call = holdings.calls.get(request.path_params["call"])
         if call is None:
-            raise _not_found(request)
+            raise not_found(request)
         return call
+
+    def show(call: EmulatedCall) -> dict[str, Any]:
+        called = (number.sid for number in holdings.numbers.values() if number.phone_number == call.order.to)
+        return resource_of_call(account_sid, call, next(called, None))
 
     router = APIRouter(prefix=PREFIX, dependencies=[Depends(admit)])
 
@@ -72,22 +75,23 @@ def rest_api(account_sid: str, auth_token: str, calls: Mapping[str, EmulatedCall
         }
 
     @router.get("/{account}/Calls.json")
-    async def list_calls(account: str) -> dict[str, Any]:
-        found = [_resource(account, call) for call in reversed(list(calls.values()))]
-        page = {"page": 0, "page_size": len(found), "start": 0, "end": max(0, len(found) - 1)}
-        return {"calls": found, **page, "uri": f"{PREFIX}/{account}/Calls.json", "next_page_uri": None}
+    async def list_calls(request: Request) -> dict[str, Any]:
+        found = [show(call) for call in reversed(list(holdings.calls.values()))]
+        return page_of("calls", found, request)
 
     @router.get("/{account}/Calls/{call}.json")
-    async def fetch_call(account: str, request: Request) -> dict[str, Any]:
-        return _resource(account, call_of(request))
+    async def fetch_call(request: Request) -> dict[str, Any]:
+        return show(call_of(request))
 
     @router.post("/{account}/Calls/{call}.json")
-    async def update_call(account: str, request: Request) -> dict[str, Any]:
+    async def update_call(request: Request) -> dict[str, Any]:
         call = call_of(request)
-        fields = dict(parse_qsl((await request.body()).decode(errors="replace"), keep_blank_values=True))
-        ended = _update(call, fields)
-        return _resource(account, call) | ({"status": ended} if ended else {})
+        ended = _update(call, await fields_of(request))
+        return show(call) | ({"status": ended} if ended else {})
 
+    add_numbers(router, holdings.numbers)
+    add_messages(router, holdings.messages, holdings.numbers)
+    add_recordings(router, holdings.recordings, call_of)
     app.include_router(router)
     return app
 
@@ -96,12 +100,12 @@ def _update(call: EmulatedCall, fields: Mapping[str, str]) -> Literal["completed
     """Do what the fields order; gives the status that the call is on its way to, if it is."""
     status, url, text = fields.get("Status"), fields.get("Url"), fields.get("Twiml")
     if (url and text) or status not in {None, "completed", "canceled"}:
-        raise _Refused(400, INVALID_PARAMETER, "Url and Twiml exclude each other; Status is completed or canceled")
+        raise Refused(400, INVALID_PARAMETER, "Url and Twiml exclude each other; Status is completed or canceled")
     ordered = status or url or text
     if ordered and call.status in OVER:
-        raise _Refused(400, NOT_IN_STATE, "Call is not in-progress. Cannot redirect.")
+        raise Refused(400, NOT_IN_STATE, "Call is not in-progress. Cannot redirect.")
     if status == "canceled" and call.status == "in-progress":
-        raise _Refused(400, NOT_IN_STATE, "Call is in-progress. Cannot cancel.")
+        raise Refused(400, NOT_IN_STATE, "Call is in-progress. Cannot cancel.")
     if status is not None:
         call.end_by_rest()
         return "completed" if call.status == "in-progress" else "canceled"
@@ -120,22 +124,39 @@ def _following(call: EmulatedCall, url: str | None, text: str | None, method: st
         return Document([])
 
 
-def _resource(account_sid: str, call: EmulatedCall) -> dict[str, Any]:
-    uri = f"{PREFIX}/{account_sid}/Calls/{call.sid}.json"
+def resource_of_call(account_sid: str, call: EmulatedCall, number_sid: str | None) -> dict[str, Any]:
+    """Show a call as the API does; `number_sid`: of the number that was called, if it is the account's."""
+    uri = f"{PREFIX}/{account_sid}/Calls/{call.sid}"
+    ended = call.ended_at
     return {
         "sid": call.sid,
         "account_sid": account_sid,
-        "api_version": "2010-04-01",
+        "api_version": API_VERSION,
         "from": call.order.from_,
+        "from_formatted": friendly(call.order.from_),
         "to": call.order.to,
+        "to_formatted": friendly(call.order.to),
         "status": call.status,
         "direction": "inbound",
-        "start_time": None if call.answered_at is None else format_datetime(call.answered_at),
-        "end_time": None if call.ended_at is None else format_datetime(call.ended_at),
+        "date_created": rfc_2822(call.placed_at),
+        "date_updated": rfc_2822(ended or call.answered_at or call.placed_at),
+        "start_time": rfc_2822(call.answered_at),
+        "end_time": rfc_2822(ended),
         "duration": str(call.duration_s) if call.status in OVER else None,
         "answered_by": None,
-        "uri": uri,
-        "subresource_uris": {},
+        "parent_call_sid": None,
+        "phone_number_sid": number_sid,
+        "price": None,
+        "price_unit": "USD",
+        "annotation": None,
+        "forwarded_from": None,
+        "group_sid": None,
+        "caller_name": None,
+        "queue_time": "0",
+        "stir_verstat": None,
+        "trunk_sid": None,
+        "uri": f"{uri}.json",
+        "subresource_uris": {"recordings": f"{uri}/Recordings.json"},
     }
 
 
@@ -146,16 +167,3 @@ def _has_credentials(header: str, account_sid: str, auth_token: str) -> bool:
     except (binascii.Error, ValueError):
         return False
     return scheme.lower() == "basic" and hmac.compare_digest(given, f"{account_sid}:{auth_token}".encode())
-
-
-def _not_found(request: Request) -> _Refused:
-    return _Refused(404, NOT_FOUND, f"The requested resource {request.url.path} was not found")
-
-
-async def _refusal(_: Request, refused: Exception) -> JSONResponse:
-    assert isinstance(refused, _Refused), "registered for nothing else"
-    return JSONResponse(refused.content, refused.status)
-
-
-async def _no_resource(request: Request, _: Exception) -> JSONResponse:
-    return await _refusal(request, _not_found(request))
