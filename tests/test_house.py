@@ -58,6 +58,7 @@ TESTED_BESIDE = {
     "replay/picture": "replay/test_pytest_plugin.py",
     "replay/pytest_calls": "replay/test_pytest_plugin.py",
     "replay/recorded_model": "replay/test_resimulated.py",
+    "server/private_line": "cli/test_demo.py",
     "sim/invariants": "sim/test_world.py",
 }
 """Modules without a test of their own name, and the test that holds them."""

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from voice_agent.config.agents import AgentFolder, Agents, agent_paths, load_agent, load_agents
+from voice_agent.config.agents import AgentFolder, Agents, OneAgent, agent_named, agent_paths, load_agent, load_agents
 from voice_agent.errors import ConfigError
 
 
@@ -186,3 +186,22 @@ def test_a_broken_folder_does_not_start_a_server(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError):
         AgentFolder(tmp_path)
+
+
+def test_an_agent_is_looked_up_among_files_by_its_name(tmp_path: Path) -> None:
+    write(tmp_path, "a")
+    write(tmp_path, "broken", "unknown: key\n")
+    assert agent_named(tmp_path, "a").name == "a"
+
+    with pytest.raises(ConfigError) as raised:
+        agent_named(tmp_path, "b")
+    lines = str(raised.value).splitlines()
+    assert f"{tmp_path / 'broken.yaml'}:3:1: unknown key" in lines[0]  # it may have been meant
+    assert lines[1] == f'{tmp_path}: no agent is named "b" here; there are a'
+
+
+def test_one_agent_takes_every_call(tmp_path: Path) -> None:
+    agents, problem = OneAgent(load_agent(write(tmp_path, "a"))).current()
+
+    assert agents.for_number("+14255550199") is agents.named("a")
+    assert problem == ""

@@ -6,7 +6,6 @@ only the caller is a recording. The same agent file serves whatever dialect and 
 
 import argparse
 import asyncio
-import secrets
 import sys
 from pathlib import Path
 
@@ -16,15 +15,14 @@ from voice_agent.audio.levels import rms_dbfs
 from voice_agent.audio.wav import write_stereo
 from voice_agent.cli.demo_screen import Screen
 from voice_agent.config.agents import AgentFolder
-from voice_agent.config.secret import Secret
 from voice_agent.config.settings import PACKAGED_AGENTS, Settings
 from voice_agent.emulator.scene import ASK, Scene
-from voice_agent.emulator.twilio import EmulatedCall, EmulatedTwilio
+from voice_agent.emulator.twilio import EmulatedCall
 from voice_agent.errors import CommandError
 from voice_agent.live.endpoints import endpoint_of
 from voice_agent.live.opened_call import FinishedCall
 from voice_agent.server.local_model import local_realtime
-from voice_agent.server.run import Serving
+from voice_agent.server.private_line import private_line
 from voice_agent.wire.endpoint import DialectName
 from voice_agent.wire.model_session import AudioName
 
@@ -65,36 +63,23 @@ def run(data: Path, audio: AudioName = "pcm24k", dialect: DialectName = "ga") ->
 async def _hold(scene: Scene, data: Path, settings: Settings) -> int:
     screen = Screen()
     finished: list[FinishedCall] = []
-    account_sid, token = "AC" + secrets.token_hex(16), secrets.token_hex(16)
     async with (
         asyncio.timeout(LONGEST_S),
         local_realtime(settings, lambda line: print(f"  {line}", flush=True)) as realtime_url,
-        EmulatedTwilio(account_sid, token) as twilio,
-    ):
-        settings = msgspec.structs.replace(
-            settings,
-            port=0,
-            data=data,
-            twilio_account_sid=account_sid,
-            twilio_auth_token=Secret(token),
-            twilio_api_base_url=twilio.base_url,
-        )
-        serving = Serving(
-            settings,
+        private_line(
+            msgspec.structs.replace(settings, data=data),
             AgentFolder(PACKAGED_AGENTS),
             emulator_url=realtime_url,
             observers=[screen.show],
             keep=[finished.append],
-        )
-        async with serving:
-            model = f"{endpoint_of(settings, realtime_url).shown} ({settings.realtime_audio})"
-            print(f"  server {serving.url}, Realtime {model}, Twilio's REST API {twilio.base_url}\n")
-            call = twilio.place_call(
-                f"{serving.url}/twilio/voice", CALLER, CALLED, status_callback=f"{serving.url}/twilio/status"
-            )
-            played = await scene.play(call)
-            call.hang_up()
-            await call.ended()
+        ) as line,
+    ):
+        model = f"{endpoint_of(settings, realtime_url).shown} ({settings.realtime_audio})"
+        print(f"  server {line.url}, Realtime {model}, Twilio's REST API {line.rest_url}\n")
+        call = line.ring(CALLER, CALLED)
+        played = await scene.play(call)
+        call.hang_up()
+        await call.ended()
     return _conclude(scene, played=played, screen=screen, call=call, finished=finished, data=data)
 
 

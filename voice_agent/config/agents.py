@@ -7,6 +7,7 @@ Python modules of tools are imported once a process: a change in one needs a res
 import stat
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Protocol
 
 from voice_agent.agent import Agent
 from voice_agent.config.agent_file import AgentFile, read_agent
@@ -65,6 +66,30 @@ def load_agents(path: Path, model: str = "") -> Agents:
     return Agents(file.agent for file in files)
 
 
+def agent_named(path: Path, name: str, model: str = "") -> Agent:
+    """Find an agent by its name in a file or folder; `model` as in `load_agent`.
+
+    Raises `ConfigError` that says where it was looked for, with the faults of files that may have been its own.
+    """
+    errors: list[ConfigError] = []
+    names: list[str] = []
+    for file in agent_paths(path):
+        try:
+            agent = load_agent(file, model)
+        except ConfigErrors as several:
+            errors += several.errors
+        except ConfigError as error:
+            errors.append(error)
+        else:
+            if agent.name == name:
+                return agent
+            names.append(agent.name)
+    there = f"there are {', '.join(names)}" if names else "there is none"
+    errors.append(ConfigError(f'no agent is named "{name}" here; {there}', str(path)))
+    raise_all(errors)
+    raise AssertionError("raise_all has raised")
+
+
 def agent_paths(path: Path) -> list[Path]:
     """List the agent files that a path stands for, sorted; raises `ConfigError` when there is none."""
     if path.is_file():
@@ -117,6 +142,24 @@ def _clashes(files: list[AgentFile]) -> Iterable[ConfigError]:
             if default:
                 yield ConfigError(f'only one agent can be "default: true" ({default} is too)', file.default_at)
             default = file.default_at
+
+
+class AgentSource(Protocol):
+    """Where a server takes its agents from, anew for each call."""
+
+    def current(self) -> tuple[Agents, str]:
+        """Give the agents for a call that begins now, and a problem that was met since the last look, or nothing."""
+
+
+class OneAgent:
+    """An agent that takes every call and never changes."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agents = Agents([agent])
+
+    def current(self) -> tuple[Agents, str]:
+        """See `AgentSource`."""
+        return self._agents, ""
 
 
 class AgentFolder:

@@ -23,7 +23,7 @@ from fastapi.responses import JSONResponse, Response
 
 from voice_agent.agent import Agent
 from voice_agent.call.commands import ConfigureSession
-from voice_agent.config.agents import AgentFolder
+from voice_agent.config.agents import AgentSource
 from voice_agent.config.render import render
 from voice_agent.config.secret import Secret
 from voice_agent.errors import ConfigError, PeerError
@@ -72,7 +72,7 @@ class Console:
 
     def __init__(
         self,
-        agents: AgentFolder,
+        agents: AgentSource,
         client: CallClient | ConfigError,
         tasks: asyncio.TaskGroup,
         now_seconds: Callable[[], int] = seconds,

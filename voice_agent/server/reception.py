@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from voice_agent.agent import Agent
 from voice_agent.call.commands import CallEnded
 from voice_agent.call.setup import CallSetup, ModelSetup
-from voice_agent.config.agents import AgentFolder
+from voice_agent.config.agents import AgentSource
 from voice_agent.config.render import render
 from voice_agent.errors import ConfigError
 from voice_agent.live.admission import NONCE_BYTES, TOKEN_PARAMETER, Refusal, StreamTokens, examine_start
@@ -69,7 +69,7 @@ class Reception:
     """One for the server."""
 
     def __init__(
-        self, terms: Terms, agents: AgentFolder, lobby: Lobby, stream_tokens: StreamTokens, counters: Counters
+        self, terms: Terms, agents: AgentSource, lobby: Lobby, stream_tokens: StreamTokens, counters: Counters
     ) -> None:
         self.terms = terms
         self.counters = counters

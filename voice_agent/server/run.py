@@ -17,7 +17,7 @@ from typing import Self
 import msgspec
 import uvicorn
 
-from voice_agent.config.agents import AgentFolder
+from voice_agent.config.agents import AgentSource
 from voice_agent.config.prices import load_prices
 from voice_agent.config.secret import Secret, local_auth_token
 from voice_agent.config.settings import Settings
@@ -61,7 +61,7 @@ class Serving:
     def __init__(
         self,
         settings: Settings,
-        agents: AgentFolder,
+        agents: AgentSource,
         *,
         emulator_url: str = "",
         observers: Sequence[CallObserver] = (),

@@ -1,0 +1,74 @@
+"""A server that nobody but this process can call: an emulated Twilio before it, both on free loopback ports.
+
+For whoever holds calls by himself: the demo, scenarios, recorded callers. It must not know what is said.
+"""
+
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from voice_agent.config.agents import AgentSource
+from voice_agent.config.secret import Secret
+from voice_agent.config.settings import Settings
+from voice_agent.emulator.twilio import EmulatedCall, EmulatedTwilio
+from voice_agent.live.opened_call import CallObserver, Keep
+from voice_agent.server.run import Serving
+
+
+class PrivateLine:
+    """Given by `private_line`."""
+
+    def __init__(self, twilio: EmulatedTwilio, serving: Serving) -> None:
+        self._twilio = twilio
+        self._serving = serving
+
+    @property
+    def url(self) -> str:
+        """Where the server listens."""
+        return self._serving.url
+
+    @property
+    def rest_url(self) -> str:
+        """Where the emulated Twilio's REST API is."""
+        return self._twilio.base_url
+
+    def ring(self, caller: str, called: str) -> EmulatedCall:
+        """Call a number; the call lasts until somebody hangs up or the line's block is left."""
+        return self._twilio.place_call(
+            f"{self.url}/twilio/voice", caller, called, status_callback=f"{self.url}/twilio/status"
+        )
+
+
+@asynccontextmanager
+async def private_line(
+    settings: Settings,
+    agents: AgentSource,
+    *,
+    emulator_url: str = "",
+    observers: Sequence[CallObserver] = (),
+    keep: Sequence[Keep] = (),
+) -> AsyncIterator[PrivateLine]:
+    """Open a line. Of `settings` the model, its audio and `data` count; Twilio's account and the address are its own.
+
+    Recordings are whole when the block has been left; they are not redacted. Raises what `Serving` raises.
+    """
+    account_sid, token = "AC" + secrets.token_hex(16), secrets.token_hex(16)
+    async with EmulatedTwilio(account_sid, token) as twilio:
+        own = msgspec.structs.replace(
+            settings,
+            public_url="http://127.0.0.1",
+            host="127.0.0.1",
+            port=0,
+            twilio_account_sid=account_sid,
+            twilio_auth_token=Secret(token),
+            twilio_auth_token_secondary=None,
+            twilio_api_key=None,
+            twilio_api_secret=None,
+            twilio_api_base_url=twilio.base_url,
+            redact=False,
+        )
+        serving = Serving(own, agents, emulator_url=emulator_url, observers=observers, keep=keep)
+        async with serving:
+            yield PrivateLine(twilio, serving)
