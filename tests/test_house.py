@@ -58,6 +58,8 @@ TESTED_BESIDE = {
     "replay/picture": "replay/test_pytest_plugin.py",
     "replay/pytest_calls": "replay/test_pytest_plugin.py",
     "replay/recorded_model": "replay/test_resimulated.py",
+    "replay/talk": "replay/test_against.py",
+    "replay/talks": "replay/test_pytest_plugin.py",
     "server/private_line": "cli/test_demo.py",
     "sim/invariants": "sim/test_world.py",
 }

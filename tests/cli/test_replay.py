@@ -102,3 +102,31 @@ def test_a_call_is_held_again_on_request_and_its_expectations_count(
     assert "at 00:08.640 1 interruptions, expected 0" in out
     assert 'wrong.expect.yaml:1:1: unknown key "interruption"; write "interruptions"' in out
     assert "2 of 3 not as they should be" in out
+
+
+def test_an_agent_goes_with_a_model_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.call").write_bytes(GOOD)
+
+    assert main(["replay", str(tmp_path), "--agent", "a.yaml"]) == 2
+    assert "--agent goes with --against" in capsys.readouterr().err
+
+
+def test_callers_are_spoken_to_a_model_and_make_a_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    (tmp_path / "a.call").write_bytes(GOOD)
+    (tmp_path / "no.call").write_bytes(b"RIFF")
+    status = main(["replay", "a.call", "no.call", "--against", "openai"])
+    lines = capsys.readouterr().out.splitlines()
+
+    assert status == 1
+    assert "2 calls to ws://127.0.0.1:9/v1/realtime?model=gpt-realtime-2.1, 2 at once" in lines[0]
+    assert lines[1].split() == ["LENGTH", "ANSWERS", "RESULT", "FILE"]
+    assert lines[2].split()[1:] == ["-", "unmet", "a.call"]
+    assert any("cannot reach" in line for line in lines)
+    assert any(line.startswith("    recording: data/talks/recordings/") for line in lines)
+    assert lines[-3].split() == ["-", "-", "not", "held", "no.call"]
+    assert lines[-1] == "2 of 2 not as they should be"

@@ -19,6 +19,7 @@ from voice_agent.recording.reader import read
 from voice_agent.recording.writer import RecordingWriter
 from voice_agent.replay import pytest_calls
 from voice_agent.replay.feeding import refeed
+from voice_agent.replay.talks import Talks
 
 CALL = Path(__file__).resolve().parent.parent / "calls" / "preview-interrupted-greeting.call"
 EXPECT = CALL.with_name("preview-interrupted-greeting.expect.yaml")
@@ -32,8 +33,8 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(project: Path, *options: str) -> tuple[int, str]:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "COV"))}
+def run(project: Path, *options: str, **settings: str) -> tuple[int, str]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "COV"))} | settings
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:randomly", "--basetemp", str(project / "tmp"), *options],
         cwd=project,
@@ -180,9 +181,55 @@ def test_no_call(replay):
     assert "5 passed" in out
 
 
+def test_calls_are_held_against_the_local_model_by_one_word(project: Path) -> None:
+    calls = project / "calls"
+    for suffix in (".call", ".expect.yaml"):
+        (calls / f"hours{suffix}").unlink()
+        shutil.copy(CALL.with_name(f"hung-up-in-the-greeting{suffix}"), calls)
+    (calls / "no.call").write_bytes(b"RIFF")
+    (calls / "test_nobody.py").write_text(
+        """
+import pytest
+
+def test_nobody(replay):
+    with pytest.raises(AssertionError, match="the model is gone .*check OPENAI_BASE_URL"):
+        replay("hung-up-in-the-greeting.call", against="openai")
+""",
+        encoding="utf-8",
+    )
+    # What would answer the phone does not matter.
+    status, out = run(
+        project,
+        "-v",
+        "--calls=emulator",
+        REALTIME_PROVIDER="openai",
+        OPENAI_API_KEY="sk-test",
+        OPENAI_BASE_URL="http://127.0.0.1:9/v1",
+    )
+
+    assert status == 1
+    assert "hung-up-in-the-greeting.call::emulator PASSED" in out, out
+    assert "test_nobody.py::test_nobody PASSED" in out, out
+    assert "1 failed, 2 passed" in out
+    assert "not a recording" in out
+    assert "Traceback" not in out
+    recording = re.search(r"recording: (\S+\.call)", out)
+    assert recording is not None
+    assert read(Path(recording[1])).header.setup.agent.name == "reception"
+
+
+def test_a_model_that_is_not_set_up_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "")
+    talks = Talks("azure", project)
+    call = project / "calls" / "hours.call"
+    with pytest.raises(pytest_calls.CallFailed, match="AZURE_OPENAI_ENDPOINT: is missing; REALTIME_PROVIDER is azure"):
+        pytest_calls.run_against(call, talks, [call], folder=lambda: project)
+    talks.close()
+
+
 def test_a_word_for_the_way_that_there_is_not_is_told(project: Path) -> None:
     (project / "pytest.ini").write_text("[pytest]\ncalls = strickt\n", encoding="utf-8")
     status, out = run(project)
 
     assert status != 0
-    assert "calls = strickt: write strict or resimulated" in out
+    assert "calls = strickt: write strict, resimulated, or against a model: emulator, azure, openai" in out

@@ -15,7 +15,7 @@ COMMANDS = {
     "demo": "hold a spoken call on this machine, with no account",
     "serve": "answer the phone",
     "check": "examine agent files and settings, and with --live every credential",
-    "replay": "feed recorded calls to today's core and report the first difference",
+    "replay": "feed recorded calls to today's core, or speak them to a model",
     "calls": "list and show past calls",
     "emulate": "run a stand-in: a Realtime server, or a caller through an emulated Twilio",
 }

@@ -66,7 +66,7 @@ def judge_file(path: Path, way: Way, clips: Mapping[str, bytes]) -> Verdict:
     return msgspec.structs.replace(
         verdict,
         result=verdict.result if verdict.failures else "unmet",
-        failures=(*verdict.failures, *_told(missed, beside)),
+        failures=(*verdict.failures, *told(missed, beside.name)),
         at_ms=verdict.at_ms if verdict.failures else missed[0].at_ms,
     )
 
@@ -79,8 +79,9 @@ def judge(recording: Recording, way: Way, clips: Mapping[str, bytes], setup: Cal
     return _strict(recording, clips) if way == "strict" else _resimulated(recording, clips, setup)
 
 
-def _told(missed: list[Unmet], beside: Path) -> list[str]:
-    return [f"{beside.name}:", *(f"  {one}" for one in missed)]
+def told(missed: list[Unmet], where: str) -> list[str]:
+    """Tell what did not come true, in lines; `where`: what asks for it."""
+    return [f"{where}:", *(f"  {one}" for one in missed)]
 
 
 def _strict(recording: Recording, clips: Mapping[str, bytes]) -> Verdict:

@@ -3,7 +3,7 @@
 Apart from `pytest_plugin`, which is imported whether or not there are calls. It must not know pytest.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -24,6 +24,7 @@ from voice_agent.replay.judging import Verdict, Way, accept, judge, judge_file
 from voice_agent.replay.parts import parts_of
 from voice_agent.replay.picture import Moment, draw
 from voice_agent.replay.sound import sound
+from voice_agent.replay.talks import Talks
 
 _clips = cache(load_clips)
 
@@ -45,25 +46,43 @@ def run(path: Path, way: Way, *, update: bool, folder: Callable[[], Path]) -> li
             return ["accepted: the recording is that of today's code", *verdict.notes]
     except VoiceAgentError as error:
         raise CallFailed(str(error)) from None
+    return _notes_of(verdict, path, folder, "what became another:")
+
+
+def run_against(path: Path, talks: Talks, together: Iterable[Path], *, folder: Callable[[], Path]) -> list[str]:
+    """Speak one file's caller to a model, likewise; `together`: the files that are held at the same time as it."""
+    try:
+        talks.begin(together)
+        verdict = talks.verdict(path)
+    except VoiceAgentError as error:
+        raise CallFailed(str(error)) from None
+    return _notes_of(verdict, path, folder, "besides:")
+
+
+def _notes_of(verdict: Verdict, path: Path, folder: Callable[[], Path], heading: str) -> list[str]:
     if verdict.passed:
         return list(verdict.notes)
     kept = _keep(verdict, path.stem, folder())
-    raise CallFailed("\n".join([f"{path.name}, at {clock(verdict.at_ms)} of the call:", *_report(verdict), *kept]))
+    raise CallFailed("\n".join([*_report(verdict, path, heading), *kept]))
 
 
-def held_call(folders: Sequence[Path], file: Path, agent: Path | None, way: Way) -> HeldCall:
+def held_call(folders: Sequence[Path], file: Path, agent: Path | None, way: Way | Talks) -> HeldCall:
     """Hold a call for a test in Python. Raises `CallFailed`, also for files that are not there or no good."""
-    if agent is not None:
-        way = "resimulated"  # another agent cannot be the same to the letter
     try:
         path = _find(folders, file, "recording")
+        by = None if agent is None else _find(folders, agent, "agent")
         recording = read(path)
-        setup = None if agent is None else _setup(recording.header, _find(folders, agent, "agent"))
-        verdict = judge(recording, way, _clips(), setup)
+        if isinstance(way, Talks):
+            verdict = way.verdict_of(recording, by)
+        elif by is None:
+            verdict = judge(recording, way, _clips())
+        else:  # another agent cannot be the same to the letter
+            verdict = judge(recording, "resimulated", _clips(), _setup(recording.header, by))
     except VoiceAgentError as error:
         raise CallFailed(f"{file}: {error}" if isinstance(error, PeerError) else str(error)) from None
     if not verdict.passed:
-        raise CallFailed("\n".join([f"{path.name}, at {clock(verdict.at_ms)} of the call:", *_report(verdict)]))
+        heading = "besides:" if isinstance(way, Talks) else "what became another:"
+        raise CallFailed("\n".join(_report(verdict, path, heading)))
     return verdict.call
 
 
@@ -88,9 +107,9 @@ def _setup(header: Header, agent: Path) -> CallSetup:
     return msgspec.structs.replace(then, agent=rendered)
 
 
-def _report(verdict: Verdict) -> list[str]:
-    notes = [f"  {note}" for note in verdict.notes]
-    return [*verdict.failures, *(["what became another:", *notes] if notes else [])]
+def _report(verdict: Verdict, path: Path, heading: str) -> list[str]:
+    notes = [heading, *(f"  {note}" for note in verdict.notes)] if verdict.notes else []
+    return [f"{path.name}, at {clock(verdict.at_ms)} of the call:", *verdict.failures, *notes]
 
 
 def _keep(verdict: Verdict, name: str, folder: Path) -> list[str]:

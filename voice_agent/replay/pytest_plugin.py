@@ -2,6 +2,7 @@
 
     pytest                                    # each call is held again by today's code (--calls=resimulated)
     pytest --calls=strict                     # ... or must be the same to the millisecond
+    pytest --calls=emulator                   # ... or its caller speaks to a model (azure, openai) with today's agent
     pytest --calls-update                     # accept what became another: rewrites the recordings
 
     def test_a_refund(replay):
@@ -14,29 +15,40 @@ has the package, so that it loads nothing before there is a call.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from voice_agent.config.settings import Provider
     from voice_agent.replay.held_call import HeldCall
     from voice_agent.replay.judging import Way
+    from voice_agent.replay.talks import Talks
 
 _SUFFIX = ".call"
 _WAYS = ("strict", "resimulated")
+_MODELS = ("emulator", "azure", "openai")
 
 
 class Replay(Protocol):
     """What the fixture `replay` gives."""
 
-    def __call__(self, file: str | Path, agent: str | Path | None = None, way: Way | None = None) -> HeldCall:
+    def __call__(
+        self,
+        file: str | Path,
+        agent: str | Path | None = None,
+        way: Way | None = None,
+        against: Provider | None = None,
+    ) -> HeldCall:
         """Hold a recorded call again: `heard`, `said`, `tools`, `interruptions`, `responses`, `cost`, `ended`.
 
         Paths are looked for beside the test, then in pytest's root folder. With `agent` the call is held by that YAML
-        file's agent instead of the recorded one. What must never happen in a call fails the test.
+        file's agent instead of the recorded one. What must never happen in a call fails the test. `against`: the
+        caller speaks to this model, in real time.
         """
 
 
@@ -44,12 +56,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options."""
     group = parser.getgroup("recorded calls (voice-agent)")
     group.addoption(
-        "--calls", choices=_WAYS, help="how recorded calls are replayed (default: `calls` of the configuration)"
+        "--calls",
+        choices=(*_WAYS, *_MODELS),
+        help="how recorded calls are replayed, or against which model (default: `calls` of the configuration)",
     )
     group.addoption(
         "--calls-update", action="store_true", help="put today's recording in the place of each that became another"
     )
-    parser.addini("calls", f"how recorded calls are replayed: {' or '.join(_WAYS)}", default="resimulated")
+    parser.addini("calls", f"how recorded calls are replayed: {_CHOICES}", default="resimulated")
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -58,15 +72,15 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Tell what became another in calls that passed."""
+    """Tell what became another in calls that passed, and where what was held against a model is recorded."""
     told = [
         (report.nodeid, content)
         for report in terminalreporter.getreports("passed")
         for name, content in report.sections
-        if name == _SECTION
+        if name == f"Captured {_SECTION} call"  # as pytest names what an item adds
     ]
     if told:
-        terminalreporter.section("recorded calls that became another")
+        terminalreporter.section("recorded calls")
     for nodeid, content in told:
         terminalreporter.line(nodeid)
         for line in content.splitlines():
@@ -74,6 +88,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 _SECTION = "recorded call"
+_CHOICES = f"{', '.join(_WAYS)}, or against a model: {', '.join(_MODELS)}"
 
 
 @pytest.fixture
@@ -81,21 +96,46 @@ def replay(request: pytest.FixtureRequest) -> Replay:
     """Hold recorded calls again, see `Replay`."""
     from voice_agent.replay import pytest_calls  # noqa: PLC0415 - see the module
 
-    default = way_of(request.config)
-
-    def held(file: str | Path, agent: str | Path | None = None, way: Way | None = None) -> HeldCall:
+    def held(
+        file: str | Path,
+        agent: str | Path | None = None,
+        way: Way | None = None,
+        against: Provider | None = None,
+    ) -> HeldCall:
         folders = [request.path.parent, request.config.rootpath]
-        return pytest_calls.held_call(folders, Path(file), None if agent is None else Path(agent), way or default)
+        chosen: Any = against or way or way_of(request.config)
+        how = _talks(request.config, chosen) if chosen in _MODELS else chosen
+        return pytest_calls.held_call(folders, Path(file), None if agent is None else Path(agent), how)
 
     return held
 
 
-def way_of(config: pytest.Config) -> Way:
+def way_of(config: pytest.Config) -> Way | Provider:
     """Say how this run replays."""
     way: Any = config.getoption("calls") or config.getini("calls")
-    if way not in _WAYS:
-        raise pytest.UsageError(f"calls = {way}: write {' or '.join(_WAYS)}")
+    if way not in (*_WAYS, *_MODELS):
+        raise pytest.UsageError(f"calls = {way}: write {_CHOICES}")
     return way  # type: ignore[no-any-return] # one of the words, as has just been looked at
+
+
+_TALKS: pytest.StashKey[dict[str, Talks]] = pytest.StashKey()
+
+
+def _talks(config: pytest.Config, provider: Provider) -> Talks:
+    """Give what holds this run's calls against a model; it lasts as long as the run."""
+    from voice_agent.replay.talks import Talks  # noqa: PLC0415 - see the module
+
+    held = config.stash.setdefault(_TALKS, {})
+    if provider not in held:
+        held[provider] = Talks(provider, _folder(config, f"against-{provider}"))
+        config.add_cleanup(held[provider].close)
+    return held[provider]
+
+
+def _folder(config: pytest.Config, name: str) -> Path:
+    # The fixture `tmp_path_factory` gives this very object; only functions can ask for fixtures.
+    factory: pytest.TempPathFactory = config._tmp_path_factory  # type: ignore[attr-defined] # noqa: SLF001
+    return factory.mktemp(name)
 
 
 class CallFile(pytest.File):
@@ -113,16 +153,22 @@ class CallItem(pytest.Item):
         """Replay; fails with what a person wants to see."""
         from voice_agent.replay import pytest_calls  # noqa: PLC0415 - see the module
 
-        # The fixture `tmp_path_factory` gives this very object; only functions can ask for fixtures.
-        factory: pytest.TempPathFactory = self.config._tmp_path_factory  # type: ignore[attr-defined] # noqa: SLF001
-        tell = pytest_calls.run(
-            self.path,
-            way_of(self.config),
-            update=self.config.getoption("calls_update"),
-            folder=lambda: factory.mktemp(self.path.stem),
-        )
+        way = way_of(self.config)
+        folder = partial(_folder, self.config, self.path.stem)
+        if way in _MODELS:
+            talks = _talks(self.config, cast("Provider", way))
+            tell = pytest_calls.run_against(self.path, talks, self._together(), folder=folder)
+        else:
+            tell = pytest_calls.run(
+                self.path, cast("Way", way), update=self.config.getoption("calls_update"), folder=folder
+            )
         if tell:
             self.add_report_section("call", _SECTION, "\n".join(tell))
+
+    def _together(self) -> list[Path]:
+        """Give the files of which some are held at once: in a run of its own all of them, else this one."""
+        alone = hasattr(self.config, "workerinput") or self.config.getoption("maxfail")
+        return [self.path] if alone else [item.path for item in self.session.items if isinstance(item, CallItem)]
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Tell a failed call without a traceback."""

@@ -1,0 +1,89 @@
+"""One call of a caller with a part to a real session: today's agent, the sockets and the clock of life.
+
+What replays against a model and scenarios share. It must not know where the part comes from, nor what is expected.
+"""
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+
+from voice_agent.agent import Agent
+from voice_agent.call.commands import Note, Report
+from voice_agent.call.summary import Line
+from voice_agent.config.agents import OneAgent
+from voice_agent.config.settings import Settings
+from voice_agent.emulator.caller import Part, Watch, play
+from voice_agent.errors import CommandError
+from voice_agent.live.opened_call import FinishedCall
+from voice_agent.replay.held_call import HeldCall
+from voice_agent.server.private_line import private_line
+
+FOLDER = "talks"
+"""Below `DATA`, with a history of their own: nobody called."""
+
+LONGEST_S = 3700.0
+"""Sessions live an hour at most; this is for machines that are asleep."""
+
+
+class Talk(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of it."""
+
+    call: HeldCall
+    recording: Path
+    lines: list[Line]
+    """The transcript."""
+    problem: str
+    """Why the caller could not play the part; empty: it was played, or the agent ended the call."""
+    errors: tuple[tuple[int, str], ...]
+    """What the call noted as errors, each with its time in ms of the call."""
+    unplayed: int
+    """So many moves were left when the agent ended the call."""
+    remarks: tuple[str, ...]
+    """What could not be done as written."""
+
+
+async def talk(
+    part: Part, agent: Agent, settings: Settings, *, caller: str, called: str, emulator_url: str = ""
+) -> Talk:
+    """Hold the call, in real time. Its recording goes below `settings.data`, whatever the agent says of recordings.
+
+    Raises `CommandError` or `ConfigError` when it cannot be held at all.
+    """
+    watch = Watch()
+    reports: list[tuple[int, Report]] = []
+    finished: list[FinishedCall] = []
+
+    def observe(_: str, now_ms: int, report: Report) -> None:
+        reports.append((now_ms, report))
+        watch.take(report)
+
+    own = msgspec.structs.replace(settings, data=settings.data / FOLDER)
+    recorded = msgspec.structs.replace(agent, recording="audio")
+    async with (
+        asyncio.timeout(LONGEST_S),
+        private_line(
+            own, OneAgent(recorded), emulator_url=emulator_url, observers=[observe], keep=[finished.append]
+        ) as line,
+    ):
+        call = line.ring(caller, called)
+        played = await play(call, part, watch, greeted=agent.greeting is not None)
+        refused = "; ".join(entry.problem for entry in call.warnings)
+    if not finished or finished[0].recording is None:
+        raise CommandError(f"no call was held: {refused or played.problem}")
+    return Talk(
+        call=HeldCall(reports, settings.model),
+        recording=finished[0].recording,
+        lines=finished[0].summary.lines,
+        problem=played.problem,
+        errors=tuple((at_ms, told) for at_ms, report in reports if (told := _error(report))),
+        unplayed=len(part.moves) - played.moves,
+        remarks=played.remarks,
+    )
+
+
+def _error(report: Report) -> str:
+    if not isinstance(report, Note) or report.level != "error":
+        return ""
+    fields = ", ".join(f"{key}: {value}" for key, value in report.fields.items())
+    return f"{report.what} ({fields})" if fields else report.what
