@@ -84,10 +84,7 @@ class PlaybackBusy(Fact, frozen=True):
 
 
 class PlaybackIdle(Fact, frozen=True):
-    """The carrier has nothing left to play. Said by `playback`."""
-
-    heard: bool
-    """True: all was played. False: it was cut."""
+    """The carrier has nothing left to play: all was played, or it was cut. Said by `playback`."""
 
 
 class ItemHeard(Fact, frozen=True):

@@ -235,7 +235,7 @@ class Playback:
                 item = self._items[segment.item_id]
                 item.heard += segment.end - segment.start
                 yield from self._settle_if_heard(segment.item_id, item)
-        yield PlaybackIdle(heard=True)
+        yield PlaybackIdle()
 
     def _give_up_marks(self) -> Iterator[Command | Fact]:
         if self._playout is not None:
@@ -264,7 +264,7 @@ class Playback:
                 item.cut = True
                 if not item.done:
                     self._dropped.add(item.response_id)
-        yield PlaybackIdle(heard=False)
+        yield PlaybackIdle()
 
     def _measure_cut(self) -> Iterator[Command | Fact]:
         """Decide how much of the cut stretch was heard, with what is known now; does nothing without an open cut."""

@@ -4,6 +4,7 @@ It is made from the reports alone, so it is the same for a call in progress, for
 recording. It must not know where reports come from nor what becomes of the summary.
 """
 
+from operator import add
 from typing import Literal, TypeVar
 
 import msgspec
@@ -74,7 +75,7 @@ class Summary:
         self._lines.clear()
 
     def take(self, now_ms: int, report: Report) -> None:
-        """Take one report."""
+        """Take one report; `CallStarted` and lesser notes are for the log, and change nothing here."""
         self.until_ms = max(self.until_ms, now_ms)
         match report:
             case CallerBegan():
@@ -112,8 +113,6 @@ class Summary:
             case CallEnded():
                 self.ended = report
                 self._lines.append(Line(now_ms, "end", report.outcome, report.reason))
-            case _:
-                pass  # CallStarted and lesser notes are for the log
 
     def _answer(self, now_ms: int, report: ToolAnswered) -> None:
         told = f"{'failed' if report.failed else 'answered'} in {_seconds(report.took_ms)}: {report.output}"
@@ -134,5 +133,4 @@ def total(one: Usage, other: Usage) -> Usage:
 
 
 def _sum(one: _Counts, other: _Counts) -> _Counts:
-    both = zip(msgspec.structs.astuple(one), msgspec.structs.astuple(other), strict=True)
-    return type(one)(*(mine + more for mine, more in both))
+    return type(one)(*map(add, msgspec.structs.astuple(one), msgspec.structs.astuple(other)))

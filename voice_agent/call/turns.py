@@ -254,7 +254,7 @@ class Turns:
             self._answer_owed = True
         elif self._server_decides:
             # The server answers what the conversation holds at this moment; a result that comes later is not in it.
-            self._wanted = [waiting for waiting in self._wanted if _stays(waiting)]
+            self._wanted = [waiting for waiting in self._wanted if waiting.keep]
             self._deadlines.set("server answer", now_ms + SERVER_ANSWER_MS)
         elif not (self._overheard and (self._busy or self._active is not None)):
             self._want(ResponseWanted("turn"))
@@ -310,7 +310,7 @@ class Turns:
             self._deadlines.clear("created")
         elif event.request is None:
             # The server's own answer takes the place of all that was waiting, but for what it does not know yet.
-            self._wanted = [waiting for waiting in self._wanted if _stays(waiting) or waiting.purpose in RESULTS]
+            self._wanted = [waiting for waiting in self._wanted if waiting.keep or waiting.purpose in RESULTS]
         self._withdraw("idle")  # the silence is broken
         self._active = event.response_id
         self._active_wanted = None
@@ -374,7 +374,7 @@ class Turns:
     def _due(self, now_ms: int, name: str) -> Iterator[Command | Fact]:
         match name:
             case "barge-in":
-                if self._speaking and (self._busy or self._active is not None):
+                if self._busy or self._active is not None:
                     yield from self._cut(cancel=True)
             case "commit":
                 yield Note("warning", "the server did not commit the caller's turn")
@@ -390,8 +390,7 @@ class Turns:
                 yield from self._give_up(
                     f"the model did not go on with a response for {OUTPUT_MS // 1000} s; {LOOK_THERE}"
                 )
-            case "other response":
-                pass  # It ended unseen, or never was: `_ask` may go on.
+            # `other response`: it ended unseen, or never was, and `_ask` may go on.
 
     # --- the protected text ------------------------------------------------------------------------------------------
 
@@ -413,8 +412,3 @@ class Turns:
             f"<Turns caller {'speaking' if self._speaking else 'silent'}, response {self._active}, "
             f"waiting {[wanted.purpose for wanted in self._wanted]}, {self._deadlines}>"
         )
-
-
-def _stays(wanted: ResponseWanted) -> bool:
-    """Whether this must be said whatever else the model answers."""
-    return wanted.keep or wanted.purpose == "goodbye"
