@@ -149,6 +149,22 @@ def test_a_tool_that_runs_is_no_silence() -> None:
     assert requests(script) == ["tool"]
 
 
+def test_once_all_tools_have_answered_silence_counts_again() -> None:
+    script = patient(5)
+    script.feed(ResponseCreated("r1", None))
+    script.feed(ToolRequested("r1", "f1", "c1", "look_up", "{}"), ToolRequested("r1", "f2", "c2", "look_up", "{}"))
+    script.response_done()
+    script.feed(ToolFinished("c1", "42"))
+    script.wait(10_000)
+    script.feed(ToolFinished("c2", "43"))
+    asks(script)
+    during = requests(script)
+    script.wait(5000)
+
+    assert during == ["tool"]
+    assert requests(script) == ["tool", "idle"]
+
+
 def test_an_agent_that_speaks_is_no_silence() -> None:
     script = patient(5)
     script.agent_speaks("a", 15_000)

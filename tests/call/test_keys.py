@@ -38,6 +38,35 @@ def test_keys_wait_for_the_session() -> None:
     assert pressed(script) == ["1"]
 
 
+def test_a_number_that_is_begun_before_the_session_is_there_is_given_whole() -> None:
+    script = Script()
+    script.begin_stream()
+    script.feed(KeyPressed("1"))
+    script.wait(2000)
+    script.begin_session()
+    script.wait(900)
+    script.feed(KeyPressed("2"))
+    script.wait(1499)
+    before = pressed(script)
+    script.wait(1)
+
+    assert before == []
+    assert pressed(script) == ["12"]
+
+
+def test_each_number_is_given_once_and_by_a_name_of_its_own() -> None:
+    script = Script().begin()
+    for digit in "12":
+        script.feed(KeyPressed(digit))
+        script.wait(1500)
+
+    assert script.ordered(AddUserText) == [
+        AddUserText("pressed-1", "The caller pressed these keys: 1"),
+        AddUserText("pressed-2", "The caller pressed these keys: 2"),
+    ]
+    assert pressed(script) == ["1", "2"]
+
+
 def test_keys_pressed_while_the_agent_speaks_cut_nothing_and_are_answered_after_its_response() -> None:
     script = Script().begin()
     script.agent_speaks("a", 5000, done=False)

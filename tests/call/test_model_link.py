@@ -170,7 +170,13 @@ def test_a_lost_model_is_told_once_with_what_to_check(event: ModelClosed, reason
 
 @pytest.mark.parametrize(
     ("event", "wait_ms"),
-    [(ModelRefused(404, "young"), 500), (ModelRefused(503, "busy"), 500), (ModelRefused(429, "", 2), 2000)],
+    [
+        (ModelRefused(404, "young"), 500),
+        (ModelRefused(500, "broken"), 500),
+        (ModelRefused(503, "busy"), 500),
+        (ModelRefused(429, "", 2), 2000),
+        (ModelRefused(429, "", 3), 3000),
+    ],
 )
 def test_a_refusal_that_may_pass_is_tried_once_more(event: ModelRefused, wait_ms: int) -> None:
     script = Script()
@@ -183,6 +189,9 @@ def test_a_refusal_that_may_pass_is_tried_once_more(event: ModelRefused, wait_ms
     script.feed(event)
 
     assert (before, after) == (1, 2)
+    assert script.ordered(Note)[0] == Note(
+        "warning", "the model refused, and is asked again", {"reason": event.detail, "wait_ms": wait_ms}
+    )
     assert lost(script) == [event.detail]
     assert len(script.ordered(ConnectModel)) == 2
 
@@ -246,10 +255,10 @@ def test_what_was_skipped_or_not_transcribed_is_told() -> None:
     script = Script().begin()
     script.feed(ModelFault("not JSON"), TranscriptionFailed("u1", "no such deployment"), ModelError(None, "oh"))
 
-    assert warnings(script) == [
-        "a message of the model was skipped",
-        "a turn of the caller was not transcribed",
-        "the model refused a request",
+    assert script.ordered(Note) == [
+        Note("warning", "a message of the model was skipped", {"problem": "not JSON"}),
+        Note("warning", "a turn of the caller was not transcribed", {"problem": "no such deployment"}),
+        Note("warning", "the model refused a request", {"error": "error: oh", "event_id": None}),
     ]
 
 

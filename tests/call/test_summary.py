@@ -1,3 +1,5 @@
+import pytest
+
 from voice_agent.call.commands import (
     AgentBegan,
     AgentSaid,
@@ -25,6 +27,12 @@ def told(*reports: tuple[int, Report]) -> Summary:
     return summary
 
 
+def test_of_a_call_that_told_nothing_nothing_is_known() -> None:
+    summary = Summary()
+
+    assert (summary.ended, summary.until_ms, summary.lines) == (None, 0, [])
+
+
 def test_words_stand_where_they_began_though_they_come_later() -> None:
     summary = told(
         (0, CallStarted(300)),
@@ -35,17 +43,17 @@ def test_words_stand_where_they_began_though_they_come_later() -> None:
         (2600, AgentBegan("item_2", 620)),
         (2800, CallerSaid("item_u", "Wait.")),
         (4000, AgentSaid("item_2", "Yes?", 900, 900, False)),
-        (5000, CallEnded("caller_hung_up", "", 5000)),
+        (5000, CallEnded("caller_hung_up", "the carrier ended the stream", 5000)),
     )
 
     assert summary.lines == [
         Line(100, "agent", "Hello, this", "interrupted: 1.4 s of 4.0 s heard"),
         Line(1500, "caller", "Wait."),
         Line(2600, "agent", "Yes?"),
-        Line(5000, "end", "caller_hung_up"),
+        Line(5000, "end", "caller_hung_up", "the carrier ended the stream"),
     ]
     assert (summary.turns, summary.interruptions, summary.response_ms) == (1, 1, [620])
-    assert summary.ended == CallEnded("caller_hung_up", "", 5000)
+    assert summary.ended == CallEnded("caller_hung_up", "the carrier ended the stream", 5000)
 
 
 def test_a_tool_and_its_answer_are_one_line() -> None:
@@ -75,6 +83,34 @@ def test_keys_and_warnings_are_told_and_lesser_notes_are_not() -> None:
     assert summary.lines == [Line(10, "keys", "42#"), Line(30, "note", "no frames came", "ms 800, padded True")]
 
 
+def test_errors_are_told_like_warnings() -> None:
+    summary = told((20, Note("error", "the model is gone", {"reason": "close 1011"})))
+
+    assert summary.lines == [Line(20, "note", "the model is gone", "reason close 1011")]
+
+
+def test_turns_and_interruptions_are_counted() -> None:
+    summary = told(
+        *((at_ms, CallerSaid(f"item_{at_ms}", "Yes.")) for at_ms in (100, 200, 300)),
+        *((at_ms, Interrupted(400, f"item_{at_ms}", "mark")) for at_ms in (101, 201)),
+    )
+
+    assert (summary.turns, summary.interruptions) == (3, 2)
+
+
+def test_an_answer_without_delay_is_an_answer_and_words_that_answer_nothing_are_none() -> None:
+    summary = told((0, AgentBegan("item_1", -1)), (900, AgentBegan("item_2", 0)), (1900, AgentBegan("item_3", 1)))
+
+    assert summary.response_ms == [0, 1]
+
+
+@pytest.mark.parametrize(("ms", "text"), [(0, "0.0 s"), (999, "0.9 s"), (1000, "1.0 s"), (60_000, "60.0 s")])
+def test_times_are_told_in_whole_tenths_of_a_second(ms: int, text: str) -> None:
+    summary = told((1, ToolStarted("call_1", "find", "{}")), (2, ToolAnswered("call_1", "42", False, ms)))
+
+    assert summary.lines[0].remark == f"answered in {text}: 42"
+
+
 def test_a_summary_forgets_words_and_keeps_counts() -> None:
     summary = told((10, CallerSaid("item_1", "I am Anna")), (30, KeysPressed("42#")))
     summary.forget_words()
@@ -86,6 +122,18 @@ def test_words_without_a_known_beginning_stand_where_they_came() -> None:
     summary = told((900, CallerSaid("item_u", "Hi.")), (2000, AgentSaid("item_1", "Hello", 500, 500, False)))
 
     assert summary.lines == [Line(900, "caller", "Hi."), Line(1500, "agent", "Hello")]
+
+
+def test_words_whose_beginning_was_told_once_begin_there_once() -> None:
+    summary = told((100, CallerBegan()), (900, CallerSaid("item_1", "Hi.")), (950, CallerSaid("item_2", "Hello?")))
+
+    assert summary.lines == [Line(100, "caller", "Hi."), Line(950, "caller", "Hello?")]
+
+
+def test_nothing_began_before_the_call() -> None:
+    summary = told((300, AgentSaid("item_1", "Hello", 500, 500, False)))
+
+    assert summary.lines == [Line(0, "agent", "Hello")]
 
 
 def test_the_tokens_of_all_responses_are_added() -> None:

@@ -3,15 +3,19 @@
 import pytest
 
 from tests.support.script import Script, an_agent
-from voice_agent.agent import Limits
-from voice_agent.call.commands import CreateResponse
+from voice_agent.agent import BargeIn, Limits
+from voice_agent.call.commands import CancelResponse, CloseModel, CreateResponse, Note
 from voice_agent.call.events import (
     CallEvent,
     KeyPressed,
     ModelError,
     ResponseCreated,
     ResponseDone,
+    SpeechStarted,
+    SpeechStopped,
+    ToolFinished,
     ToolRequested,
+    TurnCommitted,
 )
 
 BUSY = "conversation_already_has_active_response"
@@ -60,3 +64,159 @@ def test_a_silent_caller_is_not_asked_behind_the_servers_own_answer() -> None:
     script.wait(2000)
 
     assert requests(script) == ["idle-1"]
+
+
+# --- refused ---------------------------------------------------------------------------------------------------------
+
+
+def greeting() -> Script:
+    """A call whose greeting was asked for."""
+    return Script(an_agent(greeting="Hello.")).begin()
+
+
+def notes(script: Script) -> list[Note]:
+    return script.ordered(Note)
+
+
+def test_what_was_refused_for_another_response_that_is_not_seen_is_asked_for_2_s_later() -> None:
+    script = greeting()
+    script.feed(ModelError(BUSY, "busy", "greeting-1"))
+    script.wait(1999)
+    before = requests(script)
+    script.wait(1)
+
+    assert before == ["greeting-1"]
+    assert requests(script) == ["greeting-1", "greeting-2"]
+
+
+def test_what_was_refused_for_another_response_is_asked_for_as_soon_as_that_ends() -> None:
+    script = greeting()
+    script.feed(ModelError(BUSY, "busy", "greeting-1"), ResponseDone("r1", "completed"))
+
+    assert requests(script) == ["greeting-1", "greeting-2"]
+
+
+def test_what_was_refused_comes_before_what_waited_behind_it() -> None:
+    script = greeting()
+    script.feed(KeyPressed("1"))
+    script.wait(1500)
+    script.feed(ModelError(BUSY, "busy", "greeting-1"), ResponseDone("r1", "completed"))
+
+    assert requests(script) == ["greeting-1", "greeting-2"]
+
+
+def test_a_request_that_was_refused_is_not_waited_for() -> None:
+    script = greeting()
+    script.feed(ResponseCreated("r1", None), ModelError(BUSY, "busy", "greeting-1"))
+    script.agent_speaks("a", 6000)
+    script.wait(5000)
+
+    assert script.ordered(CloseModel) == []
+
+
+@pytest.mark.parametrize(("code", "reason"), [("server_error", "server_error: oh"), (None, "error: oh")])
+def test_a_refusal_is_told_and_the_second_one_loses_the_model(code: str | None, reason: str) -> None:
+    script = greeting()
+    script.feed(ModelError(code, "oh", "greeting-1"))
+    first = [note for note in notes(script) if note.what == "a response failed"]
+    script.feed(ModelError(code, "oh", "greeting-2"))
+
+    assert first == [Note("warning", "a response failed", {"reason": reason})]
+    assert notes(script)[-1] == Note("error", "the model is gone", {"reason": f"responses keep failing: {reason}"})
+
+
+def test_a_refusal_that_names_another_request_changes_nothing() -> None:
+    script = greeting()
+    script.feed(ModelError("server_error", "oh", "truncate-a"))
+    script.wait(3999)
+    before = script.ordered(CloseModel)
+    script.wait(1)
+
+    assert requests(script) == ["greeting-1"]
+    assert before == []
+    assert len(script.ordered(CloseModel)) == 1
+
+
+def test_a_response_that_completes_forgives_the_failure_before_it() -> None:
+    script = Script().begin()
+    for response, status in (("r1", "failed"), ("r2", "completed"), ("r3", "failed"), ("r4", "incomplete")):
+        script.feed(ResponseCreated(response, None))
+        script.response_done(response, status)
+    script.feed(ResponseCreated("r5", None))
+    script.response_done("r5", "failed")
+
+    assert script.ordered(CloseModel) == []
+
+
+# --- what the server owes --------------------------------------------------------------------------------------------
+
+
+def test_a_turn_that_is_neither_committed_nor_answered_is_told_and_answered_by_us() -> None:
+    script = Script().begin()
+    script.feed(SpeechStarted("u1", 0), SpeechStopped("u1", 0))
+    script.wait(3999)
+    before = requests(script)
+    script.wait(1)
+
+    assert before == []
+    assert requests(script) == ["turn-1"]
+    assert notes(script) == [
+        Note("warning", "the server did not commit the caller's turn"),
+        Note("warning", "the server did not answer the caller's turn by itself"),
+    ]
+
+
+def test_a_turn_that_is_committed_is_not_closed_again_2_s_later() -> None:
+    script = Script(an_agent(barge_in=BargeIn(after_ms=300))).begin()
+    script.feed(SpeechStarted("u1", 0), SpeechStopped("u1", 0), TurnCommitted("u1"))
+    script.wait(3000)
+
+    assert notes(script) == []
+    assert requests(script) == ["turn-1"]
+
+
+def test_a_turn_that_cut_is_answered_though_the_cut_response_ends_later() -> None:
+    script = Script(an_agent(barge_in=BargeIn(after_ms=300))).begin()
+    script.agent_speaks("a", 3000, done=False)
+    script.wait(500)
+    script.caller_speaks()
+    script.wait(400)
+    script.caller_stops()
+    script.response_done(status="cancelled")
+
+    assert requests(script) == ["turn-1"]
+
+
+def test_speech_that_lasts_cuts_an_answer_of_which_nothing_plays_at_that_moment() -> None:
+    script = Script(an_agent(barge_in=BargeIn(after_ms=400))).begin()
+    script.agent_speaks("a", 300, done=False)
+    script.wait(100)
+    script.caller_speaks()
+    script.wait(500)
+
+    assert [command.response_id for command in script.ordered(CancelResponse)] == ["r1"]
+
+
+def test_a_turn_whose_end_was_told_by_its_commit_alone_cuts_nothing_later() -> None:
+    script = Script(an_agent(barge_in=BargeIn(after_ms=400))).begin()
+    script.agent_speaks("a", 5000, done=False)
+    script.wait(100)
+    script.feed(SpeechStarted("u1", 0))
+    script.wait(300)
+    script.feed(TurnCommitted("u1"))
+    script.wait(2000)
+
+    assert script.ordered(CancelResponse) == []
+
+
+def test_its_state_is_told_in_one_line() -> None:
+    script = Script().begin()
+    script.feed(ResponseCreated("r1", None), ToolRequested("r1", "f1", "c1", "look_up", "{}"))
+    script.response_done()
+    script.feed(SpeechStarted("u1", 0), ToolFinished("c1", "42"))
+    (part,) = (part for part in script.call._parts if type(part).__name__ == "Turns")
+    speaking = repr(part)
+    script.feed(TurnCommitted("u1"), ResponseCreated("r2", None))
+
+    assert speaking == "<Turns caller speaking, response None, waiting ['tool'], Deadlines({})>"
+    assert repr(part) == "<Turns caller silent, response r2, waiting [], Deadlines({'output': 8000})>"

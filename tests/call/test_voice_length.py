@@ -74,6 +74,44 @@ def test_what_was_said_before_the_detector_noticed_counts() -> None:
     assert lasted(voice, LOUD_FRAME)
 
 
+def test_speech_lasts_from_the_very_millisecond_that_is_asked_for() -> None:
+    _, short = begun(181, *[LOUD_FRAME] * 9)
+    _, long = begun(180, *[LOUD_FRAME] * 9)
+
+    assert (short, long) == (False, True)
+
+
+def test_all_that_was_said_in_the_time_that_a_detector_may_take_counts() -> None:
+    _, at_once = begun(LOOK_BACK_MS, *[LOUD_FRAME] * (LOOK_BACK_MS // 20))
+    _, too_long = begun(LOOK_BACK_MS + 1, *[LOUD_FRAME] * (LOOK_BACK_MS // 20 + 1))
+
+    assert (at_once, too_long) == (True, False)
+
+
+def test_what_was_said_before_one_turn_does_not_count_in_the_next() -> None:
+    voice, _ = begun(300, *[LOUD_FRAME] * 10)
+    list(voice.feed(0, SpeechStopped("u1", 0)))
+    list(voice.feed(0, SpeechStarted("u2", 0)))
+
+    assert not lasted(voice, *[LOUD_FRAME] * 14)
+    assert lasted(voice, LOUD_FRAME)
+
+
+def test_between_two_turns_all_that_a_detector_may_miss_is_kept() -> None:
+    voice, _ = begun(LOOK_BACK_MS)
+    list(voice.feed(0, SpeechStopped("u1", 0)))
+    lasted(voice, *[LOUD_FRAME] * (LOOK_BACK_MS // 20))
+
+    assert list(voice.feed(0, SpeechStarted("u2", 0))) == [SpeechLasted()]
+
+
+def test_a_frame_is_loud_when_every_eighth_sample_is() -> None:
+    eighth, less = b"\x10" * 20 + b"\xff" * 140, b"\x10" * 19 + b"\xff" * 141
+
+    assert lasted(begun(100)[0], *[eighth] * 5)
+    assert not lasted(begun(100)[0], *[less] * 50)
+
+
 def test_what_was_said_long_before_does_not_count() -> None:
     voice, at_once = begun(300, *[LOUD_FRAME] * 50, *[SILENT_FRAME] * (LOOK_BACK_MS // 20))
 

@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import TypeVar
 
+import msgspec
+
 from voice_agent.agent import Agent, Limits, Tool
 from voice_agent.call.call import Call
 from voice_agent.call.commands import CallCommand, ClearPlayback, Command, CreateResponse, PlayAudio, SendMark
@@ -36,6 +38,11 @@ CLIPS = {"apology": b"\x80" * 800, "moment": b"\x81" * 400}
 SILENT_FRAME = b"\xff" * 160
 
 LOUD_FRAME = (b"\x90" * 8 + b"\x10" * 8) * 10
+
+_WRITTEN = msgspec.json.Decoder(list[CallCommand])
+
+MOST_FIRINGS = 20
+"""More timers than that at one instant is a loop."""
 
 
 def an_agent(**changes: object) -> Agent:
@@ -75,6 +82,8 @@ class Script:
         self._audio_until = 0
         self._responses: set[str] = set()
         self._sent: dict[str, int] = {}
+        self._firings = (0, 0)
+        """The newest instant at which timers fired, and how many."""
         self.frame = SILENT_FRAME
         """What the caller's frames hold."""
         self.frames_come = True
@@ -88,6 +97,7 @@ class Script:
         """Feed events now; give what came out since the last look."""
         for event in events:
             outputs = self.call.feed(self.now_ms, event)
+            assert _WRITTEN.decode(msgspec.json.encode(outputs)) == outputs  # as a recording keeps them, types and all
             self.said += outputs
             for output in outputs:
                 self._carry(output)
@@ -122,8 +132,14 @@ class Script:
             self._frames += 1
             self.feed(CallerAudio((self._frames - 1) * 20, self.frame))
         elif deadline is not None and deadline <= self.now_ms:
+            self._count_firing()
             self.feed(TimerFired())
         self._fresh = kept
+
+    def _count_firing(self) -> None:
+        at_ms, times = self._firings
+        self._firings = (self.now_ms, times + 1 if at_ms == self.now_ms else 1)
+        assert self._firings[1] <= MOST_FIRINGS, f"timers without progress: {self.call}"
 
     # --- the carrier -------------------------------------------------------------------------------------------------
 
