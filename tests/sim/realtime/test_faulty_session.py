@@ -23,8 +23,11 @@ from voice_agent.sim.realtime import (
     SendEvent,
     SendText,
     Speak,
+    Spoken,
     StopWork,
     Think,
+    ThoughtDone,
+    ThoughtText,
     parse_faults,
 )
 
@@ -243,6 +246,23 @@ def test_a_response_is_cut_short_after_its_first_audio() -> None:
     assert (cut["status"], cut["output"][0]["status"]) == ("incomplete", "incomplete")
     assert len(client.spoken()) == 20 * 48
     assert client.orders[-1] == StopWork(cut["id"])
+
+
+@pytest.mark.parametrize("voice", [tone(200), b""])
+def test_thoughts_that_end_before_their_voice_do_not_end_a_response_before_its_first_audio(voice: bytes) -> None:
+    client = VirtualClient(faults="incomplete=content_filter,midway")
+    client.lazy = True
+    client.send(type="response.create")
+    (think,) = (order for order in client.orders if isinstance(order, Think))
+    client.feed(ThoughtText(think.response_id, "Hello there."))
+    client.feed(ThoughtDone(think.response_id))
+    assert client.of("response.done") == []
+
+    (speak,) = (order for order in client.orders if isinstance(order, Speak))
+    client.feed(Spoken(speak.response_id, speak.item_id, voice, last=True))
+    (done,) = client.of("response.done")
+    assert done["response"]["status"] == "incomplete"
+    assert bool(client.spoken()) is bool(voice)
 
 
 def test_a_written_response_that_is_cut_short_midway_keeps_its_words() -> None:

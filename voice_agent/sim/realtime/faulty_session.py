@@ -24,6 +24,8 @@ from voice_agent.sim.realtime.messages import (
     RecognitionFailed,
     SendEvent,
     SendText,
+    Speak,
+    Spoken,
     Think,
     ThoughtDone,
     WorkFailed,
@@ -89,6 +91,8 @@ class FaultySession:
         self._left = {fault: fault.times for fault in counted}
         self._doomed: dict[str, Failure] = {}
         """Responses that end at their first audio, or where they would end without any."""
+        self._voiced: set[str] = set()
+        """Those of them whose words are being spoken; their thoughts may end before their first audio."""
         self._silent = Timed(0, "silence") in faults.timed
         """From its very first event on, or since its time."""
         self._closed = False
@@ -126,6 +130,10 @@ class FaultySession:
 
     def _give(self, now_ms: int, received: Input) -> Iterator[Output]:
         if isinstance(received, ThoughtDone):
+            if received.response_id in self._voiced:
+                return  # the session must not complete it before its first audio
+            yield from self._end_doomed(now_ms, received.response_id)
+        elif isinstance(received, Spoken) and received.last and not received.pcm:
             yield from self._end_doomed(now_ms, received.response_id)
         yield from self._pass(now_ms, self._session.feed(now_ms, received))
 
@@ -162,6 +170,10 @@ class FaultySession:
                     self._post(now_ms + self._faults.late_audio_ms, output)
                 case Think():
                     yield from self._think(now_ms, output)
+                case Speak():
+                    if output.response_id in self._doomed:
+                        self._voiced.add(output.response_id)
+                    yield output
                 case Recognise() if self._faults.deaf:
                     failed = RecognitionFailed(output.item_id, "Input transcription failed for item")
                     yield from self._pass(now_ms, self._session.feed(now_ms, failed))
@@ -219,6 +231,7 @@ class FaultySession:
 
     def _end_doomed(self, now_ms: int, response_id: str) -> Iterator[Output]:
         failure = self._doomed.pop(response_id, None)
+        self._voiced.discard(response_id)
         if failure is not None:
             result: WorkFailed | CutShort
             if failure.incomplete is None:
