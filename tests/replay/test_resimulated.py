@@ -6,6 +6,8 @@ from tests.support.recorded import write
 from tests.support.scenes import an_agent, asked_call, interrupted_call
 from tests.support.simulated import header_of, setup, simulated_call, steps_of
 from voice_agent.agent import Agent, BargeIn
+from voice_agent.call.commands import RunTool
+from voice_agent.call.events import ToolFinished
 from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.errors import PeerError
 from voice_agent.live.recorded import describe
@@ -171,6 +173,16 @@ def uses_a_tool(asked: Think) -> list[ThoughtText | ThoughtCall]:
     return [ThoughtText(asked.response_id, "Hello.")]
 
 
+def test_a_tool_that_outlasted_its_call_does_so_again() -> None:
+    world = asked_call(3, uses_a_tool, agent=an_agent())
+    place = next(place for place, (_, received, _) in enumerate(world.log) if isinstance(received, ToolFinished))
+    world.log = world.log[:place]
+    found = again(world, setup_of(an_agent(), 3))
+
+    assert [(use.name, use.output) for use in found.now.tools] == [("look_up", "")]
+    assert not any("tool" in line for line in found.diverged)
+
+
 def test_tools_answer_as_recorded_and_are_missed_where_they_were_not_used() -> None:
     agent = an_agent()
     world = asked_call(3, uses_a_tool, agent=agent)
@@ -178,7 +190,11 @@ def test_tools_answer_as_recorded_and_are_missed_where_they_were_not_used() -> N
     assert [(use.name, use.output) for use in found.now.tools] == [("look_up", '{"answer": 42}')]
     assert not any("tool" in line for line in found.diverged)
 
-    world.log = [(ms, received, outputs) for ms, received, outputs in world.log if "ToolFinished" not in repr(received)]
+    world.log = [
+        (ms, received, [output for output in outputs if not isinstance(output, RunTool)])
+        for ms, received, outputs in world.log
+        if not isinstance(received, ToolFinished)
+    ]
     missed = again(world, setup_of(agent, 3))
     assert any(
         "asked for the tool look_up {}, which the recording has no answer of" in line for line in missed.diverged

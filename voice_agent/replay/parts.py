@@ -92,7 +92,8 @@ class ToolRun(msgspec.Struct, frozen=True):
     name: str
     arguments: str
     after_ms: int
-    answer: ToolFinished
+    answer: ToolFinished | None
+    """`None`: it was still running when the call ended."""
 
 
 class Left(msgspec.Struct):
@@ -229,6 +230,8 @@ class _Reader:
         parts.round_trip_ms = max(0, min(self._round_trips, default=0))
         for answer in self._answers.values():
             self._find_cut(answer)
+        for _, run in self._tools.values():
+            parts.tools.append(ToolRun(run.call_id, run.name, run.arguments, 0, None))
         if parts.left is None and self._stopped_ms is not None:
             parts.left = Left(self._stopped_ms, with_stop=True, closed_ms=self._stopped_ms, code=1000)
         return parts

@@ -307,6 +307,8 @@ class _World:
             self._later(QUICK_MS, ToolFinished(order.call_id, output, failed=True))
             return
         self._tools.remove(run)
+        if run.answer is None:
+            return  # it outlasts the call, as it did then
         self._later(run.after_ms, msgspec.structs.replace(run.answer, call_id=order.call_id))
 
     def _tool_run(self, order: RunTool) -> ToolRun | None:
