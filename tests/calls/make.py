@@ -3,152 +3,152 @@
     python -m tests.calls.make [NAME ...]
 
 Run it only for a new call: the others stay as they are, and a deliberate change of output is accepted with
-`pytest tests/calls --calls=strict --calls-update`. What is said comes from the packaged speech, so a new recording of
-an old call differs in its times alone.
+`pytest tests/calls --calls=strict --calls-update`. What is said comes from the packaged speech and the local voice, so
+a new recording of an old call differs in its times alone. Scenes are in `scenes.py`.
 """
 
 import asyncio
 import secrets
+import shutil
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from tests.calls.scenes import SCENES, Scene, Stage
+from voice_agent.audio.resample import Downsampler
+from voice_agent.call.commands import Report
 from voice_agent.config.agents import AgentFolder
 from voice_agent.config.secret import Secret
 from voice_agent.config.settings import PACKAGED_AGENTS, Settings
-from voice_agent.emulator.scene import PATIENCE_S, speech
-from voice_agent.emulator.twilio import EmulatedCall, EmulatedTwilio
+from voice_agent.emulator.brain import Brain, Thought, last_said
+from voice_agent.emulator.brains import choose_brain
+from voice_agent.emulator.realtime import serve_realtime
+from voice_agent.emulator.speech.interfaces import Speech
+from voice_agent.emulator.speech.loading import load_speech
+from voice_agent.emulator.twilio import EmulatedTwilio
 from voice_agent.live.opened_call import FinishedCall
-from voice_agent.server.local_model import local_realtime
 from voice_agent.server.run import Serving
-from voice_agent.wire.endpoint import DialectName
+from voice_agent.sim.realtime import Think
+from voice_agent.wire.endpoint import PREVIEW_VERSION
 
 FOLDER = Path(__file__).resolve().parent
-LISTEN_MS = 900
-"""So long a polite caller waits before answering."""
+AGENTS = FOLDER / "agents"
+LONGEST_S = 120
 
 
-async def hear_out(call: EmulatedCall) -> None:
-    """Let the agent begin and finish."""
-    await call.agent_began(PATIENCE_S)
-    await call.agent_silent(LISTEN_MS, PATIENCE_S)
+class Prompted:
+    """A brain that does what a scene says when certain words were said to it last, and else what another one does."""
+
+    def __init__(self, brain: Brain, calls: Mapping[str, tuple[Thought, ...]]) -> None:
+        self._brain = brain
+        self._calls = calls
+
+    async def think(self, think: Think) -> AsyncGenerator[Thought, None]:
+        """See `Brain`."""
+        said = last_said(think.conversation)
+        words = "" if said is None else said.text.casefold()
+        for key, thoughts in self._calls.items():
+            if key in words:
+                for thought in thoughts:
+                    yield thought
+                return
+        async for thought in self._brain.think(think):
+            yield thought
 
 
-async def say(call: EmulatedCall, name: str) -> None:
-    """Say a packaged utterance to its end."""
-    call.say(speech(name))
-    await call.caller_finished(PATIENCE_S)
+def agent_file(scene: Scene, folder: Path) -> Path:
+    """Put the scene's agent with its tools into a folder, with the lines that the scene adds.
+
+    One folder serves all scenes: a process imports the modules of tools once.
+    """
+    source = AGENTS if (AGENTS / f"{scene.agent}.yaml").exists() else PACKAGED_AGENTS
+    for tools in source.glob("*.py"):
+        shutil.copy(tools, folder)
+    path = folder / f"{scene.agent}.yaml"
+    keys = {line.split(":")[0] for line in scene.more.splitlines()}
+    kept = [line for line in (source / path.name).read_text("utf-8").splitlines() if line.split(":")[0] not in keys]
+    path.write_text("\n".join([*kept, scene.more, ""]), encoding="utf-8")
+    return path
 
 
-async def until_hung_up(call: EmulatedCall) -> None:
-    """Wait for the agent to end the call."""
-    await call.wait_until(lambda: call.over, PATIENCE_S)
+def spoken_to(scene: Scene, port: int) -> dict[str, Any]:
+    """Give the settings for a local server that is taken for one of the services."""
+    address, key = f"http://127.0.0.1:{port}", Secret("any")
+    if scene.service == "openai":
+        return {"realtime_provider": "openai", "openai_base_url": address, "openai_api_key": key}
+    preview = scene.service == "preview"
+    return {
+        "realtime_provider": "azure",
+        "azure_openai_endpoint": address,
+        "azure_openai_api_key": key,
+        "azure_openai_deployment": "telephone",
+        "azure_openai_model": "gpt-4o-realtime-preview" if preview else "gpt-realtime-2.1",
+        "azure_openai_api_version": PREVIEW_VERSION if preview else None,
+    }
 
 
-async def tool_and_goodbye(call: EmulatedCall) -> None:
-    await hear_out(call)
-    await say(call, "reception-2")
-    await hear_out(call)
-    await say(call, "reception-3")
-    await until_hung_up(call)
+def voice(speech: Speech, text: str) -> bytes:
+    """Say a text, mu-law."""
+    down = Downsampler()
+    return b"".join(down.feed(pcm) for pcm in speech.speaking.speak(text)) + down.flush()
 
 
-async def interrupted(call: EmulatedCall) -> None:
-    await hear_out(call)
-    await say(call, "reception-1")
-    await call.agent_spoke(2500, PATIENCE_S)
-    await say(call, "reception-3")
-    await until_hung_up(call)
-
-
-async def hung_up_in_the_greeting(call: EmulatedCall) -> None:
-    await call.agent_spoke(1200, PATIENCE_S)
-
-
-async def keys(call: EmulatedCall) -> None:
-    await hear_out(call)
-    for digit in "12#":
-        call.press(digit)
-        await call.wait_until(lambda: False, 0.3)
-    await hear_out(call)
-
-
-async def preview_interrupted_greeting(call: EmulatedCall) -> None:
-    await call.agent_spoke(1000, PATIENCE_S)
-    await say(call, "reception-2")
-    await hear_out(call)
-
-
-async def model_lost(call: EmulatedCall) -> None:
-    await until_hung_up(call)
-
-
-async def protected_greeting(call: EmulatedCall) -> None:
-    await call.agent_spoke(800, PATIENCE_S)
-    await say(call, "table-2")
-    await hear_out(call)
-
-
-class Scene(msgspec.Struct, frozen=True):
-    """One call."""
-
-    play: Callable[[EmulatedCall], Awaitable[None]]
-    agent: str = "reception"
-    dialect: DialectName = "ga"
-    faults: str = ""
-
-
-SCENES = {
-    "tool-and-goodbye": Scene(tool_and_goodbye),
-    "interrupted": Scene(interrupted),
-    "hung-up-in-the-greeting": Scene(hung_up_in_the_greeting),
-    "keys": Scene(keys),
-    "preview-interrupted-greeting": Scene(preview_interrupted_greeting, dialect="preview"),
-    "model-lost": Scene(model_lost, faults="drop@4"),
-    "protected-greeting": Scene(protected_greeting, agent="table"),
-}
-
-
-async def hold(scene: Scene, data: Path) -> Path:
+async def hold(scene: Scene, agent: Path, speech: Speech, data: Path) -> Path:
     """Hold one call; give its recording."""
-    settings = Settings(realtime_audio="g711", realtime_dialect=scene.dialect)
-    finished: list[FinishedCall] = []
+    settings = Settings(realtime_audio=scene.audio, agents=AGENTS, port=0, data=data)
+    brain, _ = choose_brain(settings)
+    loop = asyncio.get_running_loop()
+    finished: asyncio.Future[FinishedCall] = loop.create_future()
+    reports: list[Report] = []
+
+    def keep(call: FinishedCall) -> None:
+        """Run in a thread."""
+        loop.call_soon_threadsafe(finished.set_result, call)
+
     account_sid, token = "AC" + secrets.token_hex(16), secrets.token_hex(16)
     async with (
-        asyncio.timeout(120),
-        local_realtime(settings, print) as realtime_url,
-        EmulatedTwilio(account_sid, token) as twilio,
+        asyncio.timeout(LONGEST_S),
+        serve_realtime("127.0.0.1", 0, speech, Prompted(brain, scene.calls), faults=scene.faults) as realtime,
+        EmulatedTwilio(account_sid, token, switches=scene.switches) as twilio,
     ):
         settings = msgspec.structs.replace(
             settings,
-            port=0,
-            data=data,
+            **spoken_to(scene, realtime.port),
             twilio_account_sid=account_sid,
             twilio_auth_token=Secret(token),
             twilio_api_base_url=twilio.base_url,
-            realtime_url=f"{realtime_url}?fault={scene.faults}" if scene.faults else None,
         )
-        agents = AgentFolder(PACKAGED_AGENTS / f"{scene.agent}.yaml")
-        async with Serving(settings, agents, emulator_url=realtime_url, keep=[finished.append]) as serving:
+        async with Serving(
+            settings,
+            AgentFolder(agent),
+            observers=[lambda _sid, _now_ms, report: reports.append(report)],
+            keep=[keep],
+        ) as serving:
             call = twilio.place_call(f"{serving.url}/twilio/voice", "+14255550123", "+14255550100")
-            await scene.play(call)
+            await scene.play(Stage(call, reports, lambda text: voice(speech, text)))
+            if scene.stopped:
+                await serving.reception.lobby.end_all("the server stops", 6)
             call.hang_up()
             await call.ended()
-    recording = finished[0].recording
-    assert recording is not None, "every packaged agent records"
+            recording = (await finished).recording
+    assert recording is not None, "every agent of a scene records"
     return recording
 
 
 def main(names: list[str]) -> None:
     """Make the named recordings, or those that are not there."""
-    for name in names or [name for name in SCENES if not (FOLDER / f"{name}.call").exists()]:
-        with tempfile.TemporaryDirectory() as data:
-            recording = asyncio.run(hold(SCENES[name], Path(data)))
+    speech = load_speech(print)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names or [name for name in SCENES if not (FOLDER / f"{name}.call").exists()]:
+            scene, data = SCENES[name], Path(folder) / name
+            agent = agent_file(scene, Path(folder))
+            recording = asyncio.run(hold(scene, agent, speech, data))
             (FOLDER / f"{name}.call").write_bytes(recording.read_bytes())
-        print(f"{name}: {(FOLDER / f'{name}.call').stat().st_size:,} bytes")  # noqa: T201 - a program
+            print(f"{name}: {(FOLDER / f'{name}.call').stat().st_size:,} bytes", flush=True)  # noqa: T201 - a program
 
 
 if __name__ == "__main__":

@@ -1,0 +1,333 @@
+"""The calls of this folder as scenes: what their callers do, and what happens to them meanwhile.
+
+`make.py` holds them. Whoever adds one adds its expectations and its line in README.md.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Literal
+
+import msgspec
+
+from voice_agent.call.commands import Interrupted, Report, ToolAnswered, ToolStarted
+from voice_agent.emulator.brain import Thought, ToolCall
+from voice_agent.emulator.scene import LISTEN_MS, PATIENCE_S, speech
+from voice_agent.emulator.twilio import EmulatedCall
+from voice_agent.sim.carrier import Switches
+
+COUGH_MS = 300
+"""Enough for a detector of voice, and shorter than any word that is meant."""
+
+PACKAGED = ("reception-1", "reception-2", "reception-3", "table-1", "table-2")
+"""Utterances that come with the package; any other text is said by the local voice."""
+
+
+class Stage:
+    """One call in progress, as its caller sees it."""
+
+    def __init__(self, call: EmulatedCall, reports: list[Report], voice: Callable[[str], bytes]) -> None:
+        """`reports` grows while the call lasts; `voice` makes mu-law of a text."""
+        self.call = call
+        self._reports = reports
+        self._voice = voice
+
+    async def hear_out(self) -> None:
+        """Let the agent begin and finish."""
+        await self.call.agent_began(PATIENCE_S)
+        await self.call.agent_silent(LISTEN_MS, PATIENCE_S)
+
+    async def hear(self, ms: int) -> None:
+        """Listen to the agent for so long."""
+        await self.call.agent_spoke(ms, PATIENCE_S)
+
+    async def say(self, text: str) -> None:
+        """Say it to its end."""
+        self.call.say(self.sound(text))
+        await self.call.caller_finished(PATIENCE_S)
+
+    def sound(self, text: str) -> bytes:
+        """Give the sound of a packaged utterance, or of any text."""
+        return speech(text) if text in PACKAGED else self._voice(text)
+
+    async def wait(self, seconds: float) -> None:
+        """Do nothing; ends with the call."""
+        await self.call.wait_until(lambda: False, seconds)
+
+    async def until(self, kind: type[Report], count: int = 1) -> None:
+        """Wait until the call has reported so many of a kind."""
+        await self.call.wait_until(lambda: sum(isinstance(one, kind) for one in self._reports) >= count, PATIENCE_S)
+
+    async def until_hung_up(self, within_s: float = PATIENCE_S) -> None:
+        """Wait for the agent to end the call."""
+        await self.call.wait_until(lambda: self.call.over, within_s)
+
+
+class Scene(msgspec.Struct, frozen=True, kw_only=True):
+    """One call."""
+
+    play: Callable[[Stage], Awaitable[None]]
+    """The caller's part; who is still there at its end hangs up."""
+    agent: str = "reception"
+    """`shop` stands beside this file, the others are packaged."""
+    more: str = ""
+    """Lines for the agent's file."""
+    service: Literal["openai", "azure", "preview"] = "openai"
+    """Whose form the local server is spoken to in: OpenAI's, Azure's of today, Azure's preview."""
+    audio: Literal["g711", "pcm24k"] = "g711"
+    faults: str = ""
+    """Of the model's server, see `sim.realtime.faults`."""
+    switches: Switches = Switches()
+    """Of the carrier."""
+    calls: Mapping[str, tuple[Thought, ...]] = {}
+    """What the model does when these words were said to it, instead of what the dialogue file says."""
+    stopped: bool = False
+    """The server is stopped at the end of the caller's part."""
+
+
+# --- how calls end ---------------------------------------------------------------------------------------------------
+
+
+async def tool_and_goodbye(stage: Stage) -> None:
+    await stage.hear_out()
+    await stage.say("reception-2")
+    await stage.hear_out()
+    await stage.say("reception-3")
+    await stage.until_hung_up()
+
+
+async def greeting_alone(stage: Stage) -> None:
+    await stage.hear(1200)
+
+
+async def into_an_answer(stage: Stage) -> None:
+    await stage.hear_out()
+    await stage.say("reception-1")
+    await stage.hear(2500)
+
+
+async def out_of_an_answer(stage: Stage) -> None:
+    await into_an_answer(stage)
+    await stage.until_hung_up()
+
+
+async def into_silence(stage: Stage) -> None:
+    await stage.hear_out()
+    await stage.wait(3)
+
+
+async def into_a_tool(stage: Stage) -> None:
+    await stage.hear_out()
+    await stage.say("Where is my order number three?")
+    await stage.until(ToolStarted)
+    await stage.wait(1)
+
+
+async def at_once(stage: Stage) -> None:
+    """Hang up while it rings."""
+
+
+async def into_a_lost_stream(stage: Stage) -> None:
+    await into_an_answer(stage)
+    stage.call.hang_up(with_stop=False, with_close=False)
+
+
+async def silently(stage: Stage) -> None:
+    await stage.until_hung_up(60)
+
+
+async def a_minute(stage: Stage) -> None:
+    await stage.hear_out()
+    await stage.wait(8)
+    await stage.say("Which books can you recommend?")
+    await stage.until_hung_up(60)
+
+
+# --- how agents are interrupted --------------------------------------------------------------------------------------
+
+
+async def interrupted(stage: Stage) -> None:
+    await stage.hear_out()
+    await stage.say("reception-1")
+    await stage.hear(2500)
+    await stage.say("reception-3")
+    await stage.until_hung_up()
+
+
+async def into_the_greeting(stage: Stage) -> None:
+    await stage.hear(1000)
+    await stage.say("reception-2")
+    await stage.hear_out()
+
+
+async def into_a_protected_greeting(stage: Stage) -> None:
+    await stage.hear(800)
+    await stage.say("table-2")
+    await stage.hear_out()
+
+
+async def into_a_waiting_tool(stage: Stage) -> None:
+    await stage.hear_out()
+    await stage.say("Where is my order number three?")
+    await stage.until(ToolStarted)
+    await stage.wait(0.5)
+    await stage.say("Hello, are you still there?")
+    await stage.until(ToolAnswered)
+    await stage.hear_out()
+
+
+async def with_a_cough(stage: Stage) -> None:
+    await stage.hear_out()
+    await stage.say("Which books can you recommend?")
+    await stage.hear(2500)
+    stage.call.say(stage.sound("reception-2")[: COUGH_MS * 8])
+    await stage.hear_out()
+    await stage.say("reception-3")
+    await stage.until_hung_up()
+
+
+async def after_a_while(stage: Stage) -> None:
+    await stage.hear_out()
+    await stage.say("Which books can you recommend?")
+    await stage.hear(2500)
+    await stage.say("reception-3")
+    await stage.until_hung_up()
+
+
+async def into_the_goodbye(stage: Stage) -> None:
+    await stage.hear_out()
+    await stage.say("reception-3")
+    await stage.hear(1500)
+    await stage.say("Where is my order number one?")
+    await stage.until(ToolStarted, 2)
+    await stage.hear_out()
+    await stage.say("reception-3")
+    await stage.until_hung_up()
+
+
+async def twice_in_a_row(stage: Stage) -> None:
+    await stage.hear_out()
+    await stage.say("Which books can you recommend?")
+    await stage.hear(2000)
+    await stage.say("Sorry, what do you sell?")
+    await stage.until(Interrupted)
+    await stage.hear(1500)
+    await stage.say("reception-3")
+    await stage.until_hung_up()
+
+
+# --- what becomes of tools -------------------------------------------------------------------------------------------
+
+
+async def order_one(stage: Stage) -> None:
+    await ask_and_leave(stage, "Where is my order number one?")
+
+
+async def order_two(stage: Stage) -> None:
+    await ask_and_leave(stage, "Where is my order number two?")
+
+
+async def order_three(stage: Stage) -> None:
+    await stage.hear_out()
+    await stage.say("Where is my order number three?")
+    await stage.until(ToolAnswered)
+    await stage.hear_out()
+
+
+async def order_four(stage: Stage) -> None:
+    await stage.hear_out()
+    await stage.say("Where is my order number four?")
+    await stage.until(ToolAnswered)
+    await stage.hear_out()
+
+
+async def two_orders(stage: Stage) -> None:
+    await ask_and_leave(stage, "Where are both of my orders?")
+
+
+async def ask_and_leave(stage: Stage, question: str) -> None:
+    await stage.hear_out()
+    await stage.say(question)
+    await stage.hear_out()
+
+
+# --- and else --------------------------------------------------------------------------------------------------------
+
+
+async def keys(stage: Stage) -> None:
+    await stage.hear_out()
+    for digit in "12#":
+        stage.call.press(digit)
+        await stage.wait(0.3)
+    await stage.hear_out()
+
+
+async def one_question(stage: Stage) -> None:
+    await stage.hear_out()
+    await stage.say("reception-2")
+    await stage.hear_out()
+
+
+async def a_long_answer(stage: Stage) -> None:
+    await stage.hear_out()
+    await stage.say("reception-1")
+    await stage.hear_out()
+
+
+SCENES = {
+    "tool-and-goodbye": Scene(play=tool_and_goodbye),
+    "hung-up-in-the-greeting": Scene(play=greeting_alone),
+    "hung-up-in-an-answer": Scene(play=into_an_answer, audio="pcm24k"),
+    "hung-up-in-silence": Scene(play=into_silence, service="preview"),
+    "hung-up-in-a-tool": Scene(play=into_a_tool, agent="shop"),
+    "no-stream": Scene(play=at_once),
+    "model-refused-401": Scene(play=silently, faults="status-401"),
+    "model-refused-429": Scene(play=silently, faults="status-429,retry-after=7", service="preview"),
+    "model-refused-503": Scene(play=silently, faults="status-503", service="azure", audio="pcm24k"),
+    "model-lost": Scene(play=silently, faults="drop@4"),
+    "model-lost-in-an-answer": Scene(play=out_of_an_answer, faults="close=1011@9", audio="pcm24k"),
+    "stream-lost": Scene(play=into_a_lost_stream, service="preview", audio="pcm24k"),
+    "time-limit": Scene(play=a_minute, agent="shop", more="limits: {minutes: 1, idle_seconds: 0}"),
+    "idle-goodbye": Scene(play=silently, agent="shop", more="limits: {idle_seconds: 5}", service="preview"),
+    "stopped": Scene(play=into_an_answer, service="azure", stopped=True),
+    "interrupted": Scene(play=interrupted),
+    "interrupted-twice": Scene(play=twice_in_a_row, agent="shop", service="azure"),
+    "interrupted-goodbye": Scene(play=into_the_goodbye, agent="shop"),
+    "interrupted-tool": Scene(play=into_a_waiting_tool, agent="shop", audio="pcm24k"),
+    "interrupted-late-marks": Scene(play=interrupted, switches=Switches(marks_at_frame_edges=True), audio="pcm24k"),
+    "interrupted-no-frames": Scene(play=interrupted, switches=Switches(silent_gaps=True)),
+    "preview-tool": Scene(play=one_question, service="preview", audio="pcm24k"),
+    "preview-interrupted-greeting": Scene(play=into_the_greeting, service="preview"),
+    "protected-greeting": Scene(play=into_a_protected_greeting, agent="table"),
+    "cough": Scene(play=with_a_cough, agent="shop", more="barge_in: {after_ms: 500}"),
+    "interrupted-after-a-while": Scene(
+        play=after_a_while, agent="shop", more="barge_in: {after_ms: 500}", service="preview"
+    ),
+    "tool-failed": Scene(play=order_two, agent="shop", service="azure"),
+    "tool-slow": Scene(play=order_three, agent="shop", service="preview"),
+    "tool-out-of-time": Scene(play=order_four, agent="shop", more="limits: {tool_seconds: 4}"),
+    "tool-unknown": Scene(
+        play=order_one, agent="shop", calls={"number one": (ToolCall("find_parcel", '{"number": 1}'),)}
+    ),
+    "tool-bad-arguments": Scene(
+        play=order_one, agent="shop", calls={"number one": (ToolCall("find_order", '{"number": "one"}'),)}
+    ),
+    "tools-at-once": Scene(
+        play=two_orders,
+        agent="shop",
+        audio="pcm24k",
+        calls={
+            "both of my orders": (
+                ToolCall("find_order", '{"number": 1}'),
+                ToolCall("delivery_day", '{"town": "Salem"}'),
+                ToolCall("find_order", '{"number": 2}'),
+            ),
+            "salem": ("One of them comes on Friday, the other one I cannot find.",),
+        },
+    ),
+    "keys": Scene(play=keys),
+    "semantic-vad": Scene(play=one_question, more="turn_detection: {type: semantic_vad, eagerness: high}"),
+    "no-transcription": Scene(play=one_question, more="transcription: off", service="preview"),
+    "text-only": Scene(play=interrupted, more="recording: text", audio="pcm24k"),
+    "answer-failed-once": Scene(play=one_question, faults="fail=server_error*1"),
+    "answer-withheld": Scene(play=a_long_answer, faults="incomplete=content_filter*2,midway"),
+    "odd-chunks": Scene(play=one_question, faults="chunks=1111,late-audio=200", audio="pcm24k"),
+}
