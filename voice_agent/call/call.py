@@ -9,7 +9,6 @@ name it, in a fixed order, and gives back their commands in order:
     sign_of_life   no dead air                                    transcript the words, as heard
 """
 
-from collections import deque
 from collections.abc import Mapping
 from typing import cast
 
@@ -32,6 +31,8 @@ from voice_agent.call.tool_calls import ToolCalls
 from voice_agent.call.transcript import Transcript
 from voice_agent.call.turns import Turns
 from voice_agent.call.voice_length import VoiceLength
+
+_NOTED = (ToolStarted, ToolAnswered, KeysPressed)
 
 
 class Call:
@@ -66,6 +67,10 @@ class Call:
         for part in self._parts:
             for kind in part.HANDLES:
                 self._routes.setdefault(kind, []).append(part)
+        self._deadlines: dict[Part, int] = {}
+        """When each part that waits for something wants a `TimerFired`; only what was fed can have changed it."""
+        for part in self._parts:
+            self._note_deadline(part)
         self._ended: CallEnded | None = None
 
     @property
@@ -79,7 +84,9 @@ class Call:
 
     def start(self) -> list[CallCommand]:
         """Begin at 0 ms: the model is connected now, or when the stream starts."""
-        return cast("list[CallCommand]", list(self._link.connect(0))) if self._setup.preconnect else []
+        commands = cast("list[CallCommand]", list(self._link.connect(0))) if self._setup.preconnect else []
+        self._note_deadline(self._link)
+        return commands
 
     def feed(self, now_ms: int, event: CallEvent) -> list[CallCommand]:
         """Take one event at `now_ms`, whole milliseconds since the call began, and give the commands in order.
@@ -92,9 +99,8 @@ class Call:
         if self._ended is not None:
             return []
         commands: list[Command] = []
-        pending: deque[Event | Fact] = deque((event,))
-        while pending:
-            current = pending.popleft()
+        pending: list[Event | Fact] = [event]
+        for current in pending:  # which grows by the facts that are concluded meanwhile
             for part in self._routes.get(type(current), ()):
                 for output in part.feed(now_ms, current):
                     if isinstance(output, Fact):
@@ -102,8 +108,10 @@ class Call:
                     elif isinstance(output, CallEnded):
                         self._ended = output
                     else:
-                        self._note(output)
+                        if isinstance(output, _NOTED):
+                            self._note(output)
                         commands.append(output)
+                self._note_deadline(part)
         if self._ended is not None:
             commands.append(self._ended)
         return cast("list[CallCommand]", commands)
@@ -112,16 +120,24 @@ class Call:
         """When `TimerFired` must be fed unless something else comes first; `None` when nothing is waited for."""
         if self._ended is not None:
             return None
-        return min((at for part in self._parts if (at := part.deadline()) is not None), default=None)
+        return min(self._deadlines.values(), default=None)
 
-    def _note(self, command: Command) -> None:
+    def _note_deadline(self, part: Part) -> None:
+        due_ms = part.deadline()
+        if due_ms is None:
+            self._deadlines.pop(part, None)
+        else:
+            self._deadlines[part] = due_ms
+
+    def _note(self, command: ToolStarted | ToolAnswered | KeysPressed) -> None:
         """Keep in the conversation what other parts did with the model's knowledge."""
-        if isinstance(command, ToolStarted):
-            self._transcript.note_tool(command.call_id, command.name, command.arguments)
-        elif isinstance(command, ToolAnswered):
-            self._transcript.note_answer(command.call_id, command.output)
-        elif isinstance(command, KeysPressed):
-            self._transcript.note_keys(command.digits)
+        match command:
+            case ToolStarted():
+                self._transcript.note_tool(command.call_id, command.name, command.arguments)
+            case ToolAnswered():
+                self._transcript.note_answer(command.call_id, command.output)
+            case KeysPressed():
+                self._transcript.note_keys(command.digits)
 
     def __repr__(self) -> str:
         return f"<Call {self._setup.call_sid} {self.phase} at {self._now_ms} ms: {self._parts}>"

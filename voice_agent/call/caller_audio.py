@@ -5,7 +5,7 @@ never end a turn. Twilio sends no frames in some silences and in packet loss
 (livekit agents PR #1608).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from voice_agent.agent import ServerVad, TurnDetection
@@ -79,12 +79,15 @@ class CallerAudioPart:
         """The stall's padding and the check of a silent stream."""
         return self._deadlines.earliest()
 
-    def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
+    def feed(self, now_ms: int, event: Event | Fact) -> Iterable[Command | Fact]:
         """Take one event or fact."""
+        if isinstance(event, CallerAudio):
+            self._seen(now_ms)
+            return self._take_frame(event)
+        return self._take(now_ms, event)
+
+    def _take(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         match event:
-            case CallerAudio():
-                self._seen(now_ms)
-                yield from self._take_frame(event)
             case StreamStarted():
                 self._seen(now_ms)
             case SessionReady():
@@ -113,7 +116,7 @@ class CallerAudioPart:
         self._deadlines.set("stall", now_ms + STALL_MS)
         self._deadlines.set("check", now_ms + CHECK_MS)
 
-    def _take_frame(self, event: CallerAudio) -> Iterator[Command]:
+    def _take_frame(self, event: CallerAudio) -> Iterable[Command]:
         gap_ms = event.timestamp_ms - self._filled_ms
         audio = event.audio
         if gap_ms > ROUNDING_MS:
@@ -121,7 +124,7 @@ class CallerAudioPart:
             audio = SILENCE * (filled_ms * BYTES_PER_MS) + audio
         # After padding, frames may begin before `_filled_ms`: it cannot be taken back, and is no gap again.
         self._filled_ms = max(self._filled_ms, event.timestamp_ms + len(event.audio) // BYTES_PER_MS)
-        yield from self._give(audio)
+        return self._give(audio)
 
     def _pad(self, now_ms: int) -> Iterator[Command]:
         missing_ms = now_ms - self._padded_to_ms
@@ -130,18 +133,22 @@ class CallerAudioPart:
         self._deadlines.set("stall", now_ms + PAD_STEP_MS)
         yield from self._give(SILENCE * (missing_ms * BYTES_PER_MS))
 
-    def _give(self, audio: bytes) -> Iterator[Command]:
-        if self._ready and not self._gone:
+    def _give(self, audio: bytes) -> Iterable[Command]:
+        if self._gone:
+            return ()
+        if self._ready:
             self._appended += len(audio)
-            yield AppendAudio(audio)
-        elif not self._gone:
-            self._buffer += audio
-            excess = len(self._buffer) - BUFFER_MS * BYTES_PER_MS
-            if excess > 0:
-                del self._buffer[:excess]
-                if not self._lost:
-                    self._lost = True
-                    yield Note("warning", "the caller's earliest audio was dropped: the model is not ready")
+            return (AppendAudio(audio),)
+        return self._keep(audio)
+
+    def _keep(self, audio: bytes) -> Iterator[Command]:
+        self._buffer += audio
+        excess = len(self._buffer) - BUFFER_MS * BYTES_PER_MS
+        if excess > 0:
+            del self._buffer[:excess]
+            if not self._lost:
+                self._lost = True
+                yield Note("warning", "the caller's earliest audio was dropped: the model is not ready")
 
     def _release(self) -> Iterator[Command]:
         self._ready = True

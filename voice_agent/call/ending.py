@@ -4,7 +4,7 @@ The agent's goodbye is heard whole before the line is closed; a caller who speak
 sockets, REST hang-up, `stop`, a vanished caller, a lost model and the time limit all meet here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import ClassVar, Literal
 
 from voice_agent.agent import Agent
@@ -132,12 +132,19 @@ class Ending:
         """The earliest of: stream, limits, goodbye, leaving."""
         return self._deadlines.earliest()
 
-    def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
+    def feed(self, now_ms: int, event: Event | Fact) -> Iterable[Command | Fact]:
         """Take one event or fact."""
+        if isinstance(event, ModelAudio):
+            if event.audio:
+                self._spoken = event.response_id
+            return ()
+        return self._take(now_ms, event)
+
+    def _take(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         match event:
             case StreamStarted() | StreamStopped() | PhoneClosed() | PhoneFault() | PhoneChecked() | HangUpFinished():
                 yield from self._take_phone(now_ms, event)
-            case ResponseAsked() | ResponseCreated() | ModelAudio() | ResponseDone():
+            case ResponseAsked() | ResponseCreated() | ResponseDone():
                 yield from self._take_response(now_ms, event)
             case TurnOpened() | TurnClosed() | BargeIn() | KeyPressed():
                 yield from self._take_caller(now_ms, event)
@@ -191,9 +198,6 @@ class Ending:
             case ResponseCreated():
                 if event.request is not None and event.request == self._last_request:
                     self._last_response = event.response_id
-            case ModelAudio():
-                if event.audio:
-                    self._spoken = event.response_id
             case ResponseDone():
                 yield from self._end_response(now_ms, event)
 

@@ -6,7 +6,7 @@ by its place among the caller's frames, says how much had been played. From that
 (`conversation.item.truncate`). Whether to cut is decided in `turns`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar, Literal
 
 from voice_agent.call.carrier_clock import CarrierClock, Stamp
@@ -125,19 +125,22 @@ class Playback:
         """The earliest of: the cut's measure, the marks of audio that must have been played."""
         return self._deadlines.earliest()
 
-    def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:  # noqa: C901, PLR0912 - one match
+    def feed(self, now_ms: int, event: Event | Fact) -> Iterable[Command | Fact]:
         """Take one event or fact."""
+        match event:
+            case CallerAudio():
+                return self._take_frame(now_ms, event)
+            case ModelAudio():
+                return self._take_audio(now_ms, event)
+            case MarkEchoed():
+                return self._take_echo(now_ms, event.name)
+            case _:
+                return self._take(now_ms, event)
+
+    def _take(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         match event:
             case StreamStarted():
                 self._streaming = True
-            case CallerAudio():
-                self._clock.frame(now_ms, event.timestamp_ms, len(event.audio) // BYTES_PER_MS)
-                if self._cut and self._cut.stamp and self._cut.stamp.settled:
-                    yield from self._measure_cut()
-            case ModelAudio():
-                yield from self._take_audio(now_ms, event)
-            case MarkEchoed():
-                yield from self._take_echo(now_ms, event.name)
             case BargeIn():
                 self._dropped.update(event.responses)
                 yield from self._barge_in(now_ms)
@@ -166,6 +169,10 @@ class Playback:
                 self._closing = True
                 yield from self._settle_books(now_ms)
 
+    def _take_frame(self, now_ms: int, event: CallerAudio) -> Iterable[Command | Fact]:
+        self._clock.frame(now_ms, event.timestamp_ms, len(event.audio) // BYTES_PER_MS)
+        return self._measure_cut() if self._cut and self._cut.stamp and self._cut.stamp.settled else ()
+
     # --- playing -----------------------------------------------------------------------------------------------------
 
     def _take_audio(self, now_ms: int, event: ModelAudio) -> Iterator[Command | Fact]:
@@ -182,17 +189,18 @@ class Playback:
         if item.done:
             yield from self._settle_if_heard(event.item_id, item)
 
-    def _play(self, now_ms: int, item_id: str | None, audio: bytes) -> Iterator[Command | Fact]:
+    def _play(self, now_ms: int, item_id: str | None, audio: bytes) -> list[Command | Fact]:
+        outputs: list[Command | Fact] = []
         if self._playout is None:
             self._playout = Playout()
-            yield PlaybackBusy()
+            outputs.append(PlaybackBusy())
         if self._playout.nearly_dry(now_ms):
-            yield self._mark("start")
+            outputs.append(self._mark("start"))
         self._playout.add(now_ms, item_id, len(audio))
-        yield PlayAudio(audio)
-        yield self._mark("play")
+        outputs += PlayAudio(audio), self._mark("play")
         self._expected_end_ms = max(self._expected_end_ms, now_ms) + len(audio) // BYTES_PER_MS
         self._deadlines.set("marks", self._expected_end_ms + LOST_MARKS_MS)
+        return outputs
 
     def _mark(self, kind: str) -> SendMark:
         self._marks += 1

@@ -23,7 +23,7 @@ NEARLY_DRY_MS = 300
 """Below this much queued audio a start mark goes out again, so that a dry moment shows on the carrier's clock."""
 
 
-class Segment(msgspec.Struct, frozen=True, gc=False):
+class Segment(msgspec.Struct, gc=False):
     """A piece of the stretch that belongs to one item."""
 
     item_id: str | None
@@ -63,7 +63,7 @@ class Playout:
         self._sent_offset_ms = begins if self._sent_offset_ms is None else max(self._sent_offset_ms, begins)
         end = self.queued + length
         if self.segments and self.segments[-1].item_id == item_id:
-            self.segments[-1] = Segment(item_id, self.segments[-1].start, end)
+            self.segments[-1].end = end
         else:
             self.segments.append(Segment(item_id, self.queued, end))
         self.queued = end
@@ -74,7 +74,8 @@ class Playout:
 
     def expects(self, name: str) -> bool:
         """Whether this mark is still to be echoed."""
-        return any(mark.name == name for mark in self._marks)
+        marks = self._marks
+        return bool(marks) and (marks[0].name == name or any(mark.name == name for mark in marks))
 
     def echo(self, name: str, stamp: Stamp) -> None:
         """A mark came back while nothing was cleared: all before it was played."""

@@ -13,7 +13,7 @@ Rules that hold under each: between `speech_started` and the end of that turn no
 is created while the caller speaks is cancelled unheard; one response at a time; a wanted response waits its turn.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from voice_agent.agent import Agent, ServerVad
@@ -88,6 +88,9 @@ RESULTS = frozenset({"tool", "keys"})
 WITHDRAWN = ResponseWanted("retry")
 """Stands for what was asked for and is not wanted any more: refused or failed, it is not asked for again."""
 
+_OUTPUT = (ModelAudio, AgentTranscript, ToolRequested)
+"""What shows that a response goes on; it changes nothing about who may speak."""
+
 
 class Turns:
     """See the module."""
@@ -155,10 +158,17 @@ class Turns:
         """The earliest of what the server owes, and of a barge-in that needs a length."""
         return self._deadlines.earliest()
 
-    def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
+    def feed(self, now_ms: int, event: Event | Fact) -> Iterable[Command | Fact]:
         """Take one event or fact."""
         if self._over:
-            return
+            return ()
+        if isinstance(event, _OUTPUT):
+            if event.response_id == self._active:
+                self._deadlines.set("output", now_ms + OUTPUT_MS)
+            return ()
+        return self._decide(now_ms, event)
+
+    def _decide(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         yield from self._take(now_ms, event)
         yield from self._ask(now_ms)
 
@@ -180,9 +190,6 @@ class Turns:
                 yield from self._begin_response(now_ms, event)
             case ResponseDone():
                 yield from self._end_response(event)
-            case ModelAudio() | AgentTranscript() | ToolRequested():
-                if event.response_id == self._active:
-                    self._deadlines.set("output", now_ms + OUTPUT_MS)
             case ModelError():
                 yield from self._refused(now_ms, event)
             case ResponseWanted():
