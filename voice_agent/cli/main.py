@@ -17,6 +17,7 @@ COMMANDS = {
     "check": "examine agent files and settings, and with --live every credential",
     "replay": "feed recorded calls to today's core, or speak them to a model",
     "calls": "list and show past calls",
+    "numbers": "show where the account's phone numbers lead, and let one lead here",
     "emulate": "run a stand-in: a Realtime server, or a caller through an emulated Twilio",
 }
 

@@ -99,7 +99,7 @@ def screen(settings: Settings, agents: Agents, url: str, emulator_url: str, toda
         yield f"agent    {agent.name}: {numbers}{', and any other number' if agents.for_number('') is agent else ''}"
     yield f"data     {settings.data.resolve()}{' (recordings redacted at their end)' if settings.redact else ''}"
     if settings.is_public:
-        yield "At Twilio (Phone Numbers, your number, Voice Configuration) enter:"
+        yield "Run voice-agent numbers point +1..., or enter at Twilio (your number, Voice Configuration):"
         yield f"  A call comes in       Webhook, HTTP POST: {settings.public_url}/twilio/voice"
         yield f"  Call status changes   HTTP POST: {settings.public_url}/twilio/status"
     else:

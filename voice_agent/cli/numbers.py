@@ -1,0 +1,265 @@
+"""`voice-agent numbers`: shows where the account's phone numbers lead, lets one lead here, and undoes it.
+
+A number leads to this server by two addresses, the same for all agents; which agent answers is told by the agents'
+`numbers`. What was there is kept under `DATA` before it is changed.
+"""
+
+import argparse
+import asyncio
+import os
+import re
+import sys
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+
+from voice_agent.config.agent_keys import E164
+from voice_agent.config.agents import Agents, load_agents
+from voice_agent.config.settings import ENV_FILE, Settings, read_settings
+from voice_agent.config.variables import is_loopback
+from voice_agent.errors import CommandError
+from voice_agent.live.clock import utc_now
+from voice_agent.store.pointings import FormerPointing, Pointings
+from voice_agent.twilio_api.numbers import Number, NumbersApi, Pointing
+
+SUMMARY = "show where the account's phone numbers lead, and let one lead here"
+
+TIMEOUT_S = 15.0
+"""For one request; nobody is on the line."""
+
+_NAMES = {
+    "voice_url": "a call comes in",
+    "voice_method": "  by",
+    "voice_fallback_url": "that handler fails",
+    "voice_fallback_method": "  by",
+    "status_callback": "the status changes",
+    "status_callback_method": "  by",
+    "voice_application_sid": "TwiML application",
+    "trunk_sid": "SIP trunk",
+}
+"""What the console calls the fields."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    actions.add_parser("list", help="every number and where it leads (the default)")
+    point = actions.add_parser("point", help="let a number lead to this server (PUBLIC_URL)")
+    point.add_argument("number", metavar="+1…", help="a number of the account, E.164")
+    point.add_argument("--agent", metavar="NAME", help="make sure that this agent answers it")
+    point.add_argument(
+        "--fallback", metavar="URL", help="TwiML that is asked for when this server fails; kept as it is without"
+    )
+    undo = actions.add_parser("undo", help="let a number lead again to where it led before the latest change")
+    undo.add_argument("number", metavar="+1…", help="a number that was pointed from here, E.164")
+    for action in (point, undo):
+        action.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def run(
+    action: str | None = None,
+    number: str = "",
+    agent: str | None = None,
+    fallback: str | None = None,
+    yes: bool = False,
+) -> int:
+    """Do one action; 0, or 1 if the user says no. Faults are raised: 2."""
+    settings = read_settings(os.environ, ENV_FILE)
+    agree = _agree if not yes else _always
+    match action:
+        case "point":
+            number = _checked(number)
+            answering = answering_agent(load_agents(settings.agents), number, agent)
+            return asyncio.run(
+                point(settings, number, answering=answering, fallback=fallback, agree=agree, now=utc_now())
+            )
+        case "undo":
+            return asyncio.run(undo(settings, _checked(number), agree))
+        case _:
+            return asyncio.run(show(settings))
+
+
+def _checked(number: str) -> str:
+    plain = re.sub(r"[\s().-]", "", number)
+    if not re.fullmatch(E164, plain):
+        raise CommandError(f'"{number[:40]}" is no phone number; write it like +14255550100')
+    return plain
+
+
+# --- list ------------------------------------------------------------------------------------------------------------
+
+
+async def show(settings: Settings) -> int:
+    """Print a line a number."""
+    api = _api(settings)
+    try:
+        found = await api.all()
+    finally:
+        api.close()
+    if not found:
+        print("the account has no phone number; buy one at https://console.twilio.com, Phone Numbers")
+    width = max((len(number.name) for number in found), default=0)
+    agents = load_agents(settings.agents)
+    for number in sorted(found, key=lambda number: number.number):
+        print(f"{number.number:<16}  {number.name:<{width}}  {_leads(number, settings, agents)}")
+    return 0
+
+
+def _leads(number: Number, settings: Settings, agents: Agents) -> str:
+    pointing = number.pointing
+    if not number.voice:
+        return "takes no calls"
+    if pointing.trunk_sid:
+        return f"SIP trunk {pointing.trunk_sid}"
+    if pointing.voice_application_sid:
+        return f"TwiML application {pointing.voice_application_sid}"
+    if pointing.voice_url != _voice_url(settings):
+        return pointing.voice_url or "nowhere"
+    agent = agents.for_number(number.number)
+    return f"this server, {f'agent {agent.name}' if agent else 'where no agent answers it'}"
+
+
+# --- point -----------------------------------------------------------------------------------------------------------
+
+
+async def point(
+    settings: Settings,
+    number: str,
+    *,
+    answering: str,
+    fallback: str | None,
+    agree: Callable[[], bool],
+    now: datetime,
+) -> int:
+    """Let a number lead here, after showing what would change. `answering`: the agent that then does."""
+    if not settings.is_public and not is_loopback(settings.twilio_api_base_url or ""):
+        raise CommandError("PUBLIC_URL is not public, so Twilio could not reach it; set it to your tunnel's address")
+    if fallback is not None and not re.fullmatch(r"https://[^\s/]+\S*", fallback):
+        raise CommandError("--fallback must be an https address, e.g. of a TwiML Bin")
+    api = _api(settings)
+    try:
+        found = await _found(api, number)
+        wanted = Pointing(
+            voice_url=_voice_url(settings),
+            status_callback=f"{settings.public_url}/twilio/status",
+            voice_fallback_url=found.pointing.voice_fallback_url if fallback is None else fallback,
+            voice_fallback_method=found.pointing.voice_fallback_method if fallback is None else "POST",
+        )
+        if wanted == found.pointing:
+            print(f"{number} leads here already; agent {answering} answers it")
+            return 0
+        former = Pointings(settings.data, number)
+        _show_change(found, wanted)
+        if not agree():
+            return 1
+        former.push(FormerPointing(changed_at=now.isoformat(timespec="seconds"), fields=_fields(found.pointing)))
+        try:
+            await _change(api, found, wanted)
+        except Exception:
+            former.drop_last()
+            raise
+    finally:
+        api.close()
+    print(f"{number} leads here now; agent {answering} answers it. To undo: voice-agent numbers undo {number}")
+    if not wanted.voice_fallback_url:
+        print("while this server is down, callers hear an error; --fallback names TwiML kept elsewhere (a TwiML Bin)")
+    return 0
+
+
+def answering_agent(agents: Agents, number: str, wanted: str | None) -> str:
+    """Name the agent that answers a number, which must be the `wanted` one if there is one; raises `CommandError`."""
+    agent = agents.for_number(number)
+    known = ", ".join(one.name for one in agents.all)
+    if wanted is not None and agents.named(wanted) is None:
+        raise CommandError(f'there is no agent "{wanted[:64]}"; there are: {known}')
+    if agent is None:
+        raise CommandError(f'no agent answers {number}; add it to the "numbers" of one ({known})')
+    if wanted not in (None, agent.name):
+        raise CommandError(f'agent {agent.name} answers {number}; add it to the "numbers" of {wanted} instead')
+    return agent.name
+
+
+# --- undo ------------------------------------------------------------------------------------------------------------
+
+
+async def undo(settings: Settings, number: str, agree: Callable[[], bool]) -> int:
+    """Let a number lead to where it led before the latest change from here."""
+    former = Pointings(settings.data, number)
+    state = former.last()
+    if state is None:
+        raise CommandError(f"nothing is known of where {number} led; it was not pointed from here ({former.path})")
+    wanted = msgspec.convert(state.fields, Pointing)
+    api = _api(settings)
+    try:
+        found = await _found(api, number)
+        if wanted != found.pointing:
+            _show_change(found, wanted)
+            if not agree():
+                return 1
+            await _change(api, found, wanted)
+        former.drop_last()
+    finally:
+        api.close()
+    print(f"{number} leads again to where it led on {state.changed_at[:10]}")
+    return 0
+
+
+# --- both ------------------------------------------------------------------------------------------------------------
+
+
+def _api(settings: Settings) -> NumbersApi:
+    sid, token, key, secret = (
+        settings.twilio_account_sid,
+        settings.twilio_auth_token,
+        settings.twilio_api_key,
+        settings.twilio_api_secret,
+    )
+    base_url = settings.twilio_api_base_url or ""
+    if sid is not None and key is not None and secret is not None:
+        return NumbersApi(sid, key, secret.reveal(), base_url, TIMEOUT_S)
+    if sid is None or token is None:
+        raise CommandError("TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN must be set; see console.twilio.com")
+    return NumbersApi(sid, sid, token.reveal(), base_url, TIMEOUT_S)
+
+
+async def _found(api: NumbersApi, number: str) -> Number:
+    found = await api.named(number)
+    if found is None:
+        raise CommandError(f"the account has no number {number}; voice-agent numbers lists those that it has")
+    if not found.voice:
+        raise CommandError(f"{number} takes no calls; choose a number with the capability Voice")
+    return found
+
+
+async def _change(api: NumbersApi, found: Number, wanted: Pointing) -> None:
+    changed = await api.point(found.sid, wanted)
+    if changed.pointing != wanted:
+        raise CommandError(f"Twilio took the change of {found.number}, and shows something else; look at the console")
+
+
+def _show_change(found: Number, wanted: Pointing) -> None:
+    print(f"{found.number}  {found.name}")
+    before, after = _fields(found.pointing), _fields(wanted)
+    for field, name in _NAMES.items():
+        if before[field] != after[field]:
+            print(f"  {name:<20} {before[field] or '(nothing)'}\n  {'':<17} -> {after[field] or '(nothing)'}")
+
+
+def _fields(pointing: Pointing) -> dict[str, str]:
+    fields: dict[str, str] = msgspec.structs.asdict(pointing)
+    return fields
+
+
+def _voice_url(settings: Settings) -> str:
+    return f"{settings.public_url}/twilio/voice"
+
+
+def _always() -> bool:
+    return True
+
+
+def _agree() -> bool:
+    if not sys.stdin.isatty():
+        raise CommandError("nobody can be asked here; say --yes")
+    return input("Change it? [y/N] ").strip().lower() in ("y", "yes")
