@@ -7,12 +7,13 @@ BIN := .venv/bin
 # One thread for the resamplers' small matrices: a pool would cost more than it saves.
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test test-system check fix serve bench lock clean
+.PHONY: help setup demo test test-system soak check fix serve bench lock clean
 
 help:
 	@echo "make demo    hold a spoken call on this machine, with no account"
 	@echo "make test    run every test"
 	@echo "make test-system   run other people's clients and agents against the stand-ins (needs node, npm, chromium)"
+	@echo "make soak CALLS=100000   hold so many made-up calls, with faults; goes on where it was stopped"
 	@echo "make serve   answer the phone (with a local Realtime server unless .env names one)"
 	@echo "make check   formatting, lint, types, layers"
 	@echo "make fix     format, and repair what can be repaired"
@@ -32,6 +33,10 @@ test: setup
 
 test-system:
 	@PYTHON="$(PYTHON)" bash infra/test-system.sh
+
+CALLS ?= 100000
+soak: setup
+	@$(BIN)/voice-agent simulate --calls $(CALLS) --resume build/soak.json --out build/soak
 
 check: setup
 	@$(BIN)/ruff format --check .

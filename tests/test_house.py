@@ -46,6 +46,8 @@ TESTED_BESIDE = {
     "audio/audioop_import": "audio/test_mulaw.py",
     "cli/demo_screen": "cli/test_demo.py",
     "cli/emulate": "cli/test_emulate_realtime.py",
+    "cli/simulated_breaks": "cli/test_simulate.py",
+    "cli/simulated_totals": "cli/test_simulate.py",
     "config/model_keys": "config/test_agent_keys.py",
     "emulator/scene": "cli/test_demo.py",
     "emulator/session_runner": "emulator/test_realtime.py",
@@ -62,6 +64,7 @@ TESTED_BESIDE = {
     "replay/talks": "replay/test_pytest_plugin.py",
     "server/private_line": "cli/test_demo.py",
     "sim/invariants": "sim/test_world.py",
+    "sim/made_up/call": "sim/made_up/test_drawing.py",
 }
 """Modules without a test of their own name, and the test that holds them."""
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "replay": "feed recorded calls to today's core, or speak them to a model",
     "calls": "list and show past calls",
     "numbers": "show where the account's phone numbers lead, and let one lead here",
+    "simulate": "hold made-up calls with faults on a virtual clock, and look for broken rules",
     "emulate": "run a stand-in: a Realtime server, or a caller through an emulated Twilio",
 }
 

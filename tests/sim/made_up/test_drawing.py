@@ -1,0 +1,93 @@
+"""What is drawn for a call: from any seed a whole one, from the same seed the same one, and over many everything."""
+
+import random
+from functools import cache
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from voice_agent.sim.carrier import Switches
+from voice_agent.sim.made_up.call import LATEST_MS, MadeUpCall, oddities
+from voice_agent.sim.made_up.drawing import SHORTEST_MS, draw
+from voice_agent.sim.mishaps import Mishaps
+from voice_agent.sim.realtime import parse_faults
+from voice_agent.sim.realtime.faults import KINDS
+
+SEEDS = st.integers(0, 2**40)
+
+
+def drawn(seed: int) -> MadeUpCall:
+    return draw(seed, random.Random(seed))
+
+
+@cache
+def many() -> list[MadeUpCall]:
+    return [drawn(seed) for seed in range(3000)]
+
+
+@given(SEEDS)
+def test_any_seed_gives_a_whole_call_that_can_be_written_down_and_read_again(seed: int) -> None:
+    call = drawn(seed)
+    again = msgspec.json.decode(msgspec.json.encode(call), type=MadeUpCall)
+
+    assert again == call
+    assert call.answers
+    assert 0 <= call.leaving.after_ms <= LATEST_MS
+    assert len(call.setup.call_sid) == 34
+
+
+@given(SEEDS)
+def test_every_fault_that_is_drawn_is_one(seed: int) -> None:
+    for faults in drawn(seed).faults:
+        parse_faults(faults)
+
+
+@given(SEEDS)
+@settings(max_examples=30)
+def test_the_same_seed_gives_the_same_call(seed: int) -> None:
+    assert drawn(seed) == drawn(seed)
+
+
+@given(SEEDS)
+@settings(max_examples=30)
+def test_another_seed_gives_another_call(seed: int) -> None:
+    assert msgspec.structs.replace(drawn(seed), seed=0) != msgspec.structs.replace(drawn(seed + 1), seed=0)
+
+
+def test_every_fault_of_the_model_s_service_comes_to_be_drawn() -> None:
+    names = {name.partition("=")[0] for call in many() for name in oddities(call)}
+    kinds = {kind.partition("=")[0].partition("[")[0].partition("@")[0] for kind in KINDS}
+
+    assert {kind for kind in kinds - names if kind != "status-CODE"} == set()
+    assert any(name.startswith("status-") for name in names)
+
+
+def test_every_oddity_of_the_carrier_and_every_mishap_comes_to_be_drawn() -> None:
+    names = {name for call in many() for name in oddities(call)}
+    fields = {*Switches.__struct_fields__, *Mishaps.__struct_fields__}
+
+    assert {field.replace("_", " ") for field in fields} - names == set()
+
+
+def test_every_way_to_talk_and_to_go_comes_to_be_drawn() -> None:
+    acts = {(act.what, act.when) for call in many() for act in call.acts}
+    leavings = {(call.leaving.when, call.leaving.how) for call in many()}
+    parts = {(bool(part.words), part.name) for call in many() for answer in call.answers for part in answer}
+
+    assert {what for what, _ in acts} == {"speak", "two people", "keys", "break off"}
+    assert {when for _, when in acts} == {"quiet", "agent speaks", "at once"}
+    assert {when for when, _ in leavings} == {"time", "greeting", "tool", "goodbye"}
+    assert {how for _, how in leavings} == {"caller_hung_up", "redirected", "ended_by_rest"}
+    assert {name for _, name in parts} == {"", "look_up", "book", "no_such_tool", "hang_up"}
+    assert any(answer == () for call in many() for answer in call.answers)
+
+
+def test_a_good_part_of_the_calls_has_nothing_wrong_with_it() -> None:
+    sound = sum(not oddities(call) for call in many())
+
+    assert 0.15 < sound / len(many()) < 0.5
+
+
+def test_nobody_who_leaves_by_the_clock_leaves_at_once() -> None:
+    assert min(call.leaving.after_ms for call in many() if call.leaving.when == "time") >= SHORTEST_MS
