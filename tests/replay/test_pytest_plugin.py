@@ -124,6 +124,7 @@ def test_an_expectation_that_is_missed_is_told_with_the_second(project: Path) ->
 def test_files_that_are_no_good_are_told_and_the_rest_goes_on(project: Path) -> None:
     calls, good = project / "calls", CALL.read_bytes()
     (calls / "cut.call").write_bytes(good[: len(good) // 2])
+    (calls / "cut.expect.yaml").write_text("said: [On Sunday]\nended: completed\n", encoding="utf-8")
     (calls / "newer.call").write_bytes(good[:7] + b"\x09" + good[8:])
     (calls / "no.call").write_bytes(b"RIFF")
     shutil.copy(CALL, calls / "wrong.call")
@@ -136,6 +137,7 @@ def test_files_that_are_no_good_are_told_and_the_rest_goes_on(project: Path) -> 
     assert "recorded in format 9, this program reads up to 1" in out
     assert "not a recording" in out
     assert 'wrong.expect.yaml:1:1: unknown key "sayd"; write "said"' in out
+    assert "cut.expect.yaml" not in out  # nobody knows what would have become of it
     assert "Traceback" not in out
 
 

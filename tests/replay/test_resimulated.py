@@ -110,6 +110,9 @@ def test_a_file_that_is_cut_short_is_held_up_to_the_cut() -> None:
 
     assert found.cut_at is not None
     assert 1000 < found.recorded_ms < 15_000
+    # What would have become of it nobody knows.
+    assert found.duration_ms == found.recorded_ms
+    assert (found.changed, found.diverged, found.broken) == ((), (), ())
     assert found.now.said[0] == "this is an answer that takes about three seconds to say"
 
 
