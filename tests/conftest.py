@@ -6,4 +6,4 @@ settings.register_profile("voice-agent", deadline=None, suppress_health_check=[H
 settings.load_profile("voice-agent")
 
 collect_ignore_glob = ["recording/samples/*"]
-"""Samples of the format, read by `recording/test_reader.py`: no bridge ever gave what is in them."""
+"""Samples of the format, read by `recording/test_format_samples.py`: they stay as they are, whatever a bridge does."""

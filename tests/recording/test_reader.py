@@ -177,12 +177,3 @@ def test_a_file_is_read_by_its_path(tmp_path: Path) -> None:
         read(tmp_path / "two.call")
     with pytest.raises(PeerError, match="cannot be read: Is a directory"):
         read(tmp_path)
-
-
-def test_files_of_version_1_stay_readable_for_ever() -> None:
-    recording = read(Path(__file__).parent / "samples" / "version-1.call")
-
-    assert list(recording.steps()) == as_read(call(12))
-    assert recording.cut_at is None
-    assert recording.header == msgspec.structs.replace(header(model_audio="pcm24k"), setup=recording.header.setup)
-    assert recording.header.setup.agent.name == "reception"

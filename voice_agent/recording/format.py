@@ -1,39 +1,5 @@
-r"""The file of one call, `*.call`, version 1. This page is its whole definition.
+"""The pieces that make the file of one call, `*.call`: blocks, header, rows. `FORMAT.md` beside it defines them.
 
-    file    = magic version block*
-    magic   = 89 43 41 4C 4C 0D 0A            "\x89CALL\r\n": shows when a transfer "repaired" line ends
-    version = one byte
-    block   = kind (1 byte), length (4, big-endian), CRC-32 of kind, length and content (4), content
-
-Kinds of block, by their letter:
-
-    H   first and once: `Header` as JSON, zlib
-    C   caller: received audio of the phone leg, its payloads joined, zlib
-    M   received audio of the model leg, likewise
-    W   likewise for 16-bit PCM: first all even bytes, then all odd ones (of speech only the high bytes compress)
-    D   digests (`cutting.DIGEST_BYTES` each) of audio that is not kept, joined, as they are
-    T   steps: a msgpack array of `StepRow`. The contents of all T blocks are one zlib stream, flushed (Z_SYNC_FLUSH)
-        at each block's end: a block needs those before it, none after it
-    E   last and once: empty; the recording was ended, not cut off
-
-Blocks C, M, W and D come before the T block whose rows use them, in the order of use. A T block holds whole steps, so
-a file that is cut anywhere reads up to the last whole T block. The writer makes blocks about once a second.
-
-A text is kept as one of four rows:
-
-    WholeRow   the text itself
-    FirstRow   a text with audio: `\x02` stands for the base64, `\x01` for each number in quotes (quotes included),
-               which are listed. The text becomes template N modulo 256, N counting these rows from 0, with these as
-               its last numbers
-    AgainRow   the template with its last numbers plus the listed ones, which then are its last numbers
-    RawRow     text that is no UTF-8 (lone surrogates), as bytes: UTF-8 with "surrogatepass"
-
-`audio` in two of them is the count of bytes: they are taken from C or M/W when the text was received and
-`Header.audio` is `kept`; else a digest is taken from D, and the text reads `~COUNT:HEX` in their place (of what is no
-base64, COUNT is minus its length). Whatever would not come back exactly is a WholeRow: odd base64, control characters.
-
-Later versions may add kinds of block, and fields at the end of rows and in the header; files of this version stay
-readable.
 It must not know what any text means, nor the types that a bridge is fed.
 """
 
@@ -84,14 +50,14 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WholeRow(msgspec.Struct, frozen=True, array_like=True, tag=0, gc=False):
-    """See the module."""
+    """See the page."""
 
     way: int
     text: str
 
 
 class FirstRow(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
-    """See the module."""
+    """See the page."""
 
     way: int
     text: str
@@ -100,7 +66,7 @@ class FirstRow(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
 
 
 class AgainRow(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
-    """See the module."""
+    """See the page."""
 
     way: int
     template: int
@@ -109,7 +75,7 @@ class AgainRow(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
 
 
 class RawRow(msgspec.Struct, frozen=True, array_like=True, tag=3, gc=False):
-    """See the module."""
+    """See the page."""
 
     way: int
     text: bytes
