@@ -12,6 +12,7 @@ from voice_agent.agent import (
     Agent,
     BargeIn,
     Limits,
+    McpServer,
     ModelOptions,
     Prompt,
     Retention,
@@ -51,7 +52,8 @@ def both_accept(value: dict[str, Any]) -> bool:
 @pytest.mark.parametrize(
     ("keys", "struct", "elsewhere"),
     [
-        (agent_keys.AGENT, Agent, {"folder"}),
+        (agent_keys.AGENT, Agent, {"folder", "mcp"}),
+        (agent_keys.MCP, McpServer, set()),
         (agent_keys.LIMITS, Limits, set()),
         (agent_keys.SERVER_VAD, ServerVad, set()),
         (agent_keys.SEMANTIC_VAD, SemanticVad, set()),

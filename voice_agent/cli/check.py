@@ -13,14 +13,15 @@ from pathlib import Path
 from voice_agent.agent import Agent
 from voice_agent.cli.check_live import try_all
 from voice_agent.config.agent_keys import schema_text
-from voice_agent.config.agents import agent_paths, load_agent, load_agents
+from voice_agent.config.agents import Demands, agent_paths, load_agent, load_agents
 from voice_agent.config.models import azure_remarks, remark
 from voice_agent.config.prices import load_prices
+from voice_agent.config.references import read_references
 from voice_agent.config.settings import ENV_FILE, Settings, agents_path, doubtful_names, read_settings
 from voice_agent.errors import ConfigError
 from voice_agent.live.clock import utc_now
 from voice_agent.live.credentials import credential_of
-from voice_agent.live.endpoints import endpoint_of
+from voice_agent.live.endpoints import demands_of, endpoint_of
 
 SUMMARY = "examine agent files and settings, and with --live every credential"
 
@@ -45,7 +46,10 @@ def examine(path: Path | None, live: bool, environ: Mapping[str, str], env_file:
     settings = _examine_settings(environ, env_file)
     if settings is not None:
         settings = _examine_model(settings, today)
-    good = _examine_agents(path or agents_path(environ, env_file), settings, today)
+    references = read_references(environ, env_file)
+    # Settings with faults say nothing of a model.
+    demands = Demands(references=references) if settings is None else demands_of(settings, references)
+    good = _examine_agents(path or agents_path(environ, env_file), demands, settings, today)
     if live and settings is None:
         print("live: nothing tried; correct the settings first")
     elif live and settings is not None:
@@ -81,9 +85,9 @@ def _examine_model(settings: Settings, today: date) -> Settings | None:
     return settings
 
 
-def _examine_agents(path: Path, settings: Settings | None, today: date) -> bool:
+def _examine_agents(path: Path, demands: Demands, settings: Settings | None, today: date) -> bool:
     """Print a line for each good agent and each fault; the clashes between agents once all of them are good."""
-    model, provider = ("", "") if settings is None else (settings.model, settings.realtime_provider)
+    on_azure = settings is not None and settings.realtime_provider == "azure"
     try:
         files = agent_paths(path)
     except ConfigError as error:
@@ -92,17 +96,17 @@ def _examine_agents(path: Path, settings: Settings | None, today: date) -> bool:
     good = True
     for file in files:
         try:
-            agent = load_agent(file, model)
+            agent = load_agent(file, demands)
         except ConfigError as error:
             print(error)
             good = False
         else:
             print(f"{file}: OK: {_describe(agent, alone=len(files) == 1)}")
-            for told in azure_remarks(agent, today) if provider == "azure" else ():
+            for told in azure_remarks(agent, today) if on_azure else ():
                 print(f"warning: {file}: {told}")
     if good:
         try:
-            load_agents(path, model)
+            load_agents(path, demands)
         except ConfigError as error:
             print(error)
             good = False
@@ -113,5 +117,7 @@ def _describe(agent: Agent, alone: bool) -> str:
     reached = [*agent.numbers]
     if agent.default or alone:
         reached.append("every number" if alone and not reached else "every other number")
-    tools = ", ".join(tool.name for tool in agent.tools)
+    tools = ", ".join(
+        [*(tool.name for tool in agent.tools), *(f"those of {server.server_label}" for server in agent.mcp)]
+    )
     return f"{agent.name}; answers {', '.join(reached) or 'no number yet'}; tools: {tools or 'none'}"

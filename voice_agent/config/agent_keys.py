@@ -1,8 +1,8 @@
 """What an agent's YAML may hold, as a table: each key with its bounds and what it is for, and all of it as JSON Schema.
 
-The readers (`agent_file`, `speech_keys`, `model_keys`) take their known keys, words and bounds from here, so that what
-an editor is told and what is accepted are one. The schema speaks of structure: it cannot know whether a tool's module
-can be imported, nor which keys the chosen model refuses. It must not know how YAML is read.
+The readers (`agent_file`, `speech_keys`, `model_keys`, `mcp_keys`) take their known keys, words and bounds from here,
+so that what an editor is told and what is accepted are one. The schema speaks of structure: it cannot know whether a
+tool's module can be imported, nor which keys the chosen model refuses. It must not know how YAML is read.
 
 Draft 7 is what YAML editors (the YAML language server) know best.
 """
@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from voice_agent.agent import BargeIn, Limits, SemanticVad, ServerVad, Transcription
+from voice_agent.config.references import PATTERN
 
 Schema = dict[str, Any]
 
@@ -35,6 +36,16 @@ E164 = r"\+[1-9][0-9]{1,14}"
 """ITU-T E.164: at most 15 digits."""
 LANGUAGE = "[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}"
 VARIABLE = "[A-Za-z_][A-Za-z0-9_]{0,63}"
+MCP_LABEL = "[A-Za-z][A-Za-z0-9_-]{0,63}"
+MCP_URL = rf"(https://|http://(localhost|127\.0\.0\.1|\[::1\])(?=[:/])|{PATTERN})[^\s/@]*([/?][^\s@]*)?"
+"""A whole address may be a reference; what it stands for is looked at when it is known."""
+MCP_HEADER = "[A-Za-z0-9_-]{1,64}"
+MCP_CREDENTIAL = "|".join(
+    "".join(f"[{letter.upper()}{letter}]" for letter in word)
+    for word in ("authorization", "cookie", "key", "password", "secret", "token")
+)
+"""Found in the names of headers whose values are secrets."""
+MCP_TOOL = "[A-Za-z0-9_./-]{1,128}"
 """Patterns that the whole text must match; of the kind that Python and JavaScript read alike."""
 
 RECORDING: tuple[Literal["audio", "text", "off"], ...] = ("audio", "text", "off")
@@ -43,6 +54,7 @@ EAGERNESS: tuple[Literal["low", "medium", "high", "auto"], ...] = ("low", "mediu
 GREETED: tuple[Literal["protected", "at_once"], ...] = ("protected", "at_once")
 EFFORT: tuple[Literal["minimal", "low", "medium", "high", "xhigh"], ...] = ("minimal", "low", "medium", "high", "xhigh")
 TRUNCATION: tuple[Literal["auto", "disabled"], ...] = ("auto", "disabled")
+APPROVAL: tuple[Literal["never", "always"], ...] = ("never", "always")
 
 MINUTES = Whole(1, 60)
 """A Realtime session lives at most 60 minutes at both vendors."""
@@ -61,6 +73,9 @@ RETENTION_TOKENS = Whole(500, 256_000)
 
 VOICES = ("alloy", "ash", "ballad", "cedar", "coral", "echo", "marin", "sage", "shimmer", "verse")
 """Of the Realtime API. A name that is near one of them is a typing error; any other may be a newer or custom voice."""
+
+MCP_KEY = "tools.mcp"
+"""What the MCP servers together are called where a key is named."""
 
 _ANY_TEXT = {"type": ["string", "number", "boolean"]}
 """YAML reads `2026` and `yes` as other things; an agent's texts are taken as they are typed."""
@@ -155,6 +170,40 @@ MODEL: dict[str, Schema] = {
     ),
     "prompt": _mapping(PROMPT, "Instructions that the provider keeps; those of this file win over them.", ("id",)),
 }
+_MCP_TOOLS: Schema = {
+    "type": "array",
+    "items": _text("A tool of the server.", MCP_TOOL),
+    "uniqueItems": True,
+    "minItems": 1,
+}
+MCP: dict[str, Schema] = {
+    "server_label": _text("Names the server in transcripts and logs.", MCP_LABEL, examples=["calendar"]),
+    "server_url": _text(
+        "What the model's server can reach; may hold ${NAME}, a variable of the environment.",
+        MCP_URL,
+        examples=["https://mcp.example.com/mcp"],
+    ),
+    "authorization": _text("An OAuth token, as ${NAME}: a variable of the environment.", PATTERN),
+    "headers": {
+        "description": "Sent to the MCP server; secrets as ${NAME}.",
+        "type": "object",
+        "propertyNames": {"pattern": f"^(?:{MCP_HEADER})$"},
+        "patternProperties": {MCP_CREDENTIAL: {"type": "string", "pattern": PATTERN}},
+        "additionalProperties": _ANY_TEXT | {"pattern": "^[ -~]*$"},
+    },
+    "server_description": _text("For the model."),
+    "allowed_tools": _MCP_TOOLS | {"description": "What the model may use of it; unset: all."},
+    "require_approval": _words(APPROVAL, "always: we are asked before each call.", "never"),
+    "approve": _either("What we then say yes to.", {"const": "all"}, _MCP_TOOLS),
+}
+_MCP_SERVER: Schema = {
+    **_mapping(
+        MCP, "A server of the Model Context Protocol, called by the model's server.", ("server_label", "server_url")
+    ),
+    "if": {"properties": {"require_approval": {"const": "always"}}, "required": ["require_approval"]},
+    "then": {"required": ["approve"]},
+    "else": {"not": {"required": ["approve"]}},
+}
 PYTHON_TOOL: dict[str, Schema] = {
     "python": _text("module:function, looked up beside this file and on the import path."),
 }
@@ -193,7 +242,11 @@ AGENT: dict[str, Schema] = {
         "description": "What the model may do.",
         "type": "array",
         "items": {
-            "anyOf": [{"const": "hang_up"}, _mapping(PYTHON_TOOL, required=tuple(PYTHON_TOOL))],
+            "anyOf": [
+                {"const": "hang_up"},
+                _mapping(PYTHON_TOOL, required=tuple(PYTHON_TOOL)),
+                _mapping({"mcp": _MCP_SERVER}, required=("mcp",)),
+            ],
         },
     },
     "limits": _mapping(LIMITS, "What ends a call that nobody ends."),
