@@ -13,7 +13,6 @@ from voice_agent.call.call import Call
 from voice_agent.call.commands import (
     AddToolOutput,
     AddUserText,
-    AnswerMcpApproval,
     AppendAudio,
     CallCommand,
     CancelResponse,
@@ -129,7 +128,6 @@ class Bridge:
                 | TruncateItem()
                 | AddUserText()
                 | AddToolOutput()
-                | AnswerMcpApproval()
             ):
                 return [ModelText(text) for text in self.model.send(command)]
             case _:
