@@ -106,6 +106,38 @@ class Tool(msgspec.Struct, frozen=True):
     """For `python`: `package.module:function`, looked up on the import path and in `Agent.folder`."""
 
 
+class McpServer(msgspec.Struct, frozen=True, kw_only=True):
+    """A server of the Model Context Protocol, whose tools the model's server lists and calls by itself.
+
+    The fields are those of the Realtime API's tool of type `mcp`. Texts may hold `${NAME}`, a variable of the
+    environment, which is filled in where the text leaves this program and nowhere before.
+    """
+
+    server_label: str
+    """The model's server and we call it by this name."""
+    server_url: str
+    authorization: str | None = None
+    """An OAuth token; always of the environment."""
+    headers: dict[str, str] = {}
+    server_description: str | None = None
+    """For the model."""
+    allowed_tools: tuple[str, ...] | None = None
+    """`None`: all that it lists."""
+    require_approval: Literal["never", "always"] = "never"
+    """`always`: we are asked before each call."""
+    approve: tuple[str, ...] | Literal["all"] = "all"
+    """What we then say yes to."""
+
+    @property
+    def referring(self) -> tuple[str, ...]:
+        """The texts that may hold references."""
+        return (self.server_url, self.authorization or "", *self.headers.values())
+
+    def approves(self, tool: str) -> bool:
+        """Whether a call that we are asked about may be made."""
+        return self.approve == "all" or tool in self.approve
+
+
 class Agent(msgspec.Struct, frozen=True, kw_only=True):
     """One agent. Texts may still hold `{{ variables }}`; `config.render` fills them in for one call."""
 
@@ -128,6 +160,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     transcription: Transcription | None = Transcription()
     noise_reduction: Literal["near_field", "far_field"] | None = None
     tools: tuple[Tool, ...] = ()
+    mcp: tuple[McpServer, ...] = ()
+    """In the file they stand among the tools."""
     limits: Limits = Limits()
     model: ModelOptions = ModelOptions()
     timezone: str | None = None

@@ -21,14 +21,12 @@ def told(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return capsys.readouterr().out.splitlines()
 
 
-def test_a_path_and_what_is_tried_may_be_given() -> None:
+def test_a_path_and_live_may_be_given() -> None:
     parser = argparse.ArgumentParser()
     arguments(parser)
 
-    usual = {"path": None, "live": False, "talk": False, "against": "emulator", "schema": False}
-    assert vars(parser.parse_args([])) == usual
-    assert vars(parser.parse_args(["agents", "--live"])) == usual | {"path": "agents", "live": True}
-    assert vars(parser.parse_args(["--talk", "a.yaml"])) == usual | {"path": "a.yaml", "talk": True}
+    assert vars(parser.parse_args([])) == {"path": None, "live": False, "schema": False}
+    assert vars(parser.parse_args(["agents", "--live"])) == {"path": "agents", "live": True, "schema": False}
 
 
 def test_the_schema_of_agents_is_printed_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
@@ -172,3 +170,67 @@ def test_the_deployment_that_a_transcription_needs_is_named(tmp_path: Path, caps
 
     assert examine(path, live=False, environ=environ, env_file=None, today=TODAY) == 0
     assert told(capsys)[-1].startswith(f'warning: {path}: transcription needs a deployment named "ears"')
+
+
+CALENDAR = """
+tools:
+  - mcp:
+      server_label: calendar
+      server_url: ${CALENDAR_URL}
+      authorization: ${CALENDAR_TOKEN}
+"""
+
+
+@pytest.mark.parametrize(
+    ("environ", "lines"),
+    [
+        (
+            {},
+            [
+                '5:5: "${CALENDAR_URL}" is not set; set CALENDAR_URL in the environment or in .env',
+                '5:5: "${CALENDAR_TOKEN}" is not set; set CALENDAR_TOKEN in the environment or in .env',
+            ],
+        ),
+        (
+            {"CALENDAR_URL": "http://mcp.example.com/s3cret", "CALENDAR_TOKEN": "s3cret-s3cret"},
+            ['5:5: "server_url" must begin with https:// when it is filled in, or lead to this machine'],
+        ),
+        ({"CALENDAR_URL": "https://mcp.example.com/s3cret", "CALENDAR_TOKEN": "s3cret-s3cret"}, []),
+    ],
+)
+def test_a_variable_that_an_agent_names_is_looked_for(
+    tmp_path: Path, environ: dict[str, str], lines: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, "desk", CALENDAR)
+    status = examine(path, live=False, environ=environ, env_file=None, today=TODAY)
+    out = capsys.readouterr().out
+
+    assert status == bool(lines)
+    assert [line.removeprefix(f"{path}:") for line in out.splitlines()[1:] if ": OK: " not in line] == lines
+    assert "s3cret" not in out
+    assert ("tools: those of calendar" in out) is not bool(lines)
+
+
+@pytest.mark.parametrize(
+    ("environ", "fault"),
+    [
+        (
+            {"AZURE_OPENAI_DEPLOYMENT": "gpt-4o-realtime-preview"},
+            'gpt-4o-realtime-preview knows no "tools.mcp"; remove it, or use gpt-realtime-2.1',
+        ),
+        (
+            {"AZURE_OPENAI_DEPLOYMENT": "reception", "AZURE_OPENAI_API_VERSION": "2025-04-01-preview"},
+            "the preview dialect knows no MCP servers; use a model and an address of GA form, or a python tool",
+        ),
+    ],
+)
+def test_a_model_and_a_dialect_without_mcp_are_told_with_the_remedy(
+    tmp_path: Path, environ: dict[str, str], fault: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, "desk", CALENDAR)
+    azure = {"AZURE_OPENAI_ENDPOINT": "https://res.openai.azure.com", "AZURE_OPENAI_API_KEY": "key"}
+    values = {"CALENDAR_URL": "https://mcp.example.com", "CALENDAR_TOKEN": "s3cret-s3cret"}
+    status = examine(path, live=False, environ=azure | values | environ, env_file=None, today=TODAY)
+
+    assert status == 1
+    assert f"{path}:5:5: {fault}" in told(capsys)

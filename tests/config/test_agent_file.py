@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from tests.support.agent_files import MINIMAL, agent_of, faults_of
 from voice_agent.agent import Agent, BargeIn, Limits, SemanticVad, Transcription
-from voice_agent.config.agent_file import HANG_UP, read_agent
+from voice_agent.config.agent_file import read_agent
+from voice_agent.config.tool_keys import HANG_UP
 
 WHOLE = """
 name: reception
@@ -111,10 +112,10 @@ def test_the_agent_speaks_first_only_with_a_greeting(added: str, read: str | Non
         ("tools: [hangup]\n", '3:9: unknown tool "hangup"; write "hang_up"'),
         ("tools: [python]\n", '3:9: unknown tool "python"; write "python: module:function"'),
         ("tools: ['alder:hours']\n", '3:9: unknown tool "alder:hours"; write "python: module:function"'),
-        ("tools: [transfer]\n", '3:9: unknown tool "transfer"; there are hang_up and python'),
-        ("tools: [{http: x}]\n", '3:10: unknown key "http"; known are hang_up, python'),
+        ("tools: [transfer]\n", '3:9: unknown tool "transfer"; there are hang_up, python and mcp'),
+        ("tools: [{http: x}]\n", '3:10: unknown key "http"; known are hang_up, python, mcp'),
         ("tools: [{hang_up: now}]\n", '3:9: "hang_up" takes nothing; write "- hang_up"'),
-        ("tools: [{hang_up: , python: x}]\n", '3:9: a tool is "hang_up" or "python: module:function", not a mapping'),
+        ("tools: [{hang_up: , python: x}]\n", '3:9: a tool is "hang_up", "python: module:function" or "mcp: ...", not a mapping'),
         ("tools: [hang_up, hang_up]\n", '3:18: a tool "hang_up" is there already; a model knows tools by name'),
         ("tools: [{python: nowhere}]\n", '3:9: "nowhere" is no tool; write "package.module:function"'),
         ("greeting: Hi {{ compny }}\nvariables: {company: x}\n", '3:17: unknown variable "compny"; write "company", or declare it under "variables"'),

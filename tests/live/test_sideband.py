@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from tests.support.pump import FakeLeg, settle
-from voice_agent.agent import Agent, Limits, Tool
+from voice_agent.agent import Agent, Limits, McpServer, Tool
 from voice_agent.call.events import ModelClosed, ModelOpened, ModelRefused, ToolFinished
 from voice_agent.live.sideband import Sideband
 from voice_agent.wire.texts import ModelText
@@ -234,5 +234,79 @@ def test_it_stops_with_the_server_and_leaves_no_tool_running() -> None:
             await settle()
 
             assert call.tools.asked["c1"].cancelled()
+
+    run(main())
+
+
+# --- MCP -------------------------------------------------------------------------------------------------------------
+
+CALENDAR = McpServer(
+    server_label="calendar",
+    server_url="https://mcp.example.com/mcp",
+    require_approval="always",
+    approve=("free_slots",),
+)
+WITH_SERVER = msgspec.structs.replace(AGENT, mcp=(CALENDAR,))
+
+
+async def calls_remotely(call: Attended, name: str, *, ask: bool) -> dict[str, Any]:
+    """Let the model make a response with a call to an MCP server; gives its item."""
+    item = {"type": "mcp_call", "id": "m1", "server_label": "calendar", "name": name, "arguments": "{}"}
+    await call.hears("response.created", response={"id": "r1"})
+    await call.hears("response.output_item.done", response_id="r1", item=item, output_index=0)
+    if ask:
+        await call.hears("conversation.item.done", item=item | {"type": "mcp_approval_request", "id": "a1"})
+    await call.hears("response.done", response={"id": "r1", "status": "completed"})
+    return item
+
+
+def test_a_call_to_an_mcp_server_is_approved_and_spoken_of_when_it_is_answered() -> None:
+    async def main() -> None:
+        async with attended(WITH_SERVER) as call:
+            item = await calls_remotely(call, "free_slots", ask=True)
+            approved = call.sent()
+            await call.hears("response.mcp_call.completed", item_id="m1", output_index=0)
+            await call.hears("conversation.item.done", item=item | {"output": "9:00"})
+
+            assert [message["item"]["approve"] for message in approved] == [True]
+            assert call.types() == ["conversation.item.create", "response.create"]
+
+    run(main())
+
+
+def test_a_call_that_is_refused_is_spoken_of_at_once() -> None:
+    async def main() -> None:
+        async with attended(WITH_SERVER) as call:
+            await calls_remotely(call, "book", ask=True)
+
+            assert call.sent()[0]["item"]["approve"] is False
+            assert call.types() == ["conversation.item.create", "response.create"]
+
+    run(main())
+
+
+def test_a_server_that_speaks_of_an_mcp_result_by_itself_is_not_asked() -> None:
+    async def main() -> None:
+        async with attended(WITH_SERVER) as call:
+            item = await calls_remotely(call, "free_slots", ask=False)
+            await call.hears("response.created", response={"id": "r2"})
+            await call.hears("conversation.item.done", item=item | {"output": "9:00"})
+            await call.hears("response.created", response={"id": "r3"})
+            await call.hears("response.done", response={"id": "r2", "status": "completed"})
+            await call.hears("response.done", response={"id": "r3", "status": "completed"})
+
+            assert call.types() == []
+
+    run(main())
+
+
+def test_an_mcp_server_that_does_not_answer_is_spoken_of() -> None:
+    async def main() -> None:
+        agent = msgspec.structs.replace(WITH_SERVER, limits=Limits(tool_seconds=0))
+        async with attended(agent) as call:
+            await calls_remotely(call, "free_slots", ask=False)
+            await settle()
+
+            assert "free_slots does not answer" in call.sent()[0]["response"]["instructions"]
 
     run(main())

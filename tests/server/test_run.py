@@ -19,7 +19,7 @@ from tests.support import tiny_twilio
 from tests.support.tiny_realtime import TinyRealtime, tiny_realtime
 from tests.support.tiny_twilio import CALL_SID, FIELDS, TOKEN, open_stream, request, webhook
 from voice_agent.call.commands import CallEnded, Report
-from voice_agent.config.agents import AgentFolder
+from voice_agent.config.agents import ANY, AgentFolder, Demands
 from voice_agent.config.secret import Secret, local_auth_token
 from voice_agent.config.settings import PACKAGED_AGENTS, Settings
 from voice_agent.errors import CommandError
@@ -84,9 +84,11 @@ class Call:
 async def a_server(
     folder: Path,
     agent: str = AGENT,
+    *,
     clips: dict[str, bytes] | None = None,
     keep: Sequence[Keep] = (),
     redact: Redact | None = None,
+    demands: Demands = ANY,
     **settings: Any,
 ) -> AsyncIterator[Call]:
     (folder / "agents").mkdir()
@@ -94,7 +96,7 @@ async def a_server(
     async with asyncio.timeout(10), tiny_realtime() as model:
         call = Call(folder, model)
         call.settings = msgspec.structs.replace(call.settings, **settings)
-        agents = AgentFolder(folder / "agents")
+        agents = AgentFolder(folder / "agents", demands)
 
         def observe(call_sid: str, now_ms: int, report: Report) -> None:
             call.reports.append((call_sid, report))

@@ -9,11 +9,12 @@ import msgspec
 from hypothesis import strategies as st
 
 from tests.support.script import CLIPS, an_agent
-from voice_agent.agent import Agent, BargeIn, Limits
+from voice_agent.agent import Agent, BargeIn, Limits, McpServer
 from voice_agent.call.call import Call
 from voice_agent.call.commands import (
     AddToolOutput,
     AddUserText,
+    AnswerMcpApproval,
     AppendAudio,
     CallCommand,
     CallEnded,
@@ -40,6 +41,13 @@ from voice_agent.call.events import (
     ItemTruncated,
     KeyPressed,
     MarkEchoed,
+    McpAnswered,
+    McpApprovalAsked,
+    McpCallBegan,
+    McpCalled,
+    McpCallEnded,
+    McpListingFailed,
+    McpToolsListed,
     ModelAudio,
     ModelClosed,
     ModelError,
@@ -81,6 +89,7 @@ ToModel = (
     | TruncateItem
     | AddUserText
     | AddToolOutput
+    | AnswerMcpApproval
 )
 ToPhone = PlayAudio | SendMark | ClearPlayback
 
@@ -88,7 +97,10 @@ RESPONSES = st.sampled_from(["r1", "r2", "r3"])
 ITEMS = st.sampled_from(["a", "b"])
 TURNS = st.sampled_from(["u1", "u2"])
 CALLS = st.sampled_from(["c1", "c2", "c3"])
-REQUESTS = st.sampled_from([None, "greeting-1", "tool-1", "keys-1", "goodbye-1", "goodbye-2", "turn-1", "retry-1"])
+MCP_ITEMS = st.sampled_from(["m1", "m2", "a1"])
+REQUESTS = st.sampled_from(
+    [None, "greeting-1", "tool-1", "keys-1", "mcp-1", "goodbye-1", "goodbye-2", "turn-1", "retry-1"]
+)
 MARKS = st.builds("{}-{}".format, st.sampled_from(["start", "play", "cut"]), st.integers(1, 12))
 AUDIO = st.integers(0, 12).map(lambda frames: b"\x10" * (frames * 800))
 SMALL = st.integers(0, 5000)
@@ -136,7 +148,20 @@ def _of_the_model() -> list[st.SearchStrategy[CallEvent]]:
         st.builds(ModelError, codes, st.just("problem"), REQUESTS),
         st.just(ModelFault("not JSON")),
     ]
-    return [*speech, *responses, *rest, *speech, *responses]
+    return [*speech, *responses, *rest, *_of_mcp(), *speech, *responses]
+
+
+def _of_mcp() -> list[st.SearchStrategy[CallEvent]]:
+    tools = st.sampled_from(["free_slots", "book"])
+    servers = st.sampled_from(["calendar", "elsewhere"])
+    return [
+        st.sampled_from([McpToolsListed("calendar", ("book",)), McpListingFailed("calendar"), McpListingFailed("")]),
+        st.builds(McpCalled, RESPONSES, MCP_ITEMS, servers, tools, st.just("{}")),
+        st.builds(McpCallBegan, MCP_ITEMS),
+        st.builds(McpCallEnded, MCP_ITEMS, st.booleans()),
+        st.builds(McpAnswered, MCP_ITEMS, servers, tools, st.just("{}"), st.just("42"), st.sampled_from(["", "http"])),
+        st.builds(McpApprovalAsked, MCP_ITEMS, servers, tools, st.just("{}")),
+    ]
 
 
 def _of_the_rest() -> list[st.SearchStrategy[CallEvent]]:
@@ -172,13 +197,22 @@ def agents() -> st.SearchStrategy[Agent]:
     """Agents under every policy."""
     policies = [BargeIn(), BargeIn(after_ms=300), BargeIn(protect_greeting=True), BargeIn(300, protect_greeting=True)]
     return st.builds(
-        lambda greeting, policy, idle: an_agent(
-            greeting=greeting, barge_in=policy, limits=Limits(minutes=1, idle_seconds=idle)
+        lambda greeting, policy, idle, mcp: an_agent(
+            greeting=greeting, barge_in=policy, limits=Limits(minutes=1, idle_seconds=idle), mcp=mcp
         ),
         st.sampled_from([None, "Hello."]),
         st.sampled_from(policies),
         st.sampled_from([0, 5]),
+        st.sampled_from([(), (_CALENDAR,)]),
     )
+
+
+_CALENDAR = McpServer(
+    server_label="calendar",
+    server_url="https://mcp.example.com/mcp",
+    require_approval="always",
+    approve=("free_slots",),
+)
 
 
 def setups() -> st.SearchStrategy[CallSetup]:
@@ -319,5 +353,7 @@ def _names(command: CallCommand) -> list[str]:
             return [f"event {command.event_id}"]
         case AddToolOutput():
             return [f"event {command.event_id}", f"call {command.call_id}"]
+        case AnswerMcpApproval():
+            return [f"event {command.item_id}", f"approval {command.request_id}"]
         case _:
             return []

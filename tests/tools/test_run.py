@@ -11,8 +11,8 @@ import pytest
 from tests.tools import sample_tools
 from voice_agent.agent import Agent, Limits
 from voice_agent.call.events import ToolFinished
-from voice_agent.config.agent_file import HANG_UP
 from voice_agent.config.python_tools import python_tool
+from voice_agent.config.tool_keys import HANG_UP
 from voice_agent.tools.run import MAX_OUTPUT_CHARACTERS, ToolRunner
 
 T = TypeVar("T")

@@ -16,6 +16,7 @@ from voice_agent.call import events
 from voice_agent.call.commands import (
     AddToolOutput,
     AddUserText,
+    AnswerMcpApproval,
     AppendAudio,
     CancelResponse,
     ConfigureSession,
@@ -369,6 +370,30 @@ def test_an_order_is_written_as_the_api_wants_it(command: ModelCommand, message:
     assert sent(codec(dialect="preview"), command) == message
     TypeAdapter[Any](RealtimeClientEvent).validate_python(message)
     TypeAdapter[Any](PreviewClientEvent).validate_python(message)
+
+
+@pytest.mark.parametrize(("approve", "told"), [(True, {}), (False, {"reason": "not allowed on this line"})])
+def test_an_mcp_call_is_approved_or_refused_as_the_api_wants_it(approve: bool, told: dict[str, str]) -> None:
+    answer = sent(codec(), AnswerMcpApproval("approval_1", "item_9", approve, told.get("reason", "")))
+
+    assert answer["item"] == {
+        "type": "mcp_approval_response",
+        "id": "approval_1",
+        "approval_request_id": "item_9",
+        "approve": approve,
+        **told,
+    }
+    TypeAdapter[Any](RealtimeClientEvent).validate_python(answer)
+
+
+def test_a_listing_that_failed_is_told_with_the_server_that_its_item_named() -> None:
+    model = codec()
+    item = {"id": "l1", "type": "mcp_list_tools", "server_label": "calendar", "tools": []}
+    failed = json.dumps({"type": "mcp_list_tools.failed", "event_id": "e", "item_id": "l1"})
+
+    assert model.receive(json.dumps({"type": "conversation.item.added", "event_id": "e", "item": item})) == []
+    assert model.receive(failed) == [events.McpListingFailed("calendar")]
+    assert codec().receive(failed) == [events.McpListingFailed("")]
 
 
 def test_a_response_that_was_asked_for_comes_back_under_its_name() -> None:

@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import pytest
@@ -37,6 +38,10 @@ MEANINGS: list[tuple[str, CallEvent | None]] = [
         "response.output_item.done",
         events.ToolRequested("resp_002", "fc_001", "call_001", "get_weather", '{"location": "San Francisco"}'),
     ),
+    ("conversation.item.done", None),
+    ("response.mcp_call.in_progress", events.McpCallBegan("mcp_call_001")),
+    ("response.mcp_call.completed", events.McpCallEnded("mcp_call_001", failed=False)),
+    ("response.mcp_call.failed", events.McpCallEnded("mcp_call_001", failed=True)),
     ("rate_limits.updated", None),
 ]
 
@@ -47,6 +52,71 @@ def test_a_published_event_means_what_it_says(name: str, event: CallEvent | None
 
     assert isinstance(message, Stateless)
     assert translate(message) == event
+
+
+# --- MCP -------------------------------------------------------------------------------------------------------------
+
+MCP_CALL = {"id": "m1", "type": "mcp_call", "server_label": "calendar", "name": "book", "arguments": '{"day": 1}'}
+APPROVAL = {"id": "a1", "type": "mcp_approval_request", "server_label": "calendar", "name": "book", "arguments": "{}"}
+HTTP_ERROR = {"type": "http_error", "code": 502, "message": "bad gateway"}
+
+
+def meaning(kind: str, item: dict[str, Any], **fields: Any) -> CallEvent | None:
+    message = realtime.parse(json.dumps({"type": kind, "event_id": "e", "item": item, **fields}))
+    assert isinstance(message, Stateless)
+    return translate(message)
+
+
+def test_an_mcp_call_begins_in_its_response_and_is_answered_in_the_conversation() -> None:
+    begun = meaning("response.output_item.done", MCP_CALL, response_id="r1", output_index=0)
+
+    assert begun == events.McpCalled("r1", "m1", "calendar", "book", '{"day": 1}')
+    assert meaning("conversation.item.done", MCP_CALL | {"output": "booked", "error": None}) == (
+        events.McpAnswered("m1", "calendar", "book", '{"day": 1}', "booked", "")
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [
+        (HTTP_ERROR, "http_error: 502: bad gateway"),
+        ({"type": "tool_execution_error", "message": "no such day"}, "tool_execution_error: no such day"),
+        ({}, "no reason given"),
+        ("broken", "broken"),
+        (None, ""),
+    ],
+)
+def test_a_failed_mcp_call_says_why(error: Any, problem: str) -> None:
+    answered = meaning("conversation.item.done", MCP_CALL | {"output": None, "error": error})
+
+    assert answered == events.McpAnswered("m1", "calendar", "book", '{"day": 1}', "", problem)
+
+
+def test_a_question_about_an_mcp_call_is_understood_wherever_it_stands() -> None:
+    asked = events.McpApprovalAsked("a1", "calendar", "book", "{}")
+
+    assert meaning("conversation.item.done", APPROVAL) == asked
+    assert meaning("response.output_item.done", APPROVAL, response_id="r1", output_index=1) == asked
+
+
+def test_the_tools_of_an_mcp_server_are_told_by_name() -> None:
+    tools = [{"name": "book", "input_schema": {}}, {"name": "free_slots", "input_schema": {}, "description": "x"}]
+    item = {"id": "l1", "type": "mcp_list_tools", "server_label": "calendar", "tools": tools}
+
+    assert meaning("conversation.item.done", item) == events.McpToolsListed("calendar", ("book", "free_slots"))
+    assert meaning("conversation.item.done", item | {"tools": None}) == events.McpToolsListed("calendar", ())
+
+
+@pytest.mark.parametrize("item", [MCP_CALL, APPROVAL])
+@pytest.mark.parametrize("kind", ["response.output_item.done", "conversation.item.done"])
+def test_an_mcp_item_without_a_name_is_a_fault(kind: str, item: dict[str, Any]) -> None:
+    nameless = {key: value for key, value in item.items() if key != "name"}
+
+    assert isinstance(meaning(kind, nameless, response_id="r1"), events.ModelFault)
+
+
+def test_an_mcp_call_that_was_cut_is_none() -> None:
+    assert meaning("response.output_item.done", MCP_CALL | {"status": "incomplete"}, response_id="r1") is None
 
 
 # --- tools -----------------------------------------------------------------------------------------------------------

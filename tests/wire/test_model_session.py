@@ -1,11 +1,12 @@
 from typing import Any
 
+import msgspec
 import pytest
 from openai.types.beta.realtime import SessionUpdateEvent as PreviewSessionUpdate
 from openai.types.realtime import SessionUpdateEvent
 from pydantic import TypeAdapter
 
-from voice_agent.agent import SemanticVad, ServerVad, Tool, Transcription
+from voice_agent.agent import McpServer, SemanticVad, ServerVad, Tool, Transcription
 from voice_agent.call.commands import ConfigureSession, SetTurnFlags
 from voice_agent.wire.dialects import GA, PREVIEW
 from voice_agent.wire.model_session import differences, turn_flags, whole_session
@@ -31,6 +32,17 @@ BARE = ConfigureSession(
     transcription=None,
     noise_reduction=None,
 )
+WHOLE_SERVER = McpServer(
+    server_label="calendar",
+    server_url="https://mcp.example.com/mcp",
+    authorization="${TOKEN}",
+    headers={"X-Branch": "downtown"},
+    server_description="Appointments.",
+    allowed_tools=("book",),
+    require_approval="always",
+    approve=("book",),
+)
+BARE_SERVER = McpServer(server_label="billing", server_url="https://mcp.example.com/billing")
 VAD = {
     "type": "server_vad",
     "threshold": 0.6,
@@ -83,6 +95,38 @@ def test_a_session_is_asked_for_with_nothing_left_to_defaults() -> None:
         ],
         "tool_choice": "auto",
     }
+
+
+def test_mcp_servers_stand_behind_the_functions_with_what_is_given_of_them() -> None:
+    command = msgspec.structs.replace(FULL, mcp=(WHOLE_SERVER, BARE_SERVER))
+
+    assert whole_session(GA, "pcm24k", command)["tools"][1:] == [
+        {
+            "type": "mcp",
+            "server_label": "calendar",
+            "server_url": "https://mcp.example.com/mcp",
+            "authorization": "${TOKEN}",
+            "headers": {"X-Branch": "downtown"},
+            "server_description": "Appointments.",
+            "allowed_tools": ["book"],
+            "require_approval": "always",
+        },
+        {
+            "type": "mcp",
+            "server_label": "billing",
+            "server_url": "https://mcp.example.com/billing",
+            "require_approval": "never",
+        },
+    ]
+    TypeAdapter(SessionUpdateEvent).validate_python(
+        {"type": "session.update", "session": whole_session(GA, "pcm24k", command)}
+    )
+
+
+def test_the_preview_has_no_word_for_mcp_servers() -> None:
+    command = msgspec.structs.replace(FULL, mcp=(WHOLE_SERVER,))
+
+    assert [tool["type"] for tool in whole_session(PREVIEW, "pcm24k", command)["tools"]] == ["function"]
 
 
 def test_what_is_not_wanted_is_switched_off_by_null() -> None:

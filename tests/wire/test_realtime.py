@@ -58,6 +58,12 @@ SERVER: dict[str, realtime.ServerMessage] = {
         "resp_002",
         Item("function_call", "fc_001", "completed", "call_001", "get_weather", '{"location": "San Francisco"}'),
     ),
+    "conversation.item.added": realtime.ItemAdded(Item("message", "item_C9G8pGVKYnaZu8PH5YQ9O", "completed")),
+    "conversation.item.done": realtime.ItemDone(Item("message", "item_CCXLfxmM5sXVJVz4mCa2S", "completed")),
+    "mcp_list_tools.failed": realtime.McpListingFailed("mcp_list_tools_001"),
+    "response.mcp_call.in_progress": realtime.McpCallBegan("mcp_call_001"),
+    "response.mcp_call.completed": realtime.McpCallCompleted("mcp_call_001"),
+    "response.mcp_call.failed": realtime.McpCallFailed("mcp_call_001"),
 }
 CLIENT: dict[str, realtime.ClientMessage] = {
     "session.update": realtime.SessionUpdate(

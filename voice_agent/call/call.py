@@ -5,7 +5,7 @@ name it, in a fixed order, and gives back their commands in order:
 
     caller_audio   gaps, padding, the wait for the session        playback   what was heard; cuts and truncations
     model_link     connected, set up, gone                        turns      barge-in; who may speak
-    greeting, keys, idle, tool_calls                              ending     how a call ends
+    greeting, keys, idle, tool_calls, mcp_calls                   ending     how a call ends
     sign_of_life   no dead air                                    transcript the words, as heard
 """
 
@@ -21,6 +21,7 @@ from voice_agent.call.facts import Fact
 from voice_agent.call.greeting import Greeting
 from voice_agent.call.idle import Idle
 from voice_agent.call.keys import Keys
+from voice_agent.call.mcp_calls import McpCalls
 from voice_agent.call.model_link import ModelLink
 from voice_agent.call.part import Part
 from voice_agent.call.playback import Playback
@@ -52,6 +53,7 @@ class Call:
         self._parts: tuple[Part, ...] = (
             CallerAudioPart(agent.turn_detection),
             Playback(clips),
+            *((McpCalls(agent),) if agent.mcp else ()),
             ToolCalls(agent),
             self._link,
             Keys(),

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from voice_agent.agent import ModelOptions, Tool, Transcription, TurnDetection
+from voice_agent.agent import McpServer, ModelOptions, Tool, Transcription, TurnDetection
 from voice_agent.call.events import TranscriptionUsage, Usage
 
 
@@ -67,6 +67,7 @@ class ConfigureSession(Command, frozen=True):
     transcription: Transcription | None
     noise_reduction: str | None
     model: ModelOptions = ModelOptions()
+    mcp: tuple[McpServer, ...] = ()
 
 
 class SetTurnFlags(Command, frozen=True):
@@ -124,6 +125,17 @@ class AddToolOutput(Command, frozen=True):
     event_id: str
     call_id: str
     output: str
+
+
+class AnswerMcpApproval(Command, frozen=True):
+    """Say whether an MCP call may be made."""
+
+    item_id: str
+    """Ours, of the answer."""
+    request_id: str
+    approve: bool
+    reason: str = ""
+    """For the model."""
 
 
 class CloseModel(Command, frozen=True):
@@ -195,16 +207,23 @@ class KeysPressed(Command, frozen=True):
     digits: str
 
 
-class ToolStarted(Command, frozen=True):
+class ToolStarted(Command, frozen=True, omit_defaults=True):
     """The model called a tool."""
 
     call_id: str
     name: str
     arguments: str
+    server: str = ""
+    """The label of the MCP server that has it; empty: it is one of ours."""
+
+    @property
+    def told(self) -> str:
+        """The tool's name, with whose it is."""
+        return f"{self.name} ({self.server})" if self.server else self.name
 
 
 class ToolAnswered(Command, frozen=True):
-    """The model was given the answer."""
+    """The model was given the answer, by us or by an MCP server."""
 
     call_id: str
     output: str
@@ -251,6 +270,7 @@ ModelCommand = (
     | TruncateItem
     | AddUserText
     | AddToolOutput
+    | AnswerMcpApproval
 )
 Work = ClosePhone | CheckPhone | HangUp | ConnectModel | CloseModel | RunTool
 Report = (

@@ -203,6 +203,65 @@ class ToolRequested(Event, frozen=True):
     """JSON as the model wrote it; may be invalid."""
 
 
+class McpToolsListed(Event, frozen=True):
+    """The model's server knows the tools of an MCP server: those that the session allows."""
+
+    server: str
+    tools: tuple[str, ...]
+
+
+class McpListingFailed(Event, frozen=True):
+    """The model's server could not list an MCP server's tools; it does not tell why."""
+
+    server: str
+    """Empty when it does not say which one."""
+
+
+class McpCalled(Event, frozen=True):
+    """The model calls a tool of an MCP server; the model's server carries the call out."""
+
+    response_id: str
+    item_id: str
+    server: str
+    name: str
+    arguments: str
+    """JSON as the model wrote it."""
+
+
+class McpCallBegan(Event, frozen=True):
+    """The model's server is carrying a call out."""
+
+    item_id: str
+
+
+class McpCallEnded(Event, frozen=True):
+    """The call is over; what came of it stands in its item, which comes before or after this."""
+
+    item_id: str
+    failed: bool
+
+
+class McpAnswered(Event, frozen=True):
+    """The item of an MCP call as it stays in the conversation."""
+
+    item_id: str
+    server: str
+    name: str
+    arguments: str
+    output: str
+    problem: str
+    """Why there is no output, in the server's words; empty: it was answered."""
+
+
+class McpApprovalAsked(Event, frozen=True):
+    """The model's server wants to know whether an MCP call may be made; it may ask twice for the same."""
+
+    request_id: str
+    server: str
+    name: str
+    arguments: str
+
+
 class Usage(msgspec.Struct, frozen=True):
     """Tokens of one response. Cached tokens are part of the input's, not added to them."""
 
@@ -294,6 +353,13 @@ ModelEvent = (
     | ModelAudio
     | AgentTranscript
     | ToolRequested
+    | McpToolsListed
+    | McpListingFailed
+    | McpCalled
+    | McpCallBegan
+    | McpCallEnded
+    | McpAnswered
+    | McpApprovalAsked
     | ResponseDone
     | ItemTruncated
     | ModelError

@@ -25,7 +25,7 @@ class ModelGone(Fact, frozen=True):
 class ResponseWanted(Fact, frozen=True):
     """Somebody wants the model to speak; `turns` asks for it as soon as the rules allow."""
 
-    purpose: Literal["greeting", "tool", "keys", "idle", "goodbye", "turn", "retry"]
+    purpose: Literal["greeting", "tool", "mcp", "keys", "idle", "goodbye", "turn", "retry"]
     instructions: str | None = None
     tool_choice: Literal["auto", "none"] = "auto"
     keep: bool = False
@@ -103,6 +103,27 @@ class HangUpWanted(Fact, frozen=True):
 
     call_id: str
     response_id: str
+
+
+class RemoteCallBegan(Fact, frozen=True):
+    """The model's server carries out a tool call. Said by `mcp_calls`."""
+
+    call_id: str
+    response_id: str
+    """Empty when it is not known any more which response made it."""
+    name: str
+    arguments: str
+    server: str
+
+
+class RemoteCallEnded(Fact, frozen=True):
+    """Such a call is over. Said by `mcp_calls`."""
+
+    call_id: str
+    output: str
+    failed: bool
+    in_conversation: bool = True
+    """The model knows what came of it."""
 
 
 class ToolsBusy(Fact, frozen=True):

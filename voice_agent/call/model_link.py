@@ -171,6 +171,7 @@ class ModelLink:
             transcription=agent.transcription,
             noise_reduction=agent.noise_reduction,
             model=agent.model,
+            mcp=agent.mcp,
         )
 
     def _begin_session(self, event: SessionUpdated) -> Iterator[Command | Fact]:

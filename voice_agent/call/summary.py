@@ -100,7 +100,7 @@ class Summary:
             case ToolStarted():
                 self.tool_calls += 1
                 self._tools[report.call_id] = len(self._lines)
-                self._lines.append(Line(now_ms, "tool", f"{report.name} {report.arguments}"))
+                self._lines.append(Line(now_ms, "tool", f"{report.told} {report.arguments}"))
             case ToolAnswered():
                 self._answer(now_ms, report)
             case ResponseUsed():

@@ -1,7 +1,8 @@
 """Tool calls of the model: each is run once and answered exactly once, whatever the caller does meanwhile.
 
 A barge-in does not lose a result: its item is still added. `hang_up` is not run but handed to `ending`. The calls of
-one response are answered by one further response, when that response is done and all of them are answered.
+one response, those that the model's server carries out among them, are answered by one further response, when that
+response is done and all of them are answered.
 """
 
 from collections.abc import Iterator
@@ -12,8 +13,26 @@ import msgspec
 from voice_agent.agent import Agent
 from voice_agent.call.commands import AddToolOutput, Command, RunTool, ToolAnswered, ToolStarted
 from voice_agent.call.deadlines import Deadlines
-from voice_agent.call.events import Event, ResponseDone, TimerFired, ToolFinished, ToolRequested
-from voice_agent.call.facts import CallOver, Fact, HangUpWanted, LineClosing, ModelGone, ResponseWanted, ToolsBusy
+from voice_agent.call.events import (
+    AgentTranscript,
+    Event,
+    ResponseCreated,
+    ResponseDone,
+    TimerFired,
+    ToolFinished,
+    ToolRequested,
+)
+from voice_agent.call.facts import (
+    CallOver,
+    Fact,
+    HangUpWanted,
+    LineClosing,
+    ModelGone,
+    RemoteCallBegan,
+    RemoteCallEnded,
+    ResponseWanted,
+    ToolsBusy,
+)
 from voice_agent.call.part import Handled
 
 GRACE_MS = 2000
@@ -21,7 +40,6 @@ GRACE_MS = 2000
 
 
 class _Running(msgspec.Struct):
-    name: str
     response_id: str
     began_ms: int
 
@@ -32,6 +50,10 @@ class ToolCalls:
     HANDLES: ClassVar[Handled] = (
         ToolRequested,
         ToolFinished,
+        AgentTranscript,
+        RemoteCallBegan,
+        RemoteCallEnded,
+        ResponseCreated,
         ResponseDone,
         TimerFired,
         ModelGone,
@@ -47,6 +69,12 @@ class ToolCalls:
         self._seen: set[str] = set()
         self._generating: set[str] = set()
         """Responses that called tools and may call more."""
+        self._open: set[str] = set()
+        """Responses that have begun and not ended."""
+        self._ours: set[str] = set()
+        """Responses that called a tool of ours: what the server then says by itself does not know its result."""
+        self._spoken_of: set[str] = set()
+        """Responses that went on speaking when their remote calls were over, and so need no further one."""
         self._gone = False
 
     def deadline(self) -> int | None:
@@ -61,9 +89,20 @@ class ToolCalls:
                 yield from self._begin(now_ms, event)
             case ToolFinished():
                 yield from self._finish(now_ms, event.call_id, event.output, failed=event.failed)
-            case ResponseDone() if event.response_id in self._generating:
-                self._generating.discard(event.response_id)
-                yield from self._speak_of(event.response_id)
+            case AgentTranscript():
+                if event.response_id in self._generating and not self._runs(event.response_id):
+                    self._spoken_of.add(event.response_id)
+            case RemoteCallBegan() if not self._gone:
+                yield from self._begin_remote(now_ms, event)
+            case RemoteCallEnded():
+                yield from self._finish_remote(now_ms, event)
+            case ResponseCreated():
+                self._open.add(event.response_id)
+            case ResponseDone():
+                self._open.discard(event.response_id)
+                if event.response_id in self._generating:
+                    self._generating.discard(event.response_id)
+                    yield from self._speak_of(event.response_id)
             case TimerFired():
                 for call_id in self._deadlines.take_due(now_ms):
                     yield from self._finish(
@@ -81,7 +120,8 @@ class ToolCalls:
             yield HangUpWanted(event.call_id, event.response_id)
             return
         self._generating.add(event.response_id)
-        self._running[event.call_id] = _Running(event.name, event.response_id, now_ms)
+        self._ours.add(event.response_id)
+        self._running[event.call_id] = _Running(event.response_id, now_ms)
         yield ToolsBusy(busy=True)
         if kind is None:
             error = msgspec.json.encode({"error": f"there is no tool named {event.name}"}).decode()
@@ -101,7 +141,31 @@ class ToolCalls:
         if not self._running:
             yield ToolsBusy(busy=False)
 
+    def _begin_remote(self, now_ms: int, fact: RemoteCallBegan) -> Iterator[Command | Fact]:
+        yield ToolStarted(fact.call_id, fact.name, fact.arguments, fact.server)
+        if fact.response_id in self._open:
+            self._generating.add(fact.response_id)
+            self._spoken_of.discard(fact.response_id)
+        self._running[fact.call_id] = _Running(fact.response_id, now_ms)
+        yield ToolsBusy(busy=True)
+
+    def _finish_remote(self, now_ms: int, fact: RemoteCallEnded) -> Iterator[Command | Fact]:
+        running = self._running.pop(fact.call_id, None)
+        if running is None:
+            return
+        yield ToolAnswered(fact.call_id, fact.output, fact.failed, now_ms - running.began_ms)
+        if fact.in_conversation:
+            yield from self._speak_of(running.response_id)
+        if not self._running:
+            yield ToolsBusy(busy=False)
+
     def _speak_of(self, response_id: str) -> Iterator[Fact]:
-        running = any(other.response_id == response_id for other in self._running.values())
-        if not running and response_id not in self._generating:
+        if self._runs(response_id) or response_id in self._generating:
+            return
+        if response_id in self._ours:
             yield ResponseWanted("tool")
+        elif response_id not in self._spoken_of:
+            yield ResponseWanted("mcp")
+
+    def _runs(self, response_id: str) -> bool:
+        return any(running.response_id == response_id for running in self._running.values())

@@ -30,6 +30,7 @@ from voice_agent.call.deadlines import Deadlines
 from voice_agent.call.events import (
     AgentTranscript,
     Event,
+    McpCalled,
     ModelAudio,
     ModelError,
     ResponseCreated,
@@ -83,7 +84,8 @@ WITHHELD = "content_filter"
 """The provider's filter stopped the answer: a fixed line of ours is heard instead."""
 
 RESULTS = frozenset({"tool", "keys"})
-"""What is wanted because the conversation was given something: a response begun before that does not know it."""
+"""What is wanted because we gave the conversation something: a response begun before that does not know it. What came
+of an MCP call the server knew before we did, so a response that it begins behind the news of it knows it, too."""
 
 WITHDRAWN = ResponseWanted("retry")
 """Stands for what was asked for and is not wanted any more: refused or failed, it is not asked for again."""
@@ -107,6 +109,7 @@ class Turns:
         ModelAudio,
         AgentTranscript,
         ToolRequested,
+        McpCalled,
         ModelError,
         ResponseWanted,
         GoodbyeTakenBack,
@@ -190,6 +193,10 @@ class Turns:
                 yield from self._begin_response(now_ms, event)
             case ResponseDone():
                 yield from self._end_response(event)
+            case McpCalled():
+                if event.response_id == self._active:
+                    # Some servers end the response first, some go on with it when the call is over.
+                    self._deadlines.set("output", now_ms + self._agent.limits.tool_seconds * 1000 + OUTPUT_MS)
             case ModelError():
                 yield from self._refused(now_ms, event)
             case ResponseWanted():
@@ -273,7 +280,10 @@ class Turns:
         if any(waiting.purpose == wanted.purpose for waiting in self._wanted):
             return
         if wanted.instructions is None:
-            # Plain requests are one: whatever the model says next answers all that it was given.
+            # Plain requests are one: whatever the model says next answers all that it was given. Only what the
+            # server's own answer may not know must be asked for under its own name.
+            if wanted.purpose in RESULTS:
+                self._wanted = [waiting for waiting in self._wanted if waiting.purpose != "mcp"]
             if any(waiting.instructions is None for waiting in self._wanted):
                 return
             self._wanted.insert(0, wanted)

@@ -56,7 +56,7 @@ class Screen:
             case KeysPressed():
                 self._line(now_ms, "caller", f"pressed {report.digits}")
             case ToolStarted():
-                self._line(now_ms, "tool", f"{report.name}({report.arguments})")
+                self._line(now_ms, "tool", f"{report.told}({report.arguments})")
             case ToolAnswered():
                 self._line(now_ms, "tool", f"-> {report.output} ({report.took_ms} ms)")
             case Note():

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from voice_agent.config.references import read_references
 from voice_agent.config.settings import ENV_FILE, Provider
 from voice_agent.errors import CommandError, ConfigError, PeerError, VoiceAgentError
 from voice_agent.live.clips import load_clips
@@ -90,8 +91,11 @@ def _replayed(path: Path, way: Way, clips: Mapping[str, bytes]) -> tuple[str, st
 async def _speak(paths: list[Path], provider: Provider, agent: Path | None) -> int:
     """Hold some calls at once; tell each in the order of the files."""
     settings = settings_against(provider, os.environ, ENV_FILE)
+    references = read_references(os.environ, ENV_FILE)
     say = partial(print, flush=True)
-    async with against(provider, settings, load_clips(), agent=agent, tell=lambda line: say(f"  {line}")) as model:
+    async with against(
+        provider, settings, load_clips(), agent=agent, tell=lambda line: say(f"  {line}"), references=references
+    ) as model:
         say(f"  {len(paths)} calls to {model.shown}, {AT_ONCE[provider]} at once, in real time")
         say(f"{'LENGTH':>9}  {'ANSWERS':>7}  {'RESULT':<10}  FILE")
         bad = 0

@@ -17,9 +17,10 @@ import msgspec
 
 from voice_agent.config.agents import AgentFolder, Agents
 from voice_agent.config.models import remark
+from voice_agent.config.references import read_references
 from voice_agent.config.settings import ENV_FILE, Settings, doubtful_names, read_settings
 from voice_agent.live.clock import utc_now
-from voice_agent.live.endpoints import endpoint_of
+from voice_agent.live.endpoints import demands_of, endpoint_of
 from voice_agent.live.opened_call import Redact
 from voice_agent.recording.redact import read_wanted
 from voice_agent.replay.put_away import Redaction
@@ -50,7 +51,7 @@ def run(with_emulator: bool = False) -> int:
     settings = read_settings(os.environ, ENV_FILE)
     if with_emulator:
         settings = msgspec.structs.replace(settings, realtime_provider="emulator", realtime_url=None)
-    agents = AgentFolder(settings.agents, settings.model)
+    agents = AgentFolder(settings.agents, demands_of(settings, read_references(os.environ, ENV_FILE)))
     for line in doubtful_names(os.environ, ENV_FILE):
         print(f"warning: {line}", file=sys.stderr)
     redaction = Redaction(read_wanted(settings.redact_words)) if settings.redact else None

@@ -12,9 +12,7 @@
     language: en
     timezone: America/Los_Angeles           # needed where `now` is used
     recording: audio                        # audio | text | off; an agent with numbers must state it
-    tools:
-      - hang_up
-      - python: alder:opening_hours         # see `python_tools`
+    tools: [hang_up, python: alder:opening_hours]       # see `tool_keys`
     limits: {minutes: 15, idle_seconds: 20, tool_seconds: 20}
     turn_detection: {type: server_vad, threshold: 0.5, prefix_padding_ms: 300, silence_duration_ms: 500}
                     # or {type: semantic_vad, eagerness: auto}
@@ -22,7 +20,6 @@
     transcription: {model: gpt-4o-mini-transcribe, language: en, prompt: Alder Dental}      # or `off`
     noise_reduction: off                    # near_field | far_field | off
     model: {reasoning_effort: low}          # see `model_keys`; what is left out is left to the model
-    scenarios: []                           # calls to try it with, see `scenario_keys`
 
 Everything but `name` and `instructions` may be left out; with `model.prompt` the instructions, too. It must not know of
 folders of agents nor of routing.
@@ -35,13 +32,14 @@ from typing import Literal, NamedTuple
 
 import yaml
 
-from voice_agent.agent import Agent, Limits, Tool
+from voice_agent.agent import Agent, Limits
 from voice_agent.config.agent_keys import (
     AGENT,
     E164,
     IDLE_SECONDS,
     LANGUAGE,
     LIMITS,
+    MCP_KEY,
     MINUTES,
     NAME,
     RECORDING,
@@ -50,9 +48,7 @@ from voice_agent.config.agent_keys import (
 )
 from voice_agent.config.faults import nearest
 from voice_agent.config.model_keys import read_model
-from voice_agent.config.python_tools import python_tool
 from voice_agent.config.render import BUILT_IN, faults_of
-from voice_agent.config.scenario_keys import Scenario, read_scenarios
 from voice_agent.config.speech_keys import (
     read_barge_in,
     read_noise_reduction,
@@ -60,20 +56,8 @@ from voice_agent.config.speech_keys import (
     read_turn_detection,
     read_voice,
 )
-from voice_agent.config.yaml_nodes import Document, Fields, compose, kind_of, shorten, text_of
-from voice_agent.errors import ConfigError
-
-HANG_UP = Tool(
-    name="hang_up",
-    description=(
-        "Ends the phone call. Use it when the caller says goodbye or has nothing more to ask. First say a short "
-        "goodbye, in the same response, then call this function: the line is closed once your goodbye has been heard."
-    ),
-    parameters={"type": "object", "properties": {}, "additionalProperties": False},
-    kind="hang_up",
-)
-
-_TOOL_KINDS = ("hang_up", "python")
+from voice_agent.config.tool_keys import ReadTools, read_tools
+from voice_agent.config.yaml_nodes import Document, Fields, compose, shorten, text_of
 
 
 class AgentFile(NamedTuple):
@@ -84,8 +68,7 @@ class AgentFile(NamedTuple):
     default_at: str
     number_at: dict[str, str]
     key_at: dict[str, str]
-    """The keys that are there, those of `model` too, as `model.speed`."""
-    scenarios: tuple[Scenario, ...]
+    """The keys that are there, those of `model` too, as `model.speed`; for MCP servers see `mcp_key`."""
 
 
 def read_agent(text: str, file: str, folder: str = "") -> AgentFile:
@@ -97,6 +80,7 @@ def read_agent(text: str, file: str, folder: str = "") -> AgentFile:
     fields = Fields(document, top, tuple(AGENT))
     variables = _variables(fields)
     language = _language(fields)
+    tools = read_tools(fields, folder)
     agent = Agent(
         name=_name(fields),
         instructions=_instructions(fields),
@@ -111,7 +95,8 @@ def read_agent(text: str, file: str, folder: str = "") -> AgentFile:
         barge_in=read_barge_in(fields),
         transcription=read_transcription(fields, language),
         noise_reduction=read_noise_reduction(fields),
-        tools=_tools(fields, folder),
+        tools=tools.tools,
+        mcp=tools.mcp,
         limits=_limits(fields),
         model=read_model(fields),
         timezone=_timezone(fields),
@@ -119,7 +104,6 @@ def read_agent(text: str, file: str, folder: str = "") -> AgentFile:
         folder=folder,
     )
     _examine_templates(fields, agent)
-    scenarios = read_scenarios(fields)
     document.finish()
     numbers = {text_of(document, node, "", ""): node for node in fields.items("numbers", "")}
     return AgentFile(
@@ -127,9 +111,18 @@ def read_agent(text: str, file: str, folder: str = "") -> AgentFile:
         _at(document, fields.node("name")),
         _at(document, fields.node("default")),
         {number: _at(document, node) for number, node in numbers.items()},
-        dict(_places(document, top, "")),
-        scenarios,
+        dict(_places(document, top, "")) | _mcp_places(document, tools),
     )
+
+
+def _mcp_places(document: Document, tools: ReadTools) -> dict[str, str]:
+    places = {mcp_key(label): _at(document, node) for label, node in tools.mcp_at.items()}
+    return places if not places else places | {MCP_KEY: next(iter(places.values()))}
+
+
+def mcp_key(label: str) -> str:
+    """Say what an MCP server is called in `AgentFile.key_at`; `MCP_KEY` alone is the first of them."""
+    return f"{MCP_KEY}.{label}"
 
 
 def _places(document: Document, mapping: yaml.MappingNode, before: str) -> Iterator[tuple[str, str]]:
@@ -246,40 +239,6 @@ def _timezone(fields: Fields) -> str | None:
             fields.document.fault(node, "this machine has no time zone database; run: pip install tzdata")
         return None
     return name
-
-
-def _tools(fields: Fields, folder: str) -> tuple[Tool, ...]:
-    tools: dict[str, Tool] = {}
-    for node in fields.items("tools", "[hang_up]"):
-        try:
-            tool = _tool(fields.document, node, folder)
-        except ConfigError as error:
-            fields.document.fault(node, error.what)
-            continue
-        if tool is not None and tool.name in tools:
-            fields.document.fault(node, f'a tool "{tool.name}" is there already; a model knows tools by name')
-        elif tool is not None:
-            tools[tool.name] = tool
-    return tuple(tools.values())
-
-
-def _tool(document: Document, node: yaml.Node, folder: str) -> Tool | None:
-    if isinstance(node, yaml.MappingNode) and len(node.value) == 1:
-        inner = Fields(document, node, _TOOL_KINDS)
-        target = inner.text("python", "")
-        if inner.node("hang_up") is not None:
-            document.fault(node, '"hang_up" takes nothing; write "- hang_up"')
-        if not target:
-            return None
-        return python_tool(target, folder)
-    if isinstance(node, yaml.ScalarNode):
-        if node.value == "hang_up":
-            return HANG_UP
-        near = nearest(node.value, _TOOL_KINDS)
-        remedy = 'write "python: module:function"' if near == "python" or ":" in node.value else 'write "hang_up"'
-        remedy = remedy if near or ":" in node.value else "there are hang_up and python"
-        raise ConfigError(f'unknown tool "{shorten(node.value)}"; {remedy}')
-    raise ConfigError(f'a tool is "hang_up" or "python: module:function", not {kind_of(node)}')
 
 
 def _examine_templates(fields: Fields, agent: Agent) -> None:

@@ -1,17 +1,18 @@
 """What an agent's YAML may hold, as a table: each key with its bounds and what it is for, and all of it as JSON Schema.
 
-The readers (`agent_file`, `speech_keys`, `model_keys`) take their known keys, words and bounds from here, so that what
-an editor is told and what is accepted are one. The schema speaks of structure: it cannot know whether a tool's module
-can be imported, nor which keys the chosen model refuses. It must not know how YAML is read.
+The readers (`agent_file`, `speech_keys`, `model_keys`, `mcp_keys`) take their known keys, words and bounds from here,
+so that what an editor is told and what is accepted are one. The schema speaks of structure: it cannot know whether a
+tool's module can be imported, nor which keys the chosen model refuses. It must not know how YAML is read.
 
 Draft 7 is what YAML editors (the YAML language server) know best.
 """
 
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from voice_agent.agent import BargeIn, Limits, SemanticVad, ServerVad, Transcription
+from voice_agent.config.references import PATTERN
 
 Schema = dict[str, Any]
 
@@ -35,6 +36,16 @@ E164 = r"\+[1-9][0-9]{1,14}"
 """ITU-T E.164: at most 15 digits."""
 LANGUAGE = "[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}"
 VARIABLE = "[A-Za-z_][A-Za-z0-9_]{0,63}"
+MCP_LABEL = "[A-Za-z][A-Za-z0-9_-]{0,63}"
+MCP_URL = rf"(https://|http://(localhost|127\.0\.0\.1|\[::1\])(?=[:/])|{PATTERN})[^\s/@]*([/?][^\s@]*)?"
+"""A whole address may be a reference; what it stands for is looked at when it is known."""
+MCP_HEADER = "[A-Za-z0-9_-]{1,64}"
+MCP_CREDENTIAL = "|".join(
+    "".join(f"[{letter.upper()}{letter}]" for letter in word)
+    for word in ("authorization", "cookie", "key", "password", "secret", "token")
+)
+"""Found in the names of headers whose values are secrets."""
+MCP_TOOL = "[A-Za-z0-9_./-]{1,128}"
 """Patterns that the whole text must match; of the kind that Python and JavaScript read alike."""
 
 RECORDING: tuple[Literal["audio", "text", "off"], ...] = ("audio", "text", "off")
@@ -43,6 +54,7 @@ EAGERNESS: tuple[Literal["low", "medium", "high", "auto"], ...] = ("low", "mediu
 GREETED: tuple[Literal["protected", "at_once"], ...] = ("protected", "at_once")
 EFFORT: tuple[Literal["minimal", "low", "medium", "high", "xhigh"], ...] = ("minimal", "low", "medium", "high", "xhigh")
 TRUNCATION: tuple[Literal["auto", "disabled"], ...] = ("auto", "disabled")
+APPROVAL: tuple[Literal["never", "always"], ...] = ("never", "always")
 
 MINUTES = Whole(1, 60)
 """A Realtime session lives at most 60 minutes at both vendors."""
@@ -59,21 +71,11 @@ RETENTION = Real(0.0, 1.0)
 RETENTION_TOKENS = Whole(500, 256_000)
 """From a handful of turns to the largest context of a known model."""
 
-MOST_MS = Whole(0, 600_000)
-MOST_INTERRUPTIONS = Whole(0, 1000)
-MOST_TOKENS = Whole(0, 1_000_000_000)
-MOST_MONEY = Real(0, 1_000_000)
-INTERRUPT_MS = Whole(0, 60_000)
-SILENT_MS = Whole(100, 600_000)
-KEYS = "[0-9*#]{1,32}"
-SAYABLE = r"[\s\S]*\S[\s\S]*"
-
-Ended = Literal["completed", "caller_hung_up", "no_stream", "model_failed", "stream_lost", "stopped"]
-ENDED: tuple[Ended, ...] = get_args(Ended)
-"""The outcomes of a call."""
-
 VOICES = ("alloy", "ash", "ballad", "cedar", "coral", "echo", "marin", "sage", "shimmer", "verse")
 """Of the Realtime API. A name that is near one of them is a typing error; any other may be a newer or custom voice."""
+
+MCP_KEY = "tools.mcp"
+"""What the MCP servers together are called where a key is named."""
 
 _ANY_TEXT = {"type": ["string", "number", "boolean"]}
 """YAML reads `2026` and `yes` as other things; an agent's texts are taken as they are typed."""
@@ -144,7 +146,7 @@ RETAINING: dict[str, Schema] = {
     "tokens": _whole(RETENTION_TOKENS, "The limit, counted after the instructions; unset: the model's own."),
 }
 PROMPT: dict[str, Schema] = {
-    "id": _text("Where the provider keeps it.", SAYABLE, examples=["pmpt_68a1b2c3"]),
+    "id": _text("Where the provider keeps it.", r"[\s\S]*\S[\s\S]*", examples=["pmpt_68a1b2c3"]),
     "version": _text("Unset: the current one."),
     "variables": {
         "description": "Values for what the kept text leaves open; may hold {{ variables }}.",
@@ -168,72 +170,42 @@ MODEL: dict[str, Schema] = {
     ),
     "prompt": _mapping(PROMPT, "Instructions that the provider keeps; those of this file win over them.", ("id",)),
 }
+_MCP_TOOLS: Schema = {
+    "type": "array",
+    "items": _text("A tool of the server.", MCP_TOOL),
+    "uniqueItems": True,
+    "minItems": 1,
+}
+MCP: dict[str, Schema] = {
+    "server_label": _text("Names the server in transcripts and logs.", MCP_LABEL, examples=["calendar"]),
+    "server_url": _text(
+        "What the model's server can reach; may hold ${NAME}, a variable of the environment.",
+        MCP_URL,
+        examples=["https://mcp.example.com/mcp"],
+    ),
+    "authorization": _text("An OAuth token, as ${NAME}: a variable of the environment.", PATTERN),
+    "headers": {
+        "description": "Sent to the MCP server; secrets as ${NAME}.",
+        "type": "object",
+        "propertyNames": {"pattern": f"^(?:{MCP_HEADER})$"},
+        "patternProperties": {MCP_CREDENTIAL: {"type": "string", "pattern": PATTERN}},
+        "additionalProperties": _ANY_TEXT | {"pattern": "^[ -~]*$"},
+    },
+    "server_description": _text("For the model."),
+    "allowed_tools": _MCP_TOOLS | {"description": "What the model may use of it; unset: all."},
+    "require_approval": _words(APPROVAL, "always: we are asked before each call.", "never"),
+    "approve": _either("What we then say yes to.", {"const": "all"}, _MCP_TOOLS),
+}
+_MCP_SERVER: Schema = {
+    **_mapping(
+        MCP, "A server of the Model Context Protocol, called by the model's server.", ("server_label", "server_url")
+    ),
+    "if": {"properties": {"require_approval": {"const": "always"}}, "required": ["require_approval"]},
+    "then": {"required": ["approve"]},
+    "else": {"not": {"required": ["approve"]}},
+}
 PYTHON_TOOL: dict[str, Schema] = {
     "python": _text("module:function, looked up beside this file and on the import path."),
-}
-RESPONSES: dict[str, Schema] = {
-    "slowest_ms": _whole(MOST_MS, "From the end of the caller's speech to sound, at most."),
-    "median_ms": _whole(MOST_MS, "Likewise, of the median."),
-}
-COST: dict[str, Schema] = {
-    "money": _real(MOST_MONEY, "At most, by the table of prices."),
-    "tokens": _whole(MOST_TOKENS, "Read and written together, at most."),
-}
-EXPECT: dict[str, Schema] = {
-    "heard": {"description": "Words in the caller's turns, in this order.", "type": "array", "items": _ANY_TEXT},
-    "said": {"description": "Words that the caller hears, in this order.", "type": "array", "items": _ANY_TEXT},
-    "tools": {
-        "description": "All tools, in order; these arguments at least.",
-        "type": "array",
-        "items": {
-            "anyOf": [
-                _ANY_TEXT,
-                {
-                    "type": "object",
-                    "minProperties": 1,
-                    "maxProperties": 1,
-                    "additionalProperties": {
-                        "type": "object",
-                        "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
-                    },
-                },
-            ]
-        },
-    },
-    "interruptions": _whole(MOST_INTERRUPTIONS, "How many."),
-    "responses": _mapping(RESPONSES, "How soon the agent answers."),
-    "cost": _mapping(COST, "What the call costs."),
-    "ended": _words(ENDED, "The outcome."),
-}
-_INTERRUPT = _whole(INTERRUPT_MS, "When so much of the answer was heard; unset: when it has been heard.")
-SAY: dict[str, Schema] = {
-    "say": _ANY_TEXT | {"description": "What the caller says.", "pattern": SAYABLE},
-    "interrupt_ms": _INTERRUPT,
-}
-PRESS: dict[str, Schema] = {
-    "keys": {
-        "description": "What the caller presses, in quotes.",
-        "anyOf": [{"type": "string", "pattern": f"^(?:{KEYS})$"}, {"type": "integer", "minimum": 0}],
-    },
-    "interrupt_ms": _INTERRUPT,
-}
-STAY: dict[str, Schema] = {"silence_ms": _whole(SILENT_MS, "So long the caller says nothing.")}
-SCENARIO: dict[str, Schema] = {
-    "name": _ANY_TEXT | {"description": "What happens in it.", "pattern": SAYABLE},
-    "caller": {
-        "description": "What the caller does, turn by turn.",
-        "type": "array",
-        "minItems": 1,
-        "items": {
-            "anyOf": [
-                _ANY_TEXT | {"description": "What the caller says when the agent has finished.", "pattern": SAYABLE},
-                _mapping(SAY, required=("say",)),
-                _mapping(PRESS, required=("keys",)),
-                _mapping(STAY, required=("silence_ms",)),
-            ]
-        },
-    },
-    "expect": _mapping(EXPECT, "What must come of the call.") | {"minProperties": 1},
 }
 AGENT: dict[str, Schema] = {
     "name": _text('At most 64 letters, digits, "-" and "_".', NAME),
@@ -254,7 +226,7 @@ AGENT: dict[str, Schema] = {
     "voice": _text("A voice of the model; it stays the same for the whole call.", examples=list(VOICES)),
     "language": _text("What the agent speaks.", LANGUAGE, default="en"),
     "instructions": _text(
-        "Who the agent is and what it does; {{ variables }} are filled in for each call.", pattern=SAYABLE
+        "Who the agent is and what it does; {{ variables }} are filled in for each call.", pattern=r"[\s\S]*\S[\s\S]*"
     ),
     "variables": {
         "description": "Values for the texts' {{ variables }}.",
@@ -262,13 +234,19 @@ AGENT: dict[str, Schema] = {
         "propertyNames": {"pattern": f"^(?:{VARIABLE})$"},
         "additionalProperties": _ANY_TEXT,
     },
-    "greeting": _text('What the agent says first; "none": the caller speaks first.', pattern=SAYABLE, default="none"),
+    "greeting": _text(
+        'What the agent says first; "none": the caller speaks first.', pattern=r"[\s\S]*\S[\s\S]*", default="none"
+    ),
     "consent": _text("Said by the carrier before the agent is connected."),
     "tools": {
         "description": "What the model may do.",
         "type": "array",
         "items": {
-            "anyOf": [{"const": "hang_up"}, _mapping(PYTHON_TOOL, required=tuple(PYTHON_TOOL))],
+            "anyOf": [
+                {"const": "hang_up"},
+                _mapping(PYTHON_TOOL, required=tuple(PYTHON_TOOL)),
+                _mapping({"mcp": _MCP_SERVER}, required=("mcp",)),
+            ],
         },
     },
     "limits": _mapping(LIMITS, "What ends a call that nobody ends."),
@@ -287,11 +265,6 @@ AGENT: dict[str, Schema] = {
     ),
     "transcription": _either("How speech becomes text.", {"const": "off"}, _mapping(TRANSCRIPTION)),
     "noise_reduction": _words(NOISE, "The microphone that noise is removed for.", "off"),
-    "scenarios": {
-        "description": "Calls that `voice-agent check --talk` holds with synthesised callers.",
-        "type": "array",
-        "items": _mapping(SCENARIO, required=tuple(SCENARIO)),
-    },
 }
 REQUIRED = ("name",)
 

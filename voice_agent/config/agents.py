@@ -5,20 +5,38 @@ Python modules of tools are imported once a process: a change in one needs a res
 """
 
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from voice_agent.agent import Agent
-from voice_agent.config.agent_file import AgentFile, read_agent
+from voice_agent.config.agent_file import AgentFile, mcp_key, read_agent
 from voice_agent.config.faults import raise_all
-from voice_agent.config.models import refusals
+from voice_agent.config.models import preview_refusals, refusals
+from voice_agent.config.references import NOTHING, References, names_in
+from voice_agent.config.variables import is_loopback, split_url
 from voice_agent.errors import ConfigError, ConfigErrors
 
 _NOT_AGENTS = (".dialogue.yaml", ".dialogue.yml", ".expect.yaml", ".expect.yml")
 
 Stamp = dict[Path, tuple[int, int]]
 """When each agent file was last written (ns) and its size: what has to change for a reload."""
+
+
+class Demands(msgspec.Struct, frozen=True, kw_only=True):
+    """What the settings let an agent ask for; what is not given here is not looked at."""
+
+    model: str = ""
+    """What an agent asks of it must be what it can do; empty: any."""
+    preview: bool = False
+    """The endpoint speaks the preview dialect."""
+    references: References | None = None
+    """The variables that an agent may name; `None`: any."""
+
+
+ANY = Demands()
 
 
 class Agents:
@@ -39,25 +57,21 @@ class Agents:
         return next((agent for agent in self.all if agent.name == name), None)
 
 
-def load_agent(path: Path, model: str = "") -> Agent:
-    """Read one agent's file; raises `ConfigError` with every fault in it. Imports the modules of its tools.
-
-    `model`: what the agent asks of it must be what it can do; empty: any.
-    """
-    return load_agent_file(path, model).agent
+def load_agent(path: Path, demands: Demands = ANY) -> Agent:
+    """Read one agent's file; raises `ConfigError` with every fault in it. Imports the modules of its tools."""
+    return _load_file(path, demands).agent
 
 
-def load_agents(path: Path, model: str = "") -> Agents:
+def load_agents(path: Path, demands: Demands = ANY) -> Agents:
     """Read an agent file, or all agents of a folder (not of folders in it), in the order of their file names.
 
-    `model` as in `load_agent`. Raises `ConfigError` with every fault in every file, also where two agents claim the
-    same number, name or default.
+    Raises `ConfigError` with every fault in every file, also where two agents claim the same number, name or default.
     """
     files: list[AgentFile] = []
     errors: list[ConfigError] = []
     for file in agent_paths(path):
         try:
-            files.append(load_agent_file(file, model))
+            files.append(_load_file(file, demands))
         except ConfigErrors as several:
             errors += several.errors
         except ConfigError as error:
@@ -66,8 +80,8 @@ def load_agents(path: Path, model: str = "") -> Agents:
     return Agents(file.agent for file in files)
 
 
-def agent_named(path: Path, name: str, model: str = "") -> Agent:
-    """Find an agent by its name in a file or folder; `model` as in `load_agent`.
+def agent_named(path: Path, name: str, demands: Demands = ANY) -> Agent:
+    """Find an agent by its name in a file or folder.
 
     Raises `ConfigError` that says where it was looked for, with the faults of files that may have been its own.
     """
@@ -75,7 +89,7 @@ def agent_named(path: Path, name: str, model: str = "") -> Agent:
     names: list[str] = []
     for file in agent_paths(path):
         try:
-            agent = load_agent(file, model)
+            agent = load_agent(file, demands)
         except ConfigErrors as several:
             errors += several.errors
         except ConfigError as error:
@@ -111,8 +125,7 @@ def _agent_files(folder: Path) -> Iterable[Path]:
             yield entry
 
 
-def load_agent_file(path: Path, model: str = "") -> AgentFile:
-    """Read one agent's file with its scenarios and the places of its keys; as `load_agent`."""
+def _load_file(path: Path, demands: Demands) -> AgentFile:
     try:
         text = path.read_bytes().decode()
     except OSError as error:
@@ -122,8 +135,26 @@ def load_agent_file(path: Path, model: str = "") -> AgentFile:
         raise ConfigError("not UTF-8 text; save the file as UTF-8", f"{path}:{line}") from None
     file = read_agent(text, str(path), str(path.resolve().parent))
     # A default that is refused has no place of its own.
-    raise_all(ConfigError(what, file.key_at.get(key, file.name_at)) for key, what in refusals(file.agent, model))
+    raise_all(ConfigError(what, file.key_at.get(key, file.name_at)) for key, what in _refused(file.agent, demands))
     return file
+
+
+def _refused(agent: Agent, demands: Demands) -> Iterator[tuple[str, str]]:
+    """Give the keys that these settings refuse, with the remedy."""
+    yield from refusals(agent, demands.model)
+    if demands.preview:
+        yield from preview_refusals(agent)
+    for server in agent.mcp if demands.references is not None else ():
+        assert demands.references is not None, "nothing is listed without them"
+        problems = list(filter(None, map(demands.references.problem, names_in(server.referring))))
+        if not problems and not _may_hold_secrets(demands.references.filled(server.server_url)):
+            problems = ['"server_url" must begin with https:// when it is filled in, or lead to this machine']
+        yield from ((mcp_key(server.server_label), problem) for problem in problems)
+
+
+def _may_hold_secrets(url: str) -> bool:
+    parts = split_url(url)
+    return parts is not None and bool(parts.hostname) and (parts.scheme == "https" or is_loopback(url))
 
 
 def _clashes(files: list[AgentFile]) -> Iterable[ConfigError]:
@@ -148,6 +179,10 @@ def _clashes(files: list[AgentFile]) -> Iterable[ConfigError]:
 class AgentSource(Protocol):
     """Where a server takes its agents from, anew for each call."""
 
+    @property
+    def references(self) -> References:
+        """The variables that the agents may name, with their values."""
+
     def current(self) -> tuple[Agents, str]:
         """Give the agents for a call that begins now, and a problem that was met since the last look, or nothing."""
 
@@ -155,8 +190,9 @@ class AgentSource(Protocol):
 class OneAgent:
     """An agent that takes every call and never changes."""
 
-    def __init__(self, agent: Agent) -> None:
+    def __init__(self, agent: Agent, references: References = NOTHING) -> None:
         self._agents = Agents([agent])
+        self.references = references
 
     def current(self) -> tuple[Agents, str]:
         """See `AgentSource`."""
@@ -166,15 +202,17 @@ class OneAgent:
 class AgentFolder:
     """Agents that follow their files: what changed on disk serves the next call, unless it is broken."""
 
-    def __init__(self, path: Path, model: str = "") -> None:
-        """Load for the first time; raises `ConfigError`, for a server does not start with a broken agent.
-
-        `model` as in `load_agent`.
-        """
+    def __init__(self, path: Path, demands: Demands = ANY) -> None:
+        """Load for the first time; raises `ConfigError`, for a server does not start with a broken agent."""
         self._path = path
-        self._model = model
+        self._demands = demands
         self._stamp = _stamp(path)
-        self._agents = load_agents(path, model)
+        self._agents = load_agents(path, demands)
+
+    @property
+    def references(self) -> References:
+        """See `AgentSource`."""
+        return self._demands.references or NOTHING
 
     def current(self) -> tuple[Agents, str]:
         """Return the agents for a call that begins now, and what is wrong with a change since the last look.
@@ -186,7 +224,7 @@ class AgentFolder:
             return self._agents, ""
         self._stamp = stamp
         try:
-            self._agents = load_agents(self._path, self._model)
+            self._agents = load_agents(self._path, self._demands)
         except ConfigError as error:
             return self._agents, f"agents not reloaded, the last good ones stay:\n{error}"
         return self._agents, ""

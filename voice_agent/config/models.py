@@ -13,9 +13,9 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from voice_agent.agent import Agent, Retention, SemanticVad, ServerVad, Transcription
-from voice_agent.config.agent_keys import VOICES
+from voice_agent.config.agent_keys import MCP_KEY, VOICES
 
-Feature = Literal["reasoning_effort", "speed", "truncation", "noise_reduction", "semantic_vad", "idle_timeout"]
+Feature = Literal["reasoning_effort", "speed", "truncation", "noise_reduction", "semantic_vad", "idle_timeout", "mcp"]
 
 RECOMMENDED = "gpt-realtime-2.1"
 
@@ -24,7 +24,7 @@ SOON_DAYS = 60
 
 _FIRST_VOICES = ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse")
 _PREVIEW: frozenset[Feature] = frozenset({"speed", "noise_reduction", "semantic_vad"})
-_GA: frozenset[Feature] = _PREVIEW | {"truncation", "idle_timeout"}
+_GA: frozenset[Feature] = _PREVIEW | {"truncation", "idle_timeout", "mcp"}
 _REASONING: frozenset[Feature] = _GA | {"reasoning_effort"}
 
 
@@ -123,6 +123,15 @@ def refusals(agent: Agent, name: str) -> Iterator[Refusal]:
         )
 
 
+def preview_refusals(agent: Agent) -> Iterator[Refusal]:
+    """Name what the preview dialect has no word for and an agent cannot do without, with the remedy."""
+    if agent.mcp:
+        yield Refusal(
+            MCP_KEY,
+            "the preview dialect knows no MCP servers; use a model and an address of GA form, or a python tool",
+        )
+
+
 def _asked(agent: Agent) -> Iterator[tuple[str, Feature, bool]]:
     """List the keys that not every model knows, with what they need and whether the agent asks for it."""
     yield "model.reasoning_effort", "reasoning_effort", agent.model.reasoning_effort is not None
@@ -131,6 +140,7 @@ def _asked(agent: Agent) -> Iterator[tuple[str, Feature, bool]]:
     yield "turn_detection.idle_timeout_ms", "idle_timeout", _has_idle_timeout(agent)
     yield "noise_reduction", "noise_reduction", agent.noise_reduction is not None
     yield "turn_detection", "semantic_vad", isinstance(agent.turn_detection, SemanticVad)
+    yield MCP_KEY, "mcp", bool(agent.mcp)
 
 
 def _has_idle_timeout(agent: Agent) -> bool:
@@ -166,6 +176,7 @@ def azure_remarks(agent: Agent, today: date) -> Iterator[str]:
     for key, asked in (
         ("turn_detection.idle_timeout_ms", _has_idle_timeout(agent)),
         ("model.prompt", agent.model.prompt is not None),
+        ("MCP servers for every model and region", bool(agent.mcp)),
     ):
         if asked:
             yield f"Azure's pages do not mention {key}; make one call before you rely on it"

@@ -13,6 +13,7 @@ import msgspec
 from voice_agent.config.variables import is_loopback
 from voice_agent.errors import PeerError
 from voice_agent.live.credentials import Credential, CredentialError
+from voice_agent.live.mcp_secrets import McpSecrets
 from voice_agent.live.model_leg import ModelLeg, tls
 from voice_agent.wire.call_address import CallAddress, call_address
 from voice_agent.wire.endpoint import Endpoint, explain_refusal, explain_silence
@@ -57,9 +58,9 @@ class CallClient:
         except PeerError as error:
             logger.info("hanging up %s: %s", call_id, error)
 
-    def leg(self, call_id: str) -> ModelLeg:
+    def leg(self, call_id: str, secrets: McpSecrets) -> ModelLeg:
         """Make a leg that joins a call."""
-        return ModelLeg(self.address.sideband(self._endpoint, call_id), self._credential)
+        return ModelLeg(self.address.sideband(self._endpoint, call_id), self._credential, secrets=secrets)
 
     async def _post(self, url: str, body: dict[str, Any] | None) -> str:
         headers = dict(self._endpoint.headers)

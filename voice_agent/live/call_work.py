@@ -8,6 +8,7 @@ from typing import Protocol
 from voice_agent.call.commands import RunTool
 from voice_agent.call.events import HangUpFinished, ToolFinished
 from voice_agent.live.credentials import Credential
+from voice_agent.live.mcp_secrets import McpSecrets
 from voice_agent.live.model_leg import ModelLeg
 from voice_agent.tools.run import ToolRunner
 from voice_agent.wire.endpoint import Endpoint
@@ -34,18 +35,24 @@ class CallWork:
         endpoint: Endpoint,
         tools: ToolRunner,
         api: CarrierApi | None,
+        *,
         credential: Credential | None = None,
+        secrets: McpSecrets | None = None,
     ) -> None:
-        """`api`: `None` without credentials of the carrier. `credential`: of the endpoint, beside its fixed headers."""
+        """`api`: `None` without credentials of the carrier. `credential`: of the endpoint, beside its fixed headers.
+
+        `secrets`: of the agent's MCP servers.
+        """
         self._call_sid = call_sid
         self._endpoint = endpoint
         self._tools = tools
         self._api = api
         self._credential = credential
+        self._secrets = secrets
 
     def model_leg(self) -> ModelLeg:
         """Make a leg to the endpoint."""
-        return ModelLeg(self._endpoint, self._credential)
+        return ModelLeg(self._endpoint, self._credential, secrets=self._secrets)
 
     async def run_tool(self, order: RunTool) -> ToolFinished:
         """Run one tool of the agent."""

@@ -1,9 +1,11 @@
-"""Which Realtime endpoint the settings mean, and how a call speaks to it.
+"""Which Realtime endpoint the settings mean, how a call speaks to it, and what agents must get along with there.
 
 It must not open anything.
 """
 
 from voice_agent.call.setup import ModelSetup
+from voice_agent.config.agents import Demands
+from voice_agent.config.references import References
 from voice_agent.config.secret import Secret
 from voice_agent.config.settings import Settings
 from voice_agent.wire.endpoint import Endpoint, endpoint
@@ -37,6 +39,12 @@ def endpoint_of(settings: Settings, emulator_url: str = "") -> Endpoint:
             )
         case "emulator":
             return endpoint("emulator", base_url=emulator_url, url=url, dialect=dialect)
+
+
+def demands_of(settings: Settings, references: References) -> Demands:
+    """Say what agents must get along with: the model, its dialect, the variables that are set. Raises as above."""
+    preview = endpoint_of(settings).dialect == "preview"
+    return Demands(model=settings.model, preview=preview, references=references)
 
 
 def model_setup(settings: Settings, where: Endpoint) -> ModelSetup:

@@ -16,6 +16,7 @@ from voice_agent.call.events import ModelClosed, ModelFault, ModelOpened, ModelR
 from voice_agent.config.variables import is_loopback
 from voice_agent.live.credentials import Credential, CredentialError
 from voice_agent.live.leg import CLOSE_SECONDS, CloseLimit, Feed
+from voice_agent.live.mcp_secrets import McpSecrets
 from voice_agent.live.outbox import Outbox
 from voice_agent.wire.endpoint import Endpoint, explain_close, explain_refusal, explain_silence
 from voice_agent.wire.texts import ModelText
@@ -55,11 +56,19 @@ class ModelLeg:
     """One connection to the model; a reconnect is another one. Compression is off: base64 audio does not repay it."""
 
     def __init__(
-        self, endpoint: Endpoint, credential: Credential | None = None, open_seconds: float = OPEN_SECONDS
+        self,
+        endpoint: Endpoint,
+        credential: Credential | None = None,
+        open_seconds: float = OPEN_SECONDS,
+        secrets: McpSecrets | None = None,
     ) -> None:
-        """`credential`: asked for headers beside the endpoint's own when the connection is opened."""
+        """`credential`: asked for headers beside the endpoint's own when the connection is opened.
+
+        `secrets`: what texts on this side of the socket must not hold.
+        """
         self._endpoint = endpoint
         self._credential = credential
+        self._secrets = secrets
         self._open_seconds = open_seconds
         # The type stands first in what our own codec writes, so the beginning of the text is enough.
         self._outbox = Outbox(OUTBOX_LIMIT, lambda text: APPEND in text[:64])
@@ -73,7 +82,7 @@ class ModelLeg:
 
     def send(self, text: str) -> int | None:
         """Queue one text; tells how many older messages of caller audio were dropped for it."""
-        return self._outbox.put(text)
+        return self._outbox.put(text if self._secrets is None else self._secrets.outgoing(text))
 
     def close(self, reason: str) -> None:
         """Write what is queued, then close; at once if it is not open yet. `reason` stays here: it may name people."""
@@ -150,7 +159,10 @@ class ModelLeg:
                 if closed.rcvd is not None:
                     return ModelClosed(closed.rcvd.code, explain_close(closed.rcvd.code, closed.rcvd.reason))
                 return ModelClosed(None, explain_close(BROKEN, closed.sent.reason if closed.sent is not None else ""))
-            feed(ModelText(text) if isinstance(text, str) else ModelFault("a binary message"))
+            if not isinstance(text, str):
+                feed(ModelFault("a binary message"))
+            else:
+                feed(ModelText(text if self._secrets is None else self._secrets.incoming(text)))
 
     async def _write(self, socket: ClientConnection) -> None:
         try:

@@ -15,12 +15,14 @@ from voice_agent.call.commands import Report
 from voice_agent.call.setup import CallSetup
 from voice_agent.call.summary import Summary
 from voice_agent.config.prices import Prices
+from voice_agent.config.references import NOTHING, References
 from voice_agent.errors import VoiceAgentError
 from voice_agent.live.call_log import call_log
 from voice_agent.live.call_work import CallWork, CarrierApi
 from voice_agent.live.clock import utc_now
 from voice_agent.live.counters import Counters
 from voice_agent.live.credentials import Credential
+from voice_agent.live.mcp_secrets import McpSecrets
 from voice_agent.live.session import Session
 from voice_agent.recording.format import Header
 from voice_agent.recording.spool import CallRecording, Spool, recording_path
@@ -74,6 +76,8 @@ class Surroundings:
     api: CarrierApi | None
     credential: Credential | None = None
     """Of the endpoint, beside its fixed headers."""
+    references: References = NOTHING
+    """What agents may name, with the values."""
     prices: Prices | None = None
     """For the log; `None`: it names tokens only."""
     observers: Sequence[CallObserver] = ()
@@ -93,9 +97,12 @@ class OpenedCall:
         self._recording = self._open_recording(webhook)
         call_sid = setup.call_sid
         bill = None if around.prices is None else partial(around.prices.told, setup.model.model)
+        tools, secrets = ToolRunner(setup.agent, call_sid), None
+        if setup.agent.mcp:
+            secrets = McpSecrets(setup.agent, around.references)
         self.session = Session(
             Bridge(setup, around.clips),
-            CallWork(call_sid, around.endpoint, ToolRunner(setup.agent, call_sid), around.api, around.credential),
+            CallWork(call_sid, around.endpoint, tools, around.api, credential=around.credential, secrets=secrets),
             observers=[
                 self._summary.take,
                 call_log(call_sid, around.counters, bill),

@@ -7,10 +7,10 @@ It must not know how the call was begun.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Literal, Protocol
 
 from voice_agent.agent import Agent
-from voice_agent.call.commands import AddToolOutput, CreateResponse
+from voice_agent.call.commands import AddToolOutput, AnswerMcpApproval, CreateResponse, ModelCommand, Note
 from voice_agent.call.events import (
     CallEvent,
     ModelClosed,
@@ -19,9 +19,12 @@ from voice_agent.call.events import (
     ModelRefused,
     ResponseCreated,
     ResponseDone,
+    TimerFired,
     ToolFinished,
     ToolRequested,
 )
+from voice_agent.call.facts import RemoteCallBegan, RemoteCallEnded, ResponseWanted
+from voice_agent.call.mcp_calls import McpCalls
 from voice_agent.call.setup import ModelSetup
 from voice_agent.live.leg import Leg
 from voice_agent.wire.bridge import Input
@@ -54,6 +57,7 @@ class Sideband:
         """`agent` is rendered. `leg` leads to the call. `hang_up` ends it."""
         self._agent = agent
         self._kinds = {tool.name: tool.kind for tool in agent.tools}
+        self._mcp = McpCalls(agent)
         self._leg = leg
         self._tools = tools
         self._hang_up = hang_up
@@ -62,9 +66,13 @@ class Sideband:
         self._active: set[str] = set()
         """Responses that have begun and not ended."""
         self._running: set[str] = set()
-        """Calls of tools that are not answered."""
+        """Calls of tools, ours and those of MCP servers, that are not answered."""
         self._owes_words = False
         """Results came that no response has spoken of."""
+        self._owes_remote_words = False
+        """Results of MCP servers came that no response has spoken of."""
+        self._told: str | None = None
+        """What is to be said of an MCP server that does not answer."""
         self._playing = False
         self._ending: str | None = None
         """The function call that asked to hang up."""
@@ -97,7 +105,9 @@ class Sideband:
         working: set[asyncio.Task[None]] = set()
         try:
             while True:
-                match await self._inbox.get():
+                match await self._next():
+                    case TimerFired() as fired:
+                        self._note_mcp(fired)
                     case ModelOpened():
                         self._greet()
                     case ModelText() as message:
@@ -108,6 +118,7 @@ class Sideband:
                                 working.add(tasks.create_task(self._work(event)))
                             else:
                                 self._note(event)
+                                self._note_mcp(event)
                     case ToolFinished() as result:
                         self._answer(result.call_id, result.output)
                     case ModelRefused() as refused:
@@ -123,6 +134,19 @@ class Sideband:
             for task in working:
                 task.cancel()
 
+    async def _next(self) -> Input:
+        due_ms = self._mcp.deadline()
+        if due_ms is None:
+            return await self._inbox.get()
+        try:
+            async with asyncio.timeout(max(0, due_ms - self._now_ms()) / 1000):
+                return await self._inbox.get()
+        except TimeoutError:
+            return TimerFired()
+
+    def _now_ms(self) -> int:
+        return round(asyncio.get_running_loop().time() * 1000)
+
     def _greet(self) -> None:
         if self._agent.greeting is not None:
             # A response's instructions replace the session's, so what matters is repeated.
@@ -136,6 +160,8 @@ class Sideband:
                 self._limit.reschedule(min(self._until, asyncio.get_running_loop().time() + END_SECONDS))
             case ResponseCreated():
                 self._active.add(event.response_id)
+                # The server knew these results before we did.
+                self._owes_remote_words = False
             case ResponseDone():
                 self._active.discard(event.response_id)
             case ModelError(code="conversation_already_has_active_response"):
@@ -143,6 +169,25 @@ class Sideband:
                 self._owes_words = True
             case _:
                 pass  # turns and words are the browser's affair
+
+    def _note_mcp(self, event: CallEvent) -> None:
+        """Follow the calls of MCP servers by the rules of a telephone call."""
+        for output in self._mcp.feed(self._now_ms(), event):
+            match output:
+                case AnswerMcpApproval():
+                    self._send(output)
+                case Note():
+                    logger.log(
+                        logging.getLevelNamesMapping()[output.level.upper()], "%s: %s", output.what, output.fields
+                    )
+                case RemoteCallBegan():
+                    self._running.add(output.call_id)
+                case RemoteCallEnded():
+                    self._running.discard(output.call_id)
+                    self._owes_remote_words = True
+                case ResponseWanted():
+                    self._owes_remote_words = True
+                    self._told = output.instructions
 
     def _note_playing(self, text: str) -> None:
         head = text[:200]
@@ -164,18 +209,22 @@ class Sideband:
 
     def _answer(self, call_id: str, output: str) -> None:
         self._running.discard(call_id)
-        for text in self._codec.send(AddToolOutput(f"output-{call_id}", call_id, output)):
-            self._leg.send(text)
+        self._send(AddToolOutput(f"output-{call_id}", call_id, output))
         self._owes_words = True
 
     def _speak(self) -> None:
         """Ask for one response to all results, when none is being made."""
-        if self._owes_words and not self._running and not self._active and self._ending is None:
-            self._owes_words = False
-            self._request(None, "auto")
+        owes = self._owes_words or self._owes_remote_words
+        if owes and not self._running and not self._active and self._ending is None:
+            self._owes_words = self._owes_remote_words = False
+            told, self._told = self._told, None
+            self._request(told, "auto" if told is None else "none")
 
     def _request(self, instructions: str | None, tool_choice: str) -> None:
         self._requests += 1
-        order = CreateResponse(f"sideband-{self._requests}", instructions, "none" if tool_choice == "none" else "auto")
-        for text in self._codec.send(order):
+        choice: Literal["auto", "none"] = "none" if tool_choice == "none" else "auto"
+        self._send(CreateResponse(f"sideband-{self._requests}", instructions, choice))
+
+    def _send(self, command: ModelCommand) -> None:
+        for text in self._codec.send(command):
             self._leg.send(text)

@@ -13,14 +13,13 @@ import msgspec
 
 from voice_agent.agent import Agent
 from voice_agent.config.agents import agent_named, load_agent
-from voice_agent.config.expectations import Expectations, read_expectations
+from voice_agent.config.references import NOTHING, References
 from voice_agent.config.settings import Provider, Settings, read_settings
-from voice_agent.emulator.caller import Part
 from voice_agent.emulator.speech.interfaces import Speech
-from voice_agent.live.endpoints import endpoint_of
+from voice_agent.live.endpoints import demands_of, endpoint_of
 from voice_agent.recording.reader import Recording, read
 from voice_agent.recording.telling import clock, transcript
-from voice_agent.replay.expectations import path_beside, unmet
+from voice_agent.replay.expectations import Expectations, path_beside, read_expectations, unmet
 from voice_agent.replay.judging import Verdict, told
 from voice_agent.replay.recorded_caller import recorded_caller
 from voice_agent.replay.talk import Talk, talk
@@ -47,11 +46,20 @@ def settings_against(provider: Provider, environ: Mapping[str, str], env_file: P
 class Against:
     """Speaks recorded calls to one model; given by `against`."""
 
-    def __init__(self, settings: Settings, agent: Path | None, emulator_url: str, clips: Mapping[str, bytes]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        agent: Path | None,
+        emulator_url: str,
+        clips: Mapping[str, bytes],
+        *,
+        references: References,
+    ) -> None:
         self._settings = settings
         self._agent = agent
         self._emulator_url = emulator_url
         self._clips = clips
+        self._references = references
 
     @property
     def shown(self) -> str:
@@ -78,7 +86,15 @@ class Against:
         """Hold one call; what was `expected` stands in the file `beside`."""
         who = recorded_caller(recording, self._clips)
         today = self._agent_for(recording.header.setup.agent.name, agent or self._agent)
-        held = await self.talk(who.part, today, caller=who.caller, called=who.called)
+        held = await talk(
+            who.part,
+            today,
+            self._settings,
+            caller=who.caller,
+            called=who.called,
+            emulator_url=self._emulator_url,
+            references=self._references,
+        )
         failures, at_ms = failures_of(held, expected, beside)
         notes = [f"recording: {held.recording}", *who.remarks, *held.remarks]
         if held.unplayed:
@@ -93,13 +109,9 @@ class Against:
             recording=read(held.recording),
         )
 
-    async def talk(self, part: Part, agent: Agent, *, caller: str, called: str) -> Talk:
-        """Hold a call of any part with any agent; see `talk.talk`."""
-        return await talk(part, agent, self._settings, caller=caller, called=called, emulator_url=self._emulator_url)
-
     def _agent_for(self, name: str, file: Path | None) -> Agent:
-        model = self._settings.model
-        return agent_named(self._settings.agents, name, model) if file is None else load_agent(file, model)
+        demands = demands_of(self._settings, self._references)
+        return agent_named(self._settings.agents, name, demands) if file is None else load_agent(file, demands)
 
 
 def failures_of(held: Talk, expected: Expectations | None, where: str) -> tuple[list[str], int]:
@@ -130,15 +142,16 @@ async def against(
     agent: Path | None = None,
     tell: Callable[[str], None],
     speech: Speech | None = None,
+    references: References = NOTHING,
 ) -> AsyncIterator[Against]:
     """Make ready; the local Realtime server runs as long as the block. `settings` as `settings_against` gives them.
 
     `agent`: this file's, instead of the one of the recorded name. `tell` and `speech` as for `local_realtime`, which
-    also says what is raised.
+    also says what is raised. `references`: what agents may name, with the values.
     """
     async with AsyncExitStack() as stack:
         emulator_url = ""
         if provider == "emulator":
             brains = settings if agent is None else msgspec.structs.replace(settings, agents=agent)
             emulator_url = await stack.enter_async_context(local_realtime(brains, tell, speech))
-        yield Against(settings, agent, emulator_url, clips)
+        yield Against(settings, agent, emulator_url, clips, references=references)

@@ -24,6 +24,7 @@ SILENT_MS = 200
 _WANTED = {
     "greeting": "a greeting",
     "tool": "an answer to a tool's result",
+    "mcp": "an answer to an MCP tool's result",
     "keys": "an answer to pressed keys",
     "idle": "a word into the silence",
     "goodbye": "a goodbye",

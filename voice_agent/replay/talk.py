@@ -12,6 +12,7 @@ from voice_agent.agent import Agent
 from voice_agent.call.commands import Note, Report
 from voice_agent.call.summary import Line
 from voice_agent.config.agents import OneAgent
+from voice_agent.config.references import NOTHING, References
 from voice_agent.config.settings import Settings
 from voice_agent.emulator.caller import Part, Watch, play
 from voice_agent.errors import CommandError
@@ -44,9 +45,18 @@ class Talk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def talk(
-    part: Part, agent: Agent, settings: Settings, *, caller: str, called: str, emulator_url: str = ""
+    part: Part,
+    agent: Agent,
+    settings: Settings,
+    *,
+    caller: str,
+    called: str,
+    emulator_url: str = "",
+    references: References = NOTHING,
 ) -> Talk:
     """Hold the call, in real time. Its recording goes below `settings.data`, whatever the agent says of recordings.
+
+    `references`: what the agent may name, with the values.
 
     Raises `CommandError` or `ConfigError` when it cannot be held at all.
     """
@@ -63,7 +73,11 @@ async def talk(
     async with (
         asyncio.timeout(LONGEST_S),
         private_line(
-            own, OneAgent(recorded), emulator_url=emulator_url, observers=[observe], keep=[finished.append]
+            own,
+            OneAgent(recorded, references),
+            emulator_url=emulator_url,
+            observers=[observe],
+            keep=[finished.append],
         ) as line,
     ):
         call = line.ring(caller, called)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from voice_agent.config.references import read_references
 from voice_agent.config.settings import ENV_FILE, Provider
 from voice_agent.errors import CommandError
 from voice_agent.live.clips import load_clips
@@ -80,7 +81,8 @@ class Talks:
     async def _live(self) -> None:
         settings = settings_against(self._provider, os.environ, ENV_FILE)
         own = msgspec.structs.replace(settings, data=self._data)
-        async with against(self._provider, own, load_clips(), tell=logger.info) as model:
+        references = read_references(os.environ, ENV_FILE)
+        async with against(self._provider, own, load_clips(), tell=logger.info, references=references) as model:
             self._ready.set_result((asyncio.get_running_loop(), model))
             await self._stop.wait()
 

@@ -29,6 +29,7 @@ from voice_agent.config.secret import Secret
 from voice_agent.errors import ConfigError, PeerError
 from voice_agent.live.call_client import CallClient
 from voice_agent.live.clock import seconds, utc_now
+from voice_agent.live.mcp_secrets import McpSecrets
 from voice_agent.live.sideband import Sideband
 from voice_agent.tools.run import ToolRunner
 from voice_agent.wire.dialects import GA
@@ -93,7 +94,7 @@ class Console:
             raise Refused(429, f"{MOST_CALLS} calls of the console are going on; end one of them first")
         agent = self._agent(name)
         try:
-            minted = await self._client.mint(session_of(agent), SECRET_SECONDS)
+            minted = await self._client.mint(self._secrets(agent).session(session_of(agent)), SECRET_SECONDS)
         except PeerError as error:
             logger.warning("no secret for the console: %s", error)
             raise Refused(502, str(error)) from None
@@ -121,7 +122,8 @@ class Console:
             raise Refused(409, "the call is attended already")
         client = self._client
         tools = ToolRunner(waiting.agent, call_id)
-        sideband = Sideband(waiting.agent, client.leg(call_id), tools, lambda: client.hang_up(call_id))
+        leg = client.leg(call_id, self._secrets(waiting.agent))
+        sideband = Sideband(waiting.agent, leg, tools, lambda: client.hang_up(call_id))
         self._calls[call_id] = sideband
         self._tasks.create_task(self._run(call_id, sideband))
 
@@ -142,6 +144,9 @@ class Console:
         finally:
             del self._calls[call_id]
             logger.info("a browser's call is over", extra={"call": call_id})
+
+    def _secrets(self, agent: Agent) -> McpSecrets:
+        return McpSecrets(agent, self._agents.references)
 
     def _agent(self, name: str | None) -> Agent:
         agents, problem = self._agents.current()
@@ -172,6 +177,7 @@ def session_of(agent: Agent) -> dict[str, Any]:
             transcription=agent.transcription,
             noise_reduction=agent.noise_reduction,
             model=agent.model,
+            mcp=agent.mcp,
         ),
     )
     for direction in ("input", "output"):

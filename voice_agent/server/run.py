@@ -164,6 +164,7 @@ class Serving:
             spool=spool,
             api=api,
             credential=self._credential,
+            references=self._agents.references,
             prices=self._prices,
             observers=self._observers,
             keep=(keep_in_history, *self._keep),

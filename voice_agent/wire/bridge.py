@@ -13,6 +13,7 @@ from voice_agent.call.call import Call
 from voice_agent.call.commands import (
     AddToolOutput,
     AddUserText,
+    AnswerMcpApproval,
     AppendAudio,
     CallCommand,
     CancelResponse,
@@ -128,6 +129,7 @@ class Bridge:
                 | TruncateItem()
                 | AddUserText()
                 | AddToolOutput()
+                | AnswerMcpApproval()
             ):
                 return [ModelText(text) for text in self.model.send(command)]
             case _:

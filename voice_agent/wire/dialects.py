@@ -41,6 +41,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """`None`: this dialect has no such setting."""
     idle_timeout: bool = False
     """Turn detection may hold `idle_timeout_ms`."""
+    mcp: bool = False
+    """Tools may be those of MCP servers."""
 
 
 GA = Dialect(
@@ -66,6 +68,7 @@ GA = Dialect(
     truncation=("truncation",),
     prompt=("prompt",),
     idle_timeout=True,
+    mcp=True,
 )
 """The dialect of OpenAI since 2025 and of Azure under `/openai/v1`."""
 

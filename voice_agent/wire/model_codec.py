@@ -12,6 +12,7 @@ from voice_agent.audio.resample import Downsampler, Upsampler
 from voice_agent.call.commands import (
     AddToolOutput,
     AddUserText,
+    AnswerMcpApproval,
     AppendAudio,
     CancelResponse,
     ConfigureSession,
@@ -20,7 +21,7 @@ from voice_agent.call.commands import (
     SetTurnFlags,
     TruncateItem,
 )
-from voice_agent.call.events import CallEvent, ModelError, ModelFault, SessionUpdated
+from voice_agent.call.events import CallEvent, McpListingFailed, ModelError, ModelFault, SessionUpdated
 from voice_agent.call.setup import ModelSetup
 from voice_agent.errors import PeerError
 from voice_agent.wire import realtime
@@ -37,8 +38,19 @@ MULAW_BYTES_PER_MS = 8
 UNKNOWN_TYPES_TOLD = 64
 """Unknown event types that are told, each once; a peer that invents more is not worth more memory."""
 
+LISTINGS_REMEMBERED = 64
+"""Listings of MCP tools whose failure can be told with the server's label; an agent has a few servers."""
 
-Written = ConfigureSession | SetTurnFlags | CreateResponse | CancelResponse | TruncateItem | AddUserText | AddToolOutput
+Written = (
+    ConfigureSession
+    | SetTurnFlags
+    | CreateResponse
+    | CancelResponse
+    | TruncateItem
+    | AddUserText
+    | AddToolOutput
+    | AnswerMcpApproval
+)
 """The commands that always become one message."""
 
 
@@ -60,6 +72,8 @@ class ModelCodec:
         """What each `session.update` without an answer asked for, oldest first, by event id."""
         self._updates = 0
         self._told: set[str] = set()
+        self._listing: dict[str, str] = {}
+        """The MCP server of each listing of tools, by its item: its failure names the item only."""
 
     def receive(self, text: str) -> list[CallEvent]:
         """Read one text of the server."""
@@ -99,12 +113,21 @@ class ModelCodec:
                 return [self._compared(message.session)]
             case realtime.Unknown():
                 return self._unknown(message.type)
+            case realtime.ItemAdded():
+                self._note_listing(message.item)
+                return []
+            case realtime.McpListingFailed():
+                return [McpListingFailed(self._listing.pop(message.item_id, ""))]
             case _:
                 event = translate(message)
                 if isinstance(event, ModelError):
                     # A refused update gets no echo.
                     self._unanswered.pop(event.event_id or "", None)
                 return [] if event is None else [event]
+
+    def _note_listing(self, item: realtime.Item) -> None:
+        if item.type == "mcp_list_tools" and item.id is not None and len(self._listing) < LISTINGS_REMEMBERED:
+            self._listing[item.id] = item.server_label or ""
 
     def _unknown(self, name: str) -> list[CallEvent]:
         if name in self._told or len(self._told) >= UNKNOWN_TYPES_TOLD:
@@ -152,6 +175,11 @@ class ModelCodec:
             case AddToolOutput():
                 item = {"type": "function_call_output", "call_id": command.call_id, "output": command.output}
                 return realtime.ItemCreate(event_id=command.event_id, item=item)
+            case AnswerMcpApproval():
+                item = {"type": "mcp_approval_response", "id": command.item_id}
+                item |= {"approval_request_id": command.request_id, "approve": command.approve}
+                item |= {"reason": command.reason} if command.reason else {}
+                return realtime.ItemCreate(event_id=command.item_id, item=item)
             case _:
                 assert_never(command)
 

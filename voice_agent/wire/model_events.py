@@ -26,6 +26,10 @@ Stateless = (
     | realtime.ItemTruncated
     | realtime.ResponseCreated
     | realtime.OutputItemDone
+    | realtime.ItemDone
+    | realtime.McpCallBegan
+    | realtime.McpCallCompleted
+    | realtime.McpCallFailed
     | realtime.SessionCreated
     | realtime.ServerError
     | realtime.Ignored
@@ -56,7 +60,9 @@ def translate(message: Stateless) -> CallEvent | None:
         case realtime.ResponseCreated():
             event = events.ResponseCreated(message.response.id, _request(message.response))
         case realtime.OutputItemDone():
-            event = _tool_request(message)
+            event = _output(message)
+        case realtime.ItemDone() | realtime.McpCallBegan() | realtime.McpCallCompleted() | realtime.McpCallFailed():
+            event = _mcp(message)
         case realtime.SessionCreated():
             event = created(message)
         case realtime.ServerError():
@@ -96,13 +102,61 @@ def _request(response: Response) -> str | None:
     return request if isinstance(request, str) else None
 
 
-def _tool_request(message: realtime.OutputItemDone) -> CallEvent | None:
+def _output(message: realtime.OutputItemDone) -> CallEvent | None:
+    """Read what a response holds beside words: calls of functions and of MCP tools, and questions about the latter."""
     item = message.item
-    if item.type != "function_call" or item.status not in (None, "completed"):
-        return None
-    if item.id is None or item.call_id is None or item.name is None:
-        return events.ModelFault("response.output_item.done: a function call without id, call_id or name")
-    return events.ToolRequested(message.response_id, item.id, item.call_id, item.name, item.arguments or "")
+    match item.type:
+        case "function_call" if item.status in (None, "completed"):
+            if item.id is None or item.call_id is None or item.name is None:
+                return events.ModelFault("response.output_item.done: a function call without id, call_id or name")
+            return events.ToolRequested(message.response_id, item.id, item.call_id, item.name, item.arguments or "")
+        case "mcp_call" if item.status in (None, "completed", "in_progress"):
+            if item.id is None or item.name is None:
+                return events.ModelFault("response.output_item.done: an MCP call without id or name")
+            server = item.server_label or ""
+            return events.McpCalled(message.response_id, item.id, server, item.name, item.arguments or "")
+        case "mcp_approval_request":
+            return _approval(item)
+        case _:
+            return None
+
+
+def _mcp(
+    message: realtime.ItemDone | realtime.McpCallBegan | realtime.McpCallCompleted | realtime.McpCallFailed,
+) -> CallEvent | None:
+    """Read what has to do with MCP servers: items as they stay, and how their calls go on."""
+    match message:
+        case realtime.McpCallBegan():
+            return events.McpCallBegan(message.item_id)
+        case realtime.McpCallCompleted() | realtime.McpCallFailed():
+            return events.McpCallEnded(message.item_id, failed=isinstance(message, realtime.McpCallFailed))
+    item = message.item
+    match item.type:
+        case "mcp_list_tools":
+            return events.McpToolsListed(item.server_label or "", tuple(tool.name for tool in item.tools or ()))
+        case "mcp_call":
+            if item.id is None or item.name is None:
+                return events.ModelFault("conversation.item.done: an MCP call without id or name")
+            server, problem = item.server_label or "", _mcp_problem(item.error)
+            return events.McpAnswered(item.id, server, item.name, item.arguments or "", item.output or "", problem)
+        case "mcp_approval_request":
+            return _approval(item)
+        case _:
+            return None
+
+
+def _approval(item: realtime.Item) -> CallEvent:
+    if item.id is None or item.name is None:
+        return events.ModelFault("an MCP approval request without id or name")
+    return events.McpApprovalAsked(item.id, item.server_label or "", item.name, item.arguments or "")
+
+
+def _mcp_problem(error: Any) -> str:
+    """Say why an MCP call failed: the API's kind of error, its code where it has one, and its words."""
+    if not isinstance(error, dict):
+        return str(error or "")[:MESSAGE_LENGTH]
+    told = (error.get("type"), error.get("code"), error.get("message"))
+    return ": ".join(str(part) for part in told if part is not None)[:MESSAGE_LENGTH] or "no reason given"
 
 
 def _error(error: Problem | str | None) -> events.ModelError:

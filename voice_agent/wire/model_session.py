@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from voice_agent.agent import ModelOptions, Retention, Tool, TurnDetection
+from voice_agent.agent import McpServer, ModelOptions, Retention, Tool, TurnDetection
 from voice_agent.call.commands import ConfigureSession, SetTurnFlags
 from voice_agent.wire.dialects import Dialect, Path, look, place
 
@@ -33,7 +33,7 @@ def whole_session(dialect: Dialect, audio: AudioName, command: ConfigureSession)
         (dialect.noise_reduction, None if command.noise_reduction is None else {"type": command.noise_reduction}),
         (dialect.output_format, dialect.formats[audio]),
         (dialect.voice, command.voice),
-        (dialect.tools, [_function(tool) for tool in command.tools]),
+        (dialect.tools, [*map(_function, command.tools), *(map(_mcp, command.mcp) if dialect.mcp else ())]),
         (dialect.tool_choice, "auto"),
     )
     session = dict(dialect.constant)
@@ -108,6 +108,13 @@ def _without_none(struct: msgspec.Struct) -> dict[str, Any]:
 
 def _function(tool: Tool) -> dict[str, Any]:
     return {"type": "function", "name": tool.name, "description": tool.description, "parameters": tool.parameters}
+
+
+def _mcp(server: McpServer) -> dict[str, Any]:
+    """Write an MCP server as the API wants it; the references in it are filled in by whoever sends it."""
+    given = {name: value for name, value in msgspec.structs.asdict(server).items() if value and name != "approve"}
+    fields = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+    return {"type": "mcp", **fields}
 
 
 def _differing(path: Path, asked: dict[str, Any], echo: dict[str, Any], *, null: bool = False) -> Iterator[str]:

@@ -165,8 +165,14 @@ class TextDelta(FromServer, frozen=True, tag="response.output_text.delta"):
     delta: str
 
 
+class McpTool(msgspec.Struct, frozen=True):
+    """A tool that an MCP server has."""
+
+    name: str
+
+
 class Item(msgspec.Struct, frozen=True):
-    """An item as far as function calls need it."""
+    """An item as far as calls of functions and of MCP tools need it."""
 
     type: str
     id: str | None = None
@@ -174,6 +180,12 @@ class Item(msgspec.Struct, frozen=True):
     call_id: str | None = None
     name: str | None = None
     arguments: str | None = None
+    server_label: str | None = None
+    tools: list[McpTool] | None = None
+    approval_request_id: str | None = None
+    output: str | None = None
+    error: Any = None
+    """Of an MCP call: an object with type and message, or null."""
 
 
 class OutputItemDone(FromServer, frozen=True, tag="response.output_item.done"):
@@ -181,6 +193,42 @@ class OutputItemDone(FromServer, frozen=True, tag="response.output_item.done"):
 
     response_id: str
     item: Item
+
+
+class ItemAdded(FromServer, frozen=True, tag="conversation.item.added"):
+    """`conversation.item.added`: the beginning of an item, which may hold nothing yet."""
+
+    item: Item
+
+
+class ItemDone(FromServer, frozen=True, tag="conversation.item.done"):
+    """`conversation.item.done`: an item as it stays, with the output of an MCP call or the tools of an MCP server."""
+
+    item: Item
+
+
+class McpListingFailed(FromServer, frozen=True, tag="mcp_list_tools.failed"):
+    """`mcp_list_tools.failed`: it does not tell why."""
+
+    item_id: str
+
+
+class McpCallBegan(FromServer, frozen=True, tag="response.mcp_call.in_progress"):
+    """`response.mcp_call.in_progress`."""
+
+    item_id: str
+
+
+class McpCallCompleted(FromServer, frozen=True, tag="response.mcp_call.completed"):
+    """`response.mcp_call.completed`: the output stands in the item."""
+
+    item_id: str
+
+
+class McpCallFailed(FromServer, frozen=True, tag="response.mcp_call.failed"):
+    """`response.mcp_call.failed`: the error stands in the item."""
+
+    item_id: str
 
 
 class Ignored(FromServer, frozen=True):
@@ -202,6 +250,12 @@ ServerMessage = (
     | ResponseCreated
     | ResponseDone
     | OutputItemDone
+    | ItemAdded
+    | ItemDone
+    | McpListingFailed
+    | McpCallBegan
+    | McpCallCompleted
+    | McpCallFailed
     | SessionCreated
     | SessionUpdated
     | ServerError
@@ -212,17 +266,14 @@ ServerMessage = (
 
 IGNORED = (
     "conversation.created",
-    "conversation.item.added",
     "conversation.item.created",
     "conversation.item.deleted",
-    "conversation.item.done",
     "conversation.item.input_audio_transcription.delta",
     "conversation.item.input_audio_transcription.segment",
     "conversation.item.retrieved",
     "input_audio_buffer.cleared",
     "input_audio_buffer.dtmf_event_received",
     "mcp_list_tools.completed",
-    "mcp_list_tools.failed",
     "mcp_list_tools.in_progress",
     "output_audio_buffer.cleared",
     "output_audio_buffer.started",
@@ -232,9 +283,6 @@ IGNORED = (
     "response.content_part.done",
     "response.function_call_arguments.delta",
     "response.function_call_arguments.done",
-    "response.mcp_call.completed",
-    "response.mcp_call.failed",
-    "response.mcp_call.in_progress",
     "response.mcp_call_arguments.delta",
     "response.mcp_call_arguments.done",
     "response.output_audio_transcript.done",

@@ -1,0 +1,369 @@
+"""MCP tools: carried out by the model's server; put together, asked about and spoken of here."""
+
+import itertools
+
+import pytest
+
+from tests.support.script import CLIPS, Script, an_agent
+from voice_agent.agent import Agent, Limits, McpServer
+from voice_agent.call.commands import (
+    AnswerMcpApproval,
+    CallEnded,
+    ConfigureSession,
+    CreateResponse,
+    Note,
+    PlayAudio,
+    RunTool,
+    ToolAnswered,
+    ToolStarted,
+)
+from voice_agent.call.conversation import ToolTurn
+from voice_agent.call.events import (
+    AgentTranscript,
+    CallEvent,
+    McpAnswered,
+    McpApprovalAsked,
+    McpCallBegan,
+    McpCalled,
+    McpCallEnded,
+    McpListingFailed,
+    McpToolsListed,
+    ModelError,
+    ResponseCreated,
+    StreamStopped,
+    ToolFinished,
+    ToolRequested,
+)
+
+CALENDAR = McpServer(server_label="calendar", server_url="https://mcp.example.com/mcp")
+ASKING = McpServer(
+    server_label="calendar",
+    server_url="https://mcp.example.com/mcp",
+    require_approval="always",
+    approve=("free_slots",),
+)
+CALLED = McpCalled("r1", "m1", "calendar", "free_slots", '{"day": 1}')
+ENDED = McpCallEnded("m1", failed=False)
+ANSWERED = McpAnswered("m1", "calendar", "free_slots", '{"day": 1}', "9:00", "")
+ASKED = McpApprovalAsked("a1", "calendar", "free_slots", '{"day": 1}')
+TOLD = ToolAnswered("m1", "9:00", failed=False, took_ms=0)
+
+
+def with_server(server: McpServer = CALENDAR, **changes: object) -> Agent:
+    return an_agent(mcp=(server,), **changes)
+
+
+def script(server: McpServer = CALENDAR, **changes: object) -> Script:
+    """A call in which the model has begun a response of its own."""
+    script = Script(with_server(server, **changes)).begin()
+    script.feed(ResponseCreated("r1", None))
+    return script
+
+
+def requests(script: Script) -> list[str]:
+    return [command.request for command in script.ordered(CreateResponse)]
+
+
+def notes(script: Script) -> list[tuple[str, str]]:
+    return [(note.level, note.what) for note in script.ordered(Note)]
+
+
+def test_the_session_is_given_the_servers() -> None:
+    (order,) = Script(with_server()).begin().ordered(ConfigureSession)
+
+    assert order.mcp == (CALENDAR,)
+
+
+# --- a call that goes well -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("news", list(itertools.permutations(["response", ENDED, ANSWERED])))
+def test_a_call_is_one_beginning_and_one_end_whatever_the_order_of_its_news(news: tuple[CallEvent | str, ...]) -> None:
+    call = script()
+    call.feed(CALLED, McpCallBegan("m1"))
+    for one in news:
+        if isinstance(one, str):
+            call.response_done("r1")
+        else:
+            call.feed(one)
+
+    assert call.ordered(ToolStarted) == [ToolStarted("m1", "free_slots", '{"day": 1}', "calendar")]
+    assert call.ordered(ToolAnswered) == [TOLD]
+    assert call.ordered(RunTool) == []
+    assert requests(call) == ["mcp-1"]
+
+
+def test_a_call_stands_in_the_conversation_like_any_tool() -> None:
+    call = script()
+    call.feed(CALLED)
+    open_ones = call.call.conversation().open_tool_calls
+    call.feed(ANSWERED)
+
+    assert open_ones == (ToolTurn("m1", "free_slots", '{"day": 1}', None),)
+    assert call.call.conversation().turns == (ToolTurn("m1", "free_slots", '{"day": 1}', "9:00"),)
+
+
+def test_news_that_come_twice_count_once() -> None:
+    call = script()
+    call.feed(CALLED, CALLED, ANSWERED, ANSWERED, ENDED)
+    call.response_done("r1")
+
+    assert call.ordered(ToolAnswered) == [TOLD]
+    assert requests(call) == ["mcp-1"]
+
+
+def test_a_call_of_which_only_the_end_is_seen_is_told_and_spoken_of() -> None:
+    call = Script(with_server()).begin()
+    call.feed(ANSWERED)
+
+    assert call.ordered(ToolAnswered) == [TOLD]
+    assert requests(call) == ["mcp-1"]
+
+
+def test_a_server_that_speaks_of_the_result_by_itself_is_not_asked_again() -> None:
+    call = script()
+    call.feed(CALLED)
+    call.caller_speaks()
+    call.feed(ANSWERED)
+    call.response_done("r1")
+    call.caller_stops()
+    call.feed(ResponseCreated("r2", None))
+    call.response_done("r2")
+    call.wait(5000)
+
+    assert requests(call) == []
+
+
+def test_a_request_that_crosses_the_servers_own_answer_is_not_repeated() -> None:
+    call = script()
+    call.feed(CALLED)
+    call.response_done("r1")
+    call.feed(ANSWERED)
+    call.feed(ModelError("conversation_already_has_active_response", "", "mcp-1"), ResponseCreated("r2", None))
+    call.response_done("r2")
+    call.wait(5000)
+
+    assert requests(call) == ["mcp-1"]
+
+
+def test_a_response_that_goes_on_with_the_result_needs_no_further_one() -> None:
+    call = script()
+    call.feed(AgentTranscript("r1", "i1", "Let me look. "), CALLED)
+    call.wait(9000)
+    call.feed(ANSWERED, AgentTranscript("r1", "i2", "There is one at nine."))
+    call.response_done("r1")
+
+    assert requests(call) == []
+    assert call.ordered(CallEnded) == []
+
+
+def test_calls_of_both_kinds_in_one_response_are_spoken_of_together() -> None:
+    call = script()
+    call.feed(CALLED, ToolRequested("r1", "f1", "c1", "look_up", "{}"))
+    call.response_done("r1")
+    call.feed(ToolFinished("c1", "42"))
+    before = requests(call)
+    call.feed(ANSWERED)
+
+    assert before == []
+    assert requests(call) == ["tool-1"]
+
+
+def test_a_result_of_ours_that_waits_with_one_of_a_server_is_asked_for_under_its_own_name() -> None:
+    call = script()
+    call.feed(CALLED)
+    call.response_done("r1")
+    call.feed(ResponseCreated("r2", None), ToolRequested("r2", "f1", "c1", "look_up", "{}"))
+    call.response_done("r2")
+    call.feed(ResponseCreated("r3", None), ANSWERED, ToolFinished("c1", "42"))
+    call.response_done("r3")
+
+    assert requests(call) == ["tool-1"]
+
+
+def test_the_caller_hears_a_sign_of_life_while_a_call_runs() -> None:
+    call = script()
+    call.feed(CALLED)
+    call.response_done("r1")
+    call.fresh()
+
+    assert PlayAudio(CLIPS["moment"]) in call.wait(2600)
+
+
+def test_a_silent_caller_is_not_asked_while_a_call_runs() -> None:
+    call = script(limits=Limits(minutes=10, idle_seconds=5))
+    call.feed(CALLED)
+    call.response_done("r1")
+    call.wait(9000)
+
+    assert requests(call) == []
+
+
+# --- a call that does not --------------------------------------------------------------------------------------------
+
+
+def test_a_call_that_fails_is_told_to_the_operator_and_the_conversation_goes_on() -> None:
+    call = script()
+    call.feed(CALLED)
+    call.response_done("r1")
+    call.feed(McpCallEnded("m1", failed=True))
+    call.feed(McpAnswered("m1", "calendar", "free_slots", '{"day": 1}', "", "tool_execution_error: no such day"))
+
+    fields = {"server": "calendar", "tool": "free_slots", "problem": "tool_execution_error: no such day"}
+    assert call.ordered(Note) == [Note("warning", "an MCP call failed", fields)]
+    assert call.ordered(ToolAnswered) == [
+        ToolAnswered("m1", "tool_execution_error: no such day", failed=True, took_ms=0)
+    ]
+    assert requests(call) == ["mcp-1"]
+
+
+@pytest.mark.parametrize("failed", [True, False])
+def test_the_news_of_an_end_suffices_when_the_item_does_not_come(failed: bool) -> None:
+    call = script()
+    call.feed(CALLED)
+    call.response_done("r1")
+    call.feed(McpCallEnded("m1", failed))
+    before = requests(call)
+    call.wait(1000)
+
+    assert before == []
+    assert call.ordered(ToolAnswered) == [ToolAnswered("m1", "", failed, took_ms=1000)]
+    assert requests(call) == ["mcp-1"]
+
+
+def test_a_call_that_never_ends_is_given_up_and_the_caller_is_told() -> None:
+    call = script(limits=Limits(minutes=10, idle_seconds=0, tool_seconds=4))
+    call.feed(CALLED)
+    call.response_done("r1")
+    call.wait(4000)
+    (request,) = call.ordered(CreateResponse)
+    call.feed(ANSWERED)
+
+    assert "free_slots does not answer" in (request.instructions or "")
+    assert [answer.failed for answer in call.ordered(ToolAnswered)] == [True]
+    assert notes(call) == [("warning", "an MCP call failed")]
+
+
+def test_a_response_may_wait_for_its_call_as_long_as_a_tool_may_take() -> None:
+    call = script(limits=Limits(minutes=10, idle_seconds=0, tool_seconds=20))
+    call.feed(CALLED)
+    call.wait(19_000)
+
+    assert ("error", "the model is gone") not in notes(call)
+
+
+def test_nothing_is_owed_when_the_call_is_over() -> None:
+    call = script()
+    call.feed(CALLED, StreamStopped())
+    call.wait(60_000)
+
+    assert len(call.ordered(CallEnded)) == 1
+
+
+# --- listing ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("allowed", "tools", "note"),
+    [
+        (None, ("book", "free_slots"), ("info", "an MCP server's tools are known")),
+        (None, (), ("warning", "an MCP server has no tools")),
+        (("book",), ("free_slots",), ("warning", "an MCP server lacks tools that are allowed")),
+    ],
+)
+def test_what_a_server_has_is_told(
+    allowed: tuple[str, ...] | None, tools: tuple[str, ...], note: tuple[str, str]
+) -> None:
+    server = McpServer(server_label="calendar", server_url="https://mcp.example.com/mcp", allowed_tools=allowed)
+    call = script(server)
+    call.feed(McpToolsListed("calendar", tools))
+
+    assert notes(call) == [note]
+
+
+def test_a_listing_that_fails_is_told_and_the_call_goes_on() -> None:
+    call = script()
+    call.feed(McpListingFailed("calendar"))
+
+    assert call.ordered(Note) == [Note("warning", "an MCP server could not list its tools", {"server": "calendar"})]
+    assert call.ordered(CallEnded) == []
+
+
+# --- approval --------------------------------------------------------------------------------------------------------
+
+
+def test_a_question_is_answered_once_however_often_it_comes() -> None:
+    call = script(ASKING)
+    call.feed(CALLED, ASKED, ASKED)
+    call.response_done("r1")
+    call.feed(ASKED)
+
+    assert call.ordered(AnswerMcpApproval) == [AnswerMcpApproval("approval_1", "a1", approve=True)]
+    assert notes(call) == [("info", "an MCP call was approved")]
+
+
+def test_an_approved_call_is_spoken_of_when_it_has_ended() -> None:
+    call = script(ASKING)
+    call.feed(CALLED, ASKED)
+    call.response_done("r1")
+    call.feed(McpCallBegan("m1"))
+    call.wait(5000)
+    before = requests(call)
+    call.feed(ENDED, ANSWERED)
+
+    assert before == []
+    assert requests(call) == ["mcp-1"]
+
+
+def test_a_call_that_is_named_only_after_the_approval_is_told_then() -> None:
+    call = script(ASKING)
+    call.feed(ASKED)
+    call.response_done("r1")
+    call.feed(CALLED, ANSWERED)
+    call.wait(5000)
+
+    assert call.ordered(ToolAnswered) == [TOLD]
+    assert requests(call) == ["mcp-1"]
+
+
+def test_a_server_that_does_nothing_after_an_approval_is_asked_for_a_response() -> None:
+    call = script(ASKING)
+    call.feed(CALLED, ASKED)
+    call.response_done("r1")
+    call.wait(1999)
+    before = requests(call)
+    call.wait(1)
+
+    assert before == []
+    assert requests(call) == ["mcp-1"]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_call_that_is_not_approved_is_refused_told_and_spoken_of(known: bool) -> None:
+    call = script(ASKING)
+    if known:
+        call.feed(McpCalled("r1", "m1", "calendar", "book", "{}"))
+    call.feed(McpApprovalAsked("a1", "calendar", "book", "{}"))
+    call.response_done("r1")
+
+    assert call.ordered(AnswerMcpApproval) == [
+        AnswerMcpApproval("approval_1", "a1", approve=False, reason="not allowed on this line")
+    ]
+    assert [(start.name, start.server) for start in call.ordered(ToolStarted)] == [("book", "calendar")]
+    assert [answer.failed for answer in call.ordered(ToolAnswered)] == [True]
+    assert notes(call) == [("warning", "an MCP call was refused")]
+    assert requests(call) == ["mcp-1"]
+
+
+def test_a_server_that_the_agent_does_not_name_gets_no_approval() -> None:
+    call = script(ASKING)
+    call.feed(McpApprovalAsked("a1", "elsewhere", "free_slots", "{}"))
+
+    assert [answer.approve for answer in call.ordered(AnswerMcpApproval)] == [False]
+
+
+def test_an_agent_without_servers_is_deaf_to_their_news() -> None:
+    call = Script().begin()
+    call.feed(CALLED, ASKED, ANSWERED)
+
+    assert call.fresh() == []

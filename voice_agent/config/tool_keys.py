@@ -1,0 +1,88 @@
+"""What an agent's YAML says under `tools`: what the model may do, by us or by the model's server.
+
+tools:
+  - hang_up
+  - python: alder:opening_hours             # see `python_tools`
+  - mcp: {server_label: calendar, server_url: https://mcp.example.com/mcp}      # see `mcp_keys`
+"""
+
+from typing import NamedTuple
+
+import yaml
+
+from voice_agent.agent import McpServer, Tool
+from voice_agent.config.faults import nearest
+from voice_agent.config.mcp_keys import read_mcp
+from voice_agent.config.python_tools import python_tool
+from voice_agent.config.yaml_nodes import Document, Fields, kind_of, shorten
+from voice_agent.errors import ConfigError
+
+HANG_UP = Tool(
+    name="hang_up",
+    description=(
+        "Ends the phone call. Use it when the caller says goodbye or has nothing more to ask. First say a short "
+        "goodbye, in the same response, then call this function: the line is closed once your goodbye has been heard."
+    ),
+    parameters={"type": "object", "properties": {}, "additionalProperties": False},
+    kind="hang_up",
+)
+
+_TOOL_KINDS = ("hang_up", "python", "mcp")
+_REMEDIES = {
+    "hang_up": 'write "hang_up"',
+    "python": 'write "python: module:function"',
+    "mcp": 'write "mcp: {server_label: ..., server_url: ...}"',
+}
+
+
+class ReadTools(NamedTuple):
+    """All of them, and where each MCP server stands, by its label."""
+
+    tools: tuple[Tool, ...]
+    mcp: tuple[McpServer, ...]
+    mcp_at: dict[str, yaml.Node]
+
+
+def read_tools(fields: Fields, folder: str) -> ReadTools:
+    """Read the whole key; `folder` is where modules are looked for, which are imported."""
+    tools: dict[str, Tool] = {}
+    servers: dict[str, McpServer] = {}
+    places: dict[str, yaml.Node] = {}
+    for node in fields.items("tools", "[hang_up]"):
+        try:
+            tool = _read_tool(fields.document, node, folder)
+        except ConfigError as error:
+            fields.document.fault(node, error.what)
+            continue
+        match tool:
+            case Tool() if tool.name in tools:
+                fields.document.fault(node, f'a tool "{tool.name}" is there already; a model knows tools by name')
+            case Tool():
+                tools[tool.name] = tool
+            case McpServer() if tool.server_label in servers:
+                what = f'an MCP server "{shorten(tool.server_label)}" is there already; give each a label of its own'
+                fields.document.fault(node, what)
+            case McpServer():
+                servers[tool.server_label] = tool
+                places[tool.server_label] = node
+    return ReadTools(tuple(tools.values()), tuple(servers.values()), places)
+
+
+def _read_tool(document: Document, node: yaml.Node, folder: str) -> Tool | McpServer | None:
+    if isinstance(node, yaml.MappingNode) and len(node.value) == 1:
+        inner = Fields(document, node, _TOOL_KINDS)
+        if inner.node("mcp") is not None:
+            return read_mcp(inner)
+        target = inner.text("python", "")
+        if inner.node("hang_up") is not None:
+            document.fault(node, '"hang_up" takes nothing; write "- hang_up"')
+        if not target:
+            return None
+        return python_tool(target, folder)
+    if isinstance(node, yaml.ScalarNode):
+        if node.value == "hang_up":
+            return HANG_UP
+        near = nearest(node.value, _TOOL_KINDS) or ("python" if ":" in node.value else "")
+        remedy = _REMEDIES.get(near, f"there are {', '.join(_TOOL_KINDS[:-1])} and {_TOOL_KINDS[-1]}")
+        raise ConfigError(f'unknown tool "{shorten(node.value)}"; {remedy}')
+    raise ConfigError(f'a tool is "hang_up", "python: module:function" or "mcp: ...", not {kind_of(node)}')
