@@ -1,5 +1,6 @@
 from tests.support.recorded import append, caller_media, header, model_delta, write
-from voice_agent.call.commands import CallEnded, CallerSaid, Note
+from voice_agent.call.commands import CallEnded, CallerSaid, Note, ResponseUsed
+from voice_agent.call.events import Usage
 from voice_agent.call.summary import Line
 from voice_agent.recording.entries import Entry, Step
 from voice_agent.recording.reader import Recording
@@ -75,4 +76,5 @@ def test_reports_are_told_apart_from_orders_and_from_what_nobody_knows() -> None
 def test_small_talk_is_not_worth_telling() -> None:
     assert not is_worth_telling(Note("info", "a frame was late"))
     assert is_worth_telling(Note("warning", "no frames"))
+    assert not is_worth_telling(ResponseUsed(Usage()))
     assert report_line(CallEnded("stopped", "", 5)) == "CallEnded outcome 'stopped', reason '', duration_ms 5"

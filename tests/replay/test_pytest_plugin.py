@@ -78,7 +78,10 @@ def test_a_millisecond_of_a_cut_fails_strictly_so_that_the_cause_can_be_told(pro
     status, out = run(project, "--calls=strict")
 
     assert status == 1
-    assert re.search(r"hours\.call, at 00:0\d\.\d{3} of the call:", out)
+    assert re.search(
+        r"^hours\.call: differs at 00:0\d\.\d{3}, step \d+: conversation\.item\.truncate ", out, re.MULTILINE
+    )
+    assert re.search(r"^FAILED calls/hours\.call::strict - hours\.call: differs at 00:0\d\.", out, re.MULTILINE)
     assert re.search(r"that is: +audio_end_ms: (\d+) -> \d+", out)
     assert "Traceback" not in out
     text, wav, svg = (re.search(rf"(\S+\.{kind})\b", out) for kind in ("txt", "wav", "svg"))

@@ -6,7 +6,7 @@ from typing import get_args
 
 import msgspec
 
-from voice_agent.call.commands import Note, Report, Work
+from voice_agent.call.commands import Note, Report, ResponseUsed, TranscriptionUsed, Work
 from voice_agent.call.summary import Line, Summary
 from voice_agent.errors import PeerError
 from voice_agent.recording.cutting import find_audio, seal, sealed_length
@@ -55,8 +55,10 @@ def report_of(entry: Entry) -> Report | None:
 
 
 def is_worth_telling(report: Report) -> bool:
-    """Say whether a report belongs beside a difference: all but the log's small talk."""
-    return not (isinstance(report, Note) and report.level in {"debug", "info"})
+    """Say whether a report belongs beside a difference: all but the log's small talk and the counting of tokens."""
+    if isinstance(report, Note):
+        return report.level not in {"debug", "info"}
+    return not isinstance(report, ResponseUsed | TranscriptionUsed)
 
 
 def summarise(recording: Recording) -> Summary:

@@ -68,6 +68,7 @@ def _notes_of(verdict: Verdict, path: Path, folder: Callable[[], Path], heading:
 
 def held_call(folders: Sequence[Path], file: Path, agent: Path | None, way: Way | Talks) -> HeldCall:
     """Hold a call for a test in Python. Raises `CallFailed`, also for files that are not there or no good."""
+    __tracebackhide__ = True
     try:
         path = _find(folders, file, "recording")
         by = None if agent is None else _find(folders, agent, "agent")
@@ -108,8 +109,14 @@ def _setup(header: Header, agent: Path) -> CallSetup:
 
 
 def _report(verdict: Verdict, path: Path, heading: str) -> list[str]:
+    """Begin with a line that says it all: pytest repeats the first one in its summary."""
     notes = [heading, *(f"  {note}" for note in verdict.notes)] if verdict.notes else []
-    return [f"{path.name}, at {clock(verdict.at_ms)} of the call:", *verdict.failures, *notes]
+    failures = list(verdict.failures)
+    first = next((line.strip() for line in failures if not line.endswith(":")), failures[0])
+    if first == failures[0]:
+        del failures[0]
+    at = "" if clock(verdict.at_ms) in first else f"at {clock(verdict.at_ms)} of the call: "
+    return [f"{path.name}: {at}{first}", *failures, *notes]
 
 
 def _keep(verdict: Verdict, name: str, folder: Path) -> list[str]:

@@ -102,6 +102,7 @@ def replay(request: pytest.FixtureRequest) -> Replay:
         way: Way | None = None,
         against: Provider | None = None,
     ) -> HeldCall:
+        __tracebackhide__ = True
         folders = [request.path.parent, request.config.rootpath]
         chosen: Any = against or way or way_of(request.config)
         how = _talks(request.config, chosen) if chosen in _MODELS else chosen

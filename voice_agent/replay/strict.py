@@ -7,12 +7,14 @@ the recorded one was, and not where that one slept.
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import zip_longest
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
+from voice_agent.call.commands import Report, Work
 from voice_agent.call.events import TimerFired
 from voice_agent.errors import PeerError
 from voice_agent.live.recorded import describe
@@ -22,14 +24,27 @@ from voice_agent.recording.reader import Recording
 from voice_agent.recording.telling import clock, is_worth_telling, report_line, report_of, shown
 from voice_agent.replay.feeding import Failed, output_of, refeed
 
-REPORTS_SHOWN = 6
-"""How much of the call is told before a difference: about one exchange."""
+BEFORE_SHOWN, AFTER_SHOWN = 5, 3
+"""How many reports are told before and after a difference: about one exchange."""
 
 OVERSLEPT_MS = 1000
 """A deadline so long past was none: a loop under load wakes a call late, but not as late as that."""
 
 CHANGES_SHOWN = 4
 """Fields that are named when two texts differ; beyond that they are better read as a whole."""
+
+_MEANINGS = {
+    "media": "sound for the caller",
+    "mark": "a mark behind that sound",
+    "clear": "the carrier is to drop what it has queued",
+    "session.update": "how the session is set up",
+    "input_audio_buffer.append": "the caller's sound for the model",
+    "response.create": "an answer is asked for",
+    "response.cancel": "an answer is stopped",
+    "conversation.item.truncate": "the model's memory of an answer is cut to what was heard",
+    "conversation.item.create": "the model is given keys or a tool's result",
+}
+"""What is sent through the sockets, for who does not know the protocols by heart."""
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -46,25 +61,40 @@ class Difference(msgspec.Struct, frozen=True):
     """What comes out now; `None`: nothing more."""
     failure: str
     """Why nothing comes out now, when the core failed."""
-    before: tuple[tuple[int, str], ...]
-    """The last reports before it, each with its time."""
     waking: str = ""
     """How the two cores' own clocks differ, when that is the difference."""
+    besides: tuple[str, ...] = ()
+    """What else differs in the same step."""
+    around: tuple[tuple[int, str], ...] = ()
+    """What the recording reports of the call before it, in it and after it, each with its time."""
 
     def __str__(self) -> str:
         """Tell it as a person would want to see it; several lines."""
-        lines = [f"differs at {clock(self.now_ms)}, step {self.step:,}"]
-        if self.before:
-            lines += ["  the call before:", *(f"    {clock(at_ms)}  {what}" for at_ms, what in self.before)]
+        lines = [f"differs at {clock(self.now_ms)}, step {self.step:,}: {self._headline()}"]
+        if self.around:
+            lines += ["  the call around it, as recorded:", *map(self._moment, self.around)]
         lines.append(f"  then came:     {'the call began' if self.received is None else shown(self.received)}")
         if self.waking:
-            return "\n".join([*lines, f"  {self.waking}"])
+            return "\n".join(lines)
         lines.append(f"  was sent then: {shown(self.recorded)}")
         lines.append(f"  would be now:  {f'the core fails: {self.failure}' if self.failure else shown(self.today)}")
         changes = _changes(self.recorded, self.today)
         if 0 < len(changes) <= CHANGES_SHOWN:
             lines.append(f"  that is:       {'; '.join(changes)}")
-        return "\n".join(lines)
+        return "\n".join([*lines, *(f"  and with it:   {change}" for change in self.besides)])
+
+    def _headline(self) -> str:
+        """Say what differs, in words."""
+        if self.waking or self.failure:
+            return self.waking or f"the core fails: {self.failure}"
+        then, now = map(_named, (self.recorded, self.today))
+        if then == now:
+            return then
+        return f"not {then}, but {now}" if then and now else f"no {then} any more" if then else f"{now}, too"
+
+    def _moment(self, moment: tuple[int, str]) -> str:
+        at_ms, what = moment
+        return f"  {'>' if at_ms == self.now_ms else ' '} {clock(at_ms)}  {what}"
 
 
 class Replayed(msgspec.Struct, frozen=True):
@@ -98,18 +128,41 @@ def replay(recording: Recording, clips: Mapping[str, bytes]) -> Replayed:
         damage = str(error)
     except Failed as failed:
         judge.fail(failed)
-    return Replayed(judge.difference, judge.steps, judge.now_ms, recording.cut_at, damage)
+    difference = judge.difference
+    if difference is not None:
+        around = tuple(_around(recording, judge.steps))
+        difference = msgspec.structs.replace(difference, around=around)
+    return Replayed(difference, judge.steps, judge.now_ms, recording.cut_at, damage)
+
+
+def _around(recording: Recording, place: int) -> Iterator[tuple[int, str]]:
+    """Read once more what the call said of itself around a step; the steps are counted without remarks."""
+    before = deque[tuple[int, str]](maxlen=BEFORE_SHOWN)
+    after = 0
+    fed = (step for step in recording.steps() if step.received is None or step.received.way != "remark")
+    with suppress(PeerError):
+        for number, step in enumerate(fed):
+            reports = [report for report in map(report_of, step.sent) if report is not None]
+            told = [(step.now_ms, report_line(report)) for report in reports if is_worth_telling(report)]
+            if number < place:
+                before.extend(told)
+                continue
+            yield from before
+            before.clear()
+            yield from told
+            after += len(told) if number > place else 0
+            if after >= AFTER_SHOWN:
+                return
 
 
 class _Judge:
-    """Compares step by step and remembers what a reader needs beside a difference."""
+    """Compares step by step, up to the first difference."""
 
     def __init__(self, audio_is_kept: bool) -> None:
         self.difference: Difference | None = None
         self.steps = 0
         self.now_ms = 0
         self._audio_is_kept = audio_is_kept
-        self._before: deque[tuple[int, str]] = deque(maxlen=REPORTS_SHOWN)
 
     def look_at_clock(self, step: Step, due_ms: int | None) -> None:
         """Take the deadline that today's core has set when a step begins; a difference is kept for `compare`."""
@@ -123,19 +176,24 @@ class _Judge:
         if waking:
             self._differ(step, None, None, waking=waking)
 
-    def compare(self, step: Step, today: Iterable[Entry]) -> bool:
+    def compare(self, step: Step, today: Sequence[Entry]) -> bool:
         """Take one step; true at the first difference."""
         if self.difference is not None:
             return True
-        for was, now in zip_longest(step.sent, today):
-            sealed = None if now is None else Entry(now.way, seal(now.way, now.text))
-            if was != sealed and not _same(was, sealed, self._audio_is_kept):
-                self._differ(step, was, sealed)
-                return True
-            self._remember(step.now_ms, was)
-        self.steps += 1
-        self.now_ms = step.now_ms
-        return False
+        differing = [
+            (was, sealed)
+            for was, now in zip_longest(step.sent, today)
+            if was != (sealed := _sealed(now)) and not _same(was, sealed, self._audio_is_kept)
+        ]
+        if not differing:
+            self.steps += 1
+            self.now_ms = step.now_ms
+            return False
+        # Where one is missing, all behind it differ.
+        more = differing[1:] if len(step.sent) == len(today) else []
+        besides = (f"{_named(now)}: {'; '.join(_changes(was, now)[:CHANGES_SHOWN])}" for was, now in more)
+        self._differ(step, *differing[0], besides=tuple(besides))
+        return True
 
     def fail(self, failed: Failed) -> None:
         """Take the core's failure in the step after the last that was compared."""
@@ -143,17 +201,37 @@ class _Judge:
         if self.difference is None:
             self._differ(failed.step, sent[0] if sent else None, None, failure=str(failed))
 
-    def _differ(self, step: Step, was: Entry | None, now: Entry | None, *, failure: str = "", waking: str = "") -> None:
-        before = tuple(self._before)
-        self.difference = Difference(step.now_ms, self.steps, step.received, was, now, failure, before, waking)
-
-    def _remember(self, now_ms: int, sent: Entry | None) -> None:
-        report = None if sent is None else report_of(sent)
-        if report is not None and is_worth_telling(report):
-            self._before.append((now_ms, report_line(report)))
+    def _differ(
+        self,
+        step: Step,
+        was: Entry | None,
+        now: Entry | None,
+        *,
+        failure: str = "",
+        waking: str = "",
+        besides: tuple[str, ...] = (),
+    ) -> None:
+        self.difference = Difference(step.now_ms, self.steps, step.received, was, now, failure, waking, besides)
 
 
 _WOKEN = describe(TimerFired())
+
+
+def _sealed(entry: Entry | None) -> Entry | None:
+    return None if entry is None else Entry(entry.way, seal(entry.way, entry.text))
+
+
+def _named(entry: Entry | None) -> str:
+    """Name what was sent, and say what it means; `None`: nothing."""
+    if entry is None:
+        return ""
+    parsed = _parsed(entry.text)
+    name = str(parsed.get("event" if entry.way == "phone" else "type", "")) if isinstance(parsed, dict) else ""
+    meaning = _MEANINGS.get(name, "") or (_FACTS[name] if entry.way == "fact" and name in _FACTS else "")
+    return f"{name or 'a text'} ({meaning})" if meaning else name or "a text"
+
+
+_FACTS = {kind.__name__: (kind.__doc__ or "").partition(".")[0] for kind in get_args(Report | Work)}
 
 
 def _same(was: Entry | None, now: Entry | None, audio_is_kept: bool) -> bool:
