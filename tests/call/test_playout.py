@@ -44,6 +44,17 @@ def test_the_cut_is_where_the_carriers_clock_says() -> None:
     assert playing(200, 200).heard_at(at(1250)) == (2000, False)
 
 
+def test_longer_frames_tell_less_exactly_whether_a_mark_was_reached() -> None:
+    # The echo at 1598 ms stands behind the frame that ended at 1560: 43 ms short, though it was played.
+    playout = playing(*[200] * 5)
+    playout.echo("m1", at(1200))
+    playout.echo("m2", at(1400))
+    playout.echo_after_clear("m3", at(1565))
+    playout.echo_after_clear("m4", at(1640))
+
+    assert playout.heard_at(at(1640), frame_ms=40) == (640 * 8, False)
+
+
 def test_nothing_is_heard_beyond_what_was_queued_or_short_of_what_was_confirmed() -> None:
     playout = playing(200, 200)
     playout.echo("m1", at(1200))

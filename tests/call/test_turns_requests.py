@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.script import Script, an_agent
 from voice_agent.agent import BargeIn, Limits
-from voice_agent.call.commands import CancelResponse, CloseModel, CreateResponse, Note
+from voice_agent.call.commands import CancelResponse, ClearPlayback, CloseModel, CreateResponse, Note
 from voice_agent.call.events import (
     CallEvent,
     KeyPressed,
@@ -220,3 +220,40 @@ def test_its_state_is_told_in_one_line() -> None:
 
     assert speaking == "<Turns caller speaking, response None, waiting ['tool'], Deadlines({})>"
     assert repr(part) == "<Turns caller silent, response r2, waiting [], Deadlines({'output': 8000})>"
+
+
+def test_a_question_into_our_own_sign_of_life_is_answered_however_late_it_is_told() -> None:
+    script = Script(an_agent(barge_in=BargeIn(after_ms=400)), clips={"moment": b"\x81" * 8000}).begin()
+    script.feed(ResponseCreated("r1", None), ToolRequested("r1", "f1", "c1", "look_up", "{}"))
+    script.response_done("r1")
+    script.wait(2600)
+    script.feed(SpeechStarted("u1", 0), SpeechStopped("u1", 0), TurnCommitted("u1"))
+
+    assert requests(script) == ["turn-1"]
+
+
+def test_a_result_that_a_cough_has_kept_back_is_said_after_it() -> None:
+    script = Script(an_agent(barge_in=BargeIn(after_ms=400))).begin()
+    script.agent_speaks("a", 5000)
+    script.feed(ToolRequested("r1", "f1", "c1", "look_up", "{}"))
+    script.response_done()
+    script.feed(ToolFinished("c1", "42"))
+    script.feed(SpeechStarted("u1", 0), ResponseCreated("r2", "tool-1"))
+    script.response_done("r2", status="cancelled")
+    script.feed(SpeechStopped("u1", 0), TurnCommitted("u1"))
+
+    assert requests(script) == ["tool-1", "tool-2"]
+    assert script.ordered(ClearPlayback) == []
+
+
+def test_an_answer_takes_the_place_of_a_greeting_that_was_not_yet_begun() -> None:
+    script = Script(an_agent(greeting="Hello", barge_in=BargeIn(after_ms=400)))
+    script.begin()
+    script.feed(SpeechStarted("u1", 0), ResponseCreated("r1", "greeting-1"))
+    script.feed(SpeechStopped("u1", 0), TurnCommitted("u1"))
+    script.response_done("r1", status="cancelled")
+    script.agent_speaks("a", 500)
+    script.response_done()
+    script.wait(3000)
+
+    assert requests(script) == ["greeting-1", "turn-2"]

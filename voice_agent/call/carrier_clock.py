@@ -5,7 +5,7 @@ their times on the carrier's clock, however the network delayed them. Our own cl
 """
 
 FRAME_MS = 20
-"""Twilio's frames; nothing is lost when they are of another length, only a little exactness."""
+"""Twilio's frames, as observed; where they are longer, nothing is lost but exactness."""
 
 EDGE_MS = 1
 """An echo this close behind a frame was sent with it."""
@@ -52,6 +52,8 @@ class CarrierClock:
     def __init__(self) -> None:
         self.carrier_ms = 0
         self.seen_at_ms: int | None = None
+        self.frame_ms = FRAME_MS
+        """The longest frame seen: an echo is known to one of them."""
         self._waiting: list[Stamp] = []
         self._at_edge = 0
         self._between = 0
@@ -65,6 +67,7 @@ class CarrierClock:
         # A timestamp that runs backwards would make the past unplayed.
         self.carrier_ms = max(self.carrier_ms, timestamp_ms + length_ms)
         self.seen_at_ms = now_ms
+        self.frame_ms = max(self.frame_ms, length_ms)
 
     def time(self, now_ms: int) -> int:
         """Give the carrier's time at our `now_ms`: where frames have stopped our clock goes on from the last one."""

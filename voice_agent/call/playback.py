@@ -283,7 +283,8 @@ class Playback:
         measured = None
         if cut.stamp is not None:
             self._clock.settle()
-            measured = cut.playout.heard_at(cut.stamp, echoes_at_edges=self._clock.echoes_at_edges)
+            clock = self._clock
+            measured = cut.playout.heard_at(cut.stamp, echoes_at_edges=clock.echoes_at_edges, frame_ms=clock.frame_ms)
         basis: Basis = "estimate"
         if measured is None:
             position = cut.playout.estimate(cut.cleared_at_ms)

@@ -89,12 +89,14 @@ class Playout:
         """A mark came back after `clear` went out: played on the way, or flushed. `heard_at` tells which."""
         self._late_echoes.append((self._take(name), stamp))
 
-    def heard_at(self, cut: Stamp, *, echoes_at_edges: bool = False) -> tuple[int, bool] | None:
+    def heard_at(
+        self, cut: Stamp, *, echoes_at_edges: bool = False, frame_ms: int = FRAME_MS
+    ) -> tuple[int, bool] | None:
         """Where playout stood when `clear` arrived, and whether our clock helped; `None` without any echo.
 
         The cut mark's echo follows that moment. A mark that the clock says was out of reach was flushed at that very
         moment; one that came back before it was played. Echoes of played marks that come with frames
-        (`echoes_at_edges`) are a frame later than flushed ones.
+        (`echoes_at_edges`) are a frame later than flushed ones. `frame_ms`: how long this carrier's frames are.
         """
         if not self._echoes:
             return None
@@ -104,13 +106,13 @@ class Playout:
             for position, stamp in self._late_echoes
             if position
             > (stamp.carrier_ms - offset_ms) * BYTES_PER_MS
-            + (CLOCK_REACHED_BYTES if by_clock or stamp.by_clock else REACHED_BYTES)
+            + (CLOCK_REACHED_BYTES if by_clock or stamp.by_clock else frame_ms * BYTES_PER_MS)
         ]
         cleared = min([cut, *flushed], key=lambda stamp: stamp.carrier_ms)
         for position, stamp in self._late_echoes:
             if stamp.carrier_ms < cleared.carrier_ms:
                 self.confirmed = max(self.confirmed, position)
-        late_ms = FRAME_MS if echoes_at_edges and flushed else 0
+        late_ms = frame_ms if echoes_at_edges and flushed else 0
         position = (cleared.carrier_ms - offset_ms + late_ms) * BYTES_PER_MS
         return self._bounded(position), by_clock or cleared.by_clock
 

@@ -138,6 +138,8 @@ class Turns:
         self._over = False
         self._speaking = False
         self._busy = False
+        self._words = False
+        """What plays, if anything does, is the model's, not only a clip of ours."""
         self._overheard = False
         """The open turn began while the agent spoke, and did not cut it."""
         self._answer_owed = False
@@ -168,6 +170,8 @@ class Turns:
         if isinstance(event, _OUTPUT):
             if event.response_id == self._active:
                 self._deadlines.set("output", now_ms + OUTPUT_MS)
+            if isinstance(event, ModelAudio) and event.response_id not in self._cancelled:
+                self._words = True
             return ()
         return self._decide(now_ms, event)
 
@@ -211,7 +215,7 @@ class Turns:
             case PlaybackBusy():
                 self._busy = True
             case PlaybackIdle():
-                self._busy = False
+                self._busy = self._words = False
                 yield from self._unprotect()
             case TimerFired():
                 for name in self._deadlines.take_due(now_ms):
@@ -270,9 +274,16 @@ class Turns:
             # The server answers what the conversation holds at this moment; a result that comes later is not in it.
             self._wanted = [waiting for waiting in self._wanted if waiting.keep]
             self._deadlines.set("server answer", now_ms + SERVER_ANSWER_MS)
-        elif not (self._overheard and (self._busy or self._active is not None)):
+        elif not (self._overheard and self._agent_has_words()):
+            # As the server would: the answer takes the place of what was only waiting to be said.
+            self._wanted = [waiting for waiting in self._wanted if waiting.keep or waiting.instructions is None]
             self._want(ResponseWanted("turn"))
         self._overheard = False
+
+    def _agent_has_words(self) -> bool:
+        """Whether it says, or will say, what a sound too short to count leaves alone; a clip of ours is no answer."""
+        coming = self._active is not None and self._active not in self._cancelled
+        return coming or (self._busy and self._words)
 
     # --- responses ---------------------------------------------------------------------------------------------------
 
@@ -332,7 +343,8 @@ class Turns:
         self._active = event.response_id
         self._active_wanted = None
         if self._speaking:
-            if wanted is not None and wanted.keep:
+            # A sound that is no turn gets no answer which would take its place.
+            if wanted is not None and (wanted.keep or (self._overheard and wanted is not WITHDRAWN)):
                 self._wanted.append(wanted)
             yield ResponseDropped(event.response_id)
             yield from self._cancel(event.response_id)
