@@ -45,6 +45,9 @@ from voice_agent.sim.track import BYTES_PER_MS
 LONGEST_MS = 3000
 """The promise of design 6."""
 
+ECHO_MS = 400
+"""The longest way of a mark's echo, a frame and the jitter with it."""
+
 OPEN_TURN_MS = 45_000
 """See the module: the keep-alive's time, and that of the apology's way."""
 
@@ -109,7 +112,9 @@ class DeadAir:
 
     @property
     def _sounding(self) -> bool:
-        return self._carrier.agent.end > self._carrier.now_ms * BYTES_PER_MS
+        """Whether the agent is heard, or was until so recently that the call cannot know better."""
+        known_ms = self._carrier.now_ms - ECHO_MS - (self._longest_ms - LONGEST_MS)
+        return self._carrier.agent.end > known_ms * BYTES_PER_MS
 
     def _take(self, now_ms: int, event: CallEvent) -> None:
         match event:
@@ -167,6 +172,7 @@ class DeadAir:
                 self._close_turn(now_ms)
             case Note(what="the model is gone"):
                 self._owed = {"apology"}
-                self._speaking, self._silent_since_ms = False, min(now_ms, self._silent_since_ms)
+                if self._speaking:
+                    self._speaking, self._silent_since_ms = False, now_ms
             case HangUp() | ClosePhone() | CallEnded():
                 self._over = True

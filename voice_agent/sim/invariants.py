@@ -68,7 +68,7 @@ GOODBYE_MS = 32_000
 
 
 RESAMPLER_MS = 3
-"""What the resampler's flush adds to an item's length."""
+"""What a resampler's flush adds to an item's length; audio that comes after its own end is flushed once more."""
 
 
 class Break(msgspec.Struct, frozen=True):
@@ -159,6 +159,7 @@ class Invariants:
     def line_died(self) -> None:
         """Say that nothing reaches the caller any more."""
         self._dead_air.stop()
+        self._close()
 
     def watch(self, now_ms: int, event: CallEvent, commands: Sequence[CallCommand]) -> None:
         """Look at one step."""
@@ -291,7 +292,7 @@ class Invariants:
             return
         for item_id, item in self._items.items():
             played_ms = item.played // BYTES_PER_MS
-            whole = -1 <= played_ms - item.sent_ms <= RESAMPLER_MS + 1
+            whole = -1 <= played_ms - item.sent_ms <= 2 * RESAMPLER_MS + 1
             if item.response_id == response_id and item.played and not item.cut and not whole:
                 self._break("tail", f"only {played_ms} of {item.sent_ms} ms of {item_id} were played")
 

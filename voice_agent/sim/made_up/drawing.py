@@ -20,7 +20,7 @@ from voice_agent.sim.world import Chance, Network, Timing
 
 _T = TypeVar("_T")
 
-HALF_LIFE_MS = 22_000
+HALF_LIFE_MS = 34_000
 """Half of the callers who have stayed so far leave within this."""
 
 SHORTEST_MS = 2000

@@ -6,7 +6,7 @@ import msgspec
 
 from voice_agent.call.states import Phase
 from voice_agent.sim.dead_air import LONGEST_MS
-from voice_agent.sim.invariants import Bounds, Break, Truncation
+from voice_agent.sim.invariants import RESAMPLER_MS, Bounds, Break, Truncation
 from voice_agent.sim.made_up.call import LATEST_MS, MadeUpCall
 from voice_agent.sim.made_up.people import MadeUpCaller, Moments, made_up_mind
 from voice_agent.sim.world import Chance, World
@@ -92,7 +92,14 @@ def _run(world: World) -> None:
 def _bounds(call: MadeUpCall) -> Bounds:
     """Derive them from what the carrier and the network do in this call."""
     lost = call.mishaps.lost_marks_percent > 0
-    return Bounds(silence_ms=LONGEST_MS + (LOST_MARKS_MS if lost else 0))
+    frame_ms, jitter_ms = call.switches.frame_ms, call.network.phone_jitter_ms
+    # An echo is known to a frame, and may wait for the next one; where our clock helps, both ways' jitter is in it.
+    by_mark = 2 * max(frame_ms, 20) + RESAMPLER_MS
+    by_clock = by_mark + 2 * jitter_ms
+    return Bounds(
+        by_basis={"mark": by_mark, "unplayed": by_mark, "estimate": by_clock, "clock": by_clock},
+        silence_ms=LONGEST_MS + (LOST_MARKS_MS if lost else 0),
+    )
 
 
 def _judge_end(call: MadeUpCall, world: World) -> None:
