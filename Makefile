@@ -7,10 +7,11 @@ BIN := .venv/bin
 # One thread for the resamplers' small matrices: a pool would cost more than it saves.
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test test-system soak check fix serve bench lock clean
+.PHONY: help setup demo talk test test-system soak check fix serve bench lock clean
 
 help:
 	@echo "make demo    hold a spoken call on this machine, with no account"
+	@echo "make talk    hold the scenarios of the example agents, at three pitches (2 minutes)"
 	@echo "make test    run every test"
 	@echo "make test-system   run other people's clients and agents against the stand-ins (needs node, npm, chromium)"
 	@echo "make soak CALLS=100000   hold so many made-up calls, with faults; goes on where it was stopped"
@@ -27,6 +28,9 @@ setup: .venv/installed
 
 demo: setup
 	@$(BIN)/voice-agent demo
+
+talk: setup
+	@$(BIN)/voice-agent check --talk voice_agent/examples
 
 test: setup
 	@$(BIN)/python -m pytest

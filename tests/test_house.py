@@ -45,6 +45,7 @@ TESTED_WHOLE = {
 TESTED_BESIDE = {
     "audio/audioop_import": "audio/test_mulaw.py",
     "cli/demo_screen": "cli/test_demo.py",
+    "config/expectations": "replay/test_expectations.py",
     "cli/emulate": "cli/test_emulate_realtime.py",
     "cli/simulated_breaks": "cli/test_simulate.py",
     "cli/simulated_totals": "cli/test_simulate.py",

@@ -23,11 +23,11 @@ from tests.support.agent_files import agent_of, faults_of
 from tests.support.fake_speech import fake_speech
 from voice_agent.agent import Agent
 from voice_agent.cli.main import COMMANDS
+from voice_agent.config.expectations import read_expectations
 from voice_agent.config.settings import Settings, read_settings
 from voice_agent.emulator.dialogue.brain import DialogueBrain
 from voice_agent.emulator.dialogue.file import load_dialogue
 from voice_agent.emulator.realtime import serve_realtime
-from voice_agent.replay.expectations import read_expectations
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -152,10 +152,9 @@ def agent_keys() -> list[tuple[str, str]]:
 
 
 def test_the_table_of_keys_is_that_of_an_agent() -> None:
-    # A wrong value is another fault than an unknown key.
-    understood = {
-        key for key in Agent.__struct_fields__ if not any("unknown key" in f for f in faults_of(f"{key}: []"))
-    }
+    # A wrong value is another fault than an unknown key. Scenarios are no part of an agent.
+    fields = (*Agent.__struct_fields__, "scenarios")
+    understood = {key for key in fields if not any("unknown key" in f for f in faults_of(f"{key}: []"))}
 
     assert {key for key, _ in agent_keys()} == understood
 
@@ -197,8 +196,14 @@ def test_the_agent_of_the_readme_is_right(tmp_path: Path) -> None:
     assert "tools: free_slots, hang_up" in done.stdout
 
 
+def test_the_scenarios_of_the_readme_are_right() -> None:
+    (text,) = (block for block in blocks("yaml") if block.startswith("scenarios"))
+
+    assert faults_of(text) == []
+
+
 def test_the_expectations_of_the_readme_are_right(tmp_path: Path) -> None:
-    (text,) = (block for block in blocks("yaml") if "heard" in block)
+    (text,) = (block for block in blocks("yaml") if "heard:" in block and "scenarios" not in block)
     (tmp_path / "refund.expect.yaml").write_text(text, encoding="utf-8")
     expected = read_expectations(tmp_path / "refund.expect.yaml")
 

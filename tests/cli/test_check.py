@@ -21,12 +21,14 @@ def told(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return capsys.readouterr().out.splitlines()
 
 
-def test_a_path_and_live_may_be_given() -> None:
+def test_a_path_and_what_is_tried_may_be_given() -> None:
     parser = argparse.ArgumentParser()
     arguments(parser)
 
-    assert vars(parser.parse_args([])) == {"path": None, "live": False, "schema": False}
-    assert vars(parser.parse_args(["agents", "--live"])) == {"path": "agents", "live": True, "schema": False}
+    usual = {"path": None, "live": False, "talk": False, "against": "emulator", "schema": False}
+    assert vars(parser.parse_args([])) == usual
+    assert vars(parser.parse_args(["agents", "--live"])) == usual | {"path": "agents", "live": True}
+    assert vars(parser.parse_args(["--talk", "a.yaml"])) == usual | {"path": "a.yaml", "talk": True}
 
 
 def test_the_schema_of_agents_is_printed_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:

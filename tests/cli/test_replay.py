@@ -10,6 +10,7 @@ from voice_agent.cli.main import main
 from voice_agent.live.recorded import describe
 from voice_agent.recording.entries import Entry, Step
 
+SHORT = Path(__file__).resolve().parent.parent / "calls" / "hung-up-in-the-greeting.call"
 GOOD = write(header_of(setup()), steps_of(simulated_call(), setup()))
 
 
@@ -117,7 +118,7 @@ def test_callers_are_spoken_to_a_model_and_make_a_table(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
-    (tmp_path / "a.call").write_bytes(GOOD)
+    (tmp_path / "a.call").write_bytes(SHORT.read_bytes())
     (tmp_path / "no.call").write_bytes(b"RIFF")
     status = main(["replay", "a.call", "no.call", "--against", "openai"])
     lines = capsys.readouterr().out.splitlines()

@@ -28,6 +28,11 @@ from voice_agent.config.settings import PACKAGED_AGENTS
 from voice_agent.errors import ConfigError
 
 SCHEMA = jsonschema.Draft7Validator(agent_schema())
+SCENARIO = {
+    "name": "hours",
+    "caller": ["Are you open?", {"say": "Sorry, on Sunday.", "interrupt_ms": 1500}],
+    "expect": {"heard": ["open"], "said": ["9"], "interruptions": 1, "ended": "completed"},
+}
 MINIMAL = {"name": "reception", "instructions": "You answer the phone."}
 
 
@@ -65,7 +70,7 @@ def both_accept(value: dict[str, Any]) -> bool:
 def test_every_field_of_an_agent_has_a_key(
     keys: dict[str, Any], struct: type[msgspec.Struct], elsewhere: set[str]
 ) -> None:
-    assert set(keys) - {"type"} | elsewhere == set(struct.__struct_fields__)
+    assert set(keys) - {"type", "scenarios"} | elsewhere == set(struct.__struct_fields__)
 
 
 def test_the_defaults_that_an_editor_shows_are_those_of_an_agent() -> None:
@@ -156,6 +161,27 @@ def test_the_examples_name_the_schema_that_is_packaged_beside_them(path: Path) -
         ({"model": {"prompt": {"version": "2"}}}, False),
         ({"model": {"prompt": "pmpt_1"}}, False),
         ({"model": {"prompt": {"id": "pmpt_1", "variables": {"two words": "x"}}}}, False),
+        ({"scenarios": []}, True),
+        ({"scenarios": [SCENARIO]}, True),
+        ({"scenarios": SCENARIO}, False),
+        ({"scenarios": [{**SCENARIO, "callers": []}]}, False),
+        ({"scenarios": [{"name": "a", "caller": ["Hi."]}]}, False),
+        ({"scenarios": [{**SCENARIO, "name": " "}]}, False),
+        ({"scenarios": [{**SCENARIO, "caller": []}]}, False),
+        ({"scenarios": [{**SCENARIO, "caller": [""]}]}, False),
+        ({"scenarios": [{**SCENARIO, "caller": [{"say": "Hi.", "keys": "1"}]}]}, False),
+        ({"scenarios": [{**SCENARIO, "caller": [{"keys": "12*#", "interrupt_ms": 0}]}]}, True),
+        ({"scenarios": [{**SCENARIO, "caller": [{"keys": 12}]}]}, True),
+        ({"scenarios": [{**SCENARIO, "caller": [{"keys": "A"}]}]}, False),
+        ({"scenarios": [{**SCENARIO, "caller": [{"silence_ms": 22000}]}]}, True),
+        ({"scenarios": [{**SCENARIO, "caller": [{"silence_ms": 22000, "interrupt_ms": 1}]}]}, False),
+        ({"scenarios": [{**SCENARIO, "caller": [{"interrupt_ms": 100}]}]}, False),
+        ({"scenarios": [{**SCENARIO, "expect": {}}]}, False),
+        ({"scenarios": [{**SCENARIO, "expect": {"sayd": ["a"]}}]}, False),
+        ({"scenarios": [{**SCENARIO, "expect": {"tools": ["hang_up", {"find": {"day": "Monday", "n": 2}}]}}]}, True),
+        ({"scenarios": [{**SCENARIO, "expect": {"tools": [{"find": {}, "book": {}}]}}]}, False),
+        ({"scenarios": [{**SCENARIO, "expect": {"ended": "done"}}]}, False),
+        ({"scenarios": [{**SCENARIO, "expect": {"responses": {"slowest_ms": 900}, "cost": {"money": 0.5}}}]}, True),
         ({"turn_detection": {"type": "server_vad", "idle_timeout_ms": 30000}}, True),
         ({"turn_detection": {"type": "server_vad", "idle_timeout_ms": 4999}}, False),
         ({"turn_detection": {"type": "semantic_vad", "idle_timeout_ms": 6000}}, False),
@@ -195,6 +221,12 @@ def trees(keys: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
             SCALARS | st.dictionaries(st.sampled_from(list(agent_keys.RETAINING)), SCALARS),
         ),
     }
+    turn = st.dictionaries(st.sampled_from([*agent_keys.SAY, *agent_keys.PRESS, *agent_keys.STAY]), SCALARS)
+    expect = st.dictionaries(st.sampled_from(list(agent_keys.EXPECT)), SCALARS | st.lists(WORDS | turn, max_size=2))
+    scenario = st.fixed_dictionaries(
+        {"caller": st.lists(SCALARS | turn, max_size=2), "expect": expect}, optional={"name": SCALARS}
+    )
+    inner["scenarios"] = st.lists(scenario, max_size=1)
     # Of the other keys, those whose value is judged by more than its structure are left to the samples above.
     plain = ("default", "recording", "noise_reduction", "consent", "tools", "variables", "numbers")
     values = {key: SCALARS | st.lists(WORDS, max_size=2) | inner.get(key, st.nothing()) for key in (*plain, *inner)}

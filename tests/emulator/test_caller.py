@@ -14,6 +14,7 @@ from voice_agent.sim.track import Track
 FRAME_MS = 20
 VOICE = b"\x20\xa0" * 4
 """A millisecond of something loud."""
+NOISE = b"\x7e\xfe" * 4000
 SAY = Move(name="turn", sound=VOICE * 1000)
 
 
@@ -31,6 +32,8 @@ class FakePhone:
         self._track = Track()
         self._hearing = Hearing(lambda _: None, lambda _: None)
         self._answers = list(answers)
+        self.uncut = False
+        """Nobody can interrupt the agent."""
         self.later: list[tuple[int, int]] = []
         """Further sounds: when, how long."""
         self._said_ms = 0
@@ -38,12 +41,19 @@ class FakePhone:
         self._track.put(8 * 500, VOICE * greeting_ms)
 
     def say(self, audio: bytes) -> None:
+        if audio.startswith(NOISE):
+            self.did.append((self.now_ms, f"hums {len(audio) // 8000} s"))
+            return
         self.did.append((self.now_ms, f"says {len(audio) // 8} ms"))
-        self._track.cut(8 * (self.now_ms + 300))
+        if not self.uncut:
+            self._track.cut(8 * (self.now_ms + 300))
         self._said_ms = self.now_ms + len(audio) // 8
         if self._answers:
             after_ms, length_ms = self._answers.pop(0)
             self._track.put(8 * (self._said_ms + after_ms), VOICE * length_ms)
+
+    def stop_speaking(self) -> None:
+        self.did.append((self.now_ms, "breaks off"))
 
     def press(self, digit: str) -> None:
         self.did.append((self.now_ms, f"presses {digit}"))
@@ -76,17 +86,12 @@ class FakePhone:
         self.hearing = self._hearing
         return await self.wait_until(lambda: not self.over, within_s)
 
-    async def caller_finished(self, within_s: float | None = None) -> bool:
-        return await self.wait_until(lambda: self.now_ms >= self._said_ms, within_s)
-
     async def ended(self) -> None:
         assert self.over
 
 
-def run(phone: FakePhone, *moves: Move, greeted: bool = True, linger_s: float = 3.0) -> Played:
-    playing: Coroutine[Any, Any, Played] = play(
-        phone, Part(moves=moves, linger_s=linger_s), phone.watch, greeted=greeted
-    )
+def run(phone: FakePhone, *moves: Move, greeted: bool = True, noise: bytes = b"") -> Played:
+    playing: Coroutine[Any, Any, Played] = play(phone, Part(moves=moves, noise=noise), phone.watch, greeted=greeted)
     return asyncio.run(playing)
 
 
@@ -100,7 +105,7 @@ def test_a_caller_speaks_when_the_greeting_has_been_heard_and_again_when_the_ans
 
     second_ms = 2500 + LISTEN_MS + 1000 + 600 + 3000 + LISTEN_MS
     assert times(phone, "says") == pytest.approx([2500 + LISTEN_MS, second_ms], abs=2 * FRAME_MS)
-    assert times(phone, "hangs up") == pytest.approx([second_ms + 2600 + LISTEN_MS + 3000], abs=3 * FRAME_MS)
+    assert times(phone, "hangs up") == pytest.approx([second_ms + 2600 + LISTEN_MS + 2000], abs=3 * FRAME_MS)
     assert played == Played(2)
 
 
@@ -168,6 +173,14 @@ def test_keys_are_pressed_one_after_another_and_silence_is_kept() -> None:
     assert left_ms - two_ms == pytest.approx(200 + 5000, abs=3 * FRAME_MS)
 
 
+def test_the_line_is_heard_whenever_the_caller_is_silent() -> None:
+    phone = FakePhone(greeting_ms=1000, answers=((600, 1000), (600, 1000)))
+    run(phone, SAY, SAY, noise=NOISE)
+
+    heard = ["hums 181 s", *["breaks off", "says 1000 ms", "hums 181 s"] * 2, "hangs up"]
+    assert [what for _, what in phone.did] == heard
+
+
 def test_a_tool_that_runs_is_waited_for_and_what_it_leads_to() -> None:
     phone = FakePhone(greeting_ms=1000, answers=((200, 500), (200, 500)))
     phone.reports = [
@@ -185,10 +198,21 @@ def test_a_tool_that_runs_is_waited_for_and_what_it_leads_to() -> None:
 
 def test_a_sound_that_no_answer_follows_is_waited_for_no_longer_than_answers_take() -> None:
     phone = FakePhone(greeting_ms=1000, answers=((200, 500), (200, 500)))
-    phone.reports = [(3000, CallerBegan()), (4200, AgentBegan("item_2", 200)), (4300, CallerBegan())]
+    phone.reports = [(3000, CallerBegan()), (3600, AgentBegan("item_2", 200)), (3700, CallerBegan())]
     run(phone, SAY, SAY)
+    first_ms, second_ms = times(phone, "says")
 
-    assert times(phone, "says")[1] == pytest.approx(4300 - FRAME_MS + DUE_MS, abs=2 * FRAME_MS)
+    assert second_ms == pytest.approx(first_ms + 1000 + 200 + 500 + DUE_MS, abs=2 * FRAME_MS)
+
+
+def test_what_is_said_into_a_greeting_that_goes_on_is_answered_behind_it() -> None:
+    phone = FakePhone(greeting_ms=5000)
+    phone.uncut = True
+    phone.reports = [(1500, CallerBegan()), (8000, AgentBegan("item_2", -1))]
+    phone.later = [(8020, 1000)]
+    run(phone, Move(name="turn 1", sound=VOICE * 1000, into_ms=500), SAY)
+
+    assert times(phone, "says")[1] == pytest.approx(9020 + LISTEN_MS, abs=2 * FRAME_MS)
 
 
 def test_an_agent_that_says_nothing_breaks_the_part_off() -> None:

@@ -11,6 +11,7 @@ from tests.support import spoken_calls
 from tests.support.fake_speech import fake_speech
 from voice_agent.call.commands import AgentSaid, CallEnded, CallerSaid, Report
 from voice_agent.call.summary import Line
+from voice_agent.config.expectations import Expectations
 from voice_agent.config.settings import Provider
 from voice_agent.emulator.brain import Echo
 from voice_agent.emulator.realtime import serve_realtime
@@ -18,7 +19,6 @@ from voice_agent.errors import ConfigError, PeerError, VoiceAgentError
 from voice_agent.live.clips import load_clips
 from voice_agent.recording.reader import read
 from voice_agent.replay.against import against, failures_of, settings_against
-from voice_agent.replay.expectations import Expectations
 from voice_agent.replay.held_call import HeldCall
 from voice_agent.replay.judging import Verdict
 from voice_agent.replay.talk import Talk

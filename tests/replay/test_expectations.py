@@ -13,8 +13,9 @@ from voice_agent.call.commands import (
     ToolStarted,
 )
 from voice_agent.call.events import Usage
+from voice_agent.config.expectations import read_expectations
 from voice_agent.errors import ConfigError
-from voice_agent.replay.expectations import path_beside, read_expectations, unmet
+from voice_agent.replay.expectations import path_beside, unmet
 from voice_agent.replay.held_call import HeldCall, changes
 
 CALL = HeldCall(

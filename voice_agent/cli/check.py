@@ -1,4 +1,4 @@
-"""`voice-agent check`: examines settings and agent files, and with `--live` tries every credential and address.
+"""`voice-agent check`: examines settings and agent files; `--live` tries every credential, `--talk` every scenario.
 
 Every fault is a line that says where, what and what to write instead; an editor jumps to `file:line:column`.
 """
@@ -8,37 +8,64 @@ import asyncio
 import os
 from collections.abc import Mapping
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 from voice_agent.agent import Agent
 from voice_agent.cli.check_live import try_all
+from voice_agent.cli.check_talk import talk as hold_scenarios
 from voice_agent.config.agent_keys import schema_text
 from voice_agent.config.agents import Demands, agent_paths, load_agent, load_agents
 from voice_agent.config.models import azure_remarks, remark
 from voice_agent.config.prices import load_prices
 from voice_agent.config.references import read_references
-from voice_agent.config.settings import ENV_FILE, Settings, agents_path, doubtful_names, read_settings
+from voice_agent.config.settings import ENV_FILE, Provider, Settings, agents_path, doubtful_names, read_settings
 from voice_agent.errors import ConfigError
 from voice_agent.live.clock import utc_now
 from voice_agent.live.credentials import credential_of
 from voice_agent.live.endpoints import demands_of, endpoint_of
+from voice_agent.replay.against import MODELS
 
-SUMMARY = "examine agent files and settings, and with --live every credential"
+SUMMARY = "examine agent files and settings, with --live credentials, with --talk scenarios"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
     parser.add_argument("path", nargs="?", help="an agent file or a folder of them (default: AGENTS)")
     parser.add_argument("--live", action="store_true", help="try every credential and address that is set")
+    parser.add_argument(
+        "--talk",
+        action="store_true",
+        help="hold the agents' scenarios with synthesised callers; tools run",
+    )
+    parser.add_argument(
+        "--against",
+        choices=MODELS,
+        default="emulator",
+        help="with --talk: what answers (default: %(default)s)",
+    )
     parser.add_argument("--schema", action="store_true", help="only print the JSON Schema of agent files, for editors")
 
 
-def run(path: str | None = None, live: bool = False, schema: bool = False) -> int:
+def run(
+    path: str | None = None,
+    live: bool = False,
+    talk: bool = False,
+    against: Provider = "emulator",
+    schema: bool = False,
+) -> int:
     """Examine everything; 0: all is well, 1: at least one line says what is not. `schema`: only print it."""
     if schema:
         print(schema_text(), end="")
         return 0
-    return examine(None if path is None else Path(path), live, os.environ, ENV_FILE, utc_now().date())
+    where = Path(path) if path is not None else agents_path(os.environ, ENV_FILE)
+    status = examine(where, live, os.environ, ENV_FILE, utc_now().date())
+    if talk and status:
+        print("talk: nothing held; correct the above first")
+    elif talk:
+        good = asyncio.run(hold_scenarios(where, against, os.environ, ENV_FILE, partial(print, flush=True)))
+        return 0 if good else 1
+    return status
 
 
 def examine(path: Path | None, live: bool, environ: Mapping[str, str], env_file: Path | None, today: date) -> int:

@@ -14,7 +14,7 @@ from voice_agent.errors import VoiceAgentError
 COMMANDS = {
     "demo": "hold a spoken call on this machine, with no account",
     "serve": "answer the phone",
-    "check": "examine agent files and settings, and with --live every credential",
+    "check": "examine agent files and settings, with --live credentials, with --talk scenarios",
     "replay": "feed recorded calls to today's core, or speak them to a model",
     "calls": "list and show past calls",
     "numbers": "show where the account's phone numbers lead, and let one lead here",

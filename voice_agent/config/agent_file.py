@@ -20,6 +20,7 @@
     transcription: {model: gpt-4o-mini-transcribe, language: en, prompt: Alder Dental}      # or `off`
     noise_reduction: off                    # near_field | far_field | off
     model: {reasoning_effort: low}          # see `model_keys`; what is left out is left to the model
+    scenarios: []                           # calls to try it with, see `scenario_keys`
 
 Everything but `name` and `instructions` may be left out; with `model.prompt` the instructions, too. It must not know of
 folders of agents nor of routing.
@@ -49,6 +50,7 @@ from voice_agent.config.agent_keys import (
 from voice_agent.config.faults import nearest
 from voice_agent.config.model_keys import read_model
 from voice_agent.config.render import BUILT_IN, faults_of
+from voice_agent.config.scenario_keys import Scenario, read_scenarios
 from voice_agent.config.speech_keys import (
     read_barge_in,
     read_noise_reduction,
@@ -69,6 +71,7 @@ class AgentFile(NamedTuple):
     number_at: dict[str, str]
     key_at: dict[str, str]
     """The keys that are there, those of `model` too, as `model.speed`; for MCP servers see `mcp_key`."""
+    scenarios: tuple[Scenario, ...]
 
 
 def read_agent(text: str, file: str, folder: str = "") -> AgentFile:
@@ -104,6 +107,7 @@ def read_agent(text: str, file: str, folder: str = "") -> AgentFile:
         folder=folder,
     )
     _examine_templates(fields, agent)
+    scenarios = read_scenarios(fields)
     document.finish()
     numbers = {text_of(document, node, "", ""): node for node in fields.items("numbers", "")}
     return AgentFile(
@@ -112,6 +116,7 @@ def read_agent(text: str, file: str, folder: str = "") -> AgentFile:
         _at(document, fields.node("default")),
         {number: _at(document, node) for number, node in numbers.items()},
         dict(_places(document, top, "")) | _mcp_places(document, tools),
+        scenarios,
     )
 
 

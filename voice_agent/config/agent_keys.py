@@ -7,7 +7,7 @@ tool's module can be imported, nor which keys the chosen model refuses. It must 
 Draft 7 is what YAML editors (the YAML language server) know best.
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import msgspec
 
@@ -70,6 +70,19 @@ MAX_OUTPUT_TOKENS = Whole(1, 4096)
 RETENTION = Real(0.0, 1.0)
 RETENTION_TOKENS = Whole(500, 256_000)
 """From a handful of turns to the largest context of a known model."""
+
+MOST_MS = Whole(0, 600_000)
+MOST_INTERRUPTIONS = Whole(0, 1000)
+MOST_TOKENS = Whole(0, 1_000_000_000)
+MOST_MONEY = Real(0, 1_000_000)
+INTERRUPT_MS = Whole(0, 60_000)
+SILENT_MS = Whole(100, 600_000)
+KEYS = "[0-9*#]{1,32}"
+SAYABLE = r"[\s\S]*\S[\s\S]*"
+
+Ended = Literal["completed", "caller_hung_up", "no_stream", "model_failed", "stream_lost", "stopped"]
+ENDED: tuple[Ended, ...] = get_args(Ended)
+"""The outcomes of a call."""
 
 VOICES = ("alloy", "ash", "ballad", "cedar", "coral", "echo", "marin", "sage", "shimmer", "verse")
 """Of the Realtime API. A name that is near one of them is a typing error; any other may be a newer or custom voice."""
@@ -146,7 +159,7 @@ RETAINING: dict[str, Schema] = {
     "tokens": _whole(RETENTION_TOKENS, "The limit, counted after the instructions; unset: the model's own."),
 }
 PROMPT: dict[str, Schema] = {
-    "id": _text("Where the provider keeps it.", r"[\s\S]*\S[\s\S]*", examples=["pmpt_68a1b2c3"]),
+    "id": _text("Where the provider keeps it.", SAYABLE, examples=["pmpt_68a1b2c3"]),
     "version": _text("Unset: the current one."),
     "variables": {
         "description": "Values for what the kept text leaves open; may hold {{ variables }}.",
@@ -207,6 +220,70 @@ _MCP_SERVER: Schema = {
 PYTHON_TOOL: dict[str, Schema] = {
     "python": _text("module:function, looked up beside this file and on the import path."),
 }
+RESPONSES: dict[str, Schema] = {
+    "slowest_ms": _whole(MOST_MS, "From the end of the caller's speech to sound, at most."),
+    "median_ms": _whole(MOST_MS, "Likewise, of the median."),
+}
+COST: dict[str, Schema] = {
+    "money": _real(MOST_MONEY, "At most, by the table of prices."),
+    "tokens": _whole(MOST_TOKENS, "Read and written together, at most."),
+}
+EXPECT: dict[str, Schema] = {
+    "heard": {"description": "Words in the caller's turns, in this order.", "type": "array", "items": _ANY_TEXT},
+    "said": {"description": "Words that the caller hears, in this order.", "type": "array", "items": _ANY_TEXT},
+    "tools": {
+        "description": "All tools, in order; these arguments at least.",
+        "type": "array",
+        "items": {
+            "anyOf": [
+                _ANY_TEXT,
+                {
+                    "type": "object",
+                    "minProperties": 1,
+                    "maxProperties": 1,
+                    "additionalProperties": {
+                        "type": "object",
+                        "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
+                    },
+                },
+            ]
+        },
+    },
+    "interruptions": _whole(MOST_INTERRUPTIONS, "How many."),
+    "responses": _mapping(RESPONSES, "How soon the agent answers."),
+    "cost": _mapping(COST, "What the call costs."),
+    "ended": _words(ENDED, "The outcome."),
+}
+_INTERRUPT = _whole(INTERRUPT_MS, "When so much of the answer was heard; unset: when it has been heard.")
+SAY: dict[str, Schema] = {
+    "say": _ANY_TEXT | {"description": "What the caller says.", "pattern": SAYABLE},
+    "interrupt_ms": _INTERRUPT,
+}
+PRESS: dict[str, Schema] = {
+    "keys": {
+        "description": "What the caller presses, in quotes.",
+        "anyOf": [{"type": "string", "pattern": f"^(?:{KEYS})$"}, {"type": "integer", "minimum": 0}],
+    },
+    "interrupt_ms": _INTERRUPT,
+}
+STAY: dict[str, Schema] = {"silence_ms": _whole(SILENT_MS, "So long the caller says nothing.")}
+SCENARIO: dict[str, Schema] = {
+    "name": _ANY_TEXT | {"description": "What happens in it.", "pattern": SAYABLE},
+    "caller": {
+        "description": "What the caller does, turn by turn.",
+        "type": "array",
+        "minItems": 1,
+        "items": {
+            "anyOf": [
+                _ANY_TEXT | {"description": "What the caller says when the agent has finished.", "pattern": SAYABLE},
+                _mapping(SAY, required=("say",)),
+                _mapping(PRESS, required=("keys",)),
+                _mapping(STAY, required=("silence_ms",)),
+            ]
+        },
+    },
+    "expect": _mapping(EXPECT, "What must come of the call.") | {"minProperties": 1},
+}
 AGENT: dict[str, Schema] = {
     "name": _text('At most 64 letters, digits, "-" and "_".', NAME),
     "numbers": {
@@ -226,7 +303,7 @@ AGENT: dict[str, Schema] = {
     "voice": _text("A voice of the model; it stays the same for the whole call.", examples=list(VOICES)),
     "language": _text("What the agent speaks.", LANGUAGE, default="en"),
     "instructions": _text(
-        "Who the agent is and what it does; {{ variables }} are filled in for each call.", pattern=r"[\s\S]*\S[\s\S]*"
+        "Who the agent is and what it does; {{ variables }} are filled in for each call.", pattern=SAYABLE
     ),
     "variables": {
         "description": "Values for the texts' {{ variables }}.",
@@ -234,9 +311,7 @@ AGENT: dict[str, Schema] = {
         "propertyNames": {"pattern": f"^(?:{VARIABLE})$"},
         "additionalProperties": _ANY_TEXT,
     },
-    "greeting": _text(
-        'What the agent says first; "none": the caller speaks first.', pattern=r"[\s\S]*\S[\s\S]*", default="none"
-    ),
+    "greeting": _text('What the agent says first; "none": the caller speaks first.', pattern=SAYABLE, default="none"),
     "consent": _text("Said by the carrier before the agent is connected."),
     "tools": {
         "description": "What the model may do.",
@@ -265,6 +340,11 @@ AGENT: dict[str, Schema] = {
     ),
     "transcription": _either("How speech becomes text.", {"const": "off"}, _mapping(TRANSCRIPTION)),
     "noise_reduction": _words(NOISE, "The microphone that noise is removed for.", "off"),
+    "scenarios": {
+        "description": "Calls that `voice-agent check --talk` holds with synthesised callers.",
+        "type": "array",
+        "items": _mapping(SCENARIO, required=tuple(SCENARIO)),
+    },
 }
 REQUIRED = ("name",)
 

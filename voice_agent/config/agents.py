@@ -59,7 +59,7 @@ class Agents:
 
 def load_agent(path: Path, demands: Demands = ANY) -> Agent:
     """Read one agent's file; raises `ConfigError` with every fault in it. Imports the modules of its tools."""
-    return _load_file(path, demands).agent
+    return load_agent_file(path, demands).agent
 
 
 def load_agents(path: Path, demands: Demands = ANY) -> Agents:
@@ -71,7 +71,7 @@ def load_agents(path: Path, demands: Demands = ANY) -> Agents:
     errors: list[ConfigError] = []
     for file in agent_paths(path):
         try:
-            files.append(_load_file(file, demands))
+            files.append(load_agent_file(file, demands))
         except ConfigErrors as several:
             errors += several.errors
         except ConfigError as error:
@@ -125,7 +125,8 @@ def _agent_files(folder: Path) -> Iterable[Path]:
             yield entry
 
 
-def _load_file(path: Path, demands: Demands) -> AgentFile:
+def load_agent_file(path: Path, demands: Demands = ANY) -> AgentFile:
+    """Read one agent's file with its scenarios and the places of its keys; as `load_agent`."""
     try:
         text = path.read_bytes().decode()
     except OSError as error:

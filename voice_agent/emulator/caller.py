@@ -21,11 +21,11 @@ PATIENCE_S = 20.0
 LONGEST_ANSWER_S = 180.0
 """So long a caller listens to one answer."""
 
-LINGER_S = 3.0
-"""So long a caller who has nothing more to say waits for the agent to end the call."""
+LINGER_S = 2.0
+"""So long a caller who has nothing more to say waits for the agent to end the call, if it has not begun to."""
 
 DUE_MS = 5000
-"""So long an answer that is due is waited for behind other speech; not every sound of a caller gets one."""
+"""So long an answer that is due is waited for behind all that was said; not every sound of a caller gets one."""
 
 KEY_MS = 200
 """Between two keys."""
@@ -59,6 +59,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     moves: tuple[Move, ...]
     linger_s: float = LINGER_S
     """How long the caller who has nothing more to do waits for the agent to end the call."""
+    noise: bytes = b""
+    """Some seconds of what is heard of the line while the caller is silent, mu-law; empty: digital silence."""
 
 
 class Played(msgspec.Struct, frozen=True):
@@ -86,6 +88,9 @@ class Phone(Protocol):
     def say(self, audio: bytes) -> None:
         """Speak."""
 
+    def stop_speaking(self) -> None:
+        """Fall silent."""
+
     def press(self, digit: str) -> None:
         """Press a key."""
 
@@ -97,9 +102,6 @@ class Phone(Protocol):
 
     async def streaming(self, within_s: float | None = None) -> bool:
         """Wait until the agent can be spoken to."""
-
-    async def caller_finished(self, within_s: float | None = None) -> bool:
-        """Wait until all is said."""
 
     async def ended(self) -> None:
         """Wait for the end."""
@@ -136,14 +138,15 @@ class Watch:
         hearing = self.hearing()
         self._owed_ms, self._begins = 0 if hearing is None else hearing.heard_until_ms, begins
 
-    def expects_more(self, hearing: Hearing) -> bool:
-        """Say whether a tool runs, or an answer is due."""
-        if self._owed_ms is None:
+    def expects_more(self, hearing: Hearing, since_ms: int) -> bool:
+        """Say whether a tool runs, or an answer is due; `since_ms`: when the caller's last move was over."""
+        if self._tools or self._owed_ms is None:
             return bool(self._tools)
-        if self._begins and (hearing.last_sound_ms or 0) > self._owed_ms:
+        last_ms = hearing.last_sound_ms or 0
+        if self._begins and last_ms > self._owed_ms:
             self._owed_ms = None
-            return bool(self._tools)
-        return bool(self._tools) or hearing.heard_until_ms - self._owed_ms < DUE_MS
+            return False
+        return hearing.heard_until_ms - max(self._owed_ms, last_ms, since_ms) < DUE_MS
 
 
 def into_answer_ms(hearing: Hearing, since_ms: int) -> int:
@@ -171,6 +174,7 @@ class _Caller:
         self._watch = watch
         watch.hearing = lambda: call.hearing
         self._greeted = greeted
+        self._noise = b""
         self._since_ms = 0
         """When the last move was over, on the stream's clock."""
         self._remarks: list[str] = []
@@ -178,6 +182,8 @@ class _Caller:
     async def play(self, part: Part) -> Played:
         if not await self._call.streaming(PATIENCE_S):
             return Played(0, "the call was not answered")
+        self._noise = part.noise
+        self._hum()
         for number, move in enumerate(part.moves):
             problem = await self._wait(move, first=number == 0)
             if self._call.over or problem:
@@ -221,8 +227,7 @@ class _Caller:
 
     async def _make(self, move: Move) -> None:
         if move.sound:
-            self._call.say(move.sound)
-            await self._call.caller_finished(len(move.sound) / 8000 + PATIENCE_S)
+            await self._say(move.sound)
         for key in move.keys:
             self._call.press(key)
             await self._call.wait_until(lambda: False, KEY_MS / 1000)
@@ -234,6 +239,21 @@ class _Caller:
         if hearing is not None:
             self._since_ms = hearing.heard_until_ms
 
+    async def _say(self, sound: bytes) -> None:
+        if self._noise:
+            self._call.stop_speaking()
+        self._call.say(sound)
+        hearing = self._call.hearing
+        if hearing is not None:
+            said_ms = hearing.heard_until_ms + len(sound) // 8
+            self._hum()
+            await self._until(lambda hearing: hearing.heard_until_ms >= said_ms, None)
+
+    def _hum(self) -> None:
+        """Let the line be heard until something is said again."""
+        if self._noise:
+            self._call.say(self._noise * (int(LONGEST_ANSWER_S) * 8000 // len(self._noise) + 1))
+
     async def _until(self, condition: Callable[[Hearing], bool], within_s: float | None) -> bool:
         """Wait for what is heard; true as well when the call is over."""
         call = self._call
@@ -244,4 +264,4 @@ class _Caller:
         return hearing.last_sound_ms is not None and hearing.last_sound_ms > self._since_ms
 
     def _has_finished(self, hearing: Hearing) -> bool:
-        return hearing.silent_ms >= LISTEN_MS and not self._watch.expects_more(hearing)
+        return hearing.silent_ms >= LISTEN_MS and not self._watch.expects_more(hearing, self._since_ms)

@@ -13,13 +13,15 @@ import msgspec
 
 from voice_agent.agent import Agent
 from voice_agent.config.agents import agent_named, load_agent
+from voice_agent.config.expectations import Expectations, read_expectations
 from voice_agent.config.references import NOTHING, References
 from voice_agent.config.settings import Provider, Settings, read_settings
+from voice_agent.emulator.caller import Part
 from voice_agent.emulator.speech.interfaces import Speech
 from voice_agent.live.endpoints import demands_of, endpoint_of
 from voice_agent.recording.reader import Recording, read
 from voice_agent.recording.telling import clock, transcript
-from voice_agent.replay.expectations import Expectations, path_beside, read_expectations, unmet
+from voice_agent.replay.expectations import path_beside, unmet
 from voice_agent.replay.judging import Verdict, told
 from voice_agent.replay.recorded_caller import recorded_caller
 from voice_agent.replay.talk import Talk, talk
@@ -86,15 +88,7 @@ class Against:
         """Hold one call; what was `expected` stands in the file `beside`."""
         who = recorded_caller(recording, self._clips)
         today = self._agent_for(recording.header.setup.agent.name, agent or self._agent)
-        held = await talk(
-            who.part,
-            today,
-            self._settings,
-            caller=who.caller,
-            called=who.called,
-            emulator_url=self._emulator_url,
-            references=self._references,
-        )
+        held = await self.talk(who.part, today, caller=who.caller, called=who.called)
         failures, at_ms = failures_of(held, expected, beside)
         notes = [f"recording: {held.recording}", *who.remarks, *held.remarks]
         if held.unplayed:
@@ -107,6 +101,18 @@ class Against:
             duration_ms=held.call.ended_ms,
             call=held.call,
             recording=read(held.recording),
+        )
+
+    async def talk(self, part: Part, agent: Agent, *, caller: str, called: str) -> Talk:
+        """Hold a call of any part with any agent; see `talk.talk`."""
+        return await talk(
+            part,
+            agent,
+            self._settings,
+            caller=caller,
+            called=called,
+            emulator_url=self._emulator_url,
+            references=self._references,
         )
 
     def _agent_for(self, name: str, file: Path | None) -> Agent:

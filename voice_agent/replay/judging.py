@@ -12,13 +12,14 @@ import msgspec
 
 from voice_agent.call.commands import Report
 from voice_agent.call.setup import CallSetup
+from voice_agent.config.expectations import read_expectations
 from voice_agent.errors import CommandError, PeerError
 from voice_agent.live.clips import hashes
 from voice_agent.live.recorded import describe
 from voice_agent.recording.reader import Recording, read
 from voice_agent.recording.telling import clock, report_of
 from voice_agent.recording.writer import RecordingWriter
-from voice_agent.replay.expectations import Unmet, path_beside, read_expectations, unmet
+from voice_agent.replay.expectations import Unmet, path_beside, unmet
 from voice_agent.replay.feeding import changed_clips, input_of, refeed
 from voice_agent.replay.held_call import HeldCall
 from voice_agent.replay.resimulated import resimulate

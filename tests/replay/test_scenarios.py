@@ -1,0 +1,38 @@
+from tests.emulator.speech.test_callers import Hummer
+from voice_agent.config.expectations import Expectations
+from voice_agent.config.scenario_keys import Scenario, Turn
+from voice_agent.replay.scenarios import Callers
+
+
+def scenario(*turns: Turn) -> Scenario:
+    return Scenario(name="a", place="a.yaml:3:1", caller=turns, expect=Expectations())
+
+
+def test_a_scenario_becomes_a_part_on_a_noisy_line() -> None:
+    part = Callers(Hummer()).part(
+        scenario(Turn(says="Hello."), Turn(says="Stop.", interrupt_ms=1500), Turn(keys="12#", interrupt_ms=0)),
+        "low",
+    )
+    said, cut, keys = part.moves
+
+    assert (said.name, said.into_ms, said.after_ms, len(said.sound) > 8000) == ("turn 1", None, None, True)
+    assert (cut.into_ms, cut.after_ms) == (1500, None)
+    assert (keys.keys, keys.sound, keys.into_ms) == ("12#", b"", 0)
+    assert part.noise
+
+
+def test_what_follows_a_silence_waits_for_nothing_more() -> None:
+    part = Callers(Hummer()).part(
+        scenario(Turn(says="Hello."), Turn(silent_ms=5000), Turn(says="Hello?"), Turn(says="Hello!")), "low"
+    )
+
+    assert [move.after_ms for move in part.moves] == [None, None, 0, None]
+    assert part.moves[1].silent_ms == 5000
+
+
+def test_a_text_is_spoken_once_for_each_pitch() -> None:
+    callers = Callers(Hummer())
+    one, other = callers.part(scenario(Turn(says="Hello."), Turn(says="Hello.")), "high").moves
+
+    assert one.sound is other.sound
+    assert callers.part(scenario(Turn(says="Hello.")), "low").moves[0].sound != one.sound

@@ -1,0 +1,136 @@
+"""`scenarios` of an agent's YAML: what a caller does, turn by turn, and what must come of the call.
+
+    scenarios:
+      - name: the hours of a Saturday
+        caller:                                  # each when the agent has finished
+          - Are you open on Saturday?
+          - {say: "Sorry, on Sunday.", interrupt_ms: 1500}     # when so much of the answer was heard
+          - {keys: "12#"}                        # pressed; interrupt_ms may stand beside it, too
+          - {silence_ms: 22000}                  # nothing for so long
+          - Thank you, goodbye.
+        expect:                                  # the keys of *.expect.yaml, see `expectations`
+          tools: [opening_hours: {day: saturday}, opening_hours: {day: sunday}, hang_up]
+          ended: completed
+
+No part of an agent: a call never knows them. It must not know how they are held.
+"""
+
+import re
+
+import msgspec
+import yaml
+
+from voice_agent.config.agent_keys import EXPECT, INTERRUPT_MS, KEYS, PRESS, SAY, SCENARIO, SILENT_MS, STAY
+from voice_agent.config.expectations import Expectations, expectations_of
+from voice_agent.config.yaml_nodes import Document, Fields, kind_of, shorten, text_of
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that the caller does: says or presses something, or nothing for a while."""
+
+    says: str = ""
+    keys: str = ""
+    silent_ms: int = 0
+    interrupt_ms: int | None = None
+    """When so much of the agent's answer has been heard; `None`: when it is over."""
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True):
+    """One call."""
+
+    name: str
+    place: str
+    """`file:line:column`."""
+    caller: tuple[Turn, ...]
+    expect: Expectations
+
+
+def read_scenarios(fields: Fields) -> tuple[Scenario, ...]:
+    """Read all of them; faults are noted in their document."""
+    document = fields.document
+    found: dict[str, Scenario] = {}
+    for node in fields.items("scenarios", '[{name: hours, caller: ["When are you open?"], expect: {said: [9]}}]'):
+        if not isinstance(node, yaml.MappingNode):
+            document.fault(node, f"a scenario has name, caller and expect, it cannot be {kind_of(node)}")
+            continue
+        scenario = _scenario(document, node)
+        if scenario.name in found:
+            document.fault(node, f'a scenario "{shorten(scenario.name)}" is there already; give it another name')
+        found[scenario.name] = scenario
+    return tuple(found.values())
+
+
+def _scenario(document: Document, node: yaml.MappingNode) -> Scenario:
+    fields = Fields(document, node, tuple(SCENARIO))
+    mark = node.start_mark
+    return Scenario(
+        name=_name(fields),
+        place=document.place(mark.line, mark.column),
+        caller=_caller(fields),
+        expect=_expect(fields),
+    )
+
+
+def _name(fields: Fields) -> str:
+    name, node = fields.text("name", None), fields.node("name")
+    if node is None:
+        fields.missing("name", "name: the hours of a Saturday")
+    elif name == "":
+        fields.document.fault(node, '"name" is empty; say what happens in the scenario')
+    return " ".join((name or "").split())
+
+
+def _caller(fields: Fields) -> tuple[Turn, ...]:
+    example = '["When are you open?"]'
+    node = fields.node("caller")
+    if node is None:
+        fields.missing("caller", f"caller: {example}")
+    elif isinstance(node, yaml.SequenceNode) and not node.value:
+        fields.document.fault(node, f'"caller" is empty; write e.g. {example}')
+    return tuple(_turn(fields.document, item) for item in fields.items("caller", example))
+
+
+def _turn(document: Document, node: yaml.Node) -> Turn:
+    if not isinstance(node, yaml.MappingNode):
+        said = text_of(document, node, "what the caller says", None)
+        if said == "":
+            document.fault(node, "the caller says nothing; write {silence_ms: 1000} for a silence")
+        return Turn(says=said or "")
+    fields = Fields(document, node, tuple(SAY | PRESS | STAY))
+    forms = [key for key in ("say", "keys", "silence_ms") if fields.node(key) is not None]
+    if len(forms) != 1:
+        document.fault(node, 'a turn is one of "say", "keys" and "silence_ms", e.g. {say: Hello., interrupt_ms: 1500}')
+    interrupt_ms = fields.integer("interrupt_ms", 0, *INTERRUPT_MS)
+    interrupts = fields.node("interrupt_ms")
+    if interrupts is not None and forms == ["silence_ms"]:
+        document.fault(interrupts, 'silence interrupts nobody; take "interrupt_ms" out')
+    return Turn(
+        says=_said(fields),
+        keys=_keys(fields),
+        silent_ms=0 if fields.node("silence_ms") is None else fields.integer("silence_ms", 0, *SILENT_MS),
+        interrupt_ms=None if interrupts is None else interrupt_ms,
+    )
+
+
+def _said(fields: Fields) -> str:
+    said, node = fields.text("say", None), fields.node("say")
+    if node is not None and said == "":
+        fields.document.fault(node, '"say" is empty; write what the caller says')
+    return said or ""
+
+
+def _keys(fields: Fields) -> str:
+    node = fields.node("keys")
+    keys = fields.text("keys", "")
+    if isinstance(node, yaml.ScalarNode) and not re.fullmatch(KEYS, keys):
+        fields.document.fault(node, f'"{shorten(keys)}" cannot be pressed; write e.g. "12#"')
+    return keys
+
+
+def _expect(fields: Fields) -> Expectations:
+    inner = fields.fields("expect", tuple(EXPECT), "{said: [9 in the morning]}")
+    if fields.node("expect") is None:
+        fields.missing("expect", "expect: {said: [9 in the morning]}")
+    elif inner is not None and not inner.at.value:
+        fields.document.fault(inner.at, '"expect" is empty; write e.g. {said: [9 in the morning]}')
+    return Expectations() if inner is None else expectations_of(inner)
