@@ -15,6 +15,7 @@ from voice_agent.call.events import (
     CallEvent,
     KeyPressed,
     ModelAudio,
+    ResponseCreated,
     StreamStarted,
     StreamStopped,
     TimerFired,
@@ -132,3 +133,36 @@ def test_where_a_call_stands_is_told_in_one_line() -> None:
         "<Ending",
     ):
         assert part in told
+
+
+def waiting(script: Script) -> dict[str, int]:
+    """What each part that waits for something waits until."""
+    parts = {type(part).__name__: part.deadline() for part in script.call._parts}
+    return {name: deadline for name, deadline in parts.items() if deadline is not None}
+
+
+def test_when_all_is_settled_only_the_next_frame_and_the_time_limit_are_waited_for() -> None:
+    script = Script(an_agent(greeting="Hello.")).begin()
+    begun = waiting(script)
+    script.agent_speaks("a", 2000)
+    script.response_done()
+    script.wait(500)
+    script.caller_speaks()  # a barge-in, whose measure is awaited
+    script.wait(500)
+    measured = waiting(script)
+    script.caller_stops()
+    script.feed(ResponseCreated("r2", None), ToolRequested("r2", "f1", "c1", "look_up", "{}"))
+    script.response_done("r2")
+    script.feed(ToolFinished("c1", "42"), KeyPressed("1"))
+    script.agent_speaks("b", 1000, response="r3")
+    script.wait(1500)
+    script.response_done("r3")
+    script.feed(ResponseCreated("r4", "keys-3"), ToolRequested("r4", "f2", "c2", "hang_up", "{}"), KeyPressed("2"))
+    script.response_done("r4")
+    script.wait(1500)
+    script.feed(ResponseCreated("r5", "keys-4"))
+    script.response_done("r5")
+
+    assert set(begun) == {"Turns", "Ending", "SignOfLife", "CallerAudioPart"}
+    assert set(measured) == {"Ending", "CallerAudioPart"}
+    assert waiting(script) == {"CallerAudioPart": script.now_ms + 750, "Ending": 585_000}

@@ -53,8 +53,17 @@ def test_in_a_gap_it_happened_after_the_one_frame_and_before_the_other() -> None
 def test_where_frames_have_stopped_time_goes_on_by_our_clock_and_a_late_frame_is_no_stop() -> None:
     clock = running(200)
 
-    assert clock.time(299) == 200
-    assert clock.time(500) == 500
+    assert (clock.time(299), clock.time(300), clock.time(5000)) == (200, 300, 5000)
+    assert CarrierClock().time(300) == 300
+
+
+def test_a_frame_that_is_missing_shows_after_its_own_length() -> None:
+    clock = running(200)
+    soon, later = clock.stamp(219), clock.stamp(220)
+    clock.settle()
+
+    assert (soon.carrier_ms, soon.by_clock) == (200, False)
+    assert (later.carrier_ms, later.by_clock) == (220, True)
 
 
 def test_a_stamp_waits_for_the_next_frame() -> None:

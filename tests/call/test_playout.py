@@ -41,7 +41,7 @@ def test_deltas_of_one_item_are_one_segment() -> None:
 
 
 def test_the_cut_is_where_the_carriers_clock_says() -> None:
-    assert playing(200, 200).heard_at(at(1250)) == (2000, False)
+    assert playing(200, 200).heard_at(at(1250), echoes_at_edges=False) == (2000, False)
 
 
 def test_longer_frames_tell_less_exactly_whether_a_mark_was_reached() -> None:
@@ -52,7 +52,7 @@ def test_longer_frames_tell_less_exactly_whether_a_mark_was_reached() -> None:
     playout.echo_after_clear("m3", at(1565))
     playout.echo_after_clear("m4", at(1640))
 
-    assert playout.heard_at(at(1640), frame_ms=40) == (640 * 8, False)
+    assert playout.heard_at(at(1640), echoes_at_edges=False, frame_ms=40) == (640 * 8, False)
 
 
 def test_nothing_is_heard_beyond_what_was_queued_or_short_of_what_was_confirmed() -> None:
@@ -67,7 +67,7 @@ def test_without_any_echo_nothing_is_known() -> None:
     playout = Playout()
     playout.add(0, "a", 800)
 
-    assert playout.heard_at(at(1000)) is None
+    assert playout.heard_at(at(1000), echoes_at_edges=False) is None
 
 
 def test_a_stretch_that_ran_dry_began_later() -> None:
@@ -93,6 +93,47 @@ def test_a_mark_that_came_back_before_the_cut_was_played() -> None:
     assert playout.confirmed == 1600
 
 
+def test_a_mark_within_a_frame_of_the_clock_was_played_and_one_beyond_it_was_not() -> None:
+    reached, beyond = playing(200, 200), playing(200, 200)
+    reached.echo_after_clear("m2", at(1380))
+    beyond.echo_after_clear("m2", at(1379))
+
+    assert heard_ms(reached, at(1390)) == 400
+    assert heard_ms(beyond, at(1390)) == 379
+
+
+def test_where_our_clock_stands_in_for_an_echo_a_mark_within_100_ms_was_played() -> None:
+    reached, beyond = playing(200, 200), playing(200, 200)
+    reached.echo_after_clear("m2", at(1300, by_clock=True))
+    beyond.echo_after_clear("m2", at(1299, by_clock=True))
+
+    assert heard_ms(reached, at(1310)) == 400
+    assert heard_ms(beyond, at(1310)) == 299
+
+
+def test_where_our_clock_stands_in_for_the_beginning_a_mark_within_100_ms_was_played() -> None:
+    reached, beyond = Playout(), Playout()
+    for playout, at_ms in ((reached, 1300), (beyond, 1299)):
+        playout.add_mark("start")
+        playout.add(0, "a", 3200)
+        playout.add_mark("end")
+        playout.echo("start", at(1000, by_clock=True))
+        playout.echo_after_clear("end", at(at_ms))
+
+    assert heard_ms(reached, at(1310)) == 400
+    assert heard_ms(beyond, at(1310)) == 299
+
+
+def test_guesses_are_whole_milliseconds_whatever_the_lengths_of_the_deltas() -> None:
+    playout = Playout()
+    playout.add(0, "a", 1601)
+    playout.add_mark("m1")
+    playout.add(0, "a", 3200)
+    playout.echo("m1", at(1290, by_clock=True))
+
+    assert playout.heard_at(at(1390), echoes_at_edges=False) == (2400, True)
+
+
 def test_of_a_carrier_that_echoes_with_its_frames_a_flushed_mark_is_a_frame_early() -> None:
     playout = playing(200, 200)
     playout.echo_after_clear("m2", at(1150))
@@ -110,7 +151,7 @@ def test_where_our_clock_stands_in_the_middle_of_the_guesses_counts_and_is_told(
     playout.echo("start", at(1000, by_clock=True))
     playout.echo("m1", at(1290, by_clock=True))  # 90 ms of jitter
 
-    assert playout.heard_at(at(1390)) == (2400, True)
+    assert playout.heard_at(at(1390), echoes_at_edges=False) == (2400, True)
 
 
 def test_an_exact_echo_is_worth_more_than_guesses() -> None:
@@ -122,7 +163,7 @@ def test_an_exact_echo_is_worth_more_than_guesses() -> None:
     playout.echo("more", at(1900, by_clock=True))
     playout.add(0, "a", 3200)
 
-    assert playout.heard_at(at(1500)) == (4000, False)
+    assert playout.heard_at(at(1500), echoes_at_edges=False) == (4000, False)
 
 
 def test_the_estimate_takes_the_way_there_as_the_same_for_audio_and_clear() -> None:

@@ -170,3 +170,22 @@ def test_its_state_is_told_in_one_line() -> None:
     part = next(part for part in script.call._parts if type(part).__name__ == "SignOfLife")
 
     assert repr(part) == "<SignOfLife owed ['tools'], heard [], Deadlines({'sign': 2500})>"
+
+
+def test_a_caller_whose_call_began_before_its_session_is_owed_that() -> None:
+    script = Script()
+    script.begin_stream()
+    script.wait(SILENCE_MS - 1)
+    before = signs(script)
+    script.wait(1)
+
+    assert (before, signs(script)) == (0, 1)
+
+
+def test_a_session_that_was_there_before_the_call_is_owed_to_nobody() -> None:
+    script = Script()
+    script.begin_session()
+    script.begin_stream()
+    script.wait(10_000)
+
+    assert signs(script) == 0

@@ -154,3 +154,14 @@ def test_a_call_that_is_open_when_the_caller_hangs_up_stays_open_in_the_conversa
 
     assert isinstance(script.said[-1], CallEnded)
     assert script.call.conversation().open_tool_calls == (ToolTurn("c1", "look_up", '{"q": 1}', None),)
+
+
+def test_to_hang_up_is_no_tool_that_is_run_or_spoken_of() -> None:
+    script = Script().begin()
+    script.agent_speaks("bye", 500)
+    calls(script, "c1", name="hang_up")
+    script.response_done()
+
+    assert script.ordered(ToolStarted) == [ToolStarted("c1", "hang_up", '{"q": 1}')]
+    assert script.ordered(RunTool) == []
+    assert requests(script) == []

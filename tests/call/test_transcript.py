@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tests.support.script import Script
 from voice_agent.call.commands import AgentSaid, CallerSaid, TranscriptionUsed
-from voice_agent.call.conversation import AgentTurn, CallerTurn
+from voice_agent.call.conversation import AgentTurn, CallerTurn, KeysTurn, ToolTurn
 from voice_agent.call.events import (
     AgentTranscript,
     CallerTranscribed,
@@ -14,7 +14,7 @@ from voice_agent.call.events import (
     TranscriptionUsage,
     TurnCommitted,
 )
-from voice_agent.call.transcript import cut_words
+from voice_agent.call.transcript import Transcript, cut_words
 
 
 def test_the_words_of_an_item_that_was_heard_whole_are_all_there() -> None:
@@ -88,3 +88,18 @@ def test_what_the_words_were_billed_by_is_reported_beside_them() -> None:
     script.feed(CallerTranscribed("u1", "Hello.", TranscriptionUsage(13, 9)), CallerTranscribed("u2", "Yes."))
 
     assert script.ordered(TranscriptionUsed) == [TranscriptionUsed(TranscriptionUsage(13, 9))]
+
+
+def test_keys_and_tools_stand_in_the_conversation_where_they_were_given() -> None:
+    transcript = Transcript()
+    transcript.note_keys("42#")
+    transcript.note_tool("c1", "look_up", "{}")
+    transcript.note_tool("c2", "look_up", "[]")
+    transcript.note_answer("c2", "second")
+    transcript.note_answer("c3", "unasked")
+
+    assert transcript.turns == [
+        KeysTurn("42#"),
+        ToolTurn("c1", "look_up", "{}", None),
+        ToolTurn("c2", "look_up", "[]", "second"),
+    ]

@@ -4,10 +4,12 @@ import pytest
 
 from tests.support.script import Script, an_agent
 from voice_agent.agent import BargeIn, Limits
-from voice_agent.call.commands import CancelResponse, ClearPlayback, CloseModel, CreateResponse, Note
+from voice_agent.call.commands import CancelResponse, ClearPlayback, CloseModel, CreateResponse, Note, ResponseUsed
 from voice_agent.call.events import (
+    AgentTranscript,
     CallEvent,
     KeyPressed,
+    ModelAudio,
     ModelError,
     ResponseCreated,
     ResponseDone,
@@ -16,6 +18,7 @@ from voice_agent.call.events import (
     ToolFinished,
     ToolRequested,
     TurnCommitted,
+    Usage,
 )
 
 BUSY = "conversation_already_has_active_response"
@@ -257,3 +260,87 @@ def test_an_answer_takes_the_place_of_a_greeting_that_was_not_yet_begun() -> Non
     script.wait(3000)
 
     assert requests(script) == ["greeting-1", "turn-2"]
+
+
+def test_the_tokens_of_a_response_are_told_however_it_ended() -> None:
+    script = Script().begin()
+    script.feed(ResponseDone("r1", "cancelled", "turn_detected", Usage(7, 1)), ResponseDone("r2", "completed"))
+
+    assert script.ordered(ResponseUsed) == [ResponseUsed(Usage(7, 1))]
+
+
+def test_what_belongs_to_another_response_does_not_keep_a_stuck_one_alive() -> None:
+    script = Script().begin()
+    script.feed(ResponseCreated("r1", None))
+    script.wait(7000)
+    script.feed(AgentTranscript("r0", "a", "late words"))
+    script.wait(999)
+    before = script.ordered(CloseModel)
+    script.wait(1)
+
+    assert before == []
+    assert len(script.ordered(CloseModel)) == 1
+
+
+def test_sound_words_and_tool_calls_each_keep_a_response_alive() -> None:
+    script = Script().begin()
+    script.feed(ResponseCreated("r1", None))
+    for event in (
+        ModelAudio("r1", "a", 0, b"", 0),
+        AgentTranscript("r1", "a", "words"),
+        ToolRequested("r1", "f1", "c1", "look_up", "{}"),
+    ):
+        script.wait(7999)
+        script.feed(event)
+    script.wait(7999)
+    before = script.ordered(CloseModel)
+    script.wait(1)
+
+    assert before == []
+    assert len(script.ordered(CloseModel)) == 1
+
+
+def test_a_turn_that_is_closed_twice_is_answered_once() -> None:
+    script = Script(an_agent(barge_in=BargeIn(after_ms=300))).begin()
+    script.feed(SpeechStarted("u1", 0), SpeechStopped("u1", 0), TurnCommitted("u1"), SpeechStopped("u1", 0))
+    script.wait(3000)
+
+    assert notes(script) == []
+    assert requests(script) == ["turn-1"]
+
+
+def test_a_caller_who_goes_on_before_the_turn_is_committed_is_not_taken_as_done() -> None:
+    script = Script(an_agent(barge_in=BargeIn(after_ms=300))).begin()
+    script.feed(SpeechStarted("u1", 0), SpeechStopped("u1", 0))
+    script.wait(1000)
+    script.feed(SpeechStarted("u1", 0))
+    script.wait(5000)
+
+    assert notes(script) == []
+    assert requests(script) == []
+
+
+def test_a_caller_who_goes_on_before_the_answer_is_not_answered_yet() -> None:
+    script = Script().begin()
+    script.feed(SpeechStarted("u1", 0), SpeechStopped("u1", 0), TurnCommitted("u1"))
+    script.wait(1000)
+    script.feed(SpeechStarted("u2", 0))
+    script.wait(5000)
+
+    assert notes(script) == []
+    assert requests(script) == []
+
+
+def test_a_turn_of_which_only_the_commit_is_told_is_answered_even_after_a_cough() -> None:
+    script = Script(an_agent(barge_in=BargeIn(after_ms=400))).begin()
+    script.agent_speaks("a", 3000)
+    script.response_done()
+    script.caller_speaks()
+    script.wait(100)
+    script.caller_stops()
+    script.wait(100)
+    before = requests(script)
+    script.feed(TurnCommitted("u2"))
+
+    assert before == []
+    assert requests(script) == ["turn-1"]

@@ -357,7 +357,7 @@ class Ending:
         if goodbye_is_out or not self._move(Cause.MODEL_GONE):
             return
         self._reason = reason
-        self._deadlines.clear("goodbye", "heard", "last words", "limit")
+        self._deadlines = Deadlines()
         self._deadlines.set("apology", now_ms + APOLOGY_MS)
         if self._can_apologise:
             yield ClipWanted("apology")
@@ -375,7 +375,6 @@ class Ending:
             yield from self._finish(now_ms)
 
     def _finish(self, now_ms: int) -> Iterator[Command | Fact]:
-        self._deadlines = Deadlines()
         yield from self._close_phone()
         yield CallOver()
         yield CallEnded(self._outcome, self._reason, now_ms)

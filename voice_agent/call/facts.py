@@ -63,8 +63,8 @@ class CallerStopped(Fact, frozen=True):
 class BargeIn(Fact, frozen=True):
     """The caller's voice stops the agent's. Said by `turns`."""
 
-    responses: tuple[str, ...]
-    """Responses still in generation: nothing of them may be played any more."""
+    response_id: str | None
+    """The response still in generation, if there is one: nothing of it may be played any more."""
 
 
 class ResponseDropped(Fact, frozen=True):

@@ -199,7 +199,7 @@ class ModelLink:
 
     def _close(self) -> Iterator[Command]:
         self._gone = True
-        self._deadlines.clear("set-up", "retry")
+        self._deadlines = Deadlines()
         if self._ordered:
             yield CloseModel()
 

@@ -142,7 +142,8 @@ class Playback:
             case StreamStarted():
                 self._streaming = True
             case BargeIn():
-                self._dropped.update(event.responses)
+                if event.response_id is not None:
+                    self._dropped.add(event.response_id)
                 yield from self._barge_in(now_ms)
             case ResponseDropped():
                 self._dropped.add(event.response_id)

@@ -11,7 +11,6 @@ from voice_agent.call.commands import Command
 from voice_agent.call.deadlines import Deadlines
 from voice_agent.call.events import Event, ResponseCreated, ResponseDone, StreamStarted, TimerFired
 from voice_agent.call.facts import (
-    BargeIn,
     CallOver,
     ClipWanted,
     Fact,
@@ -38,7 +37,6 @@ class SignOfLife:
         StreamStarted,
         SessionReady,
         TurnOpened,
-        BargeIn,
         TurnClosed,
         ResponseAsked,
         ResponseCreated,
@@ -88,7 +86,7 @@ class SignOfLife:
                 self._heard.add("agent")
             case PlaybackIdle():
                 self._heard.discard("agent")
-            case TurnOpened() | BargeIn() | TurnClosed():
+            case TurnOpened() | TurnClosed():
                 self._take_turn(event)
             case _:
                 self._owe(event)
@@ -99,8 +97,6 @@ class SignOfLife:
             case TurnOpened():
                 self._heard.add("caller")
                 self._overheard = event.overheard
-            case BargeIn():
-                self._overheard = False
             case TurnClosed():
                 self._heard.discard("caller")
                 if not self._overheard:

@@ -253,8 +253,7 @@ class Turns:
 
     def _cut(self, *, cancel: bool) -> Iterator[Command | Fact]:
         self._overheard = False
-        active = () if self._active is None else (self._active,)
-        yield BargeIn(active)
+        yield BargeIn(self._active)
         if cancel and self._active is not None:
             yield from self._cancel(self._active)
 

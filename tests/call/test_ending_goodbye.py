@@ -1,0 +1,152 @@
+"""The goodbye: asked for, said, heard, taken back."""
+
+from tests.support.script import Script, an_agent
+from voice_agent.agent import BargeIn, Limits
+from voice_agent.call.commands import CancelResponse, ClosePhone, CreateResponse, Note, ToolAnswered
+from voice_agent.call.events import KeyPressed, ModelClosed, ResponseCreated, ToolRequested, TurnCommitted
+from voice_agent.call.states import Phase
+
+
+def requests(script: Script) -> list[str]:
+    return [command.request for command in script.ordered(CreateResponse)]
+
+
+def a_minute(**changes: object) -> Script:
+    """A call that may last a minute, so that its goodbye begins after 45 s."""
+    return Script(an_agent(limits=Limits(minutes=1, idle_seconds=0), **changes)).begin()
+
+
+def test_the_agent_is_told_why_it_says_goodbye() -> None:
+    limited, wordless = a_minute(), Script().begin()
+    limited.wait(45_000)
+    wordless.feed(ResponseCreated("r1", None), ToolRequested("r1", "f1", "c1", "hang_up", "{}"))
+    wordless.response_done()
+
+    assert limited.ordered(CreateResponse) == [
+        CreateResponse(
+            "goodbye-1", "Be brief.\n\nThe time for this call is over. Say so and say goodbye.", tool_choice="none"
+        )
+    ]
+    assert wordless.ordered(CreateResponse) == [
+        CreateResponse("goodbye-1", "Be brief.\n\nThe call is ending. Say a short goodbye.", tool_choice="none")
+    ]
+
+
+def test_a_goodbye_that_was_asked_for_and_does_not_end_is_cut_off_after_30_s() -> None:
+    script = Script(an_agent(limits=Limits(minutes=10, idle_seconds=5))).begin()
+    script.wait(5000)
+    script.agent_speaks("a", 100)
+    script.response_done()
+    script.wait(5100)
+    script.agent_speaks("bye", 60_000, response="r2")
+    script.response_done("r2")
+    script.wait(29_999)
+    before = script.ordered(ClosePhone)
+    script.wait(1)
+
+    assert before == []
+    assert Note("warning", "the goodbye took too long") in script.said
+    assert [command.reason for command in script.ordered(ClosePhone)] == ["the caller was silent"]
+
+
+def test_a_goodbye_is_waited_for_though_the_agent_spoke_when_it_was_asked_for() -> None:
+    script = a_minute()
+    script.wait(44_000)
+    script.agent_speaks("a", 2000)
+    script.response_done()
+    script.wait(2500)
+    before = script.call.phase
+    script.agent_speaks("bye", 1000, response="r2")
+    script.response_done("r2")
+    script.wait(1299)
+    still = script.ordered(ClosePhone)
+    script.wait(1)
+
+    assert before is Phase.GOODBYE
+    assert still == []
+    assert [command.reason for command in script.ordered(ClosePhone)] == ["the time limit was reached"]
+
+
+def test_a_goodbye_that_crosses_a_cough_is_said_after_it() -> None:
+    script = a_minute(barge_in=BargeIn(after_ms=400))
+    script.wait(44_000)
+    script.agent_speaks("a", 2000)
+    script.response_done()
+    script.wait(1500)  # the goodbye was asked for, and words are still heard
+    script.caller_speaks()
+    script.feed(ResponseCreated("r2", "goodbye-1"))
+    script.wait(100)
+    script.caller_stops()
+    script.response_done("r2", "cancelled")
+
+    assert [command.response_id for command in script.ordered(CancelResponse)] == ["r2"]
+    assert requests(script) == ["goodbye-1", "goodbye-2"]
+
+
+def test_a_second_hang_up_is_answered_at_once_and_the_first_when_the_line_is_closed() -> None:
+    script = Script().begin()
+    script.wait(100)
+    script.agent_speaks("bye", 1000)
+    script.feed(ToolRequested("r1", "f1", "c1", "hang_up", "{}"))
+    script.wait(200)
+    script.feed(ToolRequested("r1", "f2", "c2", "hang_up", "{}"))
+    script.response_done()
+    script.wait(1100)
+
+    assert script.ordered(ToolAnswered) == [
+        ToolAnswered("c2", "The call is ending already.", failed=False, took_ms=0),
+        ToolAnswered("c1", "The call has ended.", failed=False, took_ms=1300),
+    ]
+
+
+def test_a_goodbye_that_was_taken_back_ends_nothing_later() -> None:
+    script = Script().begin()
+    script.agent_speaks("bye", 1000)
+    script.feed(ToolRequested("r1", "f1", "c1", "hang_up", "{}"))
+    script.response_done()
+    script.wait(1100)  # it was heard: the line would be closed at 1300 ms
+    script.feed(KeyPressed("1"))
+    script.wait(1500)
+    script.feed(ResponseCreated("r2", "keys-1"))
+    script.response_done("r2")
+    script.wait(40_000)
+
+    assert script.call.phase is Phase.TALKING
+    assert not any(note.what == "the goodbye took too long" for note in script.ordered(Note))
+    assert script.ordered(ClosePhone) == []
+
+
+def test_the_turn_before_a_hang_up_does_not_take_it_back() -> None:
+    script = Script().begin()
+    script.caller_speaks()
+    script.caller_stops()
+    script.feed(ResponseCreated("r1", None), ToolRequested("r1", "f1", "c1", "hang_up", "{}"))
+    script.feed(TurnCommitted("u2"))
+
+    assert script.call.phase is Phase.GOODBYE
+
+
+def test_an_apology_is_not_cut_off_by_the_goodbye_that_it_takes_the_place_of() -> None:
+    script = Script().begin()
+    script.agent_speaks("bye", 40_000, done=False)
+    script.feed(ToolRequested("r1", "f1", "c1", "hang_up", "{}"), ModelClosed(1011))
+    script.wait(40_399)
+    before = script.ordered(ClosePhone)
+    script.wait(1)
+
+    assert before == []
+    assert script.ordered(ClosePhone) == [ClosePhone("the model's socket closed: 1011")]
+
+
+def test_an_apology_is_not_cut_off_by_the_time_limit() -> None:
+    script = a_minute()
+    script.wait(40_000)
+    script.agent_speaks("a", 30_000, done=False)
+    script.feed(ModelClosed(1011))
+    script.wait(30_399)
+    before = script.ordered(ClosePhone)
+    script.wait(1)
+
+    assert before == []
+    assert script.ordered(ClosePhone) == [ClosePhone("the model's socket closed: 1011")]
+    assert requests(script) == []
