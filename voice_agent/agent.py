@@ -94,6 +94,26 @@ class Limits(msgspec.Struct, frozen=True):
     """Longest run of one tool call."""
 
 
+class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What an `http` tool sends; `{{ name }}` in `url` and `body` stands for an argument or for one of `values`."""
+
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    url: str
+    """Its scheme and host are fixed."""
+    headers: dict[str, str] = {}
+    """`${NAME}` stands for a variable of the environment, which is filled in where the header leaves this program."""
+    body: Any = None
+    """A JSON value; `None`: the arguments that no template names, as an object."""
+    seconds: int | None = None
+    """Longest wait; `None`: as any tool."""
+    take: tuple[str, ...] = ()
+    """Paths of what the model gets of a JSON answer, e.g. `slots.0.time`; none: all of it."""
+    allow_private: bool = False
+    """The host may be this machine or in an inner network."""
+    values: dict[str, str] = {}
+    """The call's variables, as far as templates name them; filled in for one call."""
+
+
 class Tool(msgspec.Struct, frozen=True):
     """One function that the model may call."""
 
@@ -101,9 +121,11 @@ class Tool(msgspec.Struct, frozen=True):
     description: str
     parameters: dict[str, Any]
     """A JSON Schema object."""
-    kind: Literal["hang_up", "python"]
+    kind: Literal["hang_up", "python", "http"]
     target: str = ""
     """For `python`: `package.module:function`, looked up on the import path and in `Agent.folder`."""
+    http: HttpRequest | None = None
+    """For `http`."""
 
 
 class McpServer(msgspec.Struct, frozen=True, kw_only=True):

@@ -174,6 +174,29 @@ def test_the_deployment_that_a_transcription_needs_is_named(tmp_path: Path, caps
     assert told(capsys)[-1].startswith(f'warning: {path}: transcription needs a deployment named "ears"')
 
 
+HTTP = """
+tools:
+  - http: {name: find, description: Find., url: "https://93.184.215.14/", headers: {X-Api-Key: "${CALENDAR_KEY}"}}
+"""
+
+
+def test_a_variable_that_a_header_names_is_looked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, "desk", HTTP)
+
+    assert examine(path, live=False, environ={}, env_file=None, today=TODAY) == 1
+    assert told(capsys)[-1] == (
+        f'{path}:5:5: "${{CALENDAR_KEY}}" is not set; set CALENDAR_KEY in the environment or in .env'
+    )
+    assert examine(path, live=False, environ={"CALENDAR_KEY": "s3cret-s3cret"}, env_file=None, today=TODAY) == 0
+
+
+def test_the_hosts_of_the_agents_tools_are_tried(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, "desk", HTTP)
+    examine(path, live=True, environ={"CALENDAR_KEY": "s3cret-s3cret"}, env_file=None, today=TODAY)
+
+    assert told(capsys)[-1] == "ok         desk.find: 93.184.215.14 was not asked anything"
+
+
 CALENDAR = """
 tools:
   - mcp:

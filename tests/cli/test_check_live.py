@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from tests.support.web import http_server, websocket_server
+from voice_agent.agent import Agent, HttpRequest, Tool
 from voice_agent.cli.check_live import Finding, try_all, try_llm, try_model, try_public_url
 from voice_agent.config.secret import Secret
 from voice_agent.config.settings import Settings
@@ -213,6 +214,31 @@ def test_a_url_without_a_version_of_the_api_is_told_by_its_variable() -> None:
 
     assert findings[2].verdict == "wrong"
     assert "OPENAI_API_KEY" in findings[2].remark
+
+
+@pytest.mark.parametrize(
+    ("url", "allow_private", "verdict", "remark"),
+    [
+        ("https://93.184.215.14/{{ day }}", False, "ok", "93.184.215.14 was not asked anything"),
+        ("http://127.0.0.1:1/?a={{ b }}", True, "ok", "127.0.0.1 was not asked anything"),
+        (
+            "http://127.0.0.1:1/",
+            False,
+            "wrong",
+            '127.0.0.1: 127.0.0.1 is a private address; "allow_private: true" would allow it',
+        ),
+        ("http://localhost:1/", True, "ok", "localhost is 127.0.0.1, and was not asked anything"),
+        ("https://nobody.invalid/", False, "wrong", "nobody.invalid cannot be looked up"),
+    ],
+)
+def test_the_host_of_a_tool_is_looked_up_and_not_asked(
+    url: str, allow_private: bool, verdict: str, remark: str
+) -> None:
+    http = HttpRequest(method="POST", url=url, allow_private=allow_private)
+    agent = Agent(name="desk", instructions="", tools=(Tool("book", "Book.", {}, "http", http=http),))
+    found = asyncio.run(try_all(Settings(), [agent]))[-1]
+
+    assert (found.verdict, found.what, found.remark[: len(remark)]) == (verdict, "desk.book", remark)
 
 
 def test_a_finding_is_one_line() -> None:

@@ -33,6 +33,12 @@ SCENARIO = {
     "caller": ["Are you open?", {"say": "Sorry, on Sunday.", "interrupt_ms": 1500}],
     "expect": {"heard": ["open"], "said": ["9"], "interruptions": 1, "ended": "completed"},
 }
+HTTP = {
+    "name": "find",
+    "description": "Find.",
+    "url": "https://api.example.com/",
+    "parameters": {"day": {"type": "string"}},
+}
 MINIMAL = {"name": "reception", "instructions": "You answer the phone."}
 
 
@@ -127,6 +133,18 @@ def test_the_examples_name_the_schema_that_is_packaged_beside_them(path: Path) -
         ({"tools": [{"python": "a:b", "more": 1}]}, False),
         ({"tools": [{}]}, False),
         ({"tools": "hang_up"}, False),
+        ({"tools": [{"http": HTTP}]}, True),
+        ({"tools": [{"http": HTTP | {"method": "POST", "body": {"a": ["{{ day }}"]}, "take": ["a", "b.0"]}}]}, True),
+        ({"tools": [{"http": HTTP | {"timeout": 5, "take": "a", "allow_private": False}}]}, True),
+        ({"tools": [{"http": HTTP | {"headers": {"X-Api-Key": "${KEY}", "X-Branch": "a"}}}]}, True),
+        ({"tools": [{"http": HTTP | {"headers": {"X-Api-Key": "abc"}}}]}, False),
+        ({"tools": [{"http": HTTP | {"parameters": {"day": {"type": "array", "items": {"type": "integer"}}}}}]}, True),
+        ({"tools": [{"http": HTTP | {"parameters": {"day": {}}}}]}, False),
+        ({"tools": [{"http": HTTP | {"parameters": {"day": "string"}}}]}, False),
+        ({"tools": [{"http": HTTP | {"method": "HEAD"}}]}, False),
+        ({"tools": [{"http": HTTP | {"url": "api.example.com"}}]}, False),
+        ({"tools": [{"http": HTTP | {"take": []}}]}, False),
+        ({"tools": [{"http": {"name": "find", "url": "https://api.example.com"}}]}, False),
         ({"limits": {"minutes": 60, "idle_seconds": 0}}, True),
         ({"limits": {"minutes": 61}}, False),
         ({"limits": {"hours": 1}}, False),

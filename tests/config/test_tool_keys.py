@@ -7,11 +7,12 @@ def test_tools_of_all_kinds_stand_in_one_list() -> None:
         tools:
           - hang_up
           - mcp: {server_label: calendar, server_url: "https://mcp.example.com/mcp"}
+          - http: {name: find, description: Find., url: "https://api.example.com/"}
           - python: tests.config.sample_tools:asynchronous
         """
     )
 
-    assert [tool.name for tool in agent.tools] == ["hang_up", "asynchronous"]
+    assert [tool.name for tool in agent.tools] == ["hang_up", "find", "asynchronous"]
     assert [server.server_label for server in agent.mcp] == ["calendar"]
 
 

@@ -15,7 +15,7 @@ from voice_agent.agent import Agent
 from voice_agent.cli.check_live import try_all
 from voice_agent.cli.check_talk import talk as hold_scenarios
 from voice_agent.config.agent_keys import schema_text
-from voice_agent.config.agents import Demands, agent_paths, load_agent, load_agents
+from voice_agent.config.agents import Agents, Demands, agent_paths, load_agent, load_agents
 from voice_agent.config.models import azure_remarks, remark
 from voice_agent.config.prices import load_prices
 from voice_agent.config.references import read_references
@@ -76,11 +76,12 @@ def examine(path: Path | None, live: bool, environ: Mapping[str, str], env_file:
     references = read_references(environ, env_file)
     # Settings with faults say nothing of a model.
     demands = Demands(references=references) if settings is None else demands_of(settings, references)
-    good = _examine_agents(path or agents_path(environ, env_file), demands, settings, today)
+    agents = _examine_agents(path or agents_path(environ, env_file), demands, settings, today)
+    good = agents is not None
     if live and settings is None:
         print("live: nothing tried; correct the settings first")
     elif live and settings is not None:
-        findings = asyncio.run(try_all(settings))
+        findings = asyncio.run(try_all(settings, agents.all if agents is not None else ()))
         print(*findings, sep="\n")
         good = good and all(finding.verdict != "wrong" for finding in findings)
     return 0 if good and settings is not None else 1
@@ -112,14 +113,17 @@ def _examine_model(settings: Settings, today: date) -> Settings | None:
     return settings
 
 
-def _examine_agents(path: Path, demands: Demands, settings: Settings | None, today: date) -> bool:
-    """Print a line for each good agent and each fault; the clashes between agents once all of them are good."""
+def _examine_agents(path: Path, demands: Demands, settings: Settings | None, today: date) -> Agents | None:
+    """Print a line for each good agent and each fault; the clashes between agents once all of them are good.
+
+    `None`: at least one is not.
+    """
     on_azure = settings is not None and settings.realtime_provider == "azure"
     try:
         files = agent_paths(path)
     except ConfigError as error:
         print(error)
-        return False
+        return None
     good = True
     for file in files:
         try:
@@ -131,13 +135,13 @@ def _examine_agents(path: Path, demands: Demands, settings: Settings | None, tod
             print(f"{file}: OK: {_describe(agent, alone=len(files) == 1)}")
             for told in azure_remarks(agent, today) if on_azure else ():
                 print(f"warning: {file}: {told}")
-    if good:
-        try:
-            load_agents(path, demands)
-        except ConfigError as error:
-            print(error)
-            good = False
-    return good
+    if not good:
+        return None
+    try:
+        return load_agents(path, demands)
+    except ConfigError as error:
+        print(error)
+        return None
 
 
 def _describe(agent: Agent, alone: bool) -> str:

@@ -1,23 +1,27 @@
 """`voice-agent check --live`: tries every credential and address of the settings, and says a line about each.
 
 Nothing is changed and nothing is paid for: a health page, Twilio's account, a Realtime session without audio, a list of
-models. All trials run at once, each for a few seconds at most. It must not decide what a setting should be.
+models, the addresses of `http` tools. All trials run at once, each for a few seconds at most. It must not decide what a
+setting should be.
 """
 
 import asyncio
 import functools
 import http.client
+import socket
 import urllib.error
 import urllib.request
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from voice_agent.agent import Agent, HttpRequest
 from voice_agent.call.events import ModelClosed, ModelOpened, ModelRefused
+from voice_agent.config.addresses import refusal_of
 from voice_agent.config.secret import Secret
 from voice_agent.config.settings import Settings
-from voice_agent.config.variables import is_loopback
+from voice_agent.config.variables import is_loopback, split_url
 from voice_agent.errors import ConfigError, PeerError
 from voice_agent.live.credentials import credential_of
 from voice_agent.live.endpoints import endpoint_of
@@ -57,8 +61,9 @@ class Answer(NamedTuple):
     """Where a redirect leads."""
 
 
-async def try_all(settings: Settings, seconds: float = SECONDS) -> list[Finding]:
+async def try_all(settings: Settings, agents: Sequence[Agent] = (), seconds: float = SECONDS) -> list[Finding]:
     """Try everything that is set, at once; what is not set is named as not tried. The order is always the same."""
+    tools = [(f"{agent.name}.{tool.name}", tool.http) for agent in agents for tool in agent.tools if tool.http]
     trials: list[tuple[str, Callable[[], Awaitable[Finding]]]] = [
         ("PUBLIC_URL", lambda: try_public_url(settings)),
         *(
@@ -67,6 +72,7 @@ async def try_all(settings: Settings, seconds: float = SECONDS) -> list[Finding]
         ),
         ("REALTIME_PROVIDER", lambda: try_model(settings)),
         ("LLM_URL", lambda: try_llm(settings)),
+        *((what, functools.partial(try_http_tool, what, request)) for what, request in tools),
     ]
     findings = list(await asyncio.gather(*(_within(seconds, what, trial) for what, trial in trials)))
     if settings.twilio_account_sid is None:
@@ -227,6 +233,27 @@ async def try_llm(settings: Settings) -> Finding:
             "wrong", what, f"{url}/models answers HTTP {answer.status}; an OpenAI-compatible URL ends in /v1"
         )
     return Finding("ok", what, f"{url} answers")
+
+
+# --- tools -----------------------------------------------------------------------------------------------------------
+
+
+async def try_http_tool(what: str, request: HttpRequest) -> Finding:
+    """Look its host up, and ask nothing of it: a request may book what nobody wants."""
+    parts = split_url(request.url.partition("?")[0])
+    assert parts is not None, "the file's reader has taken it for an address"
+    host = parts.hostname or ""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        return Finding("wrong", what, f"{host} cannot be looked up ({getattr(error, 'strerror', None) or error})")
+    addresses = list(dict.fromkeys(str(place[0]) for *_, place in found))
+    refusals = [refusal_of(address, allow_private=request.allow_private) for address in addresses]
+    if all(refusals):
+        return Finding("wrong", what, f"{host}: {refusals[0]}")
+    allowed = [address for address, refusal in zip(addresses, refusals, strict=True) if not refusal]
+    found_at = "" if allowed == [host] else f" is {', '.join(allowed[:3])}, and"
+    return Finding("ok", what, f"{host}{found_at} was not asked anything")
 
 
 # --- HTTP ------------------------------------------------------------------------------------------------------------

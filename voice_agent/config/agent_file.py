@@ -70,7 +70,7 @@ class AgentFile(NamedTuple):
     default_at: str
     number_at: dict[str, str]
     key_at: dict[str, str]
-    """The keys that are there, those of `model` too, as `model.speed`; for MCP servers see `mcp_key`."""
+    """The keys that are there, those of `model` too, as `model.speed`; for tools see `tool_key`, `mcp_key`."""
     scenarios: tuple[Scenario, ...]
 
 
@@ -83,7 +83,7 @@ def read_agent(text: str, file: str, folder: str = "") -> AgentFile:
     fields = Fields(document, top, tuple(AGENT))
     variables = _variables(fields)
     language = _language(fields)
-    tools = read_tools(fields, folder)
+    tools = read_tools(fields, folder, tuple(variables))
     agent = Agent(
         name=_name(fields),
         instructions=_instructions(fields),
@@ -115,14 +115,21 @@ def read_agent(text: str, file: str, folder: str = "") -> AgentFile:
         _at(document, fields.node("name")),
         _at(document, fields.node("default")),
         {number: _at(document, node) for number, node in numbers.items()},
-        dict(_places(document, top, "")) | _mcp_places(document, tools),
+        dict(_places(document, top, "")) | _tool_places(document, tools),
         scenarios,
     )
 
 
-def _mcp_places(document: Document, tools: ReadTools) -> dict[str, str]:
+def _tool_places(document: Document, tools: ReadTools) -> dict[str, str]:
     places = {mcp_key(label): _at(document, node) for label, node in tools.mcp_at.items()}
-    return places if not places else places | {MCP_KEY: next(iter(places.values()))}
+    if places:
+        places[MCP_KEY] = next(iter(places.values()))
+    return places | {tool_key(name): _at(document, node) for name, node in tools.tool_at.items()}
+
+
+def tool_key(name: str) -> str:
+    """Say what a tool is called in `AgentFile.key_at`."""
+    return f"tools:{name}"
 
 
 def mcp_key(label: str) -> str:

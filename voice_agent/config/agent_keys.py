@@ -39,13 +39,14 @@ VARIABLE = "[A-Za-z_][A-Za-z0-9_]{0,63}"
 MCP_LABEL = "[A-Za-z][A-Za-z0-9_-]{0,63}"
 MCP_URL = rf"(https://|http://(localhost|127\.0\.0\.1|\[::1\])(?=[:/])|{PATTERN})[^\s/@]*([/?][^\s@]*)?"
 """A whole address may be a reference; what it stands for is looked at when it is known."""
-MCP_HEADER = "[A-Za-z0-9_-]{1,64}"
-MCP_CREDENTIAL = "|".join(
+HEADER = "[A-Za-z0-9_-]{1,64}"
+CREDENTIAL = "|".join(
     "".join(f"[{letter.upper()}{letter}]" for letter in word)
     for word in ("authorization", "cookie", "key", "password", "secret", "token")
 )
 """Found in the names of headers whose values are secrets."""
 MCP_TOOL = "[A-Za-z0-9_./-]{1,128}"
+TOOL_NAME = "[A-Za-z_][A-Za-z0-9_]{0,63}"
 """Patterns that the whole text must match; of the kind that Python and JavaScript read alike."""
 
 RECORDING: tuple[Literal["audio", "text", "off"], ...] = ("audio", "text", "off")
@@ -55,6 +56,10 @@ GREETED: tuple[Literal["protected", "at_once"], ...] = ("protected", "at_once")
 EFFORT: tuple[Literal["minimal", "low", "medium", "high", "xhigh"], ...] = ("minimal", "low", "medium", "high", "xhigh")
 TRUNCATION: tuple[Literal["auto", "disabled"], ...] = ("auto", "disabled")
 APPROVAL: tuple[Literal["never", "always"], ...] = ("never", "always")
+HTTP_METHODS: tuple[Literal["GET", "POST", "PUT", "PATCH", "DELETE"], ...] = ("GET", "POST", "PUT", "PATCH", "DELETE")
+PARAMETER_TYPES: tuple[Literal["string", "integer", "number", "boolean", "array"], ...] = (
+    "string", "integer", "number", "boolean", "array",
+)  # fmt: skip
 
 MINUTES = Whole(1, 60)
 """A Realtime session lives at most 60 minutes at both vendors."""
@@ -107,6 +112,11 @@ def _words(words: tuple[str, ...], about: str, default: str | None = None) -> Sc
 def _whole(bounds: Whole, about: str, default: int | None = None) -> Schema:
     schema = {"type": "integer", "minimum": bounds.lowest, "maximum": bounds.highest, "description": about}
     return schema | ({} if default is None else {"default": default})
+
+
+def _flag(about: str, default: bool) -> Schema:
+    words = {"type": "string", "pattern": "^(?:[Tt]rue|TRUE|[Ff]alse|FALSE|yes|no|on|off)$"}
+    return {"description": about, "anyOf": [{"type": "boolean"}, words], "default": default}
 
 
 def _real(bounds: Real, about: str, default: float | None = None) -> Schema:
@@ -200,8 +210,8 @@ MCP: dict[str, Schema] = {
     "headers": {
         "description": "Sent to the MCP server; secrets as ${NAME}.",
         "type": "object",
-        "propertyNames": {"pattern": f"^(?:{MCP_HEADER})$"},
-        "patternProperties": {MCP_CREDENTIAL: {"type": "string", "pattern": PATTERN}},
+        "propertyNames": {"pattern": f"^(?:{HEADER})$"},
+        "patternProperties": {CREDENTIAL: {"type": "string", "pattern": PATTERN}},
         "additionalProperties": _ANY_TEXT | {"pattern": "^[ -~]*$"},
     },
     "server_description": _text("For the model."),
@@ -217,6 +227,42 @@ _MCP_SERVER: Schema = {
     "then": {"required": ["approve"]},
     "else": {"not": {"required": ["approve"]}},
 }
+_ENUM: Schema = {"description": "The values that are allowed.", "type": "array", "minItems": 1}
+PARAMETER: dict[str, Schema] = {
+    "type": {"enum": list(PARAMETER_TYPES)},
+    "description": _text("For the model."),
+    "enum": _ENUM,
+    "items": _mapping({"type": {"enum": list(PARAMETER_TYPES[:-1])}, "enum": _ENUM}, "Of an array."),
+    "optional": _flag("The model may leave it out.", False),
+}
+HTTP: dict[str, Schema] = {
+    "name": _text("The model calls it by this name.", TOOL_NAME, examples=["find_slot"]),
+    "description": _text("What it is for; the model goes by it.", r"[\s\S]*\S[\s\S]*"),
+    "method": _words(HTTP_METHODS, "How it is asked.", "GET"),
+    "url": _text("https, its host fixed; {{ name }} stands for a parameter or a variable.", r"https?://[^\s/?#@{}]+.*"),
+    "parameters": {
+        "description": "What the model gives. Those in no template go into the query, or are the body.",
+        "type": "object",
+        "propertyNames": {"pattern": f"^(?:{VARIABLE})$"},
+        "additionalProperties": _mapping(PARAMETER, required=("type",)),
+    },
+    "headers": {
+        "description": "Secrets as ${NAME}, a variable of the environment.",
+        "type": "object",
+        "propertyNames": {"pattern": f"^(?:{HEADER})$"},
+        "patternProperties": {CREDENTIAL: {"type": "string", "pattern": PATTERN}},
+        "additionalProperties": _ANY_TEXT | {"pattern": "^[ -~]*$"},
+    },
+    "body": {"description": "JSON; {{ name }} stands for a parameter or a variable. Unset: the arguments."},
+    "timeout": _whole(TOOL_SECONDS, "Seconds; unset: limits.tool_seconds."),
+    "take": _either(
+        "What the model gets of a JSON answer, e.g. slots.0.time; unset: all of it.",
+        _text("A path."),
+        {"type": "array", "items": _text("A path."), "minItems": 1},
+    ),
+    "allow_private": _flag("The host may be this machine or in an inner network.", False),
+}
+_HTTP_TOOL = _mapping(HTTP, "A request that the model may have sent.", ("name", "description", "url"))
 PYTHON_TOOL: dict[str, Schema] = {
     "python": _text("module:function, looked up beside this file and on the import path."),
 }
@@ -292,14 +338,7 @@ AGENT: dict[str, Schema] = {
         "items": _text('E.164, in quotes: "+14255550100".', E164),
         "uniqueItems": True,
     },
-    "default": {
-        "description": "Takes calls to numbers that no agent names.",
-        "anyOf": [
-            {"type": "boolean"},
-            {"type": "string", "pattern": "^(?:[Tt]rue|TRUE|[Ff]alse|FALSE|yes|no|on|off)$"},
-        ],
-        "default": False,
-    },
+    "default": _flag("Takes calls to numbers that no agent names.", False),
     "voice": _text("A voice of the model; it stays the same for the whole call.", examples=list(VOICES)),
     "language": _text("What the agent speaks.", LANGUAGE, default="en"),
     "instructions": _text(
@@ -321,6 +360,7 @@ AGENT: dict[str, Schema] = {
                 {"const": "hang_up"},
                 _mapping(PYTHON_TOOL, required=tuple(PYTHON_TOOL)),
                 _mapping({"mcp": _MCP_SERVER}, required=("mcp",)),
+                _mapping({"http": _HTTP_TOOL}, required=("http",)),
             ],
         },
     },

@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from voice_agent.agent import Agent
-from voice_agent.config.agent_file import AgentFile, mcp_key, read_agent
+from voice_agent.config.agent_file import AgentFile, mcp_key, read_agent, tool_key
 from voice_agent.config.faults import raise_all
 from voice_agent.config.models import preview_refusals, refusals
 from voice_agent.config.references import NOTHING, References, names_in
@@ -145,10 +145,19 @@ def _refused(agent: Agent, demands: Demands) -> Iterator[tuple[str, str]]:
     yield from refusals(agent, demands.model)
     if demands.preview:
         yield from preview_refusals(agent)
-    for server in agent.mcp if demands.references is not None else ():
-        assert demands.references is not None, "nothing is listed without them"
-        problems = list(filter(None, map(demands.references.problem, names_in(server.referring))))
-        if not problems and not _may_hold_secrets(demands.references.filled(server.server_url)):
+    if demands.references is not None:
+        yield from _unset(agent, demands.references)
+
+
+def _unset(agent: Agent, references: References) -> Iterator[tuple[str, str]]:
+    """Give the tools and servers whose references cannot be filled in, or are filled in wrongly."""
+    for tool in agent.tools:
+        for name in names_in(tool.http.headers.values()) if tool.http else ():
+            if problem := references.problem(name):
+                yield tool_key(tool.name), problem
+    for server in agent.mcp:
+        problems = list(filter(None, map(references.problem, names_in(server.referring))))
+        if not problems and not _may_hold_secrets(references.filled(server.server_url)):
             problems = ['"server_url" must begin with https:// when it is filled in, or lead to this machine']
         yield from ((mcp_key(server.server_label), problem) for problem in problems)
 

@@ -20,8 +20,9 @@ from typing import Literal
 import yaml
 
 from voice_agent.agent import McpServer
-from voice_agent.config.agent_keys import APPROVAL, MCP, MCP_CREDENTIAL, MCP_HEADER, MCP_LABEL, MCP_TOOL, MCP_URL
+from voice_agent.config.agent_keys import APPROVAL, MCP, MCP_LABEL, MCP_TOOL, MCP_URL
 from voice_agent.config.faults import instead
+from voice_agent.config.header_keys import misplaced, read_headers
 from voice_agent.config.references import PATTERN
 from voice_agent.config.yaml_nodes import Fields, kind_of, shorten, text_of
 
@@ -39,7 +40,7 @@ def read_mcp(fields: Fields) -> McpServer | None:
         server_label=_label(inner),
         server_url=_url(inner),
         authorization=_authorization(inner),
-        headers=_headers(inner),
+        headers=read_headers(inner),
         server_description=inner.text("server_description", None),
         allowed_tools=allowed,
         require_approval=require,
@@ -77,30 +78,8 @@ def _authorization(fields: Fields) -> str | None:
     node = fields.node("authorization")
     if token is not None and node is not None and not re.fullmatch(PATTERN, token):
         # What stands there is not repeated: it may be the secret itself.
-        fields.document.fault(node, _MISPLACED.format("authorization"))
+        fields.document.fault(node, misplaced("authorization"))
     return token
-
-
-_MISPLACED = '"{}" holds a secret, which does not belong into this file; write e.g. "${{CALENDAR_TOKEN}}" and set that'
-
-
-def _headers(fields: Fields) -> dict[str, str]:
-    inner = fields.fields("headers", (), '{X-Api-Key: "${CALENDAR_KEY}"}')
-    if inner is None:
-        return {}
-    for name, node in inner.nodes():
-        if not re.fullmatch(MCP_HEADER, name):
-            inner.document.fault(node, f'"{shorten(name)}" is no name of a header; use letters, digits and "-"')
-    return {name: _header(inner, name, node) for name, node in inner.nodes()}
-
-
-def _header(fields: Fields, name: str, node: yaml.Node) -> str:
-    value = fields.text(name, "")
-    if not (value.isascii() and value.isprintable()):
-        fields.document.fault(node, f'header "{shorten(name)}" holds a line break or what is not ASCII; remove it')
-    elif re.search(MCP_CREDENTIAL, name) and not re.search(PATTERN, value):
-        fields.document.fault(node, _MISPLACED.format(shorten(name)))
-    return value
 
 
 def _names(fields: Fields, key: str) -> tuple[str, ...] | None:

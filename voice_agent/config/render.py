@@ -17,8 +17,9 @@ import jinja2.meta
 import jinja2.sandbox
 import msgspec
 
-from voice_agent.agent import Agent
+from voice_agent.agent import Agent, Tool
 from voice_agent.config.faults import instead
+from voice_agent.config.placeholders import leaves, names_in
 from voice_agent.errors import ConfigError
 
 BUILT_IN = ("caller", "called", "now")
@@ -111,8 +112,19 @@ def render(agent: Agent, caller: str, called: str, now: datetime, variables: Map
         consent=None if agent.consent is None else fill("consent", agent.consent),
         transcription=transcription,
         model=model,
+        tools=tuple(_with_values(tool, {name: str(value) for name, value in values.items()}) for tool in agent.tools),
         variables=own,
     )
+
+
+def _with_values(tool: Tool, values: Mapping[str, str]) -> Tool:
+    """Give an `http` tool the values that its templates name; they are put into their places when it is called."""
+    if tool.http is None:
+        return tool
+    named = {name for text in (tool.http.url, *leaves(tool.http.body)) for name in names_in(text)}
+    named -= set(tool.parameters["properties"])
+    http = msgspec.structs.replace(tool.http, values={name: values[name] for name in sorted(named)})
+    return msgspec.structs.replace(tool, http=http)
 
 
 def faults_of(text: str, variables: Mapping[str, str], timezone: bool) -> Iterator[TemplateFault]:

@@ -3,15 +3,18 @@
 tools:
   - hang_up
   - python: alder:opening_hours             # see `python_tools`
+  - http: {name: find_slot, description: Free times., url: https://api.example.com/slots}       # see `http_tools`
   - mcp: {server_label: calendar, server_url: https://mcp.example.com/mcp}      # see `mcp_keys`
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import yaml
 
 from voice_agent.agent import McpServer, Tool
 from voice_agent.config.faults import nearest
+from voice_agent.config.http_tools import read_http
 from voice_agent.config.mcp_keys import read_mcp
 from voice_agent.config.python_tools import python_tool
 from voice_agent.config.yaml_nodes import Document, Fields, kind_of, shorten
@@ -27,30 +30,33 @@ HANG_UP = Tool(
     kind="hang_up",
 )
 
-_TOOL_KINDS = ("hang_up", "python", "mcp")
+_TOOL_KINDS = ("hang_up", "python", "http", "mcp")
 _REMEDIES = {
     "hang_up": 'write "hang_up"',
     "python": 'write "python: module:function"',
+    "http": 'write "http: {name: ..., description: ..., url: ...}"',
     "mcp": 'write "mcp: {server_label: ..., server_url: ...}"',
 }
 
 
 class ReadTools(NamedTuple):
-    """All of them, and where each MCP server stands, by its label."""
+    """All of them, and where each tool stands, by its name, and each MCP server, by its label."""
 
     tools: tuple[Tool, ...]
     mcp: tuple[McpServer, ...]
+    tool_at: dict[str, yaml.Node]
     mcp_at: dict[str, yaml.Node]
 
 
-def read_tools(fields: Fields, folder: str) -> ReadTools:
-    """Read the whole key; `folder` is where modules are looked for, which are imported."""
+def read_tools(fields: Fields, folder: str, variables: Sequence[str]) -> ReadTools:
+    """Read the whole key; `folder` is where modules are looked for, which are imported; `variables` are the agent's."""
     tools: dict[str, Tool] = {}
     servers: dict[str, McpServer] = {}
-    places: dict[str, yaml.Node] = {}
+    tool_at: dict[str, yaml.Node] = {}
+    mcp_at: dict[str, yaml.Node] = {}
     for node in fields.items("tools", "[hang_up]"):
         try:
-            tool = _read_tool(fields.document, node, folder)
+            tool = _read_tool(fields.document, node, folder, variables)
         except ConfigError as error:
             fields.document.fault(node, error.what)
             continue
@@ -59,20 +65,23 @@ def read_tools(fields: Fields, folder: str) -> ReadTools:
                 fields.document.fault(node, f'a tool "{tool.name}" is there already; a model knows tools by name')
             case Tool():
                 tools[tool.name] = tool
+                tool_at[tool.name] = node
             case McpServer() if tool.server_label in servers:
                 what = f'an MCP server "{shorten(tool.server_label)}" is there already; give each a label of its own'
                 fields.document.fault(node, what)
             case McpServer():
                 servers[tool.server_label] = tool
-                places[tool.server_label] = node
-    return ReadTools(tuple(tools.values()), tuple(servers.values()), places)
+                mcp_at[tool.server_label] = node
+    return ReadTools(tuple(tools.values()), tuple(servers.values()), tool_at, mcp_at)
 
 
-def _read_tool(document: Document, node: yaml.Node, folder: str) -> Tool | McpServer | None:
+def _read_tool(document: Document, node: yaml.Node, folder: str, variables: Sequence[str]) -> Tool | McpServer | None:
     if isinstance(node, yaml.MappingNode) and len(node.value) == 1:
         inner = Fields(document, node, _TOOL_KINDS)
         if inner.node("mcp") is not None:
             return read_mcp(inner)
+        if inner.node("http") is not None:
+            return read_http(inner, variables)
         target = inner.text("python", "")
         if inner.node("hang_up") is not None:
             document.fault(node, '"hang_up" takes nothing; write "- hang_up"')
@@ -85,4 +94,4 @@ def _read_tool(document: Document, node: yaml.Node, folder: str) -> Tool | McpSe
         near = nearest(node.value, _TOOL_KINDS) or ("python" if ":" in node.value else "")
         remedy = _REMEDIES.get(near, f"there are {', '.join(_TOOL_KINDS[:-1])} and {_TOOL_KINDS[-1]}")
         raise ConfigError(f'unknown tool "{shorten(node.value)}"; {remedy}')
-    raise ConfigError(f'a tool is "hang_up", "python: module:function" or "mcp: ...", not {kind_of(node)}')
+    raise ConfigError(f'a tool is "hang_up", "python: module:function", "http: ..." or "mcp: ...", not {kind_of(node)}')

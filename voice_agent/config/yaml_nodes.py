@@ -7,7 +7,7 @@ typed. Every `take` records a fault and hands back the default instead of raisin
 
 import re
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 
@@ -28,6 +28,8 @@ _TRUE = ("true", "yes", "on")
 _FALSE = ("false", "no", "off")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,12}")
 _NUMBER = re.compile(r"[+-]?([0-9]{1,12}|[0-9]{0,12}\.[0-9]{1,12})")
+_JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,12})?")
+_JSON_WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
 
 T = TypeVar("T")
 Choice = TypeVar("Choice", bound=str)
@@ -294,6 +296,20 @@ def text_of(document: Document, node: yaml.Node, what: str, default: T) -> str |
         document.fault(node, f"{what} holds a control character; remove it")
         return default
     return str(text)
+
+
+def read_json(document: Document, node: yaml.Node) -> Any:
+    """Read a tree as JSON has it: `true`, `12`, `1.5` and `null` as typed without quotes, everything else as texts."""
+    if isinstance(node, yaml.MappingNode):
+        return {key: read_json(document, value) for key, value in Fields(document, node, ()).nodes()}
+    if isinstance(node, yaml.SequenceNode):
+        return [read_json(document, entry) for entry in node.value]
+    if isinstance(node, yaml.ScalarNode) and node.style is None and node.tag in _STANDARD_TAGS:
+        if node.value in _JSON_WORDS:
+            return _JSON_WORDS[node.value]
+        if _JSON_NUMBER.fullmatch(node.value):
+            return float(node.value) if "." in node.value else int(node.value)
+    return text_of(document, node, "a value", "")
 
 
 def _unspeakable(character: str) -> bool:

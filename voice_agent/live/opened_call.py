@@ -97,7 +97,7 @@ class OpenedCall:
         self._recording = self._open_recording(webhook)
         call_sid = setup.call_sid
         bill = None if around.prices is None else partial(around.prices.told, setup.model.model)
-        tools, secrets = ToolRunner(setup.agent, call_sid), None
+        tools, secrets = ToolRunner(setup.agent, call_sid, around.references), None
         if setup.agent.mcp:
             secrets = McpSecrets(setup.agent, around.references)
         self.session = Session(

@@ -121,7 +121,7 @@ class Console:
         if call_id in self._calls:
             raise Refused(409, "the call is attended already")
         client = self._client
-        tools = ToolRunner(waiting.agent, call_id)
+        tools = ToolRunner(waiting.agent, call_id, self._agents.references)
         leg = client.leg(call_id, self._secrets(waiting.agent))
         sideband = Sideband(waiting.agent, leg, tools, lambda: client.hang_up(call_id))
         self._calls[call_id] = sideband

@@ -1,4 +1,4 @@
-"""Runs one tool call of the model: checks its arguments, calls the function within its time, bounds what comes back.
+"""Runs one tool call of the model: checks its arguments, does its work within its time, bounds what comes back.
 
 Whatever goes wrong becomes an answer that the model can say something about; nothing is raised but a cancellation.
 It must not know the call, its audio or who asked.
@@ -14,28 +14,35 @@ from typing import Any
 
 import msgspec
 
-from voice_agent.agent import Agent, Tool
+from voice_agent.agent import Agent, HttpRequest, Tool
 from voice_agent.call.events import ToolFinished
 from voice_agent.config.python_tools import find_function
+from voice_agent.config.references import NOTHING, References, names_in
 from voice_agent.tools.arguments import ArgumentsError, read_arguments
+from voice_agent.tools.http_answer import AnswerError, taken
+from voice_agent.tools.http_client import HttpFailure, ask
+from voice_agent.tools.http_request import prepare
 
 MAX_OUTPUT_CHARACTERS = 16_000
 """About 4,000 tokens: as much as a caller's question can need, and paid for with every later response of the call."""
+
+_KINDS = ("python", "http")
 
 _log = logging.getLogger(__name__)
 
 
 class ToolRunner:
-    """Runs the `python` tools of one agent, any number at a time.
+    """Runs the `python` and `http` tools of one agent, any number at a time.
 
     A function made with `async def` runs on the event loop and must not block it; any other runs in a thread of its
     own. One that outlives its time is answered for and left alone: Python cannot end a thread, but a daemon thread
     neither holds up other calls nor the end of the process.
     """
 
-    def __init__(self, agent: Agent, call_sid: str = "") -> None:
-        """`call_sid` is for the log only."""
-        self._tools = {tool.name: tool for tool in agent.tools if tool.kind == "python"}
+    def __init__(self, agent: Agent, call_sid: str = "", references: References = NOTHING) -> None:
+        """`call_sid` is for the log only. `references`: secrets that headers name; no answer and no log holds them."""
+        self._tools = {tool.name: tool for tool in agent.tools if tool.kind in _KINDS}
+        self._references = references
         self._folder = agent.folder
         self._seconds = agent.limits.tool_seconds
         self._extra = {"call": call_sid}
@@ -51,7 +58,9 @@ class ToolRunner:
         if tool is None:
             known = ", ".join(self._tools) or "none"
             return self._failed(call_id, name, f'there is no tool "{name[:64]}"; there are: {known}')
-        deadline = asyncio.timeout(self._seconds)
+        own = None if tool.http is None else tool.http.seconds
+        seconds = self._seconds if own is None else min(own, self._seconds)
+        deadline = asyncio.timeout(seconds)
         try:
             values = read_arguments(tool, arguments)
             async with deadline:
@@ -64,18 +73,37 @@ class ToolRunner:
             if task is None or task.cancelling():
                 raise
             return self._broken(call_id, name)  # the function cancelled itself; nobody cancelled the call
+        except (HttpFailure, AnswerError) as error:
+            return self._unanswered(tool, call_id, error)
         except ValueError as error:
             return self._broken(call_id, name, _one_line(error))
         except (Exception, SystemExit):  # noqa: BLE001 - the user's function may fail in any way; `_broken` logs it
             if deadline.expired():
-                return self._failed(call_id, name, f"{name} took longer than {self._seconds} s and was given up")
+                return self._failed(call_id, name, f"{name} took longer than {seconds} s and was given up")
             return self._broken(call_id, name)
 
     async def _call(self, tool: Tool, values: dict[str, Any]) -> object:
+        if tool.http is not None:
+            return await self._ask(tool.http, values)
         function = find_function(tool.target, self._folder)
         if inspect.iscoroutinefunction(function):
             return await function(**values)
         return await _in_thread(lambda: function(**values))
+
+    async def _ask(self, request: HttpRequest, values: dict[str, Any]) -> object:
+        prepared = prepare(request, values)
+        for name in names_in(request.headers.values()):
+            if problem := self._references.problem(name):
+                raise HttpFailure("it is not available now", problem)
+        secrets = self._secrets(request)
+        headers = {name: secrets.filled(value) for name, value in request.headers.items()}
+        answer = taken(await ask(prepared, headers, allow_private=request.allow_private), request.take)
+        # A server may send back what it was sent; a key must not get to the model nor into a recording.
+        text = answer if isinstance(answer, str) else msgspec.json.encode(answer).decode()
+        return secrets.covered(text)
+
+    def _secrets(self, request: HttpRequest) -> References:
+        return self._references.only(names_in(request.headers.values()))
 
     def _finished(self, call_id: str, name: str, result: object) -> ToolFinished:
         output = result if isinstance(result, str) else msgspec.json.encode(result).decode()
@@ -91,6 +119,13 @@ class ToolRunner:
     def _failed(self, call_id: str, name: str, problem: str) -> ToolFinished:
         _log.warning("tool %s failed: %s (%s)", name, problem, call_id, extra=self._extra)
         return _answer(call_id, problem)
+
+    def _unanswered(self, tool: Tool, call_id: str, error: HttpFailure | AnswerError) -> ToolFinished:
+        """Answer for a request without a usable answer; the log gets what the model need not know."""
+        assert tool.http is not None, "nothing else raises these"
+        detail = self._secrets(tool.http).covered(error.detail)
+        _log.warning("tool %s failed: %s (%s)", tool.name, detail, call_id, extra=self._extra)
+        return _answer(call_id, f"{tool.name} failed: {error}")
 
     def _broken(self, call_id: str, name: str, problem: str = "it is not available now") -> ToolFinished:
         """Answer for a function that raised; the log gets the traceback."""
