@@ -1,3 +1,4 @@
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -81,9 +82,31 @@ def test_packaged_speech_that_changed_is_named_beside_a_difference(
     assert "(packaged speech that was another then: apology)" in capsys.readouterr().out
 
 
-def test_a_folder_without_recordings_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["replay", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == f"voice-agent: {tmp_path} holds no .call file\n"
+def test_a_folder_without_recordings_is_told_in_its_place_and_the_rest_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty" / "folder.call").mkdir(parents=True)
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "good.call").write_bytes(GOOD)
+    files = [tmp_path / "empty", tmp_path / "gone" / "gone.call", tmp_path / "good.call"]
+
+    assert main(["replay", *map(str, files)]) == 1
+    out = capsys.readouterr().out
+    assert re.search(r"not read +\S+/empty\n    a folder that holds no \.call file\n", out)
+    assert re.search(r"not read +\S+/gone\.call\n    cannot be read: No such file", out)
+    assert re.search(r"same +\S+/good\.call\n2 of 3 not the same", out)
+
+
+@pytest.mark.parametrize("way", ["strict", "resimulated"])
+def test_a_recording_of_nothing_does_not_pass(way: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "nothing.call").write_bytes(write(header(), []))
+    (tmp_path / "late.call").write_bytes(write(header(), [Step(5, Entry("fact", '{"type":"ModelOpened"}'), ())]))
+
+    assert main(["replay", str(tmp_path), "--way", way]) == 1
+    out = capsys.readouterr().out
+    assert "the recording holds no call: it ends behind its header" in out
+    assert "the recording does not begin, once, with the beginning of its call" in out
+    assert "2 of 2" in out
 
 
 def test_a_call_is_held_again_on_request_and_its_expectations_count(

@@ -156,11 +156,17 @@ def test_nothing_may_follow_the_end(more: bytes) -> None:
     ("data", "problem"),
     [
         (b"RIFF....WAVEfmt ", "not a recording"),
+        (b"\x89CALL\n\x01" + WHOLE[8:], r"took it for text: send it as binary \(git: `\*.call binary`"),
+        (b"\xc2\x89CALL\r\n\x01", "took it for text"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a", "Git LFS's pointer to it: run `git lfs pull`"),
         (MAGIC + b"\x02" + b"whatever", "recorded in format 2, this program reads up to 1: update voice-agent"),
         (MAGIC + b"\x00", "damaged at byte 7"),
         (MAGIC + b"\x01" + pack(b"T", b""), "damaged at byte 8"),
         (MAGIC + b"\x01" + pack(b"H", b"no zlib"), "damaged at byte 8"),
-        (MAGIC + b"\x01" + pack(b"H", zlib.compress(b"{}")), "header is not as this version writes it"),
+        (
+            MAGIC + b"\x01" + pack(b"H", zlib.compress(b"{}")),
+            "header is not as this version writes it: .*; if a later voice-agent made it, update",
+        ),
         (MAGIC + b"\x01" + pack(b"H", zlib.compress(b'"\xff"')), "header is not as this version writes it"),
     ],
 )

@@ -65,20 +65,22 @@ def run(files: list[Path], way: Way = "strict", against: Provider | None = None,
 
 
 def _paths(files: list[Path]) -> Iterator[Path]:
+    """Look into folders; one without a recording is given itself, to be told in its place."""
     for file in files:
-        if not file.is_dir():
-            yield file
-            continue
-        found = sorted(file.rglob(f"*{SUFFIX}"))
-        if not found:
-            raise CommandError(f"{file} holds no {SUFFIX} file")
-        yield from found
+        found = sorted(path for path in file.rglob(f"*{SUFFIX}") if path.is_file()) if file.is_dir() else []
+        yield from found or [file]
+
+
+def _examine(path: Path) -> None:
+    if path.is_dir():
+        raise PeerError(f"a folder that holds no {SUFFIX} file")
 
 
 def _replayed(path: Path, way: Way, clips: Mapping[str, bytes]) -> tuple[str, str, str, bool, list[str]]:
     """Give length, speed and result for the table, whether it passed, and the lines that explain the result."""
     began = time.perf_counter()
     try:
+        _examine(path)
         verdict = judge_file(path, way, clips)
     except (PeerError, ConfigError) as error:
         return "-", "-", "not read", False, str(error).splitlines()
@@ -116,6 +118,7 @@ async def _speak(paths: list[Path], provider: Provider, agent: Path | None) -> i
 async def _spoken(path: Path, model: Against, at_once: asyncio.Semaphore) -> tuple[str, str, str, bool, list[str]]:
     """Give length, slowest answer and result for the table, whether it passed, and the lines that explain it."""
     try:
+        _examine(path)
         async with at_once:
             verdict = await model.judge_file(path)
     except VoiceAgentError as error:

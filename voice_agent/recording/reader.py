@@ -91,7 +91,7 @@ def _read_header(data: bytes) -> Header:
     if not data.startswith(MAGIC):
         if MAGIC.startswith(data):
             raise PeerError(f"the recording is cut short at byte {len(data)}, before its header: nothing can be read")
-        raise PeerError("not a recording: it does not begin as a .call file does")
+        raise PeerError(_foreign(data))
     version = data[len(MAGIC)] if len(data) > len(MAGIC) else VERSION
     if version > VERSION:
         raise PeerError(
@@ -108,7 +108,19 @@ def _read_header(data: bytes) -> Header:
     try:
         return _HEADER.decode(_unpack(zlib.decompressobj(), first))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise PeerError(f"the recording's header is not as this version writes it: {error}") from None
+        raise PeerError(
+            f"the recording's header is not as this version writes it: {error}; if a later voice-agent made it, update"
+        ) from None
+
+
+def _foreign(data: bytes) -> str:
+    """Say what a file is that does not begin as a recording, as far as that is known."""
+    if b"\x89CALL" in data[:8]:
+        # The first bytes of a recording are there to show this.
+        return "damaged by a transfer that took it for text: send it as binary (git: `*.call binary` in .gitattributes)"
+    if data.startswith(b"version https://git-lfs"):
+        return "not the recording, but Git LFS's pointer to it: run `git lfs pull`"
+    return "not a recording: it does not begin as a .call file does"
 
 
 class _Template:

@@ -22,6 +22,12 @@ _INPUTS: msgspec.json.Decoder[Input] = msgspec.json.Decoder(Input)
 _OUTPUTS: msgspec.json.Decoder[Output] = msgspec.json.Decoder(Output)
 
 
+NO_BEGINNING = "the recording does not begin, once, with the beginning of its call"
+NO_CALL = "the recording holds no call: it ends behind its header"
+
+_UPDATE = "if a later voice-agent made it, update"
+
+
 class Failed(Exception):  # noqa: N818 - not an error of this program's tree: it never leaves `replay`
     """The bridge failed on an input that the recorded call got past; the cause is its `__cause__`."""
 
@@ -46,7 +52,7 @@ def refeed(
         if step.received is not None and step.received.way == "remark":
             continue
         if begun == (step.received is None):
-            raise PeerError("the recording does not begin, once, with the beginning of its call")
+            raise PeerError(NO_BEGINNING)
         received = None if step.received is None else input_of(step.received, header.setup)
         begun = True
         if watch is not None:
@@ -70,7 +76,7 @@ def input_of(entry: Entry, setup: CallSetup) -> Input:
     try:
         return _INPUTS.decode(entry.text)
     except (msgspec.DecodeError, UnicodeEncodeError) as error:
-        raise PeerError(f"the recording holds an input that this version does not know: {error}") from None
+        raise PeerError(f"the recording holds an input that this version does not know: {error}; {_UPDATE}") from None
 
 
 def output_of(entry: Entry) -> Output:
@@ -82,7 +88,7 @@ def output_of(entry: Entry) -> Output:
     try:
         return _OUTPUTS.decode(entry.text)
     except (msgspec.DecodeError, UnicodeEncodeError) as error:
-        raise PeerError(f"the recording holds an output that this version does not know: {error}") from None
+        raise PeerError(f"the recording holds an output that this version does not know: {error}; {_UPDATE}") from None
 
 
 def changed_clips(header: Header, hashes: Mapping[str, str]) -> list[str]:

@@ -20,7 +20,7 @@ from voice_agent.recording.reader import Recording, read
 from voice_agent.recording.telling import clock, report_of
 from voice_agent.recording.writer import RecordingWriter
 from voice_agent.replay.expectations import Unmet, path_beside, unmet
-from voice_agent.replay.feeding import changed_clips, input_of, refeed
+from voice_agent.replay.feeding import NO_CALL, changed_clips, input_of, refeed
 from voice_agent.replay.held_call import HeldCall
 from voice_agent.replay.resimulated import resimulate
 from voice_agent.replay.strict import replay
@@ -88,6 +88,8 @@ def told(missed: list[Unmet], where: str) -> list[str]:
 
 def _strict(recording: Recording, clips: Mapping[str, bytes]) -> Verdict:
     found = replay(recording, clips)
+    if not (found.steps or found.difference or found.damage):
+        raise PeerError(NO_CALL)
     result, failures, at_ms = "same", list[str](), 0
     if found.difference is not None:
         result, failures, at_ms = "differs", str(found.difference).splitlines(), found.difference.now_ms

@@ -27,7 +27,7 @@ from voice_agent.errors import PeerError
 from voice_agent.recording.cutting import find_audio
 from voice_agent.recording.entries import Entry, Step
 from voice_agent.recording.reader import Recording
-from voice_agent.replay.feeding import input_of, output_of
+from voice_agent.replay.feeding import NO_BEGINNING, NO_CALL, input_of, output_of
 from voice_agent.wire import realtime, twilio
 from voice_agent.wire.bridge import Input
 from voice_agent.wire.texts import ModelText, PhoneText
@@ -165,6 +165,8 @@ def parts_of(recording: Recording) -> Parts:
         if not steps:
             raise
         reader.parts.damage = str(error)
+    if not steps:
+        raise PeerError(NO_CALL)
     return reader.finish()
 
 
@@ -187,6 +189,7 @@ class _Reader:
     def __init__(self, setup: CallSetup) -> None:
         self.parts = Parts()
         self._setup = setup
+        self._begun = False
         self._connecting: list[int] = []
         self._opened_ms = 0
         self._model_is_closing = False
@@ -206,9 +209,13 @@ class _Reader:
         self._stopped_ms: int | None = None
 
     def take(self, step: Step) -> None:
-        """Take one step."""
+        """Take one step; raises `PeerError` for what is no part of a call."""
         self.parts.ends_ms = step.now_ms
-        if step.received is not None and step.received.way != "remark":
+        is_fed = step.received is not None and step.received.way != "remark"
+        if is_fed and not self._begun:
+            raise PeerError(NO_BEGINNING)
+        self._begun = self._begun or step.received is None
+        if step.received is not None and is_fed:
             received = input_of(step.received, self._setup)
             if isinstance(received, PhoneText):
                 self._take_phone(step.now_ms, received.text)
