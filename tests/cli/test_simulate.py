@@ -15,7 +15,7 @@ from voice_agent.cli.main import main
 from voice_agent.live.clips import load_clips
 from voice_agent.recording.reader import read
 from voice_agent.replay.strict import replay
-from voice_agent.sim.world import Network
+from voice_agent.sim.network import Network
 
 SIMULATE = [sys.executable, "-m", "voice_agent.cli.main", "simulate"]
 

@@ -11,7 +11,8 @@ from voice_agent.recording.entries import Step
 from voice_agent.recording.format import Header
 from voice_agent.sim import carrier as phone
 from voice_agent.sim import realtime as model
-from voice_agent.sim.world import Network, World, voice
+from voice_agent.sim.network import Network
+from voice_agent.sim.world import World, voice
 from voice_agent.wire.bridge import Bridge
 
 

@@ -119,7 +119,8 @@ class TimerFired(msgspec.Struct, frozen=True):
     """`deadline()` was reached."""
 
 
-Input = BridgeText | ToTwilio | BridgeBinary | BridgeClosed | Speak | StopSpeaking | PressKey | HangUp | TimerFired
+Received = BridgeText | ToTwilio | BridgeBinary | BridgeClosed | Speak | StopSpeaking | PressKey | HangUp
+Input = Received | TimerFired
 """A message of the bridge comes as its text, or as it is from who has it so."""
 
 # --- what goes out ---------------------------------------------------------------------------------------------------
@@ -237,12 +238,15 @@ class Carrier:
         if self._origin_ms is None:
             self.warn(INVALID_MESSAGE, "a message before start")
             return []
-        now = max(self.now_ms, now_ms - self._origin_ms)
+        self.now_ms = now = max(self.now_ms, now_ms - self._origin_ms)
         outputs: list[Output] = []
-        # What comes in at the very millisecond of a frame may be answered before that frame.
-        self._advance(now, now - 1 if self.switches.echo_before_frame else now, outputs)
-        self._take(now, received, outputs)
-        self._advance(now, now, outputs)
+        if self._due_ms() <= now:
+            # What comes in at the very millisecond of a frame may be answered before that frame.
+            self._advance(now, now - 1 if self.switches.echo_before_frame else now, outputs)
+        if not isinstance(received, TimerFired):
+            self._take(now, received, outputs)
+        if self._due_ms() <= now:
+            self._advance(now, now, outputs)
         if self._closing and not self._ended and self.agent.end <= now * BYTES_PER_MS:
             self._end(self._closing, outputs)
         return outputs
@@ -253,14 +257,16 @@ class Carrier:
             return None
         if self._closing:
             return self._origin_ms + _ms_after(self.agent.end)
-        due_ms = self._next_frame_ms
-        if self._marks and self._marks[0][0] < due_ms:
-            due_ms = self._marks[0][0]
-        return self._origin_ms + due_ms
+        return self._origin_ms + self._due_ms()
+
+    def _due_ms(self) -> int:
+        """When the next frame or echo is to be sent."""
+        if self._marks and self._marks[0][0] < self._next_frame_ms:
+            return self._marks[0][0]
+        return self._next_frame_ms
 
     def _advance(self, now: int, frames_until: int, outputs: list[Output]) -> None:
         """Send the frames and echoes that are due, in the order of their times."""
-        self.now_ms = now
         if self._closing or self._ended:
             return
         marks = self._marks
@@ -295,14 +301,12 @@ class Carrier:
 
     # --- the inputs --------------------------------------------------------------------------------------------------
 
-    def _take(self, now: int, received: Input, outputs: list[Output]) -> None:
+    def _take(self, now: int, received: Received, outputs: list[Output]) -> None:
         match received:
-            case TimerFired():
-                pass
-            case BridgeText(text):
-                self._read(now, text, outputs)
             case OutgoingMedia() | OutgoingMark() | Clear():
                 self._obey(now, received, outputs)
+            case BridgeText(text):
+                self._read(now, text, outputs)
             case BridgeBinary():
                 self.warn(MALFORMED_MESSAGE, "a binary message")
             case BridgeClosed(code, reason):

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from voice_agent.agent import Agent
 from voice_agent.call.commands import (
     AddToolOutput,
+    AppendAudio,
     CallCommand,
     CallEnded,
     CancelResponse,
@@ -28,10 +29,15 @@ from voice_agent.call.commands import (
     HangUp,
     KeysPressed,
     Note,
+    PlayAudio,
     RunTool,
+    SendMark,
 )
 from voice_agent.call.events import (
+    CallerAudio,
     CallEvent,
+    MarkEchoed,
+    ModelAudio,
     ResponseCreated,
     ResponseDone,
     SessionUpdated,
@@ -53,6 +59,9 @@ OPEN_TURN_MS = 45_000
 
 _ANSWERED_BY_ANY = ("greeting", "answer", "request", "keys")
 """Whatever the model begins to say is the answer to these."""
+
+_SOUND = frozenset({CallerAudio, MarkEchoed, ModelAudio, AppendAudio, PlayAudio, SendMark})
+"""What happens 50 times a second: it is sound, or is about it, and changes no debt."""
 
 
 class DeadAir:
@@ -81,11 +90,15 @@ class DeadAir:
         """Look at one step; give what is wrong, or nothing."""
         if self._over:
             return ""
-        wrong = self._listen(now_ms)
         owed = bool(self._owed)
-        self._take(now_ms, event)
+        # Where the agent's sound comes in or is played, there is no dead air.
+        heard = isinstance(event, ModelAudio | MarkEchoed)
+        wrong = self._listen(now_ms) if (owed or self._speaking) and not heard else ""
+        if type(event) not in _SOUND:
+            self._take(now_ms, event)
         for command in commands:
-            self._obey(now_ms, command)
+            if type(command) not in _SOUND:
+                self._obey(now_ms, command)
         if not owed:
             self._owed_since_ms = now_ms
         return wrong
@@ -96,19 +109,17 @@ class DeadAir:
             return ""  # it has not begun, or has left
         if self._speaking:
             open_ms = min(now_ms - self._speaking_since_ms, carrier.now_ms - carrier.caller.end // BYTES_PER_MS)
-            return self._tell(open_ms > OPEN_TURN_MS, f"the caller waits in an open turn for {open_ms} ms")
-        if not self._owed:
-            return ""
+            return f"the caller waits in an open turn for {open_ms} ms" if self._is_new(open_ms > OPEN_TURN_MS) else ""
         silent_ms = min(
             carrier.now_ms - carrier.agent.end // BYTES_PER_MS,
             now_ms - self._owed_since_ms,
             now_ms - self._silent_since_ms,
         )
-        return self._tell(silent_ms > self._longest_ms, f"dead air: owed {', '.join(sorted(self._owed))}")
+        return f"dead air: owed {', '.join(sorted(self._owed))}" if self._is_new(silent_ms > self._longest_ms) else ""
 
-    def _tell(self, broken: bool, what: str) -> str:
+    def _is_new(self, broken: bool) -> bool:
         told, self._told = self._told, broken
-        return what if broken and not told else ""
+        return broken and not told
 
     @property
     def _sounding(self) -> bool:

@@ -7,6 +7,8 @@ from typing import Protocol
 
 import msgspec
 
+from voice_agent.wire.twilio import FromTwilio, Mark, Media
+
 
 class Percent(Protocol):
     """What decides: a seeded `random.Random`."""
@@ -58,18 +60,21 @@ class Line:
         self._mishaps = mishaps
         self._chance = chance
         self._loses = bool(mishaps.lost_marks_percent or mishaps.doubled_marks_percent)
+        self._sound = not (self._loses or mishaps.gaps or mishaps.dead_at_ms is not None)
 
     def dead(self, now_ms: int) -> bool:
         """Whether nothing passes any more."""
         return self._mishaps.dead_at_ms is not None and now_ms >= self._mishaps.dead_at_ms
 
-    def copies(self, now_ms: int, *, mark: bool, audio: bool) -> int:
+    def copies(self, now_ms: int, message: FromTwilio) -> int:
         """How many times a message arrives that the carrier sends now."""
+        if self._sound:
+            return 1
         if self.dead(now_ms):
             return 0
-        if audio and any(0 <= now_ms - gap.at_ms < gap.length_ms for gap in self._mishaps.gaps):
+        if isinstance(message, Media) and any(0 <= now_ms - gap.at_ms < gap.length_ms for gap in self._mishaps.gaps):
             return 0
-        if mark and self._loses:
+        if self._loses and isinstance(message, Mark):
             drawn = self._chance.randint(0, 99)
             if drawn < self._mishaps.lost_marks_percent:
                 return 0

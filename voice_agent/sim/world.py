@@ -9,7 +9,6 @@ clears to it, and audio to and from the model; the rest is rare and still crosse
 either way, so that some calls through the wires prove the others.
 """
 
-import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Protocol, assert_never, cast
@@ -18,6 +17,7 @@ import msgspec
 
 from voice_agent.call.commands import (
     AppendAudio,
+    CallCommand,
     CallEnded,
     CheckPhone,
     ClearPlayback,
@@ -48,34 +48,13 @@ from voice_agent.sim import carrier as phone
 from voice_agent.sim import realtime as model
 from voice_agent.sim.invariants import Bounds, Invariants, WatchedCall
 from voice_agent.sim.mishaps import Line, Mishaps, ToolWork
+from voice_agent.sim.network import NEVER, Agenda, Chance, Network, Way
 from voice_agent.sim.realtime.activity import Energy
 from voice_agent.sim.realtime.upgrade import refuse_upgrade
-from voice_agent.wire.bridge import Bridge, Input, Output, Spared, Unwritten
+from voice_agent.wire.bridge import Bridge, Input, Output, Unwritten
 from voice_agent.wire.endpoint import Endpoint, explain_close, explain_refusal
 from voice_agent.wire.item_audio import AudioKey, Delta
 from voice_agent.wire.texts import ModelText, PhoneText
-from voice_agent.wire.twilio import Mark, Media
-
-
-class Chance(Protocol):
-    """What decides: a seeded `random.Random`."""
-
-    def randint(self, a: int, b: int, /) -> int:
-        """Return an integer from a to b, both included."""
-
-    def random(self) -> float:
-        """Return a number from 0 to 1."""
-
-
-class Network(msgspec.Struct, frozen=True, kw_only=True):
-    """One-way delays. A way keeps the order of its messages, as a TCP connection does."""
-
-    phone_up_ms: int = 40
-    phone_down_ms: int = 40
-    phone_jitter_ms: int = 0
-    """Each message takes up to so much longer."""
-    model_ms: int = 30
-    model_jitter_ms: int = 0
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,30 +86,9 @@ class Caller(Protocol):
 KEEP_ALIVE_MS = 40_000
 """A connection on which nothing comes is found broken by then: `websockets` pings every 20 s and waits as long."""
 
-_NEVER = 1 << 60
-
 
 def _or_never(deadline_ms: int | None) -> int:
-    return _NEVER if deadline_ms is None else deadline_ms
-
-
-class _Way:
-    """One direction of one connection: later messages do not overtake earlier ones."""
-
-    def __init__(self, delay_ms: int, jitter_ms: int, chance: Chance) -> None:
-        self._delay_ms = delay_ms
-        self._jitter_ms = jitter_ms
-        self._chance = chance
-        self._sent_ms = -1
-        self._last_ms = 0
-
-    def arrival(self, now_ms: int) -> int:
-        """When a message that is sent now arrives; what is written at one moment travels together."""
-        if now_ms != self._sent_ms:
-            self._sent_ms = now_ms
-            jitter_ms = self._chance.randint(0, self._jitter_ms) if self._jitter_ms else 0
-            self._last_ms = max(self._last_ms, now_ms + self._delay_ms + jitter_ms)
-        return self._last_ms
+    return NEVER if deadline_ms is None else deadline_ms
 
 
 class World:
@@ -196,25 +154,25 @@ class World:
         self._unreachable = mishaps.unreachable
         self._connecting = 0
         """The attempt to connect the model that counts; each further order and each `CloseModel` moves it."""
-        self._events: list[tuple[int, int, Callable[[], None]]] = []
-        self._count = 0
+        self._agenda = agenda = Agenda()
         self._session_began_ms = 0
-        self._phone_up = _Way(network.phone_up_ms, network.phone_jitter_ms, chance)
-        self._phone_down = _Way(network.phone_down_ms, network.phone_jitter_ms, chance)
-        self._model_up = _Way(network.model_ms, network.model_jitter_ms, chance)
-        self._model_down = _Way(network.model_ms, network.model_jitter_ms, chance)
+        phone_jitter_ms, model_jitter_ms = network.phone_jitter_ms, network.model_jitter_ms
+        self._phone_up = Way(agenda, chance, network.phone_up_ms, phone_jitter_ms, self._feed)
+        self._phone_down = Way(agenda, chance, network.phone_down_ms, phone_jitter_ms, self._reach_phone)
+        self._model_up = Way(agenda, chance, network.model_ms, model_jitter_ms, self._to_session)
+        self._model_down = Way(agenda, chance, network.model_ms, model_jitter_ms, self._feed)
         # When each of the three wants to be woken; asked only after it was fed, which alone can change it.
-        self._bridge_due_ms = self._carrier_due_ms = self._session_due_ms = _NEVER
+        self._bridge_due_ms = self._carrier_due_ms = self._session_due_ms = NEVER
         self.began = self.bridge.start()
         """What came out of the call's beginning."""
-        self._carry_out([*self.began])
+        self._carry_out(self.began)
         self._bridge_due_ms = _or_never(self.bridge.deadline())
         if mishaps.stream:
-            self._at(self._timing.stream_ms, self._begin_stream)
+            self._agenda.at(self._timing.stream_ms, self._begin_stream)
         if mishaps.dead_at_ms is not None:
-            self._at(mishaps.dead_at_ms, self.invariants.line_died)
+            self._agenda.at(mishaps.dead_at_ms, self.invariants.line_died)
         if mishaps.end_requested_ms is not None:
-            self._at(mishaps.end_requested_ms, partial(self._feed, EndRequested("the operator ended the call")))
+            self._agenda.at(mishaps.end_requested_ms, partial(self._feed, EndRequested("the operator ended the call")))
 
     def run(self, until_ms: int) -> "World":
         """Let time pass until the call has ended on both sides, or to `until_ms`."""
@@ -224,8 +182,8 @@ class World:
 
     def step(self, until_ms: int) -> bool:
         """Do the next thing that is due; `False`: nothing is left to happen before `until_ms`."""
-        due_ms = self._events[0][0] if self._events else _NEVER
-        which: Callable[[], None] = self._happen
+        due_ms = self._agenda.next_ms
+        which: Callable[[], None] = self._agenda.happen
         if self._bridge_due_ms < due_ms:
             due_ms, which = self._bridge_due_ms, self._fire_bridge
         if self._carrier_due_ms < due_ms:
@@ -241,15 +199,8 @@ class World:
 
     # --- the clock ---------------------------------------------------------------------------------------------------
 
-    def _at(self, at_ms: int, happen: Callable[[], None]) -> None:
-        self._count += 1
-        heapq.heappush(self._events, (at_ms, self._count, happen))
-
     def _later(self, most_ms: int, happen: Callable[[], None]) -> None:
-        self._at(self.now_ms + (self._chance.randint(0, most_ms) if most_ms else 0), happen)
-
-    def _happen(self) -> None:
-        heapq.heappop(self._events)[2]()
+        self._agenda.at(self.now_ms + (self._chance.randint(0, most_ms) if most_ms else 0), happen)
 
     def _fire_bridge(self) -> None:
         self._feed(TimerFired())
@@ -265,41 +216,39 @@ class World:
     def _feed(self, received: Input | Unwritten) -> None:
         if self.ended is not None:
             return  # nobody listens any more, see `live.session`
-        outputs: list[Output | Spared] = []
-        for event in self.bridge.read(received):
-            for command in self.bridge.call.feed(self.now_ms, event):
-                if self._direct and isinstance(command, Spared):
-                    outputs.append(command)
-                else:
-                    outputs += self.bridge.write(command)
-        self._bridge_due_ms = _or_never(self.bridge.deadline())
-        if not self._direct:
-            self.log.append((self.now_ms, cast("Input", received), cast("list[Output]", outputs)))
-        self._carry_out(outputs)
+        if self._direct:
+            for event in self.bridge.read(received):
+                for command in self.bridge.call.feed(self.now_ms, event):
+                    self._carry(command)
+        else:
+            fed = cast("Input", received)  # nothing is unwritten on a wire
+            outputs = self.bridge.feed(self.now_ms, fed)
+            self.log.append((self.now_ms, fed, outputs))
+            self._carry_out(outputs)
+        due_ms = self.bridge.deadline()
+        self._bridge_due_ms = NEVER if due_ms is None else due_ms
 
-    def _carry_out(self, outputs: list[Output | Spared]) -> None:
+    def _carry(self, command: CallCommand) -> None:
+        """Spare a command its text, if it is one that crosses often."""
+        match command:
+            case AppendAudio():
+                audio = self.bridge.model.append(command)
+                if audio:
+                    self._model_up.send(self.now_ms, model.ClientAudio(audio))
+            case PlayAudio() | SendMark() | ClearPlayback():
+                self._phone_down.send(self.now_ms, self.bridge.phone.message(command))
+            case _:
+                self._carry_out(self.bridge.write(command))
+
+    def _carry_out(self, outputs: list[Output]) -> None:
         for output in outputs:
             match output:
-                case PlayAudio() | SendMark() | ClearPlayback():
-                    self._post_to_phone(self.bridge.phone.message(output))
-                case AppendAudio():
-                    audio = self.bridge.model.append(output)
-                    if audio:
-                        self._post_to_session(model.ClientAudio(audio))
                 case PhoneText():
-                    self._post_to_phone(phone.BridgeText(output.text))
+                    self._phone_down.send(self.now_ms, phone.BridgeText(output.text))
                 case ModelText():
-                    self._post_to_session(model.ClientText(output.text))
+                    self._model_up.send(self.now_ms, model.ClientText(output.text))
                 case _:
                     self._obey(output)
-
-    def _post_to_phone(self, message: phone.Input) -> None:
-        arrives_ms = self._phone_down.arrival(self.now_ms)
-        if not self._line.dead(arrives_ms):
-            self._at(arrives_ms, partial(self._to_phone, message))
-
-    def _post_to_session(self, message: model.Input) -> None:
-        self._at(self._model_up.arrival(self.now_ms), partial(self._to_session, message))
 
     def _obey(self, order: Work | Report) -> None:
         """Do slow work, and keep what is reported."""
@@ -312,8 +261,8 @@ class World:
                 self._drop_session()
                 self._later(10, partial(self._feed, ModelClosed(1000)))
             case ClosePhone():
-                self._post_to_phone(phone.BridgeClosed(1000, order.reason))
-                self._at(self._phone_down.arrival(self.now_ms), partial(self._feed, PhoneClosed(1000)))
+                self._phone_down.send(self.now_ms, phone.BridgeClosed(1000, order.reason))
+                self._agenda.at(self._phone_down.arrival(self.now_ms), partial(self._feed, PhoneClosed(1000)))
             case HangUp():
                 self._later(self._timing.hang_up_ms, self._hang_up)
             case CheckPhone():
@@ -345,7 +294,7 @@ class World:
         if work.after_ms is None:
             self._later(self._timing.tool_ms, answer)
         else:
-            self._at(self.now_ms + work.after_ms, answer)
+            self._agenda.at(self.now_ms + work.after_ms, answer)
 
     # --- the phone ---------------------------------------------------------------------------------------------------
 
@@ -357,13 +306,19 @@ class World:
     def _ask_caller(self) -> None:
         for action in self._caller.act(self.carrier.now_ms, self.carrier):
             self._to_phone(action)
-        if self._carrier_due_ms < _NEVER:
-            self._at(self.now_ms + 20, self._ask_caller)
+        if self._carrier_due_ms < NEVER:
+            self._agenda.at(self.now_ms + 20, self._ask_caller)
+
+    def _reach_phone(self, received: phone.Input) -> None:
+        if not self._line.dead(self.now_ms):
+            self._to_phone(received)
 
     def _to_phone(self, received: phone.Input) -> None:
         outputs = self.carrier.feed(self.now_ms, received)
-        self._carrier_due_ms = _or_never(self.carrier.deadline())
-        self._carry_phone(outputs)
+        due_ms = self.carrier.deadline()
+        self._carrier_due_ms = NEVER if due_ms is None else due_ms
+        if outputs:
+            self._carry_phone(outputs)
 
     def _carry_phone(self, outputs: list[phone.Output]) -> None:
         for output in outputs:
@@ -371,7 +326,7 @@ class World:
                 case phone.SendMessage():
                     self._carry_up(output)
                 case phone.CloseSocket() if not self._line.dead(self.now_ms):
-                    self._at(self._phone_up.arrival(self.now_ms), partial(self._feed, PhoneClosed(output.code)))
+                    self._phone_up.send(self.now_ms, PhoneClosed(output.code))
                 case phone.CallEnded():
                     self.left_ms = self.now_ms
                 case phone.CloseSocket():
@@ -380,10 +335,8 @@ class World:
                     assert_never(output)
 
     def _carry_up(self, sent: phone.SendMessage) -> None:
-        mark, audio = isinstance(sent.message, Mark), isinstance(sent.message, Media)
-        for _ in range(self._line.copies(self.now_ms, mark=mark, audio=audio)):
-            received = sent.message if self._direct else PhoneText(sent.text)
-            self._at(self._phone_up.arrival(self.now_ms), partial(self._feed, received))
+        for _ in range(self._line.copies(self.now_ms, sent.message)):
+            self._phone_up.send(self.now_ms, sent.message if self._direct else PhoneText(sent.text))
 
     # --- the model ---------------------------------------------------------------------------------------------------
 
@@ -396,7 +349,7 @@ class World:
             return
         faults = self._faults.pop(0) if self._faults else None
         if faults is not None and faults.slow_upgrade_ms:
-            self._at(self.now_ms + faults.slow_upgrade_ms, partial(self._answer_upgrade, attempt, faults))
+            self._agenda.at(self.now_ms + faults.slow_upgrade_ms, partial(self._answer_upgrade, attempt, faults))
         else:
             self._answer_upgrade(attempt, faults)
 
@@ -412,22 +365,22 @@ class World:
                 explain_refusal(refusal.status, refusal.body, _ENDPOINT),
                 faults.retry_after_s if "Retry-After" in refusal.headers else None,
             )
-            self._at(self._model_down.arrival(self.now_ms), partial(self._feed, refused))
+            self._model_down.send(self.now_ms, refused)
             return
         self._session_began_ms = self.now_ms
         session = model.RealtimeSession(self._options, Energy())
         self.session = session if faults is None else model.FaultySession(session, faults)
         for timed in () if faults is None else faults.timed:
             if timed.what == "silence":
-                self._at(self.now_ms + timed.at_ms + KEEP_ALIVE_MS, partial(self._find_broken, self.session))
-        self._at(self._model_down.arrival(self.now_ms), partial(self._feed, ModelOpened()))
+                self._agenda.at(self.now_ms + timed.at_ms + KEEP_ALIVE_MS, partial(self._find_broken, self.session))
+        self._model_down.send(self.now_ms, ModelOpened())
         outputs = self.session.start(0)
         self._session_due_ms = _or_never(self.session.deadline()) + self._session_began_ms
         self._carry_model(outputs)
 
     def _drop_session(self) -> None:
         self.session = None
-        self._session_due_ms = _NEVER
+        self._session_due_ms = NEVER
 
     def _find_broken(self, session: model.Session) -> None:
         if self.session is session:
@@ -437,14 +390,16 @@ class World:
     def _to_session(self, received: model.Input) -> None:
         if self.session is not None:
             outputs = self.session.feed(self.now_ms - self._session_began_ms, received)
-            self._session_due_ms = _or_never(self.session.deadline()) + self._session_began_ms
-            self._carry_model(outputs)
+            due_ms = self.session.deadline()
+            self._session_due_ms = NEVER if due_ms is None else due_ms + self._session_began_ms
+            if outputs:
+                self._carry_model(outputs)
 
     def _carry_model(self, outputs: list[model.Output]) -> None:
         for output in outputs:
             match output:
                 case model.SendEvent() | model.SendText():
-                    self._at(self._model_down.arrival(self.now_ms), partial(self._feed, self._said(output)))
+                    self._model_down.send(self.now_ms, self._said(output))
                 case model.Recognise():
                     heard = model.Recognised(output.item_id, next(self._heard, "hello"))
                     self._later(self._timing.recognise_ms, partial(self._to_session, heard))
@@ -457,7 +412,7 @@ class World:
                     pass
                 case model.CloseSocket():
                     self._drop_session()
-                    self._at(self._model_down.arrival(self.now_ms), partial(self._feed, _closed(output)))
+                    self._model_down.send(self.now_ms, _closed(output))
                 case _:
                     assert_never(output)
 

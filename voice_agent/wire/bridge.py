@@ -20,7 +20,6 @@ from voice_agent.call.commands import (
     ClearPlayback,
     ConfigureSession,
     CreateResponse,
-    PhoneCommand,
     PlayAudio,
     Report,
     SendMark,
@@ -68,9 +67,6 @@ Input = (
 
 Unwritten = twilio.FromTwilio | Delta
 """What `read` takes besides: messages that were never a text."""
-
-Spared = PhoneCommand | AppendAudio
-"""The commands that need not be written: `phone.message` and `model.append` give what they mean to a peer."""
 
 Output = PhoneText | ModelText | Work | Report
 """All that comes out, in the order in which it must be carried out."""

@@ -40,18 +40,16 @@ class PhoneCodec:
     def events(self, message: twilio.FromTwilio | twilio.Unknown) -> list[CallEvent]:
         """Translate one message that needs no reading; see `receive`."""
         match message:
+            case twilio.Media() | twilio.Mark() | twilio.Dtmf() | twilio.Stop():
+                return [self._streamed(message)]
+            case twilio.Start():
+                return [self._start(message)]
             case twilio.Connected():
                 return []
             case twilio.Unknown(event):
                 return [PhoneFault(f"unknown event {event[:EVENT_SHOWN]!r}")]
-            case twilio.Start():
-                return [self._start(message)]
-            case _ if not self._stream_sid:
-                return [PhoneFault(f"{_name(message)} before start")]
-            case _ if message.stream_sid != self._stream_sid:
-                return [PhoneFault(f"{_name(message)} of another stream")]
             case _:
-                return [_event(message)]
+                assert_never(message)
 
     def send(self, command: PhoneCommand) -> str:
         """Translate one command; only after `StreamStarted`, because every message must name the stream."""
@@ -69,6 +67,11 @@ class PhoneCodec:
                 return twilio.Clear(self._stream_sid)
             case _:
                 assert_never(command)
+
+    def _streamed(self, message: "_Streamed") -> CallEvent:
+        if message.stream_sid == self._stream_sid and self._stream_sid:
+            return _event(message)
+        return PhoneFault(f"{_name(message)} {'of another stream' if self._stream_sid else 'before start'}")
 
     def _start(self, message: twilio.Start) -> CallEvent:
         if self._stream_sid:

@@ -13,7 +13,7 @@ from voice_agent.sim.made_up.call import Act, Leaving, MadeUpCall, Part
 from voice_agent.sim.made_up.drawing import draw
 from voice_agent.sim.made_up.holding import Held, hold
 from voice_agent.sim.mishaps import Mishaps
-from voice_agent.sim.world import Network
+from voice_agent.sim.network import Network
 
 clips = cache(load_clips)
 

@@ -8,7 +8,8 @@ import msgspec
 from voice_agent.call.setup import CallSetup
 from voice_agent.sim.carrier import Switches
 from voice_agent.sim.mishaps import Mishaps, ToolWork
-from voice_agent.sim.world import Network, Timing
+from voice_agent.sim.network import Network
+from voice_agent.sim.world import Timing
 
 Moment = Literal["time", "greeting", "tool", "goodbye"]
 Way = Literal["caller_hung_up", "redirected", "ended_by_rest"]

@@ -16,7 +16,8 @@ from voice_agent.sim.carrier import Switches
 from voice_agent.sim.made_up.call import LATEST_MS, Act, Leaving, MadeUpCall, Moment, Part, Way
 from voice_agent.sim.made_up.faults import draw_faults
 from voice_agent.sim.mishaps import Gap, Mishaps, ToolWork
-from voice_agent.sim.world import Chance, Network, Timing
+from voice_agent.sim.network import Chance, Network
+from voice_agent.sim.world import Timing
 
 _T = TypeVar("_T")
 

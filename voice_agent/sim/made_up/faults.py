@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from voice_agent.sim.network import Chance
 from voice_agent.sim.realtime.upgrade import STATUSES
-from voice_agent.sim.world import Chance
 
 ERROR_CODES = (
     "conversation_already_has_active_response",

@@ -9,7 +9,8 @@ from voice_agent.sim.dead_air import LONGEST_MS
 from voice_agent.sim.invariants import RESAMPLER_MS, Bounds, Break, Truncation
 from voice_agent.sim.made_up.call import LATEST_MS, MadeUpCall
 from voice_agent.sim.made_up.people import MadeUpCaller, Moments, made_up_mind
-from voice_agent.sim.world import Chance, World
+from voice_agent.sim.network import Chance
+from voice_agent.sim.world import World
 from voice_agent.wire.bridge import Bridge
 
 LAST_MS = 60_000

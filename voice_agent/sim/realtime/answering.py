@@ -125,6 +125,8 @@ class Answering:
     def advance(self, now_ms: int) -> Response | None:
         """Send what is due; return the response of the conversation if it ended in this step."""
         ended = None
+        if not self._responses:
+            return None
         for response in list(self._responses.values()):
             if not response.finished:
                 response.advance(now_ms)
@@ -150,6 +152,8 @@ class Answering:
 
     def due(self) -> int | None:
         """When `advance` has something to do."""
+        if not self._responses:
+            return None
         times = [due for response in self._responses.values() if (due := response.due()) is not None]
         return min(times, default=None)
 

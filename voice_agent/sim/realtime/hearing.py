@@ -3,14 +3,22 @@
 It decides nothing about responses: it tells what happened, one fact at a time, and the session acts in between.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from voice_agent.sim.realtime.activity import Detector
 from voice_agent.sim.realtime.formats import AudioFormat
 from voice_agent.sim.realtime.items import CHARACTERS_PER_TOKEN, Conversation, Item, Part
-from voice_agent.sim.realtime.listening import LOOKBACK_MS, InputBuffer, SpeechBegan, TurnRules, Turns, turn_rules
+from voice_agent.sim.realtime.listening import (
+    LOOKBACK_MS,
+    InputBuffer,
+    SpeechBegan,
+    SpeechEnded,
+    TurnRules,
+    Turns,
+    turn_rules,
+)
 from voice_agent.sim.realtime.messages import Recognise
 from voice_agent.sim.realtime.outbox import Outbox
 from voice_agent.sim.realtime.refusals import ClientError
@@ -65,19 +73,23 @@ class Hearing:
         if changed or (before is None) != (self._rules is None):
             self._turns.restart(old_end_ms, self._settings.input_format)
 
-    def append(self, audio: bytes) -> Iterator[TurnBegan | TurnEnded]:
+    def append(self, audio: bytes) -> Iterable[TurnBegan | TurnEnded]:
         """Take audio; yield each fact when its events have been sent."""
         self._buffer.append(audio)
         rules = self._rules
         if rules is None:
-            return
-        for found in self._turns.feed(audio, rules):
-            if isinstance(found, SpeechBegan):
-                yield self._begin_turn(found.at_ms, rules)
+            return ()
+        found = self._turns.feed(audio, rules)
+        if not self._turns.speaking and not found:
+            self._buffer.keep(rules.prefix_padding_ms + LOOKBACK_MS)
+        return self._tell(found, rules) if found else ()
+
+    def _tell(self, found: list[SpeechBegan | SpeechEnded], rules: TurnRules) -> Iterator[TurnBegan | TurnEnded]:
+        for one in found:
+            if isinstance(one, SpeechBegan):
+                yield self._begin_turn(one.at_ms, rules)
             else:
-                yield self._end_turn(found.at_ms, rules)
-        if not self._turns.speaking:
-            self._buffer.take(self._buffer.end_ms - rules.prefix_padding_ms - LOOKBACK_MS)
+                yield self._end_turn(one.at_ms, rules)
 
     def commit(self) -> None:
         """Make an item of the buffer, by the client's will; creates no response. Raises `ClientError`."""
@@ -116,7 +128,7 @@ class Hearing:
         """Order the words of an item that a client brought as audio."""
         for part in item.content:
             if part.type == "input_audio" and not part.heard:
-                self._order(item.id, part.audio, part.format)
+                self._order(item.id, bytes(part.audio), part.format)
 
     def recognised(self, item_id: str, text: str) -> None:
         """Take the words of a turn."""

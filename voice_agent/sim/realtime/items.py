@@ -24,7 +24,7 @@ class Part(msgspec.Struct):
     """The text, or the transcript of audio."""
     heard: bool = True
     """Audio: whether the transcript exists (yet, or still: truncation removes it)."""
-    audio: bytes = b""
+    audio: bytes | bytearray = b""
     format: AudioFormat = PCM
 
     @property

@@ -88,6 +88,13 @@ class InputBuffer:
         self.start_ms += length_ms
         return taken
 
+    def keep(self, newest_ms: int) -> None:
+        """Drop all but the newest."""
+        excess_ms = len(self._audio) // self._format.bytes_per_ms - newest_ms
+        if excess_ms > 0:
+            del self._audio[: excess_ms * self._format.bytes_per_ms]
+            self.start_ms += excess_ms
+
 
 class SpeechBegan(msgspec.Struct, frozen=True):
     """Speech began; the padding is not yet taken off."""

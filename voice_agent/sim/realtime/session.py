@@ -123,8 +123,11 @@ class RealtimeSession:
         """When to feed `TimerFired` unless something else comes first; `None`: not at all."""
         if self._closed:
             return None
-        times = [self._expires_ms, self._answering.due(), self._idle_at_ms]
-        return min(time for time in times if time is not None)
+        due_ms = self._expires_ms
+        for time in (self._answering.due(), self._idle_at_ms):
+            if time is not None and time < due_ms:
+                due_ms = time
+        return due_ms
 
     def _take_time(self, now_ms: int) -> None:
         if now_ms >= self._expires_ms:

@@ -199,7 +199,7 @@ class SpokenOutput(_Shown):
 
     def __init__(self, stage: Stage, item: Item, output_index: int, mouth: Mouth, audio_format: AudioFormat) -> None:
         super().__init__(stage, item, output_index)
-        self._part = Part("output_audio", format=audio_format)
+        self._part = Part("output_audio", audio=bytearray(), format=audio_format)
         self._pieces: deque[_Piece] = deque()
         self._mouth = mouth
         self._transcript = ""

@@ -1,0 +1,95 @@
+"""A virtual clock's agenda, and the ways by which messages travel in it."""
+
+import heapq
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+NEVER = 1 << 60
+
+
+class Chance(Protocol):
+    """What decides: a seeded `random.Random`."""
+
+    def randint(self, a: int, b: int, /) -> int:
+        """Return an integer from a to b, both included."""
+
+    def random(self) -> float:
+        """Return a number from 0 to 1."""
+
+
+class Network(msgspec.Struct, frozen=True, kw_only=True):
+    """One-way delays. A way keeps the order of its messages, as a TCP connection does."""
+
+    phone_up_ms: int = 40
+    phone_down_ms: int = 40
+    phone_jitter_ms: int = 0
+    """Each message takes up to so much longer."""
+    model_ms: int = 30
+    model_jitter_ms: int = 0
+
+
+class Agenda:
+    """What is going to happen: at one moment in the order of asking."""
+
+    def __init__(self) -> None:
+        self.next_ms = NEVER
+        """When the next thing is due."""
+        self._entries: list[tuple[int, int, Callable[[], None]]] = []
+        self._count = 0
+
+    def at(self, at_ms: int, happen: Callable[[], None]) -> None:
+        """Let something happen."""
+        self._count += 1
+        heapq.heappush(self._entries, (at_ms, self._count, happen))
+        self.next_ms = self._entries[0][0]
+
+    def happen(self) -> None:
+        """Let happen what is next."""
+        happen = heapq.heappop(self._entries)[2]
+        self.next_ms = self._entries[0][0] if self._entries else NEVER
+        happen()
+
+
+Message = TypeVar("Message")
+
+
+class Way(Generic[Message]):
+    """One direction of one connection: later messages do not overtake earlier ones."""
+
+    def __init__(
+        self, agenda: Agenda, chance: Chance, delay_ms: int, jitter_ms: int, deliver: Callable[[Message], None]
+    ) -> None:
+        """`jitter_ms`: up to so much is added to the delay of each moment's messages."""
+        self._agenda = agenda
+        self._chance = chance
+        self._delay_ms = delay_ms
+        self._jitter_ms = jitter_ms
+        self._deliver = deliver
+        self._drawn_ms = self._sent_ms = -1
+        self._arrival_ms = 0
+        self._travelling: deque[list[Message]] = deque()
+        """The messages of each moment."""
+
+    def arrival(self, now_ms: int) -> int:
+        """When a message that is sent now arrives."""
+        if now_ms != self._drawn_ms:
+            self._drawn_ms = now_ms
+            jitter_ms = int(self._chance.random() * (self._jitter_ms + 1)) if self._jitter_ms else 0
+            self._arrival_ms = max(self._arrival_ms, now_ms + self._delay_ms + jitter_ms)
+        return self._arrival_ms
+
+    def send(self, now_ms: int, message: Message) -> None:
+        """Deliver a message when it arrives; what is sent at one moment travels together."""
+        if now_ms == self._sent_ms and self._travelling:
+            self._travelling[-1].append(message)
+        else:
+            self._sent_ms = now_ms
+            self._travelling.append([message])
+            self._agenda.at(self.arrival(now_ms), self._arrive)
+
+    def _arrive(self) -> None:
+        for message in self._travelling.popleft():
+            self._deliver(message)
