@@ -104,7 +104,8 @@ class Playout:
             for position, stamp in self._late_echoes
             if position
             > (stamp.carrier_ms - offset_ms) * BYTES_PER_MS
-            + (CLOCK_REACHED_BYTES if by_clock or stamp.by_clock else frame_ms * BYTES_PER_MS)
+            # The stamp may be early by a frame, and the offset late by one where echoes wait for frames.
+            + (CLOCK_REACHED_BYTES if by_clock or stamp.by_clock else 2 * frame_ms * BYTES_PER_MS)
         ]
         cleared = min([cut, *flushed], key=lambda stamp: stamp.carrier_ms)
         for position, stamp in self._late_echoes:
