@@ -4,7 +4,8 @@ The truth about the caller's ear is the carrier's; what the model knows of it is
 judged by what the call was fed and what it ordered, so it is the same whether texts cross a wire or not.
 
     cut          audio was played after it was cut
-    credit       what the model was told of an item is further from the truth than can be explained (`Bounds`)
+    credit       what the model was told, or the transcript holds, of an item that was heard is further from the truth
+                 than can be explained (`Bounds`)
     beyond       an item was truncated beyond what the model had sent of it, or though all of it was heard
     tail         an item that nobody cut was not played whole
     tool         a function call was not answered, late, or twice
@@ -26,6 +27,7 @@ import msgspec
 from voice_agent.call.call import Call
 from voice_agent.call.commands import (
     AddToolOutput,
+    AgentSaid,
     AppendAudio,
     CallCommand,
     CallEnded,
@@ -103,7 +105,8 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     """How far a judgement may be off in this call, in ms; what the carrier and the network do decides it."""
 
     by_basis: Mapping[str, int] = {}
-    """Told minus truly played, either way; a basis that is not named is not judged."""
+    """Told minus truly played, either way; a basis that is not named is not judged. Besides those of truncations:
+    `whole`, of an item that was heard to its end, and `end`, of one in the air when the call ended."""
     silence_ms: int = LONGEST_MS
     """Longest dead air."""
 
@@ -132,6 +135,7 @@ class Invariants:
     def __init__(self, setup: CallSetup, carrier: Carrier, bounds: Bounds | None = None) -> None:
         self.broken: list[Break] = []
         self.truncations: list[Truncation] = []
+        self._said: list[tuple[int, AgentSaid]] = []
         self._bounds = bounds or Bounds()
         self._carrier = carrier
         self._dead_air = DeadAir(setup.agent, carrier, self._bounds.silence_ms)
@@ -210,7 +214,19 @@ class Invariants:
             if abs(error) > self._bounds.by_basis.get(cut.basis, abs(error)):
                 what = f"{cut.item_id} was truncated at {cut.told_ms} ms, {error:+} ms from the truth (by {cut.basis})"
                 self.broken.append(Break("credit", cut.at_ms, what))
+        self._look_at_transcript()
         return [str(found) for found in self.broken]
+
+    def _look_at_transcript(self) -> None:
+        heard, cut = self._heard(), {truncation.item_id for truncation in self.truncations}
+        for at_ms, said in self._said:
+            if said.item_id in cut:
+                continue
+            basis = "end" if said.interrupted else "whole"
+            error = said.heard_ms - heard.get(said.item_id, 0) // BYTES_PER_MS
+            if abs(error) > self._bounds.by_basis.get(basis, abs(error)):
+                what = f"{said.item_id} counts as heard for {said.heard_ms} ms, {error:+} ms from the truth ({basis})"
+                self.broken.append(Break("credit", at_ms, what))
 
     def blame(self, rule: Rule, at_ms: int, what: str) -> None:
         """Add what whoever runs the call has seen."""
@@ -270,6 +286,8 @@ class Invariants:
                 self._close()
             case Note(what="the model is gone"):
                 self._lose_model()
+            case AgentSaid():
+                self._said.append((self._now_ms, command))
             case CallEnded():
                 self._close()
                 self._ended = True

@@ -28,6 +28,9 @@ DEAD_LINE_MS = 16_000
 LOST_MARKS_MS = 3400
 """Where echoes are lost, audio counts as being played for so much longer: 3 s, the grace, and the way."""
 
+REACHED_MS = 20
+"""An item that is so close to its end counts as heard to it."""
+
 AT_ONCE_MS = 50
 """What follows at once, follows within this."""
 
@@ -97,8 +100,15 @@ def _bounds(call: MadeUpCall) -> Bounds:
     # An echo is known to a frame, and may wait for the next one; where our clock helps, both ways' jitter is in it.
     by_mark = 2 * max(frame_ms, 20) + RESAMPLER_MS
     by_clock = by_mark + 2 * jitter_ms
+    by_basis = {"mark": by_mark, "unplayed": by_mark, "estimate": by_clock, "clock": by_clock}
+    if call.mishaps.dead_at_ms is None:
+        by_basis["whole"] = by_mark + REACHED_MS
+        # Without marks or frames nobody knows what was in the air when the caller went.
+        if not lost and not call.switches.silent_gaps:
+            # Of what began just before, no echo has come: a hang-up is then known as late as it can be told.
+            by_basis["end"] = by_clock + call.network.phone_up_ms + call.network.phone_down_ms
     return Bounds(
-        by_basis={"mark": by_mark, "unplayed": by_mark, "estimate": by_clock, "clock": by_clock},
+        by_basis=by_basis,
         silence_ms=LONGEST_MS + (LOST_MARKS_MS if lost else 0),
     )
 
