@@ -28,6 +28,7 @@ from voice_agent.call.events import (
     McpCallEnded,
     McpListingFailed,
     McpToolsListed,
+    ModelClosed,
     ModelError,
     ResponseCreated,
     StreamStopped,
@@ -157,6 +158,44 @@ def test_a_response_that_goes_on_with_the_result_needs_no_further_one() -> None:
     assert call.ordered(CallEnded) == []
 
 
+def test_a_further_call_of_a_response_that_spoke_of_the_first_is_spoken_of_too() -> None:
+    call = script()
+    call.feed(CALLED, ANSWERED, AgentTranscript("r1", "i2", "There is one at nine. I book it."))
+    call.feed(McpCalled("r1", "m2", "calendar", "book", "{}"), McpAnswered("m2", "calendar", "book", "{}", "done", ""))
+    call.response_done("r1")
+
+    assert requests(call) == ["mcp-1"]
+
+
+def test_a_call_takes_as_long_as_from_its_beginning_to_its_end() -> None:
+    call = script()
+    call.wait(100)
+    call.feed(CALLED)
+    call.wait(200)
+    call.feed(ANSWERED)
+
+    assert [answer.took_ms for answer in call.ordered(ToolAnswered)] == [200]
+
+
+def test_once_a_call_has_ended_silence_counts_again() -> None:
+    call = script(limits=Limits(minutes=10, idle_seconds=5))
+    call.feed(CALLED, ANSWERED)
+    call.response_done("r1")
+    call.feed(ResponseCreated("r2", "mcp-1"))
+    call.response_done("r2")
+    call.wait(5000)
+
+    assert requests(call) == ["mcp-1", "idle-2"]
+
+
+def test_its_state_is_told_in_one_line() -> None:
+    call = script()
+    call.feed(CALLED)
+    (part,) = (part for part in call.call._parts if type(part).__name__ == "McpCalls")
+
+    assert repr(part) == "<McpCalls ['m1'], Deadlines({'m1': 20000})>"
+
+
 def test_calls_of_both_kinds_in_one_response_are_spoken_of_together() -> None:
     call = script()
     call.feed(CALLED, ToolRequested("r1", "f1", "c1", "look_up", "{}"))
@@ -226,8 +265,10 @@ def test_the_news_of_an_end_suffices_when_the_item_does_not_come(failed: bool) -
     before = requests(call)
     call.wait(1000)
 
+    fields = {"server": "calendar", "tool": "free_slots", "problem": "no reason given"}
     assert before == []
     assert call.ordered(ToolAnswered) == [ToolAnswered("m1", "", failed, took_ms=1000)]
+    assert call.ordered(Note) == ([Note("warning", "an MCP call failed", fields)] if failed else [])
     assert requests(call) == ["mcp-1"]
 
 
@@ -239,9 +280,14 @@ def test_a_call_that_never_ends_is_given_up_and_the_caller_is_told() -> None:
     (request,) = call.ordered(CreateResponse)
     call.feed(ANSWERED)
 
-    assert "free_slots does not answer" in (request.instructions or "")
+    call.feed(ResponseCreated("r2", request.request))
+    call.response_done("r2")
+
+    told = "Be brief.\n\nThe tool free_slots does not answer. Say so in one short sentence, and go on."
+    fields = {"server": "calendar", "tool": "free_slots", "problem": "no answer within 4 s"}
+    assert call.ordered(CreateResponse) == [CreateResponse("mcp-1", told, "none")]
     assert [answer.failed for answer in call.ordered(ToolAnswered)] == [True]
-    assert notes(call) == [("warning", "an MCP call failed")]
+    assert call.ordered(Note) == [Note("warning", "an MCP call failed", fields)]
 
 
 def test_a_response_may_wait_for_its_call_as_long_as_a_tool_may_take() -> None:
@@ -266,19 +312,29 @@ def test_nothing_is_owed_when_the_call_is_over() -> None:
 @pytest.mark.parametrize(
     ("allowed", "tools", "note"),
     [
-        (None, ("book", "free_slots"), ("info", "an MCP server's tools are known")),
-        (None, (), ("warning", "an MCP server has no tools")),
-        (("book",), ("free_slots",), ("warning", "an MCP server lacks tools that are allowed")),
+        (
+            None,
+            ("book", "free_slots"),
+            Note("info", "an MCP server's tools are known", {"server": "calendar", "tools": "book, free_slots"}),
+        ),
+        (None, (), Note("warning", "an MCP server has no tools", {"server": "calendar"})),
+        (
+            ("book", "cancel", "free_slots"),
+            ("free_slots",),
+            Note(
+                "warning",
+                "an MCP server lacks tools that are allowed",
+                {"server": "calendar", "tools": "free_slots", "missing": "book, cancel"},
+            ),
+        ),
     ],
 )
-def test_what_a_server_has_is_told(
-    allowed: tuple[str, ...] | None, tools: tuple[str, ...], note: tuple[str, str]
-) -> None:
+def test_what_a_server_has_is_told(allowed: tuple[str, ...] | None, tools: tuple[str, ...], note: Note) -> None:
     server = McpServer(server_label="calendar", server_url="https://mcp.example.com/mcp", allowed_tools=allowed)
     call = script(server)
     call.feed(McpToolsListed("calendar", tools))
 
-    assert notes(call) == [note]
+    assert call.ordered(Note) == [note]
 
 
 def test_a_listing_that_fails_is_told_and_the_call_goes_on() -> None:
@@ -299,7 +355,16 @@ def test_a_question_is_answered_once_however_often_it_comes() -> None:
     call.feed(ASKED)
 
     assert call.ordered(AnswerMcpApproval) == [AnswerMcpApproval("approval_1", "a1", approve=True)]
-    assert notes(call) == [("info", "an MCP call was approved")]
+    assert call.ordered(Note) == [
+        Note("info", "an MCP call was approved", {"server": "calendar", "tool": "free_slots"})
+    ]
+
+
+def test_each_answer_has_a_name_of_its_own() -> None:
+    call = script(ASKING)
+    call.feed(ASKED, McpApprovalAsked("a2", "calendar", "book", "{}"))
+
+    assert [answer.item_id for answer in call.ordered(AnswerMcpApproval)] == ["approval_1", "approval_2"]
 
 
 def test_an_approved_call_is_spoken_of_when_it_has_ended() -> None:
@@ -351,8 +416,30 @@ def test_a_call_that_is_not_approved_is_refused_told_and_spoken_of(known: bool) 
     ]
     assert [(start.name, start.server) for start in call.ordered(ToolStarted)] == [("book", "calendar")]
     assert [answer.failed for answer in call.ordered(ToolAnswered)] == [True]
-    assert notes(call) == [("warning", "an MCP call was refused")]
+    assert call.ordered(Note) == [Note("warning", "an MCP call was refused", {"server": "calendar", "tool": "book"})]
     assert requests(call) == ["mcp-1"]
+    call.feed(ResponseCreated("r2", "mcp-1"))
+    call.response_done("r2")
+    call.wait(60_000)  # and waited for no longer
+    assert requests(call) == ["mcp-1"]
+
+
+def test_the_result_of_an_approved_call_shows_that_it_was_begun() -> None:
+    call = script(ASKING)
+    call.feed(CALLED, ASKED, ANSWERED)
+    call.response_done("r1")
+    call.feed(ResponseCreated("r2", "mcp-1"))
+    call.response_done("r2")
+    call.wait(60_000)
+
+    assert requests(call) == ["mcp-1"]
+
+
+def test_nothing_of_a_server_is_told_or_answered_once_the_model_is_gone() -> None:
+    call = script(ASKING)
+    call.feed(CALLED, ModelClosed(1011))
+
+    assert call.feed(ASKED, ANSWERED, McpToolsListed("calendar", ("book",)), McpListingFailed("calendar")) == []
 
 
 def test_a_server_that_the_agent_does_not_name_gets_no_approval() -> None:

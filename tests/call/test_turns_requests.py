@@ -344,3 +344,17 @@ def test_a_turn_of_which_only_the_commit_is_told_is_answered_even_after_a_cough(
 
     assert before == []
     assert requests(script) == ["turn-1"]
+
+
+def test_a_cough_into_a_pause_of_an_answer_that_goes_on_is_not_answered() -> None:
+    script = Script(an_agent(barge_in=BargeIn(after_ms=400))).begin()
+    script.agent_speaks("a", 300, done=False)
+    script.wait(100)
+    script.caller_speaks()
+    script.wait(250)  # what was there is heard, more is to come
+    script.caller_stops()
+    script.agent_speaks("a", 500)
+    script.response_done()
+    script.wait(1000)
+
+    assert requests(script) == []

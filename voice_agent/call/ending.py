@@ -370,9 +370,9 @@ class Ending:
         yield from self._end(now_ms, Cause.CALLER_GONE, outcome, reason)
 
     def _end(self, now_ms: int, cause: Cause, outcome: Outcome, reason: str) -> Iterator[Command | Fact]:
-        if self._move(cause):
-            self._outcome, self._reason = outcome, reason
-            yield from self._finish(now_ms)
+        self._move(cause)
+        self._outcome, self._reason = outcome, reason
+        yield from self._finish(now_ms)
 
     def _finish(self, now_ms: int) -> Iterator[Command | Fact]:
         yield from self._close_phone()
