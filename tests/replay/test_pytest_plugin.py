@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from voice_agent.errors import CommandError
 from voice_agent.live.clips import load_clips
 from voice_agent.live.recorded import describe
 from voice_agent.recording.entries import Entry
@@ -238,3 +239,27 @@ def test_a_word_for_the_way_that_there_is_not_is_told(project: Path) -> None:
 
     assert status != 0
     assert "calls = strickt: write strict, resimulated, or against a model: emulator, azure, openai" in out
+
+
+def test_what_is_held_against_a_model_cannot_be_accepted(project: Path) -> None:
+    status, out = run(project, "--calls=emulator", "--calls-update")
+
+    assert status != 0
+    assert "--calls-update accepts replays; against emulator no two calls are the same" in out
+
+
+def test_calls_that_are_held_when_a_run_ends_are_broken_off(tmp_path: Path) -> None:
+    for number in range(4):  # two at once
+        (tmp_path / f"{number}.call").write_bytes(CALL.read_bytes())
+    paths = sorted(tmp_path.glob("*.call"))
+    settings = {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        talks = Talks("openai", tmp_path)
+        talks.begin(paths)
+    talks.close()
+
+    for path in paths:
+        with pytest.raises(CommandError, match="broken off"):
+            talks.verdict(path)

@@ -68,7 +68,9 @@ def test_keys_are_one_move_and_hanging_up_behind_the_answer_another() -> None:
 
 
 def test_a_caller_whose_agent_hung_up_waits_for_that() -> None:
-    assert recorded_caller(read(CALLS / "interrupted.call"), CLIPS).part.linger_s > 5
+    # Five seconds of goodbye then, and some more; half a minute where the agent had asked whether anybody was there.
+    assert recorded_caller(read(CALLS / "interrupted.call"), CLIPS).part.linger_s == pytest.approx(15, abs=1)
+    assert recorded_caller(read(CALLS / "idle-goodbye.call"), CLIPS).part.linger_s > 25
     assert recorded_caller(read(CALLS / "keys.call"), CLIPS).part.linger_s == 0
 
 

@@ -116,6 +116,8 @@ def way_of(config: pytest.Config) -> Way | Provider:
     way: Any = config.getoption("calls") or config.getini("calls")
     if way not in (*_WAYS, *_MODELS):
         raise pytest.UsageError(f"calls = {way}: write {_CHOICES}")
+    if way in _MODELS and config.getoption("calls_update"):
+        raise pytest.UsageError(f"--calls-update accepts replays; against {way} no two calls are the same")
     return way  # type: ignore[no-any-return] # one of the words, as has just been looked at
 
 

@@ -35,7 +35,7 @@ KEYS_APART_MS = 2000
 """Keys that follow each other more quickly are pressed in one go."""
 
 FAREWELL_S = 10.0
-"""So long a caller waits for an agent that ended the call when it was recorded."""
+"""So much longer than then a caller waits for an agent that ended the call when it was recorded."""
 
 SILENT_DBFS = -60.0
 """A turn that is no louder holds no voice: it was redacted."""
@@ -80,8 +80,10 @@ def recorded_caller(recording: Recording, clips: Mapping[str, bytes]) -> Recorde
             remarks.append(f"{move.name} is silent in the recording, as redacted turns are")
         moves.append(move)
     left = bool(moves) and moves[-1].leaves
+    # An agent that ends a call may have waited for long, e.g. for a caller who says nothing.
+    idle_ms = len(channels.caller) // BYTES_PER_MS - (acts[-1].end_ms if acts else 0)
     setup = recording.header.setup
-    part = Part(moves=tuple(moves), linger_s=0 if left else FAREWELL_S)
+    part = Part(moves=tuple(moves), linger_s=0 if left else FAREWELL_S + idle_ms / 1000)
     return RecordedCaller(setup.caller, setup.called, part, tuple(remarks))
 
 

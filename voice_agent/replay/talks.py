@@ -7,8 +7,9 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import CancelledError, Future
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -37,13 +38,14 @@ class Talks:
         self._at_once = asyncio.Semaphore(AT_ONCE[provider])
         self._held: dict[Path, Future[Verdict]] = {}
         self._all: list[Future[Verdict]] = []
+        self._running: set[asyncio.Task[Verdict]] = set()
 
     def begin(self, paths: Iterable[Path]) -> None:
         """Begin to hold these calls, as many at once as is good, unless they were begun before."""
         loop, model = self._start()
         for path in paths:
             if path not in self._held:
-                self._held[path] = self._submit(loop, model.judge_file(path))
+                self._held[path] = self._submit(loop, partial(model.judge_file, path))
 
     def verdict(self, path: Path) -> Verdict:
         """Wait for a call that was begun; raises what `Against.judge_file` raises."""
@@ -52,7 +54,7 @@ class Talks:
     def verdict_of(self, recording: Recording, agent: Path | None) -> Verdict:
         """Hold one call now; raises what `Against.judge` raises."""
         loop, model = self._start()
-        return self._result(self._submit(loop, model.judge(recording, agent)))
+        return self._result(self._submit(loop, partial(model.judge, recording, agent)))
 
     def close(self) -> None:
         """Break off what is still held, and end."""
@@ -85,15 +87,21 @@ class Talks:
         async with against(self._provider, own, load_clips(), tell=logger.info, references=references) as model:
             self._ready.set_result((asyncio.get_running_loop(), model))
             await self._stop.wait()
+            if self._running:
+                await asyncio.wait(self._running)  # they are broken off, and end their calls
 
-    def _submit(self, loop: asyncio.AbstractEventLoop, call: Coroutine[None, None, Verdict]) -> Future[Verdict]:
+    def _submit(self, loop: asyncio.AbstractEventLoop, call: Callable[[], Awaitable[Verdict]]) -> Future[Verdict]:
         future = asyncio.run_coroutine_threadsafe(self._in_turn(call), loop)
         self._all.append(future)
         return future
 
-    async def _in_turn(self, call: Coroutine[None, None, Verdict]) -> Verdict:
+    async def _in_turn(self, call: Callable[[], Awaitable[Verdict]]) -> Verdict:
+        task = asyncio.current_task()
+        assert task is not None, "a coroutine that was submitted runs in a task"
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
         async with self._at_once:
-            return await call
+            return await call()
 
     @staticmethod
     def _result(future: Future[Verdict]) -> Verdict:
