@@ -114,6 +114,21 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The call's variables, as far as templates name them; filled in for one call."""
 
 
+class TextMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a `send_sms` tool sends, and to whom: never to a number that the model made up."""
+
+    sender: str = ""
+    """A number of the account (E.164); empty: the called one."""
+    to: dict[str, str] = {}
+    """Numbers by the names that the model knows them by; empty: the caller."""
+    text: str | None = None
+    """`{{ name }}` stands for an argument or for one of `values`; `None`: the model writes it."""
+    countries: tuple[str, ...] = ()
+    """How the recipient's number must begin, e.g. `+1`; none: anyhow."""
+    values: dict[str, str] = {}
+    """The call's variables, `caller` and `called` among them; filled in for one call."""
+
+
 class Tool(msgspec.Struct, frozen=True):
     """One function that the model may call."""
 
@@ -121,11 +136,13 @@ class Tool(msgspec.Struct, frozen=True):
     description: str
     parameters: dict[str, Any]
     """A JSON Schema object."""
-    kind: Literal["hang_up", "python", "http"]
+    kind: Literal["hang_up", "python", "http", "send_sms"]
     target: str = ""
     """For `python`: `package.module:function`, looked up on the import path and in `Agent.folder`."""
     http: HttpRequest | None = None
     """For `http`."""
+    sms: TextMessage | None = None
+    """For `send_sms`."""
 
 
 class McpServer(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@
     ├── ConfigError      the user's file or environment is wrong: one line, what, where, what to do instead
     │   └── ConfigErrors several of them, found at once: a line each
     ├── PeerError        Twilio, the model or a recording broke its format; counted or shown, never fatal to a call
+    │   └── RefusedError     it refuses a request, and says why by a code of its own
     └── CommandError     a command cannot do its work (port taken, folder unwritable): one line, exit status 2
 
 What can only be our own fault is an `AssertionError`, with the reason why it cannot happen.
@@ -35,6 +36,14 @@ class ConfigErrors(ConfigError):  # noqa: N818 - several of them, said by the pl
 
 class PeerError(VoiceAgentError):
     """A message of the other side that its protocol does not allow; the text names the field, never its audio."""
+
+
+class RefusedError(PeerError):
+    """A request that the other side does not grant; `code` is its own for why, or empty."""
+
+    def __init__(self, what: str, code: str = "") -> None:
+        super().__init__(what)
+        self.code = code
 
 
 class CommandError(VoiceAgentError):

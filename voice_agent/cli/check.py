@@ -20,6 +20,7 @@ from voice_agent.config.models import azure_remarks, remark
 from voice_agent.config.prices import load_prices
 from voice_agent.config.references import read_references
 from voice_agent.config.settings import ENV_FILE, Provider, Settings, agents_path, doubtful_names, read_settings
+from voice_agent.config.sms_tools import mute
 from voice_agent.errors import ConfigError
 from voice_agent.live.clock import utc_now
 from voice_agent.live.credentials import credential_of
@@ -133,8 +134,9 @@ def _examine_agents(path: Path, demands: Demands, settings: Settings | None, tod
             good = False
         else:
             print(f"{file}: OK: {_describe(agent, alone=len(files) == 1)}")
-            for told in azure_remarks(agent, today) if on_azure else ():
-                print(f"warning: {file}: {told}")
+            told = azure_remarks(agent, today) if on_azure else ()
+            for line in (*told, *mute([agent], settings is None or settings.has_rest)):
+                print(f"warning: {file}: {line}")
     if not good:
         return None
     try:

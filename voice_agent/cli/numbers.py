@@ -22,6 +22,7 @@ from voice_agent.errors import CommandError
 from voice_agent.live.clock import utc_now
 from voice_agent.store.pointings import FormerPointing, Pointings
 from voice_agent.twilio_api.numbers import Number, NumbersApi, Pointing
+from voice_agent.twilio_api.rest import open_rest
 
 SUMMARY = "show where the account's phone numbers lead, and let one lead here"
 
@@ -209,18 +210,10 @@ async def undo(settings: Settings, number: str, agree: Callable[[], bool]) -> in
 
 
 def _api(settings: Settings) -> NumbersApi:
-    sid, token, key, secret = (
-        settings.twilio_account_sid,
-        settings.twilio_auth_token,
-        settings.twilio_api_key,
-        settings.twilio_api_secret,
-    )
-    base_url = settings.twilio_api_base_url or ""
-    if sid is not None and key is not None and secret is not None:
-        return NumbersApi(sid, key, secret.reveal(), base_url, TIMEOUT_S)
-    if sid is None or token is None:
+    api = open_rest(NumbersApi, settings, TIMEOUT_S)
+    if api is None:
         raise CommandError("TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN must be set; see console.twilio.com")
-    return NumbersApi(sid, sid, token.reveal(), base_url, TIMEOUT_S)
+    return api
 
 
 async def _found(api: NumbersApi, number: str) -> Number:

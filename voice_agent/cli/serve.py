@@ -19,6 +19,7 @@ from voice_agent.config.agents import AgentFolder, Agents
 from voice_agent.config.models import remark
 from voice_agent.config.references import read_references
 from voice_agent.config.settings import ENV_FILE, Settings, doubtful_names, read_settings
+from voice_agent.config.sms_tools import mute
 from voice_agent.live.clock import utc_now
 from voice_agent.live.endpoints import demands_of, endpoint_of
 from voice_agent.live.opened_call import Redact
@@ -106,7 +107,8 @@ def screen(settings: Settings, agents: Agents, url: str, emulator_url: str, toda
     else:
         yield "Only this machine can call (PUBLIC_URL is not public). To hear the agent:"
         yield f"  voice-agent emulate call --to {settings.public_url}/twilio/voice --say question.wav"
-    yield from (f"warning  {line}" for line in warnings(settings, today))
+    told = [*warnings(settings, today), *mute(agents.all, settings.has_rest)]
+    yield from (f"warning  {line}" for line in told)
     yield f"Listening on {url}; Ctrl-C stops."
 
 

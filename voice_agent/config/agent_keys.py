@@ -32,6 +32,8 @@ class Real(NamedTuple):
 
 
 NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+PREFIX = r"\+[1-9][0-9]{0,14}"
+"""Of a phone number: a country's, or more."""
 E164 = r"\+[1-9][0-9]{1,14}"
 """ITU-T E.164: at most 15 digits."""
 LANGUAGE = "[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}"
@@ -262,6 +264,30 @@ HTTP: dict[str, Schema] = {
     ),
     "allow_private": _flag("The host may be this machine or in an inner network.", False),
 }
+SEND_SMS: dict[str, Schema] = {
+    "name": _text("The model calls it by this name.", TOOL_NAME, default="send_sms"),
+    "description": _text("What it is for; the model goes by it."),
+    "from": _text("A number of the account, in quotes; unset: the called one.", E164),
+    "to": _either(
+        "Who gets it; of several the model chooses one.",
+        {"const": "caller"},
+        {"type": "array", "items": _text('E.164, in quotes: "+14255550101".', E164), "minItems": 1},
+        {
+            "type": "object",
+            "propertyNames": {"pattern": f"^(?:{VARIABLE})$"},
+            "additionalProperties": _text('E.164, in quotes: "+14255550101".', E164),
+            "minProperties": 1,
+        },
+    ),
+    "text": _text("{{ name }} stands for a parameter or a variable; unset: the model writes it.", r"[\s\S]*\S[\s\S]*"),
+    "parameters": HTTP["parameters"] | {"description": "What the model gives for the text."},
+    "countries": {
+        "description": "How the recipient's number must begin; unset: anyhow.",
+        "type": "array",
+        "items": _text('In quotes: "+1".', PREFIX),
+        "minItems": 1,
+    },
+}
 _HTTP_TOOL = _mapping(HTTP, "A request that the model may have sent.", ("name", "description", "url"))
 PYTHON_TOOL: dict[str, Schema] = {
     "python": _text("module:function, looked up beside this file and on the import path."),
@@ -357,10 +383,11 @@ AGENT: dict[str, Schema] = {
         "type": "array",
         "items": {
             "anyOf": [
-                {"const": "hang_up"},
+                {"enum": ["hang_up", "send_sms"]},
                 _mapping(PYTHON_TOOL, required=tuple(PYTHON_TOOL)),
                 _mapping({"mcp": _MCP_SERVER}, required=("mcp",)),
                 _mapping({"http": _HTTP_TOOL}, required=("http",)),
+                _mapping({"send_sms": _mapping(SEND_SMS, "A text message.")}, required=("send_sms",)),
             ],
         },
     },

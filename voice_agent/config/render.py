@@ -118,7 +118,11 @@ def render(agent: Agent, caller: str, called: str, now: datetime, variables: Map
 
 
 def _with_values(tool: Tool, values: Mapping[str, str]) -> Tool:
-    """Give an `http` tool the values that its templates name; they are put into their places when it is called."""
+    """Give a tool the values that its templates name; they are put into their places when it is called."""
+    if tool.sms is not None:
+        named = {"caller", "called", *names_in(tool.sms.text or "")} - set(tool.parameters["properties"])
+        sms = msgspec.structs.replace(tool.sms, values={name: values[name] for name in sorted(named)})
+        return msgspec.structs.replace(tool, sms=sms)
     if tool.http is None:
         return tool
     named = {name for text in (tool.http.url, *leaves(tool.http.body)) for name in names_in(text)}

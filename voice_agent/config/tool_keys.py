@@ -4,6 +4,7 @@ tools:
   - hang_up
   - python: alder:opening_hours             # see `python_tools`
   - http: {name: find_slot, description: Free times., url: https://api.example.com/slots}       # see `http_tools`
+  - send_sms: {to: caller, countries: ["+1"]}      # see `sms_tools`
   - mcp: {server_label: calendar, server_url: https://mcp.example.com/mcp}      # see `mcp_keys`
 """
 
@@ -12,11 +13,12 @@ from typing import NamedTuple
 
 import yaml
 
-from voice_agent.agent import McpServer, Tool
+from voice_agent.agent import McpServer, TextMessage, Tool
 from voice_agent.config.faults import nearest
 from voice_agent.config.http_tools import read_http
 from voice_agent.config.mcp_keys import read_mcp
 from voice_agent.config.python_tools import python_tool
+from voice_agent.config.sms_tools import read_send_sms, send_sms_tool
 from voice_agent.config.yaml_nodes import Document, Fields, kind_of, shorten
 from voice_agent.errors import ConfigError
 
@@ -30,11 +32,12 @@ HANG_UP = Tool(
     kind="hang_up",
 )
 
-_TOOL_KINDS = ("hang_up", "python", "http", "mcp")
+_TOOL_KINDS = ("hang_up", "python", "http", "send_sms", "mcp")
 _REMEDIES = {
     "hang_up": 'write "hang_up"',
     "python": 'write "python: module:function"',
     "http": 'write "http: {name: ..., description: ..., url: ...}"',
+    "send_sms": 'write "send_sms" or "send_sms: {to: caller}"',
     "mcp": 'write "mcp: {server_label: ..., server_url: ...}"',
 }
 
@@ -82,6 +85,8 @@ def _read_tool(document: Document, node: yaml.Node, folder: str, variables: Sequ
             return read_mcp(inner)
         if inner.node("http") is not None:
             return read_http(inner, variables)
+        if inner.node("send_sms") is not None:
+            return read_send_sms(inner, variables)
         target = inner.text("python", "")
         if inner.node("hang_up") is not None:
             document.fault(node, '"hang_up" takes nothing; write "- hang_up"')
@@ -91,7 +96,10 @@ def _read_tool(document: Document, node: yaml.Node, folder: str, variables: Sequ
     if isinstance(node, yaml.ScalarNode):
         if node.value == "hang_up":
             return HANG_UP
+        if node.value == "send_sms":
+            return send_sms_tool(TextMessage())
         near = nearest(node.value, _TOOL_KINDS) or ("python" if ":" in node.value else "")
         remedy = _REMEDIES.get(near, f"there are {', '.join(_TOOL_KINDS[:-1])} and {_TOOL_KINDS[-1]}")
         raise ConfigError(f'unknown tool "{shorten(node.value)}"; {remedy}')
-    raise ConfigError(f'a tool is "hang_up", "python: module:function", "http: ..." or "mcp: ...", not {kind_of(node)}')
+    kinds = '"hang_up", "python: module:function", "http: ...", "send_sms" or "mcp: ..."'
+    raise ConfigError(f"a tool is {kinds}, not {kind_of(node)}")

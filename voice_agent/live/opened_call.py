@@ -27,6 +27,7 @@ from voice_agent.live.session import Session
 from voice_agent.recording.format import Header
 from voice_agent.recording.spool import CallRecording, Spool, recording_path
 from voice_agent.tools.run import ToolRunner
+from voice_agent.tools.text_message import MessageSender
 from voice_agent.wire.bridge import Bridge, Input, Output
 from voice_agent.wire.endpoint import Endpoint
 
@@ -77,6 +78,8 @@ class Surroundings:
     credential: Credential | None = None
     """Of the endpoint, beside its fixed headers."""
     references: References = NOTHING
+    messages: MessageSender | None = None
+    """`None`: no text message can be sent."""
     """What agents may name, with the values."""
     prices: Prices | None = None
     """For the log; `None`: it names tokens only."""
@@ -97,7 +100,7 @@ class OpenedCall:
         self._recording = self._open_recording(webhook)
         call_sid = setup.call_sid
         bill = None if around.prices is None else partial(around.prices.told, setup.model.model)
-        tools, secrets = ToolRunner(setup.agent, call_sid, around.references), None
+        tools, secrets = ToolRunner(setup.agent, call_sid, around.references, around.messages), None
         if setup.agent.mcp:
             secrets = McpSecrets(setup.agent, around.references)
         self.session = Session(

@@ -32,6 +32,7 @@ from voice_agent.live.clock import seconds, utc_now
 from voice_agent.live.mcp_secrets import McpSecrets
 from voice_agent.live.sideband import Sideband
 from voice_agent.tools.run import ToolRunner
+from voice_agent.tools.text_message import MessageSender
 from voice_agent.wire.dialects import GA
 from voice_agent.wire.model_session import whole_session
 
@@ -76,12 +77,14 @@ class Console:
         agents: AgentSource,
         client: CallClient | ConfigError,
         tasks: asyncio.TaskGroup,
+        messages: MessageSender | None = None,
         now_seconds: Callable[[], int] = seconds,
     ) -> None:
         """`client`: or why the configured endpoint has no such calls. `tasks` gets one a call; `close` ends them."""
         self._agents = agents
         self._client = client
         self._tasks = tasks
+        self._messages = messages
         self._now_seconds = now_seconds
         self._waiting: dict[str, _Waiting] = {}
         self._calls: dict[str, Sideband] = {}
@@ -121,7 +124,7 @@ class Console:
         if call_id in self._calls:
             raise Refused(409, "the call is attended already")
         client = self._client
-        tools = ToolRunner(waiting.agent, call_id, self._agents.references)
+        tools = ToolRunner(waiting.agent, call_id, self._agents.references, self._messages)
         leg = client.leg(call_id, self._secrets(waiting.agent))
         sideband = Sideband(waiting.agent, leg, tools, lambda: client.hang_up(call_id))
         self._calls[call_id] = sideband

@@ -39,6 +39,8 @@ from voice_agent.server.reception import Reception, Terms
 from voice_agent.server.stream_socket import StreamSocket
 from voice_agent.store.history import FILE_NAME, History, past_call
 from voice_agent.twilio_api.calls import CallsApi
+from voice_agent.twilio_api.messages import MessagesApi
+from voice_agent.twilio_api.rest import open_rest
 
 logger = logging.getLogger(__name__)
 
@@ -99,14 +101,17 @@ class Serving:
             self._socket = stack.enter_context(_listen(self.settings.host, self.settings.port))
             if self.settings.port == 0 and not self.settings.is_public:
                 self.settings = msgspec.structs.replace(self.settings, public_url=self.url)
-            around = self._surroundings(stack)
+            messages = open_rest(MessagesApi, self.settings)
+            if messages is not None:
+                stack.callback(messages.close)
+            around = self._surroundings(stack, messages)
             lobby = Lobby(lambda setup, webhook: OpenedCall(setup, webhook, around), self.counters)
             await stack.enter_async_context(lobby)
             self.reception = Reception(
                 self._terms(), self._agents, lobby, StreamTokens(secrets.token_bytes(32)), self.counters
             )
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
-            self._console = Console(self._agents, self._call_client(), tasks)
+            self._console = Console(self._agents, self._call_client(), tasks, messages)
             routes = console_routes(self._console, self.settings.console_password)
             self._server = _Server(_config(Application(self.reception, routes)))
             tasks.create_task(self._server.serve([self._socket]))
@@ -138,7 +143,7 @@ class Serving:
         except ConfigError as error:
             return error
 
-    def _surroundings(self, stack: AsyncExitStack) -> Surroundings:
+    def _surroundings(self, stack: AsyncExitStack, messages: MessagesApi | None) -> Surroundings:
         settings = self.settings
         make_folder(settings.data)
         history = History(settings.data / FILE_NAME)
@@ -148,7 +153,7 @@ class Serving:
         stack.push_async_callback(asyncio.to_thread, spool.close)
         if self._credential is not None:
             stack.push_async_callback(self._credential.close)
-        api = _carrier_api(settings)
+        api = open_rest(CallsApi, settings)
         if api is not None:
             stack.callback(api.close)
 
@@ -165,6 +170,7 @@ class Serving:
             api=api,
             credential=self._credential,
             references=self._agents.references,
+            messages=messages,
             prices=self._prices,
             observers=self._observers,
             keep=(keep_in_history, *self._keep),
@@ -227,16 +233,6 @@ def _listen(host: str, port: int) -> socket.socket:
         raise CommandError(
             f"cannot listen on {host}:{port} ({why}): stop what listens there, or set HOST and PORT"
         ) from None
-
-
-def _carrier_api(settings: Settings) -> CallsApi | None:
-    sid, token = settings.twilio_account_sid, settings.twilio_auth_token
-    base_url = settings.twilio_api_base_url or ""
-    if sid is None:
-        return None
-    if settings.twilio_api_key is not None and settings.twilio_api_secret is not None:
-        return CallsApi(sid, settings.twilio_api_key, settings.twilio_api_secret.reveal(), base_url)
-    return None if token is None else CallsApi(sid, sid, token.reveal(), base_url)
 
 
 def _version() -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from voice_agent.agent import Agent, HttpRequest, Tool
+from voice_agent.agent import Agent, HttpRequest, TextMessage, Tool
 from voice_agent.call.events import ToolFinished
 from voice_agent.config.python_tools import find_function
 from voice_agent.config.references import NOTHING, References, names_in
@@ -22,25 +22,33 @@ from voice_agent.tools.arguments import ArgumentsError, read_arguments
 from voice_agent.tools.http_answer import AnswerError, taken
 from voice_agent.tools.http_client import HttpFailure, ask
 from voice_agent.tools.http_request import prepare
+from voice_agent.tools.text_message import MOST_A_CALL, MessageSender, NotSentError, compose, send
 
 MAX_OUTPUT_CHARACTERS = 16_000
 """About 4,000 tokens: as much as a caller's question can need, and paid for with every later response of the call."""
 
-_KINDS = ("python", "http")
+_KINDS = ("python", "http", "send_sms")
 
 _log = logging.getLogger(__name__)
 
 
 class ToolRunner:
-    """Runs the `python` and `http` tools of one agent, any number at a time.
+    """Runs the tools of one agent in one call, any number at a time.
 
     A function made with `async def` runs on the event loop and must not block it; any other runs in a thread of its
     own. One that outlives its time is answered for and left alone: Python cannot end a thread, but a daemon thread
     neither holds up other calls nor the end of the process.
     """
 
-    def __init__(self, agent: Agent, call_sid: str = "", references: References = NOTHING) -> None:
-        """`call_sid` is for the log only. `references`: secrets that headers name; no answer and no log holds them."""
+    def __init__(
+        self, agent: Agent, call_sid: str = "", references: References = NOTHING, messages: MessageSender | None = None
+    ) -> None:
+        """`call_sid` is for the log only. `references`: secrets that headers name; no answer and no log holds them.
+
+        `messages`: `None` where none can be sent.
+        """
+        self._messages = messages
+        self._sent = 0
         self._tools = {tool.name: tool for tool in agent.tools if tool.kind in _KINDS}
         self._references = references
         self._folder = agent.folder
@@ -73,8 +81,8 @@ class ToolRunner:
             if task is None or task.cancelling():
                 raise
             return self._broken(call_id, name)  # the function cancelled itself; nobody cancelled the call
-        except (HttpFailure, AnswerError) as error:
-            return self._unanswered(tool, call_id, error)
+        except (HttpFailure, AnswerError, NotSentError) as error:
+            return self._refused(tool, call_id, error)
         except ValueError as error:
             return self._broken(call_id, name, _one_line(error))
         except (Exception, SystemExit):  # noqa: BLE001 - the user's function may fail in any way; `_broken` logs it
@@ -85,6 +93,8 @@ class ToolRunner:
     async def _call(self, tool: Tool, values: dict[str, Any]) -> object:
         if tool.http is not None:
             return await self._ask(tool.http, values)
+        if tool.sms is not None:
+            return await self._send(tool.sms, values)
         function = find_function(tool.target, self._folder)
         if inspect.iscoroutinefunction(function):
             return await function(**values)
@@ -120,10 +130,18 @@ class ToolRunner:
         _log.warning("tool %s failed: %s (%s)", name, problem, call_id, extra=self._extra)
         return _answer(call_id, problem)
 
-    def _unanswered(self, tool: Tool, call_id: str, error: HttpFailure | AnswerError) -> ToolFinished:
-        """Answer for a request without a usable answer; the log gets what the model need not know."""
-        assert tool.http is not None, "nothing else raises these"
-        detail = self._secrets(tool.http).covered(error.detail)
+    async def _send(self, message: TextMessage, values: dict[str, Any]) -> object:
+        outgoing = compose(message, values)
+        if self._sent >= MOST_A_CALL:
+            raise NotSentError(
+                "enough messages were sent in this call", f"{MOST_A_CALL} messages are the most of a call"
+            )
+        self._sent += 1
+        return await send(outgoing, self._messages)
+
+    def _refused(self, tool: Tool, call_id: str, error: HttpFailure | AnswerError | NotSentError) -> ToolFinished:
+        """Answer for work that came to nothing; the log gets what the model need not know."""
+        detail = error.detail if tool.http is None else self._secrets(tool.http).covered(error.detail)
         _log.warning("tool %s failed: %s (%s)", tool.name, detail, call_id, extra=self._extra)
         return _answer(call_id, f"{tool.name} failed: {error}")
 

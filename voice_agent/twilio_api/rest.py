@@ -20,7 +20,8 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
-from voice_agent.errors import PeerError
+from voice_agent.config.settings import Settings
+from voice_agent.errors import PeerError, RefusedError
 from voice_agent.twilio_api.refusals import meaning_of
 
 TIMEOUT_S = 5.0
@@ -70,7 +71,7 @@ class TwilioRest:
         except (TwilioRestException, TwilioServiceException) as error:
             if str(error.status) == "404" or str(error.code) in _GONE:
                 raise GoneError(_refusal(error)) from error
-            raise PeerError(_refusal(error)) from error
+            raise RefusedError(_refusal(error), str(error.code)) from error
         except (TimeoutError, requests.Timeout) as error:
             raise PeerError(f"{self._host} did not answer within {self._timeout_s:g} s: try again") from error
         except requests.exceptions.SSLError as error:
@@ -82,6 +83,21 @@ class TwilioRest:
                 raise PeerError(_refusal(refused)) from error
             # The package reads what it believes to be Twilio's JSON without checking it.
             raise PeerError(f"{self._host} does not answer as Twilio does: check TWILIO_API_BASE_URL") from error
+
+
+Rest = TypeVar("Rest", bound=TwilioRest)
+
+
+def open_rest(kind: type[Rest], settings: Settings, timeout_s: float = TIMEOUT_S) -> Rest | None:
+    """Open the account that the settings name; an API key goes before the Auth Token. `None`: they name none."""
+    sid, base_url = settings.twilio_account_sid, settings.twilio_api_base_url or ""
+    if sid is None:
+        return None
+    if settings.twilio_api_key is not None and settings.twilio_api_secret is not None:
+        return kind(sid, settings.twilio_api_key, settings.twilio_api_secret.reveal(), base_url, timeout_s)
+    if settings.twilio_auth_token is None:
+        return None
+    return kind(sid, sid, settings.twilio_auth_token.reveal(), base_url, timeout_s)
 
 
 class _HttpClient(TwilioHttpClient):  # type: ignore[misc]  # the package has no types
