@@ -121,6 +121,8 @@ def test_a_recording_that_is_cut_short_is_spoken_up_to_the_cut() -> None:
     assert [move.name[:6] for move in half.part.moves] == ["turn 1"]
 
 
-def test_a_recording_without_a_call_is_refused() -> None:
-    with pytest.raises(PeerError, match="no stream"):
+def test_a_recording_without_a_call_or_a_stream_is_refused() -> None:
+    with pytest.raises(PeerError, match="holds no call"):
         recorded_caller(Recording(write(header_of(setup()), [])), CLIPS)
+    with pytest.raises(PeerError, match="holds no stream, so nobody spoke in it"):
+        recorded_caller(read(CALLS / "no-stream.call"), CLIPS)
