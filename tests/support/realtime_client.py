@@ -12,11 +12,15 @@ import numpy as np
 
 from tests.support.openai_types import faults
 from voice_agent.sim.realtime import (
+    CallTool,
     ClientText,
     CloseSocket,
     Energy,
     FaultySession,
     Input,
+    ListingFailed,
+    ListTools,
+    McpToolInfo,
     Output,
     OutputBuffer,
     PlayFrame,
@@ -35,6 +39,9 @@ from voice_agent.sim.realtime import (
     ThoughtDone,
     ThoughtText,
     TimerFired,
+    ToolCalled,
+    ToolCallFailed,
+    ToolsListed,
     parse_faults,
 )
 
@@ -51,6 +58,10 @@ def tone(duration_ms: int, rate_hz: int = 24000, amplitude: int = 8000) -> bytes
 def silence(duration_ms: int) -> bytes:
     """Digital silence as PCM16, 24 kHz."""
     return bytes(48 * duration_ms)
+
+
+def _nine(order: CallTool) -> ToolCalled:
+    return ToolCalled(order.item_id, "9:00")
 
 
 class VirtualClient:
@@ -71,6 +82,9 @@ class VirtualClient:
         """Makes sentences (str) and function calls (name, arguments)."""
         self.lazy = False
         """Do no slow work: the test feeds the results itself."""
+        self.mcp: dict[str, tuple[McpToolInfo, ...]] = {}
+        """The tools of each MCP server, by its label; a server that is not there cannot be listed."""
+        self.answer_mcp: Callable[[CallTool], ToolCalled | ToolCallFailed | None] = _nine
         self.closed: CloseSocket | None = None
         self._take(self.peer.start(0))
 
@@ -150,5 +164,11 @@ class VirtualClient:
             case Speak():
                 pcm = tone(SPEECH_MS_PER_CHARACTER * len(output.text))
                 return [Spoken(output.response_id, output.item_id, pcm, last=True)]
+            case ListTools():
+                tools = self.mcp.get(output.server.label)
+                return [ListingFailed(output.item_id) if tools is None else ToolsListed(output.item_id, tools)]
+            case CallTool():
+                answered = self.answer_mcp(output)
+                return [] if answered is None else [answered]
             case SendEvent() | SendText() | PlayFrame() | CloseSocket() | StopWork():
                 return []

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -18,8 +19,11 @@ from voice_agent.emulator.brain import Brain, ToolCall
 from voice_agent.emulator.speech.interfaces import Speech
 from voice_agent.errors import PeerError
 from voice_agent.sim.realtime import (
+    CallTool,
     CloseSocket,
     Input,
+    ListingFailed,
+    ListTools,
     Output,
     PlayFrame,
     Recognise,
@@ -36,6 +40,7 @@ from voice_agent.sim.realtime import (
     ThoughtDone,
     ThoughtText,
     TimerFired,
+    ToolCallFailed,
     WorkFailed,
 )
 
@@ -141,6 +146,10 @@ class SessionRunner:
                     self._spawn(group, self._think(output))
                 case Speak():
                     self._texts.put_nowait(output)
+                case ListTools():
+                    self._spawn(group, self._list_tools(output))
+                case CallTool():
+                    self._spawn(group, self._call_tool(output))
                 case StopWork():
                     self._stopped.add(output.response_id)
                 case CloseSocket():
@@ -175,6 +184,23 @@ class SessionRunner:
         else:
             self._inbox.put_nowait(ThoughtDone(order.response_id))
 
+    async def _list_tools(self, order: ListTools) -> None:
+        try:
+            listed: Input = await _mcp_client().list_tools(order)
+        except PeerError as error:
+            _log.warning("the MCP server %s cannot be used: %s", order.server.label, error)
+            listed = ListingFailed(order.item_id)
+        self._inbox.put_nowait(listed)
+
+    async def _call_tool(self, order: CallTool) -> None:
+        try:
+            called: Input = await _mcp_client().call_tool(order)
+        except PeerError as error:
+            called = ToolCallFailed(order.item_id, "http_error", str(error), 502)
+        if isinstance(called, ToolCallFailed):
+            _log.warning("the MCP tool %s (%s) failed: %s", order.name, order.server.label, called.message)
+        self._inbox.put_nowait(called)
+
     async def _speak(self) -> None:
         """Say one text after the other; what was stopped is skipped."""
         while True:
@@ -186,6 +212,15 @@ class SessionRunner:
                 self._inbox.put_nowait(Spoken(order.response_id, order.item_id, chunk or b"", last))
                 if last:
                     break
+
+
+def _mcp_client() -> ModuleType:
+    """Give the module that needs the package `mcp`; raises `PeerError` where it is missing."""
+    try:
+        from voice_agent.emulator import mcp_client  # noqa: PLC0415 - large, and may be missing
+    except ModuleNotFoundError as error:
+        raise PeerError(f'a package is missing ({error.name}): pip install "voice-agent[emulator]"') from None
+    return mcp_client
 
 
 def _next_chunk(chunks: Iterator[bytes]) -> bytes | None:

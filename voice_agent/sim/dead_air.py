@@ -32,6 +32,8 @@ from voice_agent.call.commands import (
     PlayAudio,
     RunTool,
     SendMark,
+    ToolAnswered,
+    ToolStarted,
 )
 from voice_agent.call.events import (
     CallerAudio,
@@ -175,6 +177,10 @@ class DeadAir:
                 self._owed.add("request")
             case RunTool():
                 self._owed.add(f"tool {command.call_id}")
+            case ToolStarted() if command.server:
+                self._owed.add(f"tool {command.call_id}")
+            case ToolAnswered():
+                self._owed.discard(f"tool {command.call_id}")
             case AddToolOutput():
                 self._owed.discard(f"tool {command.call_id}")
             case KeysPressed():

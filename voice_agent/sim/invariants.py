@@ -28,6 +28,7 @@ from voice_agent.call.call import Call
 from voice_agent.call.commands import (
     AddToolOutput,
     AgentSaid,
+    AnswerMcpApproval,
     AppendAudio,
     CallCommand,
     CallEnded,
@@ -46,6 +47,7 @@ from voice_agent.call.events import (
     CallerAudio,
     CallEvent,
     MarkEchoed,
+    McpApprovalAsked,
     ModelAudio,
     ModelError,
     ResponseCreated,
@@ -258,6 +260,8 @@ class Invariants:
             case ToolRequested():
                 limit_ms = self._limits_ms.get(event.name, TOOL_GRACE_MS)
                 self._uses.setdefault(event.call_id, _Use(self._now_ms, limit_ms))
+            case McpApprovalAsked():
+                self._uses.setdefault(event.request_id, _Use(self._now_ms, 0))
             case ModelError():
                 if "already shorter" in event.message:
                     self._break("beyond", f"a truncation was refused: {event.code}: {event.message}")
@@ -274,6 +278,8 @@ class Invariants:
                 self._cancelled.add(command.response_id)
             case AddToolOutput():
                 self._look_at_answer(command.call_id)
+            case AnswerMcpApproval():
+                self._look_at_answer(command.request_id)
             case CreateResponse() if self._caller_speaks:
                 self._break("over caller", "a response was asked for while the caller speaks")
             case HangUp() | ClosePhone():

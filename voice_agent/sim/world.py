@@ -114,6 +114,8 @@ class World:
         speak: Callable[[str], bytes] | None = None,
         delta_ms: int = 200,
         direct: bool = False,
+        mcp: Mapping[str, Mapping[str, str]] | None = None,
+        mcp_continues: bool = False,
     ) -> None:
         """`tools`: what each tool answers. `heard`: the caller's words, turn by turn; then it is "hello".
 
@@ -121,6 +123,9 @@ class World:
         connection to the model, in order (see `sim.realtime.faults`). `mishaps`: what goes wrong elsewhere.
         `bounds`: how exact the books must be. `speak`: what a text of the model sounds like, PCM16 at 24 kHz; then it
         is a tone. `delta_ms`: how much audio the model sends at once. `direct`: see the module.
+
+        `mcp`: what each tool of each MCP server answers, by the server's label; a tool without an answer fails, and a
+        server that is not there cannot be listed. `mcp_continues`: see `RealtimeOptions`.
         """
         network = network or Network()
         self.now_ms = 0
@@ -147,7 +152,10 @@ class World:
         self._tools = tools or {}
         self._heard = iter(heard)
         self._direct = direct
-        self._options = model.RealtimeOptions(pace=pace, dialect=setup.model.dialect, delta_ms=delta_ms)
+        self._mcp = mcp or {}
+        self._options = model.RealtimeOptions(
+            pace=pace, dialect=setup.model.dialect, delta_ms=delta_ms, mcp_continues=mcp_continues
+        )
         self._faults = [model.parse_faults(text) for text in faults]
         self._mishaps = mishaps = mishaps or Mishaps()
         self._line = Line(mishaps, chance)
@@ -408,6 +416,9 @@ class World:
                 case model.Speak():
                     spoken = model.Spoken(output.response_id, output.item_id, self._speak(output.text), last=True)
                     self._later(self._timing.speak_ms, partial(self._to_session, spoken))
+                case model.ListTools() | model.CallTool():
+                    answered = self._from_mcp(output)
+                    self._later(self._timing.tool_ms, partial(self._to_session, answered))
                 case model.StopWork() | model.PlayFrame():
                     pass
                 case model.CloseSocket():
@@ -415,6 +426,16 @@ class World:
                     self._model_down.send(self.now_ms, _closed(output))
                 case _:
                     assert_never(output)
+
+    def _from_mcp(self, order: model.ListTools | model.CallTool) -> model.Input:
+        tools = self._mcp.get(order.server.label)
+        if isinstance(order, model.ListTools):
+            if tools is None:
+                return model.ListingFailed(order.item_id)
+            return model.ToolsListed(order.item_id, tuple(model.McpToolInfo(name=name) for name in tools))
+        if tools is None or not tools.get(order.name):
+            return model.ToolCallFailed(order.item_id, "tool_execution_error", "it has no answer")
+        return model.ToolCalled(order.item_id, tools[order.name])
 
     def _said(self, output: model.SendEvent | model.SendText) -> ModelText | Delta:
         if self._direct and isinstance(output, model.SendEvent) and output.event["type"] in model.AUDIO_DELTAS:

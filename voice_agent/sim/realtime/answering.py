@@ -5,6 +5,7 @@ from typing import Any
 from voice_agent.sim.realtime.hearing import Hearing
 from voice_agent.sim.realtime.item_requests import read_input
 from voice_agent.sim.realtime.items import Conversation, Item
+from voice_agent.sim.realtime.mcp import McpServers
 from voice_agent.sim.realtime.memory import Memory, TooLong
 from voice_agent.sim.realtime.messages import (
     CutShort,
@@ -36,6 +37,8 @@ class Answering:
         settings: Settings,
         conversation: Conversation,
         hearing: Hearing,
+        mcp: McpServers,
+        *,
         outbox: Outbox,
         options: RealtimeOptions,
     ) -> None:
@@ -44,11 +47,12 @@ class Answering:
         self._settings = settings
         self._conversation = conversation
         self._hearing = hearing
+        self._mcp = mcp
         self._outbox = outbox
         self._options = options
         self._responses: dict[str, Response] = {}
         self._thoughtless: list[tuple[Response, list[Item] | None]] = []
-        """Responses that wait for the caller's words, with their own input."""
+        """Responses that wait for the caller's words or for tools, with their own input."""
         self._memory = Memory(options.context_tokens)
         self._used_tokens = 0
         self._requests = 0
@@ -74,7 +78,8 @@ class Answering:
         items = None
         if request.input is not None:
             items = read_input(request.input, self._conversation, self._settings.input_format)
-        response = Response(request, self._outbox, self._options, self._conversation)
+        self._mcp.learn(request.tools)
+        response = Response(request, self._outbox, self._options, self._conversation, self._mcp)
         self._responses[response.id] = response
         response.open()
         self._tell_rate_limits()
@@ -82,22 +87,28 @@ class Answering:
         self.think()
 
     def think(self) -> None:
-        """Order the thinking of every response whose words are there."""
+        """Order the thinking of every response whose words and tools are there."""
         if self._hearing.waits_for_words:
             return
         waiting, self._thoughtless = self._thoughtless, []
         for response, own_items in waiting:
+            request = response.request
+            if request.tool_choice != "none" and self._mcp.is_listing(request.tools):
+                self._thoughtless.append((response, own_items))
+                continue
+            response.remote = self._mcp.offered(request.tools)
+            functions = [tool for tool in request.tools if tool["type"] == "function"]
+            response.tools = [*functions, *(tool.wire() for tool in response.remote.values())]
             try:
                 items = self._remembered(response, own_items)
             except TooLong:
                 response.fail(_TOO_LONG, "context_length_exceeded")
                 self._forget(response)
                 continue
-            request = response.request
-            lines = tuple(item.line() for item in items)
-            self._outbox.order(
-                Think(response.id, lines, request.instructions, tuple(request.tools), request.tool_choice)
-            )
+            lines = tuple(line for item in items for line in item.lines())
+            named = response.must_call() if isinstance(request.tool_choice, dict) else None
+            choice = request.tool_choice if named is None else {"type": "function", "name": named}
+            self._outbox.order(Think(response.id, lines, request.instructions, tuple(response.tools), choice))
 
     def take(
         self, now_ms: int, result: ThoughtText | ThoughtCall | ThoughtDone | Spoken | WorkFailed | CutShort
@@ -165,7 +176,7 @@ class Answering:
 
     def _remembered(self, response: Response, own_items: list[Item] | None) -> list[Item]:
         """Choose what a response reads, and count it; raises `TooLong`."""
-        setting, tokens = setting_of(response.request)
+        setting, tokens = setting_of(response)
         items = own_items
         if items is None:
             items = self._memory.retain(self._conversation.items, tokens, self._settings.truncation)

@@ -61,6 +61,15 @@ _ITEM = shapes.tagged(
         "function_call_output": shapes.mapping(
             {**_COMMON, "call_id": shapes.text, "output": shapes.text}, ("call_id", "output")
         ),
+        "mcp_approval_response": shapes.mapping(
+            {
+                **_COMMON,
+                "approval_request_id": shapes.text,
+                "approve": shapes.boolean,
+                "reason": shapes.nullable(shapes.text),
+            },
+            ("approval_request_id", "approve"),
+        ),
     }
 )
 
@@ -77,6 +86,9 @@ def read_item(given: dict[str, Any], path: str, audio_format: AudioFormat) -> It
     item.name = checked.get("name", "")
     item.arguments = checked.get("arguments", "")
     item.output = checked.get("output", "")
+    item.approval_request_id = checked.get("approval_request_id")
+    item.approve = checked.get("approve", False)
+    item.reason = checked.get("reason")
     return item
 
 

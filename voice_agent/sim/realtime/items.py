@@ -4,6 +4,8 @@ Knows nothing of responses and turns: they make items and put them here.
 """
 
 import base64
+import json
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -46,7 +48,15 @@ class Item(msgspec.Struct, kw_only=True):
     """One item. Which fields count depends on `type`."""
 
     id: str
-    type: Literal["message", "function_call", "function_call_output"]
+    type: Literal[
+        "message",
+        "function_call",
+        "function_call_output",
+        "mcp_list_tools",
+        "mcp_call",
+        "mcp_approval_request",
+        "mcp_approval_response",
+    ]
     status: Literal["in_progress", "completed", "incomplete"] = "completed"
     role: Literal["system", "user", "assistant"] = "user"
     content: list[Part] = []
@@ -54,9 +64,19 @@ class Item(msgspec.Struct, kw_only=True):
     name: str = ""
     arguments: str = ""
     output: str = ""
+    server_label: str = ""
+    tools: list[dict[str, Any]] = []
+    approval_request_id: str | None = None
+    approve: bool = False
+    reason: str | None = None
+    error: dict[str, Any] | None = None
+    settled: bool = False
+    """Of an MCP call: it is over."""
 
     def wire(self, with_audio: bool = False) -> dict[str, Any]:
         """Show the item as the client sees it."""
+        if self.type.startswith("mcp_"):
+            return self._mcp_wire()
         shown: dict[str, Any] = {"id": self.id, "object": "realtime.item", "type": self.type, "status": self.status}
         if self.type == "message":
             shown |= {"role": self.role, "content": [part.wire(with_audio) for part in self.content]}
@@ -66,17 +86,39 @@ class Item(msgspec.Struct, kw_only=True):
             shown |= {"call_id": self.call_id, "output": self.output}
         return shown
 
-    def line(self) -> Line:
-        """Show the item as a brain reads it. A truncated answer keeps the words that its remaining audio held."""
-        if self.type == "function_call":
-            return Line("call", self.arguments, self.name, self.call_id)
-        if self.type == "function_call_output":
-            return Line("output", self.output, call_id=self.call_id)
-        return Line(self.role, " ".join(part.text for part in self.content if part.text))
+    def _mcp_wire(self) -> dict[str, Any]:
+        shown: dict[str, Any] = {"id": self.id, "type": self.type}
+        match self.type:
+            case "mcp_list_tools":
+                return shown | {"server_label": self.server_label, "tools": self.tools}
+            case "mcp_approval_response":
+                answer = {"approval_request_id": self.approval_request_id, "approve": self.approve}
+                return shown | answer | {"reason": self.reason}
+            case "mcp_call":
+                shown |= {"approval_request_id": self.approval_request_id, "error": self.error}
+                shown |= {"output": self.output if self.settled and self.error is None else None}
+        return shown | {"server_label": self.server_label, "name": self.name, "arguments": self.arguments}
+
+    def lines(self) -> Iterator[Line]:
+        """Show the item as a brain reads it: an MCP call that is over as two lines, what says nothing as none.
+
+        A truncated answer keeps the words that its remaining audio held.
+        """
+        match self.type:
+            case "function_call":
+                yield Line("call", self.arguments, self.name, self.call_id)
+            case "function_call_output":
+                yield Line("output", self.output, call_id=self.call_id)
+            case "message":
+                yield Line(self.role, " ".join(part.text for part in self.content if part.text))
+            case "mcp_call" if self.settled:
+                yield Line("call", self.arguments, self.name, self.id)
+                error = None if self.error is None else json.dumps({"error": self.error["message"]})
+                yield Line("output", error or self.output, call_id=self.id)
 
     def text_tokens(self) -> int:
         """Tokens of its texts. A transcript is no input: the model has the audio."""
-        texts = [self.name, self.arguments, self.output]
+        texts = [self.name, self.arguments, self.output, *(str(tool) for tool in self.tools)]
         texts += [part.text for part in self.content if part.type in {"input_text", "output_text"}]
         return -(-sum(map(len, texts)) // CHARACTERS_PER_TOKEN)
 
@@ -116,6 +158,11 @@ class Conversation:
         place = next(index for index, present in enumerate(self.items) if present.id == after)
         self.items.insert(place + 1, item)
         return after
+
+    def before(self, item: Item) -> str | None:
+        """Tell the id of the item before this one, which must be there; `None`: it is the first."""
+        place = self.items.index(item)
+        return self.items[place - 1].id if place else None
 
     def delete(self, item_id: str) -> None:
         """Remove an item."""

@@ -99,6 +99,61 @@ class CutShort(msgspec.Struct, frozen=True):
     reason: Literal["content_filter", "max_output_tokens"]
 
 
+class McpToolInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool as its MCP server describes it."""
+
+    name: str
+    description: str = ""
+    input_schema: dict[str, Any] = {}
+    annotations: dict[str, Any] | None = None
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it says of itself that it changes nothing."""
+        return bool((self.annotations or {}).get("readOnlyHint"))
+
+    def wire(self) -> dict[str, Any]:
+        """Show it as the API does."""
+        shown: dict[str, Any] = {"name": self.name, "input_schema": self.input_schema}
+        shown |= {"description": self.description} if self.description else {}
+        return shown | ({} if self.annotations is None else {"annotations": self.annotations})
+
+
+class ToolsListed(msgspec.Struct, frozen=True):
+    """The answer to `ListTools`."""
+
+    item_id: str
+    tools: tuple[McpToolInfo, ...]
+
+
+class ListingFailed(msgspec.Struct, frozen=True):
+    """The other answer to `ListTools`; the reason is for a log, clients are not told."""
+
+    item_id: str
+
+
+class ToolCalled(msgspec.Struct, frozen=True):
+    """The answer to `CallTool`."""
+
+    item_id: str
+    output: str
+
+
+class ToolCallFailed(msgspec.Struct, frozen=True):
+    """The other answer to `CallTool`."""
+
+    item_id: str
+    kind: Literal["http_error", "protocol_error", "tool_execution_error"]
+    message: str
+    code: int = 0
+    """Of the first two kinds: HTTP's status, JSON-RPC's code."""
+
+    def wire(self) -> dict[str, Any]:
+        """Show it as the API does."""
+        shown: dict[str, Any] = {"type": self.kind, "message": self.message}
+        return shown if self.kind == "tool_execution_error" else shown | {"code": self.code}
+
+
 Input = (
     ClientText
     | ClientAudio
@@ -113,6 +168,10 @@ Input = (
     | Spoken
     | WorkFailed
     | CutShort
+    | ToolsListed
+    | ListingFailed
+    | ToolCalled
+    | ToolCallFailed
 )
 
 
@@ -194,6 +253,36 @@ class Speak(msgspec.Struct, frozen=True):
     text: str
 
 
+class McpTarget(msgspec.Struct, frozen=True):
+    """An MCP server, as a client described it."""
+
+    label: str
+    url: str
+    authorization: str = ""
+    """Sent as a bearer."""
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"McpTarget({self.label})"
+
+
+class ListTools(msgspec.Struct, frozen=True):
+    """Ask an MCP server what it has; answered by `ToolsListed` or `ListingFailed`."""
+
+    item_id: str
+    server: McpTarget
+
+
+class CallTool(msgspec.Struct, frozen=True):
+    """Call a tool of an MCP server; answered by `ToolCalled` or `ToolCallFailed`."""
+
+    item_id: str
+    server: McpTarget
+    name: str
+    arguments: str
+    """JSON as the model wrote it."""
+
+
 class StopWork(msgspec.Struct, frozen=True):
     """Nobody waits for this response any more; results that still come are ignored."""
 
@@ -208,7 +297,7 @@ class CloseSocket(msgspec.Struct, frozen=True):
     reason: str
 
 
-Output = SendEvent | SendText | PlayFrame | Recognise | Think | Speak | StopWork | CloseSocket
+Output = SendEvent | SendText | PlayFrame | Recognise | Think | Speak | ListTools | CallTool | StopWork | CloseSocket
 
 
 class RealtimeOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -229,6 +318,9 @@ class RealtimeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The most that a response may read: gpt-realtime-2.1's 128,000 less the 32,000 that it may say."""
     session_minutes: float = 60
     """The longest session, 60 at both vendors."""
+    mcp_continues: bool = False
+    """A response speaks of an MCP call's result without being asked for. Whether the services do that no document
+    tells; the vendor's own examples ask."""
     session_id: str = ""
     """Given: sessions carry `id`, `object` and `expires_at` as the services' do. The types of the openai package do not
     declare these three in `session.created`, so by default they are left out."""

@@ -84,6 +84,13 @@ def _tool_choice(value: Any, path: str) -> Any:
     return {"type": "function", "name": checked["function"]["name"]} if isinstance(checked, dict) else checked
 
 
+def _tools(value: Any, path: str) -> Any:
+    for index, tool in enumerate(value if isinstance(value, list) else ()):
+        if isinstance(tool, dict) and "type" in tool:
+            shapes.one_of("function")(tool["type"], f"{path}[{index}].type")
+    return value
+
+
 def _items(value: Any, path: str) -> Any:
     if not isinstance(value, list):
         return value
@@ -114,7 +121,7 @@ _SESSION: _Moves = {
     "input_audio_transcription": (GA.transcription, _same),
     "input_audio_noise_reduction": (GA.noise_reduction, _same),
     "turn_detection": (GA.turn_detection, _turn_detection),
-    "tools": (GA.tools, _same),
+    "tools": (GA.tools, _tools),
     "tool_choice": (GA.tool_choice, _tool_choice),
     "max_response_output_tokens": (("max_output_tokens",), _same),
     "speed": (("audio", "output", "speed"), _same),
@@ -130,7 +137,7 @@ _RESPONSE: _Moves = {
     "instructions": (("instructions",), _same),
     "voice": (("audio", "output", "voice"), _same),
     "output_audio_format": (("audio", "output", "format"), _format),
-    "tools": (("tools",), _same),
+    "tools": (("tools",), _tools),
     "tool_choice": (("tool_choice",), _tool_choice),
     "max_response_output_tokens": (("max_output_tokens",), _same),
     "max_output_tokens": (("max_output_tokens",), _same),

@@ -7,6 +7,7 @@ import msgspec
 from voice_agent.sim.realtime import shapes
 from voice_agent.sim.realtime.formats import FORMATS, Mouth
 from voice_agent.sim.realtime.items import CHARACTERS_PER_TOKEN, Conversation, Item
+from voice_agent.sim.realtime.mcp import McpServers, RemoteTool
 from voice_agent.sim.realtime.memory import Tokens
 from voice_agent.sim.realtime.messages import RealtimeOptions, Speak, StopWork
 from voice_agent.sim.realtime.outbox import Outbox
@@ -22,7 +23,7 @@ from voice_agent.sim.realtime.settings import (
     Settings,
     check_modalities,
 )
-from voice_agent.sim.realtime.speech import CallOutput, Pacer, SpokenOutput, Stage, TextOutput
+from voice_agent.sim.realtime.speech import CallOutput, McpOutput, Pacer, SpokenOutput, Stage, TextOutput
 
 
 def _metadata(value: Any, path: str) -> Any:
@@ -100,9 +101,9 @@ def read_request(given: dict[str, Any] | None, settings: Settings, *, spoke: boo
     )
 
 
-def setting_of(request: Request) -> tuple[str, int]:
+def setting_of(response: "Response") -> tuple[str, int]:
     """Give what stands before all items, the instructions and the tools, with its tokens."""
-    setting = request.instructions + (str(request.tools) if request.tools else "")
+    setting = response.request.instructions + (str(response.tools) if response.tools else "")
     return setting, -(-len(setting) // CHARACTERS_PER_TOKEN)
 
 
@@ -115,7 +116,13 @@ class Response:
         outbox: Outbox,
         options: RealtimeOptions,
         conversation: Conversation,
+        mcp: McpServers,
     ) -> None:
+        self.tools: list[dict[str, Any]] = request.tools
+        """What the brain is offered; set with `remote` when thinking begins."""
+        self.remote: dict[str, RemoteTool] = {}
+        """Those of MCP servers, by name."""
+        self._mcp = mcp
         self.id = outbox.new_id("resp")
         self.request = request
         self.finished = False
@@ -127,7 +134,7 @@ class Response:
         self._stage = Stage(
             outbox, self.id, conversation if request.in_conversation else None, self.pacer, self._has_tokens_left
         )
-        self._outputs: list[CallOutput | TextOutput | SpokenOutput] = []
+        self._outputs: list[CallOutput | McpOutput | TextOutput | SpokenOutput] = []
         self._current = 0
         self._thought = False
         self._status = "in_progress"
@@ -140,7 +147,7 @@ class Response:
     def add_text(self, text: str) -> None:
         """Take the brain's next words: order their speech, or write them."""
         last = self._outputs[-1] if self._outputs else None
-        if last is None or isinstance(last, CallOutput):
+        if last is None or isinstance(last, CallOutput | McpOutput):
             last = self._new_message()
             self._outputs.append(last)
         last.add_text(text)
@@ -150,10 +157,13 @@ class Response:
     def add_call(self, name: str, arguments: str) -> None:
         """Take a function call of the brain, unless the request allows none, or no second one."""
         request = self.request
-        called = any(isinstance(output, CallOutput) for output in self._outputs)
+        called = any(isinstance(output, CallOutput | McpOutput) for output in self._outputs)
         if request.tool_choice == "none" or (called and not request.parallel_calls):
             return
         self._close_message()
+        if name in self.remote:
+            self._outputs.append(self._remote_call(self.remote[name], arguments))
+            return
         item = Item(
             id=self._outbox.new_id("item"),
             type="function_call",
@@ -164,6 +174,21 @@ class Response:
         )
         self._outputs.append(CallOutput(self._stage, item, len(self._outputs)))
 
+    def _remote_call(self, tool: RemoteTool, arguments: str) -> McpOutput:
+        item = Item(
+            id=self._outbox.new_id("item"),
+            type="mcp_call",
+            server_label=tool.target.label,
+            name=tool.info.name,
+            arguments=arguments,
+        )
+        in_conversation = self.request.in_conversation
+
+        def begin(item: Item, output_index: int) -> None:
+            self._mcp.begin(item, tool, output_index, in_conversation=in_conversation)
+
+        return McpOutput(self._stage, item, len(self._outputs), begin)
+
     def add_speech(self, item_id: str, pcm: bytes, *, last: bool) -> None:
         """Speech for one of its messages."""
         for output in self._outputs:
@@ -172,8 +197,8 @@ class Response:
 
     def close(self) -> None:
         """Expect no more: the brain has said everything. One that made no call though it had to makes an empty one."""
-        name = self._must_call()
-        if name is not None and not any(isinstance(output, CallOutput) for output in self._outputs):
+        name = self.must_call()
+        if name is not None and not any(isinstance(output, CallOutput | McpOutput) for output in self._outputs):
             self.add_call(name, "{}")
         self._thought = True
         self._close_message()
@@ -236,12 +261,19 @@ class Response:
         audio = sum(-(-part.audio_ms // 50) for item in items for part in item.content)
         return Tokens(-(-characters // CHARACTERS_PER_TOKEN), audio)
 
-    def _must_call(self) -> str | None:
-        """Give the function that has to be called: the one that is named, or where any will do, the first."""
-        choice, tools = self.request.tool_choice, self.request.tools
-        if isinstance(choice, dict):
+    def must_call(self) -> str | None:
+        """Give the tool that has to be called: the one that is named, or where any will do, the first."""
+        choice = self.request.tool_choice
+        if isinstance(choice, dict) and choice["type"] == "function":
             return str(choice["name"])
-        return str(tools[0]["name"]) if choice == "required" and tools else None
+        fitting = [str(tool["name"]) for tool in self.tools]
+        if isinstance(choice, dict):
+            label, named = choice["server_label"], choice.get("name")
+            remote = [name for name, tool in self.remote.items() if tool.target.label == label]
+            fitting = [name for name in remote if named in {None, name}]
+        elif choice != "required":
+            return None
+        return fitting[0] if fitting else None
 
     def _has_tokens_left(self) -> bool:
         limit = self.request.max_output_tokens
@@ -259,7 +291,7 @@ class Response:
         return SpokenOutput(self._stage, item, len(self._outputs), mouth, audio_format)
 
     def _close_message(self) -> None:
-        if self._outputs and not isinstance(self._outputs[-1], CallOutput):
+        if self._outputs and not isinstance(self._outputs[-1], CallOutput | McpOutput):
             self._outputs[-1].close()
 
     def _end(self, status: str, details: dict[str, Any] | None) -> None:

@@ -16,6 +16,7 @@ from voice_agent.sim.realtime.hearing import Hearing, TurnBegan
 from voice_agent.sim.realtime.item_requests import read_item
 from voice_agent.sim.realtime.items import Conversation
 from voice_agent.sim.realtime.listening import TurnRules
+from voice_agent.sim.realtime.mcp import McpServers
 from voice_agent.sim.realtime.messages import (
     ClientAudio,
     ClientText,
@@ -24,6 +25,7 @@ from voice_agent.sim.realtime.messages import (
     FrameDue,
     HeardAudio,
     Input,
+    ListingFailed,
     Output,
     PlayFrame,
     RealtimeOptions,
@@ -34,6 +36,9 @@ from voice_agent.sim.realtime.messages import (
     ThoughtDone,
     ThoughtText,
     TimerFired,
+    ToolCalled,
+    ToolCallFailed,
+    ToolsListed,
     WorkFailed,
 )
 from voice_agent.sim.realtime.outbox import Outbox
@@ -66,10 +71,15 @@ class RealtimeSession:
         self._settings = Settings(options)
         self._conversation = Conversation()
         self._hearing = Hearing(self._settings, self._conversation, detector, self._outbox)
-        self._answering = Answering(self._settings, self._conversation, self._hearing, self._outbox, options)
+        self._mcp = McpServers(self._conversation, self._outbox)
+        self._answering = Answering(
+            self._settings, self._conversation, self._hearing, self._mcp, outbox=self._outbox, options=options
+        )
         self._expires_ms = 0
         self._idle_at_ms: int | None = None
         self._closed = False
+        self._continues = False
+        """A response of our own is to speak of an MCP call's result."""
 
     def configure(self, given: object) -> dict[str, str | None] | None:
         """Set it up before `start`, as a secret or a call names it; gives the API's error object for what is wrong."""
@@ -88,6 +98,7 @@ class RealtimeSession:
         """Begin; call once, before the first `feed`."""
         self._expires_ms = now_ms + round(self._options.session_minutes * 60_000)
         self._outbox.send("session.created", session=self._settings.wire())
+        self._mcp.learn(self._settings.tools)
         return self._outbox.take()
 
     def feed(self, now_ms: int, received: Input) -> list[Output]:
@@ -113,10 +124,15 @@ class RealtimeSession:
             case RecognitionFailed():
                 self._hearing.recognition_failed(received.item_id, received.problem)
                 self._answering.think()
+            case ToolsListed() | ListingFailed() | ToolCalled() | ToolCallFailed():
+                self._take_from_mcp(now_ms, received)
             case ThoughtText() | ThoughtCall() | ThoughtDone() | Spoken() | WorkFailed() | CutShort():
                 self._note_end(now_ms, self._answering.take(now_ms, received))
             case _:
                 assert_never(received)
+        if self._continues and self._answering.active is None:
+            self._continues = False
+            self._answer_turn()
         return self._outbox.take()
 
     def deadline(self) -> int | None:
@@ -168,6 +184,7 @@ class RealtimeSession:
                 self._settings.update(message.session, spoke=self._answering.spoke)
                 self._hearing.settings_changed()
                 self._outbox.send("session.updated", session=self._settings.wire())
+                self._mcp.learn(self._settings.tools)
             case wire.InputCommit():
                 self._hearing.commit()
             case wire.InputClear():
@@ -261,6 +278,8 @@ class RealtimeSession:
             raise ClientError(
                 "invalid_tool_call_id", f"Tool call ID '{item.call_id}' not found in conversation.", "item.call_id"
             )
+        if item.type == "mcp_approval_response":
+            self._mcp.examine_answer(item)
         if item.id and self._conversation.find(item.id) is not None:
             raise ClientError("invalid_value", f"Item with id '{item.id}' already exists.", "item.id")
         item.id = item.id or self._outbox.new_id("item")
@@ -268,6 +287,23 @@ class RealtimeSession:
         self._outbox.send("conversation.item.added", previous_item_id=previous, item=item.wire())
         self._outbox.send("conversation.item.done", previous_item_id=previous, item=item.wire())
         self._hearing.recognise(item)
+        if item.type == "mcp_approval_response":
+            self._mcp.take_answer(item)
+
+    def _take_from_mcp(self, now_ms: int, result: ToolsListed | ListingFailed | ToolCalled | ToolCallFailed) -> None:
+        told = False
+        match result:
+            case ToolsListed():
+                self._mcp.listed(result.item_id, result.tools)
+            case ListingFailed():
+                self._mcp.listing_failed(result.item_id)
+            case ToolCalled():
+                told = self._mcp.called(result.item_id, result.output, None)
+            case ToolCallFailed():
+                told = self._mcp.called(result.item_id, None, result.wire())
+        self._answering.think()
+        self._continues = self._continues or (told and self._options.mcp_continues)
+        self._note_end(now_ms, self._answering.advance(now_ms))
 
     def _note_end(self, now_ms: int, ended: Response | None) -> None:
         """After a response the caller has so long to say something, counted from the end of its playout."""

@@ -1,10 +1,13 @@
 """A session's configuration in the GA shape: its defaults, partial updates with the API's errors, and the echo.
 
-Shapes are those of OpenAI's OpenAPI description of August 2026. Left out, and refused like anything unknown: MCP tools.
+Shapes are those of OpenAI's OpenAPI description of August 2026. Left out: MCP servers that only the vendor can reach
+(connectors and tunnels), which are refused. Like the services it does not repeat what opens an MCP server.
 """
 
 import copy
+import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from voice_agent.sim.realtime import shapes
 from voice_agent.sim.realtime.formats import FORMATS, AudioFormat
@@ -66,7 +69,89 @@ FORMAT = shapes.tagged(
 VOICE = shapes.first_of(
     {str: shapes.one_of(*HUNDREDTHS), dict: shapes.mapping({"id": shapes.text}, ("id",))}, "a string or an object"
 )
-TOOLS = shapes.array(
+
+
+def _only_at_the_vendor(_: Any, path: str) -> Any:
+    raise ClientError(
+        "invalid_value", f"This local server reaches MCP servers by 'server_url' only, not by '{path}'.", path
+    )
+
+
+def _server_url(value: Any, path: str) -> Any:
+    address = urlsplit(shapes.text(value, path))
+    if address.scheme not in {"http", "https"} or not address.hostname:
+        raise ClientError("invalid_value", f"Invalid '{path}': expected an address that begins with https://.", path)
+    return value
+
+
+_TOOL_FILTER = shapes.mapping({"tool_names": shapes.array(shapes.text), "read_only": shapes.boolean})
+_LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+
+def _label(value: Any, path: str) -> Any:
+    if not _LABEL.fullmatch(shapes.text(value, path)):
+        what = f"Invalid '{path}': '{value}' must begin with a letter and hold letters, digits, '-' and '_' only."
+        raise ClientError("invalid_value", what, path)
+    return value
+
+
+def _mapping_of_texts(value: Any, path: str) -> Any:
+    for name, text in shapes.mapping_of_anything(value, path).items():
+        shapes.text(text, f"{path}.{name}")
+    return value
+
+
+_MCP = shapes.mapping(
+    {
+        "type": shapes.text,
+        "server_label": _label,
+        # Before the address: whoever names a connector gives none.
+        "connector_id": _only_at_the_vendor,
+        "tunnel_id": _only_at_the_vendor,
+        "server_url": _server_url,
+        "server_description": shapes.nullable(shapes.text),
+        "authorization": shapes.nullable(shapes.text),
+        "headers": shapes.nullable(_mapping_of_texts),
+        "allowed_tools": shapes.nullable(
+            shapes.first_of({list: shapes.array(shapes.text), dict: _TOOL_FILTER}, "an array or an object")
+        ),
+        "require_approval": shapes.nullable(
+            shapes.first_of(
+                {
+                    str: shapes.one_of("always", "never"),
+                    dict: shapes.mapping({"always": _TOOL_FILTER, "never": _TOOL_FILTER}),
+                },
+                "a string or an object",
+            )
+        ),
+        "allowed_callers": shapes.nullable(shapes.array(shapes.one_of("direct", "programmatic"))),
+        "defer_loading": shapes.boolean,
+    },
+    ("server_label",),
+)
+
+
+def _mcp(value: Any, path: str) -> Any:
+    checked = _MCP(value, path)
+    if "server_url" not in checked:
+        missing = f"{path}.server_url"
+        raise ClientError("missing_required_parameter", f"Missing required parameter: '{missing}'.", missing)
+    return checked
+
+
+def _tools(value: Any, path: str) -> Any:
+    checked = _EACH_TOOL(value, path)
+    labels: set[str] = set()
+    for index, tool in enumerate(checked):
+        label = tool.get("server_label")
+        if label is not None and label in labels:
+            where = f"{path}[{index}].server_label"
+            raise ClientError("invalid_value", f"Invalid '{where}': '{label}' is used twice.", where)
+        labels |= {label} if label is not None else set()
+    return checked
+
+
+_EACH_TOOL = shapes.array(
     shapes.tagged(
         {
             "function": shapes.mapping(
@@ -77,15 +162,23 @@ TOOLS = shapes.array(
                     "parameters": shapes.mapping_of_anything,
                 },
                 ("name",),
-            )
+            ),
+            "mcp": _mcp,
         }
     )
 )
+TOOLS = _tools
 TOOL_CHOICE = shapes.first_of(
     {
         str: shapes.one_of("auto", "none", "required"),
         dict: shapes.tagged(
-            {"function": shapes.mapping({"type": shapes.text, "name": shapes.text}, ("name",))},
+            {
+                "function": shapes.mapping({"type": shapes.text, "name": shapes.text}, ("name",)),
+                "mcp": shapes.mapping(
+                    {"type": shapes.text, "server_label": shapes.text, "name": shapes.nullable(shapes.text)},
+                    ("server_label",),
+                ),
+            },
         ),
     },
     "a string or an object",
@@ -182,6 +275,9 @@ def check_modalities(given: list[str], path: str) -> None:
         )
 
 
+_SECRETS_OF_MCP = frozenset({"authorization", "headers"})
+
+
 class Settings:
     """What is in force in one session."""
 
@@ -239,6 +335,9 @@ class Settings:
     def wire(self) -> dict[str, Any]:
         """Show the whole session, as in `session.created` and `session.updated`."""
         values = copy.deepcopy(self._values)
+        values["tools"] = [
+            {name: value for name, value in tool.items() if name not in _SECRETS_OF_MCP} for tool in values["tools"]
+        ]
         if not self._options.session_id:
             return values
         identity = {"id": self._options.session_id, "object": "realtime.session"}
@@ -269,6 +368,12 @@ class Settings:
     def transcription(self) -> dict[str, Any] | None:
         """`None`: the client is not told the caller's words."""
         found: dict[str, Any] | None = self._values["audio"]["input"]["transcription"]
+        return found
+
+    @property
+    def tools(self) -> list[dict[str, Any]]:
+        """Functions and MCP servers, as they were given."""
+        found: list[dict[str, Any]] = self._values["tools"]
         return found
 
     @property

@@ -135,6 +135,33 @@ class CallOutput(_Shown):
         return None
 
 
+class McpOutput(_Shown):
+    """A call of an MCP server's tool: written by the response, and then carried out without it."""
+
+    def __init__(self, stage: Stage, item: Item, output_index: int, begin: Callable[[Item, int], None]) -> None:
+        """`begin`: carries the call out; takes the item and its place in the response."""
+        super().__init__(stage, item, output_index)
+        self._begin_call = begin
+
+    def advance(self, now_ms: int) -> bool:  # noqa: ARG002 - part of the interface
+        """Send the call whole, and have it carried out; the item is done when that is over."""
+        arguments, self.item.arguments = self.item.arguments, ""
+        self._begin()
+        self.item.arguments = arguments
+        self._stage.outbox.send("response.mcp_call_arguments.delta", **self._place, delta=arguments)
+        self._stage.outbox.send("response.mcp_call_arguments.done", **self._place, arguments=arguments)
+        self._tell_item("response.output_item.done")
+        self._begin_call(self.item, self._output_index)
+        return True
+
+    def cut(self) -> None:
+        """Nothing: a call that has begun goes on."""
+
+    def due(self) -> int | None:
+        """Never: it waits for nothing but its turn."""
+        return None
+
+
 class TextOutput(_Shown):
     """A message in writing."""
 
