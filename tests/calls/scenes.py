@@ -10,7 +10,8 @@ import msgspec
 
 from voice_agent.call.commands import Interrupted, Report, ToolAnswered, ToolStarted
 from voice_agent.emulator.brain import Thought, ToolCall
-from voice_agent.emulator.scene import LISTEN_MS, PATIENCE_S, speech
+from voice_agent.emulator.caller import LISTEN_MS, PATIENCE_S
+from voice_agent.emulator.scene import speech
 from voice_agent.emulator.twilio import EmulatedCall
 from voice_agent.sim.carrier import Switches
 

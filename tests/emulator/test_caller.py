@@ -5,6 +5,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from voice_agent.call.commands import AgentBegan, CallerBegan, Report, ToolAnswered, ToolStarted
 from voice_agent.emulator.caller import DUE_MS, LISTEN_MS, LONGEST_ANSWER_S, PATIENCE_S, Move, Part, Played, Watch, play
@@ -25,6 +27,8 @@ class FakePhone:
         """`answers`: how long after the caller each begins, and lasts; `over_ms`: when the agent hangs up."""
         self.now_ms = 0
         self.did: list[tuple[int, str]] = []
+        self.spoke_into: list[bool] = []
+        """Whether the agent was heard whenever the caller spoke."""
         self.watch = Watch()
         self.reports: list[tuple[int, Report]] = []
         self.over = False
@@ -45,6 +49,7 @@ class FakePhone:
             self.did.append((self.now_ms, f"hums {len(audio) // 8000} s"))
             return
         self.did.append((self.now_ms, f"says {len(audio) // 8} ms"))
+        self.spoke_into.append(self._hearing.last_sound_ms == self._hearing.heard_until_ms)
         if not self.uncut:
             self._track.cut(8 * (self.now_ms + 300))
         self._said_ms = self.now_ms + len(audio) // 8
@@ -242,3 +247,32 @@ def test_a_call_that_nobody_answers_is_told() -> None:
     phone.over = True
 
     assert run(phone, SAY) == Played(0, "the call was not answered")
+
+
+TURNS = st.builds(
+    Move,
+    name=st.just("turn"),
+    sound=st.sampled_from([VOICE * 40, VOICE * 700]),
+    into_ms=st.none() | st.integers(0, 3000),
+    after_ms=st.none() | st.integers(0, 3000),
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(TURNS, min_size=1, max_size=4),
+    st.integers(0, 3000),
+    st.lists(st.tuples(st.integers(0, 3000), st.integers(20, 4000)), max_size=5),
+    st.none() | st.integers(0, 60_000),
+)
+def test_whatever_an_agent_does_the_part_ends_and_the_polite_interrupt_nobody(
+    turns: list[Move], greeting_ms: int, answers: list[tuple[int, int]], over_ms: int | None
+) -> None:
+    phone = FakePhone(greeting_ms, tuple(answers), over_ms)
+    played = run(phone, *turns)
+
+    assert phone.over
+    assert played.moves == len(turns) or played.problem or over_ms is not None
+    assert len(phone.spoke_into) == played.moves
+    for move, spoke_into in zip(turns, phone.spoke_into, strict=False):
+        assert not spoke_into or move.into_ms is not None

@@ -16,6 +16,7 @@ from voice_agent.audio.wav import write_stereo
 from voice_agent.cli.demo_screen import Screen
 from voice_agent.config.agents import AgentFolder
 from voice_agent.config.settings import PACKAGED_AGENTS, Settings
+from voice_agent.emulator.caller import Watch, play
 from voice_agent.emulator.scene import ASK, Scene
 from voice_agent.emulator.twilio import EmulatedCall
 from voice_agent.errors import CommandError
@@ -61,7 +62,7 @@ def run(data: Path, audio: AudioName = "pcm24k", dialect: DialectName = "ga") ->
 
 
 async def _hold(scene: Scene, data: Path, settings: Settings) -> int:
-    screen = Screen()
+    screen, watch, part = Screen(), Watch(), scene.part()
     finished: list[FinishedCall] = []
     async with (
         asyncio.timeout(LONGEST_S),
@@ -70,17 +71,16 @@ async def _hold(scene: Scene, data: Path, settings: Settings) -> int:
             msgspec.structs.replace(settings, data=data),
             AgentFolder(PACKAGED_AGENTS),
             emulator_url=realtime_url,
-            observers=[screen.show],
+            observers=[screen.show, lambda _, __, report: watch.take(report)],
             keep=[finished.append],
         ) as line,
     ):
         model = f"{endpoint_of(settings, realtime_url).shown} ({settings.realtime_audio})"
         print(f"  server {line.url}, Realtime {model}, Twilio's REST API {line.rest_url}\n")
         call = line.ring(CALLER, CALLED)
-        played = await scene.play(call)
-        call.hang_up()
-        await call.ended()
-    return _conclude(scene, played=played, screen=screen, call=call, finished=finished, data=data)
+        played = await play(call, part, watch, greeted=True)
+    whole = not played.problem and played.moves == len(part.moves)
+    return _conclude(scene, played=whole, screen=screen, call=call, finished=finished, data=data)
 
 
 def _conclude(

@@ -1,25 +1,19 @@
 """A scene: a caller with recorded speech plays a part against an agent, and what must have come of it.
 
-It knows the emulated call and the reports of the real one; it must not know how either is shown.
+It knows the part and the reports of the real call; it must not know how either is shown.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from voice_agent.audio.wav import read_mulaw
 from voice_agent.call.commands import AgentSaid, CallEnded, CallerSaid, Interrupted, Report, ToolAnswered, ToolStarted
-from voice_agent.emulator.twilio import EmulatedCall
+from voice_agent.emulator.caller import PATIENCE_S, Move, Part
 
 CALLERS = Path(__file__).resolve().parent.parent / "examples" / "callers"
 """Recorded speech of callers, packaged."""
-
-LISTEN_MS = 900
-"""So long a polite caller waits before answering."""
-
-PATIENCE_S = 20.0
-"""Longest wait for anything; then the caller gives up and hangs up."""
 
 
 class Scene(msgspec.Struct, frozen=True):
@@ -28,8 +22,8 @@ class Scene(msgspec.Struct, frozen=True):
     name: str
     agent: str
     """The agent's name in its file."""
-    play: Callable[[EmulatedCall], Awaitable[bool]]
-    """The caller's part; `False` when it could not be played to its end."""
+    part: Callable[[], Part]
+    """Gives what the caller does; reads the packaged speech."""
     expect: Callable[[list[Report]], Iterator[tuple[str, bool]]]
     """Sentences about the call, each true or not."""
 
@@ -39,21 +33,14 @@ def speech(name: str) -> bytes:
     return read_mulaw(CALLERS / f"{name}.wav")
 
 
-async def ask_and_interrupt(call: EmulatedCall) -> bool:
+def ask_and_interrupt() -> Part:
     """Ask for the services, interrupt the long answer with a question about opening hours, thank and say goodbye."""
-    if not await call.agent_began(PATIENCE_S) or not await call.agent_silent(LISTEN_MS, PATIENCE_S):
-        return False
-    call.say(speech("reception-1"))
-    await call.caller_finished(PATIENCE_S)
-    if not await call.agent_spoke(3500, PATIENCE_S):
-        return False
-    call.say(speech("reception-2"))
-    await call.caller_finished(PATIENCE_S)
-    if not await call.agent_began(PATIENCE_S) or not await call.agent_silent(LISTEN_MS, PATIENCE_S):
-        return False
-    call.say(speech("reception-3"))
-    await call.caller_finished(PATIENCE_S)
-    return await call.wait_until(lambda: call.status == "completed", PATIENCE_S)
+    moves = (
+        Move(name="the question", sound=speech("reception-1")),
+        Move(name="the interruption", sound=speech("reception-2"), into_ms=3500),
+        Move(name="the goodbye", sound=speech("reception-3")),
+    )
+    return Part(moves=moves, linger_s=PATIENCE_S)
 
 
 def _hours_were_told(reports: list[Report]) -> Iterator[tuple[str, bool]]:
