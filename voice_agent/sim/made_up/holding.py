@@ -103,8 +103,8 @@ def _bounds(call: MadeUpCall) -> Bounds:
     by_basis = {"mark": by_mark, "unplayed": by_mark, "estimate": by_clock, "clock": by_clock}
     if call.mishaps.dead_at_ms is None:
         by_basis["whole"] = by_mark + REACHED_MS
-        # Without marks or frames nobody knows what was in the air when the caller went.
-        if not lost and not call.switches.silent_gaps:
+        # Without marks or frames nobody knows what was in the air when the caller went, nor what is played afterwards.
+        if not (lost or call.switches.silent_gaps or call.switches.play_buffer_after_close):
             # Of what began just before, no echo has come: a hang-up is then known as late as it can be told.
             by_basis["end"] = by_clock + call.network.phone_up_ms + call.network.phone_down_ms
     return Bounds(
