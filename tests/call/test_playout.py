@@ -53,6 +53,18 @@ def test_a_mark_just_out_of_reach_by_echoes_that_wait_for_frames_is_no_proof_of_
     assert heard_ms(playout, at(1500)) == 492
 
 
+def test_a_dry_moment_that_shows_after_the_clear_counts_too() -> None:
+    playout = playing(200)
+    playout.echo("m1", at(1200))
+    playout.add_mark("start again")
+    playout.add(400, "b", 200 * 8)
+    playout.add_mark("m2")
+    playout.echo_after_clear("start again", at(1500))
+    playout.echo_after_clear("m2", at(1560))
+
+    assert heard_ms(playout, at(1560)) == 200 + 60
+
+
 def test_longer_frames_tell_less_exactly_whether_a_mark_was_reached() -> None:
     # The echo at 1598 ms stands behind the frame that ended at 1560: 43 ms short, though it was played.
     playout = playing(*[200] * 5)

@@ -99,14 +99,16 @@ class Playout:
         if not self._echoes:
             return None
         offset_ms, by_clock = self._offset()
-        flushed = [
-            stamp
-            for position, stamp in self._late_echoes
-            if position
-            > (stamp.carrier_ms - offset_ms) * BYTES_PER_MS
+        flushed: list[Stamp] = []
+        for position, stamp in self._late_echoes:
+            guessed = by_clock or stamp.by_clock
             # The stamp may be early by a frame, and the offset late by one where echoes wait for frames.
-            + (CLOCK_REACHED_BYTES if by_clock or stamp.by_clock else 2 * frame_ms * BYTES_PER_MS)
-        ]
+            near = CLOCK_REACHED_BYTES if guessed else 2 * frame_ms * BYTES_PER_MS
+            if position > (stamp.carrier_ms - offset_ms) * BYTES_PER_MS + near:
+                flushed.append(stamp)
+            elif not guessed:
+                # All before it was played: it bounds the offset like those that came before the clear.
+                offset_ms = max(offset_ms, stamp.carrier_ms - position // BYTES_PER_MS)
         cleared = min([cut, *flushed], key=lambda stamp: stamp.carrier_ms)
         for position, stamp in self._late_echoes:
             if stamp.carrier_ms < cleared.carrier_ms:
