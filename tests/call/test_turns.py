@@ -16,6 +16,7 @@ from voice_agent.call.commands import (
 )
 from voice_agent.call.events import (
     KeyPressed,
+    ModelAudio,
     ModelError,
     ResponseCreated,
     ResponseDone,
@@ -165,6 +166,22 @@ def test_after_a_protected_greeting_a_policy_of_length_needs_no_other_flags() ->
 
     assert script.ordered(SetTurnFlags) == []
     assert requests(script) == ["greeting", "turn"]
+
+
+def test_what_is_said_before_a_protected_greeting_is_not_protected() -> None:
+    script = begun_with(protect_greeting=True)
+    script.caller_speaks()
+    script.feed(ResponseCreated("r1", "greeting-1"))
+    script.response_done(status="cancelled")
+    script.feed(KeyPressed("5"))
+    script.wait(1500)
+    script.caller_stops()
+    script.feed(ResponseCreated("r2", script.ordered(CreateResponse)[-1].request))
+    script.caller_speaks("u2")
+    script.feed(ModelAudio("r2", "a", 0, b"\x10" * 1600, 200))
+
+    assert [command.response_id for command in script.ordered(CancelResponse)] == ["r1", "r2"]
+    assert script.ordered(PlayAudio) == []
 
 
 def test_a_turn_under_protection_is_answered_exactly_once_when_the_text_was_heard() -> None:

@@ -239,11 +239,13 @@ class Turns:
         self._speaking = True
         self._deadlines.clear("commit", "server answer")
         agent_has_floor = self._busy or self._active is not None
+        # Only the greeting itself is protected, not what is said before it because the caller was first.
+        protected = self._protected and self._protected_response is not None
         # An answer that cannot be heard yet must not begin while the caller speaks, however short that is.
-        self._overheard = agent_has_floor and (self._protected or (self._after_ms > 0 and self._busy))
+        self._overheard = agent_has_floor and (protected or (self._after_ms > 0 and self._busy))
         yield CallerBegan()
         yield TurnOpened(self._overheard)
-        if not agent_has_floor or self._protected:
+        if not agent_has_floor or protected:
             return
         if self._overheard:
             # Normally `SpeechLasted` comes first; a voice too soft to be measured is taken by the detector's word.
