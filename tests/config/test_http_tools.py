@@ -194,6 +194,10 @@ def test_a_call_gives_its_variables_to_the_templates_that_name_them() -> None:
             URL + "method: POST\nbody: {}\nparameters: {a: {type: string}}",
             'parameter "a" is sent nowhere; put "{{ a }}" into the body',
         ),
+        (
+            URL + "method: POST\nbody: {a: {'x{{ branch }}': 1}}",
+            '"x{{ branch }}" is a key of the body; placeholders stand in values',
+        ),
         (URL + "body: {}", 'GET has no body; write "method: POST", PUT or PATCH'),
         (URL + "method: get", '"method" cannot be "get"; write "GET"'),
         (

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voice_agent.config.placeholders import filled, has_broken, leaves, names_in, whole_name
+from voice_agent.config.placeholders import filled, has_broken, keys_of, leaves, names_in, whole_name
 
 PLAIN = st.text(st.characters(exclude_characters="{}%"))
 
@@ -41,5 +41,6 @@ def test_a_value_is_never_read_as_a_template(before: str, after: str, value: str
     assert got == before + value + after
 
 
-def test_the_texts_of_a_tree_are_its_leaves() -> None:
+def test_a_tree_has_keys_and_its_texts_are_its_leaves() -> None:
+    assert keys_of({"a": ["x", {"b": "y"}, 1], "{{ d }}": "z"}) == ["a", "b", "{{ d }}"]
     assert leaves({"a": ["x", {"b": "y"}, 1, None], "c": True, "{{ d }}": "z"}) == ["x", "y", "z"]

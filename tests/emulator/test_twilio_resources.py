@@ -114,6 +114,19 @@ def test_a_number_shows_where_it_points() -> None:
     with_rest(main, numbers=numbers())
 
 
+def test_a_number_is_bought_once_and_a_name_is_none() -> None:
+    async def main(twilio: EmulatedTwilio, rest: Rest) -> None:
+        for number in (CALLED, DESK, DESK, "", "client:ann"):
+            twilio.buy(number)
+
+        assert [number.phone_number for number in await rest(lambda client: client.incoming_phone_numbers.list())] == [
+            CALLED,
+            DESK,
+        ]
+
+    with_rest(main)
+
+
 @pytest.mark.parametrize(
     ("wanted", "found"), [({"phone_number": DESK}, 1), ({"phone_number": "0***"}, 2), ({"friendly_name": "desk"}, 1)]
 )

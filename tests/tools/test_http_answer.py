@@ -56,7 +56,7 @@ def test_json_is_given_as_it_is(value: Any) -> None:
     assert taken(answer(msgspec.json.encode(value), "application/problem+json"), []) == value
 
 
-@given(st.dictionaries(st.text(st.characters(codec="utf-8", exclude_characters="."), min_size=1), JSON, min_size=1))
+@given(st.dictionaries(st.text("ab 0é/", min_size=1, max_size=3), JSON, min_size=1, max_size=3))
 def test_every_name_is_a_path(value: dict[str, Any]) -> None:
     for name, part in value.items():
         assert taken(answer(msgspec.json.encode(value)), [name]) == part

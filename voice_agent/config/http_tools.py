@@ -30,7 +30,7 @@ from voice_agent.config.addresses import is_address, refusal_of
 from voice_agent.config.agent_keys import HTTP, HTTP_METHODS, TOOL_SECONDS
 from voice_agent.config.header_keys import read_headers
 from voice_agent.config.parameter_keys import CALL_VARIABLES, examine_templates, examine_use, read_name, read_parameters
-from voice_agent.config.placeholders import leaves
+from voice_agent.config.placeholders import keys_of, leaves
 from voice_agent.config.variables import is_loopback, split_url
 from voice_agent.config.yaml_nodes import Fields, read_json, shorten, text_of
 
@@ -148,7 +148,11 @@ def _body(fields: Fields, method: str) -> Any:
         return None
     if method not in WITH_BODY:
         fields.document.fault(node, f'{method} has no body; write "method: POST", PUT or PATCH')
-    return read_json(fields.document, node)
+    body = read_json(fields.document, node)
+    for name in keys_of(body):
+        if "{{" in name:
+            fields.document.fault(node, f'"{shorten(name)}" is a key of the body; placeholders stand in values')
+    return body
 
 
 def _take(fields: Fields) -> tuple[str, ...]:

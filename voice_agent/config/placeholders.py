@@ -46,3 +46,14 @@ def leaves(tree: Any) -> list[str]:
             return [text for value in tree for text in leaves(value)]
         case _:
             return []
+
+
+def keys_of(tree: Any) -> list[str]:
+    """List the keys of a JSON tree."""
+    match tree:
+        case dict():
+            return [name for key, value in tree.items() for name in (key, *keys_of(value))]
+        case list():
+            return [name for value in tree for name in keys_of(value)]
+        case _:
+            return []

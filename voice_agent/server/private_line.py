@@ -36,6 +36,7 @@ class PrivateLine:
 
     def ring(self, caller: str, called: str) -> EmulatedCall:
         """Call a number; the call lasts until somebody hangs up or the line's block is left."""
+        self._twilio.buy(called)
         return self._twilio.place_call(
             f"{self.url}/twilio/voice", caller, called, status_callback=f"{self.url}/twilio/status"
         )
@@ -56,6 +57,9 @@ async def private_line(
     """
     account_sid, token = "AC" + secrets.token_hex(16), secrets.token_hex(16)
     async with EmulatedTwilio(account_sid, token) as twilio:
+        for agent in agents.current()[0].all:
+            for number in (*agent.numbers, *(tool.sms.sender for tool in agent.tools if tool.sms is not None)):
+                twilio.buy(number)
         own = msgspec.structs.replace(
             settings,
             public_url="http://127.0.0.1",

@@ -121,6 +121,13 @@ class EmulatedTwilio:
         )
         return self._place(order, on_moment)
 
+    def buy(self, phone_number: str) -> None:
+        """Have a number, if it is one and the account does not have it yet; it leads nowhere of ours."""
+        owned = {number.phone_number for number in self.holdings.numbers.values()}
+        if phone_number.startswith("+") and phone_number not in owned:
+            number = IncomingNumber(phone_number=phone_number)
+            self.holdings.numbers[number.sid] = number
+
     def ring(self, number: str, from_: str, *, on_moment: Callable[[Moment], None] | None = None) -> EmulatedCall:
         """Call one of the account's numbers, which leads to where it points now."""
         called = next(one for one in self.holdings.numbers.values() if one.phone_number == number)

@@ -1,0 +1,105 @@
+"""Tools that reach out, in a call through real sockets: what they send, what the model gets, what is kept."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from websockets.asyncio.server import ServerConnection
+
+from tests.server.test_run import AGENT, Call, a_server
+from tests.support import tiny_twilio
+from tests.support.http_server import server
+from tests.support.tiny_realtime import send
+from tests.support.tiny_twilio import ACCOUNT_SID, FIELDS, TOKEN
+from voice_agent.config.agents import Demands
+from voice_agent.config.references import read_references
+from voice_agent.emulator.twilio import EmulatedTwilio, IncomingNumber
+from voice_agent.store.history import FILE_NAME, History
+
+KEY = "key-of-the-calendar"
+
+
+async def called(call: Call, name: str, arguments: str) -> str:
+    """Let the model call a function when the call has begun; gives what it is answered."""
+    answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    usual = call.model.answer
+
+    async def answer(socket: ServerConnection, message: dict[str, Any]) -> None:
+        await usual(socket, message)
+        if message["type"] == "response.create" and not answered.done():
+            response = {"id": "resp_2", "status": "in_progress", "output": []}
+            item = {"id": "item_2", "type": "function_call", "call_id": "call_1", "name": name, "arguments": arguments}
+            await send(socket, type="response.created", response=response)
+            await send(socket, type="response.output_item.done", response_id="resp_2", output_index=0, item=item)
+            await send(socket, type="response.done", response={**response, "status": "completed"})
+        given = message.get("item", {})
+        if given.get("type") == "function_call_output" and not answered.done():
+            answered.set_result(given["output"])
+
+    call.model.answer = answer  # type: ignore[method-assign] # a model of its own for each test
+    stream = await call.stream()
+    output = await answered
+    await stream.send(tiny_twilio.stop())
+    await stream.close()
+    await call.after()
+    await call.model.closed.wait()
+    return output
+
+
+def kept(folder: Path) -> bytes:
+    """The recording of the only call."""
+    (row,) = History(folder / "data" / FILE_NAME).latest(5)
+    assert row.recording is not None
+    return Path(row.recording).read_bytes()
+
+
+def test_an_http_tool_asks_with_the_callers_number_and_a_secret(tmp_path: Path) -> None:
+    seen: list[tuple[str, str]] = []
+
+    async def calendar(request: web.Request) -> web.StreamResponse:
+        seen.append((request.raw_path, request.headers["X-Api-Key"]))
+        return web.json_response({"slots": ["9:00"], "key": request.headers["X-Api-Key"]})
+
+    async def main() -> str:
+        async with server(calendar) as url:
+            tool = {
+                "name": "find_slot",
+                "description": "Find.",
+                "url": f"{url}/{{{{ caller }}}}/slots",
+                "parameters": {"day": {"type": "string"}},
+                "headers": {"X-Api-Key": "${CALENDAR_KEY}"},
+                "allow_private": True,
+            }
+            agent = f"{AGENT}tools: {json.dumps([{'http': tool}])}\n"
+            demands = Demands(references=read_references({"CALENDAR_KEY": KEY}))
+            async with a_server(tmp_path, agent, demands=demands) as call:
+                return await called(call, "find_slot", '{"day": "Monday & Tuesday"}')
+
+    output = asyncio.run(main())
+
+    assert seen == [("/%2B14255550199/slots?day=Monday%20%26%20Tuesday", KEY)]
+    assert json.loads(output) == {"slots": ["9:00"], "key": "${CALENDAR_KEY}"}
+    assert KEY.encode() not in kept(tmp_path)
+
+
+def test_a_text_message_goes_to_the_caller_by_the_accounts_rest_api(tmp_path: Path) -> None:
+    async def main() -> tuple[str, list[tuple[str, str, str]]]:
+        numbers = [IncomingNumber(phone_number=FIELDS["To"])]
+        async with (
+            EmulatedTwilio(ACCOUNT_SID, TOKEN, numbers=numbers) as twilio,
+            a_server(
+                tmp_path,
+                f"{AGENT}tools: [send_sms]\n",
+                twilio_account_sid=ACCOUNT_SID,
+                twilio_api_base_url=twilio.base_url,
+            ) as call,
+        ):
+            output = await called(call, "send_sms", '{"text": "See you at 9:00."}')
+            return output, [(message.from_, message.to, message.body) for message in twilio.holdings.messages.values()]
+
+    output, messages = asyncio.run(main())
+
+    assert output == "sent"
+    assert messages == [(FIELDS["To"], FIELDS["From"], "See you at 9:00.")]
