@@ -282,3 +282,11 @@ def test_its_state_is_told_in_one_word() -> None:
     seen.append(repr(script.call._link))
 
     assert seen == [f"<ModelLink {state}>" for state in ("idle", "connecting", "ready", "gone")]
+
+
+def test_a_model_that_is_lost_for_two_reasons_at_once_is_told_once() -> None:
+    script = Script(an_agent(greeting="Hello.")).begin()
+    script.feed(ModelError("server_error", "oh", "greeting-1"), ModelError("insufficient_quota", "pay", "greeting-2"))
+
+    assert lost(script) == ["insufficient_quota: pay; check the account at the provider"]
+    assert len(script.ordered(CloseModel)) == 1

@@ -598,3 +598,14 @@ def test_what_comes_for_an_item_that_is_settled_changes_nothing_of_it() -> None:
     script.wait(700)
 
     assert script.feed(ModelAudio("r1", "a", 0, b"", 500, done=True), ResponseDone("r1", "completed")) == []
+
+
+def test_a_cut_response_that_ends_when_its_measure_is_known_is_not_told_again() -> None:
+    script = Script().begin()
+    script.agent_speaks("a", 2000, done=False)
+    script.wait(500)
+    script.caller_speaks()
+    script.wait(100)
+
+    assert len(truncations(script)) == 1
+    assert script.response_done(status="cancelled") == []

@@ -1,7 +1,7 @@
 """Tool calls of the model: each run once, each answered once."""
 
 from tests.support.script import Script, an_agent
-from voice_agent.agent import Limits
+from voice_agent.agent import Limits, McpServer
 from voice_agent.call.commands import (
     AddToolOutput,
     CallEnded,
@@ -13,6 +13,9 @@ from voice_agent.call.commands import (
 )
 from voice_agent.call.conversation import ToolTurn
 from voice_agent.call.events import (
+    AgentTranscript,
+    McpAnswered,
+    McpCalled,
     ModelClosed,
     ResponseCreated,
     StreamStopped,
@@ -165,3 +168,51 @@ def test_to_hang_up_is_no_tool_that_is_run_or_spoken_of() -> None:
     assert script.ordered(ToolStarted) == [ToolStarted("c1", "hang_up", '{"q": 1}')]
     assert script.ordered(RunTool) == []
     assert requests(script) == []
+
+
+# --- calls that the model's server carries out; their news are put together in `mcp_calls` ---------------------------
+
+CALENDAR = McpServer(server_label="calendar", server_url="https://mcp.example.com/mcp")
+
+
+def remote(*, words_after: bool = False) -> Script:
+    """A response in which the server calls a tool, is answered, and goes on speaking or not."""
+    script = Script(an_agent(mcp=(CALENDAR,))).begin()
+    script.feed(ResponseCreated("r1", None), McpCalled("r1", "m1", "calendar", "free_slots", "{}"))
+    script.feed(AgentTranscript("r1", "a", "One moment."))
+    script.wait(100)
+    script.feed(McpAnswered("m1", "calendar", "free_slots", "{}", "9:00", ""))
+    if words_after:
+        script.feed(AgentTranscript("r1", "b", "There is one at nine."))
+    return script
+
+
+def test_a_remote_call_is_answered_to_nobody_and_spoken_of() -> None:
+    script = remote()
+    before = requests(script)
+    script.response_done()
+
+    assert outputs(script) == []
+    assert script.ordered(RunTool) == []
+    assert script.ordered(ToolAnswered) == [ToolAnswered("m1", "9:00", failed=False, took_ms=100)]
+    assert before == []
+    assert requests(script) == ["mcp-1"]
+
+
+def test_a_remote_call_that_was_spoken_of_already_is_not_spoken_of_again() -> None:
+    script = remote(words_after=True)
+    script.response_done()
+
+    assert requests(script) == []
+
+
+def test_a_remote_call_that_begins_when_its_response_is_over_is_spoken_of_when_it_ends() -> None:
+    script = Script(an_agent(mcp=(CALENDAR,))).begin()
+    script.feed(ResponseCreated("r1", None))
+    script.response_done()
+    script.feed(McpCalled("r1", "m1", "calendar", "free_slots", "{}"))
+    before = requests(script)
+    script.feed(McpAnswered("m1", "calendar", "free_slots", "{}", "9:00", ""))
+
+    assert before == []
+    assert requests(script) == ["mcp-1"]

@@ -9,6 +9,7 @@ from voice_agent.call.events import (
     AgentTranscript,
     CallEvent,
     KeyPressed,
+    McpCalled,
     ModelAudio,
     ModelError,
     ResponseCreated,
@@ -358,3 +359,22 @@ def test_a_cough_into_a_pause_of_an_answer_that_goes_on_is_not_answered() -> Non
     script.wait(1000)
 
     assert requests(script) == []
+
+
+def test_a_response_that_calls_a_server_may_be_silent_for_as_long_as_a_tool_may_take_and_8_s() -> None:
+    script = Script(an_agent(limits=Limits(minutes=10, idle_seconds=0, tool_seconds=3))).begin()
+    script.feed(ResponseCreated("r1", None), McpCalled("r1", "m1", "calendar", "free_slots", "{}"))
+    script.wait(10_999)
+    before = script.ordered(CloseModel)
+    script.wait(1)
+
+    assert before == []
+    assert len(script.ordered(CloseModel)) == 1
+
+
+def test_a_call_of_another_response_gives_a_silent_one_no_time() -> None:
+    script = Script().begin()
+    script.feed(ResponseCreated("r1", None), McpCalled("r0", "m1", "calendar", "free_slots", "{}"))
+    script.wait(8000)
+
+    assert len(script.ordered(CloseModel)) == 1
