@@ -1,5 +1,6 @@
 """The caller's voice on its way to the model."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -134,6 +135,18 @@ def test_of_a_long_wait_the_last_10_s_are_kept_and_the_loss_is_told_once() -> No
 
     assert told == [Note("warning", "the caller's earliest audio was dropped: the model is not ready")]
     assert appended(script) == b"".join(bytes([frame % 256]) * 160 for frame in range(100, 600))
+
+
+@pytest.mark.parametrize(("more", "told"), [(0, 0), (1, 1)])
+def test_exactly_10_s_can_wait(more: int, told: int) -> None:
+    script = by_hand(Script(preconnect=False))
+    script.begin_stream()
+    script._stream_at = None
+    script.feed(CallerAudio(0, b"\x81" + b"\x80" * (79_999 + more)))
+    script.begin_session()
+
+    assert len(script.ordered(Note)) == told
+    assert appended(script) == (b"\x81" if not more else b"") + b"\x80" * (79_999 + more)
 
 
 def test_a_model_that_is_gone_is_given_nothing() -> None:

@@ -580,6 +580,7 @@ def test_every_phase_ends_with_its_caller(phase: Phase, event: CallEvent, outcom
     assert isinstance(script.said[-1], CallEnded)
     assert len(script.ordered(CloseModel)) == 1
     assert len(script.ordered(ClosePhone)) <= 1
+    assert script.call.phase is Phase.ENDED
     assert script.call.deadline() is None
     assert script.feed(event) == []
 

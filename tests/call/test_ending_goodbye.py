@@ -150,3 +150,28 @@ def test_an_apology_is_not_cut_off_by_the_time_limit() -> None:
     assert before == []
     assert script.ordered(ClosePhone) == [ClosePhone("the model's socket closed: 1011")]
     assert requests(script) == []
+
+
+def test_a_goodbye_that_was_taken_back_does_not_end_the_next_one_before_its_words() -> None:
+    script = Script().begin()
+    script.agent_speaks("bye", 1000)
+    script.feed(ToolRequested("r1", "f1", "c1", "hang_up", "{}"))
+    script.response_done()
+    script.wait(1100)  # it was heard: the line would be closed at 1300 ms
+    script.feed(KeyPressed("1"), ResponseCreated("r2", None), ToolRequested("r2", "f2", "c2", "hang_up", "{}"))
+    script.wait(900)
+
+    assert script.call.phase is Phase.GOODBYE
+    assert script.ordered(ClosePhone) == []
+
+
+def test_a_hang_up_that_crosses_speech_long_enough_to_interrupt_is_taken_back() -> None:
+    script = Script(an_agent(barge_in=BargeIn(after_ms=400))).begin()
+    script.agent_speaks("a", 3000, done=False)
+    script.wait(500)
+    script.caller_speaks()
+    script.wait(400)
+    script.feed(ToolRequested("r1", "f1", "c1", "hang_up", "{}"))
+
+    assert script.call.phase is Phase.TALKING
+    assert [answer.output for answer in script.ordered(ToolAnswered)] == ["The caller spoke: the call goes on."]

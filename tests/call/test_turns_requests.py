@@ -378,3 +378,16 @@ def test_a_call_of_another_response_gives_a_silent_one_no_time() -> None:
     script.wait(8000)
 
     assert len(script.ordered(CloseModel)) == 1
+
+
+def test_a_policy_of_one_millisecond_waits_for_that() -> None:
+    script = Script(an_agent(barge_in=BargeIn(after_ms=1))).begin()
+    script.agent_speaks("a", 3000, done=False)
+    script.wait(500)
+    script.feed(SpeechStarted("u1", 0))
+    at_once = script.ordered(CancelResponse)
+    script.caller_speaks("u1")
+    script.wait(20)
+
+    assert at_once == []
+    assert len(script.ordered(CancelResponse)) == 1
