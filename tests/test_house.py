@@ -67,6 +67,7 @@ TESTED_BESIDE = {
     "replay/talks": "replay/test_pytest_plugin.py",
     "server/private_line": "cli/test_demo.py",
     "sim/invariants": "sim/test_world.py",
+    "sim/network": "sim/test_world.py",
     "sim/made_up/call": "sim/made_up/test_drawing.py",
 }
 """Modules without a test of their own name, and the test that holds them."""
