@@ -50,6 +50,13 @@ def test_a_hole_in_the_stream_is_filled_with_silence() -> None:
     assert appended(script) == SPEECH + SILENCE * 640 + SPEECH
 
 
+def test_a_millisecond_may_be_rounding_and_two_are_a_hole() -> None:
+    script = by_hand(Script().begin())
+    script.feed(CallerAudio(0, SPEECH), CallerAudio(21, SPEECH), CallerAudio(43, SPEECH))
+
+    assert appended(script) == SPEECH + SPEECH + SILENCE * 16 + SPEECH
+
+
 def test_a_stream_that_begins_late_is_filled_from_its_beginning() -> None:
     script = by_hand(Script().begin())
     script.feed(CallerAudio(60, SPEECH))
