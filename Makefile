@@ -7,7 +7,7 @@ BIN := .venv/bin
 # One thread for the resamplers' small matrices: a pool would cost more than it saves.
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help setup demo talk test test-system soak check fix serve bench lock clean
+.PHONY: help setup demo talk test test-system soak mutants check fix serve bench lock clean
 
 help:
 	@echo "make demo    hold a spoken call on this machine, with no account"
@@ -15,6 +15,7 @@ help:
 	@echo "make test    run every test"
 	@echo "make test-system   run other people's clients and agents against the stand-ins (needs node, npm, chromium)"
 	@echo "make soak CALLS=100000   hold so many made-up calls, with faults; goes on where it was stopped"
+	@echo "make mutants   change the call core in thousands of small ways, and name what no test notices (20 minutes)"
 	@echo "make serve   answer the phone (with a local Realtime server unless .env names one)"
 	@echo "make check   formatting, lint, types, layers"
 	@echo "make fix     format, and repair what can be repaired"
@@ -42,6 +43,9 @@ CALLS ?= 100000
 soak: setup
 	@$(BIN)/voice-agent simulate --calls $(CALLS) --resume build/soak.json --out build/soak
 
+mutants:
+	@PYTHON="$(PYTHON)" bash infra/mutants.sh
+
 check: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -64,4 +68,4 @@ lock:
 	  --extra emulator --extra dev --extra azure pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf .venv .venv-system tests/system/js/node_modules build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-system .venv-mutants mutants tests/system/js/node_modules build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
