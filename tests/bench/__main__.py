@@ -5,9 +5,16 @@ The exit status is 1 if a bound was broken. A bench measures us and a yardstick 
 
 import sys
 
-from tests.bench import audio, barge_in, bridge, cost, replay
+from tests.bench import audio, barge_in, bridge, cost, replay, world
 
-BENCHES = {"audio": audio.run, "barge-in": barge_in.run, "bridge": bridge.run, "cost": cost.run, "replay": replay.run}
+BENCHES = {
+    "audio": audio.run,
+    "barge-in": barge_in.run,
+    "bridge": bridge.run,
+    "cost": cost.run,
+    "replay": replay.run,
+    "world": world.run,
+}
 
 
 def main(names: list[str]) -> int:

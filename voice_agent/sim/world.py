@@ -128,6 +128,7 @@ class World:
         server that is not there cannot be listed. `mcp_continues`: see `RealtimeOptions`.
         """
         network = network or Network()
+        self.setup = setup
         self.now_ms = 0
         clips = clips or {}
         self.carrier = phone.Carrier(
