@@ -53,6 +53,19 @@ def test_both_channels_are_what_the_carrier_knows_to_be_true(audio: str, jitter_
         assert abs(was[1] - rendered[1]) <= 40
 
 
+def test_the_agent_is_heard_where_the_carrier_sends_no_frames_in_silence() -> None:
+    world = simulated_call(silent_gaps=True)
+    channels = sound(Recording(write(header_of(setup()), steps_of(world, setup()))), {})
+    truth, heard = loud(world.carrier.agent_track), loud(channels.agent)
+
+    assert len(channels.agent) == len(channels.caller)
+    assert len(heard) == len(truth) >= 3
+    for was, rendered in zip(truth, heard, strict=True):
+        # By our clock: the way from the carrier and back is in it.
+        assert -20 <= rendered[0] - was[0] <= 140
+        assert -20 <= rendered[1] - was[1] <= 140
+
+
 def test_the_wav_has_the_caller_left_and_the_agent_right(tmp_path: Path) -> None:
     write_wav(recorded(), {}, tmp_path / "call.wav")
     channels = sound(recorded(), {})

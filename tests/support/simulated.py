@@ -45,10 +45,17 @@ def setup(audio: str = "g711") -> CallSetup:
 
 
 @cache
-def simulated_call(audio: str = "g711", jitter_ms: int = 0, seed: int = 1) -> World:
+def simulated_call(audio: str = "g711", jitter_ms: int = 0, seed: int = 1, silent_gaps: bool = False) -> World:
     """Hold one call of 15 s; the same arguments give the same call."""
     network = Network(phone_up_ms=60, phone_down_ms=60, phone_jitter_ms=jitter_ms, model_jitter_ms=jitter_ms)
-    world = World(setup(audio), caller=Interrupter(), mind=_answer, chance=random.Random(seed), network=network)
+    world = World(
+        setup(audio),
+        caller=Interrupter(),
+        mind=_answer,
+        chance=random.Random(seed),
+        network=network,
+        switches=phone.Switches(silent_gaps=silent_gaps),
+    )
     return world.run(16_000)
 
 

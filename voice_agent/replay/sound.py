@@ -11,6 +11,7 @@ import msgspec
 
 from voice_agent.audio.mulaw import SILENCE
 from voice_agent.audio.wav import write_stereo
+from voice_agent.call.carrier_clock import STALL_MS
 from voice_agent.errors import CommandError, PeerError
 from voice_agent.recording.reader import Recording
 from voice_agent.replay.feeding import Failed, refeed
@@ -27,7 +28,7 @@ DRY_MS = 40
 
 
 class Sound(msgspec.Struct, frozen=True):
-    """Two channels of mu-law, 8 kHz, from the stream's beginning to its last frame."""
+    """Two channels of mu-law, 8 kHz, from the stream's beginning to its last frame or echo."""
 
     caller: bytes
     agent: bytes
@@ -61,7 +62,7 @@ def sound(recording: Recording, clips: Mapping[str, bytes]) -> Sound:
                 _take_message(step.now_ms, step.received.text, caller, agent)
             for output in outputs:
                 if isinstance(output, PhoneText):
-                    agent.take_output(output.text, caller.clock_ms)
+                    agent.take_output(output.text, caller.time(step.now_ms))
     except PeerError:
         if not caller.audio:
             raise
@@ -83,8 +84,11 @@ def _take_message(now_ms: int, text: str, caller: "_Caller", agent: "_Agent") ->
         return  # it was skipped in the call too
     if isinstance(message, twilio.Media) and message.media.track == "inbound":
         caller.place(now_ms, message.media.timestamp, message.media.payload)
+    elif isinstance(message, twilio.Start):
+        caller.begin(now_ms)
     elif isinstance(message, twilio.Mark):
-        agent.echoed.setdefault(message.mark.name, caller.clock_ms)
+        agent.echoed.setdefault(message.mark.name, caller.time(now_ms))
+        caller.reach(now_ms)
 
 
 class _Caller:
@@ -92,8 +96,13 @@ class _Caller:
 
     def __init__(self) -> None:
         self.audio = bytearray()
-        self.clock_ms = 0
+        self._clock_ms = 0
         """The carrier's clock behind the last frame."""
+        self._seen_at_ms: int | None = None
+        """When that frame came, or the stream began."""
+
+    def begin(self, now_ms: int) -> None:
+        self._seen_at_ms = now_ms
 
     def place(self, now_ms: int, timestamp_ms: int, audio: bytes) -> None:
         if timestamp_ms > now_ms + FARTHEST_MS:
@@ -101,7 +110,17 @@ class _Caller:
         start = timestamp_ms * BYTES_PER_MS
         self.audio += bytes([SILENCE]) * (start - len(self.audio))
         self.audio[start : start + len(audio)] = audio
-        self.clock_ms = max(self.clock_ms, timestamp_ms + len(audio) // BYTES_PER_MS)
+        self._clock_ms = max(self._clock_ms, timestamp_ms + len(audio) // BYTES_PER_MS)
+        self._seen_at_ms = now_ms
+
+    def time(self, now_ms: int) -> int:
+        """Give the carrier's time: where it sends no frames in silence, our clock goes on from the last one."""
+        since_ms = 0 if self._seen_at_ms is None else now_ms - self._seen_at_ms
+        return self._clock_ms + (since_ms if since_ms >= STALL_MS else 0)
+
+    def reach(self, now_ms: int) -> None:
+        """The stream lasted at least until now."""
+        self.audio += bytes([SILENCE]) * (self.time(now_ms) * BYTES_PER_MS - len(self.audio))
 
 
 class _Agent:
