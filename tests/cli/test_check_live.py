@@ -7,10 +7,12 @@ import msgspec
 import pytest
 
 from tests.support.web import http_server, websocket_server
-from voice_agent.agent import Agent, HttpRequest, Tool
+from voice_agent.agent import Agent, HttpRequest, TextMessage, Tool
 from voice_agent.cli.check_live import Finding, try_all, try_llm, try_model, try_public_url
 from voice_agent.config.secret import Secret
 from voice_agent.config.settings import Settings
+from voice_agent.config.sms_tools import send_sms_tool
+from voice_agent.emulator.twilio import EmulatedTwilio, IncomingNumber
 
 SID = "AC" + "0" * 32
 KEY_SID = "SK" + "0" * 32
@@ -239,6 +241,39 @@ def test_the_host_of_a_tool_is_looked_up_and_not_asked(
     found = asyncio.run(try_all(Settings(), [agent]))[-1]
 
     assert (found.verdict, found.what, found.remark[: len(remark)]) == (verdict, "desk.book", remark)
+
+
+@pytest.mark.parametrize(
+    ("sender", "numbers", "verdict", "remark"),
+    [
+        ("", (), "not tried", "sends from the called number, and the agent names none"),
+        ("", ("+14255550100",), "ok", "+14255550100 can send messages; none was sent"),
+        ("+14255550101", (), "wrong", "+14255550101 cannot send messages; choose a number with the capability SMS"),
+        ("+14255550102", (), "wrong", "+14255550102 is no number of this account; voice-agent numbers lists them"),
+    ],
+)
+def test_the_numbers_that_messages_come_from_are_looked_for(
+    sender: str, numbers: tuple[str, ...], verdict: str, remark: str
+) -> None:
+    tool = send_sms_tool(TextMessage(sender=sender))
+    agent = Agent(name="desk", instructions="", numbers=numbers, tools=(tool,))
+    owned = [IncomingNumber(phone_number="+14255550100"), IncomingNumber(phone_number="+14255550101", sms=False)]
+
+    async def main() -> tuple[Finding, int]:
+        async with EmulatedTwilio(SID, "a" * 32, numbers=owned) as twilio:
+            settings = Settings(
+                twilio_account_sid=SID, twilio_auth_token=Secret("a" * 32), twilio_api_base_url=twilio.base_url
+            )
+            return (await try_all(settings, [agent]))[-1], len(twilio.holdings.messages)
+
+    assert asyncio.run(main()) == (Finding(verdict, "desk.send_sms", remark), 0)  # type: ignore[arg-type]
+
+
+def test_without_an_account_no_number_is_looked_for() -> None:
+    agent = Agent(name="desk", instructions="", tools=(send_sms_tool(TextMessage(sender="+14255550100")),))
+    found = asyncio.run(try_all(Settings(), [agent]))[-1]
+
+    assert (found.verdict, found.what) == ("not tried", "desk.send_sms")
 
 
 def test_a_finding_is_one_line() -> None:

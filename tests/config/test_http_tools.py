@@ -222,6 +222,10 @@ def test_a_call_gives_its_variables_to_the_templates_that_name_them() -> None:
         (URL + "headers: {X-Api-Key: abc}", '"X-Api-Key" holds a secret, which does not belong into this file; write'),
         (URL + "take: slots..time", '"slots..time" is no path; write e.g. "slots" or "slots.0.time"'),
         (URL + "take: []", '"take" is empty; leave it out for the whole answer'),
+        (
+            URL + "timeout: 21",
+            '"timeout" of find is longer than "tool_seconds" under "limits" (20); raise that, too',
+        ),
         (URL + "timeout: 0", '"timeout" must be a whole number from 1 to 120, not "0"'),
         (URL + "retries: 3", 'unknown key "retries"; known are name, description, method, url,'),
     ],

@@ -1,8 +1,8 @@
 """`voice-agent check --live`: tries every credential and address of the settings, and says a line about each.
 
-Nothing is changed and nothing is paid for: a health page, Twilio's account, a Realtime session without audio, a list of
-models, the addresses of `http` tools. All trials run at once, each for a few seconds at most. It must not decide what a
-setting should be.
+Nothing is changed and nothing is paid for: a health page, Twilio's account and its numbers, a Realtime session without
+audio, a list of models, the addresses of `http` tools. All trials run at once, each for a few seconds at most. It must
+not decide what a setting should be.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from voice_agent.agent import Agent, HttpRequest
+from voice_agent.agent import Agent, HttpRequest, TextMessage
 from voice_agent.call.events import ModelClosed, ModelOpened, ModelRefused
 from voice_agent.config.addresses import refusal_of
 from voice_agent.config.secret import Secret
@@ -27,6 +27,8 @@ from voice_agent.live.credentials import credential_of
 from voice_agent.live.endpoints import endpoint_of
 from voice_agent.live.model_leg import ModelLeg
 from voice_agent.twilio_api.calls import CallsApi
+from voice_agent.twilio_api.numbers import NumbersApi
+from voice_agent.twilio_api.rest import open_rest
 from voice_agent.wire.bridge import Input
 from voice_agent.wire.dialects import foreign
 from voice_agent.wire.texts import ModelText
@@ -63,7 +65,7 @@ class Answer(NamedTuple):
 
 async def try_all(settings: Settings, agents: Sequence[Agent] = (), seconds: float = SECONDS) -> list[Finding]:
     """Try everything that is set, at once; what is not set is named as not tried. The order is always the same."""
-    tools = [(f"{agent.name}.{tool.name}", tool.http) for agent in agents for tool in agent.tools if tool.http]
+    tools = [(f"{agent.name}.{tool.name}", agent, tool) for agent in agents for tool in agent.tools]
     trials: list[tuple[str, Callable[[], Awaitable[Finding]]]] = [
         ("PUBLIC_URL", lambda: try_public_url(settings)),
         *(
@@ -72,7 +74,12 @@ async def try_all(settings: Settings, agents: Sequence[Agent] = (), seconds: flo
         ),
         ("REALTIME_PROVIDER", lambda: try_model(settings)),
         ("LLM_URL", lambda: try_llm(settings)),
-        *((what, functools.partial(try_http_tool, what, request)) for what, request in tools),
+        *((what, functools.partial(try_http_tool, what, tool.http)) for what, _, tool in tools if tool.http),
+        *(
+            (what, functools.partial(_try_sms, settings, what, agent, tool.sms))
+            for what, agent, tool in tools
+            if tool.sms
+        ),
     ]
     findings = list(await asyncio.gather(*(_within(seconds, what, trial) for what, trial in trials)))
     if settings.twilio_account_sid is None:
@@ -254,6 +261,26 @@ async def try_http_tool(what: str, request: HttpRequest) -> Finding:
     allowed = [address for address, refusal in zip(addresses, refusals, strict=True) if not refusal]
     found_at = "" if allowed == [host] else f" is {', '.join(allowed[:3])}, and"
     return Finding("ok", what, f"{host}{found_at} was not asked anything")
+
+
+async def _try_sms(settings: Settings, what: str, agent: Agent, message: TextMessage) -> Finding:
+    """Look whether the account has the numbers to send from; nothing is sent."""
+    senders = [message.sender] if message.sender else list(agent.numbers)
+    if not senders:
+        return Finding("not tried", what, "sends from the called number, and the agent names none")
+    api = open_rest(NumbersApi, settings, SECONDS)
+    if api is None:
+        return Finding("not tried", what, "needs TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN, which are not set")
+    try:
+        found = {number.number: number for number in await api.all()}
+    finally:
+        api.close()
+    for sender in senders:
+        if sender not in found:
+            return Finding("wrong", what, f"{sender} is no number of this account; voice-agent numbers lists them")
+        if not found[sender].sms:
+            return Finding("wrong", what, f"{sender} cannot send messages; choose a number with the capability SMS")
+    return Finding("ok", what, f"{', '.join(senders)} can send messages; none was sent")
 
 
 # --- HTTP ------------------------------------------------------------------------------------------------------------

@@ -107,6 +107,7 @@ def read_agent(text: str, file: str, folder: str = "") -> AgentFile:
         folder=folder,
     )
     _examine_templates(fields, agent)
+    _examine_times(document, agent, tools)
     scenarios = read_scenarios(fields)
     document.finish()
     numbers = {text_of(document, node, "", ""): node for node in fields.items("numbers", "")}
@@ -118,6 +119,14 @@ def read_agent(text: str, file: str, folder: str = "") -> AgentFile:
         dict(_places(document, top, "")) | _tool_places(document, tools),
         scenarios,
     )
+
+
+def _examine_times(document: Document, agent: Agent, tools: ReadTools) -> None:
+    most = agent.limits.tool_seconds
+    for tool in agent.tools:
+        if tool.http is not None and (tool.http.seconds or 0) > most:
+            what = f'"timeout" of {tool.name} is longer than "tool_seconds" under "limits" ({most}); raise that, too'
+            document.fault(tools.tool_at[tool.name], what)
 
 
 def _tool_places(document: Document, tools: ReadTools) -> dict[str, str]:

@@ -32,6 +32,8 @@ class Number(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     voice: bool = True
     """It can take calls."""
+    sms: bool = True
+    """It can send text messages."""
     pointing: Pointing = Pointing()
 
 
@@ -72,6 +74,7 @@ def _number(found: Any) -> Number:
         number=number,
         name=str(found.friendly_name or ""),
         voice=bool(capabilities.get("voice", True)),
+        sms=bool(capabilities.get("sms", True)),
         pointing=Pointing(**{name: str(getattr(found, name) or "") or default for name, default in _DEFAULTS.items()}),
     )
 
