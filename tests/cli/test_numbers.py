@@ -5,9 +5,11 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.support.tiny_customer import ACCOUNT_SID, CALLED, CALLER, TOKEN
+from tests.support.twilio_rest import fake_rest
 from voice_agent.agent import Agent
 from voice_agent.cli.main import main as command
 from voice_agent.cli.numbers import answering_agent, point, show, undo
@@ -16,6 +18,7 @@ from voice_agent.config.secret import Secret
 from voice_agent.config.settings import Settings
 from voice_agent.emulator.twilio import EmulatedTwilio, IncomingNumber
 from voice_agent.errors import CommandError, PeerError
+from voice_agent.store.pointings import Pointings
 
 OTHER = "+14255550101"
 NOW = datetime(2026, 11, 27, 1, 2, 3, tzinfo=UTC)
@@ -183,6 +186,21 @@ def test_a_change_that_twilio_refuses_is_not_kept(tmp_path: Path) -> None:
             await undo(settings, CALLED, yes)
 
     with_account(tmp_path, work, number(), public_url="https://bad host.example")
+
+
+def test_what_was_there_is_kept_when_the_answer_is_lost(tmp_path: Path) -> None:
+    """The change may have been made, so that it must be possible to undo it."""
+    listed = {"incoming_phone_numbers": [{"sid": "PN1", "phone_number": CALLED, "voice_url": "https://old.example/"}]}
+    settings = Settings(public_url=HERE, data=tmp_path, twilio_account_sid=ACCOUNT_SID, twilio_auth_token=Secret(TOKEN))
+    with fake_rest() as rest:
+        rest.body = listed  # which is no answer to an update
+        known = msgspec.structs.replace(settings, twilio_api_base_url=rest.url)
+        with pytest.raises(PeerError, match="does not answer as Twilio does"):
+            asyncio.run(pointed(known))
+
+    state = Pointings(tmp_path, CALLED).last()
+    assert state is not None
+    assert state.fields["voice_url"] == "https://old.example/"
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from voice_agent.config.agent_keys import E164
 from voice_agent.config.agents import Agents, load_agents
 from voice_agent.config.settings import ENV_FILE, Settings, read_settings
 from voice_agent.config.variables import is_loopback
-from voice_agent.errors import CommandError
+from voice_agent.errors import CommandError, RefusedError
 from voice_agent.live.clock import utc_now
 from voice_agent.store.pointings import FormerPointing, Pointings
 from voice_agent.twilio_api.numbers import Number, NumbersApi, Pointing
@@ -157,7 +157,8 @@ async def point(
         former.push(FormerPointing(changed_at=now.isoformat(timespec="seconds"), fields=_fields(found.pointing)))
         try:
             await _change(api, found, wanted)
-        except Exception:
+        except RefusedError:
+            # After anything else, a lost answer say, the change may have been made.
             former.drop_last()
             raise
     finally:
@@ -228,7 +229,8 @@ async def _found(api: NumbersApi, number: str) -> Number:
 async def _change(api: NumbersApi, found: Number, wanted: Pointing) -> None:
     changed = await api.point(found.sid, wanted)
     if changed.pointing != wanted:
-        raise CommandError(f"Twilio took the change of {found.number}, and shows something else; look at the console")
+        print(f"Twilio took the change of {found.number} differently; what it shows now:")
+        _show_change(msgspec.structs.replace(found, pointing=wanted), changed.pointing)
 
 
 def _show_change(found: Number, wanted: Pointing) -> None:
