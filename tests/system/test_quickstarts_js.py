@@ -22,16 +22,22 @@ from tests.system.talking_server import hear, talking_server
 from voice_agent.emulator.realtime import RealtimeServer
 from voice_agent.emulator.speech.loading import load_speech
 from voice_agent.emulator.tls import own_certificate, tls_front
+from voice_agent.wire.dialects import PREVIEW_NAMES
 
 Event = dict[str, Any]
 FOLDER = Path(__file__).parent / "js"
 SECONDS = 30.0
 
 SCRIPTS = pytest.mark.parametrize("kind", ["mjs", "ts"])
+AT_AZURE = pytest.mark.parametrize("dialect", ["ga", "preview"])
+OLD_NAMES = {new: old for old, new in PREVIEW_NAMES.items()}
 
 
 async def run(server: RealtimeServer, folder: Path, script: str, *arguments: str, dialect: str = "ga") -> list[Event]:
-    """Run a script against a server, through TLS; gives the events that it received, all found faultless."""
+    """Run a script against a server, through TLS; gives the events that it received, all found faultless.
+
+    What begins with `azure` is told Azure's variables and the dialect, and nothing else.
+    """
     certificate = own_certificate(folder)
     node = shutil.which("node")
     assert node is not None, "node is missing"
@@ -41,7 +47,7 @@ async def run(server: RealtimeServer, folder: Path, script: str, *arguments: str
         environment = {
             "PATH": os.environ["PATH"],
             "NODE_EXTRA_CA_CERTS": str(certificate),
-            **(openai if dialect == "ga" else azure),
+            **(azure if script.startswith("azure") else openai),
         }
         # Node has the standard WebSocket behind a flag up to version 21; later ones take the flag and need it not.
         process = await asyncio.create_subprocess_exec(
@@ -51,6 +57,7 @@ async def run(server: RealtimeServer, folder: Path, script: str, *arguments: str
             "--import",
             "tsx",
             script,
+            *([dialect] if script.startswith("azure") else []),
             *arguments,
             cwd=FOLDER,
             env=environment,
@@ -84,10 +91,13 @@ def the(events: list[Event], event_type: str) -> Event:
     return found[0]
 
 
-def audio_of(events: list[Event]) -> bytes:
-    return b"".join(
-        base64.b64decode(event["delta"]) for event in events if event["type"] == "response.output_audio.delta"
-    )
+def audio_of(events: list[Event], event_type: str = "response.output_audio.delta") -> bytes:
+    return b"".join(base64.b64decode(event["delta"]) for event in events if event["type"] == event_type)
+
+
+def named(event_type: str, dialect: str) -> str:
+    """Give a server event's name in a dialect."""
+    return OLD_NAMES[event_type] if dialect == "preview" else event_type
 
 
 def against(
@@ -115,11 +125,50 @@ def test_a_written_turn(kind: str, tmp_path: Path) -> None:
     assert audio_of(events) == b""
 
 
-def test_a_written_turn_at_azure_in_the_preview_dialect(tmp_path: Path) -> None:
-    events = against(talking_server(), tmp_path, "azure.mjs", dialect="preview")
+@AT_AZURE
+def test_a_written_turn_at_azure(dialect: str, tmp_path: Path) -> None:
+    events = against(talking_server(), tmp_path, "azure_text.mjs", dialect=dialect)
 
-    assert the(events, "response.text.done")["text"] == "You said: Hello, who is there?"
+    assert the(events, named("response.output_text.done", dialect))["text"] == "You said: Hello, who is there?"
     assert events[-1]["response"]["status"] == "completed"
+
+
+@AT_AZURE
+def test_a_spoken_turn_at_azure(dialect: str, tmp_path: Path) -> None:
+    speech = tmp_path / "speech.pcm"
+    speech.write_bytes(silence(300) + tone(600) + silence(1000))
+    events = against(talking_server("good morning"), tmp_path, "azure_audio.mjs", str(speech), dialect=dialect)
+
+    heard = the(events, "conversation.item.input_audio_transcription.completed")["transcript"]
+    said = the(events, named("response.output_audio_transcript.done", dialect))["transcript"]
+    assert (heard, said) == ("good morning", "You said: good morning")
+    assert len(audio_of(events, named("response.output_audio.delta", dialect))) == 48 * 10 * len(said)
+
+
+@AT_AZURE
+def test_a_function_call_at_azure(dialect: str, tmp_path: Path) -> None:
+    events = against(talking_server(), tmp_path, "azure_function_call.mjs", dialect=dialect)
+
+    assert the(events, "response.function_call_arguments.done")["arguments"] == '{"day": "today"}'
+    responses = [event["response"] for event in events if event["type"] == "response.done"]
+    assert [[item["type"] for item in response["output"]] for response in responses] == [
+        ["message", "function_call"],
+        ["message"],
+    ]
+    assert responses[1]["output"][0]["content"][0]["transcript"] == "It is blue."
+
+
+@AT_AZURE
+def test_an_interruption_at_azure_is_truncated_to_what_was_played(dialect: str, tmp_path: Path) -> None:
+    speech = tmp_path / "speech.pcm"
+    speech.write_bytes(tone(400))
+    events = against(talking_server(), tmp_path, "azure_interruption.mjs", str(speech), dialect=dialect)
+
+    audio = audio_of(events, named("response.output_audio.delta", dialect))
+    truncated = the(events, "conversation.item.truncated")
+    assert the(events, "response.done")["response"]["status_details"]["reason"] == "turn_detected"
+    assert truncated["item_id"] == the(events, named("response.output_audio.delta", dialect))["item_id"]
+    assert 300 <= truncated["audio_end_ms"] <= len(audio) // 48
 
 
 @SCRIPTS

@@ -1,24 +1,17 @@
-// A written turn at Azure in the preview dialect, as its quickstart does it: endpoint, deployment and version in the URL.
+// Azure's client as its quickstarts make it: AZURE_OPENAI_ENDPOINT and AZURE_OPENAI_API_KEY say where, the deployment is the
+// model. The first argument is the dialect: what the scripts import, and how the session object looks, is all that differs.
 import { AzureOpenAI } from 'openai';
-import { OpenAIRealtimeWS } from 'openai/beta/realtime/ws';
+
+export const ga = process.argv[2] === 'ga';
+const { OpenAIRealtimeWS } = await import(ga ? 'openai/realtime/ws' : 'openai/beta/realtime/ws');
 
 const client = new AzureOpenAI({
   apiVersion: '2025-04-01-preview',
-  deployment: 'gpt-4o-realtime-preview',
+  deployment: ga ? 'gpt-realtime-2.1' : 'gpt-4o-realtime-preview',
 });
-const realtime = await OpenAIRealtimeWS.azure(client);
-
-realtime.socket.on('open', () => {
-  realtime.send({ type: 'session.update', session: { modalities: ['text'], model: 'gpt-4o-realtime-preview' } });
-  realtime.send({
-    type: 'conversation.item.create',
-    item: { type: 'message', role: 'user', content: [{ type: 'input_text', text: 'Hello, who is there?' }] },
-  });
-  realtime.send({ type: 'response.create' });
-});
+export const realtime = await OpenAIRealtimeWS.azure(client);
 
 realtime.on('event', (event) => console.log(JSON.stringify(event)));
 realtime.on('error', (error) => {
   throw error;
 });
-realtime.on('response.done', () => realtime.close());
