@@ -7,9 +7,13 @@ from functools import cache
 import msgspec
 import pytest
 
+from tests.sim.test_world_mcp import ASKING, held
 from tests.support.recorded import write
+from tests.support.scenes import an_agent
+from tests.support.simulated import header_of, steps_of
 from tests.support.spoken_calls import AGENT, Turn, spoken_call, spoken_file
 from voice_agent.agent import Tool
+from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.errors import CommandError
 from voice_agent.recording.entries import Entry, Step
 from voice_agent.recording.format import STEPS, WIDE, blocks, join_wide
@@ -19,6 +23,7 @@ from voice_agent.recording.telling import summarise, transcript
 from voice_agent.replay.redacted import BEFORE_MS, redact
 from voice_agent.replay.resimulated import resimulate
 from voice_agent.replay.strict import replay
+from voice_agent.sim.realtime import Think, ThoughtCall, ThoughtText
 
 WANTED = Wanted(("Anna Jones",))
 
@@ -314,3 +319,27 @@ def test_the_transcript_holds_the_rest_of_the_call() -> None:
     assert "Caller  What are your opening hours?" in lines
     assert "Keys    0000#" in lines
     assert lines[-1].startswith("End     caller_hung_up")
+
+
+# --- MCP -------------------------------------------------------------------------------------------------------------
+
+
+def test_what_an_mcp_server_was_asked_and_answered_goes_with_its_numbers() -> None:
+    def mind(asked: Think) -> list[ThoughtText | ThoughtCall]:
+        if asked.conversation and asked.conversation[-1].kind == "user":
+            return [ThoughtCall(asked.response_id, "book", '{"phone": "+1 425 555 0188"}')]
+        return [ThoughtText(asked.response_id, "It is done.")]
+
+    server = msgspec.structs.replace(ASKING, approve="all")
+    world = held(4, server, {"calendar": {"book": "the code for 4255550199 is AKIA0123456789ABCDEF"}}, mind=mind)
+    of = CallSetup(call_sid="CA" + "0" * 31 + "4", agent=an_agent(mcp=(server,)), model=ModelSetup(audio="g711"))
+    before = write(header_of(of), steps_of(world, of))
+    found = redact(Recording(before), {}, WANTED)
+    (tool,) = (line for line in summarise(Recording(found)).lines if line.who == "tool")
+
+    everything = raw_and_decompressed(found)
+    assert b"0188" in raw_and_decompressed(before)
+    assert [word for word in (b"0188", b"4255550199", b"akia0123456789abcdef") if word in everything] == []
+    assert tool.text == 'book (calendar) {"redacted":true}'
+    assert "[redacted]" in tool.remark
+    assert replay(Recording(found), {}).same

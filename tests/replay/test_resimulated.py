@@ -1,6 +1,7 @@
 import msgspec
 import pytest
 
+from tests.sim.test_world_mcp import ASKING, CALENDAR, held
 from tests.support.faulty_calls import CLIPS, FaultyCall
 from tests.support.recorded import write
 from tests.support.scenes import an_agent, asked_call, interrupted_call
@@ -204,3 +205,39 @@ def test_tools_answer_as_recorded_and_are_missed_where_they_were_not_used() -> N
     )
     assert missed.now.tools[0].failed
     assert missed.broken == ()
+
+
+# --- MCP -------------------------------------------------------------------------------------------------------------
+
+
+def mcp_call(*, asking: bool, seed: int = 1) -> Recording:
+    """Record a call in which an MCP server was asked."""
+    world = held(seed, ASKING if asking else CALENDAR)
+    of = CallSetup(
+        call_sid=f"CA{seed:032}",
+        agent=an_agent(mcp=(ASKING if asking else CALENDAR,)),
+        model=ModelSetup(audio="g711"),
+    )
+    return Recording(write(header_of(of), steps_of(world, of)))
+
+
+@pytest.mark.parametrize("asking", [False, True])
+def test_a_call_with_an_mcp_server_is_held_again_as_it_was(asking: bool) -> None:
+    recording = mcp_call(asking=asking)
+    found = resimulate(recording, CLIPS)
+
+    assert replay(recording, CLIPS).same
+    assert (found.changed, found.diverged, found.broken) == ((), (), ())
+    assert [use.output for use in found.now.tools][:1] == ["nine"]
+
+
+def test_an_mcp_call_is_answered_in_its_turn_where_today_s_agent_is_later() -> None:
+    recording = mcp_call(asking=False)
+    today = msgspec.structs.replace(
+        recording.header.setup,
+        agent=msgspec.structs.replace(recording.header.setup.agent, barge_in=BargeIn(after_ms=700)),
+    )
+    found = resimulate(recording, CLIPS, today)
+
+    assert found.broken == ()
+    assert [(use.name, use.output) for use in found.now.tools][:1] == [("free_slots", "nine")]

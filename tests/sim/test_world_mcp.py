@@ -10,10 +10,17 @@ from voice_agent.agent import Agent, McpServer
 from voice_agent.call.commands import AgentSaid, CallEnded, Note, ToolAnswered, ToolStarted
 from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.sim.realtime import Think, ThoughtCall, ThoughtText
-from voice_agent.sim.world import Timing, World
+from voice_agent.sim.world import Mind, Timing, World
 from voice_agent.wire.texts import ModelText
 
 CALENDAR = McpServer(server_label="calendar", server_url="https://mcp.example.com/mcp")
+
+ASKING = McpServer(
+    server_label="calendar",
+    server_url="https://mcp.example.com/mcp",
+    require_approval="always",
+    approve=("free_slots",),
+)
 
 
 def clerk(asked: Think) -> list[ThoughtText | ThoughtCall]:
@@ -37,12 +44,13 @@ def held(
     *,
     continues: bool = False,
     tool_ms: int = 500,
+    mind: Mind = clerk,
 ) -> World:
     agent: Agent = an_agent(mcp=(server,))
     world = World(
         CallSetup(call_sid=f"CA{seed:032}", agent=agent, model=ModelSetup(audio="g711")),
         caller=Asker(1),
-        mind=clerk,
+        mind=mind,
         chance=random.Random(seed),
         timing=Timing(tool_ms=tool_ms),
         clips={"apology": b"\x90" * 8000, "moment": b"\x91" * 4000},
@@ -65,22 +73,16 @@ def approvals(world: World) -> int:
 
 
 @pytest.mark.parametrize("continues", [False, True])
-@pytest.mark.parametrize("server", [CALENDAR, "asking"])
-def test_a_caller_hears_once_what_an_mcp_server_says(continues: bool, server: McpServer | str) -> None:
-    asking = McpServer(
-        server_label="calendar",
-        server_url="https://mcp.example.com/mcp",
-        require_approval="always",
-        approve=("free_slots",),
-    )
+@pytest.mark.parametrize("server", [CALENDAR, ASKING], ids=["not asked", "asked"])
+def test_a_caller_hears_once_what_an_mcp_server_says(continues: bool, server: McpServer) -> None:
     for seed in range(5):
-        world = held(seed, CALENDAR if server == CALENDAR else asking, continues=continues)
+        world = held(seed, server, continues=continues)
 
         assert world.invariants.finish() == []
         assert said(world).count("It says: nine.") == 1
         assert next(use.told for _, use in world.reports if isinstance(use, ToolStarted)) == "free_slots (calendar)"
         assert world.ended == CallEnded("completed", "the agent hung up", world.ended.duration_ms if world.ended else 0)
-        assert approvals(world) == (0 if server == CALENDAR else 1)
+        assert approvals(world) == (1 if server is ASKING else 0)
 
 
 def test_a_slow_server_is_bridged_by_a_sign_of_life() -> None:

@@ -28,7 +28,7 @@ _NAMES = frozenset(["type", "event", "object", "status", "role", "code", "id", "
 _COUNTS = frozenset(["sequenceNumber", "chunk", "timestamp", "expires_at", "created_at", "received_at"])
 """Long numbers that are nobody's, beside the fields that end in `_ms` and `_tokens`."""
 
-_OF_ITEMS = frozenset(["name", "format", "phase"])
+_OF_ITEMS = frozenset(["name", "format", "phase", "server_label"])
 """Fields of an item that are not its words."""
 
 _LONG = frozenset(["instructions", "description", "greeting", "consent", "prompt"])

@@ -61,6 +61,8 @@ class Answer(msgspec.Struct):
     """When it was cut, after `asked_ms`."""
     cut_by: str = ""
     """`client_cancelled` or `turn_detected`."""
+    calls: list[ServerSaid] = []
+    """How its calls to MCP servers went on: whatever becomes of the response, they do."""
 
     @property
     def purpose(self) -> str:
@@ -177,6 +179,7 @@ class _Head(msgspec.Struct, frozen=True):
     response_id: Any = ""
     response: Any = None
     item_id: Any = ""
+    item: Any = None
     error: Any = None
 
 
@@ -202,6 +205,8 @@ class _Reader:
         self._tools: dict[str, tuple[int, RunTool]] = {}
         self._truncating: list[int] = []
         self._answers: dict[str, Answer] = {}
+        self._calling: dict[str, Answer] = {}
+        """The response that made each MCP call, by the call's item, and by the question about it."""
         self._cancelled_ms: dict[str, int] = {}
         self._turn: tuple[str, int] | None = None
         self._marks: dict[str, int] = {}
@@ -358,6 +363,10 @@ class _Reader:
         if isinstance(response_id, str) and response_id:
             answer = self._answers.get(response_id) or self._begin(now_ms, response_id, head)
             answer.said.append(msgspec.structs.replace(said, ms=now_ms - answer.asked_ms))
+            if (item_id := _mcp_item(head)) and said.type == "response.output_item.done":
+                self._calling[item_id] = answer
+        elif (caller := self._caller_of(head)) is not None:
+            caller.calls.append(msgspec.structs.replace(said, ms=now_ms - caller.asked_ms))
         elif said.type == "session.created" and self.parts.connections:
             began = msgspec.structs.replace(said, ms=now_ms - self._opened_ms)
             self.parts.connections[-1].began.append(began)
@@ -372,6 +381,17 @@ class _Reader:
             if said.type == "input_audio_buffer.committed":
                 self._turn = said.item_id, now_ms
             self.parts.unasked.append(said)
+
+    def _caller_of(self, head: _Head) -> Answer | None:
+        """Find the response whose MCP call an event speaks of; `None`: it speaks of something else."""
+        item_id = _mcp_item(head) or head.item_id
+        found = self._calling.get(item_id) if isinstance(item_id, str) else None
+        if found is None and isinstance(head.item, dict) and head.item.get("type") == "mcp_approval_request":
+            # It names no call: the newest one is meant.
+            found = next(reversed(self._calling.values()), None)
+            if found is not None and item_id:
+                self._calling[str(item_id)] = found
+        return found
 
     def _begin(self, now_ms: int, response_id: str, head: _Head) -> Answer:
         metadata = head.response.get("metadata") if isinstance(head.response, dict) else None
@@ -415,6 +435,14 @@ class _Reader:
             before = [ms for ms in begun if ms <= answer.asked_ms + end.ms]
             if before:
                 answer.cut_ms, answer.cut_by = before[-1] - answer.asked_ms, "turn_detected"
+
+
+def _mcp_item(head: _Head) -> str:
+    """Give the id of the MCP call, or of the question about one, that an event brings; empty: it brings none."""
+    item = head.item
+    if not isinstance(item, dict) or item.get("type") not in ("mcp_call", "mcp_approval_request"):
+        return ""
+    return str(item.get("id") or "")
 
 
 def _said(now_ms: int, text: str, head: _Head) -> ServerSaid:

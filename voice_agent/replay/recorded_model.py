@@ -200,6 +200,9 @@ class RecordedModel:
         began_ms = self._line.now_ms
         for said in answer.said:
             self._line.at(began_ms + said.ms, partial(self._say_of, given, 0, said))
+        for said in answer.calls:
+            # If the response was cut before it made the call, this is news of nothing, as the bridge takes it.
+            self._line.at(began_ms + said.ms, partial(self._say_call, given, said))
 
     def _say_of(self, given: _Given, cuts: int, said: ServerSaid) -> None:
         if given.cuts != cuts or given not in self._given:
@@ -215,6 +218,10 @@ class RecordedModel:
         if said.audio_bytes:
             self._sent[said.item_id] = self._sent.get(said.item_id, 0) + said.audio_bytes
         self._say(text)
+
+    def _say_call(self, given: _Given, said: ServerSaid) -> None:
+        if given.said:
+            self._say(said.text)
 
     def _cut(self, given: _Given, reason: str) -> None:
         """Stop giving an answer: as it was cut then, or with an end of our own."""
