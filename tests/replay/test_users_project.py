@@ -109,6 +109,16 @@ def test_a_call_is_collected_and_passes(project: Project, way: str) -> None:
     assert "2 passed" in out
 
 
+def test_a_caller_is_spoken_to_the_local_model_server(project: Project, tmp_path: Path) -> None:
+    # The shortest one: it is held in real time.
+    for kind in (".call", ".expect.yaml"):
+        shutil.copy(CALL.with_name(f"hung-up-in-the-greeting{kind}"), tmp_path)
+    status, out = project.pytest("-v", "--calls=emulator", str(tmp_path))
+
+    assert status == 0, out
+    assert "hung-up-in-the-greeting.call::emulator PASSED" in out
+
+
 CUT = "position - segment.start, 0)"
 
 
