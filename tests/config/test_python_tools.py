@@ -125,3 +125,15 @@ def test_a_module_that_another_one_hides_is_not_taken_for_it(tmp_path: Path) -> 
 
     assert told.startswith('"json" is another module already (')
     assert told.endswith(f"give {tmp_path}/json.py another name")
+
+
+def test_a_module_whose_folder_was_moved_needs_a_restart(tmp_path: Path) -> None:
+    (tmp_path / "before").mkdir()
+    (tmp_path / "before" / "tool_that_moves.py").write_text('def f() -> str:\n    """Do."""\n    return ""\n')
+    find_function("tool_that_moves:f", str(tmp_path / "before"))
+    (tmp_path / "before").rename(tmp_path / "after")
+
+    assert refusal("tool_that_moves:f", str(tmp_path / "after")) == (
+        f'"tool_that_moves" was imported from {tmp_path}/before/tool_that_moves.py, which is gone; '
+        f"restart to import {tmp_path}/after/tool_that_moves.py"
+    )

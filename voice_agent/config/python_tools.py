@@ -87,8 +87,13 @@ def _import(name: str, folder: str) -> types.ModuleType:
             raise ConfigError(f'no module "{error.name}"{looked}; is the name right?') from None
         raise ConfigError(f'importing "{name}" failed: {_last_line(error)}') from error
     own = Path(folder, *name.split(".")).with_suffix(".py")
-    if folder and own.is_file() and module.__file__ and not own.samefile(module.__file__):
-        raise ConfigError(f'"{name}" is another module already ({module.__file__}); give {own} another name')
+    if folder and own.is_file() and module.__file__:
+        there = Path(module.__file__)
+        if not there.exists():
+            # The folder of the agents was moved, and modules are imported once.
+            raise ConfigError(f'"{name}" was imported from {there}, which is gone; restart to import {own}')
+        if not own.samefile(there):
+            raise ConfigError(f'"{name}" is another module already ({there}); give {own} another name')
     return module
 
 
