@@ -58,6 +58,12 @@ def test_the_transcript_is_a_line_for_each_thing_said() -> None:
     ]
 
 
+def test_a_tool_that_answers_in_several_lines_is_told_in_one() -> None:
+    line = Line(0, "tool", "free_slots {}", 'answered in 0.3 s: {\n  "first": "9:00"\n}')
+
+    assert list(transcript([line])) == ['00:00.000  Tool    free_slots {}  (answered in 0.3 s: { "first": "9:00" })']
+
+
 def test_entries_are_shown_short_sealed_and_printable() -> None:
     assert shown(None) == "nothing"
     assert "~8:" in shown(model_delta(b"\0" * 8))

@@ -186,7 +186,9 @@ class SessionRunner:
 
     async def _list_tools(self, order: ListTools) -> None:
         try:
-            listed: Input = await _mcp_client().list_tools(order)
+            # Its packages take a second to import: in a thread, for other sessions are heard meanwhile.
+            client = await asyncio.to_thread(_mcp_client)
+            listed: Input = await client.list_tools(order)
         except PeerError as error:
             _log.warning("the MCP server %s cannot be used: %s", order.server.label, error)
             listed = ListingFailed(order.item_id)
@@ -194,7 +196,8 @@ class SessionRunner:
 
     async def _call_tool(self, order: CallTool) -> None:
         try:
-            called: Input = await _mcp_client().call_tool(order)
+            client = await asyncio.to_thread(_mcp_client)
+            called: Input = await client.call_tool(order)
         except PeerError as error:
             called = ToolCallFailed(order.item_id, "http_error", str(error), 502)
         if isinstance(called, ToolCallFailed):

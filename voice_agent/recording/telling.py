@@ -77,8 +77,9 @@ def summarise(recording: Recording) -> Summary:
 def transcript(lines: Iterable[Line]) -> Iterator[str]:
     """Write the transcript, a line each."""
     for line in lines:
-        remark = f"  ({line.remark})" if line.remark else ""
-        yield f"{clock(line.at_ms)}  {_WHO[line.who]:<6}  {line.text}{remark}"
+        # Tools answer in lines of their own, JSON most of all.
+        text, remark = " ".join(line.text.split()), " ".join(line.remark.split())
+        yield f"{clock(line.at_ms)}  {_WHO[line.who]:<6}  {text}{f'  ({remark})' if remark else ''}"
 
 
 def timeline(recording: Recording) -> Iterator[str]:
