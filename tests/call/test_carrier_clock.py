@@ -100,6 +100,7 @@ def echoes(*delays_ms: int) -> CarrierClock:
 def test_a_carrier_that_sends_every_echo_with_a_frame_is_recognised() -> None:
     assert echoes(0, 1, 0, 0).echoes_at_edges
     assert not echoes(0, 0, 0).echoes_at_edges
+    assert not echoes(2, 2, 2, 2).echoes_at_edges
     assert not echoes(0, 8, 0, 12, 0, 0).echoes_at_edges
 
 

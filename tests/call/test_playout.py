@@ -65,6 +65,17 @@ def test_a_dry_moment_that_shows_after_the_clear_counts_too() -> None:
     assert heard_ms(playout, at(1560)) == 200 + 60
 
 
+def test_a_dry_moment_after_deltas_of_odd_lengths_is_told_in_whole_milliseconds() -> None:
+    playout = playing(200)
+    playout.echo("m1", at(1200))
+    playout.add(400, "b", 1601)
+    playout.add_mark("m2")
+    playout.add(400, "b", 1600)
+    playout.echo_after_clear("m2", at(1450))  # 50 ms late
+
+    assert playout.heard_at(at(1460), echoes_at_edges=False) == (410 * 8, False)
+
+
 def test_longer_frames_tell_less_exactly_whether_a_mark_was_reached() -> None:
     # The echo at 1598 ms stands behind the frame that ended at 1560: 43 ms short, though it was played.
     playout = playing(*[200] * 5)

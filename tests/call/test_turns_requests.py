@@ -391,3 +391,18 @@ def test_a_policy_of_one_millisecond_waits_for_that() -> None:
 
     assert at_once == []
     assert len(script.ordered(CancelResponse)) == 1
+
+
+def test_a_result_that_waited_for_the_end_of_the_turn_is_said_with_the_answer() -> None:
+    script = Script(an_agent(barge_in=BargeIn(after_ms=400))).begin()
+    script.feed(ResponseCreated("r1", None), ToolRequested("r1", "f1", "c1", "look_up", "{}"))
+    script.response_done()
+    script.caller_speaks()
+    script.feed(ToolFinished("c1", "42"))
+    script.wait(500)
+    script.caller_stops()
+    script.feed(ResponseCreated("r2", "tool-1"))
+    script.response_done("r2")
+    script.wait(1000)
+
+    assert requests(script) == ["tool-1"]
