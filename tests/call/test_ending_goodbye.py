@@ -175,3 +175,14 @@ def test_a_hang_up_that_crosses_speech_long_enough_to_interrupt_is_taken_back() 
 
     assert script.call.phase is Phase.TALKING
     assert [answer.output for answer in script.ordered(ToolAnswered)] == ["The caller spoke: the call goes on."]
+
+
+def test_a_hang_up_that_comes_late_does_not_interrupt_a_caller_who_has_begun_since() -> None:
+    script = Script().begin()
+    script.feed(ResponseCreated("r1", None))
+    script.response_done()
+    script.caller_speaks()
+    script.feed(ToolRequested("r1", "f1", "c1", "hang_up", "{}"))
+
+    assert script.call.phase is Phase.TALKING
+    assert [answer.output for answer in script.ordered(ToolAnswered)] == ["The caller spoke: the call goes on."]

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voice_agent.call.carrier_clock import CarrierClock, Stamp
+from voice_agent.call.carrier_clock import FRAME_MS, CarrierClock, Stamp
 from voice_agent.call.playout import Playout, Segment
 
 
@@ -26,7 +26,7 @@ def playing(*lengths_ms: int, began_ms: int = 1000) -> Playout:
 
 
 def heard_ms(playout: Playout, cut: Stamp, *, echoes_at_edges: bool = False) -> int:
-    measured = playout.heard_at(cut, echoes_at_edges=echoes_at_edges)
+    measured = playout.heard_at(cut, echoes_at_edges=echoes_at_edges, frame_ms=FRAME_MS)
     assert measured is not None
     return measured[0] // 8
 
@@ -41,7 +41,7 @@ def test_deltas_of_one_item_are_one_segment() -> None:
 
 
 def test_the_cut_is_where_the_carriers_clock_says() -> None:
-    assert playing(200, 200).heard_at(at(1250), echoes_at_edges=False) == (2000, False)
+    assert playing(200, 200).heard_at(at(1250), echoes_at_edges=False, frame_ms=FRAME_MS) == (2000, False)
 
 
 def test_a_mark_just_out_of_reach_by_echoes_that_wait_for_frames_is_no_proof_of_the_cut() -> None:
@@ -73,7 +73,7 @@ def test_a_dry_moment_after_deltas_of_odd_lengths_is_told_in_whole_milliseconds(
     playout.add(400, "b", 1600)
     playout.echo_after_clear("m2", at(1450))  # 50 ms late
 
-    assert playout.heard_at(at(1460), echoes_at_edges=False) == (410 * 8, False)
+    assert playout.heard_at(at(1460), echoes_at_edges=False, frame_ms=FRAME_MS) == (410 * 8, False)
 
 
 def test_longer_frames_tell_less_exactly_whether_a_mark_was_reached() -> None:
@@ -99,7 +99,7 @@ def test_without_any_echo_nothing_is_known() -> None:
     playout = Playout()
     playout.add(0, "a", 800)
 
-    assert playout.heard_at(at(1000), echoes_at_edges=False) is None
+    assert playout.heard_at(at(1000), echoes_at_edges=False, frame_ms=FRAME_MS) is None
 
 
 def test_a_stretch_that_ran_dry_began_later() -> None:
@@ -163,7 +163,7 @@ def test_guesses_are_whole_milliseconds_whatever_the_lengths_of_the_deltas() -> 
     playout.add(0, "a", 3200)
     playout.echo("m1", at(1290, by_clock=True))
 
-    assert playout.heard_at(at(1390), echoes_at_edges=False) == (2400, True)
+    assert playout.heard_at(at(1390), echoes_at_edges=False, frame_ms=FRAME_MS) == (2400, True)
 
 
 def test_of_a_carrier_that_echoes_with_its_frames_a_flushed_mark_is_a_frame_early() -> None:
@@ -183,7 +183,7 @@ def test_where_our_clock_stands_in_the_middle_of_the_guesses_counts_and_is_told(
     playout.echo("start", at(1000, by_clock=True))
     playout.echo("m1", at(1290, by_clock=True))  # 90 ms of jitter
 
-    assert playout.heard_at(at(1390), echoes_at_edges=False) == (2400, True)
+    assert playout.heard_at(at(1390), echoes_at_edges=False, frame_ms=FRAME_MS) == (2400, True)
 
 
 def test_an_exact_echo_is_worth_more_than_guesses() -> None:
@@ -195,7 +195,7 @@ def test_an_exact_echo_is_worth_more_than_guesses() -> None:
     playout.echo("more", at(1900, by_clock=True))
     playout.add(0, "a", 3200)
 
-    assert playout.heard_at(at(1500), echoes_at_edges=False) == (4000, False)
+    assert playout.heard_at(at(1500), echoes_at_edges=False, frame_ms=FRAME_MS) == (4000, False)
 
 
 def test_the_estimate_takes_the_way_there_as_the_same_for_audio_and_clear() -> None:

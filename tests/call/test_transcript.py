@@ -72,6 +72,7 @@ def test_a_word_that_was_only_begun_does_not_count() -> None:
     assert cut_words("one two three", 500, 1000) == "one"
     assert cut_words("one two three", 0, 1000) == ""
     assert cut_words("one two three", 1000, 1000) == "one two three"
+    assert cut_words("one two three", 0, 0) == "one two three"
     assert cut_words("immeasurable", 999, 1000) == ""
     assert cut_words("one two", 3, 7) == "one"  # the cut falls between two words
 

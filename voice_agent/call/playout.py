@@ -9,7 +9,7 @@ from collections import deque
 
 import msgspec
 
-from voice_agent.call.carrier_clock import FRAME_MS, Stamp
+from voice_agent.call.carrier_clock import Stamp
 
 BYTES_PER_MS = 8
 
@@ -89,7 +89,7 @@ class Playout:
         """A mark came back after `clear` went out: played on the way, or flushed. `heard_at` tells which."""
         self._late_echoes.append((self._take(name), stamp))
 
-    def heard_at(self, cut: Stamp, *, echoes_at_edges: bool, frame_ms: int = FRAME_MS) -> tuple[int, bool] | None:
+    def heard_at(self, cut: Stamp, *, echoes_at_edges: bool, frame_ms: int) -> tuple[int, bool] | None:
         """Where playout stood when `clear` arrived, and whether our clock helped; `None` without any echo.
 
         The cut mark's echo follows that moment. A mark that the clock says was out of reach was flushed at that very

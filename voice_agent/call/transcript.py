@@ -17,7 +17,7 @@ def cut_words(text: str, heard_ms: int, total_ms: int) -> str:
     """Give the words that fit into `heard_ms` of `total_ms`; a word that was only begun does not count."""
     if heard_ms >= total_ms:
         return text.strip()
-    end = len(text) * heard_ms // max(total_ms, 1)
+    end = len(text) * heard_ms // total_ms
     if end < len(text) and not text[end].isspace():
         end = text.rfind(" ", 0, end) + 1
     return text[:end].strip()
