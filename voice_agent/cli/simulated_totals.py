@@ -126,7 +126,7 @@ def report(totals: Totals, seed: int, done: int) -> str:
         "",
         *_table("ENDING", "CALLS", _by_count(totals.outcomes)),
         "",
-        *_table("WHAT WENT WRONG", "CALLS", _by_count(totals.oddities)),
+        *_table("FAULTS AND ODDITIES", "CALLS", _by_count(totals.oddities)),
         "",
         f"{'CUT MEASURED BY':<44}{'CUTS':>9}  TOLD MINUS PLAYED",
         *(

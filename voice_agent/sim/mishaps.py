@@ -38,8 +38,8 @@ class Gap(msgspec.Struct, frozen=True):
 class Mishaps(msgspec.Struct, frozen=True, kw_only=True):
     """All times are the call's milliseconds."""
 
-    stream: bool = True
-    """The stream comes; otherwise the caller has hung up before it."""
+    no_stream: bool = False
+    """The stream never comes: the caller has hung up before it."""
     dead_at_ms: int | None = None
     """From then on nothing passes on the line, and nobody closes it; asked, the carrier says that it is dead."""
     lost_marks_percent: int = 0

@@ -176,7 +176,7 @@ class World:
         """What came out of the call's beginning."""
         self._carry_out(self.began)
         self._bridge_due_ms = _or_never(self.bridge.deadline())
-        if mishaps.stream:
+        if not mishaps.no_stream:
             self._agenda.at(self._timing.stream_ms, self._begin_stream)
         if mishaps.dead_at_ms is not None:
             self._agenda.at(mishaps.dead_at_ms, self.invariants.line_died)

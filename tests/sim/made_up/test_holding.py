@@ -62,7 +62,7 @@ def test_a_call_with_nothing_wrong_ends_when_its_caller_goes() -> None:
 
 
 def test_a_stream_that_never_comes_is_waited_for_and_no_longer() -> None:
-    came = held(plain(mishaps=Mishaps(stream=False)))
+    came = held(plain(mishaps=Mishaps(no_stream=True)))
 
     assert (came.breaks, came.outcome, came.duration_ms) == ((), "no_stream", 10_000)
 

@@ -250,7 +250,7 @@ def _mishaps(chance: Chance, leaving: Leaving) -> Mishaps:
         for _ in range(chance.randint(1, 3) if _one_in(chance, 4) else 0)
     )
     return Mishaps(
-        stream=not _one_in(chance, 30),
+        no_stream=_one_in(chance, 30),
         dead_at_ms=chance.randint(SHORTEST_MS, around_ms) if _one_in(chance, 20) else None,
         lost_marks_percent=_pick(chance, (0, 0, 0, 0, 5, 30, 100)),
         doubled_marks_percent=_pick(chance, (0, 0, 0, 0, 5, 30)),

@@ -133,7 +133,7 @@ def _latest_end_ms(call: MadeUpCall, world: World) -> int:
     mishaps, network = call.mishaps, call.network
     way_ms = network.phone_up_ms + network.phone_jitter_ms + AT_ONCE_MS
     limits = [world.now_ms]
-    if not mishaps.stream:
+    if mishaps.no_stream:
         limits.append(NO_STREAM_MS)
     if mishaps.dead_at_ms is not None:
         arrives_ms = call.timing.stream_ms + network.phone_up_ms
