@@ -10,8 +10,8 @@ judged by what the call was fed and what it ordered, so it is the same whether t
     tail         an item that nobody cut was not played whole
     tool         a function call was not answered, late, or twice
     dead air     see `dead_air`
-    over caller  the agent began to speak, or asked the model to, while the caller was speaking; a protected greeting
-                 is said whatever the caller says
+    over caller  the agent or a clip of ours began to speak, or the model was asked to, while the caller was speaking;
+                 a protected greeting and the apology are said whatever the caller says
     goodbye      the line was closed before the last words were heard
     outlives     the call went on after its caller had gone
     open         a socket was left open after the end
@@ -300,17 +300,19 @@ class Invariants:
 
     def _look_at_sound(self, item_id: str, length: int) -> None:
         self._media_items.append(item_id)
-        if item_id:
-            item = self._items[item_id]
-            if item.cut:
-                self._break("cut", f"audio of {item_id} was sent after clear")
-            if self._caller_speaks and not item.played and self._playing_until_ms <= self._now_ms:
-                self._look_at_beginning(item_id, item)
+        item = self._items.get(item_id)
+        if item is not None and item.cut:
+            self._break("cut", f"audio of {item_id} was sent after clear")
+        if self._caller_speaks and self._playing_until_ms <= self._now_ms and not (item is not None and item.played):
+            self._look_at_beginning(item_id, item)
+        if item is not None:
             item.played += length
         self._playing_until_ms = max(self._playing_until_ms, self._now_ms) + length // BYTES_PER_MS
 
-    def _look_at_beginning(self, item_id: str, item: _Item) -> None:
-        if item.response_id != self._protected_response:
+    def _look_at_beginning(self, item_id: str, item: _Item | None) -> None:
+        if item is None and self._gone_ms is None:
+            self._break("over caller", "a clip of ours began to play while the caller speaks")
+        elif item is not None and item.response_id != self._protected_response:
             self._break("over caller", f"{item_id} began to play while the caller speaks")
 
     def _look_at_truncation(self, order: TruncateItem, basis: str) -> None:
