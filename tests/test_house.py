@@ -66,7 +66,6 @@ TESTED_BESIDE = {
     "replay/talk": "replay/test_against.py",
     "replay/talks": "replay/test_pytest_plugin.py",
     "server/private_line": "cli/test_demo.py",
-    "sim/invariants": "sim/test_world.py",
     "sim/network": "sim/test_world.py",
     "sim/made_up/call": "sim/made_up/test_drawing.py",
 }

@@ -78,6 +78,9 @@ RESAMPLER_MS = 3
 """What a resampler's flush adds to an item's length; audio that comes after its own end is flushed once more."""
 
 
+TRUNCATED_MS = 1000
+"""By then what was cut is truncated: the echo is waited for 700 ms."""
+
 _HARMLESS = frozenset({CallerAudio, MarkEchoed, AppendAudio, SendMark})
 """What happens 50 times a second and says nothing of what must never happen."""
 
@@ -128,7 +131,11 @@ class _Item(msgspec.Struct):
     sent_ms: int = 0
     played: int = 0
     """Bytes ordered to be played."""
+    done: bool = False
+    """The model has said that no more audio of it comes."""
     cut: bool = False
+    cut_ms: int = 0
+    """When it was cut, if it was."""
 
 
 class Invariants:
@@ -139,6 +146,7 @@ class Invariants:
         self.truncations: list[Truncation] = []
         self._said: list[tuple[int, AgentSaid]] = []
         self._bounds = bounds or Bounds()
+        self._tail_ms = RESAMPLER_MS if setup.model.audio == "pcm24k" else 0
         self._carrier = carrier
         self._dead_air = DeadAir(setup.agent, carrier, self._bounds.silence_ms)
         self._limits_ms = {
@@ -221,6 +229,13 @@ class Invariants:
 
     def _look_at_transcript(self) -> None:
         heard, cut = self._heard(), {truncation.item_id for truncation in self.truncations}
+        for item_id, item in self._items.items():
+            unheard_ms = item.sent_ms - heard.get(item_id, 0) // BYTES_PER_MS
+            lasted_ms = (self._now_ms if self._gone_ms is None else self._gone_ms) - item.cut_ms
+            forgotten = item.cut and item_id not in cut and lasted_ms > TRUNCATED_MS
+            if forgotten and unheard_ms > self._bounds.by_basis.get("whole", unheard_ms):
+                what = f"{item_id} was cut {unheard_ms} ms before its end, and the model never told"
+                self.broken.append(Break("credit", item.cut_ms, what))
         for at_ms, said in self._said:
             if said.item_id in cut:
                 continue
@@ -249,6 +264,7 @@ class Invariants:
             case ModelAudio():
                 item = self._items.setdefault(event.item_id, _Item(event.response_id))
                 item.sent_ms = event.sent_ms
+                item.done = item.done or event.done
             case ResponseCreated() if self._protects and (event.request or "").startswith("greeting"):
                 self._protected_response = event.response_id
             case ResponseDone(status="completed"):
@@ -271,9 +287,7 @@ class Invariants:
             case PlayAudio():
                 self._look_at_sound(event.item_id if isinstance(event, ModelAudio) else "", len(command.audio))
             case ClearPlayback():
-                for item in self._items.values():
-                    item.cut = item.cut or item.played > 0
-                self._playing_until_ms = self._now_ms
+                self._cut_items()
             case CancelResponse():
                 self._cancelled.add(command.response_id)
             case AddToolOutput():
@@ -298,6 +312,12 @@ class Invariants:
                 self._close()
                 self._ended = True
 
+    def _cut_items(self) -> None:
+        for item in self._items.values():
+            if item.played and not item.cut:
+                item.cut, item.cut_ms = True, self._now_ms
+        self._playing_until_ms = self._now_ms
+
     def _look_at_sound(self, item_id: str, length: int) -> None:
         self._media_items.append(item_id)
         item = self._items.get(item_id)
@@ -321,13 +341,15 @@ class Invariants:
         sent_ms = 0 if item is None else item.sent_ms
         if order.audio_end_ms > sent_ms:
             self._break("beyond", f"{order.item_id} was truncated at {order.audio_end_ms} of {sent_ms} ms")
+        elif item is not None and item.done and order.audio_end_ms == sent_ms:
+            self._break("beyond", f"{order.item_id} was truncated though all of it was heard")
 
     def _look_at_tails(self, response_id: str) -> None:
         if response_id in self._cancelled or self._closing_ms is not None:
             return
         for item_id, item in self._items.items():
             played_ms = item.played // BYTES_PER_MS
-            whole = -1 <= played_ms - item.sent_ms <= 2 * RESAMPLER_MS + 1
+            whole = self._tail_ms - 1 <= played_ms - item.sent_ms <= 2 * RESAMPLER_MS + 1
             if item.response_id == response_id and item.played and not item.cut and not whole:
                 self._break("tail", f"only {played_ms} of {item.sent_ms} ms of {item_id} were played")
 

@@ -1,0 +1,199 @@
+"""What counts as broken: each rule, by a call that breaks it."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.scenes import an_agent
+from voice_agent.call.commands import (
+    AddToolOutput,
+    AgentSaid,
+    CallCommand,
+    CallEnded,
+    CancelResponse,
+    ClearPlayback,
+    ClosePhone,
+    CreateResponse,
+    HangUp,
+    Interrupted,
+    Note,
+    PlayAudio,
+    TruncateItem,
+)
+from voice_agent.call.events import (
+    CallEvent,
+    ModelAudio,
+    ResponseDone,
+    SpeechStarted,
+    TimerFired,
+    ToolRequested,
+    TurnCommitted,
+)
+from voice_agent.call.setup import CallSetup, ModelSetup
+from voice_agent.sim import carrier as phone
+from voice_agent.sim.invariants import Bounds, Invariants
+from voice_agent.wire.twilio import OutgoingMedia, OutgoingMediaBody
+
+ENDED = CallEnded("completed", "the agent hung up", 0)
+BOUNDS = Bounds(by_basis=dict.fromkeys(("mark", "estimate", "whole", "end"), 40))
+
+
+class Watched:
+    """A call of which only what the invariants see happens, and a carrier that plays at once what is ordered."""
+
+    def __init__(self, audio: Any = "g711") -> None:
+        self.carrier = phone.Carrier(phone.CarrierCall(call_sid="CA1", stream_sid="MZ1", account_sid="AC1"))
+        self.carrier.start(0)
+        setup = CallSetup(call_sid="CA1", agent=an_agent(greeting=None), model=ModelSetup(audio=audio))
+        self.invariants = Invariants(setup, self.carrier, BOUNDS)
+
+    def at(self, now_ms: int, event: CallEvent | None = None, *commands: CallCommand) -> "Watched":
+        """Let something happen."""
+        self.carrier.feed(now_ms, phone.TimerFired())
+        self.invariants.watch(now_ms, event or TimerFired(), commands)
+        for command in commands:
+            if isinstance(command, PlayAudio):
+                self.carrier.feed(now_ms, OutgoingMedia("MZ1", OutgoingMediaBody(command.audio)))
+            elif isinstance(command, ClearPlayback):
+                self.carrier.agent.cut(now_ms * 8)
+        return self
+
+    def says(self, now_ms: int, length_ms: int, *, sent_ms: int | None = None, done: bool = True) -> "Watched":
+        """Let the model send an item, all of which is played unless it has sent more."""
+        sent_ms = length_ms if sent_ms is None else sent_ms
+        self.at(now_ms, ModelAudio("r1", "a", 0, b"\x90" * 8, sent_ms, done=done), PlayAudio(b"\x90" * 8 * length_ms))
+        return self.at(now_ms, ResponseDone("r1", "completed")) if done else self
+
+    def rules(self) -> list[str]:
+        """End the call; give the rules that were broken."""
+        self.at(60_000, None, ENDED)
+        self.invariants.finish()
+        return [found.rule for found in self.invariants.broken]
+
+
+def truncate(at_ms: int) -> TruncateItem:
+    return TruncateItem("truncate-a", "a", 0, at_ms, "mark")
+
+
+def interrupted(heard_ms: int) -> Interrupted:
+    return Interrupted(heard_ms, "a", "mark")
+
+
+def said(heard_ms: int, *, whole: bool) -> AgentSaid:
+    return AgentSaid("a", "words", heard_ms, 1000, interrupted=not whole)
+
+
+def test_an_answer_that_is_heard_and_one_that_is_cut_where_it_was_break_nothing() -> None:
+    cut = Watched().says(1000, 1000).at(1400, None, ClearPlayback())
+
+    assert Watched().says(1000, 1000).at(2500, None, said(1000, whole=True)).rules() == []
+    assert cut.at(1600, None, interrupted(390), truncate(390), said(390, whole=False)).rules() == []
+
+
+@pytest.mark.parametrize("told_ms", [340, 460])
+def test_the_model_may_not_be_told_more_or_less_than_was_heard(told_ms: int) -> None:
+    cut = Watched().says(1000, 1000).at(1400, None, ClearPlayback())
+
+    assert cut.at(1600, None, interrupted(told_ms), truncate(told_ms)).rules() == ["credit"]
+
+
+def test_a_cut_that_the_model_is_never_told_of_is_credit() -> None:
+    assert Watched().says(1000, 1000).at(1400, None, ClearPlayback()).rules() == ["credit"]
+
+
+def test_a_transcript_may_not_hold_what_was_not_heard() -> None:
+    assert (
+        Watched()
+        .says(1000, 1000)
+        .at(1400, None, said(1000, whole=True))
+        .at(1400, None, ClearPlayback())
+        .at(1500, None, interrupted(400), truncate(400))
+        .rules()
+        == []
+    )  # what was truncated is judged by that
+    assert Watched().says(1000, 1000).at(3000, None, said(800, whole=False)).rules() == ["credit"]
+
+
+def test_nothing_is_truncated_beyond_what_was_sent_nor_what_was_heard_whole() -> None:
+    beyond = Watched().says(1000, 1000, done=False).at(1400, None, ClearPlayback())
+    whole = Watched().says(1000, 1000)
+
+    assert "beyond" in beyond.at(1500, None, interrupted(400), truncate(1001)).rules()
+    assert whole.at(2500, None, interrupted(1000), truncate(1000)).rules() == ["beyond"]
+
+
+def test_audio_of_a_cut_item_is_never_played_again() -> None:
+    cut = Watched().says(1000, 1000, done=False).at(1400, None, ClearPlayback())
+    cut.at(1500, None, interrupted(400), truncate(400))
+
+    assert "cut" in cut.says(1600, 200, sent_ms=1200, done=False).rules()
+
+
+def test_an_item_that_nobody_cut_is_played_whole() -> None:
+    assert Watched().says(1000, 990, sent_ms=1000).rules() == ["tail"]
+    assert Watched("pcm24k").says(1000, 1000).rules() == ["tail"]  # the resampler's end is missing
+    assert Watched("pcm24k").says(1000, 1003, sent_ms=1000).rules() == []
+
+
+def test_a_cancelled_response_need_not_be_played_whole() -> None:
+    cancelled = Watched().says(1000, 500, sent_ms=600, done=False)
+    cancelled.at(1500, None, CancelResponse("cancel-r1", "r1"))
+
+    assert cancelled.at(1600, ResponseDone("r1", "completed")).rules() == []
+
+
+def asked(name: str = "look_up") -> Watched:
+    return Watched().at(1000, ToolRequested("r1", "f1", "c1", name, "{}"))
+
+
+def test_a_function_call_is_answered_once_and_in_time() -> None:
+    answer = AddToolOutput("output-c1", "c1", "42")
+
+    assert asked().at(2000, None, answer).rules() == []
+    assert asked().rules() == ["tool"]
+    assert asked().at(24_000, None, answer).rules() == ["tool"]
+    assert asked().at(2000, None, answer, answer).rules() == ["tool"]
+    assert asked("no_such_tool").at(4000, None, answer).rules() == ["tool"]
+
+
+def test_a_function_call_that_the_call_outran_need_not_be_answered() -> None:
+    assert asked().at(3000, None, Note("error", "the model is gone"), ClosePhone("gone")).rules() == []
+    assert asked("hang_up").at(30_000, None, HangUp()).rules() == []
+
+
+def test_nobody_talks_over_the_caller() -> None:
+    speaking = [Watched().at(1000, SpeechStarted("u1", 0)) for _ in range(3)]
+    after = Watched().at(1000, SpeechStarted("u1", 0)).at(2000, TurnCommitted("u1"))
+
+    assert speaking[0].says(1500, 300).rules()[0] == "over caller"
+    assert speaking[1].at(1500, None, PlayAudio(b"\x90" * 800)).rules()[0] == "over caller"
+    assert speaking[2].at(1500, None, CreateResponse("turn-1")).rules()[0] == "over caller"
+    assert "over caller" not in after.says(2500, 300).rules()
+
+
+def test_an_apology_is_said_whatever_the_caller_says() -> None:
+    gone = Watched().at(1000, SpeechStarted("u1", 0))
+    gone.at(1500, None, Note("error", "the model is gone"), PlayAudio(b"\x90" * 8000), ClosePhone("gone"))
+
+    assert "over caller" not in gone.rules()
+
+
+def test_the_line_is_closed_when_the_last_words_were_heard_and_not_before() -> None:
+    assert Watched().says(1000, 1000).at(1900, None, HangUp()).rules() == ["goodbye"]
+    assert Watched().says(1000, 1000).at(2100, None, HangUp()).rules() == []
+    late = Note("warning", "the goodbye took too long")
+    assert Watched().says(1000, 1000).at(1900, None, late, HangUp()).rules() == []
+
+
+def test_nothing_comes_after_the_end_and_the_end_comes() -> None:
+    assert Watched().at(1000, None, ENDED).at(2000, None, HangUp()).rules()[0] == "outlives"
+    forgotten = Watched().at(1000, None)
+    forgotten.invariants.finish()
+    assert [found.rule for found in forgotten.invariants.broken] == ["outlives"]
+
+
+def test_a_line_that_died_owes_no_goodbye() -> None:
+    dead = Watched().says(1000, 1000)
+    dead.invariants.line_died()
+
+    assert dead.at(1500, None, HangUp()).rules() == []
