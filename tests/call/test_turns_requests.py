@@ -4,7 +4,15 @@ import pytest
 
 from tests.support.script import Script, an_agent
 from voice_agent.agent import BargeIn, Limits
-from voice_agent.call.commands import CancelResponse, ClearPlayback, CloseModel, CreateResponse, Note, ResponseUsed
+from voice_agent.call.commands import (
+    CancelResponse,
+    ClearPlayback,
+    CloseModel,
+    CreateResponse,
+    Note,
+    PlayAudio,
+    ResponseUsed,
+)
 from voice_agent.call.events import (
     AgentTranscript,
     CallEvent,
@@ -406,3 +414,15 @@ def test_a_result_that_waited_for_the_end_of_the_turn_is_said_with_the_answer() 
     script.wait(1000)
 
     assert requests(script) == ["tool-1"]
+
+
+def test_an_answer_does_not_begin_over_the_caller_because_a_clip_of_ours_went_before_it() -> None:
+    script = Script(an_agent(barge_in=BargeIn(after_ms=400)), clips={"moment": b"\x81" * 8000}).begin()
+    script.feed(ResponseCreated("r1", None))
+    script.wait(2600)  # the sign of life plays
+    script.feed(SpeechStarted("u1", 0))
+    script.wait(100)
+    script.feed(ModelAudio("r1", "a", 0, b"\x10" * 1600, 200))
+
+    assert [command.response_id for command in script.ordered(CancelResponse)] == ["r1"]
+    assert len(script.ordered(PlayAudio)) == 1

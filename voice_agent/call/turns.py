@@ -241,8 +241,9 @@ class Turns:
         agent_has_floor = self._busy or self._active is not None
         # Only the greeting itself is protected, not what is said before it because the caller was first.
         protected = self._protected and self._protected_response is not None
-        # An answer that cannot be heard yet must not begin while the caller speaks, however short that is.
-        self._overheard = agent_has_floor and (protected or (self._after_ms > 0 and self._busy))
+        # An answer that cannot be heard yet must not begin while the caller speaks, however short that is: not behind a
+        # clip of ours either.
+        self._overheard = agent_has_floor and (protected or (self._after_ms > 0 and self._busy and self._words))
         yield CallerBegan()
         yield TurnOpened(self._overheard)
         if not agent_has_floor or protected:
