@@ -145,6 +145,14 @@ def test_a_transcription_names_a_deployment_at_azure(added: str, told: list[str]
     assert list(azure_remarks(agent_of(added), TODAY)) == told
 
 
+def test_azure_may_not_know_mcp_servers() -> None:
+    added = "transcription: off\ntools: [{mcp: {server_label: calendar, server_url: 'https://mcp.example.com'}}]\n"
+
+    assert list(azure_remarks(agent_of(added), TODAY)) == [
+        "Azure's pages do not mention MCP servers for every model and region; make one call before you rely on it"
+    ]
+
+
 @pytest.mark.parametrize(
     ("added", "told"),
     [

@@ -397,6 +397,18 @@ def test_the_preview_s_spoken_turn_conforms() -> None:
     run(main())
 
 
+def test_a_session_that_only_transcribes_is_refused_where_it_would_begin() -> None:
+    async def main() -> None:
+        async with serve_realtime("127.0.0.1", 0, fake_speech(), Echo()) as server:
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(f"{server.url}?intent=transcription")
+
+            assert refused.value.response.status_code == 400
+            assert b"holds conversations only" in (refused.value.response.body or b"")
+
+    run(main())
+
+
 def test_a_browsers_key_does_not_come_back_as_subprotocol() -> None:
     async def main() -> None:
         async with (

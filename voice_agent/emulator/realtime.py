@@ -133,6 +133,7 @@ class _OpenSockets:
         Only an ephemeral key must be one that this server gave out, for it brings its session along.
         """
         try:
+            _examine_intent(request)
             call = self._calls.find(request.query["call_id"]) if "call_id" in request.query else None
             bound = self._calls.session_asked_for(request)
             faults = faults_asked_for(request, self._faults)
@@ -195,6 +196,13 @@ class _OpenSockets:
         elif end is not None:
             await socket.close(code=end.code, message=end.reason.encode())
         _log.info("session closed")
+
+
+def _examine_intent(request: web.Request) -> None:
+    """Refuse what would be a session of another kind; raises `BadRequest`."""
+    if request.query.get("intent", "realtime") != "realtime":
+        message = "This local server holds conversations only; leave 'intent' out, and transcribe the input of one."
+        raise BadRequest(400, "invalid_value", message, "intent")
 
 
 async def read_texts(socket: web.WebSocketResponse, runner: SessionRunner) -> None:
