@@ -171,6 +171,13 @@ def test_nobody_talks_over_the_caller() -> None:
     assert "over caller" not in after.says(2500, 300).rules()
 
 
+def test_an_answer_that_has_begun_goes_on_after_a_pause() -> None:
+    begun = Watched().says(1000, 300, done=False).at(1800, SpeechStarted("u1", 0))
+    begun.at(2000, ModelAudio("r1", "b", 0, b"\x90" * 8, 300), PlayAudio(b"\x90" * 2400))
+
+    assert "over caller" not in begun.rules()
+
+
 def test_an_apology_is_said_whatever_the_caller_says() -> None:
     gone = Watched().at(1000, SpeechStarted("u1", 0))
     gone.at(1500, None, Note("error", "the model is gone"), PlayAudio(b"\x90" * 8000), ClosePhone("gone"))

@@ -160,6 +160,8 @@ class Invariants:
         """The item of each media message sent, in order; empty for speech of our own."""
         self._items: dict[str, _Item] = {}
         self._cancelled: set[str] = set()
+        self._begun: set[str] = set()
+        """Responses of which something was played: what follows goes on with them, even after a pause."""
         self._protects = setup.agent.barge_in.protect_greeting
         self._protected_response = ""
         self._caller_speaks = False
@@ -323,16 +325,17 @@ class Invariants:
         item = self._items.get(item_id)
         if item is not None and item.cut:
             self._break("cut", f"audio of {item_id} was sent after clear")
-        if self._caller_speaks and self._playing_until_ms <= self._now_ms and not (item is not None and item.played):
+        if self._caller_speaks and self._playing_until_ms <= self._now_ms:
             self._look_at_beginning(item_id, item)
         if item is not None:
             item.played += length
+            self._begun.add(item.response_id)
         self._playing_until_ms = max(self._playing_until_ms, self._now_ms) + length // BYTES_PER_MS
 
     def _look_at_beginning(self, item_id: str, item: _Item | None) -> None:
         if item is None and self._gone_ms is None:
             self._break("over caller", "a clip of ours began to play while the caller speaks")
-        elif item is not None and item.response_id != self._protected_response:
+        elif item is not None and item.response_id not in {self._protected_response, *self._begun}:
             self._break("over caller", f"{item_id} began to play while the caller speaks")
 
     def _look_at_truncation(self, order: TruncateItem, basis: str) -> None:
