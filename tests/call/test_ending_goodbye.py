@@ -186,3 +186,13 @@ def test_a_hang_up_that_comes_late_does_not_interrupt_a_caller_who_has_begun_sin
 
     assert script.call.phase is Phase.TALKING
     assert [answer.output for answer in script.ordered(ToolAnswered)] == ["The caller spoke: the call goes on."]
+
+
+def test_another_response_that_begins_during_the_goodbye_is_not_waited_for() -> None:
+    script = Script().begin()
+    script.agent_speaks("bye", 1000)
+    script.feed(ToolRequested("r1", "f1", "c1", "hang_up", "{}"), ResponseCreated("r2", None))
+    script.response_done("r1")
+    script.wait(1400)
+
+    assert script.ordered(ClosePhone) == [ClosePhone("the agent hung up")]

@@ -105,7 +105,9 @@ def test_a_session_that_differs_is_used_and_told() -> None:
     script = Script()
     script.feed(SessionCreated("sess_1"), SessionUpdated("voice: ash instead of marin"))
 
-    assert warnings(script) == ["the session differs from what was asked"]
+    assert script.ordered(Note) == [
+        Note("warning", "the session differs from what was asked", {"difference": "voice: ash instead of marin"})
+    ]
     assert lost(script) == []
 
 

@@ -1,5 +1,7 @@
 """What the caller heard, as the carrier confirms it."""
 
+import pytest
+
 from tests.support.script import Script, an_agent
 from voice_agent.agent import BargeIn
 from voice_agent.call.commands import (
@@ -609,3 +611,31 @@ def test_a_cut_response_that_ends_when_its_measure_is_known_is_not_told_again() 
 
     assert len(truncations(script)) == 1
     assert script.response_done(status="cancelled") == []
+
+
+def test_an_item_that_goes_on_after_a_pause_is_told_when_all_of_it_was_heard() -> None:
+    script = Script().begin()
+    script.agent_speaks("a", 500)
+    script.agent_speaks("b", 500, done=False)
+    script.wait(1200)  # all that was there is heard
+    script.agent_speaks("b", 1000)
+    script.wait(800)
+    before = [said.item_id for said in script.ordered(AgentSaid)]
+    script.wait(400)
+
+    assert before == ["a"]
+    assert [(said.item_id, said.heard_ms, said.interrupted) for said in script.ordered(AgentSaid)] == [
+        ("a", 500, False),
+        ("b", 1500, False),
+    ]
+
+
+@pytest.mark.parametrize(("sent_ms", "heard_ms", "whole"), [(1020, 1020, True), (1021, 1000, False)])
+def test_an_item_is_whole_if_no_more_than_a_frame_of_it_is_missing(sent_ms: int, heard_ms: int, whole: bool) -> None:
+    script = Script().begin()
+    script.feed(ResponseCreated("r1", None), ModelAudio("r1", "a", 0, b"\x10" * 8000, sent_ms, done=True))
+    script.response_done()
+    script.wait(1200)
+
+    assert script.ordered(AgentSaid) == [AgentSaid("a", "", heard_ms, sent_ms, interrupted=not whole)]
+    assert truncations(script) == ([] if whole else [("a", heard_ms, "mark")])

@@ -14,6 +14,7 @@ from voice_agent.call.events import (
     TranscriptionUsage,
     TurnCommitted,
 )
+from voice_agent.call.facts import ItemHeard
 from voice_agent.call.transcript import Transcript, cut_words
 
 
@@ -104,3 +105,9 @@ def test_keys_and_tools_stand_in_the_conversation_where_they_were_given() -> Non
         ToolTurn("c1", "look_up", "{}", None),
         ToolTurn("c2", "look_up", "[]", "second"),
     ]
+
+
+def test_what_was_heard_is_told_though_it_was_short_and_its_words_never_came() -> None:
+    heard = ItemHeard("a", 1, 1, interrupted=False)
+
+    assert list(Transcript().feed(0, heard)) == [AgentSaid("a", "", 1, 1, interrupted=False)]

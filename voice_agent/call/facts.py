@@ -91,7 +91,6 @@ class ItemHeard(Fact, frozen=True):
     """How much of an item of the model was heard; said once an item, by `playback`."""
 
     item_id: str
-    response_id: str
     heard_ms: int
     total_ms: int
     """What the model has sent of it."""

@@ -181,7 +181,7 @@ class ModelLink:
             yield from self._lose(f"the session's audio format cannot be used: {event.mismatch}")
             return
         self._ready = True
-        self._deadlines.clear("set-up", "retry")
+        self._deadlines = Deadlines()
         yield SessionReady()
 
     def _judge(self, event: ModelError) -> Iterator[Command | Fact]:

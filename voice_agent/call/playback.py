@@ -325,7 +325,7 @@ class Playback:
         if not whole and item.sent_ms > 0 and not (self._model_gone or self._closing):
             # There is a model whose memory can be cut.
             yield TruncateItem(f"truncate-{item_id}", item_id, item.content_index, heard_ms, basis)
-        yield ItemHeard(item_id, item.response_id, heard_ms, item.sent_ms, interrupted=not whole)
+        yield ItemHeard(item_id, heard_ms, item.sent_ms, interrupted=not whole)
 
     def _end_response(self, response_id: str) -> Iterator[Command | Fact]:
         yield from self._end_items([key for key, item in self._items.items() if item.response_id == response_id])

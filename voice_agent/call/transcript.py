@@ -19,7 +19,7 @@ def cut_words(text: str, heard_ms: int, total_ms: int) -> str:
         return text.strip()
     end = len(text) * heard_ms // total_ms
     if end < len(text) and not text[end].isspace():
-        end = text.rfind(" ", 0, end) + 1
+        end = text[:end].rfind(" ") + 1
     return text[:end].strip()
 
 
