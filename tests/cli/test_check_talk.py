@@ -22,7 +22,7 @@ tools: [{tools}]
 scenarios:
   - name: the way to the inn
     caller: ["What is your address?"]
-    expect: {{heard: [your address], said: [Hello, Harbor Road], ended: caller_hung_up}}
+    expect: {{heard: [address], said: [Hello, Harbor Road], ended: caller_hung_up}}
 """
 DIALOGUE = """
 tools: [{tools}]
@@ -50,7 +50,7 @@ def test_scenarios_are_held_at_three_pitches_and_what_fails_can_be_read(
     out = capsys.readouterr().out
 
     assert status == 1
-    rows = re.findall(r"^(good|broken): the way to the inn +(\w+) +(passed|FAILED) +([\d, ]+) ms$", out, re.MULTILINE)
+    rows = re.findall(r"^(good|broken): the way to the inn +(\w+) +(passed|FAILED) +(\S.*)$", out, re.MULTILINE)
     assert [row[:3] for row in rows] == [
         *(("broken", pitch, "FAILED") for pitch in ("low", "middle", "high")),
         *(("good", pitch, "passed") for pitch in ("low", "middle", "high")),
@@ -61,7 +61,7 @@ def test_scenarios_are_held_at_three_pitches_and_what_fails_can_be_read(
         r"from there on but \"Hello\.\"; \"In the old town\.\"\n",
         failed,
     )
-    assert re.search(r"^ +00:\d\d\.\d{3}  Caller  .*your address", failed, re.MULTILINE)
+    assert re.search(r"^ +00:\d\d\.\d{3}  Caller  .*address", failed, re.MULTILINE)
     recording = re.search(r"recording: (\S+\.call)", failed)
     assert recording is not None
     assert Path(recording[1]).is_file()
