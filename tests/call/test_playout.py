@@ -76,6 +76,19 @@ def test_a_dry_moment_after_deltas_of_odd_lengths_is_told_in_whole_milliseconds(
     assert playout.heard_at(at(1460), echoes_at_edges=False, frame_ms=FRAME_MS) == (410 * 8, False)
 
 
+def test_a_dry_moment_that_our_clock_alone_tells_of_counts_when_it_is_more_than_jitter() -> None:
+    playout = playing(200)
+    playout.echo("m1", at(1200, by_clock=True))
+    playout.add_mark("start again")
+    for mark in ("m2", "m3"):
+        playout.add(4000, "b", 400 * 8)
+        playout.add_mark(mark)
+    for mark in ("start again", "m2", "m3"):
+        playout.echo_after_clear(mark, at(5030, by_clock=True))
+
+    assert heard_ms(playout, at(5030, by_clock=True)) == 200
+
+
 def test_longer_frames_tell_less_exactly_whether_a_mark_was_reached() -> None:
     # The echo at 1598 ms stands behind the frame that ended at 1560: 43 ms short, though it was played.
     playout = playing(*[200] * 5)

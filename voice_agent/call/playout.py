@@ -106,9 +106,12 @@ class Playout:
             near = CLOCK_REACHED_BYTES if guessed else 2 * frame_ms * BYTES_PER_MS
             if position > (stamp.carrier_ms - offset_ms) * BYTES_PER_MS + near:
                 flushed.append(stamp)
-            elif not guessed:
-                # All before it was played: it bounds the offset like those that came before the clear.
-                offset_ms = max(offset_ms, stamp.carrier_ms - position // BYTES_PER_MS)
+            else:
+                # All before it was played: it bounds the offset like those that came before the clear. Where our clock
+                # helped, only what is more than jitter tells of a dry moment.
+                later_ms = stamp.carrier_ms - position // BYTES_PER_MS
+                if not guessed or (later_ms - offset_ms) * BYTES_PER_MS > CLOCK_REACHED_BYTES:
+                    offset_ms = max(offset_ms, later_ms)
         cleared = min([cut, *flushed], key=lambda stamp: stamp.carrier_ms)
         for position, stamp in self._late_echoes:
             if stamp.carrier_ms < cleared.carrier_ms:

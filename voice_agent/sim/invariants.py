@@ -325,7 +325,9 @@ class Invariants:
         item = self._items.get(item_id)
         if item is not None and item.cut:
             self._break("cut", f"audio of {item_id} was sent after clear")
-        if self._caller_speaks and self._playing_until_ms <= self._now_ms:
+        # Where echoes are lost, audio counts as being played for longer.
+        slack_ms = self._bounds.silence_ms - LONGEST_MS
+        if self._caller_speaks and self._playing_until_ms + slack_ms <= self._now_ms:
             self._look_at_beginning(item_id, item)
         if item is not None:
             item.played += length

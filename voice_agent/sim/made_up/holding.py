@@ -31,6 +31,9 @@ LOST_MARKS_MS = 3400
 REACHED_MS = 20
 """An item that is so close to its end counts as heard to it."""
 
+GUESSED_MS = 100
+"""A mark that is so close by our clock counts as played, see `call.playout`."""
+
 AT_ONCE_MS = 50
 """What follows at once, follows within this."""
 
@@ -100,7 +103,7 @@ def _bounds(call: MadeUpCall) -> Bounds:
     # An echo is known to a frame, and may wait for the next one; where our clock helps, both ways' jitter is in it.
     by_mark = 2 * max(frame_ms, 20) + RESAMPLER_MS
     by_clock = by_mark + 2 * jitter_ms
-    by_basis = {"mark": by_mark, "unplayed": by_mark, "estimate": by_clock, "clock": by_clock}
+    by_basis = {"mark": by_mark, "unplayed": by_mark, "estimate": by_clock, "clock": by_clock + GUESSED_MS}
     if call.mishaps.dead_at_ms is None:
         by_basis["whole"] = by_mark + REACHED_MS
         # Without marks or frames nobody knows what was in the air when the caller went, nor what is played afterwards.
