@@ -42,6 +42,15 @@ def test_in_a_gap_our_clock_says_where_it_happened() -> None:
     assert (stamp.carrier_ms, stamp.by_clock) == (480, True)
 
 
+def test_a_gap_is_a_frame_that_is_missing() -> None:
+    whole, missing = running(200), running(200)
+    before_a_frame, before_a_gap = whole.stamp(205), missing.stamp(205)
+    whole.frame(240, 219, 20)
+    missing.frame(240, 220, 20)
+
+    assert (before_a_frame.by_clock, before_a_gap.by_clock) == (False, True)
+
+
 def test_in_a_gap_it_happened_after_the_one_frame_and_before_the_other() -> None:
     clock = running(200)
     early, late = clock.stamp(200), clock.stamp(599)
@@ -101,6 +110,8 @@ def test_a_carrier_that_sends_every_echo_with_a_frame_is_recognised() -> None:
     assert echoes(0, 1, 0, 0).echoes_at_edges
     assert not echoes(0, 0, 0).echoes_at_edges
     assert not echoes(2, 2, 2, 2).echoes_at_edges
+    assert echoes(*[0] * 10, 8).echoes_at_edges
+    assert not echoes(*[0] * 9, 8).echoes_at_edges
     assert not echoes(0, 8, 0, 12, 0, 0).echoes_at_edges
 
 

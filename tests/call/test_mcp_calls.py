@@ -262,8 +262,9 @@ def test_the_news_of_an_end_suffices_when_the_item_does_not_come(failed: bool) -
     call.feed(CALLED)
     call.response_done("r1")
     call.feed(McpCallEnded("m1", failed))
+    call.wait(999)
     before = requests(call)
-    call.wait(1000)
+    call.wait(1)
 
     fields = {"server": "calendar", "tool": "free_slots", "problem": "no reason given"}
     assert before == []

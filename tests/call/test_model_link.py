@@ -292,3 +292,15 @@ def test_a_model_that_is_lost_for_two_reasons_at_once_is_told_once() -> None:
 
     assert lost(script) == ["insufficient_quota: pay; check the account at the provider"]
     assert len(script.ordered(CloseModel)) == 1
+
+
+def test_a_session_that_was_ordered_early_may_take_its_time_from_when_the_caller_waits_for_it() -> None:
+    script = Script()
+    script.wait(3000)
+    script.begin_stream()
+    script.wait(5999)
+    before = lost(script)
+    script.wait(1)
+
+    assert before == []
+    assert lost(script) == [NOT_SET_UP]

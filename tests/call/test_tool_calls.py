@@ -121,6 +121,7 @@ def test_a_tool_whose_answer_does_not_come_is_answered_without_it() -> None:
 
     assert before == []
     assert outputs(script) == [("c1", '{"error": "the tool did not answer in time"}')]
+    assert [answer.failed for answer in script.ordered(ToolAnswered)] == [True]
     assert requests(script) == ["tool-1"]
 
 

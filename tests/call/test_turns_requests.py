@@ -12,6 +12,7 @@ from voice_agent.call.commands import (
     Note,
     PlayAudio,
     ResponseUsed,
+    SetTurnFlags,
 )
 from voice_agent.call.events import (
     AgentTranscript,
@@ -426,3 +427,23 @@ def test_an_answer_does_not_begin_over_the_caller_because_a_clip_of_ours_went_be
 
     assert [command.response_id for command in script.ordered(CancelResponse)] == ["r1"]
     assert len(script.ordered(PlayAudio)) == 1
+
+
+def test_the_flags_are_given_back_once() -> None:
+    script = Script(an_agent(greeting="Hello.", barge_in=BargeIn(protect_greeting=True))).begin()
+    script.agent_speaks("a", 500)
+    script.response_done()
+    script.wait(600)
+    script.agent_speaks("b", 500, response="r2")
+    script.response_done("r2")
+    script.wait(600)
+
+    assert len(script.ordered(SetTurnFlags)) == 1
+
+
+def test_what_is_heard_before_a_protected_greeting_has_begun_gives_no_flags_back() -> None:
+    script = Script(an_agent(greeting="Hello.", barge_in=BargeIn(protect_greeting=True))).begin()
+    script.feed(ResponseCreated("r0", None), ModelAudio("r0", "x", 0, b"\x10" * 800, 100))
+    script.wait(300)
+
+    assert script.ordered(SetTurnFlags) == []

@@ -132,6 +132,18 @@ def test_a_long_pause_begins_the_count_anew() -> None:
     assert lasted(voice, LOUD_FRAME)
 
 
+def test_a_pause_of_200_ms_belongs_to_the_speech_and_a_longer_one_does_not() -> None:
+    pause, moment = SILENT_FRAME * 10, b"\xff" * 8
+
+    assert lasted(begun(400)[0], *[LOUD_FRAME] * 5, pause, *[LOUD_FRAME] * 5)
+    assert not lasted(begun(400)[0], *[LOUD_FRAME] * 5, pause, moment, *[LOUD_FRAME] * 5)
+
+
+def test_loud_begins_at_the_third_of_the_eight_segments() -> None:
+    assert lasted(begun(100)[0], *[b"\xdf" * 160] * 5)
+    assert not lasted(begun(100)[0], *[b"\xe0" * 160] * 5)
+
+
 def test_it_is_said_once_a_turn_and_not_after_the_turn() -> None:
     voice, _ = begun(100)
     first = lasted(voice, *[LOUD_FRAME] * 5)

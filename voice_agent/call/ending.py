@@ -229,7 +229,7 @@ class Ending:
         self._phone_open = True
         self._deadlines.clear("stream")
         limit_ms = self._agent.limits.minutes * 60_000
-        self._deadlines.set("last words", now_ms + max(limit_ms - LAST_WORDS_MS, limit_ms // 2))
+        self._deadlines.set("last words", now_ms + limit_ms - LAST_WORDS_MS)
         self._deadlines.set("limit", now_ms + limit_ms)
         if self._model_gone is not None:
             yield from self._lose_model(now_ms, self._model_gone)

@@ -85,7 +85,6 @@ class ModelLink:
         self._create_response = create_response
         self._deadlines = Deadlines()
         self._ordered = False
-        self._streaming = False
         self._configured = False
         self._ready = False
         self._gone = False
@@ -154,7 +153,6 @@ class ModelLink:
         yield Note("warning", "the model refused, and is asked again", {"reason": event.detail, "wait_ms": wait_ms})
 
     def _begin_stream(self, now_ms: int) -> Iterator[Command]:
-        self._streaming = True
         yield from self.connect(now_ms)
         if not self._ready and not self._gone:
             self._deadlines.set("set-up", now_ms + SET_UP_MS)

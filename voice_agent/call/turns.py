@@ -435,7 +435,6 @@ class Turns:
             self._flags_sent.append(flags)
             yield SetTurnFlags(self._agent.turn_detection, interrupt_response=flags, create_response=flags)
         if self._answer_owed:
-            self._answer_owed = False
             self._want(ResponseWanted("turn"))
 
     def __repr__(self) -> str:
