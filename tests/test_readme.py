@@ -202,6 +202,13 @@ def test_the_scenarios_of_the_readme_are_right() -> None:
     assert faults_of(text) == []
 
 
+def test_the_mcp_server_of_the_readme_is_right() -> None:
+    (block,) = (block for block in blocks("yaml") if "mcp:" in block)
+    (server,) = agent_of(block).mcp
+
+    assert (server.authorization, server.approve) == ("${CALENDAR_TOKEN}", ("free_slots",))
+
+
 def test_the_expectations_of_the_readme_are_right(tmp_path: Path) -> None:
     (text,) = (block for block in blocks("yaml") if "heard:" in block and "scenarios" not in block)
     (tmp_path / "refund.expect.yaml").write_text(text, encoding="utf-8")
