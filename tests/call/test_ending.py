@@ -611,6 +611,16 @@ def test_a_stream_of_another_format_is_closed_with_the_reason() -> None:
 
     assert [c.reason for c in script.ordered(ClosePhone)] == ["start.mediaFormat: audio/L16"]
     assert ends(script) == [("stream_lost", "start.mediaFormat: audio/L16")]
+    assert script.ordered(Note) == [
+        Note("warning", "the stream cannot be used", {"problem": "start.mediaFormat: audio/L16"})
+    ]
+
+
+def test_a_stream_that_does_not_answer_its_check_is_dead() -> None:
+    script = Script().begin()
+    script.feed(PhoneChecked(alive=False))
+
+    assert ends(script) == [("stream_lost", "the stream is dead")]
 
 
 def test_a_stream_that_starts_again_changes_nothing_of_the_end() -> None:

@@ -226,3 +226,27 @@ def test_a_patience_of_0_never_ends() -> None:
     script.wait(100_000)
 
     assert requests(script) == []
+
+
+def test_a_tool_that_runs_without_a_sign_of_life_is_no_silence_either() -> None:
+    script = Script(an_agent(limits=Limits(minutes=10, idle_seconds=5)), clips={}).begin()
+    script.feed(ResponseCreated("r1", None), ToolRequested("r1", "f1", "c1", "look_up", "{}"))
+    script.response_done()
+    script.wait(15_000)
+    during = requests(script)
+    script.feed(ToolFinished("c1", "42"), ResponseCreated("r2", "tool-1"))
+    script.response_done("r2")
+    script.wait(5000)
+
+    assert during == []
+    assert requests(script) == ["tool", "idle"]
+
+
+def test_patience_ends_with_the_model() -> None:
+    script = patient(5)
+    (part,) = (part for part in script.call._parts if type(part).__name__ == "Idle")
+    before = part.deadline()
+    script.feed(ModelClosed(1011))
+
+    assert before == 5000
+    assert part.deadline() is None

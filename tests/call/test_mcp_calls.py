@@ -455,3 +455,16 @@ def test_an_agent_without_servers_is_deaf_to_their_news() -> None:
     call.feed(CALLED, ASKED, ANSWERED)
 
     assert call.fresh() == []
+
+
+def test_a_result_that_came_after_the_turn_is_not_asked_for_behind_the_servers_own_answer() -> None:
+    call = script()
+    call.feed(CALLED)
+    call.response_done("r1")
+    call.caller_speaks()
+    call.caller_stops()
+    call.feed(ANSWERED, ResponseCreated("r2", None))
+    call.response_done("r2")
+    call.wait(3000)
+
+    assert requests(call) == []

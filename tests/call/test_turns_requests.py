@@ -447,3 +447,29 @@ def test_what_is_heard_before_a_protected_greeting_has_begun_gives_no_flags_back
     script.wait(300)
 
     assert script.ordered(SetTurnFlags) == []
+
+
+def test_an_answer_that_crosses_a_turn_gives_way_to_the_answer_to_that_turn() -> None:
+    script = Script(an_agent(barge_in=BargeIn(after_ms=400))).begin()
+    script.feed(KeyPressed("1"))
+    script.wait(1500)
+    script.caller_speaks()
+    script.feed(ResponseCreated("r1", "keys-1"))
+    script.wait(500)
+    script.caller_stops()
+    script.response_done("r1", "cancelled")
+
+    assert requests(script) == ["keys-1", "turn-2"]
+
+
+def test_a_cough_whose_commit_is_late_does_not_cut() -> None:
+    script = Script(an_agent(barge_in=BargeIn(after_ms=400))).begin()
+    script.agent_speaks("a", 5000)
+    script.response_done()
+    script.wait(500)
+    script.feed(SpeechStarted("u1", 0))
+    script.wait(600)
+    script.feed(SpeechStopped("u1", 0))
+    script.wait(400)
+
+    assert script.ordered(ClearPlayback) == []

@@ -332,7 +332,7 @@ class Turns:
         yield ResponseAsked(wanted.purpose, request)
 
     def _begin_response(self, now_ms: int, event: ResponseCreated) -> Iterator[Command | Fact]:
-        self._deadlines.clear("server answer", "other response")
+        self._deadlines.clear("server answer")
         wanted = None
         if self._requested is not None and event.request == self._requested[0]:
             wanted = self._requested[1]
