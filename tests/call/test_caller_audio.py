@@ -100,6 +100,40 @@ def test_a_stream_that_falls_silent_is_padded_from_750_ms() -> None:
     assert appended(script) == SPEECH + SILENCE * 10_000
 
 
+def late_by(script: Script, late_ms: int) -> None:
+    """Let this process stand still until so long after silence was due, and then be woken by its clock first."""
+    script.now_ms += 750 + late_ms
+    script.feed(TimerFired())
+
+
+def test_a_process_that_stood_still_looks_for_unread_frames_before_it_pads() -> None:
+    script = by_hand(Script().begin())
+    script.feed(CallerAudio(0, SPEECH))
+    late_by(script, 100)
+    script.feed(*(CallerAudio(at_ms, SPEECH) for at_ms in range(20, 880, 20)))
+
+    assert appended(script) == SPEECH * 44
+
+
+def test_a_process_that_stood_still_pads_when_there_were_no_frames() -> None:
+    script = by_hand(Script().begin())
+    script.feed(CallerAudio(0, SPEECH))
+    late_by(script, 100)
+    before = appended(script)
+    script.wait(100)
+
+    assert before == SPEECH
+    assert appended(script) == SPEECH + SILENCE * 8 * 950
+
+
+def test_a_wake_up_that_is_a_little_late_pads_at_once() -> None:
+    script = by_hand(Script().begin())
+    script.feed(CallerAudio(0, SPEECH))
+    late_by(script, 99)
+
+    assert appended(script) == SPEECH + SILENCE * 8 * 849
+
+
 def test_what_was_padded_is_not_filled_again() -> None:
     script = by_hand(Script().begin())
     script.feed(CallerAudio(0, SPEECH))

@@ -42,6 +42,9 @@ STALL_MS = 750
 PAD_STEP_MS = 250
 """How often silence is given while the stall lasts."""
 
+LATE_MS = 100
+"""A wake-up that comes so much later than it was due: this process stood still, and frames may lie unread meanwhile."""
+
 CHECK_MS = 15_000
 """A stream silent for so long is asked whether it lives."""
 
@@ -73,6 +76,10 @@ class CallerAudioPart:
         self._appended = 0
         """How many bytes the model was given since its session began: its own time."""
         self._padded_to_ms = 0
+        self._stall_ms = 0
+        """When silence is due."""
+        self._was_late = False
+        """It was put off since the last frame."""
         self._lost = False
 
     def deadline(self) -> int | None:
@@ -113,8 +120,13 @@ class CallerAudioPart:
 
     def _seen(self, now_ms: int) -> None:
         self._padded_to_ms = now_ms
-        self._deadlines.set("stall", now_ms + STALL_MS)
+        self._was_late = False
+        self._await_stall(now_ms + STALL_MS)
         self._deadlines.set("check", now_ms + CHECK_MS)
+
+    def _await_stall(self, due_ms: int) -> None:
+        self._stall_ms = due_ms
+        self._deadlines.set("stall", due_ms)
 
     def _take_frame(self, event: CallerAudio) -> Iterable[Command]:
         gap_ms = event.timestamp_ms - self._filled_ms
@@ -127,10 +139,14 @@ class CallerAudioPart:
         return self._give(audio)
 
     def _pad(self, now_ms: int) -> Iterator[Command]:
+        if now_ms >= self._stall_ms + LATE_MS and not self._was_late:
+            self._was_late = True
+            self._await_stall(now_ms + LATE_MS)
+            return
         missing_ms = now_ms - self._padded_to_ms
         self._padded_to_ms = now_ms
         self._filled_ms += missing_ms
-        self._deadlines.set("stall", now_ms + PAD_STEP_MS)
+        self._await_stall(now_ms + PAD_STEP_MS)
         yield from self._give(SILENCE * (missing_ms * BYTES_PER_MS))
 
     def _give(self, audio: bytes) -> Iterable[Command]:
