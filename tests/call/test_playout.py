@@ -89,6 +89,15 @@ def test_a_dry_moment_that_our_clock_alone_tells_of_counts_when_it_is_more_than_
     assert heard_ms(playout, at(5030, by_clock=True)) == 200
 
 
+def test_what_our_clock_alone_tells_of_a_dry_moment_is_jitter_up_to_100_ms() -> None:
+    jitter, dry = playing(400, 400), playing(400, 400)
+    jitter.echo_after_clear("m1", at(1500, by_clock=True))
+    dry.echo_after_clear("m1", at(1501, by_clock=True))
+
+    assert heard_ms(jitter, at(1600)) == 600
+    assert heard_ms(dry, at(1600)) == 499
+
+
 def test_longer_frames_tell_less_exactly_whether_a_mark_was_reached() -> None:
     # The echo at 1598 ms stands behind the frame that ended at 1560: 43 ms short, though it was played.
     playout = playing(*[200] * 5)
