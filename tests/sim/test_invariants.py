@@ -32,7 +32,7 @@ from voice_agent.call.events import (
 from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.sim import carrier as phone
 from voice_agent.sim.invariants import Bounds, Invariants
-from voice_agent.wire.twilio import OutgoingMedia, OutgoingMediaBody
+from voice_agent.wire.twilio import Clear, OutgoingMedia, OutgoingMediaBody
 
 ENDED = CallEnded("completed", "the agent hung up", 0)
 BOUNDS = Bounds(by_basis=dict.fromkeys(("mark", "estimate", "whole", "end"), 40))
@@ -55,7 +55,7 @@ class Watched:
             if isinstance(command, PlayAudio):
                 self.carrier.feed(now_ms, OutgoingMedia("MZ1", OutgoingMediaBody(command.audio)))
             elif isinstance(command, ClearPlayback):
-                self.carrier.agent.cut(now_ms * 8)
+                self.carrier.feed(now_ms, Clear("MZ1"))
         return self
 
     def says(self, now_ms: int, length_ms: int, *, sent_ms: int | None = None, done: bool = True) -> "Watched":
@@ -95,6 +95,14 @@ def test_the_model_may_not_be_told_more_or_less_than_was_heard(told_ms: int) -> 
     cut = Watched().says(1000, 1000).at(1400, None, ClearPlayback())
 
     assert cut.at(1600, None, interrupted(told_ms), truncate(told_ms)).rules() == ["credit"]
+
+
+def test_where_the_caller_has_gone_before_the_clear_nobody_knows_what_was_heard() -> None:
+    cut = Watched().says(1000, 1000)
+    cut.carrier.feed(1300, phone.HangUp())
+    cut.at(1400, None, ClearPlayback())
+
+    assert cut.at(1600, None, interrupted(400), truncate(400)).rules() == []
 
 
 def test_a_cut_that_the_model_is_never_told_of_is_credit() -> None:

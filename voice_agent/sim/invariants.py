@@ -104,6 +104,8 @@ class Truncation(msgspec.Struct, frozen=True):
     basis: str
     """Of the cut; `unplayed` when nothing of the item was in the stretch that was cut."""
     at_ms: int
+    clears: int = 0
+    """How many clears had been ordered by then."""
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,6 +146,8 @@ class Invariants:
     def __init__(self, setup: CallSetup, carrier: Carrier, bounds: Bounds | None = None) -> None:
         self.broken: list[Break] = []
         self.truncations: list[Truncation] = []
+        self._clears = 0
+        self._clears = 0
         self._said: list[tuple[int, AgentSaid]] = []
         self._bounds = bounds or Bounds()
         self._tail_ms = RESAMPLER_MS if setup.model.audio == "pcm24k" else 0
@@ -223,6 +227,8 @@ class Invariants:
             if use.answers > 1 or (use.answers == 0 and over_ms - use.asked_ms > use.limit_ms):
                 self._break("tool", f"function call {call_id} was answered {use.answers} times")
         for cut, error in self.errors():
+            if cut.clears > len(self._carrier.clears_ms):
+                continue  # The caller had gone before the clear came: nobody knew, and nobody hears what follows.
             if abs(error) > self._bounds.by_basis.get(cut.basis, abs(error)):
                 what = f"{cut.item_id} was truncated at {cut.told_ms} ms, {error:+} ms from the truth (by {cut.basis})"
                 self.broken.append(Break("credit", cut.at_ms, what))
@@ -315,6 +321,7 @@ class Invariants:
                 self._ended = True
 
     def _cut_items(self) -> None:
+        self._clears += 1
         for item in self._items.values():
             if item.played and not item.cut:
                 item.cut, item.cut_ms = True, self._now_ms
@@ -341,7 +348,7 @@ class Invariants:
             self._break("over caller", f"{item_id} began to play while the caller speaks")
 
     def _look_at_truncation(self, order: TruncateItem, basis: str) -> None:
-        self.truncations.append(Truncation(order.item_id, order.audio_end_ms, basis, self._now_ms))
+        self.truncations.append(Truncation(order.item_id, order.audio_end_ms, basis, self._now_ms, self._clears))
         item = self._items.get(order.item_id)
         sent_ms = 0 if item is None else item.sent_ms
         if order.audio_end_ms > sent_ms:

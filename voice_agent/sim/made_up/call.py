@@ -66,6 +66,8 @@ class MadeUpCall(msgspec.Struct, frozen=True, kw_only=True):
     """Of each connection to the model (see `sim.realtime.faults`)."""
     pace: int = 4
     """How much faster than life the model sends its audio."""
+    delta_ms: int = 20
+    """How much of it at once."""
 
 
 PATIENCE_MS = 7000

@@ -67,6 +67,7 @@ def draw(seed: int, chance: Chance) -> MadeUpCall:
         mishaps=_mishaps(chance, leaving) if odd else Mishaps(),
         faults=draw_faults(chance, min(leaving.after_ms, LATEST_MS)) if _one_in(chance, 2) else (),
         pace=_pick(chance, (1, 2, 4, 4, 4, 8, 0)),
+        delta_ms=_pick(chance, (20, 20, 100, 200)),
     )
 
 

@@ -66,6 +66,7 @@ def hold(call: MadeUpCall, chance: Chance, clips: Mapping[str, bytes], *, direct
         tools=call.tools,
         clips=clips,
         pace=call.pace,
+        delta_ms=call.delta_ms,
         faults=call.faults,
         mishaps=call.mishaps,
         bounds=_bounds(call),

@@ -65,6 +65,7 @@ def _changes(broke_ms: int) -> Iterator[Change]:
     yield _with(acts=())
     yield _with(tools={})
     yield _with(pace=4)
+    yield _with(delta_ms=200)
     yield _with(leaving=Leaving(after_ms=broke_ms + 1000))
     for usual in (Network(), Switches(), Timing(), Mishaps()):
         name = type(usual).__name__.lower()
