@@ -32,7 +32,7 @@ from voice_agent.call.events import (
     TurnCommitted,
 )
 from voice_agent.call.facts import BargeIn as CutNow
-from voice_agent.call.facts import ClipWanted, Fact
+from voice_agent.call.facts import CallerStopped, ClipWanted, Fact
 from voice_agent.call.playback import Playback
 
 
@@ -639,3 +639,39 @@ def test_an_item_is_whole_if_no_more_than_a_frame_of_it_is_missing(sent_ms: int,
 
     assert script.ordered(AgentSaid) == [AgentSaid("a", "", heard_ms, sent_ms, interrupted=not whole)]
     assert truncations(script) == ([] if whole else [("a", heard_ms, "mark")])
+
+
+def test_an_answer_that_was_cut_is_the_only_one_to_what_the_caller_said_before() -> None:
+    script = Script().begin()
+    script.caller_speaks("u1")
+    script.wait(100)
+    script.caller_stops("u1")
+    script.agent_speaks("a", 2000)
+    script.wait(200)
+    script.feed(SpeechStarted("u2", 0))
+    script.wait(100)
+    script.feed(TurnCommitted("u2"))
+    script.agent_speaks("b", 500, response="r2")
+    script.wait(100)
+
+    assert [(began.item_id, began.response_ms >= 0) for began in script.ordered(AgentBegan)] == [
+        ("a", True),
+        ("b", False),
+    ]
+
+
+def test_an_answer_that_began_before_the_end_of_speech_was_known_took_no_time() -> None:
+    part = Playback({})
+    for event in (StreamStarted("MZ1", "CA1"), CallerStopped(5000), ModelAudio("r1", "a", 0, b"\x10" * 800, 100)):
+        list(part.feed(0, event))
+
+    assert AgentBegan("a", 0) in list(part.feed(0, MarkEchoed("start-1")))
+
+
+def test_lost_marks_are_waited_for_in_whole_milliseconds() -> None:
+    part = Playback({})
+    for event in (StreamStarted("MZ1", "CA1"), ModelAudio("r1", "a", 0, b"\x10" * 1001, 125)):
+        list(part.feed(0, event))
+
+    due_ms = part.deadline()
+    assert (due_ms, type(due_ms)) == (3125, int)

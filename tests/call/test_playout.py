@@ -256,6 +256,7 @@ def test_a_later_mark_proves_the_earlier_ones() -> None:
 
     assert not playout.expects("m1")
     assert playout.expects("m3")
+    assert playing(200, 200).expects("m2")
     assert playout.confirmed == 3200
     assert not playout.all_played()
 

@@ -189,3 +189,16 @@ def test_a_session_that_was_there_before_the_call_is_owed_to_nobody() -> None:
     script.wait(10_000)
 
     assert signs(script) == 0
+
+
+def test_nothing_is_owed_any_more_once_the_model_is_gone() -> None:
+    script = Script(clips={"moment": CLIPS["moment"]}).begin()
+    a_tool_runs(script)
+    (part,) = (part for part in script.call._parts if type(part).__name__ == "SignOfLife")
+    before = part.deadline()
+    script.feed(ModelClosed(1006))
+    after = part.deadline()
+    script.feed(ResponseDone("r1", "completed"))
+
+    assert before == SILENCE_MS
+    assert (after, part.deadline()) == (None, None)
