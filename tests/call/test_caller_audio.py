@@ -212,6 +212,7 @@ def test_a_stream_that_is_silent_for_15_s_is_asked_whether_it_lives_and_again_15
 
     assert before == []
     assert (first, still, len(script.ordered(CheckPhone))) == (1, 1, 2)
+    assert script.ordered(Note) == [Note("warning", "no audio from the carrier: asking whether the stream lives")] * 2
 
 
 def test_a_call_that_is_over_is_neither_padded_nor_asked() -> None:

@@ -304,3 +304,9 @@ def test_a_session_that_was_ordered_early_may_take_its_time_from_when_the_caller
 
     assert before == []
     assert lost(script) == [NOT_SET_UP]
+
+
+def test_what_is_told_of_a_session_once_it_is_in_use_changes_nothing() -> None:
+    script = Script().begin()
+
+    assert script.feed(SessionUpdated("voice: ash instead of marin")) == []

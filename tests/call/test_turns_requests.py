@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.script import Script, an_agent
-from voice_agent.agent import BargeIn, Limits
+from voice_agent.agent import BargeIn, Limits, SemanticVad
 from voice_agent.call.commands import (
     CancelResponse,
     ClearPlayback,
@@ -473,3 +473,16 @@ def test_a_cough_whose_commit_is_late_does_not_cut() -> None:
     script.wait(400)
 
     assert script.ordered(ClearPlayback) == []
+
+
+def test_where_turns_end_by_their_sense_no_silence_is_waited_for() -> None:
+    script = Script(an_agent(barge_in=BargeIn(after_ms=400), turn_detection=SemanticVad())).begin()
+    script.agent_speaks("a", 3000, done=False)
+    script.wait(500)
+    script.feed(SpeechStarted("u1", 0))  # too soft to be measured
+    script.wait(399)
+    before = script.ordered(CancelResponse)
+    script.wait(1)
+
+    assert before == []
+    assert len(script.ordered(CancelResponse)) == 1

@@ -121,7 +121,7 @@ class Turns:
         CallOver,
     )
 
-    def __init__(self, agent: Agent, *, can_excuse: bool = False) -> None:
+    def __init__(self, agent: Agent, *, can_excuse: bool) -> None:
         """`can_excuse`: there is a clip `withheld`."""
         self._agent = agent
         self._can_excuse = can_excuse
