@@ -126,6 +126,17 @@ def test_a_process_that_stood_still_pads_when_there_were_no_frames() -> None:
     assert appended(script) == SPEECH + SILENCE * 8 * 950
 
 
+def test_a_second_late_wake_up_pads_for_both() -> None:
+    script = by_hand(Script().begin())
+    script.feed(CallerAudio(0, SPEECH))
+    late_by(script, 100)
+    before = appended(script)
+    late_by(script, 100)
+
+    assert before == SPEECH
+    assert appended(script) == SPEECH + SILENCE * (script.now_ms * 8)
+
+
 def test_a_wake_up_that_is_a_little_late_pads_at_once() -> None:
     script = by_hand(Script().begin())
     script.feed(CallerAudio(0, SPEECH))
