@@ -8,6 +8,7 @@ from tests.support.scenes import an_agent
 from voice_agent.call.commands import (
     AddToolOutput,
     AgentSaid,
+    AppendAudio,
     CallCommand,
     CallEnded,
     CancelResponse,
@@ -21,9 +22,11 @@ from voice_agent.call.commands import (
     TruncateItem,
 )
 from voice_agent.call.events import (
+    CallerAudio,
     CallEvent,
     ModelAudio,
     ResponseDone,
+    SessionUpdated,
     SpeechStarted,
     TimerFired,
     ToolRequested,
@@ -34,6 +37,7 @@ from voice_agent.sim import carrier as phone
 from voice_agent.sim.invariants import Bounds, Invariants
 from voice_agent.wire.twilio import Clear, OutgoingMedia, OutgoingMediaBody
 
+FRAME = b"\x90" * 160
 ENDED = CallEnded("completed", "the agent hung up", 0)
 BOUNDS = Bounds(by_basis=dict.fromkeys(("mark", "estimate", "whole", "end"), 40))
 
@@ -41,11 +45,11 @@ BOUNDS = Bounds(by_basis=dict.fromkeys(("mark", "estimate", "whole", "end"), 40)
 class Watched:
     """A call of which only what the invariants see happens, and a carrier that plays at once what is ordered."""
 
-    def __init__(self, audio: Any = "g711") -> None:
+    def __init__(self, audio: Any = "g711", bounds: Bounds = BOUNDS) -> None:
         self.carrier = phone.Carrier(phone.CarrierCall(call_sid="CA1", stream_sid="MZ1", account_sid="AC1"))
         self.carrier.start(0)
         setup = CallSetup(call_sid="CA1", agent=an_agent(greeting=None), model=ModelSetup(audio=audio))
-        self.invariants = Invariants(setup, self.carrier, BOUNDS)
+        self.invariants = Invariants(setup, self.carrier, bounds)
 
     def at(self, now_ms: int, event: CallEvent | None = None, *commands: CallCommand) -> "Watched":
         """Let something happen."""
@@ -122,6 +126,16 @@ def test_a_transcript_may_not_hold_what_was_not_heard() -> None:
     assert Watched().says(1000, 1000).at(3000, None, said(800, whole=False)).rules() == ["credit"]
 
 
+def test_what_was_in_the_air_at_the_end_is_judged_as_such_though_it_counts_as_whole() -> None:
+    bounds = Bounds(by_basis={"whole": 40, "end": 400})
+    over = Watched(bounds=bounds).says(1000, 1000).at(1700, None, said(1000, whole=True), ENDED)
+    over.invariants.finish()
+    early = Watched(bounds=bounds).says(1000, 1000).at(1700, None, said(1000, whole=True))
+
+    assert over.invariants.broken == []
+    assert early.rules() == []  # it went on, and was heard whole in the end
+
+
 def test_nothing_is_truncated_beyond_what_was_sent_nor_what_was_heard_whole() -> None:
     beyond = Watched().says(1000, 1000, done=False).at(1400, None, ClearPlayback())
     whole = Watched().says(1000, 1000)
@@ -167,6 +181,27 @@ def test_a_function_call_is_answered_once_and_in_time() -> None:
 def test_a_function_call_that_the_call_outran_need_not_be_answered() -> None:
     assert asked().at(3000, None, Note("error", "the model is gone"), ClosePhone("gone")).rules() == []
     assert asked("hang_up").at(30_000, None, HangUp()).rules() == []
+
+
+def test_what_the_caller_says_before_the_session_is_ready_reaches_the_model() -> None:
+    def waiting() -> Watched:
+        return Watched().at(20, CallerAudio(0, FRAME)).at(40, CallerAudio(20, FRAME))
+
+    assert waiting().at(50, SessionUpdated(), AppendAudio(FRAME * 2)).rules() == []
+    assert waiting().at(60, CallerAudio(40, FRAME), AppendAudio(FRAME)).rules() == ["unheard"]
+
+
+def test_of_a_long_wait_for_the_session_ten_seconds_are_kept() -> None:
+    long = Watched().at(20, CallerAudio(0, FRAME * 501))
+
+    assert long.at(50, SessionUpdated(), AppendAudio(FRAME * 500)).rules() == []
+
+
+def test_nobody_is_asked_for_while_the_agent_can_be_heard() -> None:
+    question = CreateResponse("idle-2", "Ask whether anybody is there.", "none")
+
+    assert "over itself" in Watched().says(1000, 1000).at(1999, None, question).rules()
+    assert "over itself" not in Watched().says(1000, 1000).at(2000, None, question).rules()
 
 
 def test_nobody_talks_over_the_caller() -> None:

@@ -10,6 +10,8 @@ judged by what the call was fed and what it ordered, so it is the same whether t
     tail         an item that nobody cut was not played whole
     tool         a function call was not answered, late, or twice
     dead air     see `dead_air`
+    unheard      what the caller said while the session was being set up never reached the model
+    over itself  the agent asked whether anybody is there while it could be heard itself
     over caller  the agent or a clip of ours began to speak, or the model was asked to, while the caller was speaking;
                  a protected greeting and the apology are said whatever the caller says
     goodbye      the line was closed before the last words were heard
@@ -64,7 +66,20 @@ from voice_agent.sim.dead_air import LONGEST_MS, DeadAir
 from voice_agent.sim.track import BYTES_PER_MS
 
 Rule = Literal[
-    "cut", "credit", "beyond", "tail", "tool", "dead air", "over caller", "goodbye", "outlives", "open", "log", "crash"
+    "cut",
+    "credit",
+    "beyond",
+    "tail",
+    "tool",
+    "dead air",
+    "unheard",
+    "over itself",
+    "over caller",
+    "goodbye",
+    "outlives",
+    "open",
+    "log",
+    "crash",
 ]
 
 TOOL_GRACE_MS = 2500
@@ -73,6 +88,8 @@ TOOL_GRACE_MS = 2500
 GOODBYE_MS = 32_000
 """Longest wait of a call of `hang_up` for its answer: the longest goodbye, and the way to the ear."""
 
+KEPT_BYTES = 10_000 * BYTES_PER_MS
+"""So much of the caller waits for the session at most."""
 
 RESAMPLER_MS = 3
 """What a resampler's flush adds to an item's length; audio that comes after its own end is flushed once more."""
@@ -168,6 +185,10 @@ class Invariants:
         """Responses of which something was played: what follows goes on with them, even after a pause."""
         self._protects = setup.agent.barge_in.protect_greeting
         self._protected_response = ""
+        self._caller_waits = True
+        """The model has not been given any of the caller yet."""
+        self._kept = 0
+        """Bytes of the caller that wait."""
         self._caller_speaks = False
         self._playing_until_ms = 0
         self._uses: dict[str, _Use] = {}
@@ -193,6 +214,8 @@ class Invariants:
         self._now_ms = now_ms
         if wrong := self._dead_air.watch(now_ms, event, commands):
             self._break("dead air", wrong)
+        if self._caller_waits:
+            self._look_at_caller(event, commands)
         if type(event) not in _HARMLESS:
             self._look_in(event)
         basis = "unplayed"
@@ -247,7 +270,9 @@ class Invariants:
         for at_ms, said in self._said:
             if said.item_id in cut:
                 continue
-            basis = "end" if said.interrupted else "whole"
+            # What was in the air when the call ended is known by the clock alone, also where it reaches the item's end.
+            ended = self._closing_ms is not None and at_ms >= self._closing_ms
+            basis = "end" if said.interrupted or ended else "whole"
             error = said.heard_ms - heard.get(said.item_id, 0) // BYTES_PER_MS
             if abs(error) > self._bounds.by_basis.get(basis, abs(error)):
                 what = f"{said.item_id} counts as heard for {said.heard_ms} ms, {error:+} ms from the truth ({basis})"
@@ -302,8 +327,8 @@ class Invariants:
                 self._look_at_answer(command.call_id)
             case AnswerMcpApproval():
                 self._look_at_answer(command.request_id)
-            case CreateResponse() if self._caller_speaks:
-                self._break("over caller", "a response was asked for while the caller speaks")
+            case CreateResponse():
+                self._look_at_request(command.request)
             case HangUp() | ClosePhone():
                 if isinstance(event, TimerFired) and self._closing_ms is None:
                     self._look_at_goodbye()
@@ -319,6 +344,27 @@ class Invariants:
             case CallEnded():
                 self._close()
                 self._ended = True
+
+    def _look_at_caller(self, event: CallEvent, commands: Sequence[CallCommand]) -> None:
+        if isinstance(event, CallerAudio):
+            self._kept += len(event.audio)
+        given = sum(len(command.audio) for command in commands if isinstance(command, AppendAudio))
+        if given:
+            self._caller_waits = False
+            lost = min(self._kept, KEPT_BYTES) - given
+            if lost > 0:
+                self._break(
+                    "unheard", f"{lost // BYTES_PER_MS} ms of the caller were lost before the session was ready"
+                )
+
+    def _look_at_request(self, request: str) -> None:
+        if self._caller_speaks:
+            self._break("over caller", "a response was asked for while the caller speaks")
+        unheard_ms = self._carrier.agent.end // BYTES_PER_MS - self._carrier.now_ms
+        if request.startswith("idle") and unheard_ms > 0:
+            self._break(
+                "over itself", f"it asks whether anybody is there {unheard_ms} ms before it has finished itself"
+            )
 
     def _cut_items(self) -> None:
         self._clears += 1
