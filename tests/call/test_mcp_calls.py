@@ -451,10 +451,7 @@ def test_a_server_that_the_agent_does_not_name_gets_no_approval() -> None:
 
 
 def test_an_agent_without_servers_is_deaf_to_their_news() -> None:
-    call = Script().begin()
-    call.feed(CALLED, ASKED, ANSWERED)
-
-    assert call.fresh() == []
+    assert Script().begin().feed(CALLED, ASKED, ANSWERED) == []
 
 
 def test_a_result_that_came_after_the_turn_is_not_asked_for_behind_the_servers_own_answer() -> None:
