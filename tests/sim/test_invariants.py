@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support.scenes import an_agent
+from voice_agent.agent import BargeIn
 from voice_agent.call.commands import (
     AddToolOutput,
     AgentSaid,
@@ -25,6 +26,7 @@ from voice_agent.call.events import (
     CallerAudio,
     CallEvent,
     ModelAudio,
+    ResponseCreated,
     ResponseDone,
     SessionUpdated,
     SpeechStarted,
@@ -45,10 +47,12 @@ BOUNDS = Bounds(by_basis=dict.fromkeys(("mark", "estimate", "whole", "end"), 40)
 class Watched:
     """A call of which only what the invariants see happens, and a carrier that plays at once what is ordered."""
 
-    def __init__(self, audio: Any = "g711", bounds: Bounds = BOUNDS) -> None:
+    def __init__(self, audio: Any = "g711", bounds: Bounds = BOUNDS, barge_in: BargeIn | None = None) -> None:
         self.carrier = phone.Carrier(phone.CarrierCall(call_sid="CA1", stream_sid="MZ1", account_sid="AC1"))
         self.carrier.start(0)
-        setup = CallSetup(call_sid="CA1", agent=an_agent(greeting=None), model=ModelSetup(audio=audio))
+        setup = CallSetup(
+            call_sid="CA1", agent=an_agent(greeting=None, barge_in=barge_in or BargeIn()), model=ModelSetup(audio=audio)
+        )
         self.invariants = Invariants(setup, self.carrier, bounds)
 
     def at(self, now_ms: int, event: CallEvent | None = None, *commands: CallCommand) -> "Watched":
@@ -226,6 +230,16 @@ def test_an_apology_is_said_whatever_the_caller_says() -> None:
     gone.at(1500, None, Note("error", "the model is gone"), PlayAudio(b"\x90" * 8000), ClosePhone("gone"))
 
     assert "over caller" not in gone.rules()
+
+
+@pytest.mark.parametrize(("after_ms", "broken"), [(0, True), (600, False)])
+def test_where_speech_must_last_an_answer_that_was_due_goes_on_behind_the_last_one(after_ms: int, broken: bool) -> None:
+    overheard = Watched(barge_in=BargeIn(after_ms=after_ms)).says(1000, 1000)
+    overheard.at(1500, ResponseCreated("r2", None)).at(1600, SpeechStarted("u1", 0))
+    overheard.at(2100, ModelAudio("r2", "b", 0, FRAME, 20, done=True), PlayAudio(FRAME))
+    overheard.at(2200, TurnCommitted("u1")).at(2300, ResponseDone("r2", "completed"))
+
+    assert ("over caller" in overheard.rules()) is broken
 
 
 def test_the_line_is_closed_when_the_last_words_were_heard_and_not_before() -> None:

@@ -185,6 +185,9 @@ class Invariants:
         """Responses of which something was played: what follows goes on with them, even after a pause."""
         self._protects = setup.agent.barge_in.protect_greeting
         self._protected_response = ""
+        self._overhears = setup.agent.barge_in.after_ms > 0
+        self._active = ""
+        """The response that was created last."""
         self._caller_waits = True
         """The model has not been given any of the caller yet."""
         self._kept = 0
@@ -298,12 +301,17 @@ class Invariants:
                 item = self._items.setdefault(event.item_id, _Item(event.response_id))
                 item.sent_ms = event.sent_ms
                 item.done = item.done or event.done
-            case ResponseCreated() if self._protects and (event.request or "").startswith("greeting"):
-                self._protected_response = event.response_id
+            case ResponseCreated():
+                self._active = event.response_id
+                if self._protects and (event.request or "").startswith("greeting"):
+                    self._protected_response = event.response_id
             case ResponseDone(status="completed"):
                 self._look_at_tails(event.response_id)
             case SpeechStarted():
                 self._caller_speaks = True
+                if self._overhears and self._playing_until_ms > self._now_ms:
+                    # The agent has the floor until the speech has lasted, also for the answer that it is about to give.
+                    self._begun.add(self._active)
             case TurnCommitted():
                 self._caller_speaks = False
             case ToolRequested():
