@@ -31,6 +31,9 @@ LOST_MARKS_MS = 3400
 REACHED_MS = 20
 """An item that is so close to its end counts as heard to it."""
 
+GAP_MS = 20
+"""Frames that stop just before a cut hide so much of it: only a longer gap shows, see `call.carrier_clock`."""
+
 GUESSED_MS = 100
 """A mark that is so close by our clock counts as played, see `call.playout`."""
 
@@ -103,6 +106,8 @@ def _bounds(call: MadeUpCall) -> Bounds:
     frame_ms, jitter_ms = call.switches.frame_ms, call.network.phone_jitter_ms
     # An echo is known to a frame, and may wait for the next one; where our clock helps, both ways' jitter is in it.
     by_mark = 2 * max(frame_ms, 20) + RESAMPLER_MS
+    if call.mishaps.gaps or call.switches.silent_gaps:
+        by_mark += GAP_MS
     by_clock = by_mark + 2 * jitter_ms
     by_basis = {"mark": by_mark, "unplayed": by_mark, "estimate": by_clock, "clock": by_clock + GUESSED_MS}
     if call.mishaps.dead_at_ms is None:
