@@ -92,7 +92,7 @@ def test_nothing_is_held_with_agents_that_are_wrong(inn: Path, capsys: pytest.Ca
 
     assert run(path=str(path), talk=True) == 1
     out = capsys.readouterr().out
-    assert f'{path}:9:37: unknown key "sayd"; write "said"' in out
+    assert f'{path}:9:32: unknown key "sayd"; write "said"' in out
     assert out.endswith("talk: nothing held; correct the above first\n")
 
 
