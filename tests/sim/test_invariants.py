@@ -242,6 +242,16 @@ def test_where_speech_must_last_an_answer_that_was_due_goes_on_behind_the_last_o
     assert ("over caller" in overheard.rules()) is broken
 
 
+@pytest.mark.parametrize(("echo_ms", "broken"), [(50, True), (51, False)])
+def test_an_answer_counts_as_being_played_until_its_mark_can_be_back(echo_ms: int, broken: bool) -> None:
+    bounds = Bounds(by_basis=BOUNDS.by_basis, echo_ms=echo_ms)
+    overheard = Watched(bounds=bounds, barge_in=BargeIn(after_ms=600)).says(1000, 1000)
+    overheard.at(1900, ResponseCreated("r2", None)).at(2050, SpeechStarted("u1", 0))
+    overheard.at(2100, ModelAudio("r2", "b", 0, FRAME, 20, done=True), PlayAudio(FRAME))
+
+    assert ("over caller" in overheard.rules()) is broken
+
+
 def test_the_line_is_closed_when_the_last_words_were_heard_and_not_before() -> None:
     assert Watched().says(1000, 1000).at(1900, None, HangUp()).rules() == ["goodbye"]
     assert Watched().says(1000, 1000).at(2100, None, HangUp()).rules() == []

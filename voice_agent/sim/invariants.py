@@ -133,6 +133,8 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     `whole`, of an item that was heard to its end, and `end`, of one in the air when the call ended."""
     silence_ms: int = LONGEST_MS
     """Longest dead air."""
+    echo_ms: int = 0
+    """Longest way of audio to the carrier and of its mark back: so long it may count as being played."""
 
 
 class _Use(msgspec.Struct):
@@ -309,7 +311,7 @@ class Invariants:
                 self._look_at_tails(event.response_id)
             case SpeechStarted():
                 self._caller_speaks = True
-                if self._overhears and self._playing_until_ms > self._now_ms:
+                if self._overhears and self._playing_until_ms + self._bounds.echo_ms > self._now_ms:
                     # The agent has the floor until the speech has lasted, also for the answer that it is about to give.
                     self._begun.add(self._active)
             case TurnCommitted():

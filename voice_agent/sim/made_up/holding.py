@@ -119,6 +119,7 @@ def _bounds(call: MadeUpCall) -> Bounds:
     return Bounds(
         by_basis=by_basis,
         silence_ms=LONGEST_MS + (LOST_MARKS_MS if lost else 0),
+        echo_ms=call.network.phone_up_ms + call.network.phone_down_ms + 2 * jitter_ms + frame_ms,
     )
 
 
