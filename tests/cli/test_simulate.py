@@ -12,6 +12,7 @@ import pytest
 
 from tests.sim.made_up.test_holding import plain
 from voice_agent.cli.main import main
+from voice_agent.cli.simulate import _uninterrupted
 from voice_agent.live.clips import load_clips
 from voice_agent.recording.reader import read
 from voice_agent.replay.strict import replay
@@ -95,6 +96,20 @@ def test_a_call_that_breaks_a_rule_is_made_smaller_and_kept(tmp_path: Path, caps
     kept = tmp_path / "out" / "seed-1-dead-air.json"
     assert b"deaf" not in kept.read_bytes()
     assert main(["simulate", "--again", str(kept), "--out", str(tmp_path / "out")]) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_ctrl_c_while_a_process_is_born_is_heard_afterwards() -> None:
+    born = []
+
+    def bear() -> None:
+        with _uninterrupted():
+            os.kill(os.getpid(), signal.SIGINT)
+            born.append("process")
+
+    with pytest.raises(KeyboardInterrupt):
+        bear()
+    assert born == ["process"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")

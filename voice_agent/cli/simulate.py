@@ -154,12 +154,17 @@ def _totals(chunks: list[tuple[int, int]], wires: int, workers: int) -> Iterator
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Let processes be born deaf to Ctrl-C, which a terminal sends to all: this one ends them."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Let processes be born deaf to Ctrl-C, which a terminal sends to all; afterwards it is heard here."""
+    heard: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # children inherit what is blocked
     try:
         yield
     finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         signal.signal(signal.SIGINT, before)
+    if heard:
+        raise KeyboardInterrupt
 
 
 class _Progress:
