@@ -98,7 +98,6 @@ def test_a_call_that_breaks_a_rule_is_made_smaller_and_kept(tmp_path: Path, caps
     assert main(["simulate", "--again", str(kept), "--out", str(tmp_path / "out")]) == 1
 
 
-@pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_ctrl_c_while_a_process_is_born_is_heard_afterwards() -> None:
     born = []
 
@@ -112,7 +111,6 @@ def test_ctrl_c_while_a_process_is_born_is_heard_afterwards() -> None:
     assert born == ["process"]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_ctrl_c_ends_a_run_with_what_was_done_and_no_traceback(tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     command = [*SIMULATE, "--calls", "100000", "--workers", "2", "--resume", str(state)]
