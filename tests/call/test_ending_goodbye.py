@@ -1,9 +1,17 @@
 """The goodbye: asked for, said, heard, taken back."""
 
-from tests.support.script import Script, an_agent
+from tests.support.script import CLIPS, Script, an_agent
 from voice_agent.agent import BargeIn, Limits
-from voice_agent.call.commands import CancelResponse, ClosePhone, CreateResponse, Note, ToolAnswered
-from voice_agent.call.events import KeyPressed, ModelClosed, ResponseCreated, ToolRequested, TurnCommitted
+from voice_agent.call.commands import (
+    CallEnded,
+    CancelResponse,
+    ClosePhone,
+    CreateResponse,
+    Note,
+    PlayAudio,
+    ToolAnswered,
+)
+from voice_agent.call.events import KeyPressed, ModelClosed, PhoneClosed, ResponseCreated, ToolRequested, TurnCommitted
 from voice_agent.call.states import Phase
 
 
@@ -196,3 +204,35 @@ def test_another_response_that_begins_during_the_goodbye_is_not_waited_for() -> 
     script.wait(1400)
 
     assert script.ordered(ClosePhone) == [ClosePhone("the agent hung up")]
+
+
+def apologies(script: Script) -> int:
+    return [command.audio for command in script.ordered(PlayAudio)].count(CLIPS["apology"])
+
+
+def test_a_caller_who_keeps_a_call_whose_model_is_lost_hears_the_apology() -> None:
+    script = Script().begin()
+    script.agent_speaks("bye", 1000)
+    script.feed(ToolRequested("r1", "f1", "c1", "hang_up", "{}"))
+    script.response_done()
+    script.wait(500)
+    script.feed(ModelClosed(1011), KeyPressed("1"), KeyPressed("2"))
+    script.wait(3000)
+    script.feed(PhoneClosed(1000))
+
+    assert apologies(script) == 1
+    assert [end.outcome for end in script.ordered(CallEnded)] == ["model_failed"]
+
+
+def test_a_caller_who_is_speaking_when_the_goodbye_of_a_lost_model_is_over_hears_the_apology() -> None:
+    script = Script(an_agent(barge_in=BargeIn(after_ms=400))).begin()
+    script.agent_speaks("bye", 1000)
+    script.feed(ToolRequested("r1", "f1", "c1", "hang_up", "{}"))
+    script.response_done()
+    script.wait(900)
+    script.caller_speaks()
+    script.feed(ModelClosed(1011))
+    script.wait(3000)
+
+    assert apologies(script) == 1
+    assert script.ordered(ClosePhone) == [ClosePhone("the model's socket closed: 1011")]

@@ -288,7 +288,10 @@ class Ending:
             self._deadlines.clear("heard", "goodbye")
             yield from self._answer_hang_up(now_ms, "The caller spoke: the call goes on.")
             yield GoodbyeTakenBack()
-            if self._time_is_up:
+            if self._model_gone is not None:
+                # It went while its last words were heard: there is nobody who could answer.
+                yield from self._lose_model(now_ms, self._model_gone)
+            elif self._time_is_up:
                 self._deadlines.set("last words", now_ms + LAST_ANSWER_MS)
 
     def _answer_hang_up(self, now_ms: int, output: str) -> Iterator[Command]:
