@@ -294,6 +294,17 @@ def test_a_deaf_server_answers_what_it_did_not_understand() -> None:
     assert not any(isinstance(order, Recognise) for order in client.orders)
 
 
+def test_a_response_to_what_was_not_understood_begins_before_it_is_left_incomplete() -> None:
+    client = VirtualClient(faults="deaf,incomplete=max_output_tokens")
+    client.setup(server_vad=True)
+    client.stream(tone(500) + silence(800))
+
+    assert [kind for kind in types(client.events) if kind in {"response.created", "response.done"}] == [
+        "response.created",
+        "response.done",
+    ]
+
+
 def test_everything_comes_late_and_in_order() -> None:
     prompt, late = VirtualClient(), VirtualClient(faults="delay=300")
     assert late.events == []

@@ -158,6 +158,7 @@ class FaultySession:
 
     def _pass(self, now_ms: int, outputs: list[Output]) -> Iterator[Output]:
         """Send what goes to the client on its way; give orders for slow work, unless a fault answers them."""
+        unheard: list[str] = []
         for output in outputs:
             match output:
                 case SendEvent({"type": "rate_limits.updated"}) if self._faults.requests_per_minute:
@@ -175,10 +176,12 @@ class FaultySession:
                         self._voiced.add(output.response_id)
                     yield output
                 case Recognise() if self._faults.deaf:
-                    failed = RecognitionFailed(output.item_id, "Input transcription failed for item")
-                    yield from self._pass(now_ms, self._session.feed(now_ms, failed))
+                    unheard.append(output.item_id)
                 case _:
                     yield output
+        for item_id in unheard:  # what comes of it comes behind all of this step, as `response.created`
+            failed = RecognitionFailed(item_id, "Input transcription failed for item")
+            yield from self._pass(now_ms, self._session.feed(now_ms, failed))
 
     def _pass_audio(self, now_ms: int, event: dict[str, Any]) -> Iterator[Output]:
         for piece in self._pieces(event):
