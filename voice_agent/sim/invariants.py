@@ -166,7 +166,6 @@ class Invariants:
         self.broken: list[Break] = []
         self.truncations: list[Truncation] = []
         self._clears = 0
-        self._clears = 0
         self._said: list[tuple[int, AgentSaid]] = []
         self._bounds = bounds or Bounds()
         self._tail_ms = RESAMPLER_MS if setup.model.audio == "pcm24k" else 0
