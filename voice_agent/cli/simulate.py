@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
@@ -73,7 +73,7 @@ def run(
     resume: Path | None = None,
     again: Path | None = None,
 ) -> int:
-    """Hold them all; 0 when no rule was broken, 1 otherwise, 130 when it was stopped."""
+    """Hold them all; 0 when no rule was broken, 1 otherwise; when it was stopped, 130 by Ctrl-C and 143 by SIGTERM."""
     for name, value, least in (("calls", calls, 1), ("seed", seed, 0), ("workers", workers, 0), ("wires", wires, 0)):
         if value < least:
             raise CommandError(f"--{name} {value}: give {least} or more")
@@ -81,19 +81,20 @@ def run(
     if again is not None:
         return keep_smallest(read_made_up(again), out, wired=True)
     state = _state(resume, seed, wires)
-    stopped = False
+    stopped = 0
     try:
-        for totals in _hold(state, calls, workers or os.cpu_count() or 1, resume):
-            state.totals.add(totals)
-    except KeyboardInterrupt:
-        stopped = True
+        with _heard({signal.SIGTERM}, _interrupt):
+            for totals in _hold(state, calls, workers or os.cpu_count() or 1, resume):
+                state.totals.add(totals)
+    except KeyboardInterrupt as interrupt:
+        stopped = _number(interrupt)
     if resume is not None:
         _save(resume, state)
     print(report(state.totals, state.seed, state.done))
     if stopped:
         if resume is not None:
             print(f"stopped; the same command goes on from here ({resume})")
-        return 130
+        return 128 + stopped
     return _tell_breaks(state, out) if state.totals.broken else 0
 
 
@@ -154,17 +155,35 @@ def _totals(chunks: list[tuple[int, int]], wires: int, workers: int) -> Iterator
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Let processes be born deaf to Ctrl-C, which a terminal sends to all; afterwards it is heard here."""
+    """Let processes be born whole, and deaf to Ctrl-C, which a terminal sends to all; afterwards it is heard here."""
     heard: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # children inherit what is blocked
+    with _heard({signal.SIGINT, signal.SIGTERM}, lambda number, _: heard.append(number)):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # children inherit what is blocked
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    if heard:
+        raise KeyboardInterrupt(heard[0])
+
+
+@contextmanager
+def _heard(signals: set[signal.Signals], by: Callable[[int, object], None]) -> Iterator[None]:
+    before = {number: signal.signal(number, by) for number in signals}
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        signal.signal(signal.SIGINT, before)
-    if heard:
-        raise KeyboardInterrupt
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, _: object) -> None:
+    raise KeyboardInterrupt(number)
+
+
+def _number(interrupt: KeyboardInterrupt) -> int:
+    """Of the signal: Ctrl-C tells none."""
+    return int(interrupt.args[0]) if interrupt.args else int(signal.SIGINT)
 
 
 class _Progress:
