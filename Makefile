@@ -7,10 +7,11 @@ BIN := .venv/bin
 # One thread for the resamplers' small matrices: a pool would cost more than it saves.
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help setup demo talk test test-system soak mutants check fix serve bench lock clean
+.PHONY: help setup demo demo-all talk test test-system soak mutants check fix serve bench lock clean
 
 help:
 	@echo "make demo    hold a spoken call on this machine, with no account"
+	@echo "make demo-all   hold every scene of the demo, one after another"
 	@echo "make talk    hold the scenarios of the example agents, at three pitches (2 minutes)"
 	@echo "make test    run every test"
 	@echo "make test-system   run other people's clients and agents against the stand-ins (needs node, npm, chromium)"
@@ -29,6 +30,11 @@ setup: .venv/installed
 
 demo: setup
 	@$(BIN)/voice-agent demo
+
+demo-all: setup
+	@for scene in $$($(BIN)/voice-agent demo --list | cut -d' ' -f1); do \
+		echo "== $$scene"; $(BIN)/voice-agent demo $$scene || failed="$$failed $$scene"; echo; \
+	done; if [ -n "$$failed" ]; then echo "these scenes went otherwise than told:$$failed"; exit 1; fi
 
 talk: setup
 	@$(BIN)/voice-agent check --talk voice_agent/examples

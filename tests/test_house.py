@@ -52,7 +52,6 @@ TESTED_BESIDE = {
     "config/header_keys": "config/test_http_tools.py",
     "config/model_keys": "config/test_agent_keys.py",
     "config/parameter_keys": "config/test_http_tools.py",
-    "emulator/scene": "cli/test_demo.py",
     "emulator/session_runner": "emulator/test_realtime.py",
     "emulator/speech/loading": "emulator/speech/test_recorded.py",
     "emulator/tls": "emulator/test_realtime.py",

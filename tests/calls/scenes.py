@@ -11,7 +11,7 @@ import msgspec
 from voice_agent.call.commands import Interrupted, Report, ToolAnswered, ToolStarted
 from voice_agent.emulator.brain import Thought, ToolCall
 from voice_agent.emulator.caller import LISTEN_MS, PATIENCE_S
-from voice_agent.emulator.scene import speech
+from voice_agent.emulator.speech.recorded import utterance
 from voice_agent.emulator.twilio import EmulatedCall
 from voice_agent.sim.carrier import Switches
 
@@ -47,7 +47,7 @@ class Stage:
 
     def sound(self, text: str) -> bytes:
         """Give the sound of a packaged utterance, or of any text."""
-        return speech(text) if text in PACKAGED else self._voice(text)
+        return utterance(text) if text in PACKAGED else self._voice(text)
 
     async def wait(self, seconds: float) -> None:
         """Do nothing; ends with the call."""

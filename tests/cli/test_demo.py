@@ -28,20 +28,32 @@ PAUSE_MS = 700
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    """Hold the demo's call; give what the terminal showed, and the folder of the call's files."""
-    data = tmp_path_factory.mktemp("data of the demo")
-    done = subprocess.run(
-        [sys.executable, "-m", "voice_agent.cli.main", "demo", "--data", str(data)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stderr == ""
-    (recording,) = data.glob("recordings/*/*.call")
-    return done.stdout, recording
+def demos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, Path]]:
+    """Hold two scenes at once; give what the terminal showed of each, and its recording."""
+    folders = {name: tmp_path_factory.mktemp(f"data of {name}") for name in ("ask", "book")}
+    running = {
+        name: subprocess.Popen(
+            [sys.executable, "-m", "voice_agent.cli.main", "demo", name, "--data", str(folder)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name, folder in folders.items()
+    }
+    held = {}
+    for name, process in running.items():
+        shown, complained = process.communicate(timeout=120)
+        assert process.returncode == 0, shown + complained
+        assert complained == ""
+        (recording,) = folders[name].glob("recordings/*/*.call")
+        held[name] = (shown, recording)
+    return held
+
+
+@pytest.fixture
+def demo(demos: dict[str, tuple[str, Path]]) -> tuple[str, Path]:
+    """Give the scene that is played when none is named."""
+    return demos["ask"]
 
 
 @pytest.mark.parametrize(("option", "choices"), [("--audio", "pcm24k, g711"), ("--dialect", "ga, preview")])
@@ -60,6 +72,14 @@ def test_the_demo_shows_the_call_as_it_happens(demo: tuple[str, Path]) -> None:
 
     assert re.search(r"agent  Thanks for calling Alder Dental, how can I help\?", shown)
     assert 'tool  opening_hours({"day": "Saturday"})' in shown
+    assert re.search(r"barge-in  stopped after \d+ ms \(measured by mark\)", shown)
+    assert "NO " not in shown
+
+
+def test_a_table_is_booked_in_the_middle_of_an_answer(demos: dict[str, tuple[str, Path]]) -> None:
+    shown, _ = demos["book"]
+
+    assert 'tool  free_table({"day": "Friday", "people": 4, "time": "19:00"})' in shown
     assert re.search(r"barge-in  stopped after \d+ ms \(measured by mark\)", shown)
     assert "NO " not in shown
 

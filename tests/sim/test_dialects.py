@@ -1,20 +1,18 @@
 """The same agent file in the same scene, whatever the endpoint speaks and however audio crosses its socket."""
 
-from typing import Any, get_args
+from typing import Any, Literal
 
 import pytest
 
-from tests.support.reception_scene import reception_call
-from voice_agent.call.commands import AgentSaid, Report
-from voice_agent.emulator.scene import ASK
+from tests.support.simulated_scene import play_scene
+from voice_agent.call.commands import AgentSaid
+from voice_agent.cli.scenes import scene_named
+from voice_agent.replay.expectations import unmet
+from voice_agent.replay.held_call import HeldCall
 from voice_agent.sim.world import World
 from voice_agent.wire.texts import ModelText
 
 WAYS = [("ga", "pcm24k"), ("ga", "g711"), ("preview", "pcm24k"), ("preview", "g711")]
-
-
-def reports(world: World) -> list[Report]:
-    return [report for _, report in world.reports if isinstance(report, get_args(Report))]
 
 
 def texts(world: World) -> str:
@@ -26,12 +24,10 @@ def texts(world: World) -> str:
 
 @pytest.mark.parametrize(("dialect", "audio"), WAYS)
 def test_the_scene_of_the_demo_comes_true(dialect: Any, audio: Any) -> None:
-    world = reception_call(dialect, audio)
-    expectations = list(ASK.expect(reports(world)))
+    played = play_scene(scene_named("ask"), dialect, audio)
 
-    assert len(expectations) == 6
-    assert [sentence for sentence, true in expectations if not true] == []
-    assert world.invariants.finish() == []
+    assert unmet(played.scenario.expect, HeldCall(played.reports, "")) == []
+    assert played.world.invariants.finish() == []
 
 
 @pytest.mark.parametrize(
@@ -43,7 +39,7 @@ def test_the_scene_of_the_demo_comes_true(dialect: Any, audio: Any) -> None:
     ],
 )
 def test_each_way_is_spoken_as_it_says(dialect: Any, audio: Any, marks: list[str], foreign: list[str]) -> None:
-    crossed = texts(reception_call(dialect, audio))
+    crossed = texts(play_scene(scene_named("ask"), dialect, audio).world)
 
     assert [mark for mark in marks if mark not in crossed] == []
     assert [mark for mark in foreign if mark in crossed] == []
@@ -51,7 +47,8 @@ def test_each_way_is_spoken_as_it_says(dialect: Any, audio: Any, marks: list[str
 
 
 def test_the_caller_hears_the_same_in_every_dialect() -> None:
-    def said(world: World) -> list[tuple[str, int]]:
-        return [(report.text, report.heard_ms) for report in reports(world) if isinstance(report, AgentSaid)]
+    def said(dialect: Literal["ga", "preview"]) -> list[tuple[str, int]]:
+        reports = play_scene(scene_named("ask"), dialect, "g711").reports
+        return [(report.text, report.heard_ms) for _, report in reports if isinstance(report, AgentSaid)]
 
-    assert said(reception_call("preview", "g711")) == said(reception_call("ga", "g711"))
+    assert said("preview") == said("ga")

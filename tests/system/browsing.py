@@ -17,7 +17,7 @@ from playwright.async_api import Page, async_playwright
 from tests.support.openai_types import faults
 from voice_agent.audio.resample import Upsampler
 from voice_agent.audio.wav import read_mulaw
-from voice_agent.emulator.scene import CALLERS
+from voice_agent.emulator.speech.recorded import CALLERS_FOLDER
 
 Event = dict[str, Any]
 
@@ -51,7 +51,7 @@ def microphone(folder: Path, caller: str, *, after_seconds: float) -> Path:
     """Write what a packaged caller says, after a pause, as the PCM that Chromium's fake microphone reads."""
     path = folder / f"{caller}.wav"
     upsampler = Upsampler()
-    speech = upsampler.feed(read_mulaw(CALLERS / f"{caller}.wav")) + upsampler.flush()
+    speech = upsampler.feed(read_mulaw(CALLERS_FOLDER / f"{caller}.wav")) + upsampler.flush()
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -89,7 +89,7 @@ class Browser:
 
     async def say(self, caller: str) -> None:
         """Say what a packaged caller says, to the end. Only with the microphone of `browsing(sound=None)`."""
-        wav = base64.b64encode((CALLERS / f"{caller}.wav").read_bytes()).decode()
+        wav = base64.b64encode((CALLERS_FOLDER / f"{caller}.wav").read_bytes()).decode()
         await self.page.evaluate(f"window.say({json.dumps(wav)})")
 
     async def events(self) -> list[Event]:

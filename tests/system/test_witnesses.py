@@ -24,9 +24,9 @@ from voice_agent.audio.resample import Downsampler, Upsampler
 from voice_agent.config.agents import AgentFolder
 from voice_agent.config.secret import Secret
 from voice_agent.config.settings import Settings
-from voice_agent.emulator.scene import speech as caller_says
 from voice_agent.emulator.speech.interfaces import Speech
 from voice_agent.emulator.speech.loading import load_speech
+from voice_agent.emulator.speech.recorded import utterance as caller_says
 from voice_agent.emulator.twilio import EmulatedCall, EmulatedTwilio
 from voice_agent.server.run import Serving
 

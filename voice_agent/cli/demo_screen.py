@@ -27,14 +27,14 @@ class Screen:
     """Prints reports with their times. Colours only on a terminal."""
 
     def __init__(self) -> None:
-        self.reports: list[Report] = []
+        self.timed_reports: list[tuple[int, Report]] = []
         self.response_ms: list[int] = []
         self._colours = sys.stdout.isatty()
 
     def show(self, call_sid: str, now_ms: int, report: Report) -> None:  # noqa: PLR0912 - one match
         """Print one report, if it says something."""
         del call_sid
-        self.reports.append(report)
+        self.timed_reports.append((now_ms, report))
         match report:
             case CallStarted():
                 self._line(now_ms, "call", "the stream is open, the model is ready")

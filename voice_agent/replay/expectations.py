@@ -5,7 +5,7 @@ Words are compared without case and punctuation.
 
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,27 +35,71 @@ def path_beside(call: Path) -> Path:
 
 def unmet(expected: Expectations, call: HeldCall) -> list[Unmet]:
     """Hold a call against what was expected of it; empty: all came true."""
-    found = _words_unmet("the caller was not understood to say", expected.heard, call.heard, call)
-    found += _words_unmet("the caller did not hear", expected.said, call.said, call)
+    found = [one for _, missed in examine(expected, call) for one in missed]
+    return sorted(found, key=lambda one: one.at_ms)
+
+
+def examine(expected: Expectations, call: HeldCall) -> Iterator[tuple[str, list[Unmet]]]:
+    """Yield a sentence for every expectation, with what did not come true of it."""
+    if expected.heard:
+        what = "the caller was not understood to say"
+        yield (
+            f"the caller was understood to say {_quoted(expected.heard)}",
+            _words_unmet(what, expected.heard, call.heard, call),
+        )
+    if expected.said:
+        missed = _words_unmet("the caller did not hear", expected.said, call.said, call)
+        yield f"the caller heard {_quoted(expected.said)}", missed
     if expected.tools is not None:
-        found += _tools_unmet(expected.tools, call)
-    if expected.interruptions is not None and expected.interruptions != len(call.interruptions):
-        at_ms = call.interruptions[-1].at_ms if call.interruptions else call.ended_ms
-        found.append(Unmet(at_ms, f"{len(call.interruptions)} interruptions, expected {expected.interruptions}"))
+        tools = ", ".join(_told(tool) for tool in expected.tools) or "none"
+        yield f"the tools were {tools}", _tools_unmet(expected.tools, call)
+    if expected.interruptions is not None:
+        yield _counted(expected.interruptions), _interruptions_unmet(expected.interruptions, call)
     if expected.slowest_ms is not None:
-        found += [
+        missed = [
             Unmet(time.at_ms, f"the answer began after {time} ms, expected at most {expected.slowest_ms}")
             for time in call.responses
             if time > expected.slowest_ms
         ]
-    if expected.median_ms is not None and call.responses:
-        median = round(statistics.median(call.responses))
-        if median > expected.median_ms:
-            found.append(Unmet(call.ended_ms, f"the median response time is {median} ms, not {expected.median_ms}"))
-    found += _cost_unmet(expected, call)
-    if expected.ended is not None and expected.ended != call.ended:
-        found.append(Unmet(call.ended_ms, f"the call ended as {call.ended or 'nothing'}, expected {expected.ended}"))
-    return sorted(found, key=lambda one: one.at_ms)
+        yield f"every answer began within {expected.slowest_ms} ms", missed
+    if expected.median_ms is not None:
+        yield f"the median answer began within {expected.median_ms} ms", _median_unmet(expected.median_ms, call)
+    if expected.money is not None or expected.tokens is not None:
+        yield "the call cost no more than it may", _cost_unmet(expected, call)
+    if expected.ended is not None:
+        what = f"the call ended as {call.ended or 'nothing'}, expected {expected.ended}"
+        yield (
+            f"the call ended as {expected.ended}",
+            [Unmet(call.ended_ms, what)] if expected.ended != call.ended else [],
+        )
+
+
+def _quoted(texts: Sequence[str]) -> str:
+    return ", ".join(f'"{text}"' for text in texts)
+
+
+def _counted(interruptions: int) -> str:
+    match interruptions:
+        case 0:
+            return "nobody interrupted the agent"
+        case 1:
+            return "the caller interrupted the agent once"
+        case _:
+            return f"the caller interrupted the agent {interruptions} times"
+
+
+def _interruptions_unmet(expected: int, call: HeldCall) -> list[Unmet]:
+    if expected == len(call.interruptions):
+        return []
+    at_ms = call.interruptions[-1].at_ms if call.interruptions else call.ended_ms
+    return [Unmet(at_ms, f"{len(call.interruptions)} interruptions, expected {expected}")]
+
+
+def _median_unmet(expected_ms: int, call: HeldCall) -> list[Unmet]:
+    median = round(statistics.median(call.responses)) if call.responses else 0
+    if median <= expected_ms:
+        return []
+    return [Unmet(call.ended_ms, f"the median response time is {median} ms, not {expected_ms}")]
 
 
 def _words_unmet(what: str, expected: Sequence[str], words: Sequence[Words], call: HeldCall) -> list[Unmet]:

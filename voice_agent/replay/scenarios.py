@@ -3,7 +3,7 @@
 The same call to a real session as a replay against a model is. It must not know how the results are shown.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 import msgspec
@@ -37,13 +37,16 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 class Callers:
     """Speaks the callers' turns; each is made once."""
 
-    def __init__(self, voice: Voice) -> None:
+    def __init__(self, voice: Voice, recorded: Mapping[str, bytes] | None = None, *, noise: bool = True) -> None:
+        """`recorded`: what need not be synthesised, by its text, at any pitch. `noise`: of the line."""
         self._voice = voice
+        self._recorded = recorded or {}
+        self._has_noise = noise
         self._said: dict[tuple[str, str], bytes] = {}
 
     @cached_property
     def _noise(self) -> bytes:
-        return line_noise()
+        return line_noise() if self._has_noise else b""
 
     def part(self, scenario: Scenario, pitch: str) -> Part:
         """Give the caller's part; some milliseconds of work a word."""
@@ -68,7 +71,9 @@ class Callers:
     def _sound(self, text: str, pitch: str) -> bytes:
         said = self._said.get((text, pitch))
         if said is None:
-            said = with_noise(synthesise(self._voice, text, PITCHES[pitch]), self._noise)
+            said = self._recorded.get(text) or synthesise(self._voice, text, PITCHES[pitch])
+            if self._noise:
+                said = with_noise(said, self._noise)
             self._said[text, pitch] = said
         return said
 

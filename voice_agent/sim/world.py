@@ -75,6 +75,9 @@ Thought = model.ThoughtText | model.ThoughtCall
 Mind = Callable[[model.Think], list[Thought]]
 """What the model answers; called in the order of its responses."""
 
+Tool = str | ToolWork | Callable[[str], str | ToolWork]
+"""What a tool answers, whatever it is asked or by its arguments (JSON)."""
+
 
 class Caller(Protocol):
     """Who holds the phone."""
@@ -104,7 +107,7 @@ class World:
         network: Network | None = None,
         timing: Timing | None = None,
         switches: phone.Switches | None = None,
-        tools: Mapping[str, str | ToolWork] | None = None,
+        tools: Mapping[str, Tool] | None = None,
         clips: Mapping[str, bytes] | None = None,
         heard: Iterable[str] = (),
         pace: int = 4,
@@ -295,6 +298,8 @@ class World:
 
     def _run_tool(self, order: RunTool) -> None:
         work = self._tools.get(order.name, "null")
+        if callable(work):
+            work = work(order.arguments)
         if isinstance(work, str):
             work = ToolWork(work)
         answer = partial(self._feed, ToolFinished(order.call_id, work.output, failed=work.failed))

@@ -16,6 +16,7 @@ from voice_agent.audio.wav import read_mulaw
 from voice_agent.sim.realtime.rates import To16k
 
 FOLDER = Path(voice_agent.__file__).parent
+CALLERS_FOLDER = FOLDER / "examples/callers"
 
 CALLERS = {
     "examples/callers/reception-1.wav": "Hi, what services do you offer?",
@@ -55,6 +56,17 @@ REPLIES = {
 RECORDINGS = CLIPS | CALLERS | REPLIES
 """All packaged speech; `record.py` makes it."""
 
+
+def utterance(name: str) -> bytes:
+    """Give what a packaged caller says in a file, e.g. `table-1`: mu-law 8 kHz."""
+    return read_mulaw(CALLERS_FOLDER / f"{name}.wav")
+
+
+def caller_sounds() -> dict[str, bytes]:
+    """Give what the packaged callers say, by its text: mu-law 8 kHz."""
+    return {text: read_mulaw(FOLDER / name) for name, text in CALLERS.items()}
+
+
 _WINDOW_SAMPLES = 320
 """20 ms at 16 kHz: fine enough to tell two sentences apart, coarse enough not to mind the phase."""
 _ALIKE = 0.9
@@ -80,7 +92,7 @@ class RecordedHearing:
     def __init__(self) -> None:
         """Read all callers; raises `ConfigError` where one is missing."""
         self._callers = {
-            text: _loudness(To16k().feed(Upsampler().feed(read_mulaw(FOLDER / name)))) for name, text in CALLERS.items()
+            text: _loudness(To16k().feed(Upsampler().feed(sound))) for text, sound in caller_sounds().items()
         }
 
     def recognise(self, pcm: bytes) -> str:

@@ -1,0 +1,220 @@
+"""A scene of the demo in the simulated world: the same agent, dialogue, caller and tools, without sound or waiting.
+
+The caller is the one who plays scenes on real sockets (`emulator.caller`); what it awaits is answered by the virtual
+clock. What it says is understood as written, and costs as much time as its letters.
+"""
+
+import json
+import random
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
+from datetime import UTC, datetime
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from voice_agent.agent import Agent
+from voice_agent.call.commands import Report
+from voice_agent.call.setup import CallSetup, ModelSetup
+from voice_agent.cli.scenes import Scene
+from voice_agent.config.python_tools import find_function
+from voice_agent.config.render import render
+from voice_agent.config.scenario_keys import Scenario
+from voice_agent.config.settings import PACKAGED_AGENTS
+from voice_agent.emulator.brain import Thought, ToolCall
+from voice_agent.emulator.caller import Move, Part, Played, Watch, play
+from voice_agent.emulator.dialogue.brain import DialogueBrain
+from voice_agent.emulator.dialogue.file import load_dialogues
+from voice_agent.emulator.twilio.hearing import Hearing
+from voice_agent.sim import carrier as phone
+from voice_agent.sim.realtime import Think, ThoughtCall, ThoughtText
+from voice_agent.sim.world import Mind, Tool, World, voice
+
+A_SUNDAY = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)
+MS_A_LETTER = 60
+
+
+class Moment:
+    """What is awaited: a condition, or a time."""
+
+    def __init__(self, condition: Callable[[], bool], until_ms: float) -> None:
+        self.condition = condition
+        self.until_ms = until_ms
+
+    def __await__(self) -> Generator["Moment", bool, bool]:
+        """Wait; `False`: in vain."""
+        return (yield self)
+
+
+class ScenePlayer:
+    """The caller of a world, and the phone in its hand."""
+
+    def __init__(self, part: Part, *, greeted: bool) -> None:
+        self.watch = Watch()
+        self.played: Played | None = None
+        self.over = False
+        self.hearing: Hearing | None = None
+        self._now_ms = 0
+        self._said_until_ms = 0
+        self._actions: list[phone.Input] = []
+        self._told = 0
+        self._play: Coroutine[Any, bool, Played] = play(self, part, self.watch, greeted=greeted)
+        self._awaits: Moment | None = None
+        self.reports: Callable[[], list[Report]] = list
+
+    def act(self, now_ms: int, carrier: phone.Carrier) -> Iterator[phone.Input]:
+        """See `sim.world.Caller`."""
+        self._now_ms = now_ms
+        if self.hearing is None:
+            self.hearing = Hearing(lambda _: None, lambda _: None)
+        self.hearing.listen(carrier.agent, now_ms)
+        self._go_on()
+        actions, self._actions = self._actions, []
+        yield from actions
+
+    def leave(self) -> Played:
+        """The call is over: play the rest of the part, which is nothing; say how far it went."""
+        self.over = True
+        self._go_on()
+        assert self.played is not None, "the caller waits for something after the end of the call"
+        return self.played
+
+    def _go_on(self) -> None:
+        reports = self.reports()
+        for report in reports[self._told :]:
+            self.watch.take(report)
+        self._told = len(reports)
+        try:
+            if self._awaits is None:
+                self._awaits = self._play.send(None)  # type: ignore[arg-type]
+            while self.played is None:
+                holds = self._awaits.condition()
+                if not holds and not self.over and self._now_ms < self._awaits.until_ms:
+                    return
+                self._awaits = self._play.send(holds)
+        except StopIteration as done:
+            self.played = done.value
+
+    # --- the phone, see `emulator.caller.Phone` ----------------------------------------------------------------------
+
+    def say(self, audio: bytes) -> None:
+        """Speak."""
+        self._actions.append(phone.Speak(audio))
+
+    def stop_speaking(self) -> None:
+        """Fall silent."""
+        self._actions.append(phone.StopSpeaking())
+
+    def press(self, digit: str) -> None:
+        """Press a key."""
+        self._actions.append(phone.PressKey(digit))
+
+    def hang_up(self) -> None:
+        """Leave."""
+        self._actions.append(phone.HangUp())
+
+    async def wait_until(self, condition: Callable[[], bool], within_s: float | None = None) -> bool:
+        """Wait for a condition."""
+        if condition():
+            return True
+        if self.over:
+            return False
+        return await Moment(condition, float("inf") if within_s is None else self._now_ms + within_s * 1000)
+
+    async def streaming(self, within_s: float | None = None) -> bool:
+        """Wait until the agent can be spoken to."""
+        return await self.wait_until(lambda: self.hearing is not None, within_s)
+
+    async def ended(self) -> None:
+        """Wait for the end."""
+        await self.wait_until(lambda: self.over)
+
+
+def part_of(scenario: Scenario) -> Part:
+    """Make the part of a scenario: a tone for every text."""
+    moves = [
+        Move(
+            name=f"turn {number}",
+            sound=voice(len(turn.says) * MS_A_LETTER),
+            keys=turn.keys,
+            silent_ms=turn.silent_ms,
+            into_ms=turn.interrupt_ms,
+        )
+        for number, turn in enumerate(scenario.caller, 1)
+    ]
+    return Part(moves=tuple(moves))
+
+
+def mind_of(agent: Agent) -> Mind:
+    """Think by the dialogues of the packaged agents."""
+    del agent
+    brain = DialogueBrain(load_dialogues(PACKAGED_AGENTS))
+
+    def think(asked: Think) -> list[ThoughtText | ThoughtCall]:
+        return [_thought(asked.response_id, thought) for thought in _all(brain.think(asked))]
+
+    return think
+
+
+def _thought(response_id: str, thought: Thought) -> ThoughtText | ThoughtCall:
+    if isinstance(thought, ToolCall):
+        return ThoughtCall(response_id, thought.name, thought.arguments)
+    return ThoughtText(response_id, thought)
+
+
+def _all(thoughts: AsyncGenerator[Thought, None]) -> list[Thought]:
+    """Collect what comes at once: a dialogue waits for nothing."""
+
+    async def collect() -> list[Thought]:
+        return [thought async for thought in thoughts]
+
+    try:
+        collect().send(None)
+    except StopIteration as done:
+        found: list[Thought] = done.value
+        return found
+    raise AssertionError("a dialogue waited for something")
+
+
+def tools_of(agent: Agent) -> dict[str, Tool]:
+    """Run the agent's functions, as the live call does, but at once."""
+    return {tool.name: _run(find_function(tool.target, agent.folder)) for tool in agent.tools if tool.kind == "python"}
+
+
+def _run(function: Callable[..., object]) -> Callable[[str], str]:
+    def run(arguments: str) -> str:
+        return msgspec.json.encode(function(**json.loads(arguments))).decode()
+
+    return run
+
+
+class PlayedScene(msgspec.Struct, frozen=True):
+    """What came of it."""
+
+    scenario: Scenario
+    world: World
+    played: Played
+
+    @property
+    def reports(self) -> list[tuple[int, Report]]:
+        """What the call reported."""
+        return [(at_ms, report) for at_ms, report in self.world.reports if isinstance(report, get_args(Report))]
+
+
+def play_scene(
+    scene: Scene, dialect: Literal["ga", "preview"] = "ga", audio: Literal["pcm24k", "g711"] = "g711"
+) -> PlayedScene:
+    """Hold a scene to its end."""
+    agent, scenario = scene.load()
+    agent = render(agent, "+14255550123", "+14255550100", A_SUNDAY)
+    player = ScenePlayer(part_of(scenario), greeted=agent.greeting is not None)
+    world = World(
+        CallSetup(call_sid="CA" + "0" * 32, agent=agent, model=ModelSetup(dialect=dialect, audio=audio), rest=True),
+        caller=player,
+        mind=mind_of(agent),
+        chance=random.Random(1),
+        tools=tools_of(agent),
+        heard=[turn.says for turn in scenario.caller if turn.says],
+    )
+    player.reports = lambda: [report for _, report in world.reports if isinstance(report, get_args(Report))]
+    world.run(300_000)
+    return PlayedScene(scenario, world, player.leave())

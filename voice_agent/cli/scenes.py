@@ -1,0 +1,57 @@
+"""The scenes of `voice-agent demo`: each is one scenario of one packaged agent, held once.
+
+Words and expectations stand in the agent's file, where `check --talk` reads them too. It must not know how a scene is
+held, nor how it is shown.
+"""
+
+import msgspec
+
+from voice_agent.agent import Agent
+from voice_agent.config.agents import load_agent_file
+from voice_agent.config.faults import nearest
+from voice_agent.config.scenario_keys import Scenario
+from voice_agent.config.settings import PACKAGED_AGENTS
+from voice_agent.errors import CommandError
+
+
+class Scene(msgspec.Struct, frozen=True):
+    """One scene."""
+
+    name: str
+    file: str
+    """Of the agent, among the packaged ones."""
+    scenario: str
+    """Its name in that file."""
+    told: str
+    """What happens, in one line."""
+
+    def load(self) -> tuple[Agent, Scenario]:
+        """Read the agent's file."""
+        file = load_agent_file(PACKAGED_AGENTS / self.file)
+        return file.agent, next(one for one in file.scenarios if one.name == self.scenario)
+
+
+SCENES = (
+    Scene(
+        "ask",
+        "reception.yaml",
+        "a long answer, cut short by another question",
+        "a question, a long answer that is interrupted, a tool, a goodbye",
+    ),
+    Scene(
+        "book",
+        "table.yaml",
+        "a table, asked for in the middle of an answer",
+        "a question about the menu, interrupted to book a table, a tool with three arguments",
+    ),
+)
+
+
+def scene_named(name: str) -> Scene:
+    """Find a scene; raises `CommandError` that names the nearest one, or all."""
+    found = next((scene for scene in SCENES if scene.name == name), None)
+    if found is None:
+        near = nearest(name, [scene.name for scene in SCENES])
+        what = f'did you mean "{near}"?' if near else f"there are {', '.join(scene.name for scene in SCENES)}"
+        raise CommandError(f'there is no scene "{name}"; {what}')
+    return found
