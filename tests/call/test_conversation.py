@@ -1,8 +1,24 @@
 """A conversation as a value."""
 
-import msgspec
+from itertools import pairwise
 
-from voice_agent.call.conversation import AgentTurn, CallerTurn, Conversation, KeysTurn, ToolTurn
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voice_agent.call.commands import AddAgentText, AddSystemText, AddToolCall, AddToolOutput, AddUserText
+from voice_agent.call.conversation import (
+    NOT_ANSWERED,
+    NOT_TRANSCRIBED,
+    AgentTurn,
+    CallerTurn,
+    Conversation,
+    KeysTurn,
+    Resumption,
+    ToolTurn,
+    Turn,
+    history,
+)
 
 TURNS = (
     AgentTurn("a", "Hello.", interrupted=False),
@@ -24,3 +40,51 @@ def test_a_conversation_is_plain_data_that_survives_being_stored() -> None:
     stored = msgspec.json.encode(conversation)
 
     assert msgspec.json.decode(stored, type=Conversation) == conversation
+
+
+def test_a_session_is_told_all_that_was_said_and_then_why_it_goes_on() -> None:
+    told = list(history(Resumption(Conversation("test", TURNS), "The line was lost.")))
+
+    assert told == [
+        AddAgentText("history-1", "Hello."),
+        AddUserText("history-2", "Is it open?"),
+        AddUserText("history-3", "The caller pressed these keys: 4"),
+        AddToolCall("history-4", "c1", "look_up", "{}"),
+        AddToolOutput("history-4-output", "c1", "yes"),
+        AddToolCall("history-5", "c2", "look_up", "{}"),
+        AddToolOutput("history-5-output", "c2", NOT_ANSWERED),
+        AddSystemText("history-6", "The line was lost."),
+    ]
+
+
+def test_a_turn_without_words_is_told_of_the_caller_only() -> None:
+    turns = (CallerTurn("u1", ""), AgentTurn("a", "", interrupted=True))
+
+    assert list(history(Resumption(Conversation("test", turns), "Go on."))) == [
+        AddUserText("history-1", NOT_TRANSCRIBED),
+        AddSystemText("history-3", "Go on."),
+    ]
+
+
+texts = st.text(max_size=5)
+turns = st.one_of(
+    st.builds(CallerTurn, texts, texts),
+    st.builds(AgentTurn, texts, texts, st.booleans()),
+    st.builds(KeysTurn, texts),
+    st.builds(ToolTurn, texts, texts, texts, st.none() | texts),
+)
+
+
+@given(st.lists(turns, max_size=8))
+def test_every_tool_call_that_is_told_is_answered_at_once_and_no_text_is_empty(said: list[Turn]) -> None:
+    told = list(history(Resumption(Conversation("test", tuple(said)), "Go on.")))
+
+    assert [type(last) for last in told[-1:]] == [AddSystemText]
+    for command, following in pairwise(told):
+        if isinstance(command, AddToolCall):
+            assert isinstance(following, AddToolOutput)
+            assert following.call_id == command.call_id
+            assert following.output
+        if isinstance(command, AddUserText | AddAgentText):
+            assert command.text
+    assert sum(isinstance(one, AddToolOutput) for one in told) == sum(isinstance(one, ToolTurn) for one in said)

@@ -3,6 +3,7 @@
 from tests.support.script import Script, an_agent
 from voice_agent.agent import BargeIn
 from voice_agent.call.commands import CallStarted, CreateResponse
+from voice_agent.call.conversation import Conversation, Resumption
 from voice_agent.call.events import ModelRefused, ResponseCreated, ResponseDone, StreamStarted
 
 
@@ -76,3 +77,14 @@ def test_a_protected_greeting_is_kept_for_after_the_callers_turn() -> None:
     script.caller_stops()
 
     assert [asked.request for asked in script.ordered(CreateResponse)] == ["greeting-1", "greeting-2"]
+
+
+def test_a_call_that_goes_on_is_not_greeted_again_but_told_what_happened() -> None:
+    for greeting in ("Hello.", None):
+        resumed = Resumption(Conversation("test"), "Nobody answered.")
+        script = Script(an_agent(greeting=greeting), resumed=resumed).begin()
+
+        (asked,) = script.ordered(CreateResponse)
+        assert (asked.request, asked.tool_choice) == ("greeting-1", "none")
+        assert asked.instructions is not None
+        assert asked.instructions.startswith("Be brief.\n\nThe call goes on.")

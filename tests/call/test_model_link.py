@@ -5,6 +5,8 @@ import pytest
 from tests.support.script import CLIPS, Script, an_agent
 from voice_agent.agent import ModelOptions, Transcription
 from voice_agent.call.commands import (
+    AddSystemText,
+    AddUserText,
     AppendAudio,
     CallEnded,
     CloseModel,
@@ -13,6 +15,7 @@ from voice_agent.call.commands import (
     Note,
     PlayAudio,
 )
+from voice_agent.call.conversation import CallerTurn, Conversation, Resumption
 from voice_agent.call.events import (
     CallerAudio,
     ModelClosed,
@@ -93,6 +96,18 @@ def test_the_session_is_set_up_as_the_agent_asks_before_any_audio_flows() -> Non
     ]
     assert before == []
     assert script.ordered(AppendAudio) == [AppendAudio(b"\x80" * 320)]
+
+
+def test_a_session_that_goes_on_is_told_the_history_before_it_hears_anything() -> None:
+    former = Conversation("test", (CallerTurn("u1", "Is it open?"),))
+    script = Script(resumed=Resumption(former, "The line was lost."))
+    script.begin_stream()
+    script.feed(CallerAudio(0, b"\x80" * 160), ModelOpened(), SessionCreated("sess_1"))
+    told = script.feed(SessionUpdated())
+
+    assert told[:2] == [AddUserText("history-1", "Is it open?"), AddSystemText("history-2", "The line was lost.")]
+    assert AppendAudio(b"\x80" * 160) in told[2:]
+    assert script.feed(SessionUpdated()) == []
 
 
 def test_the_session_is_set_up_once() -> None:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tests.support.script import Script
 from voice_agent.call.commands import AgentSaid, CallerSaid, TranscriptionUsed
-from voice_agent.call.conversation import AgentTurn, CallerTurn, KeysTurn, ToolTurn
+from voice_agent.call.conversation import AgentTurn, CallerTurn, Conversation, KeysTurn, Resumption, ToolTurn
 from voice_agent.call.events import (
     AgentTranscript,
     CallerTranscribed,
@@ -111,3 +111,21 @@ def test_what_was_heard_is_told_though_it_was_short_and_its_words_never_came() -
     heard = ItemHeard("a", 1, 1, interrupted=False)
 
     assert list(Transcript().feed(0, heard)) == [AgentSaid("a", "", 1, 1, interrupted=False)]
+
+
+def test_a_conversation_that_goes_on_holds_what_was_said_before() -> None:
+    former = (AgentTurn("a", "Hello.", interrupted=False), ToolTurn("c1", "look_up", "{}", "yes"))
+    script = Script(resumed=Resumption(Conversation("test", former), "The line was lost.")).begin()
+    script.feed(TurnCommitted("u1"), CallerTranscribed("u1", "Are you there?"))
+
+    assert script.call.conversation().turns == (*former, CallerTurn("u1", "Are you there?"))
+
+
+def test_an_answer_belongs_to_the_latest_call_of_its_id() -> None:
+    former = (ToolTurn("c1", "look_up", "{}", "yes"),)
+    transcript = Transcript(Resumption(Conversation("test", former), "The line was lost."))
+    transcript.note_tool("c1", "look_up", "{}")
+    transcript.note_answer("c1", "no")
+    transcript.note_answer("c9", "never asked")
+
+    assert transcript.turns == [*former, ToolTurn("c1", "look_up", "{}", "no")]

@@ -13,12 +13,14 @@ from tests.support.scenes import an_agent
 from tests.support.simulated import header_of, steps_of
 from tests.support.spoken_calls import AGENT, Turn, spoken_call, spoken_file
 from voice_agent.agent import Tool
+from voice_agent.call.conversation import AgentTurn, CallerTurn, Conversation, KeysTurn, Resumption, ToolTurn
 from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.errors import CommandError
 from voice_agent.recording.entries import Entry, Step
 from voice_agent.recording.format import STEPS, WIDE, blocks, join_wide
 from voice_agent.recording.reader import Recording
-from voice_agent.recording.redact import Wanted
+from voice_agent.recording.redact import REDACTED, Wanted
+from voice_agent.recording.redacting import REDACTED_ARGUMENTS
 from voice_agent.recording.telling import summarise, transcript
 from voice_agent.replay.redacted import BEFORE_MS, redact
 from voice_agent.replay.resimulated import resimulate
@@ -59,6 +61,10 @@ def heard(recording: Recording) -> list[str]:
 
 def said(recording: Recording) -> list[str]:
     return [line.text for line in summarise(recording).lines if line.who == "agent"]
+
+
+def sent_to_model(recording: Recording) -> list[str]:
+    return [entry.text for step in recording.steps() for entry in step.sent if entry.way == "model"]
 
 
 def raw_and_decompressed(data: bytes) -> bytes:
@@ -319,6 +325,34 @@ def test_the_transcript_holds_the_rest_of_the_call() -> None:
     assert "Caller  What are your opening hours?" in lines
     assert "Keys    0000#" in lines
     assert lines[-1].startswith("End     caller_hung_up")
+
+
+def test_what_was_said_before_a_call_went_on_is_searched_with_the_rest() -> None:
+    turns = (
+        CallerTurn("old_1", "my number is four two five"),
+        AgentTurn("old_2", "Yes?", interrupted=False),
+        CallerTurn("old_3", "triple five oh one two three"),
+        CallerTurn("old_4", "and I like tea"),
+        ToolTurn("old_5", "look_up", '{"number":"4255550123"}', "Anna Jones"),
+        KeysTurn("8642"),
+    )
+    resumed = Resumption(Conversation("reception", turns), "The line to +14255550199 is busy.")
+    before = scene()
+    setup = msgspec.structs.replace(before.header.setup, resumed=resumed)
+    found = redacted(Recording(write(msgspec.structs.replace(before.header, setup=setup), [*before.steps()])))
+
+    after = found.header.setup.resumed
+    assert after is not None
+    assert after.conversation.turns == (
+        CallerTurn("old_1", REDACTED),
+        AgentTurn("old_2", "Yes?", interrupted=False),
+        CallerTurn("old_3", REDACTED),
+        CallerTurn("old_4", "and I like tea"),
+        ToolTurn("old_5", "look_up", REDACTED_ARGUMENTS, REDACTED),
+        KeysTurn("0000"),
+    )
+    assert after.reason == REDACTED
+    assert REDACTED in next(text for text in sent_to_model(found) if '"history-1"' in text)
 
 
 # --- MCP -------------------------------------------------------------------------------------------------------------

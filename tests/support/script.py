@@ -13,6 +13,7 @@ import msgspec
 from voice_agent.agent import Agent, Limits, Tool
 from voice_agent.call.call import Call
 from voice_agent.call.commands import CallCommand, ClearPlayback, Command, CreateResponse, PlayAudio, SendMark
+from voice_agent.call.conversation import Resumption
 from voice_agent.call.events import (
     CallerAudio,
     CallEvent,
@@ -69,8 +70,9 @@ class Script:
         rest: bool = False,
         preconnect: bool = True,
         clips: Mapping[str, bytes] = CLIPS,
+        resumed: Resumption | None = None,
     ) -> None:
-        setup = CallSetup(call_sid="CA1", agent=agent or an_agent(), rest=rest, preconnect=preconnect)
+        setup = CallSetup(call_sid="CA1", agent=agent or an_agent(), rest=rest, preconnect=preconnect, resumed=resumed)
         self.call = Call(setup, clips)
         self.now_ms = 0
         self.said: list[CallCommand] = self.call.start()

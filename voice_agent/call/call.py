@@ -45,9 +45,9 @@ class Call:
         self._setup = setup
         self._now_ms = 0
         turns = Turns(agent, can_excuse="withheld" in clips)
-        self._link = ModelLink(agent, interrupt_response=turns.flags, create_response=turns.flags)
+        self._link = ModelLink(agent, setup.resumed, interrupt_response=turns.flags, create_response=turns.flags)
         self._ending = Ending(agent, rest=setup.rest, can_apologise="apology" in clips)
-        self._transcript = Transcript()
+        self._transcript = Transcript(setup.resumed)
         # The order matters where parts see the same event: what was heard is settled before who speaks next,
         # and the end of the call comes last.
         self._parts: tuple[Part, ...] = (
@@ -57,7 +57,7 @@ class Call:
             ToolCalls(agent),
             self._link,
             Keys(),
-            Greeting(agent),
+            Greeting(agent, resumed=setup.resumed is not None),
             turns,
             *((VoiceLength(agent.barge_in.after_ms),) if agent.barge_in.after_ms else ()),
             Idle(agent),
@@ -81,7 +81,7 @@ class Call:
         return self._ending.phase
 
     def conversation(self) -> Conversation:
-        """What was said so far, as heard."""
+        """What was said so far, as heard, with what the call was resumed from; see `CallSetup.resumed`."""
         return Conversation(self._setup.agent.name, tuple(self._transcript.turns))
 
     def start(self) -> list[CallCommand]:

@@ -119,6 +119,29 @@ class AddUserText(Command, frozen=True):
     text: str
 
 
+class AddAgentText(Command, frozen=True):
+    """Add an item of the agent's words that the caller has heard, though this session did not make them."""
+
+    event_id: str
+    text: str
+
+
+class AddSystemText(Command, frozen=True):
+    """Tell the model what happens beside the conversation."""
+
+    event_id: str
+    text: str
+
+
+class AddToolCall(Command, frozen=True):
+    """Add a function call that a former session made; its answer follows as `AddToolOutput`."""
+
+    event_id: str
+    call_id: str
+    name: str
+    arguments: str
+
+
 class AddToolOutput(Command, frozen=True):
     """Answer a function call. Creates no response by itself."""
 
@@ -269,6 +292,9 @@ ModelCommand = (
     | CancelResponse
     | TruncateItem
     | AddUserText
+    | AddAgentText
+    | AddSystemText
+    | AddToolCall
     | AddToolOutput
     | AnswerMcpApproval
 )

@@ -1,9 +1,19 @@
-"""A conversation as a value: what a session would have to know to go on where this one is.
+"""A conversation as a value: what a session has to know to go on where another one was.
 
-Plain data, from `Call.conversation()`; the history of calls is made from it.
+Plain data, from `Call.conversation()`. A call whose setup holds a `Resumption` goes on from it: its session is told
+the `history`, and its own conversation begins with the turns of the former one.
 """
 
+from collections.abc import Iterator
+
 import msgspec
+
+from voice_agent.call.commands import AddAgentText, AddSystemText, AddToolCall, AddToolOutput, AddUserText
+
+NOT_TRANSCRIBED = "(The caller said something that was not written down.)"
+
+NOT_ANSWERED = "There is no answer: the session ended first."
+"""What an open tool call is answered with; an API may refuse a conversation in which one is not."""
 
 
 class CallerTurn(msgspec.Struct, frozen=True, tag="caller"):
@@ -50,3 +60,40 @@ class Conversation(msgspec.Struct, frozen=True):
     def open_tool_calls(self) -> tuple[ToolTurn, ...]:
         """Calls that the model still waits for."""
         return tuple(turn for turn in self.turns if isinstance(turn, ToolTurn) and turn.output is None)
+
+
+class Resumption(msgspec.Struct, frozen=True):
+    """What a call goes on from."""
+
+    conversation: Conversation
+    reason: str
+    """What happened meanwhile, told to the model in whole sentences."""
+
+
+History = AddUserText | AddAgentText | AddSystemText | AddToolCall | AddToolOutput
+"""How a session is told what was said before it began."""
+
+
+def history(resumed: Resumption) -> Iterator[History]:
+    """Tell a session that has just been set up all that was said, as heard, and then the reason."""
+    number = 0
+    for number, turn in enumerate(resumed.conversation.turns, 1):
+        name = f"history-{number}"
+        match turn:
+            case CallerTurn():
+                yield AddUserText(name, turn.text or NOT_TRANSCRIBED)
+            case AgentTurn() if turn.text:
+                yield AddAgentText(name, turn.text)
+            case AgentTurn():
+                pass  # nothing of it was heard
+            case KeysTurn():
+                yield AddUserText(name, keys_text(turn.digits))
+            case ToolTurn():
+                yield AddToolCall(name, turn.call_id, turn.name, turn.arguments)
+                yield AddToolOutput(f"{name}-output", turn.call_id, turn.output or NOT_ANSWERED)
+    yield AddSystemText(f"history-{number + 1}", resumed.reason)
+
+
+def keys_text(digits: str) -> str:
+    """Tell the model that keys were pressed."""
+    return f"The caller pressed these keys: {' '.join(digits)}"

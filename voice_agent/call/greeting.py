@@ -1,4 +1,4 @@
-"""The greeting: what the agent says first, once the session is ready and the caller can hear it."""
+"""What the agent says first, once the session is ready and the caller can hear it: the greeting, or how it goes on."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -15,8 +15,10 @@ class Greeting:
 
     HANDLES: ClassVar[Handled] = (StreamStarted, SessionReady, ModelGone)
 
-    def __init__(self, agent: Agent) -> None:
+    def __init__(self, agent: Agent, *, resumed: bool = False) -> None:
+        """`resumed`: the conversation goes on, and the model knows why."""
         self._agent = agent
+        self._resumed = resumed
         self._streaming = False
         self._ready_ms: int | None = None
         """When the session was ready; -1 when there will be none."""
@@ -40,7 +42,15 @@ class Greeting:
         self._begun = True
         yield CallStarted(self._ready_ms)
         agent = self._agent
-        if agent.greeting is not None and self._ready_ms >= 0:
+        if self._ready_ms < 0:
+            return
+        if self._resumed:
+            yield ResponseWanted(
+                "greeting",
+                f"{agent.instructions}\n\nThe call goes on. Tell the caller in a sentence what happened, and go on.",
+                "none",
+            )
+        elif agent.greeting is not None:
             yield ResponseWanted(
                 "greeting",
                 # A response's instructions replace the session's, so what matters is repeated.

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from voice_agent.call.commands import AddUserText, Command, KeysPressed
+from voice_agent.call.conversation import keys_text
 from voice_agent.call.deadlines import Deadlines
 from voice_agent.call.events import Event, KeyPressed, TimerFired
 from voice_agent.call.facts import CallOver, Fact, LineClosing, ModelGone, ResponseWanted, SessionReady
@@ -51,6 +52,6 @@ class Keys:
         digits, self._digits = self._digits, ""
         self._count += 1
         # Not `keys-…`: so `turns` names the request that follows, and an error names one of the two.
-        yield AddUserText(f"pressed-{self._count}", f"The caller pressed these keys: {' '.join(digits)}")
+        yield AddUserText(f"pressed-{self._count}", keys_text(digits))
         yield KeysPressed(digits)
         yield ResponseWanted("keys")

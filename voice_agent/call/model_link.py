@@ -1,4 +1,4 @@
-"""The link to the model's session: connected, set up, watched; said to be gone once, with the reason.
+"""The link to the model's session: connected, set up, told the history, watched; said to be gone once, with the reason.
 
 It knows nothing of what is said on it. Which errors end a session is decided here.
 """
@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from voice_agent.agent import Agent
 from voice_agent.call.commands import CloseModel, Command, ConfigureSession, ConnectModel, Note
+from voice_agent.call.conversation import Resumption, history
 from voice_agent.call.deadlines import Deadlines
 from voice_agent.call.events import (
     Event,
@@ -78,9 +79,12 @@ class ModelLink:
         CallOver,
     )
 
-    def __init__(self, agent: Agent, *, interrupt_response: bool, create_response: bool) -> None:
+    def __init__(
+        self, agent: Agent, resumed: Resumption | None = None, *, interrupt_response: bool, create_response: bool
+    ) -> None:
         """The flags are those of the session's beginning."""
         self._agent = agent
+        self._resumed = resumed
         self._interrupt_response = interrupt_response
         self._create_response = create_response
         self._deadlines = Deadlines()
@@ -180,6 +184,8 @@ class ModelLink:
             return
         self._ready = True
         self._deadlines = Deadlines()
+        if self._resumed is not None:
+            yield from history(self._resumed)
         yield SessionReady()
 
     def _judge(self, event: ModelError) -> Iterator[Command | Fact]:

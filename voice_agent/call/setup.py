@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from voice_agent.agent import Agent
+from voice_agent.call.conversation import Resumption
 
 
 class ModelSetup(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,3 +30,5 @@ class CallSetup(msgspec.Struct, frozen=True, kw_only=True):
     """Connect the model at once; otherwise when the stream starts."""
     rest: bool = False
     """REST credentials are there: `HangUp` can be ordered."""
+    resumed: Resumption | None = None
+    """What the call goes on from; `None`: it begins."""

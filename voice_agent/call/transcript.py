@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from voice_agent.call.commands import AgentSaid, CallerSaid, Command, TranscriptionUsed
-from voice_agent.call.conversation import AgentTurn, CallerTurn, KeysTurn, ToolTurn, Turn
+from voice_agent.call.conversation import AgentTurn, CallerTurn, KeysTurn, Resumption, ToolTurn, Turn
 from voice_agent.call.events import AgentTranscript, CallerTranscribed, Event, TurnCommitted
 from voice_agent.call.facts import Fact, ItemHeard
 from voice_agent.call.part import Handled
@@ -28,8 +28,8 @@ class Transcript:
 
     HANDLES: ClassVar[Handled] = (AgentTranscript, CallerTranscribed, TurnCommitted, ItemHeard)
 
-    def __init__(self) -> None:
-        self.turns: list[Turn] = []
+    def __init__(self, resumed: Resumption | None = None) -> None:
+        self.turns: list[Turn] = [] if resumed is None else list(resumed.conversation.turns)
         self._words: dict[str, str] = {}
         self._places: dict[str, int] = {}
         """Where the caller's turns stand, by their items."""
@@ -75,6 +75,8 @@ class Transcript:
 
     def note_answer(self, call_id: str, output: str) -> None:
         """A tool was answered."""
-        for index, turn in enumerate(self.turns):
+        for index, turn in reversed([*enumerate(self.turns)]):
+            # The latest of that id: ids of a former session may come again.
             if isinstance(turn, ToolTurn) and turn.call_id == call_id:
                 self.turns[index] = ToolTurn(call_id, turn.name, turn.arguments, output)
+                return

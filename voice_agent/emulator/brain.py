@@ -54,7 +54,9 @@ class Echo:
     async def think(self, think: Think) -> AsyncGenerator[Thought, None]:
         """Say what was heard; see `Brain`."""
         said = last_said(think.conversation)
-        if said is None:
+        if think.conversation and think.conversation[-1].kind == "system":
+            yield think.conversation[-1].text
+        elif said is None:
             yield "Hello. Say something, and I will repeat it."
         elif said.kind == "output":
             yield f"The answer is: {said.text}"

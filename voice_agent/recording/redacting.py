@@ -147,7 +147,7 @@ class Redactor:
             return text
         if key == "accountSid":
             return f"AC{'0' * 32}"
-        if key == "digit":
+        if key in {"digit", "digits"}:
             return without_digits(text)
         if key in _LONG and not place.secret:
             return self._finder.censor(text)

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from voice_agent.audio.mulaw import SILENCE
+from voice_agent.call.conversation import AgentTurn, CallerTurn, KeysTurn, ToolTurn, Turn
 from voice_agent.errors import CommandError, PeerError
 from voice_agent.live.clips import hashes
 from voice_agent.live.recorded import describe
@@ -117,6 +118,21 @@ class _Survey:
         self.turns: dict[str, _Turn] = defaultdict(_Turn)
         self.clock = _FrameClock(_BYTES_PER_MS[header.setup.model.audio])
         self.keys = ""
+        resumed = header.setup.resumed
+        for turn in () if resumed is None else resumed.conversation.turns:
+            self._take_former(turn)
+
+    def _take_former(self, turn: Turn) -> None:
+        """Take what was said before this recording began, which stands in its header."""
+        match turn:
+            case CallerTurn() | AgentTurn():
+                self.turns[turn.item_id].of_caller = isinstance(turn, CallerTurn)
+                self.turns[turn.item_id].wholes.add(turn.text)
+            case ToolTurn():
+                self.turns[turn.call_id].of_tool = True
+                self.turns[turn.call_id].wholes |= {turn.arguments, turn.output or ""}
+            case KeysTurn():
+                self.keys += turn.digits
 
     def take(self, index: int, step: Step) -> None:
         """Take one step."""

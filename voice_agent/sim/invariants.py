@@ -332,7 +332,7 @@ class Invariants:
                 self._cut_items()
             case CancelResponse():
                 self._cancelled.add(command.response_id)
-            case AddToolOutput():
+            case AddToolOutput() if not command.event_id.startswith("history"):
                 self._look_at_answer(command.call_id)
             case AnswerMcpApproval():
                 self._look_at_answer(command.request_id)

@@ -11,6 +11,9 @@ from collections.abc import Mapping
 
 from voice_agent.call.call import Call
 from voice_agent.call.commands import (
+    AddAgentText,
+    AddSystemText,
+    AddToolCall,
     AddToolOutput,
     AddUserText,
     AnswerMcpApproval,
@@ -124,6 +127,9 @@ class Bridge:
                 | CancelResponse()
                 | TruncateItem()
                 | AddUserText()
+                | AddAgentText()
+                | AddSystemText()
+                | AddToolCall()
                 | AddToolOutput()
                 | AnswerMcpApproval()
             ):

@@ -39,6 +39,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     truncation: Path | None = None
     prompt: Path | None = None
     """`None`: this dialect has no such setting."""
+    assistant_text: str = "output_text"
+    """The type of a text that a client says the assistant wrote."""
     idle_timeout: bool = False
     """Turn detection may hold `idle_timeout_ms`."""
     mcp: bool = False
@@ -92,6 +94,7 @@ PREVIEW = Dialect(
     max_output_tokens=("max_response_output_tokens",),
     speed=("speed",),
     prompt=("prompt",),
+    assistant_text="text",
 )
 """The flat dialect of Azure under `/openai/realtime?api-version=...-preview`. Its `temperature` is left to the server:
 sent to the other dialect it would be an error, and an agent reads the same everywhere."""

@@ -6,13 +6,10 @@ had, what was asked of the session, which surprises were told already. It must n
 
 import copy
 from collections.abc import Iterator
-from typing import Any, assert_never
+from typing import Any
 
 from voice_agent.audio.resample import Downsampler, Upsampler
 from voice_agent.call.commands import (
-    AddToolOutput,
-    AddUserText,
-    AnswerMcpApproval,
     AppendAudio,
     CancelResponse,
     ConfigureSession,
@@ -27,6 +24,7 @@ from voice_agent.errors import PeerError
 from voice_agent.wire import realtime
 from voice_agent.wire.dialects import DIALECTS, foreign, look, place
 from voice_agent.wire.item_audio import AudioKey, Delta, ItemAudio, Resampler, Unchanged
+from voice_agent.wire.model_additions import Added, added
 from voice_agent.wire.model_events import created, response_done, translate
 from voice_agent.wire.model_session import differences, turn_flags, whole_session
 
@@ -41,16 +39,7 @@ UNKNOWN_TYPES_TOLD = 64
 LISTINGS_REMEMBERED = 64
 """Listings of MCP tools whose failure can be told with the server's label; an agent has a few servers."""
 
-Written = (
-    ConfigureSession
-    | SetTurnFlags
-    | CreateResponse
-    | CancelResponse
-    | TruncateItem
-    | AddUserText
-    | AddToolOutput
-    | AnswerMcpApproval
-)
+Written = ConfigureSession | SetTurnFlags | CreateResponse | CancelResponse | TruncateItem | Added
 """The commands that always become one message."""
 
 
@@ -168,20 +157,8 @@ class ModelCodec:
                     content_index=command.content_index,
                     audio_end_ms=command.audio_end_ms,
                 )
-            case AddUserText():
-                content = [{"type": "input_text", "text": command.text}]
-                item: dict[str, Any] = {"type": "message", "role": "user", "content": content}
-                return realtime.ItemCreate(event_id=command.event_id, item=item)
-            case AddToolOutput():
-                item = {"type": "function_call_output", "call_id": command.call_id, "output": command.output}
-                return realtime.ItemCreate(event_id=command.event_id, item=item)
-            case AnswerMcpApproval():
-                item = {"type": "mcp_approval_response", "id": command.item_id}
-                item |= {"approval_request_id": command.request_id, "approve": command.approve}
-                item |= {"reason": command.reason} if command.reason else {}
-                return realtime.ItemCreate(event_id=command.item_id, item=item)
             case _:
-                assert_never(command)
+                return added(self._dialect, command)
 
     def _update(self, session: dict[str, Any], asked: dict[str, Any]) -> realtime.SessionUpdate:
         """Send `session`; when it is answered, `asked` should be in force."""

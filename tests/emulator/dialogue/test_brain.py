@@ -129,6 +129,12 @@ def test_stage_directions_of_the_bridge_are_followed() -> None:
     silent = f"{INSTRUCTIONS}\n\nThe caller has been silent for a while. Ask whether they are still there."
     ending = f"{INSTRUCTIONS}\n\nThe time for this call is over. Say so and say goodbye."
 
+    resumed = f"{INSTRUCTIONS}\n\nThe call goes on. Tell the caller in a sentence what happened, and go on."
+
+    assert think(Line("user", "Ana?"), Line("system", "She is out."), instructions=resumed) == [
+        "I am sorry, that did not work.",
+        "Is there anything else that I can do for you?",
+    ]
     assert think(Line("user", "Where are you?"), instructions=silent) == ["Are you still there?"]
     assert think(instructions=ending) == ["Thank you for calling Alder Dental.", "Goodbye."]
 
@@ -139,6 +145,7 @@ def test_without_a_word_it_greets() -> None:
 
 def test_a_session_without_its_tools_is_echoed() -> None:
     assert think(Line("user", "hello"), tools=("other",)) == ["You said: hello"]
+    assert think(Line("user", "hello"), Line("system", "She is out."), tools=("other",)) == ["She is out."]
 
 
 def test_one_dialogue_may_serve_every_session() -> None:

@@ -63,13 +63,18 @@ class _Reply:
         direction = _DIRECTION.search(self._think.instructions)
         said = last_said(self._think.conversation)
         if direction is not None:
-            yield self._dialogue.goodbye if "goodbye" in direction[1] else self._dialogue.silence
+            yield self._directed(direction[1])
         elif said is None:
             yield self._dialogue.greeting
         elif said.kind == "output":
             yield from self._answer_output(said)
         else:
             yield from self._answer_caller(said)
+
+    def _directed(self, direction: str) -> str:
+        if "goodbye" in direction:
+            return self._dialogue.goodbye
+        return self._dialogue.resumed if "goes on" in direction else self._dialogue.silence
 
     def _answer_caller(self, said: Line) -> Iterator[Thought]:
         intent, slots = self._understand(said)
