@@ -52,6 +52,8 @@ TESTED_BESIDE = {
     "config/header_keys": "config/test_http_tools.py",
     "config/model_keys": "config/test_agent_keys.py",
     "config/parameter_keys": "config/test_http_tools.py",
+    "config/schema_forms": "config/test_agent_keys.py",
+    "config/tool_schema": "config/test_agent_keys.py",
     "emulator/session_runner": "emulator/test_realtime.py",
     "emulator/speech/loading": "emulator/speech/test_recorded.py",
     "emulator/tls": "emulator/test_realtime.py",

@@ -20,7 +20,7 @@ from voice_agent.agent import (
     ServerVad,
     Transcription,
 )
-from voice_agent.config import agent_keys
+from voice_agent.config import agent_keys, tool_schema
 from voice_agent.config.agent_file import read_agent
 from voice_agent.config.agent_keys import agent_schema, schema_text
 from voice_agent.config.agents import agent_paths
@@ -64,7 +64,7 @@ def both_accept(value: dict[str, Any]) -> bool:
     ("keys", "struct", "elsewhere"),
     [
         (agent_keys.AGENT, Agent, {"folder", "mcp"}),
-        (agent_keys.MCP, McpServer, set()),
+        (tool_schema.MCP, McpServer, set()),
         (agent_keys.LIMITS, Limits, set()),
         (agent_keys.SERVER_VAD, ServerVad, set()),
         (agent_keys.SEMANTIC_VAD, SemanticVad, set()),

@@ -8,7 +8,7 @@ import pytest
 from tests.config.test_agent_keys import MINIMAL, both_accept
 from tests.support.agent_files import agent_of, faults_of
 from voice_agent.agent import McpServer
-from voice_agent.config.agent_keys import MCP
+from voice_agent.config.tool_schema import MCP
 
 WHOLE = """\
 tools:

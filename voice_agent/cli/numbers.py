@@ -14,8 +14,8 @@ from datetime import datetime
 
 import msgspec
 
-from voice_agent.config.agent_keys import E164
 from voice_agent.config.agents import Agents, load_agents
+from voice_agent.config.schema_forms import E164
 from voice_agent.config.settings import ENV_FILE, Settings, read_settings
 from voice_agent.config.variables import is_loopback
 from voice_agent.errors import CommandError, RefusedError

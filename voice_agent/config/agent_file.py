@@ -34,23 +34,12 @@ from typing import Literal, NamedTuple
 import yaml
 
 from voice_agent.agent import Agent, Limits
-from voice_agent.config.agent_keys import (
-    AGENT,
-    E164,
-    IDLE_SECONDS,
-    LANGUAGE,
-    LIMITS,
-    MCP_KEY,
-    MINUTES,
-    NAME,
-    RECORDING,
-    TOOL_SECONDS,
-    VARIABLE,
-)
+from voice_agent.config.agent_keys import AGENT, IDLE_SECONDS, LIMITS, MCP_KEY, MINUTES, RECORDING
 from voice_agent.config.faults import nearest
 from voice_agent.config.model_keys import read_model
 from voice_agent.config.render import BUILT_IN, faults_of
 from voice_agent.config.scenario_keys import Scenario, read_scenarios
+from voice_agent.config.schema_forms import E164, LANGUAGE, NAME, TOOL_SECONDS, VARIABLE
 from voice_agent.config.speech_keys import (
     read_barge_in,
     read_noise_reduction,

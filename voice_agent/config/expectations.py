@@ -28,8 +28,8 @@ from voice_agent.config.agent_keys import (
     MOST_TOKENS,
     RESPONSES,
     Ended,
-    Whole,
 )
+from voice_agent.config.schema_forms import Whole
 from voice_agent.config.yaml_nodes import Document, Fields, compose, kind_of, text_of
 from voice_agent.errors import ConfigError
 

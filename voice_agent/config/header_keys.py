@@ -7,8 +7,8 @@ import re
 
 import yaml
 
-from voice_agent.config.agent_keys import CREDENTIAL, HEADER
 from voice_agent.config.references import PATTERN
+from voice_agent.config.tool_schema import CREDENTIAL, HEADER
 from voice_agent.config.yaml_nodes import Fields, shorten
 
 

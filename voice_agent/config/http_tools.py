@@ -27,10 +27,11 @@ import yaml
 
 from voice_agent.agent import HttpRequest, Tool
 from voice_agent.config.addresses import is_address, refusal_of
-from voice_agent.config.agent_keys import HTTP, HTTP_METHODS, TOOL_SECONDS
 from voice_agent.config.header_keys import read_headers
 from voice_agent.config.parameter_keys import CALL_VARIABLES, examine_templates, examine_use, read_name, read_parameters
 from voice_agent.config.placeholders import keys_of, leaves
+from voice_agent.config.schema_forms import TOOL_SECONDS
+from voice_agent.config.tool_schema import HTTP, HTTP_METHODS
 from voice_agent.config.variables import is_loopback, split_url
 from voice_agent.config.yaml_nodes import Fields, read_json, shorten, text_of
 

@@ -20,10 +20,10 @@ from typing import Literal
 import yaml
 
 from voice_agent.agent import McpServer
-from voice_agent.config.agent_keys import APPROVAL, MCP, MCP_LABEL, MCP_TOOL, MCP_URL
 from voice_agent.config.faults import instead
 from voice_agent.config.header_keys import misplaced, read_headers
 from voice_agent.config.references import PATTERN
+from voice_agent.config.tool_schema import APPROVAL, MCP, MCP_LABEL, MCP_TOOL, MCP_URL
 from voice_agent.config.yaml_nodes import Fields, kind_of, shorten, text_of
 
 EXAMPLE = "{server_label: calendar, server_url: https://mcp.example.com/mcp}"

@@ -26,8 +26,8 @@ from voice_agent.config.agent_keys import (
     RETENTION_TOKENS,
     SPEED,
     TRUNCATION,
-    VARIABLE,
 )
+from voice_agent.config.schema_forms import VARIABLE
 from voice_agent.config.yaml_nodes import Fields, shorten
 
 

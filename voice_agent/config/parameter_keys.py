@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from voice_agent.config.agent_keys import PARAMETER, PARAMETER_TYPES, TOOL_NAME
 from voice_agent.config.faults import instead
 from voice_agent.config.placeholders import NAME, has_broken, names_in, whole_name
+from voice_agent.config.tool_schema import PARAMETER, PARAMETER_TYPES, TOOL_NAME
 from voice_agent.config.yaml_nodes import Document, Fields, kind_of, shorten, text_of
 
 CALL_VARIABLES = ("caller", "called")

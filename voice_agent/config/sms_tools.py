@@ -20,7 +20,6 @@ from typing import Any
 import yaml
 
 from voice_agent.agent import Agent, TextMessage, Tool
-from voice_agent.config.agent_keys import E164, PREFIX, SEND_SMS
 from voice_agent.config.parameter_keys import (
     CALL_VARIABLES,
     Parameters,
@@ -30,6 +29,8 @@ from voice_agent.config.parameter_keys import (
     read_parameters,
 )
 from voice_agent.config.placeholders import NAME
+from voice_agent.config.schema_forms import E164, PREFIX
+from voice_agent.config.tool_schema import SEND_SMS
 from voice_agent.config.yaml_nodes import Document, Fields, kind_of, shorten, text_of
 
 TO, TEXT = "to", "text"

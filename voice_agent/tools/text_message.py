@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import msgspec
 
 from voice_agent.agent import TextMessage
-from voice_agent.config.agent_keys import E164
 from voice_agent.config.placeholders import filled
+from voice_agent.config.schema_forms import E164
 from voice_agent.config.sms_tools import LONGEST, TEXT, TO
 from voice_agent.errors import PeerError, RefusedError
 from voice_agent.tools.arguments import ArgumentsError
