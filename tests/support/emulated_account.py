@@ -1,7 +1,8 @@
 """The emulated account's REST API, asked through the real `twilio` package."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,22 +30,29 @@ class Elsewhere(TwilioHttpClient):  # type: ignore[misc]  # the package has no t
 Rest = Callable[[Callable[[Any], Any]], Awaitable[Any]]
 
 
+@asynccontextmanager
+async def emulated_account(token: str = TOKEN, **more: Any) -> AsyncIterator[tuple[EmulatedTwilio, Rest]]:
+    """Give an account (`more` of it: see there) and a way to ask it through the package, off the loop."""
+    async with EmulatedTwilio(ACCOUNT_SID, TOKEN, **more) as twilio:
+        http = Elsewhere(twilio.base_url)
+        client = Client(ACCOUNT_SID, token, http_client=http)
+
+        async def ask(question: Callable[[Any], Any]) -> Any:
+            return await asyncio.to_thread(question, client)
+
+        try:
+            yield twilio, ask
+        finally:
+            http.session.close()
+
+
 def with_rest(
     main: Callable[[EmulatedTwilio, Rest], Awaitable[None]], token: str = TOKEN, numbers: Sequence[IncomingNumber] = ()
 ) -> None:
-    """Run with an account and a way to ask it through the package, off the loop."""
+    """Run with an account and a way to ask it."""
 
     async def run() -> None:
-        async with asyncio.timeout(5), EmulatedTwilio(ACCOUNT_SID, TOKEN, numbers=numbers) as twilio:
-            http = Elsewhere(twilio.base_url)
-            client = Client(ACCOUNT_SID, token, http_client=http)
-
-            async def ask(question: Callable[[Any], Any]) -> Any:
-                return await asyncio.to_thread(question, client)
-
-            try:
-                await main(twilio, ask)
-            finally:
-                http.session.close()
+        async with asyncio.timeout(5), emulated_account(token, numbers=numbers) as (twilio, ask):
+            await main(twilio, ask)
 
     asyncio.run(run())

@@ -45,9 +45,17 @@ class Customer:
         self.answers = answers
         self.asked: list[Asked] = []
         self.url = ""
+        self._news = asyncio.Event()
 
     def at(self, path: str) -> list[Asked]:
         return [asked for asked in self.asked if asked.path == path]
+
+    async def told(self, path: str, count: int) -> list[Asked]:
+        """Wait until this was asked for so often: callbacks travel on their own."""
+        while len(self.at(path)) < count:
+            self._news.clear()
+            await self._news.wait()
+        return self.at(path)
 
     async def serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -55,6 +63,7 @@ class Customer:
             length = next((int(line[15:]) for line in head.split("\r\n") if line.startswith("Content-Length")), 0)
             asked = Asked(self.url, head, (await reader.readexactly(length)).decode())
             self.asked.append(asked)
+            self._news.set()
             answer = self.answers.get(asked.path, (404, "text/plain", "nothing here"))
             if isinstance(answer, list):
                 answer = answer.pop(0) if len(answer) > 1 else answer[0]

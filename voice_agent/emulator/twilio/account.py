@@ -14,9 +14,11 @@ from typing import Self
 import uvicorn
 
 from voice_agent.emulator.twilio.call import EmulatedCall, Moment, Terms
-from voice_agent.emulator.twilio.customer import STATUS_EVENTS, Order
+from voice_agent.emulator.twilio.callee import Callee
+from voice_agent.emulator.twilio.customer import STATUS_EVENTS, Order, Post
 from voice_agent.emulator.twilio.documents import Address, Document
 from voice_agent.emulator.twilio.numbers import IncomingNumber
+from voice_agent.emulator.twilio.outbound import Callees, read_order
 from voice_agent.emulator.twilio.rest import Holdings, rest_api
 from voice_agent.errors import CommandError
 from voice_agent.sim.carrier import Switches
@@ -36,10 +38,14 @@ class EmulatedTwilio:
         host: str = "127.0.0.1",
         port: int = 0,
         numbers: Sequence[IncomingNumber] = (),
+        callees: Callees = lambda _: Callee(),
+        post: Post | None = None,
+        on_call: Callable[[EmulatedCall], None] | None = None,
     ) -> None:
         """`port` is the REST API's, 0 a free one; `dial_status` is what becomes of every `<Dial>`.
 
-        `numbers`: those that the account has bought.
+        `numbers`: those that the account has bought. `callees`: who is at a number that the REST API calls, which
+        `on_call` is told of. `post`: how callbacks travel.
         """
         self.holdings = Holdings()
         """All that the REST API shows."""
@@ -50,7 +56,10 @@ class EmulatedTwilio:
             auth_token=auth_token,
             switches=switches or Switches(),
             dial_status=dial_status,
+            post=post or Post(),
         )
+        self._callees = callees
+        self._on_call = on_call
         self._host = host
         self._port = port
         self._stack = AsyncExitStack()
@@ -72,7 +81,7 @@ class EmulatedTwilio:
         self._port = listening.getsockname()[1]
         self._stack.callback(listening.close)  # a server that is cancelled before it serves does not
         self._tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
-        app = rest_api(self._terms.account_sid, self._terms.auth_token, self.holdings)
+        app = rest_api(self._terms.account_sid, self._terms.auth_token, self.holdings, self._create)
         server = _Server(uvicorn.Config(app, lifespan="off", ws="none", log_config=None, access_log=False))
         # It listens already, so nobody has to wait until it serves.
         self._tasks.create_task(_serve(server, listening))
@@ -153,6 +162,14 @@ class EmulatedTwilio:
         """Call without a webhook: as if the TwiML had named this stream."""
         document = Document([Connect(url=stream_url, parameters=parameters or {})])
         return self._place(Order(from_=from_, to=to, first=document), on_moment)
+
+    def _create(self, form: Sequence[tuple[str, str]]) -> EmulatedCall:
+        """Place what the REST API asks for."""
+        own = {number.phone_number for number in self.holdings.numbers.values()}
+        call = self._place(read_order(form, own, self._callees), None)
+        if self._on_call is not None:
+            self._on_call(call)
+        return call
 
     def _place(self, order: Order, on_moment: Callable[[Moment], None] | None) -> EmulatedCall:
         assert self._tasks is not None, "calls are placed inside the block"

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from voice_agent.emulator.twilio.customer import Customer, Order
+from voice_agent.emulator.twilio.callee import Callee, Verdict
+from voice_agent.emulator.twilio.customer import Customer, Order, Post
 from voice_agent.emulator.twilio.documents import Address, Document
 from voice_agent.emulator.twilio.hearing import Hearing
 from voice_agent.emulator.twilio.media_stream import MediaStream, StreamError, open_socket
@@ -44,6 +45,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     switches: Switches = Switches()
     dial_status: str = "completed"
     """What becomes of every `<Dial>`: busy, no-answer, failed, or completed at once."""
+    post: Post = Post()
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -80,17 +82,21 @@ class EmulatedCall:
         """What Twilio's debugger would show: failed webhooks, refused streams, messages that were not understood."""
         self.streams: list[HeldStream] = []
         self.dialled: list[str] = []
+        self.answered_by: str | None = None
+        """What the detection of answering machines said last."""
         self.placed_at = datetime.now(UTC)
         self.answered_at: datetime | None = None
         self.ended_at: datetime | None = None
         self._terms = terms
         self._on_moment = on_moment
         self._loop = asyncio.get_running_loop()
-        self._placed = self._loop.time()
+        self._placed = self._answered = self._loop.time()
         self._stream: MediaStream | None = None
         self._clears = 0
         identity = {"AccountSid": terms.account_sid, "CallSid": self.sid}
-        self._customer = Customer(order, identity, terms.auth_token, tasks, self.fault)
+        self._customer = Customer(order, identity, terms.auth_token, tasks, self.fault, post=terms.post)
+        self._tasks = tasks
+        self._person = "the caller" if order.callee is None else "the callee"
         self._leave: HangUp | None = None
         self._left = asyncio.Event()
         self._next: Address | Document | None = None
@@ -106,19 +112,19 @@ class EmulatedCall:
 
     def say(self, audio: bytes) -> None:
         """Speak (mu-law 8 kHz), behind what is being said already. Without a stream nobody hears it."""
-        self._act(Speak(audio), "the caller speaks", f"{len(audio) // BYTES_PER_MS} ms")
+        self._act(Speak(audio), f"{self._person} speaks", f"{len(audio) // BYTES_PER_MS} ms")
 
     def stop_speaking(self) -> None:
         """Fall silent in mid-word."""
-        self._act(StopSpeaking(), "the caller breaks off")
+        self._act(StopSpeaking(), f"{self._person} breaks off")
 
     def press(self, digit: str) -> None:
         """Press one of 0-9, *, #."""
-        self._act(PressKey(digit), "the caller presses", digit)
+        self._act(PressKey(digit), f"{self._person} presses", digit)
 
     def hang_up(self, *, with_stop: bool = True, with_close: bool = True) -> None:
         """Put the receiver down; the stream may end without `stop`, and without a close frame."""
-        self._leave_with(HangUp("caller_hung_up", with_stop, with_close), "the caller hangs up")
+        self._leave_with(HangUp("caller_hung_up", with_stop, with_close), f"{self._person} hangs up")
 
     async def wait_until(self, condition: Callable[[], bool], within_s: float | None = None) -> bool:
         """Wait for a condition, looked at after everything that happens in the stream, at least once a frame.
@@ -256,6 +262,8 @@ class EmulatedCall:
         """Ring, answer with the first TwiML, run it; gives the final status."""
         self._proceed("initiated")
         self._proceed("ringing")
+        if self.order.callee is not None:
+            return await self._call_out(self.order.callee)
         first = self.order.first
         try:
             document = first if isinstance(first, Document) else await self.request(first, {})
@@ -263,10 +271,72 @@ class EmulatedCall:
             return "failed"
         if self.leaving:
             return "canceled"
-        self.answered_at = datetime.now(UTC)
-        self._proceed("in-progress", "answered")
+        self._answer()
         await run(self, document)
         return "completed"
+
+    async def _call_out(self, callee: Callee) -> str:
+        """Ring somebody; TwiML is asked for when they have answered."""
+        await self.pause(min(callee.rings_ms / 1000, self.order.timeout_s))
+        if self.leaving:
+            return "canceled"
+        if callee.becomes != "answers":
+            return callee.becomes
+        if callee.rings_ms > self.order.timeout_s * 1000:
+            return "no-answer"
+        self._answer()
+        self._tasks.create_task(self._attend(callee))
+        fields = await self._detect(callee)
+        first = self.order.first
+        try:
+            document = first if isinstance(first, Document) else await self.request(first, fields)
+        except WebhookError:
+            return "completed"
+        await run(self, document)
+        return "completed"
+
+    def _answer(self) -> None:
+        self.answered_at = datetime.now(UTC)
+        self._answered = self._loop.time()
+        self._proceed("in-progress", "answered")
+
+    async def _attend(self, callee: Callee) -> None:
+        """Let the callee do what they do, from the first stream on."""
+        if not await self.streaming():
+            return
+        gone_ms = int((self._loop.time() - self._answered) * 1000)
+        if rest := callee.sound[gone_ms * BYTES_PER_MS :]:
+            self.say(rest)
+        if callee.acts is not None:
+            await callee.acts(self)
+        elif callee.is_a == "machine":
+            await self.wait_until(lambda: False, (len(rest) // BYTES_PER_MS + callee.records_ms) / 1000)
+            self.hang_up()
+
+    async def _detect(self, callee: Callee) -> dict[str, str]:
+        """Begin to find out who has answered; gives what the first request tells of it, waiting where it must."""
+        detection = self.order.detection
+        if detection is None:
+            return {}
+        found = callee.verdict(detection)
+        if detection.callback:
+            self._tasks.create_task(self._tell_verdicts(found, detection.callback, to_the_end=bool(callee.verdicts)))
+            return {}
+        await self.pause(found[0].at_ms / 1000)
+        self.answered_by = found[0].answered_by
+        return {"AnsweredBy": found[0].answered_by, "MachineDetectionDuration": str(found[0].at_ms)}
+
+    async def _tell_verdicts(self, verdicts: tuple[Verdict, ...], url: str, *, to_the_end: bool) -> None:
+        """Tell what the detection says when it says it; a call that is over has nothing to be detected."""
+        for verdict in verdicts:
+            due_s = self._answered + verdict.at_ms / 1000 - self._loop.time()
+            if to_the_end:
+                await asyncio.sleep(due_s)
+            elif await self.wait_until(lambda: self.over, due_s):
+                return
+            self.answered_by = verdict.answered_by
+            self.note("the detection says", verdict.answered_by)
+            self._customer.tell_detection(url, verdict.answered_by, verdict.at_ms)
 
     @property
     def leaving(self) -> bool:

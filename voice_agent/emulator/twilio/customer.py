@@ -10,6 +10,7 @@ from email.utils import format_datetime
 
 import msgspec
 
+from voice_agent.emulator.twilio.callee import Callee, Detection
 from voice_agent.emulator.twilio.documents import Address, Document, fetch
 from voice_agent.emulator.twilio.webhook import RETRIEVAL_FAILURE, WebhookError, request
 
@@ -28,6 +29,26 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Asked when TwiML cannot be had."""
     status_callback: str = ""
     status_events: Collection[str] = STATUS_EVENTS
+    callee: Callee | None = None
+    """Who is called by the REST API; `None`: the call comes in."""
+    timeout_s: int = 60
+    """How long the callee's phone rings."""
+    detection: Detection | None = None
+    """Of answering machines."""
+
+    @property
+    def direction(self) -> str:
+        """Say it in Twilio's words."""
+        return "inbound" if self.callee is None else "outbound-api"
+
+
+class Post(msgspec.Struct, frozen=True, kw_only=True):
+    """How callbacks travel."""
+
+    times: int = 1
+    """Each is delivered so often."""
+    delays_ms: tuple[int, ...] = (0,)
+    """The first one is held back for the first of these, and so on, over and over: so that they overtake each other."""
 
 
 class Customer:
@@ -40,6 +61,8 @@ class Customer:
         auth_token: str,
         tasks: asyncio.TaskGroup,
         fault: Callable[[int, str], None],
+        *,
+        post: Post,
     ) -> None:
         """`identity`: AccountSid and CallSid. `tasks` posts the callbacks; `fault` takes the debugger's entries."""
         self._order = order
@@ -47,7 +70,9 @@ class Customer:
         self._auth_token = auth_token
         self._tasks = tasks
         self._fault = fault
+        self._travel = post
         self._callbacks = 0
+        self._posted = 0
 
     async def ask(self, address: Address, status: str, extra: Mapping[str, str]) -> Document:
         """Ask for TwiML; what fails is asked of the fallback URL, if there is one. Raises `WebhookError`."""
@@ -79,6 +104,11 @@ class Customer:
         """Post a stream's status callback."""
         self._post(url, {**self._identity, **about, "Timestamp": datetime.now(UTC).isoformat()})
 
+    def tell_detection(self, url: str, answered_by: str, duration_ms: int) -> None:
+        """Post what the detection of answering machines says."""
+        fields = {**self._identity, "AnsweredBy": answered_by, "MachineDetectionDuration": str(duration_ms)}
+        self._post(url, fields)
+
     def _parameters(self, status: str) -> dict[str, str]:
         """Make the usual call parameters; real calls have empty ones among them, which count in the signature."""
         order = self._order
@@ -90,17 +120,22 @@ class Customer:
             "CallStatus": status,
             "Called": order.to,
             "Caller": order.from_,
-            "Direction": "inbound",
+            "Direction": order.direction,
             "From": order.from_,
             "To": order.to,
         }
 
     def _post(self, url: str, fields: Mapping[str, str]) -> None:
         if url:
-            self._tasks.create_task(self._post_now(url, fields))
+            delays_ms = self._travel.delays_ms
+            delay_ms = delays_ms[self._posted % len(delays_ms)]
+            self._posted += 1
+            for _ in range(self._travel.times):
+                self._tasks.create_task(self._post_now(url, fields, delay_ms))
 
-    async def _post_now(self, url: str, fields: Mapping[str, str]) -> None:
+    async def _post_now(self, url: str, fields: Mapping[str, str], delay_ms: int) -> None:
         """Callbacks are told and forgotten; what goes wrong with them does nothing to the call."""
+        await asyncio.sleep(delay_ms / 1000)
         try:
             answer = await request(url, fields, self._auth_token)
         except WebhookError as error:

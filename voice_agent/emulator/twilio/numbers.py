@@ -8,13 +8,12 @@ import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 from fastapi import APIRouter, Request
 
 from voice_agent.emulator.twilio.refusal import Refused, not_found
-from voice_agent.emulator.twilio.resources import API_VERSION, PREFIX, fields_of, friendly, page_of, rfc_2822
+from voice_agent.emulator.twilio.resources import API_VERSION, PREFIX, fields_of, friendly, is_url, page_of, rfc_2822
 
 INVALID_URL = 21402
 INVALID_METHOD = 21403
@@ -70,7 +69,7 @@ class IncomingNumber(msgspec.Struct, kw_only=True):
         """Change what the fields name, all of it or nothing; raises `Refused`."""
         named = {name: fields[name] for name in _NAMES if name in fields}
         for name, value in named.items():
-            if name.endswith(("Url", "Callback")) and value and not _is_url(value):
+            if name.endswith(("Url", "Callback")) and value and not is_url(value):
                 raise Refused(400, INVALID_URL, f"{name} is not valid: {value}")
             if name.endswith("Method") and value not in ("GET", "POST"):
                 raise Refused(400, INVALID_METHOD, f"{name} is not valid: {value}")
@@ -110,14 +109,6 @@ class IncomingNumber(msgspec.Struct, kw_only=True):
 
 def _field(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-
-
-def _is_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"\s", text)
 
 
 def add_numbers(router: APIRouter, numbers: Mapping[str, IncomingNumber]) -> None:

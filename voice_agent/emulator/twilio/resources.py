@@ -1,4 +1,4 @@
-"""What the resources of Twilio's REST API have in common: form fields, dates, pages of lists.
+"""What the resources of Twilio's REST API have in common: form fields, addresses, dates, pages of lists.
 
 It must not know which resources there are. https://www.twilio.com/docs/usage/twilios-response
 """
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from email.utils import format_datetime
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from fastapi import Request
 
@@ -19,9 +19,23 @@ PAGE_SIZE = 50
 MOST_A_PAGE = 1000
 
 
+async def form_of(request: Request) -> list[tuple[str, str]]:
+    """Read a form; a name may be there more than once."""
+    return parse_qsl((await request.body()).decode(errors="replace"), keep_blank_values=True)
+
+
 async def fields_of(request: Request) -> dict[str, str]:
     """Read a form; of a name that is there more than once, the last value."""
-    return dict(parse_qsl((await request.body()).decode(errors="replace"), keep_blank_values=True))
+    return dict(await form_of(request))
+
+
+def is_url(text: str) -> bool:
+    """Tell whether Twilio would take an address."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"\s", text)
 
 
 def rfc_2822(moment: datetime | None) -> str | None:

@@ -7,7 +7,7 @@ not know how calls run. https://www.twilio.com/docs/voice/api/call-resource
 import base64
 import binascii
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -27,7 +27,7 @@ from voice_agent.emulator.twilio.refusal import (
     not_found,
     refusal,
 )
-from voice_agent.emulator.twilio.resources import API_VERSION, PREFIX, fields_of, friendly, page_of, rfc_2822
+from voice_agent.emulator.twilio.resources import API_VERSION, PREFIX, fields_of, form_of, friendly, page_of, rfc_2822
 from voice_agent.emulator.twilio.webhook import WebhookError
 
 
@@ -40,7 +40,11 @@ class Holdings(msgspec.Struct):
     recordings: dict[str, CallRecording] = {}
 
 
-def rest_api(account_sid: str, auth_token: str, holdings: Holdings) -> FastAPI:
+Create = Callable[[Sequence[tuple[str, str]]], EmulatedCall]
+"""Places the call that a form asks for; raises `Refused`."""
+
+
+def rest_api(account_sid: str, auth_token: str, holdings: Holdings, create: Create) -> FastAPI:
     """Make the API of one account."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.add_exception_handler(Refused, refusal)
@@ -59,7 +63,8 @@ def rest_api(account_sid: str, auth_token: str, holdings: Holdings) -> FastAPI:
         return call
 
     def show(call: EmulatedCall) -> dict[str, Any]:
-        called = (number.sid for number in holdings.numbers.values() if number.phone_number == call.order.to)
+        ours = call.order.to if call.order.callee is None else call.order.from_
+        called = (number.sid for number in holdings.numbers.values() if number.phone_number == ours)
         return resource_of_call(account_sid, call, next(called, None))
 
     router = APIRouter(prefix=PREFIX, dependencies=[Depends(admit)])
@@ -76,8 +81,15 @@ def rest_api(account_sid: str, auth_token: str, holdings: Holdings) -> FastAPI:
 
     @router.get("/{account}/Calls.json")
     async def list_calls(request: Request) -> dict[str, Any]:
+        query = request.query_params
+        wanted = {name.lower(): query[name] for name in ("To", "From", "Status") if query.get(name)}
         found = [show(call) for call in reversed(list(holdings.calls.values()))]
-        return page_of("calls", found, request)
+        shown = [one for one in found if all(one[name] == value for name, value in wanted.items())]
+        return page_of("calls", shown, request)
+
+    @router.post("/{account}/Calls.json", status_code=201)
+    async def create_call(request: Request) -> dict[str, Any]:
+        return show(create(await form_of(request)))
 
     @router.get("/{account}/Calls/{call}.json")
     async def fetch_call(request: Request) -> dict[str, Any]:
@@ -125,7 +137,7 @@ def _following(call: EmulatedCall, url: str | None, text: str | None, method: st
 
 
 def resource_of_call(account_sid: str, call: EmulatedCall, number_sid: str | None) -> dict[str, Any]:
-    """Show a call as the API does; `number_sid`: of the number that was called, if it is the account's."""
+    """Show a call as the API does; `number_sid`: of the account's number in it, if one is."""
     uri = f"{PREFIX}/{account_sid}/Calls/{call.sid}"
     ended = call.ended_at
     return {
@@ -137,13 +149,13 @@ def resource_of_call(account_sid: str, call: EmulatedCall, number_sid: str | Non
         "to": call.order.to,
         "to_formatted": friendly(call.order.to),
         "status": call.status,
-        "direction": "inbound",
+        "direction": call.order.direction,
         "date_created": rfc_2822(call.placed_at),
         "date_updated": rfc_2822(ended or call.answered_at or call.placed_at),
         "start_time": rfc_2822(call.answered_at),
         "end_time": rfc_2822(ended),
         "duration": str(call.duration_s) if call.status in OVER else None,
-        "answered_by": None,
+        "answered_by": call.answered_by,
         "parent_call_sid": None,
         "phone_number_sid": number_sid,
         "price": None,
