@@ -429,6 +429,48 @@ def test_an_answer_does_not_begin_over_the_caller_because_a_clip_of_ours_went_be
     assert len(script.ordered(PlayAudio)) == 1
 
 
+def outlasted(**agent: object) -> Script:
+    """An answer is due behind what is heard; somebody begins 100 ms before its end, and is heard longer."""
+    script = Script(an_agent(**{"barge_in": BargeIn(after_ms=600)} | agent)).begin()
+    script.agent_speaks("a", 1000)
+    script.response_done()
+    script.feed(ResponseCreated("r2", None))
+    script.wait(900)
+    script.caller_speaks()
+    script.wait(200)
+    return script
+
+
+def test_an_answer_does_not_begin_over_a_caller_who_has_outlasted_the_one_before() -> None:
+    script = outlasted()
+    heard = len(script.ordered(PlayAudio))
+    script.feed(ModelAudio("r2", "b", 0, b"\x10" * 1600, 200))
+    script.response_done("r2", "cancelled")
+    script.caller_stops()
+
+    assert [command.response_id for command in script.ordered(CancelResponse)] == ["r2"]
+    assert len(script.ordered(PlayAudio)) == heard
+    assert script.ordered(ClearPlayback) == []
+    assert requests(script) == ["turn-1"]
+
+
+def test_an_answer_begins_behind_the_last_one_while_somebody_coughs() -> None:
+    script = Script(an_agent(barge_in=BargeIn(after_ms=600))).begin()
+    script.agent_speaks("a", 1000)
+    script.response_done()
+    script.feed(ResponseCreated("r2", None))
+    script.wait(900)
+    script.caller_speaks()
+    script.feed(ModelAudio("r2", "b", 0, b"\x10" * 4000, 500))
+    script.wait(200)
+    script.caller_stops()
+    script.response_done("r2")
+    script.wait(1000)
+
+    assert script.ordered(CancelResponse) == []
+    assert requests(script) == []
+
+
 def test_the_flags_are_given_back_once() -> None:
     script = Script(an_agent(greeting="Hello.", barge_in=BargeIn(protect_greeting=True))).begin()
     script.agent_speaks("a", 500)

@@ -232,20 +232,21 @@ def test_an_apology_is_said_whatever_the_caller_says() -> None:
     assert "over caller" not in gone.rules()
 
 
-@pytest.mark.parametrize(("after_ms", "broken"), [(0, True), (600, False)])
-def test_where_speech_must_last_an_answer_that_was_due_goes_on_behind_the_last_one(after_ms: int, broken: bool) -> None:
+@pytest.mark.parametrize(
+    ("after_ms", "at_ms", "broken"), [(0, 1800, False), (600, 1800, False), (0, 2020, True), (600, 2020, True)]
+)
+def test_what_follows_at_once_on_what_is_heard_goes_on_with_it(after_ms: int, at_ms: int, broken: bool) -> None:
     overheard = Watched(barge_in=BargeIn(after_ms=after_ms)).says(1000, 1000)
     overheard.at(1500, ResponseCreated("r2", None)).at(1600, SpeechStarted("u1", 0))
-    overheard.at(2100, ModelAudio("r2", "b", 0, FRAME, 20, done=True), PlayAudio(FRAME))
-    overheard.at(2200, TurnCommitted("u1")).at(2300, ResponseDone("r2", "completed"))
+    overheard.at(at_ms, ModelAudio("r2", "b", 0, FRAME, 20, done=True), PlayAudio(FRAME))
 
     assert ("over caller" in overheard.rules()) is broken
 
 
-@pytest.mark.parametrize(("echo_ms", "broken"), [(50, True), (51, False)])
-def test_an_answer_counts_as_being_played_until_its_mark_can_be_back(echo_ms: int, broken: bool) -> None:
+@pytest.mark.parametrize(("after_ms", "echo_ms", "broken"), [(0, 101, True), (600, 100, True), (600, 101, False)])
+def test_where_speech_must_last_what_is_heard_is_known_by_its_echo(after_ms: int, echo_ms: int, broken: bool) -> None:
     bounds = Bounds(by_basis=BOUNDS.by_basis, echo_ms=echo_ms)
-    overheard = Watched(bounds=bounds, barge_in=BargeIn(after_ms=600)).says(1000, 1000)
+    overheard = Watched(bounds=bounds, barge_in=BargeIn(after_ms=after_ms)).says(1000, 1000)
     overheard.at(1900, ResponseCreated("r2", None)).at(2050, SpeechStarted("u1", 0))
     overheard.at(2100, ModelAudio("r2", "b", 0, FRAME, 20, done=True), PlayAudio(FRAME))
 

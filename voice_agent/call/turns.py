@@ -10,7 +10,8 @@ Three policies, set as the session's flags:
                                                       while the agent speaks is no turn that wants an answer
 
 Rules that hold under each: between `speech_started` and the end of that turn no response is asked for; a response that
-is created while the caller speaks is cancelled unheard; one response at a time; a wanted response waits its turn.
+is created while the caller speaks is cancelled unheard, and so is one that has not come to its first sound when the
+caller outlasts what is heard; one response at a time; a wanted response waits its turn.
 """
 
 from collections.abc import Iterable, Iterator
@@ -147,6 +148,8 @@ class Turns:
         self._active: str | None = None
         self._active_wanted: ResponseWanted | None = None
         """What the active response was asked for; `None` when the server began it by itself."""
+        self._sounds = False
+        """Sound of the active response has come."""
         self._requested: tuple[str, ResponseWanted] | None = None
         self._cancelled: set[str] = set()
         self._protected_response: str | None = None
@@ -170,6 +173,7 @@ class Turns:
         if isinstance(event, _OUTPUT):
             if event.response_id == self._active:
                 self._deadlines.set("output", now_ms + OUTPUT_MS)
+                self._sounds = self._sounds or isinstance(event, ModelAudio)
             if isinstance(event, ModelAudio) and event.response_id not in self._cancelled:
                 self._words = True
             return ()
@@ -217,6 +221,7 @@ class Turns:
             case PlaybackIdle():
                 self._busy = self._words = False
                 yield from self._unprotect()
+                yield from self._yield_floor()
             case TimerFired():
                 for name in self._deadlines.take_due(now_ms):
                     yield from self._due(now_ms, name)
@@ -253,6 +258,12 @@ class Turns:
             self._deadlines.set("barge-in", now_ms + self._after_ms + self._silence_ms)
         else:
             yield from self._cut(cancel=not self._server_decides)
+
+    def _yield_floor(self) -> Iterator[Command | Fact]:
+        """Let nothing begin over a caller who has outlasted what was heard; what has begun goes on after its pause."""
+        if self._overheard and self._speaking and not self._protected and self._active is not None and not self._sounds:
+            self._deadlines.clear("barge-in")
+            yield from self._cut(cancel=True)
 
     def _cut(self, *, cancel: bool) -> Iterator[Command | Fact]:
         self._overheard = False
@@ -344,6 +355,7 @@ class Turns:
         self._withdraw("idle")  # the silence is broken
         self._active = event.response_id
         self._active_wanted = None
+        self._sounds = False
         if self._speaking:
             # A sound that is no turn gets no answer which would take its place.
             if wanted is not None and (wanted.keep or (self._overheard and wanted is not WITHDRAWN)):

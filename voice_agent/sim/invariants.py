@@ -187,8 +187,6 @@ class Invariants:
         self._protects = setup.agent.barge_in.protect_greeting
         self._protected_response = ""
         self._overhears = setup.agent.barge_in.after_ms > 0
-        self._active = ""
-        """The response that was created last."""
         self._caller_waits = True
         """The model has not been given any of the caller yet."""
         self._kept = 0
@@ -303,16 +301,12 @@ class Invariants:
                 item.sent_ms = event.sent_ms
                 item.done = item.done or event.done
             case ResponseCreated():
-                self._active = event.response_id
                 if self._protects and (event.request or "").startswith("greeting"):
                     self._protected_response = event.response_id
             case ResponseDone(status="completed"):
                 self._look_at_tails(event.response_id)
             case SpeechStarted():
                 self._caller_speaks = True
-                if self._overhears and self._playing_until_ms + self._bounds.echo_ms > self._now_ms:
-                    # The agent has the floor until the speech has lasted, also for the answer that it is about to give.
-                    self._begun.add(self._active)
             case TurnCommitted():
                 self._caller_speaks = False
             case ToolRequested():
@@ -387,8 +381,9 @@ class Invariants:
         item = self._items.get(item_id)
         if item is not None and item.cut:
             self._break("cut", f"audio of {item_id} was sent after clear")
-        # Where echoes are lost, audio counts as being played for longer.
-        slack_ms = self._bounds.silence_ms - LONGEST_MS
+        # Where echoes are lost, audio counts as being played for longer. Where speech must last to cut, what follows
+        # at once on what is heard goes on with it, and what is heard is known by its echo, a round trip late.
+        slack_ms = self._bounds.silence_ms - LONGEST_MS + (self._bounds.echo_ms if self._overhears else 0)
         if self._caller_speaks and self._playing_until_ms + slack_ms <= self._now_ms:
             self._look_at_beginning(item_id, item)
         if item is not None:
