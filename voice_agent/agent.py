@@ -129,6 +129,17 @@ class TextMessage(msgspec.Struct, frozen=True, kw_only=True):
     """The call's variables, `caller` and `called` among them; filled in for one call."""
 
 
+class DigitCollection(msgspec.Struct, frozen=True, kw_only=True):
+    """When a `collect_digits` tool has got what it waits for."""
+
+    length: int | None = None
+    """So many keys are enough; `None`: any number."""
+    terminator: str = "#"
+    """The key that ends the number and is no part of it; empty: none does."""
+    timeout_seconds: int = 8
+    """Without a key, while neither side speaks."""
+
+
 class Tool(msgspec.Struct, frozen=True):
     """One function that the model may call."""
 
@@ -136,13 +147,15 @@ class Tool(msgspec.Struct, frozen=True):
     description: str
     parameters: dict[str, Any]
     """A JSON Schema object."""
-    kind: Literal["hang_up", "python", "http", "send_sms"]
+    kind: Literal["hang_up", "python", "http", "send_sms", "collect_digits"]
     target: str = ""
     """For `python`: `package.module:function`, looked up on the import path and in `Agent.folder`."""
     http: HttpRequest | None = None
     """For `http`."""
     sms: TextMessage | None = None
     """For `send_sms`."""
+    digits: DigitCollection | None = None
+    """For `collect_digits`."""
 
 
 class McpServer(msgspec.Struct, frozen=True, kw_only=True):

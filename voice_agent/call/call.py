@@ -5,14 +5,16 @@ name it, in a fixed order, and gives back their commands in order:
 
     caller_audio   gaps, padding, the wait for the session        playback   what was heard; cuts and truncations
     model_link     connected, set up, gone                        turns      barge-in; who may speak
-    greeting, keys, idle, tool_calls, mcp_calls                   ending     how a call ends
-    sign_of_life   no dead air                                    transcript the words, as heard
+    greeting, idle, tool_calls, mcp_calls                         ending     how a call ends
+    keys, collect_digits                                          transcript the words, as heard
+    sign_of_life   no dead air
 """
 
 from collections.abc import Mapping
 from typing import cast
 
 from voice_agent.call.caller_audio import CallerAudioPart
+from voice_agent.call.collect_digits import CollectDigits
 from voice_agent.call.commands import CallCommand, CallEnded, Command, KeysPressed, ToolAnswered, ToolStarted
 from voice_agent.call.conversation import Conversation
 from voice_agent.call.ending import Ending
@@ -56,6 +58,7 @@ class Call:
             *((McpCalls(agent),) if agent.mcp else ()),
             ToolCalls(agent),
             self._link,
+            CollectDigits(agent),
             Keys(),
             Greeting(agent, resumed=setup.resumed is not None),
             turns,

@@ -104,6 +104,43 @@ class HangUpWanted(Fact, frozen=True):
     response_id: str
 
 
+class LineToolCalled(Fact, frozen=True):
+    """The model called a tool that acts on the line: the part that has it answers. Said by `tool_calls`."""
+
+    call_id: str
+    name: str
+    arguments: str
+    """JSON as the model wrote it; may be invalid."""
+
+
+class LineToolAnswered(Fact, frozen=True):
+    """What came of such a call. Said once a call, by the part that has the tool."""
+
+    call_id: str
+    output: str
+    failed: bool = False
+
+
+class CollectionBegan(Fact, frozen=True):
+    """From now on the caller's keys belong to a tool. Said by `collect_digits`."""
+
+
+class CollectionEnded(Fact, frozen=True):
+    """That tool has its digits, or waits no longer. Said by `collect_digits`."""
+
+
+class KeysAhead(Fact, frozen=True):
+    """Keys that were pressed shortly before a tool was called that waits for them. Said by `keys`."""
+
+    digits: str
+
+
+class KeyLeft(Fact, frozen=True):
+    """A key that belongs to no tool. Said by `collect_digits`."""
+
+    digit: str
+
+
 class RemoteCallBegan(Fact, frozen=True):
     """The model's server carries out a tool call. Said by `mcp_calls`."""
 

@@ -21,6 +21,8 @@ from voice_agent.call.events import (
 )
 from voice_agent.call.facts import (
     CallOver,
+    CollectionBegan,
+    CollectionEnded,
     Fact,
     GoodbyeWanted,
     LineClosing,
@@ -35,13 +37,19 @@ from voice_agent.call.facts import (
 )
 from voice_agent.call.part import Handled
 
-_BEGINS: dict[type[Event | Fact], str] = {TurnOpened: "caller", PlaybackBusy: "agent", ResponseCreated: "response"}
+_BEGINS: dict[type[Event | Fact], str] = {
+    TurnOpened: "caller",
+    PlaybackBusy: "agent",
+    ResponseCreated: "response",
+    CollectionBegan: "keys",
+}
 _ENDS: dict[type[Event | Fact], str] = {
     StreamStarted: "stream",
     SessionReady: "session",
     TurnClosed: "caller",
     PlaybackIdle: "agent",
     ResponseDone: "response",
+    CollectionEnded: "keys",
 }
 """What is no mutual silence, from where to where. The tools tell theirs in one fact."""
 
@@ -61,6 +69,8 @@ class Idle:
         TurnOpened,
         TurnClosed,
         ToolsBusy,
+        CollectionBegan,
+        CollectionEnded,
         TimerFired,
         ModelGone,
         LineClosing,

@@ -1,4 +1,4 @@
-"""Keys: DTMF digits, given to the model as text once the caller has stopped pressing."""
+"""Keys: DTMF digits that no tool waits for, given to the model as text once the caller has stopped pressing."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -6,8 +6,18 @@ from typing import ClassVar
 from voice_agent.call.commands import AddUserText, Command, KeysPressed
 from voice_agent.call.conversation import keys_text
 from voice_agent.call.deadlines import Deadlines
-from voice_agent.call.events import Event, KeyPressed, TimerFired
-from voice_agent.call.facts import CallOver, Fact, LineClosing, ModelGone, ResponseWanted, SessionReady
+from voice_agent.call.events import Event, TimerFired
+from voice_agent.call.facts import (
+    CallOver,
+    CollectionBegan,
+    Fact,
+    KeyLeft,
+    KeysAhead,
+    LineClosing,
+    ModelGone,
+    ResponseWanted,
+    SessionReady,
+)
 from voice_agent.call.part import Handled
 
 BETWEEN_KEYS_MS = 1500
@@ -17,7 +27,15 @@ BETWEEN_KEYS_MS = 1500
 class Keys:
     """See the module."""
 
-    HANDLES: ClassVar[Handled] = (KeyPressed, SessionReady, TimerFired, ModelGone, LineClosing, CallOver)
+    HANDLES: ClassVar[Handled] = (
+        KeyLeft,
+        CollectionBegan,
+        SessionReady,
+        TimerFired,
+        ModelGone,
+        LineClosing,
+        CallOver,
+    )
 
     def __init__(self) -> None:
         self._deadlines = Deadlines()
@@ -33,9 +51,13 @@ class Keys:
     def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         """Take one event or fact."""
         match event:
-            case KeyPressed() if not self._gone:
+            case KeyLeft() if not self._gone:
                 self._digits += event.digit
                 self._deadlines.set("last key", now_ms + BETWEEN_KEYS_MS)
+            case CollectionBegan() if self._digits:
+                digits, self._digits = self._digits, ""
+                self._deadlines.clear("last key")
+                yield KeysAhead(digits)
             case SessionReady():
                 self._ready = True
             case TimerFired():

@@ -1,8 +1,9 @@
 """Tool calls of the model: each is run once and answered exactly once, whatever the caller does meanwhile.
 
-A barge-in does not lose a result: its item is still added. `hang_up` is not run but handed to `ending`. The calls of
-one response, those that the model's server carries out among them, are answered by one further response, when that
-response is done and all of them are answered.
+A barge-in does not lose a result: its item is still added. What acts on the line is not run but handed to the part that
+has it: `hang_up` to `ending`, which answers by itself, the others by `LineToolCalled`. The calls of one response, those
+that the model's server carries out among them, are answered by one further response, when that response is done and all
+of them are answered.
 """
 
 from collections.abc import Iterator
@@ -27,6 +28,8 @@ from voice_agent.call.facts import (
     Fact,
     HangUpWanted,
     LineClosing,
+    LineToolAnswered,
+    LineToolCalled,
     ModelGone,
     RemoteCallBegan,
     RemoteCallEnded,
@@ -39,9 +42,14 @@ GRACE_MS = 2000
 """The runner keeps the tool's own limit; only when even its answer fails to come is the call answered without it."""
 
 
+ON_LINE = frozenset({"collect_digits"})
+"""Kinds of tools that a part of the call has. They wait for people, so no limit and no sign of life is theirs."""
+
+
 class _Running(msgspec.Struct):
     response_id: str
     began_ms: int
+    on_line: bool = False
 
 
 class ToolCalls:
@@ -50,6 +58,7 @@ class ToolCalls:
     HANDLES: ClassVar[Handled] = (
         ToolRequested,
         ToolFinished,
+        LineToolAnswered,
         AgentTranscript,
         RemoteCallBegan,
         RemoteCallEnded,
@@ -87,7 +96,7 @@ class ToolCalls:
             case ToolRequested() if event.call_id not in self._seen and not self._gone:
                 self._seen.add(event.call_id)
                 yield from self._begin(now_ms, event)
-            case ToolFinished():
+            case ToolFinished() | LineToolAnswered():
                 yield from self._finish(now_ms, event.call_id, event.output, failed=event.failed)
             case AgentTranscript():
                 if event.response_id in self._generating and not self._runs(event.response_id):
@@ -121,7 +130,10 @@ class ToolCalls:
             return
         self._generating.add(event.response_id)
         self._ours.add(event.response_id)
-        self._running[event.call_id] = _Running(event.response_id, now_ms)
+        self._running[event.call_id] = _Running(event.response_id, now_ms, kind in ON_LINE)
+        if kind in ON_LINE:
+            yield LineToolCalled(event.call_id, event.name, event.arguments)
+            return
         yield ToolsBusy(busy=True)
         if kind is None:
             error = msgspec.json.encode({"error": f"there is no tool named {event.name}"}).decode()
@@ -138,8 +150,7 @@ class ToolCalls:
         yield AddToolOutput(f"output-{call_id}", call_id, output)
         yield ToolAnswered(call_id, output, failed, now_ms - running.began_ms)
         yield from self._speak_of(running.response_id)
-        if not self._running:
-            yield ToolsBusy(busy=False)
+        yield from self._rest(running)
 
     def _begin_remote(self, now_ms: int, fact: RemoteCallBegan) -> Iterator[Command | Fact]:
         yield ToolStarted(fact.call_id, fact.name, fact.arguments, fact.server)
@@ -156,7 +167,11 @@ class ToolCalls:
         yield ToolAnswered(fact.call_id, fact.output, fact.failed, now_ms - running.began_ms)
         if fact.in_conversation:
             yield from self._speak_of(running.response_id)
-        if not self._running:
+        yield from self._rest(running)
+
+    def _rest(self, over: _Running) -> Iterator[Fact]:
+        """Say that no tool runs any more, if that was the last one."""
+        if not over.on_line and all(running.on_line for running in self._running.values()):
             yield ToolsBusy(busy=False)
 
     def _speak_of(self, response_id: str) -> Iterator[Fact]:

@@ -5,6 +5,7 @@ tools:
   - python: alder:opening_hours             # see `python_tools`
   - http: {name: find_slot, description: Free times., url: https://api.example.com/slots}       # see `http_tools`
   - send_sms: {to: caller, countries: ["+1"]}      # see `sms_tools`
+  - collect_digits: {length: 4}             # see `digit_tools`
   - mcp: {server_label: calendar, server_url: https://mcp.example.com/mcp}      # see `mcp_keys`
 """
 
@@ -13,7 +14,8 @@ from typing import NamedTuple
 
 import yaml
 
-from voice_agent.agent import McpServer, TextMessage, Tool
+from voice_agent.agent import DigitCollection, McpServer, TextMessage, Tool
+from voice_agent.config.digit_tools import collect_digits_tool, read_collect_digits
 from voice_agent.config.faults import nearest
 from voice_agent.config.http_tools import read_http
 from voice_agent.config.mcp_keys import read_mcp
@@ -32,12 +34,13 @@ HANG_UP = Tool(
     kind="hang_up",
 )
 
-_TOOL_KINDS = ("hang_up", "python", "http", "send_sms", "mcp")
+_TOOL_KINDS = ("hang_up", "python", "http", "send_sms", "collect_digits", "mcp")
 _REMEDIES = {
     "hang_up": 'write "hang_up"',
     "python": 'write "python: module:function"',
     "http": 'write "http: {name: ..., description: ..., url: ...}"',
     "send_sms": 'write "send_sms" or "send_sms: {to: caller}"',
+    "collect_digits": 'write "collect_digits" or "collect_digits: {length: 4}"',
     "mcp": 'write "mcp: {server_label: ..., server_url: ...}"',
 }
 
@@ -87,6 +90,8 @@ def _read_tool(document: Document, node: yaml.Node, folder: str, variables: Sequ
             return read_http(inner, variables)
         if inner.node("send_sms") is not None:
             return read_send_sms(inner, variables)
+        if inner.node("collect_digits") is not None:
+            return read_collect_digits(inner)
         target = inner.text("python", "")
         if inner.node("hang_up") is not None:
             document.fault(node, '"hang_up" takes nothing; write "- hang_up"')
@@ -98,8 +103,10 @@ def _read_tool(document: Document, node: yaml.Node, folder: str, variables: Sequ
             return HANG_UP
         if node.value == "send_sms":
             return send_sms_tool(TextMessage())
+        if node.value == "collect_digits":
+            return collect_digits_tool(DigitCollection())
         near = nearest(node.value, _TOOL_KINDS) or ("python" if ":" in node.value else "")
         remedy = _REMEDIES.get(near, f"there are {', '.join(_TOOL_KINDS[:-1])} and {_TOOL_KINDS[-1]}")
         raise ConfigError(f'unknown tool "{shorten(node.value)}"; {remedy}')
-    kinds = '"hang_up", "python: module:function", "http: ...", "send_sms" or "mcp: ..."'
+    kinds = '"hang_up", "python: module:function", "http: ...", "send_sms", "collect_digits" or "mcp: ..."'
     raise ConfigError(f"a tool is {kinds}, not {kind_of(node)}")

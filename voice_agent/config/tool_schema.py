@@ -5,6 +5,7 @@ Part of `agent_keys`, which says how the table is used.
 
 from typing import Literal
 
+from voice_agent.agent import DigitCollection
 from voice_agent.config.references import PATTERN
 from voice_agent.config.schema_forms import (
     ANY_TEXT,
@@ -13,6 +14,7 @@ from voice_agent.config.schema_forms import (
     TOOL_SECONDS,
     VARIABLE,
     Schema,
+    Whole,
     either,
     flag,
     mapping,
@@ -37,6 +39,10 @@ HTTP_METHODS: tuple[Literal["GET", "POST", "PUT", "PATCH", "DELETE"], ...] = ("G
 PARAMETER_TYPES: tuple[Literal["string", "integer", "number", "boolean", "array"], ...] = (
     "string", "integer", "number", "boolean", "array",
 )  # fmt: skip
+
+TERMINATORS: tuple[Literal["#", "*", "none"], ...] = ("#", "*", "none")
+DIGITS = Whole(1, 64)
+DIGIT_SECONDS = Whole(1, 120)
 
 _MCP_TOOLS: Schema = {
     "type": "array",
@@ -131,16 +137,28 @@ SEND_SMS: dict[str, Schema] = {
         "minItems": 1,
     },
 }
+COLLECT_DIGITS: dict[str, Schema] = {
+    "name": text("The model calls it by this name.", TOOL_NAME, default="collect_digits"),
+    "description": text("What is typed; the model goes by it."),
+    "length": whole(DIGITS, "So many keys are enough; unset: any number."),
+    "terminator": words(TERMINATORS, "The key that ends the number, in quotes.", DigitCollection().terminator),
+    "timeout_seconds": whole(
+        DIGIT_SECONDS, "Without a key, while neither side speaks.", DigitCollection().timeout_seconds
+    ),
+}
 _HTTP_TOOL = mapping(HTTP, "A request that the model may have sent.", ("name", "description", "url"))
 PYTHON_TOOL: dict[str, Schema] = {
     "python": text("module:function, looked up beside this file and on the import path."),
 }
 TOOLS: Schema = {
     "anyOf": [
-        {"enum": ["hang_up", "send_sms"]},
+        {"enum": ["hang_up", "send_sms", "collect_digits"]},
         mapping(PYTHON_TOOL, required=tuple(PYTHON_TOOL)),
         mapping({"mcp": _MCP_SERVER}, required=("mcp",)),
         mapping({"http": _HTTP_TOOL}, required=("http",)),
         mapping({"send_sms": mapping(SEND_SMS, "A text message.")}, required=("send_sms",)),
+        mapping(
+            {"collect_digits": mapping(COLLECT_DIGITS, "Keys that the caller presses.")}, required=("collect_digits",)
+        ),
     ],
 }

@@ -171,11 +171,12 @@ class Invariants:
         self._tail_ms = RESAMPLER_MS if setup.model.audio == "pcm24k" else 0
         self._carrier = carrier
         self._dead_air = DeadAir(setup.agent, carrier, self._bounds.silence_ms)
-        self._limits_ms = {
-            tool.name: GOODBYE_MS if tool.kind == "hang_up" else setup.agent.limits.tool_seconds * 1000 + TOOL_GRACE_MS
-            for tool in setup.agent.tools
-        }
-        self._longest_ms = setup.agent.limits.minutes * 60_000
+        limits = setup.agent.limits
+        self._longest_ms = limits.minutes * 60_000
+        usual_ms = limits.tool_seconds * 1000 + TOOL_GRACE_MS
+        # Who is asked for digits may talk for as long as the call lasts.
+        by_kind = {"hang_up": GOODBYE_MS, "collect_digits": self._longest_ms}
+        self._limits_ms = {tool.name: by_kind.get(tool.kind, usual_ms) for tool in setup.agent.tools}
         self._limit_ms: int | None = None
         """When the time limit is reached."""
         self._media_items: list[str] = []

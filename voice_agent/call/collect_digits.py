@@ -1,0 +1,161 @@
+"""The tool `collect_digits`: keys that the caller presses become its answer, not text for the model.
+
+It ends with the length it wants, with its terminator, or when no key has come for its time, in which neither side
+speaks: the caller hears the question out, and may talk meanwhile. It is answered once, whatever else happens, and
+further keys are the model's again. Keys pressed shortly before it was called, and not told yet, are its first ones:
+people who know the question do not wait for it.
+"""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+import msgspec
+
+from voice_agent.agent import Agent, DigitCollection
+from voice_agent.call.commands import Command
+from voice_agent.call.deadlines import Deadlines
+from voice_agent.call.events import Event, KeyPressed, ResponseCreated, ResponseDone, TimerFired
+from voice_agent.call.facts import (
+    CallOver,
+    CollectionBegan,
+    CollectionEnded,
+    Fact,
+    KeyLeft,
+    KeysAhead,
+    LineClosing,
+    LineToolAnswered,
+    LineToolCalled,
+    ModelGone,
+    PlaybackBusy,
+    PlaybackIdle,
+    TurnClosed,
+    TurnOpened,
+)
+from voice_agent.call.part import Handled
+
+HABIT_MS = 1500
+"""A terminator that follows a number which had its length already is a habit, and nobody's key."""
+
+_BEGINS: dict[type[Event | Fact], str] = {TurnOpened: "caller", PlaybackBusy: "agent", ResponseCreated: "response"}
+_ENDS: dict[type[Event | Fact], str] = {TurnClosed: "caller", PlaybackIdle: "agent", ResponseDone: "response"}
+"""While one of these lasts, nobody is expected to press a key."""
+
+
+class _Open(msgspec.Struct):
+    """A call of the tool that is not answered yet."""
+
+    call_id: str
+    wanted: DigitCollection
+    digits: str = ""
+
+
+class CollectDigits:
+    """See the module. One collection at a time: a new one ends the one before."""
+
+    HANDLES: ClassVar[Handled] = (
+        KeyPressed,
+        KeysAhead,
+        LineToolCalled,
+        *_BEGINS,
+        *_ENDS,
+        TimerFired,
+        ModelGone,
+        LineClosing,
+        CallOver,
+    )
+
+    def __init__(self, agent: Agent) -> None:
+        self._tools = {tool.name: tool.digits for tool in agent.tools if tool.digits is not None}
+        self._deadlines = Deadlines()
+        self._busy: set[str] = set()
+        """Who speaks."""
+        self._open: _Open | None = None
+        self._habit = ""
+        """The terminator that may still follow."""
+
+    def deadline(self) -> int | None:
+        """The end of the patience with a caller who presses nothing."""
+        return self._deadlines.earliest()
+
+    def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
+        """Take one event or fact."""
+        match event:
+            case KeyPressed():
+                yield from self._take_key(now_ms, event.digit)
+            case KeysAhead():
+                yield from self._take_ahead(now_ms, event.digits)
+            case LineToolCalled() if event.name in self._tools:
+                yield from self._begin(now_ms, event)
+            case TimerFired():
+                for name in self._deadlines.take_due(now_ms):
+                    if name == "habit":
+                        self._habit = ""
+                    else:
+                        yield from self._end("timeout")
+            case ModelGone() | LineClosing() | CallOver():
+                self._open = None
+                self._deadlines = Deadlines()
+            case _:
+                self._look_who_speaks(now_ms, event)
+
+    def _look_who_speaks(self, now_ms: int, event: Event | Fact) -> None:
+        if (begun := _BEGINS.get(type(event))) is not None:
+            self._busy.add(begun)
+        elif (ended := _ENDS.get(type(event))) is not None:
+            self._busy.discard(ended)
+        self._wait(now_ms)
+
+    def _wait(self, now_ms: int) -> None:
+        if self._open is None or self._busy:
+            self._deadlines.clear("key")
+        else:
+            self._deadlines.set("key", now_ms + self._open.wanted.timeout_seconds * 1000)
+
+    def _begin(self, now_ms: int, called: LineToolCalled) -> Iterator[Fact]:
+        yield from self._end("another call")
+        self._habit = ""
+        self._open = _Open(called.call_id, self._tools[called.name])
+        self._wait(now_ms)
+        yield CollectionBegan()
+
+    def _take_ahead(self, now_ms: int, digits: str) -> Iterator[Fact]:
+        for digit in digits:
+            yield from self._take_key(now_ms, digit)
+
+    def _take_key(self, now_ms: int, digit: str) -> Iterator[Fact]:
+        collection = self._open
+        if collection is None:
+            habit, self._habit = self._habit, ""
+            if digit != habit:
+                yield KeyLeft(digit)
+            return
+        wanted = collection.wanted
+        self._wait(now_ms)
+        if digit == wanted.terminator:
+            yield from self._end("terminator")
+            return
+        collection.digits += digit
+        if len(collection.digits) == wanted.length:
+            self._habit = wanted.terminator
+            self._deadlines.set("habit", now_ms + HABIT_MS)
+            yield from self._end("length")
+
+    def _end(self, ended_by: str) -> Iterator[Fact]:
+        if self._open is None:
+            return
+        collection, self._open = self._open, None
+        self._deadlines.clear("key")
+        yield CollectionEnded()
+        yield LineToolAnswered(collection.call_id, _told(collection, ended_by))
+
+    def __repr__(self) -> str:
+        return f"<CollectDigits {'collecting' if self._open else 'idle'}, {self._deadlines}>"
+
+
+def _told(collection: _Open, ended_by: str) -> str:
+    """Say it to the model: what was pressed, why it ended and, if it is less than was asked for, how much that was."""
+    answer: dict[str, str | int] = {"digits": collection.digits, "ended_by": ended_by}
+    length = collection.wanted.length
+    if length is not None and len(collection.digits) != length:
+        answer["wanted"] = length
+    return msgspec.json.encode(answer).decode()
