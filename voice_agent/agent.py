@@ -94,6 +94,26 @@ class Limits(msgspec.Struct, frozen=True):
     """Longest run of one tool call."""
 
 
+class Span(msgspec.Struct, frozen=True, array_like=True):
+    """A part of a day, in minutes since its midnight: from `begin` to before `end`, which may lie on the next day."""
+
+    begin: int
+    end: int
+
+
+class Hours(msgspec.Struct, frozen=True, kw_only=True):
+    """When an agent takes calls, by the clock of its time zone, and what becomes of them otherwise."""
+
+    week: dict[str, tuple[Span, ...]]
+    """By `monday` to `sunday`; a day that is not there is closed."""
+    days: dict[str, tuple[Span, ...]] = {}
+    """By ISO dates: what holds on them instead; nothing: closed."""
+    agent: str = ""
+    """Takes the calls then."""
+    message: str = ""
+    """Said by the carrier, which then hangs up, where no agent does."""
+
+
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What an `http` tool sends; `{{ name }}` in `url` and `body` stands for an argument or for one of `values`."""
 
@@ -216,6 +236,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     """In the file they stand among the tools."""
     limits: Limits = Limits()
     model: ModelOptions = ModelOptions()
+    hours: Hours | None = None
+    """`None`: always. Needs `timezone`."""
     timezone: str | None = None
     """An IANA name."""
     recording: Literal["audio", "text", "off"] = "audio"

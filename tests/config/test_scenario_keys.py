@@ -1,3 +1,4 @@
+from datetime import datetime
 from textwrap import dedent
 
 import pytest
@@ -120,3 +121,26 @@ def test_a_name_is_there_once() -> None:
     assert faults_of(f"scenarios: [{one}, {one}]") == [
         'a.yaml:3:63: a scenario "a" is there already; give it another name'
     ]
+
+
+def test_a_scenario_may_say_when_the_call_comes() -> None:
+    text = 'scenarios: [{name: a, caller: ["Hi."], given: {now: 2026-11-29 10:00}, expect: {said: [hi]}}]\n'
+    (scenario,) = scenarios_of(text)
+
+    assert scenario.given.now == datetime(2026, 11, 29, 10, 0)  # noqa: DTZ001 - the zone is the agent's
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("{now: tomorrow}", '"tomorrow" is no time; write it like 2026-11-29 10:00'),
+        ("{now: 2026-11-29}", "is no time"),
+        ("{now: [a]}", '"now" must be a text'),
+        ("{then: 2026-11-29 10:00}", 'unknown key "then"'),
+        ("now", '"given" must be a mapping'),
+    ],
+)
+def test_what_is_given_must_be_known(given: str, told: str) -> None:
+    lines = faults_of(f'scenarios: [{{name: a, caller: ["Hi."], given: {given}, expect: {{said: [hi]}}}}]\n')
+
+    assert any(told in line for line in lines), lines

@@ -1,7 +1,12 @@
+from datetime import UTC, datetime
+
+import msgspec
+
 from tests.emulator.speech.test_callers import Hummer
+from voice_agent.agent import Agent
 from voice_agent.config.expectations import Expectations
-from voice_agent.config.scenario_keys import Scenario, Turn
-from voice_agent.replay.scenarios import Callers
+from voice_agent.config.scenario_keys import Given, Scenario, Turn
+from voice_agent.replay.scenarios import Callers, clock_of
 
 
 def scenario(*turns: Turn) -> Scenario:
@@ -36,3 +41,11 @@ def test_a_text_is_spoken_once_for_each_pitch() -> None:
 
     assert one.sound is other.sound
     assert callers.part(scenario(Turn(says="Hello.")), "low").moves[0].sound != one.sound
+
+
+def test_a_scenario_s_clock_stands_on_the_wall_of_the_agent() -> None:
+    agent = Agent(name="a", instructions="x", timezone="America/Los_Angeles")
+    given = Given(now=datetime(2026, 11, 29, 10, 0))  # noqa: DTZ001 - the zone is the agent's
+    clock = clock_of(msgspec.structs.replace(scenario(Turn(says="Hello.")), given=given), agent)
+
+    assert clock() == datetime(2026, 11, 29, 18, 0, tzinfo=UTC)

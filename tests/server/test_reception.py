@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,41 @@ def test_a_webhook_that_is_repeated_keeps_the_session_and_either_token_admits_on
         assert desk.reception.admit(started(second.parameters)) is Refusal.TOKEN_USED
 
     assert at_desk(tmp_path, script).refusals() == {"token used": 1}
+
+
+WITH_HOURS = (
+    RECEPTION
+    + """
+timezone: America/Los_Angeles
+variables: {company: Alder}
+hours: {open: {monday: 08:00-12:00}, closed: "{{ company }} is closed."}
+"""
+)
+MONDAY = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
+"""9 in the morning at the agent's."""
+
+
+def test_outside_its_hours_an_agent_s_callers_hear_that_it_is_closed(tmp_path: Path) -> None:
+    async def script(desk: Desk) -> None:
+        desk.now = lambda: MONDAY
+        connect_of(desk.reception.answer(FIELDS))
+        desk.now = lambda: MONDAY + timedelta(days=1)
+        assert twiml.parse(desk.reception.answer(FIELDS)) == [twiml.Say("Alder is closed.", "en"), twiml.Hangup()]
+
+    desk = at_desk(tmp_path, script, WITH_HOURS)
+    assert len(desk.calls) == 1
+    assert ("closed", {}, 1) in list(desk.reception.counters)
+
+
+def test_outside_its_hours_an_agent_s_calls_may_be_left_to_another(tmp_path: Path) -> None:
+    (tmp_path / "night.yaml").write_text("name: night\ninstructions: Say that it is night.\n")
+
+    async def script(desk: Desk) -> None:
+        desk.now = lambda: MONDAY + timedelta(days=1)
+        connect_of(desk.reception.answer(FIELDS))
+
+    (call,) = at_desk(tmp_path, script, WITH_HOURS.replace('"{{ company }} is closed."', "{agent: night}")).calls
+    assert call.setup.agent.name == "night"
 
 
 def test_without_preconnecting_nothing_begins_before_the_stream(tmp_path: Path) -> None:

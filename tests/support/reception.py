@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 
 from tests.support.pump import FakeBridge, FakeWork
@@ -11,6 +12,7 @@ from voice_agent.call.events import EndRequested
 from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.config.agents import AgentFolder
 from voice_agent.live.admission import StreamTokens
+from voice_agent.live.clock import utc_now
 from voice_agent.live.counters import Counters
 from voice_agent.live.lobby import Lobby
 from voice_agent.live.session import Session
@@ -60,7 +62,13 @@ class Desk:
 
     def __init__(self, lobby: Lobby, counters: Counters, calls: list[FakeCall], agents: Path, terms: Terms) -> None:
         self.calls = calls
-        self.reception = Reception(terms, AgentFolder(agents), lobby, StreamTokens(b"0" * 16), counters)
+        self.now = utc_now
+        self.reception = Reception(
+            terms, AgentFolder(agents), lobby, StreamTokens(b"0" * 16), counters, now=self._look_at_the_clock
+        )
+
+    def _look_at_the_clock(self) -> datetime:
+        return self.now()
 
     def refusals(self) -> dict[str, int]:
         return {labels["reason"]: count for name, labels, count in self.reception.counters if name == "refused"}

@@ -53,12 +53,9 @@ async def talk(
     settings = settings_against(provider, environ, env_file)
     references = read_references(environ, env_file)
     demands = demands_of(settings, references)
-    calls = [
-        _Call(file.agent, scenario, pitch)
-        for file in (load_agent_file(one, demands) for one in agent_paths(path))
-        for scenario in file.scenarios
-        for pitch in PITCHES
-    ]
+    files = [load_agent_file(one, demands) for one in agent_paths(path)]
+    agents = [file.agent for file in files]
+    calls = [_Call(file.agent, scenario, pitch) for file in files for scenario in file.scenarios for pitch in PITCHES]
     if not calls:
         raise CommandError(f'{path}: no agent has scenarios; write some under "scenarios" in its file')
     voice = await asyncio.to_thread(_voice, load_voice)
@@ -73,7 +70,7 @@ async def talk(
             call = calls[number]
             async with at_once:
                 try:
-                    return await hold(call.scenario, call.pitch, parts[number], call.agent, model)
+                    return await hold(call.scenario, call.pitch, parts[number], call.agent, model, others=agents)
                 except VoiceAgentError as error:
                     return error
 

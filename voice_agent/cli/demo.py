@@ -16,7 +16,7 @@ from voice_agent.audio.levels import rms_dbfs
 from voice_agent.audio.wav import write_stereo
 from voice_agent.cli.demo_screen import Screen
 from voice_agent.cli.scenes import SCENES, Scene, scene_named
-from voice_agent.config.agents import OneAgent
+from voice_agent.config.agents import OneAgent, load_agents
 from voice_agent.config.expectations import Expectations
 from voice_agent.config.settings import PACKAGED_AGENTS, Settings
 from voice_agent.emulator.caller import Part, Played, Watch, play
@@ -31,7 +31,7 @@ from voice_agent.live.endpoints import endpoint_of
 from voice_agent.live.opened_call import FinishedCall
 from voice_agent.replay.expectations import examine
 from voice_agent.replay.held_call import HeldCall
-from voice_agent.replay.scenarios import CALLED, CALLER, Callers
+from voice_agent.replay.scenarios import CALLED, CALLER, Callers, clock_of
 from voice_agent.server.local_model import local_realtime
 from voice_agent.server.private_line import private_line
 from voice_agent.wire.endpoint import DialectName
@@ -95,10 +95,11 @@ async def _hold(scene: Scene, data: Path, settings: Settings) -> int:
         local_realtime(settings, _tell, speech) as realtime_url,
         private_line(
             msgspec.structs.replace(settings, data=data),
-            OneAgent(agent),
+            OneAgent(agent, others=load_agents(PACKAGED_AGENTS).all),
             emulator_url=realtime_url,
             observers=[screen.show, lambda _, __, report: watch.take(report)],
             keep=[finished.append],
+            now=clock_of(scenario, agent),
         ) as line,
     ):
         model = f"{endpoint_of(settings, realtime_url).shown} ({settings.realtime_audio})"

@@ -10,7 +10,8 @@
     consent: This call is recorded.         # said by the carrier before the agent is connected
     voice: marin
     language: en
-    timezone: America/Los_Angeles           # needed where `now` is used
+    timezone: America/Los_Angeles           # needed where `now` or hours are used
+    hours: {open: {monday-friday: 08:00-18:00}, closed: We are closed now.}     # see `hours`; left out: always open
     recording: audio                        # audio | text | off; an agent with numbers must state it
     tools: [hang_up, python: alder:opening_hours]       # see `tool_keys`
     limits: {minutes: 15, idle_seconds: 20, tool_seconds: 20}
@@ -36,6 +37,7 @@ import yaml
 from voice_agent.agent import Agent, Limits
 from voice_agent.config.agent_keys import AGENT, IDLE_SECONDS, LIMITS, MCP_KEY, MINUTES, RECORDING
 from voice_agent.config.faults import nearest
+from voice_agent.config.hours import read_hours
 from voice_agent.config.model_keys import read_model
 from voice_agent.config.render import BUILT_IN, faults_of
 from voice_agent.config.scenario_keys import Scenario, read_scenarios
@@ -91,6 +93,7 @@ def read_agent(text: str, file: str, folder: str = "") -> AgentFile:
         mcp=tools.mcp,
         limits=_limits(fields),
         model=read_model(fields),
+        hours=read_hours(fields),
         timezone=_timezone(fields),
         recording=_recording(fields),
         folder=folder,
@@ -264,6 +267,9 @@ def _templates(fields: Fields, agent: Agent) -> Iterator[tuple[yaml.Node, str]]:
         node = fields.node(key)
         if node is not None and text:
             yield node, text
+    node = fields.node("hours")
+    if node is not None and agent.hours is not None and agent.hours.message:
+        yield node, agent.hours.message
     node = fields.node("transcription")
     if isinstance(node, yaml.MappingNode) and agent.transcription is not None and agent.transcription.prompt:
         yield node, agent.transcription.prompt

@@ -177,6 +177,9 @@ PRESS: dict[str, Schema] = {
     "interrupt_ms": _INTERRUPT,
 }
 STAY: dict[str, Schema] = {"silence_ms": whole(SILENT_MS, "So long the caller says nothing.")}
+GIVEN: dict[str, Schema] = {
+    "now": text("When the call comes, by the agent's clock: 2026-11-29 10:00.", r"\d{4}-\d\d-\d\d \d\d:\d\d"),
+}
 SCENARIO: dict[str, Schema] = {
     "name": ANY_TEXT | {"description": "What happens in it.", "pattern": SAYABLE},
     "caller": {
@@ -192,7 +195,29 @@ SCENARIO: dict[str, Schema] = {
             ]
         },
     },
+    "given": mapping(GIVEN, "What is so when the caller rings."),
     "expect": mapping(EXPECT, "What must come of the call.") | {"minProperties": 1},
+}
+CLOSED: dict[str, Schema] = {
+    "agent": text("The agent that takes the call instead, whatever its own hours.", NAME),
+}
+_SPANS = text("08:00-12:00, 13:00-18:00, or closed.", r"closed|[\d:, -]+")
+HOURS: dict[str, Schema] = {
+    "open": {
+        "description": "By day of the week or a range of them, e.g. monday-friday; other days are closed.",
+        "type": "object",
+        "additionalProperties": _SPANS,
+    },
+    "days": {
+        "description": "By date, e.g. 2026-12-25: what differs from the week.",
+        "type": "object",
+        "additionalProperties": _SPANS,
+    },
+    "closed": either(
+        "What becomes of other calls.",
+        text("Said by the carrier, which then hangs up."),
+        mapping(CLOSED, required=("agent",)),
+    ),
 }
 AGENT: dict[str, Schema] = {
     "name": text('At most 64 letters, digits, "-" and "_".', NAME),
@@ -223,6 +248,7 @@ AGENT: dict[str, Schema] = {
     },
     "limits": mapping(LIMITS, "What ends a call that nobody ends."),
     "model": mapping(MODEL, "How the model answers; what is left out is left to the model."),
+    "hours": mapping(HOURS, "When the agent takes calls.", ("open", "closed")),
     "timezone": text("An IANA name; needed where {{ now }} is used.", examples=["America/Los_Angeles"]),
     "recording": words(RECORDING, "An agent with numbers must state it, for the law differs by place.", "audio"),
     "turn_detection": either(
@@ -240,7 +266,7 @@ AGENT: dict[str, Schema] = {
     "scenarios": {
         "description": "Calls that `voice-agent check --talk` holds with synthesised callers.",
         "type": "array",
-        "items": mapping(SCENARIO, required=tuple(SCENARIO)),
+        "items": mapping(SCENARIO, required=("name", "caller", "expect")),
     },
 }
 REQUIRED = ("name",)

@@ -6,6 +6,7 @@ Python modules of tools are imported once a process: a change in one needs a res
 
 import stat
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +15,7 @@ import msgspec
 from voice_agent.agent import Agent
 from voice_agent.config.agent_file import AgentFile, mcp_key, read_agent, tool_key
 from voice_agent.config.faults import raise_all
+from voice_agent.config.hours import is_open, missing_agents
 from voice_agent.config.models import preview_refusals, refusals
 from voice_agent.config.references import NOTHING, References, names_in
 from voice_agent.config.variables import is_loopback, split_url
@@ -42,11 +44,12 @@ ANY = Demands()
 class Agents:
     """All agents of a server, told apart by the numbers that they answer."""
 
-    def __init__(self, agents: Iterable[Agent]) -> None:
+    def __init__(self, agents: Iterable[Agent], default: Agent | None = None) -> None:
+        """`default`: takes all calls, whatever the agents say of numbers."""
         self.all = tuple(agents)
-        self._by_number = {number: agent for agent in self.all for number in agent.numbers}
+        self._by_number = {number: agent for agent in self.all for number in agent.numbers} if default is None else {}
         only = self.all[0] if len(self.all) == 1 else None
-        self._default = next((agent for agent in self.all if agent.default), only)
+        self._default = default or next((agent for agent in self.all if agent.default), only)
 
     def for_number(self, called: str) -> Agent | None:
         """Find the agent that names the number (E.164), else the default one, else the only one, else `None`."""
@@ -55,6 +58,12 @@ class Agents:
     def named(self, name: str) -> Agent | None:
         """Find an agent by its name."""
         return next((agent for agent in self.all if agent.name == name), None)
+
+    def on_duty(self, agent: Agent, now: datetime) -> Agent | None:
+        """Find who takes a call to an agent now, by its hours; `None`: nobody. `now` must know its offset."""
+        if agent.hours is None or is_open(agent, now):
+            return agent
+        return self.named(agent.hours.agent)
 
 
 def load_agent(path: Path, demands: Demands = ANY) -> Agent:
@@ -76,6 +85,8 @@ def load_agents(path: Path, demands: Demands = ANY) -> Agents:
             errors += several.errors
         except ConfigError as error:
             errors.append(error)
+    if not errors:  # else an agent that is missed may be one that cannot be read
+        errors += _missing(files)
     raise_all([*errors, *_clashes(files)])
     return Agents(file.agent for file in files)
 
@@ -167,6 +178,13 @@ def _may_hold_secrets(url: str) -> bool:
     return parts is not None and bool(parts.hostname) and (parts.scheme == "https" or is_loopback(url))
 
 
+def _missing(files: list[AgentFile]) -> Iterable[ConfigError]:
+    """Find agents that another one names and that are not there."""
+    places = {file.agent.name: file.key_at.get("hours.closed", file.name_at) for file in files}
+    for name, what in missing_agents({file.agent.name: file.agent for file in files}):
+        yield ConfigError(what, places[name])
+
+
 def _clashes(files: list[AgentFile]) -> Iterable[ConfigError]:
     names: dict[str, str] = {}
     numbers: dict[str, str] = {}
@@ -200,8 +218,9 @@ class AgentSource(Protocol):
 class OneAgent:
     """An agent that takes every call and never changes."""
 
-    def __init__(self, agent: Agent, references: References = NOTHING) -> None:
-        self._agents = Agents([agent])
+    def __init__(self, agent: Agent, references: References = NOTHING, others: Iterable[Agent] = ()) -> None:
+        """`others`: those whom it may leave a call to, by their names."""
+        self._agents = Agents([agent, *(other for other in others if other.name != agent.name)], default=agent)
         self.references = references
 
     def current(self) -> tuple[Agents, str]:

@@ -101,6 +101,9 @@ def render(agent: Agent, caller: str, called: str, now: datetime, variables: Map
     if transcription is not None and transcription.prompt is not None:
         prompt = fill("transcription.prompt", transcription.prompt)
         transcription = msgspec.structs.replace(transcription, prompt=prompt)
+    hours = agent.hours
+    if hours is not None and hours.message:
+        hours = msgspec.structs.replace(hours, message=fill("hours.closed", hours.message))
     model = agent.model
     if model.prompt is not None:
         filled = {key: fill(f"model.prompt.variables.{key}", text) for key, text in model.prompt.variables.items()}
@@ -111,6 +114,7 @@ def render(agent: Agent, caller: str, called: str, now: datetime, variables: Map
         greeting=None if agent.greeting is None else fill("greeting", agent.greeting),
         consent=None if agent.consent is None else fill("consent", agent.consent),
         transcription=transcription,
+        hours=hours,
         model=model,
         tools=tuple(_with_values(tool, {name: str(value) for name, value in values.items()}) for tool in agent.tools),
         variables=own,

@@ -8,6 +8,7 @@
           - {keys: "12#"}                        # pressed; interrupt_ms may stand beside it, too
           - {silence_ms: 22000}                  # nothing for so long
           - Thank you, goodbye.
+        given: {now: 2026-11-29 10:00}           # when the call comes, in the agent's time zone; left out: now
         expect:                                  # the keys of *.expect.yaml, see `expectations`
           tools: [opening_hours: {day: saturday}, opening_hours: {day: sunday}, hang_up]
           ended: completed
@@ -16,11 +17,12 @@ No part of an agent: a call never knows them. It must not know how they are held
 """
 
 import re
+from datetime import datetime
 
 import msgspec
 import yaml
 
-from voice_agent.config.agent_keys import EXPECT, INTERRUPT_MS, KEYS, PRESS, SAY, SCENARIO, SILENT_MS, STAY
+from voice_agent.config.agent_keys import EXPECT, GIVEN, INTERRUPT_MS, KEYS, PRESS, SAY, SCENARIO, SILENT_MS, STAY
 from voice_agent.config.expectations import Expectations, expectations_of
 from voice_agent.config.yaml_nodes import Document, Fields, kind_of, shorten, text_of
 
@@ -35,6 +37,13 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     """When so much of the agent's answer has been heard; `None`: when it is over."""
 
 
+class Given(msgspec.Struct, frozen=True, kw_only=True):
+    """What is so when the caller rings."""
+
+    now: datetime | None = None
+    """Without an offset: a clock on the wall of the agent; `None`: as late as it is."""
+
+
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """One call."""
 
@@ -42,6 +51,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     place: str
     """`file:line:column`."""
     caller: tuple[Turn, ...]
+    given: Given = Given()
     expect: Expectations
 
 
@@ -67,6 +77,7 @@ def _scenario(document: Document, node: yaml.MappingNode) -> Scenario:
         name=_name(fields),
         place=document.place(mark.line, mark.column),
         caller=_caller(fields),
+        given=_given(fields),
         expect=_expect(fields),
     )
 
@@ -88,6 +99,22 @@ def _caller(fields: Fields) -> tuple[Turn, ...]:
     elif isinstance(node, yaml.SequenceNode) and not node.value:
         fields.document.fault(node, f'"caller" is empty; write e.g. {example}')
     return tuple(_turn(fields.document, item) for item in fields.items("caller", example))
+
+
+def _given(fields: Fields) -> Given:
+    inner = fields.fields("given", tuple(GIVEN), "{now: 2026-11-29 10:00}")
+    if inner is None:
+        return Given()
+    node = inner.node("now")
+    if node is None:
+        return Given()
+    text = inner.text("now", "")
+    try:
+        return Given(now=datetime.strptime(text, "%Y-%m-%d %H:%M"))  # noqa: DTZ007 - the zone is the agent's
+    except ValueError:
+        if isinstance(node, yaml.ScalarNode):
+            inner.document.fault(node, f'"{shorten(text)}" is no time; write it like 2026-11-29 10:00')
+    return Given()
 
 
 def _turn(document: Document, node: yaml.Node) -> Turn:

@@ -5,19 +5,22 @@ The expectations beside the recording decide. It takes as long as the calls do, 
 its tools run.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
 from voice_agent.agent import Agent
-from voice_agent.config.agents import agent_named, load_agent
+from voice_agent.config.agents import agent_named, load_agent, load_agents
 from voice_agent.config.expectations import Expectations, read_expectations
 from voice_agent.config.references import NOTHING, References
 from voice_agent.config.settings import Provider, Settings, read_settings
 from voice_agent.emulator.caller import Part
 from voice_agent.emulator.speech.interfaces import Speech
+from voice_agent.errors import ConfigError
+from voice_agent.live.clock import utc_now
 from voice_agent.live.endpoints import demands_of, endpoint_of
 from voice_agent.recording.reader import Recording, read
 from voice_agent.recording.telling import clock, transcript
@@ -88,7 +91,7 @@ class Against:
         """Hold one call; what was `expected` stands in the file `beside`."""
         who = recorded_caller(recording, self._clips)
         today = self._agent_for(recording.header.setup.agent.name, agent or self._agent)
-        held = await self.talk(who.part, today, caller=who.caller, called=who.called)
+        held = await self.talk(who.part, today, caller=who.caller, called=who.called, others=self._others())
         failures, at_ms = failures_of(held, expected, beside)
         notes = [f"recording: {held.recording}", *who.remarks, *held.remarks]
         if held.unplayed:
@@ -103,7 +106,16 @@ class Against:
             recording=read(held.recording),
         )
 
-    async def talk(self, part: Part, agent: Agent, *, caller: str, called: str) -> Talk:
+    async def talk(
+        self,
+        part: Part,
+        agent: Agent,
+        *,
+        caller: str,
+        called: str,
+        others: Iterable[Agent] = (),
+        now: Callable[[], datetime] = utc_now,
+    ) -> Talk:
         """Hold a call of any part with any agent; see `talk.talk`."""
         return await talk(
             part,
@@ -113,7 +125,16 @@ class Against:
             called=called,
             emulator_url=self._emulator_url,
             references=self._references,
+            others=others,
+            now=now,
         )
+
+    def _others(self) -> Sequence[Agent]:
+        """Those whom today's agent may leave a call to: as many as can be read."""
+        try:
+            return load_agents(self._settings.agents, demands_of(self._settings, self._references)).all
+        except ConfigError:
+            return ()
 
     def _agent_for(self, name: str, file: Path | None) -> Agent:
         demands = demands_of(self._settings, self._references)

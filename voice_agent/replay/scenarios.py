@@ -3,8 +3,10 @@
 The same call to a real session as a replay against a model is. It must not know how the results are shown.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from functools import cached_property
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -12,6 +14,7 @@ from voice_agent.agent import Agent
 from voice_agent.config.scenario_keys import Scenario, Turn
 from voice_agent.emulator.caller import Move, Part
 from voice_agent.emulator.speech.callers import PITCHES, Voice, line_noise, synthesise, with_noise
+from voice_agent.live.clock import utc_now
 from voice_agent.recording.telling import transcript
 from voice_agent.replay.against import Against, failures_of
 from voice_agent.replay.talk import Talk
@@ -78,10 +81,25 @@ class Callers:
         return said
 
 
-async def hold(scenario: Scenario, pitch: str, part: Part, agent: Agent, model: Against) -> Result:
-    """Hold one scenario, in real time. Raises what `talk` raises."""
+def clock_of(scenario: Scenario, agent: Agent) -> Callable[[], datetime]:
+    """Give the clock by which the caller rings."""
+    given = scenario.given.now
+    if given is None:
+        return utc_now
+    moment = given.replace(tzinfo=UTC if agent.timezone is None else ZoneInfo(agent.timezone))
+    return lambda: moment
+
+
+async def hold(
+    scenario: Scenario, pitch: str, part: Part, agent: Agent, model: Against, *, others: Iterable[Agent] = ()
+) -> Result:
+    """Hold one scenario, in real time. `others`: those whom the agent may leave the call to.
+
+    Raises what `talk` raises.
+    """
     called = agent.numbers[0] if agent.numbers else CALLED
-    held = await model.talk(part, agent, caller=CALLER, called=called)
+    now = clock_of(scenario, agent)
+    held = await model.talk(part, agent, caller=CALLER, called=called, others=others, now=now)
     failures, _ = failures_of(held, scenario.expect, "expected")
     if held.unplayed and not held.problem:
         failures.append(f"the agent ended the call before turn {len(scenario.caller) - held.unplayed + 1}")

@@ -4,6 +4,8 @@ What replays against a model and scenarios share. It must not know where the par
 """
 
 import asyncio
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -16,6 +18,7 @@ from voice_agent.config.references import NOTHING, References
 from voice_agent.config.settings import Settings
 from voice_agent.emulator.caller import Part, Watch, play
 from voice_agent.errors import CommandError
+from voice_agent.live.clock import utc_now
 from voice_agent.live.opened_call import FinishedCall
 from voice_agent.replay.held_call import HeldCall
 from voice_agent.server.private_line import private_line
@@ -53,10 +56,13 @@ async def talk(
     called: str,
     emulator_url: str = "",
     references: References = NOTHING,
+    others: Iterable[Agent] = (),
+    now: Callable[[], datetime] = utc_now,
 ) -> Talk:
     """Hold the call, in real time. Its recording goes below `settings.data`, whatever the agent says of recordings.
 
-    `references`: what the agent may name, with the values.
+    `references`: what the agent may name, with the values. `others`: those whom it may leave the call to. `now`: what
+    they take for the time when the call comes.
 
     Raises `CommandError` or `ConfigError` when it cannot be held at all.
     """
@@ -69,15 +75,16 @@ async def talk(
         watch.take(report)
 
     own = msgspec.structs.replace(settings, data=settings.data / FOLDER)
-    recorded = msgspec.structs.replace(agent, recording="audio")
+    recorded = _recorded(agent)
     async with (
         asyncio.timeout(LONGEST_S),
         private_line(
             own,
-            OneAgent(recorded, references),
+            OneAgent(recorded, references, map(_recorded, others)),
             emulator_url=emulator_url,
             observers=[observe],
             keep=[finished.append],
+            now=now,
         ) as line,
     ):
         call = line.ring(caller, called)
@@ -94,6 +101,10 @@ async def talk(
         unplayed=len(part.moves) - played.moves,
         remarks=played.remarks,
     )
+
+
+def _recorded(agent: Agent) -> Agent:
+    return msgspec.structs.replace(agent, recording="audio")
 
 
 def _error(report: Report) -> str:

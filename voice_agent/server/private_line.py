@@ -4,8 +4,9 @@ For whoever holds calls by himself: the demo, scenarios, recorded callers. It mu
 """
 
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 import msgspec
 
@@ -13,6 +14,7 @@ from voice_agent.config.agents import AgentSource
 from voice_agent.config.secret import Secret
 from voice_agent.config.settings import Settings
 from voice_agent.emulator.twilio import EmulatedCall, EmulatedTwilio
+from voice_agent.live.clock import utc_now
 from voice_agent.live.opened_call import CallObserver, Keep
 from voice_agent.server.run import Serving
 
@@ -50,6 +52,7 @@ async def private_line(
     emulator_url: str = "",
     observers: Sequence[CallObserver] = (),
     keep: Sequence[Keep] = (),
+    now: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[PrivateLine]:
     """Open a line. Of `settings` the model, its audio and `data` count; Twilio's account and the address are its own.
 
@@ -73,6 +76,6 @@ async def private_line(
             twilio_api_base_url=twilio.base_url,
             redact=False,
         )
-        serving = Serving(own, agents, emulator_url=emulator_url, observers=observers, keep=keep)
+        serving = Serving(own, agents, emulator_url=emulator_url, observers=observers, keep=keep, now=now)
         async with serving:
             yield PrivateLine(twilio, serving)

@@ -6,8 +6,9 @@ Requests come here after their signature was checked, as plain values; answers a
 import logging
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from voice_agent.agent import Agent
 from voice_agent.call.commands import CallEnded
@@ -69,8 +70,16 @@ class Reception:
     """One for the server."""
 
     def __init__(
-        self, terms: Terms, agents: AgentSource, lobby: Lobby, stream_tokens: StreamTokens, counters: Counters
+        self,
+        terms: Terms,
+        agents: AgentSource,
+        lobby: Lobby,
+        stream_tokens: StreamTokens,
+        counters: Counters,
+        *,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
+        """`now` tells agents the time, and who is open."""
         self.terms = terms
         self.counters = counters
         self.lobby = lobby
@@ -78,6 +87,7 @@ class Reception:
         """Set when the server stops: no further call is taken."""
         self._agents = agents
         self._stream_tokens = stream_tokens
+        self._now = now
 
     def refuse(self, refusal: Refusal, detail: str, call_sid: str = "") -> None:
         """Count and log what is refused: one line each."""
@@ -101,8 +111,14 @@ class Reception:
         if agent is None:
             self._cannot(f"no agent has the number {called}, and none is the default one", call_sid)
             return twiml.hang_up(NOBODY_HERE)
+        now = self._now()
+        on_duty = agents.on_duty(agent, now)
         try:
-            agent = render(agent, caller, called, utc_now())
+            agent = render(on_duty or agent, caller, called, now)
+            if on_duty is None and agent.hours is not None:
+                self.counters.add("closed")
+                logger.info("closed: agent %s is not open now", agent.name, extra={"call": call_sid})
+                return twiml.hang_up(agent.hours.message or CANNOT_ANSWER, agent.language)
             answer = self._connect(call_sid, agent)
         except (ConfigError, ValueError) as error:
             self._cannot(str(error), call_sid)

@@ -8,8 +8,9 @@ import contextlib
 import logging
 import secrets
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import Self
@@ -25,6 +26,7 @@ from voice_agent.errors import CommandError, ConfigError
 from voice_agent.live.admission import StreamTokens
 from voice_agent.live.call_client import CallClient
 from voice_agent.live.clips import hashes, load_clips
+from voice_agent.live.clock import utc_now
 from voice_agent.live.counters import Counters
 from voice_agent.live.credentials import credential_of
 from voice_agent.live.endpoints import endpoint_of, model_setup
@@ -70,8 +72,11 @@ class Serving:
         keep: Sequence[Keep] = (),
         redact: Redact | None = None,
         clips: Mapping[str, bytes] | None = None,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         """`emulator_url`: a local Realtime server, for the provider `emulator`. `keep`: beside the history.
+
+        `now`: what agents take for the time when a call comes.
 
         `redact`: what does the work of `settings.redact`, before anything is kept.
 
@@ -87,6 +92,7 @@ class Serving:
         self._keep = keep
         assert redact is not None or not settings.redact, "whoever reads the settings has to give what they ask for"
         self._redact = redact
+        self._now = now
         self._clips = load_clips() if clips is None else clips
 
     @property
@@ -108,7 +114,7 @@ class Serving:
             lobby = Lobby(lambda setup, webhook: OpenedCall(setup, webhook, around), self.counters)
             await stack.enter_async_context(lobby)
             self.reception = Reception(
-                self._terms(), self._agents, lobby, StreamTokens(secrets.token_bytes(32)), self.counters
+                self._terms(), self._agents, lobby, StreamTokens(secrets.token_bytes(32)), self.counters, now=self._now
             )
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             self._console = Console(self._agents, self._call_client(), tasks, messages)
