@@ -9,6 +9,7 @@ from voice_agent.agent import BargeIn
 from voice_agent.call.commands import (
     AddToolOutput,
     AgentSaid,
+    AnswerMcpApproval,
     AppendAudio,
     CallCommand,
     CallEnded,
@@ -20,11 +21,14 @@ from voice_agent.call.commands import (
     Interrupted,
     Note,
     PlayAudio,
+    ToolAnswered,
+    ToolStarted,
     TruncateItem,
 )
 from voice_agent.call.events import (
     CallerAudio,
     CallEvent,
+    McpApprovalAsked,
     ModelAudio,
     ResponseCreated,
     ResponseDone,
@@ -180,6 +184,30 @@ def test_a_function_call_is_answered_once_and_in_time() -> None:
     assert asked().at(24_000, None, answer).rules() == ["tool"]
     assert asked().at(2000, None, answer, answer).rules() == ["tool"]
     assert asked("no_such_tool").at(4000, None, answer).rules() == ["tool"]
+
+
+def test_a_call_at_an_mcp_server_is_told_to_have_ended_once_and_in_time() -> None:
+    def called() -> Watched:
+        return Watched().at(1000, None, ToolStarted("i1", "look_up", "{}", "records"))
+
+    ended = ToolAnswered("i1", "42", failed=False, took_ms=1000)
+
+    assert called().at(2000, None, ended).rules() == []
+    assert "tool" in called().rules()
+    assert "tool" in called().at(24_000, None, ended).rules()
+    assert called().at(2000, None, ended, ended).rules() == ["tool"]
+
+
+def test_a_refused_question_of_an_mcp_server_is_also_a_call_that_has_ended() -> None:
+    refused = Watched().at(
+        1000,
+        McpApprovalAsked("q1", "records", "look_up", "{}"),
+        AnswerMcpApproval("approval_1", "q1", approve=False, reason="no"),
+        ToolStarted("q1", "look_up", "{}", "records"),
+        ToolAnswered("q1", "refused", failed=True, took_ms=0),
+    )
+
+    assert refused.rules() == []
 
 
 def test_a_function_call_that_the_call_outran_need_not_be_answered() -> None:

@@ -8,7 +8,8 @@ judged by what the call was fed and what it ordered, so it is the same whether t
                  than can be explained (`Bounds`)
     beyond       an item was truncated beyond what the model had sent of it, or though all of it was heard
     tail         an item that nobody cut was not played whole
-    tool         a function call was not answered, late, or twice
+    tool         a function call was not answered, late, or twice; a call that an MCP server carries out was not told to
+                 have ended, late, or twice
     dead air     see `dead_air`
     unheard      what the caller said while the session was being set up never reached the model
     over itself  the agent asked whether anybody is there while it could be heard itself
@@ -43,6 +44,8 @@ from voice_agent.call.commands import (
     Note,
     PlayAudio,
     SendMark,
+    ToolAnswered,
+    ToolStarted,
     TruncateItem,
 )
 from voice_agent.call.events import (
@@ -173,7 +176,7 @@ class Invariants:
         self._dead_air = DeadAir(setup.agent, carrier, self._bounds.silence_ms)
         limits = setup.agent.limits
         self._longest_ms = limits.minutes * 60_000
-        usual_ms = limits.tool_seconds * 1000 + TOOL_GRACE_MS
+        self._remote_limit_ms = usual_ms = limits.tool_seconds * 1000 + TOOL_GRACE_MS
         # Who is asked for digits may talk for as long as the call lasts.
         by_kind = {"hang_up": GOODBYE_MS, "collect_digits": self._longest_ms}
         self._limits_ms = {tool.name: by_kind.get(tool.kind, usual_ms) for tool in setup.agent.tools}
@@ -327,10 +330,8 @@ class Invariants:
                 self._cut_items()
             case CancelResponse():
                 self._cancelled.add(command.response_id)
-            case AddToolOutput() if not command.event_id.startswith("history"):
-                self._look_at_answer(command.call_id)
-            case AnswerMcpApproval():
-                self._look_at_answer(command.request_id)
+            case AddToolOutput() | AnswerMcpApproval() | ToolStarted() | ToolAnswered():
+                self._look_at_use(command)
             case CreateResponse():
                 self._look_at_request(command.request)
             case HangUp() | ClosePhone():
@@ -416,6 +417,17 @@ class Invariants:
             if item.response_id == response_id and item.played and not item.cut and not whole:
                 self._break("tail", f"only {played_ms} of {item.sent_ms} ms of {item_id} were played")
 
+    def _look_at_use(self, command: AddToolOutput | AnswerMcpApproval | ToolStarted | ToolAnswered) -> None:
+        match command:
+            case AddToolOutput() if not command.event_id.startswith("history"):
+                self._look_at_answer(command.call_id)
+            case AnswerMcpApproval():
+                self._look_at_answer(command.request_id)
+            case ToolStarted() if command.server:
+                self._uses.setdefault(_remote(command.call_id), _Use(self._now_ms, self._remote_limit_ms))
+            case ToolAnswered() if _remote(command.call_id) in self._uses:
+                self._look_at_answer(_remote(command.call_id))
+
     def _look_at_answer(self, call_id: str) -> None:
         use = self._uses.setdefault(call_id, _Use(self._now_ms, 0))
         use.answers += 1
@@ -444,6 +456,11 @@ class Invariants:
 
     def _break(self, rule: Rule, what: str) -> None:
         self.broken.append(Break(rule, self._now_ms, what))
+
+
+def _remote(call_id: str) -> str:
+    """Name a call that an MCP server carries out; a question about it may bear the same id."""
+    return f"at an MCP server, {call_id}"
 
 
 class WatchedCall(Call):

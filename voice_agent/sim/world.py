@@ -117,7 +117,7 @@ class World:
         speak: Callable[[str], bytes] | None = None,
         delta_ms: int = 200,
         direct: bool = False,
-        mcp: Mapping[str, Mapping[str, str]] | None = None,
+        mcp: Mapping[str, Mapping[str, Tool]] | None = None,
         mcp_continues: bool = False,
     ) -> None:
         """`tools`: what each tool answers. `heard`: the caller's words, turn by turn; then it is "hello".
@@ -127,8 +127,8 @@ class World:
         `bounds`: how exact the books must be. `speak`: what a text of the model sounds like, PCM16 at 24 kHz; then it
         is a tone. `delta_ms`: how much audio the model sends at once. `direct`: see the module.
 
-        `mcp`: what each tool of each MCP server answers, by the server's label; a tool without an answer fails, and a
-        server that is not there cannot be listed. `mcp_continues`: see `RealtimeOptions`.
+        `mcp`: what each tool of each MCP server answers, by the server's label; a tool whose answer is empty fails, and
+        a server that is not there cannot be listed. `mcp_continues`: see `RealtimeOptions`.
         """
         network = network or Network()
         self.setup = setup
@@ -297,12 +297,10 @@ class World:
         self._feed(PhoneChecked(alive=not self._line.dead(self.now_ms)))
 
     def _run_tool(self, order: RunTool) -> None:
-        work = self._tools.get(order.name, "null")
-        if callable(work):
-            work = work(order.arguments)
-        if isinstance(work, str):
-            work = ToolWork(work)
-        answer = partial(self._feed, ToolFinished(order.call_id, work.output, failed=work.failed))
+        work = _work(self._tools.get(order.name, "null"), order.arguments)
+        self._do(work, partial(self._feed, ToolFinished(order.call_id, work.output, failed=work.failed)))
+
+    def _do(self, work: ToolWork, answer: Callable[[], None]) -> None:
         if not work.answers:
             return
         if work.after_ms is None:
@@ -422,9 +420,10 @@ class World:
                 case model.Speak():
                     spoken = model.Spoken(output.response_id, output.item_id, self._speak(output.text), last=True)
                     self._later(self._timing.speak_ms, partial(self._to_session, spoken))
-                case model.ListTools() | model.CallTool():
-                    answered = self._from_mcp(output)
-                    self._later(self._timing.tool_ms, partial(self._to_session, answered))
+                case model.ListTools():
+                    self._later(self._timing.tool_ms, partial(self._to_session, self._listed(output)))
+                case model.CallTool():
+                    self._call_remote(output)
                 case model.StopWork() | model.PlayFrame():
                     pass
                 case model.CloseSocket():
@@ -433,15 +432,18 @@ class World:
                 case _:
                     assert_never(output)
 
-    def _from_mcp(self, order: model.ListTools | model.CallTool) -> model.Input:
+    def _listed(self, order: model.ListTools) -> model.Input:
         tools = self._mcp.get(order.server.label)
-        if isinstance(order, model.ListTools):
-            if tools is None:
-                return model.ListingFailed(order.item_id)
-            return model.ToolsListed(order.item_id, tuple(model.McpToolInfo(name=name) for name in tools))
-        if tools is None or not tools.get(order.name):
-            return model.ToolCallFailed(order.item_id, "tool_execution_error", "it has no answer")
-        return model.ToolCalled(order.item_id, tools[order.name])
+        if tools is None:
+            return model.ListingFailed(order.item_id)
+        return model.ToolsListed(order.item_id, tuple(model.McpToolInfo(name=name) for name in tools))
+
+    def _call_remote(self, order: model.CallTool) -> None:
+        work = _work(self._mcp.get(order.server.label, {}).get(order.name, ""), order.arguments)
+        answer: model.Input = model.ToolCalled(order.item_id, work.output)
+        if work.failed or not work.output:
+            answer = model.ToolCallFailed(order.item_id, "tool_execution_error", work.output or "it has no answer")
+        self._do(work, partial(self._to_session, answer))
 
     def _said(self, output: model.SendEvent | model.SendText) -> ModelText | Delta:
         if self._direct and isinstance(output, model.SendEvent) and output.event["type"] in model.AUDIO_DELTAS:
@@ -453,6 +455,11 @@ class World:
         for thought in self._mind(think):
             self._to_session(thought)
         self._to_session(model.ThoughtDone(think.response_id))
+
+
+def _work(tool: Tool, arguments: str) -> ToolWork:
+    work = tool(arguments) if callable(tool) else tool
+    return ToolWork(work) if isinstance(work, str) else work
 
 
 _ENDPOINT = Endpoint("ws://world/v1/realtime", {})

@@ -79,8 +79,24 @@ def test_every_way_to_talk_and_to_go_comes_to_be_drawn() -> None:
     assert {when for _, when in acts} == {"quiet", "agent speaks", "at once"}
     assert {when for when, _ in leavings} == {"time", "greeting", "tool", "goodbye"}
     assert {how for _, how in leavings} == {"caller_hung_up", "redirected", "ended_by_rest"}
-    assert {name for _, name in parts} == {"", "look_up", "book", "no_such_tool", "hang_up"}
+    assert {name for _, name in parts} == {*("", "look_up", "book", "no_such_tool", "hang_up", "free_slots", "reserve")}
     assert any(answer == () for call in many() for answer in call.answers)
+
+
+def test_every_kind_of_mcp_server_comes_to_be_drawn() -> None:
+    remote = [call for call in many() if call.setup.agent.mcp]
+    servers = [server for call in remote for server in call.setup.agent.mcp]
+    work = [work for call in remote for tools in call.mcp.values() for work in tools.values()]
+
+    assert 0.1 < len(remote) / len(many()) < 0.25
+    assert {call.mcp_continues for call in remote} == {True, False}
+    assert any(server.server_label not in call.mcp for call in remote for server in call.setup.agent.mcp)
+    assert any(tools == {} for call in remote for tools in call.mcp.values())
+    assert {(server.require_approval, server.approve) for server in servers} == {
+        (asked, approve) for asked in ("always", "never") for approve in ("all", (), ("free_slots",))
+    }
+    assert {None, ("free_slots",), ("free_slots", "reserve")} == {server.allowed_tools for server in servers}
+    assert {one.answers for one in work} == {one.failed for one in work} == {True, False}
 
 
 def test_a_good_part_of_the_calls_has_nothing_wrong_with_it() -> None:

@@ -58,6 +58,10 @@ class MadeUpCall(msgspec.Struct, frozen=True, kw_only=True):
     answers: tuple[tuple[Part, ...], ...]
     """What the model answers, response by response, again and again; an empty one says nothing."""
     tools: dict[str, ToolWork] = {}
+    mcp: dict[str, dict[str, ToolWork]] = {}
+    """What the tools of MCP servers do, by the servers' labels; a server that is not here cannot be listed."""
+    mcp_continues: bool = False
+    """The model's server speaks of what came of their calls by itself."""
     network: Network = Network()
     timing: Timing = Timing()
     switches: Switches = Switches()

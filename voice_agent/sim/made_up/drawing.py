@@ -10,7 +10,17 @@ from typing import TypeVar
 
 import msgspec
 
-from voice_agent.agent import Agent, BargeIn, Limits, ModelOptions, SemanticVad, ServerVad, Tool, Transcription
+from voice_agent.agent import (
+    Agent,
+    BargeIn,
+    Limits,
+    McpServer,
+    ModelOptions,
+    SemanticVad,
+    ServerVad,
+    Tool,
+    Transcription,
+)
 from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.sim.carrier import Switches
 from voice_agent.sim.made_up.call import LATEST_MS, Act, Leaving, MadeUpCall, Moment, Part, Way
@@ -54,7 +64,7 @@ def draw(seed: int, chance: Chance) -> MadeUpCall:
     )
     odd = _one_in(chance, 2)
     leaving = _leaving(chance)
-    return MadeUpCall(
+    call = MadeUpCall(
         seed=seed,
         setup=setup,
         acts=tuple(_act(chance) for _ in range(chance.randint(0, 9))),
@@ -69,6 +79,7 @@ def draw(seed: int, chance: Chance) -> MadeUpCall:
         pace=_pick(chance, (1, 2, 4, 4, 4, 8, 0)),
         delta_ms=_pick(chance, (20, 20, 100, 200)),
     )
+    return _with_mcp(chance, call) if _one_in(chance, 6) else call
 
 
 # --- chance ----------------------------------------------------------------------------------------------------------
@@ -203,6 +214,54 @@ def _tool_work(chance: Chance) -> ToolWork:
             return ToolWork('"at once"', after_ms=0)
         case _:
             return ToolWork('{"answer": 42}')
+
+
+# --- MCP servers -----------------------------------------------------------------------------------------------------
+
+_MCP_TOOLS = ("free_slots", "reserve")
+
+
+def _with_mcp(chance: Chance, call: MadeUpCall) -> MadeUpCall:
+    """Give the agent an MCP server or two, and the model something to call there.
+
+    Their tools are listed at once, or not at all: a session waits with its first response until they are, and what the
+    service does about a server that is slow to list is not documented.
+    """
+    labels = ("calendar", "records")[: chance.randint(1, 2)]
+    agent = msgspec.structs.replace(call.setup.agent, mcp=tuple(_mcp_server(chance, label) for label in labels))
+    answers = list(call.answers)
+    for _ in range(chance.randint(1, 3)):
+        answers.insert(chance.randint(0, len(answers)), _remote_answer(chance))
+    return msgspec.structs.replace(
+        call,
+        setup=msgspec.structs.replace(call.setup, agent=agent),
+        answers=tuple(answers),
+        mcp={label: _mcp_work(chance) for label in labels if not _one_in(chance, 8)},
+        mcp_continues=_one_in(chance, 2),
+    )
+
+
+def _mcp_server(chance: Chance, label: str) -> McpServer:
+    return McpServer(
+        server_label=label,
+        server_url=f"https://{label}.example.com/mcp",
+        allowed_tools=None if _one_in(chance, 2) else _MCP_TOOLS[: chance.randint(1, 2)],
+        require_approval="always" if _one_in(chance, 2) else "never",
+        approve="all" if _one_in(chance, 2) else _MCP_TOOLS[: chance.randint(0, 1)],
+    )
+
+
+def _mcp_work(chance: Chance) -> dict[str, ToolWork]:
+    return {name: _tool_work(chance) for name in _MCP_TOOLS[: chance.randint(0, 5)]}
+
+
+def _remote_answer(chance: Chance) -> tuple[Part, ...]:
+    words = Part(chance.randint(1, 15))
+    called = Part(name=_pick(chance, _MCP_TOOLS))
+    return _pick(
+        chance,
+        ((called,), (called,), (words, called), (words, called, words), (called, called), (called, _call(chance))),
+    )
 
 
 # --- what is between them --------------------------------------------------------------------------------------------

@@ -74,6 +74,8 @@ def hold(call: MadeUpCall, chance: Chance, clips: Mapping[str, bytes], *, direct
         mishaps=call.mishaps,
         bounds=_bounds(call),
         direct=direct,
+        mcp=call.mcp,
+        mcp_continues=call.mcp_continues,
     )
     try:
         _run(world)

@@ -64,6 +64,8 @@ def _changes(broke_ms: int) -> Iterator[Change]:
     yield _with(timing=Timing())
     yield _with(acts=())
     yield _with(tools={})
+    yield _with(mcp={})
+    yield _with(mcp_continues=False)
     yield _with(pace=4)
     yield _with(delta_ms=200)
     yield _with(leaving=Leaving(after_ms=broke_ms + 1000))
@@ -78,7 +80,7 @@ def _changes(broke_ms: int) -> Iterator[Change]:
 
 def _plainer_setup() -> Iterator[Change]:
     usual = Agent(name="", instructions="")
-    for field in ("turn_detection", "barge_in", "transcription", "limits", "model", "greeting", "tools"):
+    for field in ("turn_detection", "barge_in", "transcription", "limits", "model", "greeting", "tools", "mcp"):
         yield _of_agent(field, getattr(usual, field))
     for field, value in (("rest", False), ("preconnect", True)):
         yield _within("setup", field, value)
