@@ -160,6 +160,10 @@ class DigitCollection(msgspec.Struct, frozen=True, kw_only=True):
     """Without a key, while neither side speaks."""
 
 
+RUN_HERE = frozenset({"python", "http", "send_sms"})
+"""Kinds of tools whose work is done outside of the call; the others act on the line."""
+
+
 class Tool(msgspec.Struct, frozen=True):
     """One function that the model may call."""
 

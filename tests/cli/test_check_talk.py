@@ -12,7 +12,7 @@ from voice_agent.config.agents import agent_paths, load_agent_file
 from voice_agent.config.settings import PACKAGED_AGENTS
 from voice_agent.emulator.speech.models import ModelMissingError
 from voice_agent.emulator.speech.speaking import HibariSpeaking
-from voice_agent.errors import CommandError
+from voice_agent.errors import CommandError, ConfigError
 
 AGENT = """
 name: {name}
@@ -73,6 +73,17 @@ def test_agents_without_scenarios_cannot_be_talked_to(tmp_path: Path) -> None:
 
     with pytest.raises(CommandError, match='no agent has scenarios; write some under "scenarios" in its file'):
         asyncio.run(talk(tmp_path, "emulator", {}, None, lambda _: None))
+
+
+def test_an_answer_that_is_given_for_a_tool_that_nobody_has_is_told(inn: Path) -> None:
+    path = inn / "good.yaml"
+    given = "    given: {tools: {hang_up: {}}}\n    caller:"
+    path.write_text(path.read_text(encoding="utf-8").replace("    caller:", given), encoding="utf-8")
+
+    with pytest.raises(
+        ConfigError, match=r'good.yaml:7:5: "given" has an answer for "hang_up", which no agent here runs'
+    ):
+        asyncio.run(talk(inn, "emulator", {}, None, lambda _: None))
 
 
 def test_a_missing_voice_is_told_in_one_line(inn: Path) -> None:

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -94,12 +95,15 @@ def test_the_schema_is_one_of_draft_7() -> None:
     jsonschema.Draft7Validator.check_schema(agent_schema())
 
 
-@pytest.mark.parametrize("path", agent_paths(PACKAGED_AGENTS), ids=lambda path: path.name)
-def test_the_examples_name_the_schema_that_is_packaged_beside_them(path: Path) -> None:
-    first = path.read_text(encoding="utf-8").splitlines()[0]
+EXAMPLES = [*agent_paths(PACKAGED_AGENTS), *agent_paths(PACKAGED_AGENTS / "dental")]
 
-    assert first == "# yaml-language-server: $schema=agent.schema.json"
-    assert (path.parent / "agent.schema.json").read_text(encoding="utf-8") == schema_text()
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_the_examples_name_the_schema_that_is_packaged_beside_them(path: Path) -> None:
+    schema = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", path.read_text(encoding="utf-8").splitlines()[0])
+
+    assert schema is not None
+    assert (path.parent / schema[1]).read_text(encoding="utf-8") == schema_text()
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,22 @@
+import asyncio
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
+from aiohttp import web
 
+from tests.support.http_server import server
+from voice_agent.call.events import ToolFinished
 from voice_agent.config.agents import load_agents
 from voice_agent.config.python_tools import find_function
+from voice_agent.config.references import References
 from voice_agent.config.render import render
+from voice_agent.config.secret import Secret
 from voice_agent.config.settings import PACKAGED_AGENTS
+from voice_agent.tools.run import ToolRunner
 
 AGENTS = load_agents(PACKAGED_AGENTS)
+DENTAL = load_agents(PACKAGED_AGENTS / "dental")
 
 
 def call(target: str, **arguments: object) -> object:
@@ -23,7 +32,7 @@ def test_the_reception_takes_the_calls_of_a_fresh_machine() -> None:
 
 
 def test_every_example_renders_and_can_hang_up() -> None:
-    for agent in AGENTS.all:
+    for agent in (*AGENTS.all, *DENTAL.all):
         rendered = render(agent, "+14255550111", "+14255550100", datetime(2026, 11, 22, tzinfo=UTC))
 
         assert "{{" not in f"{rendered.instructions}{rendered.greeting}"
@@ -56,3 +65,54 @@ def test_the_restaurant_has_tables_on_most_evenings(day: str, people: int, time:
     assert isinstance(answer, dict)
     assert answer["free"] is free
     assert free or answer["reason"]
+
+
+async def calendar(request: web.Request) -> web.StreamResponse:
+    """Answer as the dental practice's calendar does."""
+    if request.headers["Authorization"] != "Bearer of-the-calendar":
+        return web.json_response({}, status=401)
+    if request.path == "/slots":
+        return web.json_response({"day": request.query["day"], "free": "14:30"})
+    return web.json_response({"booked": await request.json()}, status=201)
+
+
+def test_the_dental_practice_looks_into_a_calendar_over_http_and_books_in_it() -> None:
+    async def main() -> tuple[ToolFinished, ToolFinished]:
+        dental = DENTAL.named("dental")
+        assert dental is not None
+        agent = render(dental, "+14255550111", "+14255550100", datetime(2026, 11, 23, tzinfo=UTC))
+        async with asyncio.timeout(10), server(calendar) as url:
+            # Its calendar is nowhere: one on this machine stands in for it.
+            tools = tuple(
+                msgspec.structs.replace(
+                    tool,
+                    http=msgspec.structs.replace(
+                        tool.http, url=tool.http.url.replace("https://calendar.example.com", url), allow_private=True
+                    ),
+                )
+                for tool in agent.tools
+                if tool.http is not None
+            )
+            keys = References({"CALENDAR_KEY": Secret("of-the-calendar")})
+            runner = ToolRunner(msgspec.structs.replace(agent, tools=tools), "CA1", keys)
+            return (
+                await runner.run("call_1", "find_slot", '{"day": "Tuesday"}'),
+                await runner.run("call_2", "book_slot", '{"day": "Tuesday", "time": "14:30"}'),
+            )
+
+    found, booked = asyncio.run(main())
+    assert found.output == '{"day":"Tuesday","free":"14:30"}'
+    assert booked.output == '{"booked":{"day":"Tuesday","time":"14:30","phone":"+14255550111"}}'
+
+
+def test_the_dental_practice_leaves_its_calls_to_the_night_outside_of_its_hours() -> None:
+    dental = DENTAL.named("dental")
+    assert dental is not None
+    monday_noon, christmas_noon = (datetime(2026, *day, 20, 0, tzinfo=UTC) for day in ((11, 23), (12, 25)))
+
+    assert DENTAL.on_duty(dental, monday_noon) is dental
+    assert DENTAL.on_duty(dental, christmas_noon) is DENTAL.named("night")
+
+
+def test_an_agent_of_a_real_kind_fits_on_a_page() -> None:
+    assert len((PACKAGED_AGENTS / "dental/dental.yaml").read_text(encoding="utf-8").splitlines()) < 80

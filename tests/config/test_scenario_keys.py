@@ -6,7 +6,7 @@ import pytest
 from tests.support.agent_files import MINIMAL, faults_of
 from voice_agent.config.agent_file import read_agent
 from voice_agent.config.expectations import Expectations, ExpectedTool
-from voice_agent.config.scenario_keys import Scenario, Turn
+from voice_agent.config.scenario_keys import GivenAnswer, Scenario, Turn
 
 
 def scenarios_of(text: str) -> tuple[Scenario, ...]:
@@ -138,9 +138,21 @@ def test_a_scenario_may_say_when_the_call_comes() -> None:
         ("{now: [a]}", '"now" must be a text'),
         ("{then: 2026-11-29 10:00}", 'unknown key "then"'),
         ("now", '"given" must be a mapping'),
+        ("{tools: [find]}", '"tools" must be a mapping'),
+        ("{tool_ms: soon}", '"tool_ms" must be a whole number from 0 to 120000'),
     ],
 )
 def test_what_is_given_must_be_known(given: str, told: str) -> None:
     lines = faults_of(f'scenarios: [{{name: a, caller: ["Hi."], given: {given}, expect: {{said: [hi]}}}}]\n')
 
     assert any(told in line for line in lines), lines
+
+
+def test_a_scenario_may_say_what_tools_answer_and_how_late() -> None:
+    given = "{tools: {find: {free: '14:30', left: 2}, book: gone}, tool_ms: 4000}"
+    (scenario,) = scenarios_of(f'scenarios: [{{name: a, caller: ["Hi."], given: {given}, expect: {{said: [hi]}}}}]\n')
+
+    assert scenario.given.tools == {
+        "find": GivenAnswer({"free": "14:30", "left": 2}, 4000),
+        "book": GivenAnswer("gone", 4000),
+    }

@@ -8,6 +8,7 @@ import json
 import random
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -16,16 +17,20 @@ from voice_agent.agent import Agent
 from voice_agent.call.commands import Report
 from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.cli.scenes import Scene
+from voice_agent.config.agents import load_agents
+from voice_agent.config.hours import is_open
 from voice_agent.config.python_tools import find_function
 from voice_agent.config.render import render
 from voice_agent.config.scenario_keys import Scenario
-from voice_agent.config.settings import PACKAGED_AGENTS
 from voice_agent.emulator.brain import Thought, ToolCall
 from voice_agent.emulator.caller import Move, Part, Played, Watch, play
 from voice_agent.emulator.dialogue.brain import DialogueBrain
 from voice_agent.emulator.dialogue.file import load_dialogues
 from voice_agent.emulator.twilio.hearing import Hearing
+from voice_agent.live.clips import load_clips
+from voice_agent.replay.scenarios import clock_of
 from voice_agent.sim import carrier as phone
+from voice_agent.sim.mishaps import ToolWork
 from voice_agent.sim.realtime import Think, ThoughtCall, ThoughtText
 from voice_agent.sim.world import Mind, Tool, World, voice
 
@@ -144,10 +149,9 @@ def part_of(scenario: Scenario) -> Part:
     return Part(moves=tuple(moves))
 
 
-def mind_of(agent: Agent) -> Mind:
-    """Think by the dialogues of the packaged agents."""
-    del agent
-    brain = DialogueBrain(load_dialogues(PACKAGED_AGENTS))
+def mind_of(folder: Path) -> Mind:
+    """Think by the dialogues of a folder."""
+    brain = DialogueBrain(load_dialogues(folder))
 
     def think(asked: Think) -> list[ThoughtText | ThoughtCall]:
         return [_thought(asked.response_id, thought) for thought in _all(brain.think(asked))]
@@ -180,6 +184,14 @@ def tools_of(agent: Agent) -> dict[str, Tool]:
     return {tool.name: _run(find_function(tool.target, agent.folder)) for tool in agent.tools if tool.kind == "python"}
 
 
+def given_tools(scenario: Scenario) -> dict[str, Tool]:
+    """Answer as the scenario says."""
+    return {
+        name: ToolWork(msgspec.json.encode(given.answer).decode(), after_ms=given.after_ms)
+        for name, given in scenario.given.tools.items()
+    }
+
+
 def _run(function: Callable[..., object]) -> Callable[[str], str]:
     def run(arguments: str) -> str:
         return msgspec.json.encode(function(**json.loads(arguments))).decode()
@@ -205,14 +217,19 @@ def play_scene(
 ) -> PlayedScene:
     """Hold a scene to its end."""
     agent, scenario = scene.load()
-    agent = render(agent, "+14255550123", "+14255550100", A_SUNDAY)
+    others = {other.name: other for other in load_agents(scene.folder).all}
+    now = A_SUNDAY if scenario.given.now is None else clock_of(scenario, agent)()
+    if agent.hours is not None and not is_open(agent, now):
+        agent = others[agent.hours.agent]
+    agent = render(agent, "+14255550123", "+14255550100", now)
     player = ScenePlayer(part_of(scenario), greeted=agent.greeting is not None)
     world = World(
         CallSetup(call_sid="CA" + "0" * 32, agent=agent, model=ModelSetup(dialect=dialect, audio=audio), rest=True),
         caller=player,
-        mind=mind_of(agent),
+        mind=mind_of(scene.folder),
         chance=random.Random(1),
-        tools=tools_of(agent),
+        tools=tools_of(agent) | given_tools(scenario),
+        clips=load_clips(),
         heard=[turn.says for turn in scenario.caller if turn.says],
     )
     player.reports = lambda: [report for _, report in world.reports if isinstance(report, get_args(Report))]

@@ -6,12 +6,14 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+import msgspec
 import pytest
 
 from tests.tools import sample_tools
 from voice_agent.agent import Agent, Limits
 from voice_agent.call.events import ToolFinished
 from voice_agent.config.python_tools import python_tool
+from voice_agent.config.scenario_keys import GivenAnswer
 from voice_agent.config.tool_keys import HANG_UP
 from voice_agent.tools.run import MAX_OUTPUT_CHARACTERS, ToolRunner
 
@@ -149,3 +151,15 @@ def test_a_long_output_is_cut_and_says_so() -> None:
 def test_what_fits_into_no_message_is_replaced() -> None:
     assert ran("unspeakable").output == "a?b"
     assert error_of(ran("refuses", '{"day": "\\ud83d\\ude00"}')) == "refuses failed: no such day: \U0001f600"
+
+
+def test_a_tool_whose_answer_is_given_is_not_run_but_its_arguments_are_judged() -> None:
+    tool = msgspec.structs.replace(
+        python_tool(f"{sample_tools.__name__}:{NAMES[0]}", ""), name="find", target="no:where"
+    )
+    parameters = {"type": "object", "properties": {"day": {"type": "string"}}, "required": ["day"]}
+    agent = Agent(name="a", instructions="", tools=(msgspec.structs.replace(tool, parameters=parameters),))
+    runner = ToolRunner(agent, given={"find": GivenAnswer({"free": True})})
+
+    assert within(5, runner.run("c", "find", '{"day": "Monday"}')) == ToolFinished("c", '{"free":true}')
+    assert error_of(within(5, runner.run("c", "find", "{}"))) == 'the argument "day" is missing'

@@ -4,13 +4,15 @@ Every scenario is held at three pitches of one voice, some calls at once, in rea
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from voice_agent.agent import Agent
+from voice_agent.agent import RUN_HERE, Agent
+from voice_agent.config.agent_file import AgentFile
 from voice_agent.config.agents import agent_paths, load_agent_file
+from voice_agent.config.faults import instead, raise_all
 from voice_agent.config.references import read_references
 from voice_agent.config.scenario_keys import Scenario
 from voice_agent.config.settings import Provider
@@ -20,7 +22,7 @@ from voice_agent.emulator.speech.loading import INSTALL, Loaders, load_speech
 from voice_agent.emulator.speech.models import ModelMissingError
 from voice_agent.emulator.speech.recorded import RecordedHearing
 from voice_agent.emulator.speech.speaking import HibariSpeaking
-from voice_agent.errors import CommandError, VoiceAgentError
+from voice_agent.errors import CommandError, ConfigError, VoiceAgentError
 from voice_agent.live.clips import load_clips
 from voice_agent.live.endpoints import demands_of
 from voice_agent.replay.against import AT_ONCE, against, settings_against
@@ -58,6 +60,7 @@ async def talk(
     calls = [_Call(file.agent, scenario, pitch) for file in files for scenario in file.scenarios for pitch in PITCHES]
     if not calls:
         raise CommandError(f'{path}: no agent has scenarios; write some under "scenarios" in its file')
+    raise_all(_unknown_tools(files))
     voice = await asyncio.to_thread(_voice, load_voice)
     speech = await asyncio.to_thread(_speech, voice, tell) if provider == "emulator" else None
     callers = Callers(voice)
@@ -78,6 +81,16 @@ async def talk(
         async with asyncio.TaskGroup() as tasks:
             results = [tasks.create_task(held(number)) for number in range(len(calls))]
             return await _show(calls, results, tell)
+
+
+def _unknown_tools(files: Sequence[AgentFile]) -> Iterator[ConfigError]:
+    """Find answers that are given for tools that nobody has."""
+    known = [tool.name for file in files for tool in file.agent.tools if tool.kind in RUN_HERE]
+    for scenario in (scenario for file in files for scenario in file.scenarios):
+        for name in scenario.given.tools:
+            if name not in known:
+                what = f'"given" has an answer for "{name}", which no agent here runs; {instead(name, known)}'
+                yield ConfigError(what, scenario.place)
 
 
 async def _show(calls: Sequence[_Call], results: Sequence[asyncio.Task[Result | VoiceAgentError]], tell: Tell) -> bool:

@@ -18,7 +18,7 @@ from voice_agent.cli.demo_screen import Screen
 from voice_agent.cli.scenes import SCENES, Scene, scene_named
 from voice_agent.config.agents import OneAgent, load_agents
 from voice_agent.config.expectations import Expectations
-from voice_agent.config.settings import PACKAGED_AGENTS, Settings
+from voice_agent.config.settings import Settings
 from voice_agent.emulator.caller import Part, Played, Watch, play
 from voice_agent.emulator.speech.callers import Voice
 from voice_agent.emulator.speech.interfaces import Speech
@@ -77,7 +77,7 @@ def run(
         return 0
     chosen = scene_named(scene)
     print(f"{chosen.told[0].upper()}{chosen.told[1:]}. A local Realtime server, an emulated Twilio. No account.")
-    settings = Settings(realtime_audio=audio, realtime_dialect=dialect, agents=PACKAGED_AGENTS)
+    settings = Settings(realtime_audio=audio, realtime_dialect=dialect, agents=chosen.folder)
     try:
         return asyncio.run(_hold(chosen, data, settings))
     except TimeoutError:
@@ -95,11 +95,12 @@ async def _hold(scene: Scene, data: Path, settings: Settings) -> int:
         local_realtime(settings, _tell, speech) as realtime_url,
         private_line(
             msgspec.structs.replace(settings, data=data),
-            OneAgent(agent, others=load_agents(PACKAGED_AGENTS).all),
+            OneAgent(agent, others=load_agents(scene.folder).all),
             emulator_url=realtime_url,
             observers=[screen.show, lambda _, __, report: watch.take(report)],
             keep=[finished.append],
             now=clock_of(scenario, agent),
+            given=scenario.given.tools,
         ) as line,
     ):
         model = f"{endpoint_of(settings, realtime_url).shown} ({settings.realtime_audio})"

@@ -4,6 +4,8 @@ Words and expectations stand in the agent's file, where `check --talk` reads the
 held, nor how it is shown.
 """
 
+from pathlib import Path
+
 import msgspec
 
 from voice_agent.agent import Agent
@@ -19,11 +21,16 @@ class Scene(msgspec.Struct, frozen=True):
 
     name: str
     file: str
-    """Of the agent, among the packaged ones."""
+    """Of the agent, below the packaged ones; those beside it may take the call over."""
     scenario: str
     """Its name in that file."""
     told: str
     """What happens, in one line."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the agent and its dialogue stand."""
+        return (PACKAGED_AGENTS / self.file).parent
 
     def load(self) -> tuple[Agent, Scenario]:
         """Read the agent's file."""
@@ -43,6 +50,18 @@ SCENES = (
         "table.yaml",
         "a table, asked for in the middle of an answer",
         "a question about the menu, interrupted to book a table, a tool with three arguments",
+    ),
+    Scene(
+        "slow",
+        "dental/dental.yaml",
+        "an appointment, found in a calendar that is slow",
+        "a calendar that takes five seconds, while the caller hears a sign of life",
+    ),
+    Scene(
+        "closed",
+        "dental/dental.yaml",
+        "a call on a Sunday, when nobody is there",
+        "a call outside of the business hours, which a night agent takes",
     ),
 )
 

@@ -58,6 +58,7 @@ MOST_INTERRUPTIONS = Whole(0, 1000)
 MOST_TOKENS = Whole(0, 1_000_000_000)
 MOST_MONEY = Real(0, 1_000_000)
 INTERRUPT_MS = Whole(0, 60_000)
+TOOL_MS = Whole(0, 120_000)
 SILENT_MS = Whole(100, 600_000)
 KEYS = "[0-9*#]{1,32}"
 Ended = Literal["completed", "caller_hung_up", "no_stream", "model_failed", "stream_lost", "stopped"]
@@ -179,6 +180,8 @@ PRESS: dict[str, Schema] = {
 STAY: dict[str, Schema] = {"silence_ms": whole(SILENT_MS, "So long the caller says nothing.")}
 GIVEN: dict[str, Schema] = {
     "now": text("When the call comes, by the agent's clock: 2026-11-29 10:00.", r"\d{4}-\d\d-\d\d \d\d:\d\d"),
+    "tools": {"description": "What tools answer, by name: any value. They are not run.", "type": "object"},
+    "tool_ms": whole(TOOL_MS, "How long that takes.", 0),
 }
 SCENARIO: dict[str, Schema] = {
     "name": ANY_TEXT | {"description": "What happens in it.", "pattern": SAYABLE},

@@ -24,7 +24,7 @@ def instead(word: str, known: Iterable[str]) -> str:
     """Say what to write instead of an unknown word: the nearest known one, or all of them."""
     names = list(known)
     near = nearest(word, names)
-    return f'write "{near}"' if near else f"known are {', '.join(names)}"
+    return f'write "{near}"' if near else f"known are {', '.join(names) or 'none'}"
 
 
 def raise_all(errors: Iterable[ConfigError]) -> None:

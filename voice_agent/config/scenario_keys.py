@@ -8,7 +8,10 @@
           - {keys: "12#"}                        # pressed; interrupt_ms may stand beside it, too
           - {silence_ms: 22000}                  # nothing for so long
           - Thank you, goodbye.
-        given: {now: 2026-11-29 10:00}           # when the call comes, in the agent's time zone; left out: now
+        given:                                   # what is so; what is left out is as in life
+          now: 2026-11-29 10:00                  # when the call comes, in the agent's time zone
+          tools: {opening_hours: {open: all day}}         # what tools answer, none of which is then run
+          tool_ms: 4000                          # how long these take
         expect:                                  # the keys of *.expect.yaml, see `expectations`
           tools: [opening_hours: {day: saturday}, opening_hours: {day: sunday}, hang_up]
           ended: completed
@@ -18,13 +21,25 @@ No part of an agent: a call never knows them. It must not know how they are held
 
 import re
 from datetime import datetime
+from typing import Any
 
 import msgspec
 import yaml
 
-from voice_agent.config.agent_keys import EXPECT, GIVEN, INTERRUPT_MS, KEYS, PRESS, SAY, SCENARIO, SILENT_MS, STAY
+from voice_agent.config.agent_keys import (
+    EXPECT,
+    GIVEN,
+    INTERRUPT_MS,
+    KEYS,
+    PRESS,
+    SAY,
+    SCENARIO,
+    SILENT_MS,
+    STAY,
+    TOOL_MS,
+)
 from voice_agent.config.expectations import Expectations, expectations_of
-from voice_agent.config.yaml_nodes import Document, Fields, kind_of, shorten, text_of
+from voice_agent.config.yaml_nodes import Document, Fields, kind_of, read_json, shorten, text_of
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,11 +52,21 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     """When so much of the agent's answer has been heard; `None`: when it is over."""
 
 
+class GivenAnswer(msgspec.Struct, frozen=True):
+    """What a tool answers that is not run."""
+
+    answer: Any
+    """A JSON value."""
+    after_ms: int = 0
+
+
 class Given(msgspec.Struct, frozen=True, kw_only=True):
     """What is so when the caller rings."""
 
     now: datetime | None = None
     """Without an offset: a clock on the wall of the agent; `None`: as late as it is."""
+    tools: dict[str, GivenAnswer] = {}
+    """By name; of the agent, or of one that takes the call over."""
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,16 +130,26 @@ def _given(fields: Fields) -> Given:
     inner = fields.fields("given", tuple(GIVEN), "{now: 2026-11-29 10:00}")
     if inner is None:
         return Given()
-    node = inner.node("now")
+    answers = inner.fields("tools", (), "{find_slot: {free: '9:00'}}")
+    after_ms = inner.integer("tool_ms", 0, *TOOL_MS)
+    entries = [] if answers is None else answers.nodes()
+    return Given(
+        now=_now(inner),
+        tools={name: GivenAnswer(read_json(inner.document, answer), after_ms) for name, answer in entries},
+    )
+
+
+def _now(fields: Fields) -> datetime | None:
+    node = fields.node("now")
     if node is None:
-        return Given()
-    text = inner.text("now", "")
+        return None
+    text = fields.text("now", "")
     try:
-        return Given(now=datetime.strptime(text, "%Y-%m-%d %H:%M"))  # noqa: DTZ007 - the zone is the agent's
+        return datetime.strptime(text, "%Y-%m-%d %H:%M")  # noqa: DTZ007 - the zone is the agent's
     except ValueError:
         if isinstance(node, yaml.ScalarNode):
-            inner.document.fault(node, f'"{shorten(text)}" is no time; write it like 2026-11-29 10:00')
-    return Given()
+            fields.document.fault(node, f'"{shorten(text)}" is no time; write it like 2026-11-29 10:00')
+    return None
 
 
 def _turn(document: Document, node: yaml.Node) -> Turn:

@@ -6,7 +6,7 @@ It must not know how a call came in.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from voice_agent.call.setup import CallSetup
 from voice_agent.call.summary import Summary
 from voice_agent.config.prices import Prices
 from voice_agent.config.references import NOTHING, References
+from voice_agent.config.scenario_keys import GivenAnswer
 from voice_agent.errors import VoiceAgentError
 from voice_agent.live.call_log import call_log
 from voice_agent.live.call_work import CallWork, CarrierApi
@@ -78,11 +79,13 @@ class Surroundings:
     credential: Credential | None = None
     """Of the endpoint, beside its fixed headers."""
     references: References = NOTHING
+    """What agents may name, with the values."""
     messages: MessageSender | None = None
     """`None`: no text message can be sent."""
-    """What agents may name, with the values."""
     prices: Prices | None = None
     """For the log; `None`: it names tokens only."""
+    given: Mapping[str, GivenAnswer] = field(default_factory=dict)
+    """What tools answer that are not run."""
     observers: Sequence[CallObserver] = ()
     keep: Sequence[Keep] = ()
     redact: Redact | None = None
@@ -100,7 +103,8 @@ class OpenedCall:
         self._recording = self._open_recording(webhook)
         call_sid = setup.call_sid
         bill = None if around.prices is None else partial(around.prices.told, setup.model.model)
-        tools, secrets = ToolRunner(setup.agent, call_sid, around.references, around.messages), None
+        tools = ToolRunner(setup.agent, call_sid, around.references, around.messages, given=around.given)
+        secrets = None
         if setup.agent.mcp:
             secrets = McpSecrets(setup.agent, around.references)
         self.session = Session(

@@ -4,13 +4,14 @@ For whoever holds calls by himself: the demo, scenarios, recorded callers. It mu
 """
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
 import msgspec
 
 from voice_agent.config.agents import AgentSource
+from voice_agent.config.scenario_keys import GivenAnswer
 from voice_agent.config.secret import Secret
 from voice_agent.config.settings import Settings
 from voice_agent.emulator.twilio import EmulatedCall, EmulatedTwilio
@@ -53,6 +54,7 @@ async def private_line(
     observers: Sequence[CallObserver] = (),
     keep: Sequence[Keep] = (),
     now: Callable[[], datetime] = utc_now,
+    given: Mapping[str, GivenAnswer] | None = None,
 ) -> AsyncIterator[PrivateLine]:
     """Open a line. Of `settings` the model, its audio and `data` count; Twilio's account and the address are its own.
 
@@ -76,6 +78,6 @@ async def private_line(
             twilio_api_base_url=twilio.base_url,
             redact=False,
         )
-        serving = Serving(own, agents, emulator_url=emulator_url, observers=observers, keep=keep, now=now)
+        serving = Serving(own, agents, emulator_url=emulator_url, observers=observers, keep=keep, now=now, given=given)
         async with serving:
             yield PrivateLine(twilio, serving)

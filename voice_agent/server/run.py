@@ -20,6 +20,7 @@ import uvicorn
 
 from voice_agent.config.agents import AgentSource
 from voice_agent.config.prices import load_prices
+from voice_agent.config.scenario_keys import GivenAnswer
 from voice_agent.config.secret import Secret, local_auth_token
 from voice_agent.config.settings import Settings
 from voice_agent.errors import CommandError, ConfigError
@@ -73,10 +74,11 @@ class Serving:
         redact: Redact | None = None,
         clips: Mapping[str, bytes] | None = None,
         now: Callable[[], datetime] = utc_now,
+        given: Mapping[str, GivenAnswer] | None = None,
     ) -> None:
         """`emulator_url`: a local Realtime server, for the provider `emulator`. `keep`: beside the history.
 
-        `now`: what agents take for the time when a call comes.
+        `now`: what agents take for the time when a call comes. `given`: what tools answer that are not run, by name.
 
         `redact`: what does the work of `settings.redact`, before anything is kept.
 
@@ -93,6 +95,7 @@ class Serving:
         assert redact is not None or not settings.redact, "whoever reads the settings has to give what they ask for"
         self._redact = redact
         self._now = now
+        self._given = given or {}
         self._clips = load_clips() if clips is None else clips
 
     @property
@@ -178,6 +181,7 @@ class Serving:
             references=self._agents.references,
             messages=messages,
             prices=self._prices,
+            given=self._given,
             observers=self._observers,
             keep=(keep_in_history, *self._keep),
             redact=self._redact,

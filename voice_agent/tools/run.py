@@ -9,15 +9,16 @@ import contextvars
 import inspect
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
-from voice_agent.agent import Agent, HttpRequest, TextMessage, Tool
+from voice_agent.agent import RUN_HERE, Agent, HttpRequest, TextMessage, Tool
 from voice_agent.call.events import ToolFinished
 from voice_agent.config.python_tools import find_function
 from voice_agent.config.references import NOTHING, References, names_in
+from voice_agent.config.scenario_keys import GivenAnswer
 from voice_agent.tools.arguments import ArgumentsError, read_arguments
 from voice_agent.tools.http_answer import AnswerError, taken
 from voice_agent.tools.http_client import HttpFailure, ask
@@ -26,8 +27,6 @@ from voice_agent.tools.text_message import MOST_A_CALL, MessageSender, NotSentEr
 
 MAX_OUTPUT_CHARACTERS = 16_000
 """About 4,000 tokens: as much as a caller's question can need, and paid for with every later response of the call."""
-
-_KINDS = ("python", "http", "send_sms")
 
 _log = logging.getLogger(__name__)
 
@@ -41,15 +40,22 @@ class ToolRunner:
     """
 
     def __init__(
-        self, agent: Agent, call_sid: str = "", references: References = NOTHING, messages: MessageSender | None = None
+        self,
+        agent: Agent,
+        call_sid: str = "",
+        references: References = NOTHING,
+        messages: MessageSender | None = None,
+        *,
+        given: Mapping[str, GivenAnswer] | None = None,
     ) -> None:
         """`call_sid` is for the log only. `references`: secrets that headers name; no answer and no log holds them.
 
-        `messages`: `None` where none can be sent.
+        `messages`: `None` where none can be sent. `given`: by the names of tools that are not run.
         """
+        self._given = given or {}
         self._messages = messages
         self._sent = 0
-        self._tools = {tool.name: tool for tool in agent.tools if tool.kind in _KINDS}
+        self._tools = {tool.name: tool for tool in agent.tools if tool.kind in RUN_HERE}
         self._references = references
         self._folder = agent.folder
         self._seconds = agent.limits.tool_seconds
@@ -91,6 +97,10 @@ class ToolRunner:
             return self._broken(call_id, name)
 
     async def _call(self, tool: Tool, values: dict[str, Any]) -> object:
+        given = self._given.get(tool.name)
+        if given is not None:
+            await asyncio.sleep(given.after_ms / 1000)
+            return given.answer
         if tool.http is not None:
             return await self._ask(tool.http, values)
         if tool.sms is not None:

@@ -23,6 +23,7 @@ SLOTS = {"people": Slot("number", ""), "day": Slot("weekday", ""), "time": Slot(
         ("at 7.", "19:00"),
         ("7:30", "19:30"),
         ("half past seven", "19:30"),
+        ("half-past two in the afternoon", "14:30"),
         ("at quarter to eight", "19:45"),
         ("around 8:15 p.m.", "20:15"),
         ("at seven thirty", "19:30"),

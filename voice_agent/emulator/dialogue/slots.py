@@ -12,7 +12,7 @@ _UNITS = (
 _NUMBER = rf"\d{{1,2}}|{'|'.join(sorted(_UNITS, key=len, reverse=True))}"
 _HALF_DAY = r"(?P<half>\s*[ap]\.?\s?m\b\.?|\s+in the (?:morning|afternoon|evening)|\s+at night)"
 _TIME = re.compile(
-    rf"\b(?P<lead>at|around|about|by|for)?\s*(?P<half_past>half past |quarter past |quarter to )?"
+    rf"\b(?P<lead>at|around|about|by|for)?\s*(?P<half_past>half[- ]past |quarter[- ]past |quarter[- ]to )?"
     rf"(?P<hour>{_NUMBER})(?:[:.](?P<minute>\d\d)|\s(?P<spoken>thirty|fifteen|forty[- ]five|\d\d)\b)?"
     rf"(?P<clock>\s*o'?clock)?{_HALF_DAY}?",
     re.IGNORECASE,
@@ -105,7 +105,7 @@ def _number(word: str) -> int:
 def _time_of(found: "re.Match[str]") -> str | None:
     spoken = (found["spoken"] or "").lower()
     minute = int(found["minute"] or (spoken if spoken.isdigit() else _MINUTES.get(spoken, 0)))
-    minute += _BEFORE_HOUR.get((found["half_past"] or "").lower(), 0)
+    minute += _BEFORE_HOUR.get((found["half_past"] or "").lower().replace("-", " "), 0)
     hour = _number(found["hour"])
     half = (found["half"] or "").strip().lower()
     morning = (half.startswith("a") and not half.startswith("at")) or half.endswith("morning")
