@@ -40,6 +40,15 @@ class BargeIn(msgspec.Struct, frozen=True):
     """The greeting is played to its end whatever the caller says."""
 
 
+class OnMachine(msgspec.Struct, frozen=True):
+    """What becomes of a call that we placed and an answering machine takes."""
+
+    do: Literal["hang_up", "leave", "continue"]
+    """`continue`: the detection only tells who answered."""
+    text: str = ""
+    """What is left on it."""
+
+
 class Transcription(msgspec.Struct, frozen=True):
     """How the caller's words become text."""
 
@@ -233,6 +242,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     """Said by the carrier (`<Say>`) before the stream begins."""
     turn_detection: TurnDetection = ServerVad()
     barge_in: BargeIn = BargeIn()
+    on_machine: OnMachine | None = None
+    """`None`: nobody asks who answered."""
     transcription: Transcription | None = Transcription()
     noise_reduction: Literal["near_field", "far_field"] | None = None
     tools: tuple[Tool, ...] = ()

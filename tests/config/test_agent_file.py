@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.agent_files import MINIMAL, agent_of, faults_of
-from voice_agent.agent import Agent, BargeIn, Limits, SemanticVad, Transcription
+from voice_agent.agent import Agent, BargeIn, Limits, OnMachine, SemanticVad, Transcription
 from voice_agent.config.agent_file import read_agent
 from voice_agent.config.tool_keys import HANG_UP
 
@@ -29,6 +29,7 @@ timezone: Europe/Vienna
 recording: text
 turn_detection: {type: semantic_vad, eagerness: low}
 barge_in: {after_ms: 300, greeting: protected}
+on_machine: {leave: "This is {{ company }}."}
 transcription: {model: whisper, prompt: "{{ company }}, Seattle"}
 noise_reduction: far_field
 """
@@ -57,6 +58,7 @@ def test_every_key_of_an_agent_is_read() -> None:
     assert (agent.timezone, agent.recording, agent.noise_reduction) == ("Europe/Vienna", "text", "far_field")
     assert agent.turn_detection == SemanticVad(eagerness="low")
     assert agent.barge_in == BargeIn(after_ms=300, protect_greeting=True)
+    assert agent.on_machine == OnMachine("leave", "This is {{ company }}.")
     assert agent.transcription == Transcription(model="whisper", language="de", prompt="{{ company }}, Seattle")
 
 
@@ -175,7 +177,7 @@ def test_only_the_variable_within_braces_is_meant() -> None:
 
 
 KEYS = ("name", "numbers", "default", "voice", "language", "instructions", "variables", "greeting", "consent", "tools",
-        "limits", "timezone", "recording", "turn_detection", "barge_in", "transcription", "noise_reduction", "x")  # fmt: skip
+        "limits", "timezone", "recording", "turn_detection", "barge_in", "on_machine", "transcription", "noise_reduction", "x")  # fmt: skip
 VALUES = st.recursive(
     st.sampled_from(
         ["", "~", "none", "off", "true", "5", "-1", "0.5", "'+14255550100'", "hang_up", "marin", "'{{ now }}'", "'{{ x'",

@@ -177,6 +177,10 @@ def test_the_examples_name_the_schema_that_is_packaged_beside_them(path: Path) -
         ({"barge_in": "at_once"}, True),
         ({"barge_in": {"after_ms": 300, "greeting": "protected"}}, True),
         ({"barge_in": "never"}, False),
+        ({"on_machine": "hang_up"}, True),
+        ({"on_machine": {"leave": "Hello."}}, True),
+        ({"on_machine": {"leave": " "}}, False),
+        ({"on_machine": "leave"}, False),
         ({"transcription": "off"}, True),
         ({"transcription": {"model": "m", "language": "en", "prompt": "Alder"}}, True),
         ({"transcription": {"speed": 1}}, False),
@@ -252,6 +256,7 @@ def trees(keys: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
         "turn_detection": st.dictionaries(
             st.sampled_from(["type", *agent_keys.SERVER_VAD, *agent_keys.SEMANTIC_VAD]), SCALARS
         ),
+        "on_machine": SCALARS | st.dictionaries(st.sampled_from(list(agent_keys.ON_MACHINE)), SCALARS),
         "barge_in": st.dictionaries(st.sampled_from(list(agent_keys.BARGE_IN)), SCALARS),
         "model": st.dictionaries(
             st.sampled_from(list(agent_keys.MODEL)),

@@ -170,8 +170,8 @@ BUGS = (
     Bug(
         "leaves the line open and silent when the model is gone",  # the Python sample, #10
         _ENDING,
-        'if self._can_apologise:\n            yield ClipWanted("apology")',
-        "if self._can_apologise:\n            self._deadlines = Deadlines()",
+        'elif self._can_apologise:\n            yield ClipWanted("apology")',
+        "elif self._can_apologise:\n            self._deadlines = Deadlines()",
     ),
     Bug(
         "takes a stream that closes without `stop` for a live one",
@@ -182,7 +182,7 @@ BUGS = (
     Bug(
         "asks whether anybody is there while it speaks itself",
         "call/idle.py",
-        'PlaybackBusy: "agent", ',
+        '    PlaybackBusy: "agent",\n',
         "",
     ),
     Bug(

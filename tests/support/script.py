@@ -71,8 +71,16 @@ class Script:
         preconnect: bool = True,
         clips: Mapping[str, bytes] = CLIPS,
         resumed: Resumption | None = None,
+        outbound: bool = False,
     ) -> None:
-        setup = CallSetup(call_sid="CA1", agent=agent or an_agent(), rest=rest, preconnect=preconnect, resumed=resumed)
+        setup = CallSetup(
+            call_sid="CA1",
+            agent=agent or an_agent(),
+            rest=rest,
+            preconnect=preconnect,
+            resumed=resumed,
+            outbound=outbound,
+        )
         self.call = Call(setup, clips)
         self.now_ms = 0
         self.said: list[CallCommand] = self.call.start()

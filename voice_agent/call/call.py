@@ -7,12 +7,13 @@ name it, in a fixed order, and gives back their commands in order:
     model_link     connected, set up, gone                        turns      barge-in; who may speak
     greeting, idle, tool_calls, mcp_calls                         ending     how a call ends
     keys, collect_digits                                          transcript the words, as heard
-    sign_of_life   no dead air
+    sign_of_life   no dead air                                    answering_machine   who answered a call of ours
 """
 
 from collections.abc import Mapping
 from typing import cast
 
+from voice_agent.call.answering_machine import AnsweringMachine
 from voice_agent.call.caller_audio import CallerAudioPart
 from voice_agent.call.collect_digits import CollectDigits
 from voice_agent.call.commands import CallCommand, CallEnded, Command, KeysPressed, ToolAnswered, ToolStarted
@@ -46,7 +47,10 @@ class Call:
         agent = setup.agent
         self._setup = setup
         self._now_ms = 0
-        turns = Turns(agent, can_excuse="withheld" in clips)
+        detects = setup.outbound and agent.on_machine is not None and setup.resumed is None
+        machine = AnsweringMachine(agent) if detects else None
+        held = machine is not None and machine.holds
+        turns = Turns(agent, can_excuse="withheld" in clips, held=held)
         self._link = ModelLink(agent, setup.resumed, interrupt_response=turns.flags, create_response=turns.flags)
         self._ending = Ending(agent, rest=setup.rest, can_apologise="apology" in clips)
         self._transcript = Transcript(setup.resumed)
@@ -63,9 +67,10 @@ class Call:
             Greeting(agent, resumed=setup.resumed is not None),
             turns,
             *((VoiceLength(agent.barge_in.after_ms),) if agent.barge_in.after_ms else ()),
-            Idle(agent),
+            Idle(agent, held=held),
             SignOfLife(can_sign="moment" in clips),
             self._ending,
+            *(() if machine is None else (machine,)),
             self._transcript,
         )
         self._routes: dict[type[Event | Fact], list[Part]] = {}

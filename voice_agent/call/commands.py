@@ -278,7 +278,7 @@ class Note(Command, frozen=True):
 class CallEnded(Command, frozen=True):
     """The last thing that a call says, exactly once."""
 
-    outcome: Literal["completed", "caller_hung_up", "no_stream", "model_failed", "stream_lost", "stopped"]
+    outcome: Literal["completed", "caller_hung_up", "no_stream", "model_failed", "stream_lost", "stopped", "machine"]
     reason: str
     duration_ms: int
 

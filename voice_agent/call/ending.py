@@ -43,6 +43,7 @@ from voice_agent.call.facts import (
     GoodbyeWanted,
     HangUpWanted,
     LineClosing,
+    MachineReached,
     ModelGone,
     PlaybackBusy,
     PlaybackIdle,
@@ -75,7 +76,7 @@ LAST_WORDS_MS = 15_000
 LAST_ANSWER_MS = 5000
 """A caller who speaks into the goodbye at the time limit is answered for so long before it is said again."""
 
-Outcome = Literal["completed", "caller_hung_up", "no_stream", "model_failed", "stream_lost", "stopped"]
+Outcome = Literal["completed", "caller_hung_up", "no_stream", "model_failed", "stream_lost", "stopped", "machine"]
 
 
 class Ending:
@@ -90,6 +91,7 @@ class Ending:
         HangUpFinished,
         HangUpWanted,
         GoodbyeWanted,
+        MachineReached,
         ResponseAsked,
         ResponseCreated,
         ResponseDone,
@@ -119,6 +121,8 @@ class Ending:
         self._caller_has_floor = False
         self._model_gone: str | None = None
         self._time_is_up = False
+        self._machine = False
+        """Nobody is there who could take the goodbye back."""
         self._outcome: Outcome = "caller_hung_up"
         self._reason = ""
         # The goodbye: the open call of `hang_up`, the response that holds the last words, and how far it is.
@@ -158,6 +162,8 @@ class Ending:
                 yield from self._want_hang_up(now_ms, event)
             case GoodbyeWanted():
                 yield from self._want_goodbye(now_ms, event)
+            case MachineReached():
+                yield from self._reach_machine(now_ms, event)
             case ModelGone():
                 yield from self._lose_model(now_ms, event.reason)
             case EndRequested():
@@ -263,6 +269,16 @@ class Ending:
         self._last_done = False
         yield ResponseWanted("goodbye", instructions, "none", keep=True)
 
+    def _reach_machine(self, now_ms: int, event: MachineReached) -> Iterator[Command | Fact]:
+        yield from self._take_back(now_ms)
+        self._machine = True
+        if event.hangs_up or self._model_gone is not None:
+            outcome = self._good_end() if self._model_gone is None else "model_failed"
+            yield from self._leave(now_ms, Cause.GAVE_UP, outcome, f"answered by {event.answered_by}")
+
+    def _good_end(self) -> Outcome:
+        return "machine" if self._machine else "completed"
+
     def _end_response(self, now_ms: int, event: ResponseDone) -> Iterator[Command | Fact]:
         if self.phase is not Phase.GOODBYE or event.response_id != self._last_response:
             return
@@ -284,6 +300,8 @@ class Ending:
             self._deadlines.set("heard", now_ms + GRACE_MS)
 
     def _take_back(self, now_ms: int) -> Iterator[Command | Fact]:
+        if self._machine:
+            return
         if self._move(Cause.CALLER_SPOKE):
             self._deadlines.clear("heard", "goodbye")
             yield from self._answer_hang_up(now_ms, "The caller spoke: the call goes on.")
@@ -317,16 +335,16 @@ class Ending:
                     ),
                 )
             case "limit":
-                yield from self._leave(now_ms, Cause.GAVE_UP, "completed", "the time limit was reached")
-            case "heard" if self._caller_speaks and self.phase is Phase.GOODBYE:
+                yield from self._leave(now_ms, Cause.GAVE_UP, self._good_end(), "the time limit was reached")
+            case "heard" if self._caller_speaks and self.phase is Phase.GOODBYE and not self._machine:
                 # What was too short to interrupt the goodbye has outlasted it.
                 yield from self._take_back(now_ms)
             case "heard":
-                outcome: Outcome = "model_failed" if self.phase is Phase.APOLOGY else "completed"
+                outcome: Outcome = "model_failed" if self.phase is Phase.APOLOGY else self._good_end()
                 yield from self._leave(now_ms, Cause.HEARD, outcome, self._reason)
             case "goodbye":
                 yield Note("warning", "the goodbye took too long")
-                yield from self._leave(now_ms, Cause.GAVE_UP, "completed", self._reason)
+                yield from self._leave(now_ms, Cause.GAVE_UP, self._good_end(), self._reason)
             case "apology":
                 yield from self._leave(now_ms, Cause.GAVE_UP, "model_failed", self._reason)
             case "closed":
@@ -342,7 +360,7 @@ class Ending:
         self._deadlines = Deadlines()
         self._deadlines.set("closed", now_ms + CLOSE_MS)
         yield from self._answer_hang_up(now_ms, "The call has ended.")
-        if self._rest and outcome == "completed":
+        if self._rest and outcome == self._good_end():
             yield HangUp()
         else:
             # The `<Connect action>` decides what becomes of the caller.
@@ -362,7 +380,9 @@ class Ending:
         self._reason = reason
         self._deadlines = Deadlines()
         self._deadlines.set("apology", now_ms + APOLOGY_MS)
-        if self._can_apologise:
+        if self._machine:
+            yield from self._leave(now_ms, Cause.GAVE_UP, "model_failed", reason)
+        elif self._can_apologise:
             yield ClipWanted("apology")
         else:
             yield from self._leave(now_ms, Cause.GAVE_UP, "model_failed", reason)

@@ -320,6 +320,18 @@ class ToolFinished(Event, frozen=True):
     failed: bool = False
 
 
+AnsweredBy = Literal[
+    "human", "machine_start", "machine_end_beep", "machine_end_silence", "machine_end_other", "fax", "unknown"
+]
+"""https://www.twilio.com/docs/voice/answering-machine-detection"""
+
+
+class MachineVerdict(Event, frozen=True):
+    """What the carrier's detection of answering machines says; it may come late, and more than once."""
+
+    answered_by: AnsweredBy
+
+
 class EndRequested(Event, frozen=True):
     """Somebody else ends the call: the operator, a drain, a status callback that says it is over."""
 
@@ -365,4 +377,4 @@ ModelEvent = (
     | ModelError
     | ModelFault
 )
-CallEvent = PhoneEvent | ModelEvent | TimerFired | ToolFinished | EndRequested
+CallEvent = PhoneEvent | ModelEvent | TimerFired | ToolFinished | MachineVerdict | EndRequested

@@ -168,8 +168,20 @@ class ToolsBusy(Fact, frozen=True):
     busy: bool
 
 
+class ConversationOpened(Fact, frozen=True):
+    """Who answered a call of ours is taken for a person. Said by `answering_machine`."""
+
+
+class MachineReached(Fact, frozen=True):
+    """A machine has answered: it is told nothing, but for the goodbye. Said by `answering_machine`."""
+
+    answered_by: str
+    hangs_up: bool
+    """There is no goodbye either."""
+
+
 class GoodbyeWanted(Fact, frozen=True):
-    """Say goodbye and end the call. Said by `idle` and by the time limit in `ending`."""
+    """Say goodbye and end the call. Said by `idle`, `answering_machine` and the time limit in `ending`."""
 
     reason: str
     instructions: str

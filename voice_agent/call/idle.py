@@ -23,9 +23,11 @@ from voice_agent.call.facts import (
     CallOver,
     CollectionBegan,
     CollectionEnded,
+    ConversationOpened,
     Fact,
     GoodbyeWanted,
     LineClosing,
+    MachineReached,
     ModelGone,
     PlaybackBusy,
     PlaybackIdle,
@@ -46,6 +48,7 @@ _BEGINS: dict[type[Event | Fact], str] = {
 _ENDS: dict[type[Event | Fact], str] = {
     StreamStarted: "stream",
     SessionReady: "session",
+    ConversationOpened: "verdict",
     TurnClosed: "caller",
     PlaybackIdle: "agent",
     ResponseDone: "response",
@@ -72,16 +75,19 @@ class Idle:
         CollectionBegan,
         CollectionEnded,
         TimerFired,
+        ConversationOpened,
+        MachineReached,
         ModelGone,
         LineClosing,
         CallOver,
     )
 
-    def __init__(self, agent: Agent) -> None:
+    def __init__(self, agent: Agent, *, held: bool = False) -> None:
+        """`held`: it is not known yet who answered."""
         self._instructions = agent.instructions
         self._idle_ms = agent.limits.idle_seconds * 1000
         self._deadlines = Deadlines()
-        self._busy: set[str] = {"stream", "session"}
+        self._busy: set[str] = {"stream", "session", *(("verdict",) if held else ())}
         """Why this is no mutual silence."""
         self._asked = False
         self._asked_again = False
@@ -108,7 +114,7 @@ class Idle:
                 if self._deadlines.take_due(now_ms):
                     yield self._speak()
                 return
-            case ModelGone() | LineClosing() | CallOver():
+            case MachineReached() | ModelGone() | LineClosing() | CallOver():
                 self._over = True
                 self._deadlines.clear("idle")
                 return

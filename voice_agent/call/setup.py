@@ -26,6 +26,8 @@ class CallSetup(msgspec.Struct, frozen=True, kw_only=True):
     caller: str = ""
     called: str = ""
     model: ModelSetup = ModelSetup()
+    outbound: bool = False
+    """We placed it: `caller` is the number that we called, for who has it is on the line, and `called` is ours."""
     preconnect: bool = True
     """Connect the model at once; otherwise when the stream starts."""
     rest: bool = False

@@ -15,6 +15,7 @@ from voice_agent.call.facts import (
     ClipWanted,
     Fact,
     LineClosing,
+    MachineReached,
     ModelGone,
     PlaybackBusy,
     PlaybackIdle,
@@ -45,6 +46,7 @@ class SignOfLife:
         PlaybackBusy,
         PlaybackIdle,
         TimerFired,
+        MachineReached,
         ModelGone,
         LineClosing,
         CallOver,
@@ -78,7 +80,7 @@ class SignOfLife:
                 if self._deadlines.take_due(now_ms):
                     yield ClipWanted("moment")
                 return
-            case ModelGone() | LineClosing() | CallOver():
+            case MachineReached() | ModelGone() | LineClosing() | CallOver():
                 self._over = True
                 self._deadlines = Deadlines()
                 return

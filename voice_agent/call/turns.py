@@ -9,6 +9,9 @@ Three policies, set as the session's flags:
     after N ms   false               false            we cut and cancel once speech has lasted N ms; a shorter sound
                                                       while the agent speaks is no turn that wants an answer
 
+Before any of them, in calls that we placed: while it is not known whether a person has answered, only the greeting is
+asked for, and nobody cuts it; a turn committed behind it is answered once, when that is known. A machine never is.
+
 Rules that hold under each: between `speech_started` and the end of that turn no response is asked for; a response that
 is created while the caller speaks is cancelled unheard, and so is one that has not come to its first sound when the
 caller outlasts what is heard; one response at a time; a wanted response waits its turn.
@@ -47,9 +50,11 @@ from voice_agent.call.facts import (
     BargeIn,
     CallOver,
     ClipWanted,
+    ConversationOpened,
     Fact,
     GoodbyeTakenBack,
     LineClosing,
+    MachineReached,
     ModelGone,
     PlaybackBusy,
     PlaybackIdle,
@@ -91,6 +96,9 @@ of an MCP call the server knew before we did, so a response that it begins behin
 WITHDRAWN = ResponseWanted("retry")
 """Stands for what was asked for and is not wanted any more: refused or failed, it is not asked for again."""
 
+FIRST_WORDS = frozenset({"greeting", "goodbye"})
+"""All that is said before it is known who answered; the goodbye is what a machine is told."""
+
 _OUTPUT = (ModelAudio, AgentTranscript, ToolRequested)
 """What shows that a response goes on; it changes nothing about who may speak."""
 
@@ -114,6 +122,8 @@ class Turns:
         ModelError,
         ResponseWanted,
         GoodbyeTakenBack,
+        ConversationOpened,
+        MachineReached,
         PlaybackBusy,
         PlaybackIdle,
         ModelGone,
@@ -122,15 +132,18 @@ class Turns:
         CallOver,
     )
 
-    def __init__(self, agent: Agent, *, can_excuse: bool) -> None:
-        """`can_excuse`: there is a clip `withheld`."""
+    def __init__(self, agent: Agent, *, can_excuse: bool, held: bool = False) -> None:
+        """`can_excuse`: there is a clip `withheld`. `held`: it is not known yet who answered."""
         self._agent = agent
         self._can_excuse = can_excuse
         self._after_ms = agent.barge_in.after_ms
         detection = agent.turn_detection
         self._silence_ms = detection.silence_duration_ms if isinstance(detection, ServerVad) else 0
         self._protected = agent.barge_in.protect_greeting and agent.greeting is not None
-        self._server_decides = self._after_ms == 0 and not self._protected
+        self._held = held
+        self._machine = False
+        """Held for good."""
+        self._server_decides = self._after_ms == 0 and not self._protected and not held
         """The flags in force at the server, both alike."""
         self._flags_sent: list[bool] = []
         """Flags on their way, each confirmed by one `SessionUpdated`."""
@@ -144,7 +157,7 @@ class Turns:
         self._overheard = False
         """The open turn began while the agent spoke, and did not cut it."""
         self._answer_owed = False
-        """A turn was committed while the text was protected."""
+        """A turn was committed while nobody could be answered."""
         self._active: str | None = None
         self._active_wanted: ResponseWanted | None = None
         """What the active response was asked for; `None` when the server began it by itself."""
@@ -181,6 +194,7 @@ class Turns:
 
     def _decide(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         yield from self._take(now_ms, event)
+        self._pay()
         yield from self._ask(now_ms)
 
     def _take(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:  # noqa: C901, PLR0912 - one match
@@ -213,6 +227,12 @@ class Turns:
                 self._withdraw("goodbye")
             case SessionReady():
                 self._ready = True
+                yield from self._give_floor()
+            case ConversationOpened():
+                self._held = False
+                yield from self._give_floor()
+            case MachineReached():
+                yield from self._reach_machine()
             case SessionUpdated():
                 if self._flags_sent:
                     self._server_decides = self._flags_sent.pop(0)
@@ -245,7 +265,7 @@ class Turns:
         self._deadlines.clear("commit", "server answer")
         agent_has_floor = self._busy or self._active is not None
         # Only the greeting itself is protected, not what is said before it because the caller was first.
-        protected = self._protected and self._protected_response is not None
+        protected = self._held or (self._protected and self._protected_response is not None)
         # An answer that cannot be heard yet must not begin while the caller speaks, however short that is: not behind a
         # clip of ours either.
         self._overheard = agent_has_floor and (protected or (self._after_ms > 0 and self._busy and self._words))
@@ -281,10 +301,12 @@ class Turns:
         if self._speaking:
             self._speaking = False
             yield TurnClosed()
-        if self._protected:
-            self._answer_owed = True
+        if self._protected or self._held:
+            # A greeting that is still to come answers a "hello?".
+            self._answer_owed = self._answer_owed or not (self._held and self._greeting_comes())
         elif self._server_decides:
             # The server answers what the conversation holds at this moment; a result that comes later is not in it.
+            self._answer_owed = False
             self._wanted = [waiting for waiting in self._wanted if waiting.keep]
             self._deadlines.set("server answer", now_ms + SERVER_ANSWER_MS)
         elif not (self._overheard and self._agent_has_words()):
@@ -301,6 +323,8 @@ class Turns:
     # --- responses ---------------------------------------------------------------------------------------------------
 
     def _want(self, wanted: ResponseWanted) -> None:
+        if self._machine and wanted.purpose != "goodbye":
+            return
         if any(waiting.purpose == wanted.purpose for waiting in self._wanted):
             return
         if wanted.instructions is None:
@@ -334,7 +358,10 @@ class Turns:
     def _ask(self, now_ms: int) -> Iterator[Command | Fact]:
         if not self._wanted or self._over or not self._may_ask():
             return
-        wanted = self._wanted.pop(0)
+        wanted = next((one for one in self._wanted if not self._held or one.purpose in FIRST_WORDS), None)
+        if wanted is None:
+            return
+        self._wanted.remove(wanted)
         self._requests += 1
         request = f"{wanted.purpose}-{self._requests}"
         self._requested = (request, wanted)
@@ -356,9 +383,10 @@ class Turns:
         self._active = event.response_id
         self._active_wanted = None
         self._sounds = False
-        if self._speaking:
+        if self._speaking or (self._held and (wanted is None or wanted.purpose not in FIRST_WORDS)):
             # A sound that is no turn gets no answer which would take its place.
-            if wanted is not None and (wanted.keep or (self._overheard and wanted is not WITHDRAWN)):
+            unharmed = (self._overheard or self._held) and wanted is not WITHDRAWN
+            if wanted is not None and (wanted.keep or unharmed):
                 self._wanted.append(wanted)
             yield ResponseDropped(event.response_id)
             yield from self._cancel(event.response_id)
@@ -442,12 +470,41 @@ class Turns:
         if not self._protected or self._protected_response is None or self._active == self._protected_response:
             return
         self._protected = False
-        flags = self._after_ms == 0
-        if flags:
+        yield from self._give_floor()
+
+    # --- who may speak at all ----------------------------------------------------------------------------------------
+
+    def _give_floor(self) -> Iterator[Command]:
+        """Let the agent's policy rule, unless something still stands against it."""
+        if self._ready and not (self._protected or self._held):
+            yield from self._set_flags(self._after_ms == 0)
+
+    def _set_flags(self, flags: bool) -> Iterator[Command]:
+        in_force = self._flags_sent[-1] if self._flags_sent else self._server_decides
+        if flags != in_force:
             self._flags_sent.append(flags)
             yield SetTurnFlags(self._agent.turn_detection, interrupt_response=flags, create_response=flags)
-        if self._answer_owed:
+
+    def _pay(self) -> None:
+        """Ask for the answer that is owed, once it can be given."""
+        if self._answer_owed and not (self._protected or self._held or self._busy or self._active is not None):
+            self._answer_owed = False
             self._want(ResponseWanted("turn"))
+
+    def _greeting_comes(self) -> bool:
+        asked = () if self._requested is None else (self._requested[1],)
+        return any(one.purpose == "greeting" for one in (*self._wanted, *asked))
+
+    def _reach_machine(self) -> Iterator[Command | Fact]:
+        self._held = self._machine = True
+        self._wanted.clear()
+        if self._requested is not None:
+            self._requested = (self._requested[0], WITHDRAWN)
+        self._active_wanted = None if self._active_wanted is None else WITHDRAWN
+        self._deadlines.clear("barge-in", "server answer")
+        yield from self._set_flags(False)
+        if self._busy or self._active is not None:
+            yield from self._cut(cancel=True)
 
     def __repr__(self) -> str:
         return (

@@ -18,6 +18,7 @@
     turn_detection: {type: server_vad, threshold: 0.5, prefix_padding_ms: 300, silence_duration_ms: 500}
                     # or {type: semantic_vad, eagerness: auto}
     barge_in: at_once                       # or {after_ms: 300}, {greeting: protected}, or both keys
+    on_machine: hang_up                     # in calls that it places: hang_up, continue, or {leave: "..."}
     transcription: {model: gpt-4o-mini-transcribe, language: en, prompt: Alder Dental}      # or `off`
     noise_reduction: off                    # near_field | far_field | off
     model: {reasoning_effort: low}          # see `model_keys`; what is left out is left to the model
@@ -38,6 +39,7 @@ from voice_agent.agent import Agent, Limits
 from voice_agent.config.agent_keys import AGENT, IDLE_SECONDS, LIMITS, MCP_KEY, MINUTES, RECORDING
 from voice_agent.config.faults import nearest
 from voice_agent.config.hours import read_hours
+from voice_agent.config.machine_keys import read_on_machine
 from voice_agent.config.model_keys import read_model
 from voice_agent.config.render import BUILT_IN, faults_of
 from voice_agent.config.scenario_keys import Scenario, read_scenarios
@@ -87,6 +89,7 @@ def read_agent(text: str, file: str, folder: str = "") -> AgentFile:
         consent=fields.text("consent", None),
         turn_detection=read_turn_detection(fields),
         barge_in=read_barge_in(fields),
+        on_machine=read_on_machine(fields),
         transcription=read_transcription(fields, language),
         noise_reduction=read_noise_reduction(fields),
         tools=tools.tools,
@@ -270,6 +273,9 @@ def _templates(fields: Fields, agent: Agent) -> Iterator[tuple[yaml.Node, str]]:
     node = fields.node("hours")
     if node is not None and agent.hours is not None and agent.hours.message:
         yield node, agent.hours.message
+    node = fields.node("on_machine")
+    if node is not None and agent.on_machine is not None and agent.on_machine.text:
+        yield node, agent.on_machine.text
     node = fields.node("transcription")
     if isinstance(node, yaml.MappingNode) and agent.transcription is not None and agent.transcription.prompt:
         yield node, agent.transcription.prompt

@@ -36,6 +36,7 @@ from voice_agent.config.tool_schema import TOOLS
 RECORDING: tuple[Literal["audio", "text", "off"], ...] = ("audio", "text", "off")
 NOISE: tuple[Literal["near_field", "far_field", "off"], ...] = ("near_field", "far_field", "off")
 EAGERNESS: tuple[Literal["low", "medium", "high", "auto"], ...] = ("low", "medium", "high", "auto")
+ON_MACHINE_WORDS: tuple[Literal["hang_up", "continue"], ...] = ("hang_up", "continue")
 GREETED: tuple[Literal["protected", "at_once"], ...] = ("protected", "at_once")
 EFFORT: tuple[Literal["minimal", "low", "medium", "high", "xhigh"], ...] = ("minimal", "low", "medium", "high", "xhigh")
 TRUNCATION: tuple[Literal["auto", "disabled"], ...] = ("auto", "disabled")
@@ -61,7 +62,7 @@ INTERRUPT_MS = Whole(0, 60_000)
 TOOL_MS = Whole(0, 120_000)
 SILENT_MS = Whole(100, 600_000)
 KEYS = "[0-9*#]{1,32}"
-Ended = Literal["completed", "caller_hung_up", "no_stream", "model_failed", "stream_lost", "stopped"]
+Ended = Literal["completed", "caller_hung_up", "no_stream", "model_failed", "stream_lost", "stopped", "machine"]
 ENDED: tuple[Ended, ...] = get_args(Ended)
 """The outcomes of a call."""
 
@@ -96,6 +97,9 @@ SEMANTIC_VAD: dict[str, Schema] = {
 BARGE_IN: dict[str, Schema] = {
     "after_ms": whole(AFTER_MS, "Only speech that lasts so long interrupts.", BargeIn().after_ms),
     "greeting": words(GREETED, "Whether the greeting can be interrupted.", "at_once"),
+}
+ON_MACHINE: dict[str, Schema] = {
+    "leave": text("What is said behind the machine's greeting; {{ variables }} are filled in.", SAYABLE),
 }
 TRANSCRIPTION: dict[str, Schema] = {
     "model": text("A model at OpenAI; at Azure the name of a transcription deployment.", default=_HEARD.model),
@@ -263,6 +267,11 @@ AGENT: dict[str, Schema] = {
         "When the caller's voice stops the agent's.",
         {"const": "at_once"},
         mapping(BARGE_IN),
+    ),
+    "on_machine": either(
+        "What becomes of a placed call that an answering machine takes; unset: nobody asks who answered.",
+        {"enum": list(ON_MACHINE_WORDS)},
+        mapping(ON_MACHINE, "Leave a message.", tuple(ON_MACHINE)),
     ),
     "transcription": either("How speech becomes text.", {"const": "off"}, mapping(TRANSCRIPTION)),
     "noise_reduction": words(NOISE, "The microphone that noise is removed for.", "off"),

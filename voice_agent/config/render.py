@@ -104,6 +104,9 @@ def render(agent: Agent, caller: str, called: str, now: datetime, variables: Map
     hours = agent.hours
     if hours is not None and hours.message:
         hours = msgspec.structs.replace(hours, message=fill("hours.closed", hours.message))
+    on_machine = agent.on_machine
+    if on_machine is not None:
+        on_machine = msgspec.structs.replace(on_machine, text=fill("on_machine", on_machine.text))
     model = agent.model
     if model.prompt is not None:
         filled = {key: fill(f"model.prompt.variables.{key}", text) for key, text in model.prompt.variables.items()}
@@ -113,6 +116,7 @@ def render(agent: Agent, caller: str, called: str, now: datetime, variables: Map
         instructions=fill("instructions", agent.instructions),
         greeting=None if agent.greeting is None else fill("greeting", agent.greeting),
         consent=None if agent.consent is None else fill("consent", agent.consent),
+        on_machine=on_machine,
         transcription=transcription,
         hours=hours,
         model=model,

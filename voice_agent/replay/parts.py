@@ -13,6 +13,7 @@ from voice_agent.call.commands import CheckPhone, CloseModel, ClosePhone, Connec
 from voice_agent.call.events import (
     EndRequested,
     HangUpFinished,
+    MachineVerdict,
     ModelClosed,
     ModelFault,
     ModelOpened,
@@ -297,7 +298,7 @@ class _Reader:
             case ToolFinished() if fact.call_id in self._tools:
                 began_ms, run = self._tools.pop(fact.call_id)
                 parts.tools.append(ToolRun(run.call_id, run.name, run.arguments, now_ms - began_ms, fact))
-            case EndRequested() | PhoneFault() | ModelFault():
+            case EndRequested() | MachineVerdict() | PhoneFault() | ModelFault():
                 parts.facts.append((now_ms, fact))
             case _:
                 pass  # timers are today's bridge's own; an answer without a question is none

@@ -181,7 +181,7 @@ class Reception:
         if ended is None:
             return STREAM_LOST
         match ended.outcome:
-            case "completed" | "caller_hung_up" | "no_stream":
+            case "completed" | "caller_hung_up" | "no_stream" | "machine":
                 return None
             case "model_failed":
                 return None if self.terms.can_apologise else MODEL_FAILED

@@ -34,6 +34,7 @@ from voice_agent.call.events import (
     CallEvent,
     EndRequested,
     HangUpFinished,
+    MachineVerdict,
     ModelClosed,
     ModelFault,
     ModelOpened,
@@ -64,6 +65,7 @@ Input = (
     | ModelFault
     | TimerFired
     | ToolFinished
+    | MachineVerdict
     | EndRequested
 )
 """All that can be fed to a bridge: exactly this, in feed order, is what a recording keeps."""
