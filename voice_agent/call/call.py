@@ -16,7 +16,17 @@ from typing import cast
 from voice_agent.call.answering_machine import AnsweringMachine
 from voice_agent.call.caller_audio import CallerAudioPart
 from voice_agent.call.collect_digits import CollectDigits
-from voice_agent.call.commands import CallCommand, CallEnded, Command, KeysPressed, ToolAnswered, ToolStarted
+from voice_agent.call.commands import (
+    AppendAudio,
+    CallCommand,
+    CallEnded,
+    Command,
+    KeysPressed,
+    PlayAudio,
+    SendMark,
+    ToolAnswered,
+    ToolStarted,
+)
 from voice_agent.call.conversation import Conversation
 from voice_agent.call.ending import Ending
 from voice_agent.call.events import CallEvent, Event
@@ -37,6 +47,9 @@ from voice_agent.call.turns import Turns
 from voice_agent.call.voice_length import VoiceLength
 
 _NOTED = (ToolStarted, ToolAnswered, KeysPressed)
+
+_SOUND = frozenset({AppendAudio, PlayAudio, SendMark})
+"""What goes out with every frame and every delta: nobody else in the call has to know of it."""
 
 
 class Call:
@@ -108,12 +121,14 @@ class Call:
         self._now_ms = now_ms
         if self._ended is not None:
             return []
-        commands: list[Command] = []
+        commands: list[Command | Fact] = []
         pending: list[Event | Fact] = [event]
         for current in pending:  # which grows by the facts that are concluded meanwhile
             for part in self._routes.get(type(current), ()):
                 for output in part.feed(now_ms, current):
-                    if isinstance(output, Fact):
+                    if type(output) in _SOUND:
+                        commands.append(output)
+                    elif isinstance(output, Fact):
                         pending.append(output)
                     elif isinstance(output, CallEnded):
                         self._ended = output
@@ -130,7 +145,7 @@ class Call:
         """When `TimerFired` must be fed unless something else comes first; `None` when nothing is waited for."""
         if self._ended is not None:
             return None
-        return min(self._deadlines.values(), default=None)
+        return min(self._deadlines.values()) if self._deadlines else None
 
     def _note_deadline(self, part: Part) -> None:
         due_ms = part.deadline()

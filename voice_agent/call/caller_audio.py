@@ -134,8 +134,10 @@ class CallerAudioPart:
         if gap_ms > ROUNDING_MS:
             filled_ms = min(gap_ms, LONGEST_GAP_MS)
             audio = SILENCE * (filled_ms * BYTES_PER_MS) + audio
+        end_ms = event.timestamp_ms + len(event.audio) // BYTES_PER_MS
         # After padding, frames may begin before `_filled_ms`: it cannot be taken back, and is no gap again.
-        self._filled_ms = max(self._filled_ms, event.timestamp_ms + len(event.audio) // BYTES_PER_MS)
+        if end_ms > self._filled_ms:
+            self._filled_ms = end_ms
         return self._give(audio)
 
     def _pad(self, now_ms: int) -> Iterator[Command]:

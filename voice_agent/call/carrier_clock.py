@@ -65,9 +65,11 @@ class CarrierClock:
                 stamp.settle(timestamp_ms, now_ms)
             self._waiting.clear()
         # A timestamp that runs backwards would make the past unplayed.
-        self.carrier_ms = max(self.carrier_ms, timestamp_ms + length_ms)
+        if timestamp_ms + length_ms > self.carrier_ms:
+            self.carrier_ms = timestamp_ms + length_ms
         self.seen_at_ms = now_ms
-        self.frame_ms = max(self.frame_ms, length_ms)
+        if length_ms > self.frame_ms:
+            self.frame_ms = length_ms
 
     def time(self, now_ms: int) -> int:
         """Give the carrier's time at our `now_ms`: where frames have stopped our clock goes on from the last one."""

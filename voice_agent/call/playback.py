@@ -127,15 +127,13 @@ class Playback:
 
     def feed(self, now_ms: int, event: Event | Fact) -> Iterable[Command | Fact]:
         """Take one event or fact."""
-        match event:
-            case CallerAudio():
-                return self._take_frame(now_ms, event)
-            case ModelAudio():
-                return self._take_audio(now_ms, event)
-            case MarkEchoed():
-                return self._take_echo(now_ms, event.name)
-            case _:
-                return self._take(now_ms, event)
+        if type(event) is CallerAudio:
+            return self._take_frame(now_ms, event)
+        if type(event) is ModelAudio:
+            return self._take_audio(now_ms, event)
+        if type(event) is MarkEchoed:
+            return self._take_echo(now_ms, event.name)
+        return self._take(now_ms, event)
 
     def _take(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         match event:
@@ -172,7 +170,8 @@ class Playback:
 
     def _take_frame(self, now_ms: int, event: CallerAudio) -> Iterable[Command | Fact]:
         self._clock.frame(now_ms, event.timestamp_ms, len(event.audio) // BYTES_PER_MS)
-        return self._measure_cut() if self._cut and self._cut.stamp and self._cut.stamp.settled else ()
+        cut = self._cut
+        return self._measure_cut() if cut is not None and cut.stamp is not None and cut.stamp.settled else ()
 
     # --- playing -----------------------------------------------------------------------------------------------------
 
@@ -180,7 +179,8 @@ class Playback:
         item = self._items.get(event.item_id)
         if item is None:
             item = self._items[event.item_id] = _Item(event.response_id, event.content_index)
-        item.sent_ms = max(item.sent_ms, event.sent_ms)
+        if event.sent_ms > item.sent_ms:
+            item.sent_ms = event.sent_ms
         item.done = item.done or event.done
         if event.response_id in self._dropped or item.cut or item.settled:
             return

@@ -1,8 +1,9 @@
 """A virtual clock's agenda, and the ways by which messages travel in it."""
 
-import heapq
 from collections import deque
 from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import count
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
@@ -38,17 +39,17 @@ class Agenda:
         self.next_ms = NEVER
         """When the next thing is due."""
         self._entries: list[tuple[int, int, Callable[[], None]]] = []
-        self._count = 0
+        self._numbers = count()
 
     def at(self, at_ms: int, happen: Callable[[], None]) -> None:
         """Let something happen."""
-        self._count += 1
-        heapq.heappush(self._entries, (at_ms, self._count, happen))
-        self.next_ms = self._entries[0][0]
+        heappush(self._entries, (at_ms, next(self._numbers), happen))
+        if at_ms < self.next_ms:
+            self.next_ms = at_ms
 
     def happen(self) -> None:
         """Let happen what is next."""
-        happen = heapq.heappop(self._entries)[2]
+        happen = heappop(self._entries)[2]
         self.next_ms = self._entries[0][0] if self._entries else NEVER
         happen()
 
@@ -77,8 +78,11 @@ class Way(Generic[Message]):
         """When a message that is sent now arrives."""
         if now_ms != self._drawn_ms:
             self._drawn_ms = now_ms
-            jitter_ms = int(self._chance.random() * (self._jitter_ms + 1)) if self._jitter_ms else 0
-            self._arrival_ms = max(self._arrival_ms, now_ms + self._delay_ms + jitter_ms)
+            arrival_ms = now_ms + self._delay_ms
+            if self._jitter_ms:
+                arrival_ms += int(self._chance.random() * (self._jitter_ms + 1))
+            if arrival_ms > self._arrival_ms:
+                self._arrival_ms = arrival_ms
         return self._arrival_ms
 
     def send(self, now_ms: int, message: Message) -> None:

@@ -186,28 +186,25 @@ class World:
         if mishaps.end_requested_ms is not None:
             self._agenda.at(mishaps.end_requested_ms, partial(self._feed, EndRequested("the operator ended the call")))
 
-    def run(self, until_ms: int) -> "World":
-        """Let time pass until the call has ended on both sides, or to `until_ms`."""
-        while self.now_ms < until_ms and self.step(until_ms):
-            pass
-        return self
-
-    def step(self, until_ms: int) -> bool:
-        """Do the next thing that is due; `False`: nothing is left to happen before `until_ms`."""
-        due_ms = self._agenda.next_ms
-        which: Callable[[], None] = self._agenda.happen
-        if self._bridge_due_ms < due_ms:
-            due_ms, which = self._bridge_due_ms, self._fire_bridge
-        if self._carrier_due_ms < due_ms:
-            due_ms, which = self._carrier_due_ms, self._fire_carrier
-        if self._session_due_ms < due_ms:
-            due_ms, which = self._session_due_ms, self._fire_session
-        if due_ms > until_ms:
-            self.now_ms = until_ms
-            return False
-        self.now_ms = max(self.now_ms, due_ms)
-        which()
-        return True
+    def run(self, until_ms: int, most_steps: int = NEVER) -> "World":
+        """Let time pass until the call has ended on both sides, or to `until_ms`; `most_steps` are never enough."""
+        agenda = self._agenda
+        for _ in range(most_steps):
+            due_ms = agenda.next_ms
+            which: Callable[[], None] = agenda.happen
+            if self._bridge_due_ms < due_ms:
+                due_ms, which = self._bridge_due_ms, self._fire_bridge
+            if self._carrier_due_ms < due_ms:
+                due_ms, which = self._carrier_due_ms, self._fire_carrier
+            if self._session_due_ms < due_ms:
+                due_ms, which = self._session_due_ms, self._fire_session
+            if due_ms > until_ms or self.now_ms >= until_ms:
+                self.now_ms = max(self.now_ms, until_ms)
+                return self
+            if due_ms > self.now_ms:
+                self.now_ms = due_ms
+            which()
+        raise AssertionError(f"time does not pass: {most_steps:,} steps")
 
     # --- the clock ---------------------------------------------------------------------------------------------------
 
@@ -218,10 +215,10 @@ class World:
         self._feed(TimerFired())
 
     def _fire_carrier(self) -> None:
-        self._to_phone(phone.TimerFired())
+        self._to_phone(_CARRIER_TIME)
 
     def _fire_session(self) -> None:
-        self._to_session(model.TimerFired())
+        self._to_session(_SESSION_TIME)
 
     # --- the bridge --------------------------------------------------------------------------------------------------
 
@@ -242,15 +239,14 @@ class World:
 
     def _carry(self, command: CallCommand) -> None:
         """Spare a command its text, if it is one that crosses often."""
-        match command:
-            case AppendAudio():
-                audio = self.bridge.model.append(command)
-                if audio:
-                    self._model_up.send(self.now_ms, model.ClientAudio(audio))
-            case PlayAudio() | SendMark() | ClearPlayback():
-                self._phone_down.send(self.now_ms, self.bridge.phone.message(command))
-            case _:
-                self._carry_out(self.bridge.write(command))
+        if type(command) is AppendAudio:
+            audio = self.bridge.model.append(command)
+            if audio:
+                self._model_up.send(self.now_ms, model.ClientAudio(audio))
+        elif type(command) is PlayAudio or type(command) is SendMark or type(command) is ClearPlayback:
+            self._phone_down.send(self.now_ms, self.bridge.phone.message(command))
+        else:
+            self._carry_out(self.bridge.write(command))
 
     def _carry_out(self, outputs: list[Output]) -> None:
         for output in outputs:
@@ -461,6 +457,9 @@ def _work(tool: Tool, arguments: str) -> ToolWork:
     work = tool(arguments) if callable(tool) else tool
     return ToolWork(work) if isinstance(work, str) else work
 
+
+_CARRIER_TIME = phone.TimerFired()
+_SESSION_TIME = model.TimerFired()
 
 _ENDPOINT = Endpoint("ws://world/v1/realtime", {})
 

@@ -8,6 +8,7 @@ spare what crosses most often its text: audio, marks and clears can be read and 
 """
 
 from collections.abc import Mapping
+from typing import cast, get_args
 
 from voice_agent.call.call import Call
 from voice_agent.call.commands import (
@@ -52,10 +53,8 @@ from voice_agent.wire.model_codec import ModelCodec
 from voice_agent.wire.phone_codec import PhoneCodec
 from voice_agent.wire.texts import ModelText, PhoneText
 
-Input = (
-    PhoneText
-    | ModelText
-    | PhoneFault
+Untouched = (
+    PhoneFault
     | PhoneClosed
     | PhoneChecked
     | HangUpFinished
@@ -68,10 +67,15 @@ Input = (
     | MachineVerdict
     | EndRequested
 )
+"""What means to the call what it is."""
+
+Input = PhoneText | ModelText | Untouched
 """All that can be fed to a bridge: exactly this, in feed order, is what a recording keeps."""
 
 Unwritten = twilio.FromTwilio | Delta
 """What `read` takes besides: messages that were never a text."""
+
+_FROM_TWILIO = frozenset(get_args(twilio.FromTwilio))
 
 Output = PhoneText | ModelText | Work | Report
 """All that comes out, in the order in which it must be carried out."""
@@ -104,26 +108,26 @@ class Bridge:
 
     def read(self, received: Input | Unwritten) -> list[CallEvent]:
         """Give what an input means to the call, to be fed to it in order."""
-        match received:
-            case PhoneText():
-                return self.phone.receive(received.text)
-            case ModelText():
-                return self.model.receive(received.text)
-            case twilio.Media() | twilio.Mark() | twilio.Connected() | twilio.Start() | twilio.Dtmf() | twilio.Stop():
-                return self.phone.events(received)
-            case Delta():
-                return self.model.hear(received)
-            case _:
-                return [received]
+        # By type, not by `isinstance`: of one that is no such thing that takes a whole step of the audio path.
+        if type(received) is PhoneText:
+            return self.phone.receive(received.text)
+        if type(received) is ModelText:
+            return self.model.receive(received.text)
+        if type(received) is Delta:
+            return self.model.hear(received)
+        if type(received) in _FROM_TWILIO:
+            return self.phone.events(cast("twilio.FromTwilio", received))
+        return [cast("Untouched", received)]
 
     def write(self, command: CallCommand) -> list[Output]:
         """Give what a command of the call is outside: a text, none (a resampler holds back), or the command itself."""
         match command:
+            case AppendAudio():
+                return [ModelText(text) for text in self.model.send(command)]
             case PlayAudio() | SendMark() | ClearPlayback():
                 return [PhoneText(self.phone.send(command))]
             case (
-                AppendAudio()
-                | ConfigureSession()
+                ConfigureSession()
                 | SetTurnFlags()
                 | CreateResponse()
                 | CancelResponse()

@@ -4,9 +4,10 @@ It keeps nothing but the stream's SID: what a mark or a gap in the audio means i
 peer sends makes it raise; what cannot be used becomes a `PhoneFault`, and the call goes on.
 """
 
-from typing import assert_never
+from collections.abc import Callable
+from typing import Any, cast
 
-from voice_agent.call.commands import ClearPlayback, PhoneCommand, PlayAudio, SendMark
+from voice_agent.call.commands import PhoneCommand, PlayAudio, SendMark
 from voice_agent.call.events import (
     CallerAudio,
     CallEvent,
@@ -39,17 +40,13 @@ class PhoneCodec:
 
     def events(self, message: twilio.FromTwilio | twilio.Unknown) -> list[CallEvent]:
         """Translate one message that needs no reading; see `receive`."""
-        match message:
-            case twilio.Media() | twilio.Mark() | twilio.Dtmf() | twilio.Stop():
-                return [self._streamed(message)]
-            case twilio.Start():
-                return [self._start(message)]
-            case twilio.Connected():
-                return []
-            case twilio.Unknown(event):
-                return [PhoneFault(f"unknown event {event[:EVENT_SHOWN]!r}")]
-            case _:
-                assert_never(message)
+        translate = _STREAMED.get(type(message))
+        if translate is None:
+            return self._before(message)
+        if cast("_Streamed", message).stream_sid != self._stream_sid or not self._stream_sid:
+            where = "of another stream" if self._stream_sid else "before start"
+            return [PhoneFault(f"{type(message).__name__.lower()} {where}")]
+        return [translate(message)]
 
     def send(self, command: PhoneCommand) -> str:
         """Translate one command; only after `StreamStarted`, because every message must name the stream."""
@@ -58,20 +55,20 @@ class PhoneCodec:
     def message(self, command: PhoneCommand) -> twilio.ToTwilio:
         """Give the message of a command, for who needs no text; see `send`."""
         assert self._stream_sid, "the core orders nothing of a phone leg that has not begun"
-        match command:
-            case PlayAudio():
-                return twilio.OutgoingMedia(self._stream_sid, twilio.OutgoingMediaBody(command.audio))
-            case SendMark():
-                return twilio.OutgoingMark(self._stream_sid, twilio.MarkBody(command.name))
-            case ClearPlayback():
-                return twilio.Clear(self._stream_sid)
-            case _:
-                assert_never(command)
+        if type(command) is PlayAudio:
+            return twilio.OutgoingMedia(self._stream_sid, twilio.OutgoingMediaBody(command.audio))
+        if type(command) is SendMark:
+            return twilio.OutgoingMark(self._stream_sid, twilio.MarkBody(command.name))
+        return twilio.Clear(self._stream_sid)
 
-    def _streamed(self, message: "_Streamed") -> CallEvent:
-        if message.stream_sid == self._stream_sid and self._stream_sid:
-            return _event(message)
-        return PhoneFault(f"{_name(message)} {'of another stream' if self._stream_sid else 'before start'}")
+    def _before(self, message: twilio.FromTwilio | twilio.Unknown) -> list[CallEvent]:
+        match message:
+            case twilio.Start():
+                return [self._start(message)]
+            case twilio.Unknown(event):
+                return [PhoneFault(f"unknown event {event[:EVENT_SHOWN]!r}")]
+            case _:
+                return []
 
     def _start(self, message: twilio.Start) -> CallEvent:
         if self._stream_sid:
@@ -87,26 +84,21 @@ class PhoneCodec:
         return StreamStarted(stream_sid=message.stream_sid, call_sid=message.start.call_sid)
 
 
-_Streamed = twilio.Media | twilio.Dtmf | twilio.Mark | twilio.Stop
+_Streamed = twilio.Media | twilio.Mark | twilio.Dtmf | twilio.Stop
 
 
-def _event(message: _Streamed) -> CallEvent:
-    match message:
-        case twilio.Media():
-            body = message.media
-            if body.track != "inbound":
-                # Of a two-way stream Twilio documents this track only; the agent's own voice must not come back in.
-                return PhoneFault(f"media of track {body.track[:EVENT_SHOWN]!r}")
-            return CallerAudio(body.timestamp, body.payload)
-        case twilio.Dtmf():
-            return KeyPressed(message.dtmf.digit)
-        case twilio.Mark():
-            return MarkEchoed(message.mark.name)
-        case twilio.Stop():
-            return StreamStopped()
-        case _:
-            assert_never(message)
+def _caller_audio(message: twilio.Media) -> CallEvent:
+    body = message.media
+    if body.track != "inbound":
+        # Of a two-way stream Twilio documents this track only; the agent's own voice must not come back in.
+        return PhoneFault(f"media of track {body.track[:EVENT_SHOWN]!r}")
+    return CallerAudio(body.timestamp, body.payload)
 
 
-def _name(message: _Streamed) -> str:
-    return type(message).__name__.lower()
+_STREAMED: dict[type, Callable[[Any], CallEvent]] = {
+    twilio.Media: _caller_audio,
+    twilio.Mark: lambda message: MarkEchoed(message.mark.name),
+    twilio.Dtmf: lambda message: KeyPressed(message.dtmf.digit),
+    twilio.Stop: lambda _: StreamStopped(),
+}
+"""What belongs to a stream, by what it is."""

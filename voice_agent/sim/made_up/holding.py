@@ -78,7 +78,7 @@ def hold(call: MadeUpCall, chance: Chance, clips: Mapping[str, bytes], *, direct
         mcp_continues=call.mcp_continues,
     )
     try:
-        _run(world)
+        world.run(LATEST_MS + LAST_MS, MOST_STEPS)
     except Exception as error:  # noqa: BLE001 - what is looked for: a fault of today's core, or of the world's
         world.invariants.blame("crash", world.now_ms, f"{type(error).__name__}: {error}")
     else:
@@ -93,13 +93,6 @@ def hold(call: MadeUpCall, chance: Chance, clips: Mapping[str, bytes], *, direct
         tuple(world.invariants.errors()),
     )
     return held, world
-
-
-def _run(world: World) -> None:
-    for _ in range(MOST_STEPS):
-        if not world.step(LATEST_MS + LAST_MS):
-            return
-    world.invariants.blame("crash", world.now_ms, f"time does not pass: {MOST_STEPS:,} steps")
 
 
 def _bounds(call: MadeUpCall) -> Bounds:
