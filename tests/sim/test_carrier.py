@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from voice_agent.audio.dtmf import keys_in
 from voice_agent.sim.carrier import (
     BridgeBinary,
     BridgeClosed,
@@ -477,3 +478,12 @@ def test_an_echo_that_was_not_flushed_means_that_all_audio_before_it_was_played_
         end_ms = max((-(-piece.end // 8) for piece in pieces), default=0)
         assert echo.at_ms >= end_ms
         assert echo.flushed or all(piece.end <= echo.at_ms * 8 for piece in pieces)
+
+
+def test_the_tone_of_a_key_is_in_the_callers_audio_where_keys_are_audible() -> None:
+    for audible in (False, True):
+        line = Line(Switches(keys_audible=audible))
+        line.at(0, PressKey("5"))
+        line.until(300)
+
+        assert [found.key for found in keys_in(line.carrier.caller_track)] == (["5"] if audible else [])

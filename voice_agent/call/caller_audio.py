@@ -14,12 +14,13 @@ from voice_agent.call.deadlines import Deadlines
 from voice_agent.call.events import (
     CallerAudio,
     Event,
+    KeyPressed,
     PhoneChecked,
     SpeechStopped,
     StreamStarted,
     TimerFired,
 )
-from voice_agent.call.facts import CallerStopped, CallOver, Fact, LineClosing, ModelGone, SessionReady
+from voice_agent.call.facts import CallerStopped, CallOver, Fact, KeyHeard, LineClosing, ModelGone, SessionReady
 from voice_agent.call.part import Handled
 
 SILENCE = b"\xff"
@@ -58,6 +59,7 @@ class CallerAudioPart:
         SessionReady,
         ModelGone,
         LineClosing,
+        KeyPressed,
         SpeechStopped,
         PhoneChecked,
         TimerFired,
@@ -102,6 +104,8 @@ class CallerAudioPart:
             case ModelGone() | LineClosing():
                 self._gone = True
                 self._buffer.clear()
+            case KeyPressed():
+                yield KeyHeard(self._appended // BYTES_PER_MS)
             case SpeechStopped():
                 # The newest byte given to the model is the carrier's `_filled_ms` and the session's `_appended`.
                 heard_ms = event.audio_end_ms - self._silence_ms

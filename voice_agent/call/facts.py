@@ -121,6 +121,13 @@ class LineToolAnswered(Fact, frozen=True):
     failed: bool = False
 
 
+class KeyHeard(Fact, frozen=True):
+    """A key was pressed. Said by `caller_audio`."""
+
+    session_ms: int
+    """When, on the session's clock: the audio that was appended to it."""
+
+
 class CollectionBegan(Fact, frozen=True):
     """From now on the caller's keys belong to a tool. Said by `collect_digits`."""
 

@@ -12,6 +12,10 @@ Three policies, set as the session's flags:
 Before any of them, in calls that we placed: while it is not known whether a person has answered, only the greeting is
 asked for, and nobody cuts it; a turn committed behind it is answered once, when that is known. A machine never is.
 
+A key that is pressed can be heard, and a detector takes its tone for speech. Speech that begins with a key is therefore
+overheard, whoever decides, until it has outlasted the tone; and where we decide, tones alone are no turn. While digits
+are collected we decide, so that no key stops the question or is answered.
+
 Rules that hold under each: between `speech_started` and the end of that turn no response is asked for; a response that
 is created while the caller speaks is cancelled unheard, and so is one that has not come to its first sound when the
 caller outlasts what is heard; one response at a time; a wanted response waits its turn.
@@ -50,9 +54,12 @@ from voice_agent.call.facts import (
     BargeIn,
     CallOver,
     ClipWanted,
+    CollectionBegan,
+    CollectionEnded,
     ConversationOpened,
     Fact,
     GoodbyeTakenBack,
+    KeyHeard,
     LineClosing,
     MachineReached,
     ModelGone,
@@ -66,6 +73,7 @@ from voice_agent.call.facts import (
     TurnClosed,
     TurnOpened,
 )
+from voice_agent.call.key_tones import KEY_MS, TONE_MS, KeyTones
 from voice_agent.call.part import Handled
 
 SERVER_ANSWER_MS = 2000
@@ -88,6 +96,9 @@ MOST_FAILURES = 2
 
 WITHHELD = "content_filter"
 """The provider's filter stopped the answer: a fixed line of ours is heard instead."""
+
+BY_KEY = "what the caller began with a key is taken for its tone"
+ONLY_TONES = "only keys were heard in a turn, and it is not answered"
 
 RESULTS = frozenset({"tool", "keys"})
 """What is wanted because we gave the conversation something: a response begun before that does not know it. What came
@@ -124,6 +135,9 @@ class Turns:
         GoodbyeTakenBack,
         ConversationOpened,
         MachineReached,
+        KeyHeard,
+        CollectionBegan,
+        CollectionEnded,
         PlaybackBusy,
         PlaybackIdle,
         ModelGone,
@@ -158,6 +172,10 @@ class Turns:
         """The open turn began while the agent spoke, and did not cut it."""
         self._answer_owed = False
         """A turn was committed while nobody could be answered."""
+        self._collecting = False
+        self._tones = KeyTones(detection)
+        self._has_cut = False
+        """The agent was cut in the open turn."""
         self._active: str | None = None
         self._active_wanted: ResponseWanted | None = None
         """What the active response was asked for; `None` when the server began it by itself."""
@@ -200,13 +218,11 @@ class Turns:
     def _take(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:  # noqa: C901, PLR0912 - one match
         match event:
             case SpeechStarted():
-                yield from self._open_turn(now_ms)
+                yield from self._open_turn(now_ms, event.audio_start_ms)
             case SpeechStopped():
-                self._deadlines.clear("barge-in")
-                if self._speaking:
-                    self._deadlines.set("commit", now_ms + COMMIT_MS)
+                self._await_commit(now_ms, event.audio_end_ms)
             case SpeechLasted():
-                if self._deadlines.armed("barge-in"):
+                if self._deadlines.armed("barge-in") and not self._tones.by_key:
                     self._deadlines.clear("barge-in")
                     yield from self._due(now_ms, "barge-in")
             case TurnCommitted():
@@ -225,6 +241,8 @@ class Turns:
                 self._want(event)
             case GoodbyeTakenBack():
                 self._withdraw("goodbye")
+            case KeyHeard() | CollectionBegan() | CollectionEnded():
+                yield from self._take_keys(now_ms, event)
             case SessionReady():
                 self._ready = True
                 yield from self._give_floor()
@@ -260,24 +278,57 @@ class Turns:
 
     # --- the caller's turn -------------------------------------------------------------------------------------------
 
-    def _open_turn(self, now_ms: int) -> Iterator[Command | Fact]:
+    def _open_turn(self, now_ms: int, audio_start_ms: int) -> Iterator[Command | Fact]:
         self._speaking = True
+        self._tones.speech_started(audio_start_ms)
         self._deadlines.clear("commit", "server answer")
+        self._has_cut = False
         agent_has_floor = self._busy or self._active is not None
         # Only the greeting itself is protected, not what is said before it because the caller was first.
         protected = self._held or (self._protected and self._protected_response is not None)
         # An answer that cannot be heard yet must not begin while the caller speaks, however short that is: not behind a
         # clip of ours either.
-        self._overheard = agent_has_floor and (protected or (self._after_ms > 0 and self._busy and self._words))
+        patience_ms = self._patience_ms()
+        self._overheard = agent_has_floor and (protected or patience_ms > 0)
         yield CallerBegan()
-        yield TurnOpened(self._overheard)
+        yield TurnOpened(self._overheard or self._tones.by_key or self._collecting)
+        if self._tones.by_key:
+            yield Note("debug", BY_KEY)
         if not agent_has_floor or protected:
             return
         if self._overheard:
-            # Normally `SpeechLasted` comes first; a voice too soft to be measured is taken by the detector's word.
-            self._deadlines.set("barge-in", now_ms + self._after_ms + self._silence_ms)
+            self._deadlines.set("barge-in", now_ms + patience_ms)
         else:
             yield from self._cut(cancel=not self._server_decides)
+
+    def _patience_ms(self) -> int:
+        """How long speech that has just begun must last until it cuts the agent; 0: it cuts at once."""
+        if self._tones.by_key:
+            return TONE_MS + self._silence_ms
+        if not (self._busy and self._words):
+            return 0
+        if self._after_ms > 0:
+            # Normally `SpeechLasted` comes first; a voice too soft to be measured is taken by the detector's word.
+            return self._after_ms + self._silence_ms
+        # While digits are collected, the message of a key whose tone this is may be on its way.
+        return KEY_MS if self._collecting else 0
+
+    def _take_keys(self, now_ms: int, fact: KeyHeard | CollectionBegan | CollectionEnded) -> Iterator[Command]:
+        match fact:
+            case KeyHeard():
+                yield from self._hear_key(now_ms, fact.session_ms)
+            case CollectionBegan():
+                self._collecting = True
+                yield from self._set_flags(False)
+            case CollectionEnded():
+                self._collecting = False
+                yield from self._give_floor()
+
+    def _hear_key(self, now_ms: int, session_ms: int) -> Iterator[Command]:
+        if self._tones.pressed(session_ms):
+            yield Note("debug", BY_KEY)
+        if self._tones.by_key and self._deadlines.armed("barge-in"):
+            self._deadlines.set("barge-in", now_ms + TONE_MS + self._silence_ms)
 
     def _yield_floor(self) -> Iterator[Command | Fact]:
         """Let nothing begin over a caller who has outlasted what was heard; what has begun goes on after its pause."""
@@ -287,6 +338,7 @@ class Turns:
 
     def _cut(self, *, cancel: bool) -> Iterator[Command | Fact]:
         self._overheard = False
+        self._has_cut = True
         yield BargeIn(self._active)
         if cancel and self._active is not None:
             yield from self._cancel(self._active)
@@ -296,12 +348,20 @@ class Turns:
             self._cancelled.add(response_id)
             yield CancelResponse(f"cancel-{response_id}", response_id)
 
-    def _close_turn(self, now_ms: int) -> Iterator[Fact]:
+    def _await_commit(self, now_ms: int, audio_end_ms: int) -> None:
+        self._tones.speech_stopped(audio_end_ms)
+        self._deadlines.clear("barge-in")
+        if self._speaking:
+            self._deadlines.set("commit", now_ms + COMMIT_MS)
+
+    def _close_turn(self, now_ms: int) -> Iterator[Command | Fact]:
         self._deadlines.clear("commit", "barge-in")
         if self._speaking:
             self._speaking = False
             yield TurnClosed()
-        if self._protected or self._held:
+        if self._tones.alone and not self._has_cut and not self._server_decides:
+            yield Note("debug", ONLY_TONES)
+        elif self._protected or self._held:
             # A greeting that is still to come answers a "hello?".
             self._answer_owed = self._answer_owed or not (self._held and self._greeting_comes())
         elif self._server_decides:
@@ -477,7 +537,7 @@ class Turns:
     def _give_floor(self) -> Iterator[Command]:
         """Let the agent's policy rule, unless something still stands against it."""
         if self._ready and not (self._protected or self._held):
-            yield from self._set_flags(self._after_ms == 0)
+            yield from self._set_flags(self._after_ms == 0 and not self._collecting)
 
     def _set_flags(self, flags: bool) -> Iterator[Command]:
         in_force = self._flags_sent[-1] if self._flags_sent else self._server_decides

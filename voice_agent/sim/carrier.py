@@ -14,6 +14,7 @@ from typing import Literal, assert_never
 
 import msgspec
 
+from voice_agent.audio.dtmf import tones
 from voice_agent.errors import PeerError
 from voice_agent.sim.track import BYTES_PER_MS, SILENCE, Stretch, Track
 from voice_agent.wire.twilio import (
@@ -65,6 +66,8 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True):
     """Queued audio is still played when the bridge has closed the socket; otherwise it stops there."""
     action_after_abnormal_close: bool = True
     """The TwiML goes on after a close without frame, or with a code that tells of a fault; otherwise the call ends."""
+    keys_audible: bool = False
+    """The tone of a key stands in the caller's audio, too; otherwise its message alone tells of it."""
     frame_ms: int = 20
     """Audio in one inbound message; observed, not contractual."""
 
@@ -316,7 +319,7 @@ class Carrier:
             case StopSpeaking():
                 self.caller.cut(now * BYTES_PER_MS)
             case PressKey(digit):
-                self._press(digit, outputs)
+                self._press(now, digit, outputs)
             case HangUp():
                 self._hang_up(now, received, outputs)
             case _:
@@ -363,9 +366,11 @@ class Carrier:
                 self._echo(now, name, flushed=True, outputs=outputs)
         self._marks.clear()
 
-    def _press(self, digit: str, outputs: list[Output]) -> None:
+    def _press(self, now: int, digit: str, outputs: list[Output]) -> None:
         if self._closing:
             return
+        if self.switches.keys_audible:
+            self.caller.put(now * BYTES_PER_MS, tones(digit))
         dtmf = Dtmf(stream_sid=self.call.stream_sid, dtmf=DtmfBody(digit), sequence_number=self._next_sequence())
         outputs.append(SendMessage(dtmf))
 

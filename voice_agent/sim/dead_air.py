@@ -47,6 +47,7 @@ from voice_agent.call.events import (
     StreamStarted,
     TurnCommitted,
 )
+from voice_agent.call.turns import ONLY_TONES
 from voice_agent.sim.carrier import Carrier
 from voice_agent.sim.track import BYTES_PER_MS
 
@@ -185,6 +186,8 @@ class DeadAir:
                 self._owed.discard(f"tool {command.call_id}")
             case KeysPressed():
                 self._owed.add("keys")
+            case Note(what=what) if what == ONLY_TONES:
+                self._owed.discard("answer")
             case Note(what="the server did not commit the caller's turn") if self._speaking:
                 self._close_turn(now_ms)
             case Note(what="the model is gone"):

@@ -64,6 +64,7 @@ from voice_agent.call.events import (
     TurnCommitted,
 )
 from voice_agent.call.setup import CallSetup
+from voice_agent.call.turns import BY_KEY
 from voice_agent.sim.carrier import Carrier
 from voice_agent.sim.dead_air import LONGEST_MS, DeadAir
 from voice_agent.sim.track import BYTES_PER_MS
@@ -340,6 +341,8 @@ class Invariants:
                 self._close()
             case Note(what="the server did not commit the caller's turn"):
                 self._caller_speaks = False
+            case Note(what=what) if what == BY_KEY:
+                self._caller_speaks = False  # but for a voice behind the key, which counts when it has lasted
             case Note(what="the goodbye took too long"):
                 self._close()
             case Note(what="the model is gone"):

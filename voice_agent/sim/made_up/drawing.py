@@ -25,6 +25,7 @@ from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.sim.carrier import Switches
 from voice_agent.sim.made_up.call import LATEST_MS, Act, Leaving, MadeUpCall, Moment, Part, Way
 from voice_agent.sim.made_up.faults import draw_faults
+from voice_agent.sim.made_up.typing import with_typing
 from voice_agent.sim.mishaps import Gap, Mishaps, ToolWork
 from voice_agent.sim.network import Chance, Network
 from voice_agent.sim.world import Timing
@@ -79,7 +80,8 @@ def draw(seed: int, chance: Chance) -> MadeUpCall:
         pace=_pick(chance, (1, 2, 4, 4, 4, 8, 0)),
         delta_ms=_pick(chance, (20, 20, 100, 200)),
     )
-    return _with_mcp(chance, call) if _one_in(chance, 6) else call
+    call = _with_mcp(chance, call) if _one_in(chance, 6) else call
+    return with_typing(call, chance, odd=odd)
 
 
 # --- chance ----------------------------------------------------------------------------------------------------------
