@@ -32,7 +32,8 @@ REACHED_MS = 20
 """An item that is so close to its end counts as heard to it."""
 
 GAP_MS = 20
-"""Frames that stop just before a cut hide so much of it: only a longer gap shows, see `call.carrier_clock`."""
+"""Frames that stop just before a cut hide so much of it. Where none follows, only our clock tells how long they were
+missing, and jitter may have pressed that below the gap that shows (see `call.carrier_clock`)."""
 
 GUESSED_MS = 100
 """A mark that is so close by our clock counts as played, see `call.playout`."""
