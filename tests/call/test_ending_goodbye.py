@@ -11,7 +11,15 @@ from voice_agent.call.commands import (
     PlayAudio,
     ToolAnswered,
 )
-from voice_agent.call.events import KeyPressed, ModelClosed, PhoneClosed, ResponseCreated, ToolRequested, TurnCommitted
+from voice_agent.call.events import (
+    KeyPressed,
+    ModelClosed,
+    PhoneClosed,
+    ResponseCreated,
+    ResponseDone,
+    ToolRequested,
+    TurnCommitted,
+)
 from voice_agent.call.states import Phase
 
 
@@ -236,3 +244,59 @@ def test_a_caller_who_is_speaking_when_the_goodbye_of_a_lost_model_is_over_hears
 
     assert apologies(script) == 1
     assert script.ordered(ClosePhone) == [ClosePhone("the model's socket closed: 1011")]
+
+
+def asked_to_say_goodbye(**clips: bytes) -> Script:
+    """A goodbye was asked for and begun, as `r1`."""
+    script = Script(an_agent(limits=Limits(minutes=1, idle_seconds=0)), clips=CLIPS | clips).begin()
+    script.wait(45_000)
+    script.feed(ResponseCreated("r1", "goodbye-1"))
+    return script
+
+
+def test_a_goodbye_that_is_left_incomplete_before_its_first_word_is_asked_for_again() -> None:
+    script = asked_to_say_goodbye()
+    script.response_done("r1", "incomplete")
+    script.wait(1000)
+    before = script.ordered(ClosePhone)
+    script.agent_speaks("bye", 500, response="r2")
+    script.response_done("r2")
+    script.wait(900)
+
+    assert before == []
+    assert requests(script) == ["goodbye-1", "goodbye-2"]
+    assert script.ordered(ClosePhone) == [ClosePhone("the time limit was reached")]
+
+
+def test_a_goodbye_that_is_left_incomplete_again_and_again_becomes_an_apology() -> None:
+    script = asked_to_say_goodbye()
+    script.response_done("r1", "incomplete")
+    script.feed(ResponseCreated("r2", "goodbye-2"))
+    script.response_done("r2", "incomplete")
+
+    assert apologies(script) == 1
+
+
+def test_a_clip_in_the_place_of_the_goodbye_is_heard_before_the_line_is_closed() -> None:
+    script = asked_to_say_goodbye(withheld=b"\x82" * 8000)
+    script.feed(ResponseDone("r1", "incomplete", "content_filter"))
+    script.wait(1299)
+    before = script.ordered(ClosePhone)
+    script.wait(1)
+
+    assert before == []
+    assert script.ordered(ClosePhone) == [ClosePhone("the time limit was reached")]
+
+
+def test_a_clip_in_the_place_of_other_words_is_no_goodbye() -> None:
+    script = Script(
+        an_agent(limits=Limits(minutes=1, idle_seconds=0)), clips=CLIPS | {"withheld": b"\x82" * 800}
+    ).begin()
+    script.wait(44_000)
+    script.feed(ResponseCreated("r1", None))
+    script.wait(1500)
+    script.feed(ResponseDone("r1", "incomplete", "content_filter"))
+    script.wait(2000)
+
+    assert requests(script) == ["goodbye-1"]
+    assert script.ordered(ClosePhone) == []

@@ -346,9 +346,11 @@ def test_a_greeting_that_failed_is_asked_for_again_as_a_greeting() -> None:
     assert (again.instructions, again.tool_choice) == (asked.instructions, asked.tool_choice)
 
 
-def test_a_protected_greeting_that_failed_stays_protected_when_it_is_said_again() -> None:
+@pytest.mark.parametrize("status", ["failed", "incomplete"])
+def test_a_protected_greeting_that_failed_stays_protected_when_it_is_said_again(status: str) -> None:
     script = begun_with(protect_greeting=True)
-    script.feed(ResponseCreated("r1", "greeting-1"), ResponseDone("r1", "failed", "server_error"))
+    script.feed(ResponseCreated("r1", "greeting-1"))
+    script.response_done("r1", status)
     script.agent_speaks("a", 2000, response="r2")
     script.wait(500)
     script.caller_speaks()
@@ -461,6 +463,7 @@ def test_an_answer_that_was_filtered_is_excused_by_its_clip(reason: str, clips: 
     script.feed(ResponseCreated("r1", None), ResponseDone("r1", "incomplete", reason))
 
     assert sum(play.audio == b"\x82" * 400 for play in script.ordered(PlayAudio)) == heard
+    assert requests(script) == [] if heard else ["retry"]
 
 
 def test_a_filtered_answer_is_not_excused_into_the_callers_words() -> None:

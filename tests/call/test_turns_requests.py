@@ -102,6 +102,22 @@ def test_what_was_refused_for_another_response_that_is_not_seen_is_asked_for_2_s
     assert requests(script) == ["greeting-1", "greeting-2"]
 
 
+def test_a_model_that_refuses_for_a_response_that_is_never_seen_is_given_up() -> None:
+    script = greeting()
+    script.feed(ModelError(BUSY, "busy", "greeting-1"))
+    script.wait(2000)
+    script.feed(ModelError(BUSY, "busy", "greeting-2"))
+    script.wait(1999)
+    before = script.ordered(CloseModel)
+    script.wait(1)
+
+    assert before == []
+    assert script.ordered(CloseModel) == [CloseModel()]
+    assert [note.fields["reason"] for note in notes(script) if note.level == "error"] == [
+        "responses keep failing: the model says that it makes one, and none is seen"
+    ]
+
+
 def test_what_was_refused_for_another_response_is_asked_for_as_soon_as_that_ends() -> None:
     script = greeting()
     script.feed(ModelError(BUSY, "busy", "greeting-1"), ResponseDone("r1", "completed"))
@@ -150,15 +166,65 @@ def test_a_refusal_that_names_another_request_changes_nothing() -> None:
     assert len(script.ordered(CloseModel)) == 1
 
 
-def test_a_response_that_completes_forgives_the_failure_before_it() -> None:
+def test_a_response_that_completes_or_says_something_forgives_the_failure_before_it() -> None:
     script = Script().begin()
     for response, status in (("r1", "failed"), ("r2", "completed"), ("r3", "failed"), ("r4", "incomplete")):
         script.feed(ResponseCreated(response, None))
+        if response == "r4":
+            script.feed(ModelAudio("r4", "a", 0, b"\x10" * 80, 10))
         script.response_done(response, status)
     script.feed(ResponseCreated("r5", None))
     script.response_done("r5", "failed")
 
     assert script.ordered(CloseModel) == []
+
+
+def test_a_response_that_is_left_incomplete_without_a_sound_is_asked_for_once_more() -> None:
+    script = Script(an_agent(greeting="Hello.")).begin()
+    script.feed(ResponseCreated("r1", "greeting-1"), ResponseDone("r1", "incomplete", "max_output_tokens"))
+    again = requests(script)
+    script.feed(ResponseCreated("r2", "greeting-2"), ResponseDone("r2", "incomplete", "max_output_tokens"))
+
+    assert again == ["greeting-1", "greeting-2"]
+    assert [note.fields["reason"] for note in notes(script) if note.level == "error"] == [
+        "responses keep failing: left incomplete: max_output_tokens"
+    ]
+
+
+@pytest.mark.parametrize(
+    "came",
+    [
+        ModelAudio("r1", "a", 0, b"\x10" * 80, 10),
+        ToolRequested("r1", "f1", "c1", "look_up", "{}"),
+        McpCalled("r1", "m1", "calendar", "free_slots", "{}"),
+    ],
+)
+def test_a_response_that_is_left_incomplete_and_of_which_something_came_is_not(came: CallEvent) -> None:
+    script = Script().begin()
+    script.feed(ResponseCreated("r1", None), came, ResponseDone("r1", "incomplete", "max_output_tokens"))
+
+    assert requests(script) == []
+
+
+def test_nothing_that_came_of_another_response_counts_for_one_that_is_left_incomplete() -> None:
+    script = Script().begin()
+    script.feed(ResponseCreated("r1", None), ToolRequested("r1", "f1", "c1", "hang_up", "{}"))
+    script.agent_speaks("a", 10)
+    script.feed(ResponseDone("r1", "completed"), SpeechStarted("u1", 0), TurnCommitted("u1"))
+    script.feed(ResponseCreated("r2", None), ResponseDone("r2", "incomplete", "max_output_tokens"))
+
+    assert requests(script) == ["retry-1"]
+
+
+def test_a_cancelled_response_that_is_left_incomplete_is_not_asked_for_again() -> None:
+    script = Script(an_agent(barge_in=BargeIn(after_ms=400))).begin()
+    script.feed(ResponseCreated("r1", None))
+    script.caller_speaks()
+    script.feed(ResponseDone("r1", "incomplete", "max_output_tokens"))
+    script.caller_stops()
+    script.feed(ResponseCreated("r2", "turn-1"), ResponseDone("r2", "incomplete", "max_output_tokens"))
+
+    assert requests(script) == ["turn-1", "turn-2"]
 
 
 # --- what the server owes --------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+import pytest
 
 from tests.support.scenes import an_agent
 from voice_agent.agent import Agent, BargeIn
@@ -14,10 +15,12 @@ from voice_agent.call.commands import (
     CreateResponse,
     KeysPressed,
     Note,
+    PlayAudio,
     RunTool,
 )
 from voice_agent.call.events import (
     CallEvent,
+    ModelAudio,
     ResponseCreated,
     ResponseDone,
     SessionUpdated,
@@ -111,6 +114,19 @@ def test_a_response_that_ends_without_a_word_has_said_all() -> None:
     line = turn(Line(), 1000, 2000).at(2100, ResponseCreated("r1", None))
 
     assert line.at(2500, ResponseDone("r1", "completed")).wait(60_000) == []
+
+
+@pytest.mark.parametrize("status", ["failed", "incomplete"])
+def test_a_response_that_comes_to_nothing_still_owes_the_answer(status: Any) -> None:
+    def ended(*, said: bool, clip: bool) -> Line:
+        line = turn(Line(), 1000, 2000).at(2500, ResponseCreated("r1", None))
+        if said:
+            line.at(2600, ModelAudio("r1", "a", 0, b"\x90" * 8, 1))
+        return line.at(3000, ResponseDone("r1", status), *[PlayAudio(b"\x90" * 8)] * clip)
+
+    assert ended(said=False, clip=False).wait(9000) == [(5020, "dead air: owed answer")]
+    assert ended(said=True, clip=False).wait(9000) == []
+    assert ended(said=False, clip=True).wait(9000) == []
 
 
 def test_what_a_tool_was_called_for_is_owed_until_it_is_said() -> None:

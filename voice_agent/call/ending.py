@@ -95,6 +95,7 @@ class Ending:
         ResponseAsked,
         ResponseCreated,
         ResponseDone,
+        ClipWanted,
         ModelAudio,
         PlaybackBusy,
         PlaybackIdle,
@@ -148,7 +149,7 @@ class Ending:
         match event:
             case StreamStarted() | StreamStopped() | PhoneClosed() | PhoneFault() | PhoneChecked() | HangUpFinished():
                 yield from self._take_phone(now_ms, event)
-            case ResponseAsked() | ResponseCreated() | ResponseDone():
+            case ResponseAsked() | ResponseCreated() | ResponseDone() | ClipWanted():
                 yield from self._take_response(now_ms, event)
             case TurnOpened() | TurnClosed() | BargeIn() | KeyPressed():
                 yield from self._take_caller(now_ms, event)
@@ -204,6 +205,8 @@ class Ending:
             case ResponseCreated():
                 if event.request is not None and event.request == self._last_request:
                     self._last_response = event.response_id
+            case ClipWanted():
+                self._last_done = self._last_done or event.instead_of == self._last_response
             case ResponseDone():
                 yield from self._end_response(now_ms, event)
 
@@ -283,8 +286,8 @@ class Ending:
         if self.phase is not Phase.GOODBYE or event.response_id != self._last_response:
             return
         silent = self._spoken != event.response_id
-        if silent and event.status == "failed" and self._last_request is not None:
-            return  # `turns` asks for it once more, or gives the model up
+        if silent and event.status in {"failed", "incomplete"} and self._last_request is not None:
+            return  # `turns` asks for it once more, has a clip played in its place, or gives the model up
         if silent and self._last_request is None and not self._busy:
             # It hung up without a word: the caller is told first.
             yield from self._answer_hang_up(now_ms, "Say goodbye to the caller now.")

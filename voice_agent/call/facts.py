@@ -74,9 +74,11 @@ class ResponseDropped(Fact, frozen=True):
 
 
 class ClipWanted(Fact, frozen=True):
-    """Play packaged speech of our own behind what is queued. Heard by `playback`."""
+    """Play packaged speech of our own behind what is queued. Heard by `playback`, and by `ending`."""
 
     name: str
+    instead_of: str = ""
+    """The response whose words it stands for, if it does."""
 
 
 class PlaybackBusy(Fact, frozen=True):

@@ -181,6 +181,8 @@ class Turns:
         """What the active response was asked for; `None` when the server began it by itself."""
         self._sounds = False
         """Sound of the active response has come."""
+        self._calls = False
+        """A call of a tool has."""
         self._requested: tuple[str, ResponseWanted] | None = None
         self._cancelled: set[str] = set()
         self._protected_response: str | None = None
@@ -205,6 +207,7 @@ class Turns:
             if event.response_id == self._active:
                 self._deadlines.set("output", now_ms + OUTPUT_MS)
                 self._sounds = self._sounds or isinstance(event, ModelAudio)
+                self._calls = self._calls or isinstance(event, ToolRequested)
             if isinstance(event, ModelAudio) and event.response_id not in self._cancelled:
                 self._words = True
             return ()
@@ -233,6 +236,7 @@ class Turns:
                 yield from self._end_response(event)
             case McpCalled():
                 if event.response_id == self._active:
+                    self._calls = True
                     # Some servers end the response first, some go on with it when the call is over.
                     self._deadlines.set("output", now_ms + self._agent.limits.tool_seconds * 1000 + OUTPUT_MS)
             case ModelError():
@@ -442,7 +446,7 @@ class Turns:
         self._withdraw("idle")  # the silence is broken
         self._active = event.response_id
         self._active_wanted = None
-        self._sounds = False
+        self._sounds = self._calls = False
         if self._speaking or (self._held and (wanted is None or wanted.purpose not in FIRST_WORDS)):
             # A sound that is no turn gets no answer which would take its place.
             unharmed = (self._overheard or self._held) and wanted is not WITHDRAWN
@@ -459,31 +463,40 @@ class Turns:
     def _end_response(self, event: ResponseDone) -> Iterator[Command | Fact]:
         if event.usage is not None:
             yield ResponseUsed(event.usage)
-        wanted = None
+        wanted, came = None, True
         if event.response_id == self._active:
-            wanted, self._active, self._active_wanted = self._active_wanted, None, None
+            wanted, came = self._active_wanted, self._sounds or self._calls or self._active in self._cancelled
+            self._active = self._active_wanted = None
             self._deadlines.clear("output")
         self._deadlines.clear("other response")
         if event.status == "failed":
-            if event.response_id == self._protected_response:
-                self._protected_response = None  # it is said again, under the same protection
-            yield from self._count_failure(wanted or ResponseWanted("retry"), event.reason)
+            yield Note("warning", "a response failed", {"reason": event.reason})
+            yield from self._try_again(wanted or ResponseWanted("retry"), event.reason)
         elif event.status == "incomplete":
-            self._failures = 0
-            yield Note("warning", "a response was left incomplete", {"reason": event.reason})
-            if self._can_excuse and event.reason == WITHHELD and not self._speaking:
-                yield ClipWanted("withheld")
+            yield from self._end_incomplete(event, wanted or ResponseWanted("retry"), came=came)
         else:
             self._failures = 0
         if not self._busy:
             yield from self._unprotect()
 
-    def _count_failure(self, wanted: ResponseWanted, reason: str) -> Iterator[Command | Fact]:
+    def _end_incomplete(self, event: ResponseDone, wanted: ResponseWanted, *, came: bool) -> Iterator[Command | Fact]:
+        yield Note("warning", "a response was left incomplete", {"reason": event.reason})
+        if self._can_excuse and event.reason == WITHHELD and not self._speaking:
+            self._failures = 0
+            yield ClipWanted("withheld", event.response_id)
+        elif came:
+            self._failures = 0
+        else:
+            # Nothing of it can be heard, nor comes of a tool: to the caller it has failed.
+            yield from self._try_again(wanted, f"left incomplete: {event.reason}")
+
+    def _try_again(self, wanted: ResponseWanted, reason: str) -> Iterator[Fact]:
         self._failures += 1
-        yield Note("warning", "a response failed", {"reason": reason})
         if self._failures >= MOST_FAILURES:
             yield from self._give_up(f"responses keep failing: {reason}")
         elif wanted is not WITHDRAWN:
+            if wanted.purpose == "greeting":
+                self._protected_response = None  # it is said again, under the same protection
             self._want(wanted)
 
     def _refused(self, now_ms: int, event: ModelError) -> Iterator[Command | Fact]:
@@ -500,7 +513,9 @@ class Turns:
             if self._active is None:
                 self._deadlines.set("other response", now_ms + SERVER_ANSWER_MS)
         else:
-            yield from self._count_failure(wanted, f"{event.code or 'error'}: {event.message}")
+            reason = f"{event.code or 'error'}: {event.message}"
+            yield Note("warning", "a response failed", {"reason": reason})
+            yield from self._try_again(wanted, reason)
 
     def _due(self, now_ms: int, name: str) -> Iterator[Command | Fact]:
         match name:
@@ -521,7 +536,9 @@ class Turns:
                 yield from self._give_up(
                     f"the model did not go on with a response for {OUTPUT_MS // 1000} s; {LOOK_THERE}"
                 )
-            # `other response`: it ended unseen, or never was, and `_ask` may go on.
+            case "other response":
+                # It ended unseen, or never was: `_ask` may go on, but not for ever.
+                yield from self._try_again(WITHDRAWN, "the model says that it makes one, and none is seen")
 
     # --- the protected text ------------------------------------------------------------------------------------------
 

@@ -2,8 +2,8 @@
 
 What is owed is read from what the call was told and ordered; what was heard is the carrier's truth. Owed are: the
 session of a call that has begun, the greeting, the answer to a turn, what was asked of the model, a response that is
-being made, what a tool was called for, and when the model is gone the apology. A response that ends without a word has
-said what it had to say.
+being made, what a tool was called for, and when the model is gone the apology. A response that completes without a word
+has said what it had to say; one that fails, or is left incomplete before its first sound, still owes it.
 
 Three bounds are wider, because nothing in a call can be sooner:
 
@@ -82,7 +82,8 @@ class DeadAir:
         self._silent_since_ms = 0
         """When the caller's last turn ended, as the call was told."""
         self._overheard = False
-        self._protected = agent.barge_in.protect_greeting and agent.greeting is not None
+        self._voiced = ""
+        """The response whose sound came last."""
         self._told = False
 
     def stop(self) -> None:
@@ -94,6 +95,8 @@ class DeadAir:
         if self._over:
             return ""
         owed = bool(self._owed)
+        if type(event) is ModelAudio:
+            self._voiced = event.response_id
         # Where the agent's sound comes in or is played, there is no dead air.
         heard = isinstance(event, ModelAudio | MarkEchoed)
         wrong = self._listen(now_ms) if (owed or self._speaking) and not heard else ""
@@ -102,6 +105,8 @@ class DeadAir:
         for command in commands:
             if type(command) not in _SOUND:
                 self._obey(now_ms, command)
+            elif isinstance(event, ResponseDone):
+                self._owed.discard("answer")  # a clip of ours stands for it
         if not owed:
             self._owed_since_ms = now_ms
         return wrong
@@ -150,6 +155,8 @@ class DeadAir:
                 self._owed.add(f"response {event.response_id}")
             case ResponseDone():
                 self._owed.discard(f"response {event.response_id}")
+                if event.status in {"failed", "incomplete"} and event.response_id != self._voiced:
+                    self._owed.add("answer")
 
     def _owe_greeting(self) -> None:
         if self._ready and self._streaming and self._agent.greeting is not None:
