@@ -54,6 +54,7 @@ TESTED_BESIDE = {
     "config/parameter_keys": "config/test_http_tools.py",
     "config/schema_forms": "config/test_agent_keys.py",
     "config/tool_schema": "config/test_agent_keys.py",
+    "tools/http_exchange": "tools/test_run_http.py",
     "emulator/session_runner": "emulator/test_realtime.py",
     "emulator/speech/loading": "emulator/speech/test_recorded.py",
     "emulator/tls": "emulator/test_realtime.py",

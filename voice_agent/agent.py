@@ -143,6 +143,17 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The call's variables, as far as templates name them; filled in for one call."""
 
 
+class Lookup(msgspec.Struct, frozen=True, kw_only=True):
+    """A request before the call is answered, from whose JSON answer variables and the agent itself may come."""
+
+    request: HttpRequest
+    """Templates name `caller`, `called` and the agent's variables."""
+    variables: dict[str, str] = {}
+    """The path of each variable's value in the answer, e.g. `customer.name`."""
+    agent: str = ""
+    """The path of the name of the agent that takes the call; empty: this one does."""
+
+
 class TextMessage(msgspec.Struct, frozen=True, kw_only=True):
     """What a `send_sms` tool sends, and to whom: never to a number that the model made up."""
 
@@ -235,7 +246,10 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     """Takes calls to numbers that no agent names."""
     voice: str = "marin"
     language: str = "en"
+    languages: tuple[str, ...] = ()
+    """Further ones that the agent may speak, when the caller does."""
     variables: dict[str, str] = {}
+    lookup: Lookup | None = None
     greeting: str | None = None
     """What the agent says first; `None`: the caller speaks first."""
     consent: str | None = None

@@ -214,3 +214,24 @@ def test_a_tag_is_refused_wherever_it_stands() -> None:
 
     assert faults_of("numbers: [!x '+14255550100']\nrecording: off\n") == [f'a.yaml:3:11: the tag "!x" {told}']
     assert faults_of("consent: !x y\n") == [f'a.yaml:3:10: the tag "!x" {told}']
+
+
+def test_an_agent_may_speak_several_languages_the_first_of_them_to_begin_with() -> None:
+    agent = agent_of("language: [en, es, pt-BR]\n")
+
+    assert (agent.language, agent.languages) == ("en", ("es", "pt-BR"))
+    assert agent.transcription is not None
+    assert agent.transcription.language is None
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("[]", '"language" is empty; write e.g. "en" or [en, es]'),
+        ("[en, Spanish]", '"Spanish" is no language code'),
+        ("[en, es, en]", '"en" is there twice; keep one'),
+        ("[[en]]", "a language must be a text"),
+    ],
+)
+def test_languages_must_be_codes(language: str, told: str) -> None:
+    assert any(told in fault for fault in faults_of(f"language: {language}\n"))

@@ -64,7 +64,7 @@ def both_accept(value: dict[str, Any]) -> bool:
 @pytest.mark.parametrize(
     ("keys", "struct", "elsewhere"),
     [
-        (agent_keys.AGENT, Agent, {"folder", "mcp"}),
+        (agent_keys.AGENT, Agent, {"folder", "languages", "mcp"}),
         (tool_schema.MCP, McpServer, set()),
         (agent_keys.LIMITS, Limits, set()),
         (agent_keys.SERVER_VAD, ServerVad, set()),

@@ -1,5 +1,7 @@
 from datetime import UTC, datetime
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,3 +125,15 @@ def test_a_text_that_cannot_be_filled_in_is_found_before_any_call(text: str, tol
     [fault] = faults_of(text, {}, timezone=True)
 
     assert fault.what.startswith(told)
+
+
+def test_an_agent_of_several_languages_is_told_which() -> None:
+    def told(**changes: Any) -> str:
+        agent = msgspec.structs.replace(Agent(name="a", instructions="Speak.", languages=("es",)), **changes)
+        return render(agent, "+14255550123", "+14255550100", datetime(2026, 11, 22, tzinfo=UTC)).instructions
+
+    assert told().startswith("Speak.\n\nBegin in the language en.")
+    assert "go on in it: en, es" in told()
+    assert told(languages=()) == "Speak."
+    # Alone it would take the place of instructions that the provider keeps.
+    assert told(instructions="") == ""

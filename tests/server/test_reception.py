@@ -4,12 +4,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from tests.support import tiny_twilio
+from tests.support.http_server import server
 from tests.support.pump import settle
 from tests.support.reception import PUBLIC_URL, RECEPTION, Desk, a_desk
 from tests.support.tiny_twilio import CALL_SID, FIELDS
 from voice_agent.call.commands import CallEnded
+from voice_agent.call.setup import CallSetup
 from voice_agent.live.admission import Refusal
 from voice_agent.live.session import Session
 from voice_agent.server import reception as lines
@@ -103,6 +106,57 @@ def test_outside_its_hours_an_agent_s_calls_may_be_left_to_another(tmp_path: Pat
 
     (call,) = at_desk(tmp_path, script, WITH_HOURS.replace('"{{ company }} is closed."', "{agent: night}")).calls
     assert call.setup.agent.name == "night"
+
+
+KNOWING = """
+name: reception
+numbers: ["+14255550100"]
+instructions: You speak with {{{{ name }}}}.
+variables: {{name: somebody}}
+recording: off
+lookup:
+  url: {url}/callers/{{{{ caller }}}}
+  allow_private: true
+  variables: {{name: customer.name}}
+  agent: customer.desk
+"""
+
+
+def looked_up(folder: Path, answer: dict[str, object], agent: str = KNOWING) -> CallSetup:
+    """Take a call whose caller is known as `answer` says."""
+    (folder / "vip.yaml").write_text("name: vip\ninstructions: You speak with {{ name }}.\nvariables: {name: nobody}\n")
+
+    async def crm(request: web.Request) -> web.StreamResponse:
+        assert request.path == "/callers/+14255550199"
+        return web.json_response(answer)
+
+    async def main() -> CallSetup:
+        async with asyncio.timeout(5), server(crm) as url, a_desk(folder, agent.format(url=url)) as desk:
+            connect_of(await desk.reception.receive(FIELDS))
+            return desk.calls[0].setup
+
+    return asyncio.run(main())
+
+
+def test_a_caller_who_is_known_is_spoken_to_by_name(tmp_path: Path) -> None:
+    setup = looked_up(tmp_path, {"customer": {"name": "Ana {{ caller }}"}})
+
+    assert (setup.agent.name, setup.agent.instructions) == ("reception", "You speak with Ana {{ caller }}.")
+
+
+def test_a_lookup_may_choose_the_agent(tmp_path: Path) -> None:
+    setup = looked_up(tmp_path, {"customer": {"name": "Ana", "desk": "vip"}})
+
+    assert (setup.agent.name, setup.agent.instructions) == ("vip", "You speak with Ana.")
+
+
+def test_a_lookup_that_names_an_agent_who_is_not_here_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert looked_up(tmp_path, {"customer": {"desk": "gold"}}).agent.name == "reception"
+    assert 'the look-up names an agent "gold" that is not here; reception takes the call' in caplog.text
+
+
+def test_a_caller_of_whom_nothing_is_found_is_answered_as_the_file_says(tmp_path: Path) -> None:
+    assert looked_up(tmp_path, {}).agent.instructions == "You speak with somebody."
 
 
 def test_without_preconnecting_nothing_begins_before_the_stream(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@
     greeting: Thanks for calling!           # or `none`: the caller speaks first (the default)
     consent: This call is recorded.         # said by the carrier before the agent is connected
     voice: marin
-    language: en
+    language: en                            # or [en, es]: the first, and the others to callers who speak them
     timezone: America/Los_Angeles           # needed where `now` or hours are used
+    lookup: {}                              # who is calling, asked while it rings, see `lookup_keys`
     hours: {open: {monday-friday: 08:00-18:00}, closed: We are closed now.}     # see `hours`; left out: always open
     recording: audio                        # audio | text | off; an agent with numbers must state it
     tools: [hang_up, python: alder:opening_hours]       # see `tool_keys`
@@ -39,6 +40,7 @@ from voice_agent.agent import Agent, Limits
 from voice_agent.config.agent_keys import AGENT, IDLE_SECONDS, LIMITS, MCP_KEY, MINUTES, RECORDING
 from voice_agent.config.faults import nearest
 from voice_agent.config.hours import read_hours
+from voice_agent.config.lookup_keys import read_lookup
 from voice_agent.config.machine_keys import read_on_machine
 from voice_agent.config.model_keys import read_model
 from voice_agent.config.render import BUILT_IN, faults_of
@@ -75,7 +77,7 @@ def read_agent(text: str, file: str, folder: str = "") -> AgentFile:
     document, top = compose(file, text)
     fields = Fields(document, top, tuple(AGENT))
     variables = _variables(fields)
-    language = _language(fields)
+    language, *languages = _languages(fields)
     tools = read_tools(fields, folder, tuple(variables))
     agent = Agent(
         name=_name(fields),
@@ -84,13 +86,15 @@ def read_agent(text: str, file: str, folder: str = "") -> AgentFile:
         default=fields.flag("default", False),
         voice=read_voice(fields),
         language=language,
+        languages=tuple(languages),
         variables=variables,
+        lookup=read_lookup(fields, variables),
         greeting=_greeting(fields),
         consent=fields.text("consent", None),
         turn_detection=read_turn_detection(fields),
         barge_in=read_barge_in(fields),
         on_machine=read_on_machine(fields),
-        transcription=read_transcription(fields, language),
+        transcription=read_transcription(fields, None if languages else language),
         noise_reduction=read_noise_reduction(fields),
         tools=tools.tools,
         mcp=tools.mcp,
@@ -187,12 +191,21 @@ def _numbers(fields: Fields) -> tuple[str, ...]:
     return tuple(numbers)
 
 
-def _language(fields: Fields) -> str:
-    language = fields.text("language", "en")
+def _languages(fields: Fields) -> tuple[str, ...]:
+    """Read one language or several, the agent's own first."""
     node = fields.node("language")
-    if node is not None and not re.fullmatch(LANGUAGE, language):
-        fields.document.fault(node, f'"{shorten(language)}" is no language code; write e.g. "en" or "pt-BR"')
-    return language
+    if node is None:
+        return ("en",)
+    nodes = list(node.value) if isinstance(node, yaml.SequenceNode) else [node]
+    languages = [text_of(fields.document, one, "a language", "en") for one in nodes]
+    for language, one in zip(languages, nodes, strict=True):
+        if not re.fullmatch(LANGUAGE, language):
+            fields.document.fault(one, f'"{shorten(language)}" is no language code; write e.g. "en" or "pt-BR"')
+        elif languages.count(language) > 1 and one is nodes[-1]:
+            fields.document.fault(one, f'"{shorten(language)}" is there twice; keep one')
+    if not languages:
+        fields.document.fault(node, '"language" is empty; write e.g. "en" or [en, es]')
+    return tuple(languages) or ("en",)
 
 
 def _variables(fields: Fields) -> dict[str, str]:

@@ -31,7 +31,7 @@ from voice_agent.config.schema_forms import (
     whole,
     words,
 )
-from voice_agent.config.tool_schema import TOOLS
+from voice_agent.config.tool_schema import HTTP, TOOLS
 
 RECORDING: tuple[Literal["audio", "text", "off"], ...] = ("audio", "text", "off")
 NOISE: tuple[Literal["near_field", "far_field", "off"], ...] = ("near_field", "far_field", "off")
@@ -42,6 +42,8 @@ EFFORT: tuple[Literal["minimal", "low", "medium", "high", "xhigh"], ...] = ("min
 TRUNCATION: tuple[Literal["auto", "disabled"], ...] = ("auto", "disabled")
 MINUTES = Whole(1, 60)
 """A Realtime session lives at most 60 minutes at both vendors."""
+LOOKUP_SECONDS = Whole(1, 10)
+"""Twilio waits 15 s for a webhook's answer."""
 IDLE_SECONDS = Whole(0, 600)
 THRESHOLD = Real(0.0, 1.0)
 PREFIX_MS = Whole(0, 5000)
@@ -205,6 +207,17 @@ SCENARIO: dict[str, Schema] = {
     "given": mapping(GIVEN, "What is so when the caller rings."),
     "expect": mapping(EXPECT, "What must come of the call.") | {"minProperties": 1},
 }
+LOOKUP: dict[str, Schema] = {
+    **{key: HTTP[key] for key in ("method", "url", "headers", "body", "allow_private")},
+    "timeout": whole(LOOKUP_SECONDS, "Seconds in which the caller hears the phone ring.", 3),
+    "variables": {
+        "description": "Where in the JSON answer each variable's value stands, e.g. customer.name.",
+        "type": "object",
+        "propertyNames": {"pattern": f"^(?:{VARIABLE})$"},
+        "additionalProperties": text("A path."),
+    },
+    "agent": text("Where the name of the agent stands that takes the call; unset: this one does."),
+}
 CLOSED: dict[str, Schema] = {
     "agent": text("The agent that takes the call instead, whatever its own hours.", NAME),
 }
@@ -236,7 +249,12 @@ AGENT: dict[str, Schema] = {
     },
     "default": flag("Takes calls to numbers that no agent names.", False),
     "voice": text("A voice of the model; it stays the same for the whole call.", examples=list(VOICES)),
-    "language": text("What the agent speaks.", LANGUAGE, default="en"),
+    "language": either(
+        "What the agent speaks; of several the first, and the others to callers who speak them.",
+        text("A code, e.g. en or pt-BR.", LANGUAGE),
+        {"type": "array", "items": text("A code.", LANGUAGE), "minItems": 1, "uniqueItems": True},
+    )
+    | {"default": "en"},
     "instructions": text(
         "Who the agent is and what it does; {{ variables }} are filled in for each call.", pattern=SAYABLE
     ),
@@ -255,6 +273,7 @@ AGENT: dict[str, Schema] = {
     },
     "limits": mapping(LIMITS, "What ends a call that nobody ends."),
     "model": mapping(MODEL, "How the model answers; what is left out is left to the model."),
+    "lookup": mapping(LOOKUP, "A request before the call is answered, by who calls whom.", ("url",)),
     "hours": mapping(HOURS, "When the agent takes calls.", ("open", "closed")),
     "timezone": text("An IANA name; needed where {{ now }} is used.", examples=["America/Los_Angeles"]),
     "recording": words(RECORDING, "An agent with numbers must state it, for the law differs by place.", "audio"),

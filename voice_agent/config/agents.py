@@ -162,10 +162,13 @@ def _refused(agent: Agent, demands: Demands) -> Iterator[tuple[str, str]]:
 
 def _unset(agent: Agent, references: References) -> Iterator[tuple[str, str]]:
     """Give the tools and servers whose references cannot be filled in, or are filled in wrongly."""
-    for tool in agent.tools:
-        for name in names_in(tool.http.headers.values()) if tool.http else ():
+    requests = [(tool_key(tool.name), tool.http) for tool in agent.tools if tool.http is not None]
+    if agent.lookup is not None:
+        requests.append(("lookup", agent.lookup.request))
+    for key, request in requests:
+        for name in names_in(request.headers.values()):
             if problem := references.problem(name):
-                yield tool_key(tool.name), problem
+                yield key, problem
     for server in agent.mcp:
         problems = list(filter(None, map(references.problem, names_in(server.referring))))
         if not problems and not _may_hold_secrets(references.filled(server.server_url)):

@@ -28,9 +28,16 @@ import yaml
 from voice_agent.agent import HttpRequest, Tool
 from voice_agent.config.addresses import is_address, refusal_of
 from voice_agent.config.header_keys import read_headers
-from voice_agent.config.parameter_keys import CALL_VARIABLES, examine_templates, examine_use, read_name, read_parameters
+from voice_agent.config.parameter_keys import (
+    CALL_VARIABLES,
+    Parameters,
+    examine_templates,
+    examine_use,
+    read_name,
+    read_parameters,
+)
 from voice_agent.config.placeholders import keys_of, leaves
-from voice_agent.config.schema_forms import TOOL_SECONDS
+from voice_agent.config.schema_forms import TOOL_SECONDS, Whole
 from voice_agent.config.tool_schema import HTTP, HTTP_METHODS
 from voice_agent.config.variables import is_loopback, split_url
 from voice_agent.config.yaml_nodes import Fields, read_json, shorten, text_of
@@ -63,21 +70,7 @@ def read_http(fields: Fields, variables: Sequence[str]) -> Tool | None:
         return None
     known = (*variables, *CALL_VARIABLES)
     parameters = read_parameters(inner, known)
-    method = inner.choice("method", HTTP_METHODS, "GET")
-    allow_private = inner.flag("allow_private", False)
-    request = HttpRequest(
-        method=method,
-        url=_url(inner, allow_private),
-        headers=_headers(inner),
-        body=_body(inner, method),
-        seconds=inner.integer("timeout", 0, *TOOL_SECONDS) or None,
-        take=_take(inner),
-        allow_private=allow_private,
-    )
-    in_body = leaves(request.body)
-    examine_templates(inner, {"url": [request.url], "body": in_body}, parameters, known)
-    if request.body is not None:
-        examine_use(inner, [request.url, *in_body], parameters, "body")
+    request = read_request(inner, parameters, known)
     return Tool(
         name=read_name(inner),
         description=_description(inner),
@@ -85,6 +78,28 @@ def read_http(fields: Fields, variables: Sequence[str]) -> Tool | None:
         kind="http",
         http=request,
     )
+
+
+def read_request(
+    fields: Fields, parameters: Parameters, variables: Sequence[str], seconds: Whole = TOOL_SECONDS
+) -> HttpRequest:
+    """Read what is sent. `variables`: what templates may name beside the parameters. `seconds`: bounds of `timeout`."""
+    method = fields.choice("method", HTTP_METHODS, "GET")
+    allow_private = fields.flag("allow_private", False)
+    request = HttpRequest(
+        method=method,
+        url=_url(fields, allow_private),
+        headers=_headers(fields),
+        body=_body(fields, method),
+        seconds=fields.integer("timeout", 0, *seconds) or None,
+        take=_take(fields),
+        allow_private=allow_private,
+    )
+    in_body = leaves(request.body)
+    examine_templates(fields, {"url": [request.url], "body": in_body}, parameters, variables)
+    if request.body is not None:
+        examine_use(fields, [request.url, *in_body], parameters, "body")
+    return request
 
 
 def _description(fields: Fields) -> str:

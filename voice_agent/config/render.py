@@ -113,7 +113,7 @@ def render(agent: Agent, caller: str, called: str, now: datetime, variables: Map
         model = msgspec.structs.replace(model, prompt=msgspec.structs.replace(model.prompt, variables=filled))
     return msgspec.structs.replace(
         agent,
-        instructions=fill("instructions", agent.instructions),
+        instructions=fill("instructions", agent.instructions) + _languages(agent),
         greeting=None if agent.greeting is None else fill("greeting", agent.greeting),
         consent=None if agent.consent is None else fill("consent", agent.consent),
         on_machine=on_machine,
@@ -122,6 +122,17 @@ def render(agent: Agent, caller: str, called: str, now: datetime, variables: Map
         model=model,
         tools=tuple(_with_values(tool, {name: str(value) for name, value in values.items()}) for tool in agent.tools),
         variables=own,
+    )
+
+
+def _languages(agent: Agent) -> str:
+    """Tell the model which languages it may speak, where there are several."""
+    if not agent.languages or not agent.instructions:  # alone they would take the place of kept instructions
+        return ""
+    known = ", ".join((agent.language, *agent.languages))
+    return (
+        f"\n\nBegin in the language {agent.language}. When the caller speaks another one of these, go on in it: "
+        f"{known} (codes of BCP 47). Speak no other language; say so in the caller's, if you can."
     )
 
 

@@ -87,13 +87,14 @@ def read_barge_in(fields: Fields) -> BargeIn:
     )
 
 
-def read_transcription(fields: Fields, language: str) -> Transcription | None:
+def read_transcription(fields: Fields, language: str | None) -> Transcription | None:
     """Read how speech becomes text; `None`: not at all.
 
-    The caller is expected to speak the agent's language, which makes short answers recognisable.
+    The caller is expected to speak the agent's `language`, which makes short answers recognisable; `None`: any of
+    several.
     """
     node = fields.node("transcription")
-    spoken = language.partition("-")[0]
+    spoken = None if language is None else language.partition("-")[0]
     if node is None:
         return Transcription(language=spoken)
     if isinstance(node, yaml.ScalarNode) and node.value == "off":

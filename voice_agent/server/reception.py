@@ -13,7 +13,7 @@ from datetime import datetime
 from voice_agent.agent import Agent
 from voice_agent.call.commands import CallEnded
 from voice_agent.call.setup import CallSetup, ModelSetup
-from voice_agent.config.agents import AgentSource
+from voice_agent.config.agents import Agents, AgentSource
 from voice_agent.config.render import render
 from voice_agent.errors import ConfigError
 from voice_agent.live.admission import NONCE_BYTES, TOKEN_PARAMETER, Refusal, StreamTokens, examine_start
@@ -21,6 +21,7 @@ from voice_agent.live.clock import utc_now, wall_seconds
 from voice_agent.live.counters import Counters
 from voice_agent.live.lobby import Lobby
 from voice_agent.live.session import Session
+from voice_agent.tools.lookup import Found, look_up
 from voice_agent.wire import twiml
 from voice_agent.wire.twilio import Start
 
@@ -94,8 +95,22 @@ class Reception:
         self.counters.add("refused", reason=refusal.value)
         logger.warning("refused (%s): %s", refusal.value, detail, extra={"call": call_sid})
 
-    def answer(self, fields: Mapping[str, str]) -> str:
-        """Take a call: TwiML that streams it to us, or a polite refusal."""
+    async def receive(self, fields: Mapping[str, str]) -> str:
+        """Find out who is calling, where an agent asks for that, and take the call; see `answer`."""
+        called, call_sid = fields.get("To", ""), fields.get("CallSid", "")
+        agents, problem = self._agents.current()
+        if problem:
+            logger.error("%s", problem)
+        first = agents.for_number(called)
+        agent = None if first is None else agents.on_duty(first, self._now())
+        if agent is None or agent.lookup is None or self.closing:
+            return self.answer(fields)
+        values = {**agent.variables, "caller": fields.get("From", ""), "called": called}
+        found = await look_up(agent.lookup, values, self._agents.references, call_sid)
+        return self.answer(fields, found)
+
+    def answer(self, fields: Mapping[str, str], found: Found | None = None) -> str:
+        """Take a call: TwiML that streams it to us, or a polite refusal. `found`: what is known of the caller."""
         call_sid, called, caller = fields.get("CallSid", ""), fields.get("To", ""), fields.get("From", "")
         self.counters.add("webhooks")
         if not _CALL_SID.fullmatch(call_sid):
@@ -114,7 +129,10 @@ class Reception:
         now = self._now()
         on_duty = agents.on_duty(agent, now)
         try:
-            agent = render(on_duty or agent, caller, called, now)
+            taker = self._taker(agents, on_duty or agent, found or Found(), call_sid)
+            known = {} if found is None else found.variables
+            variables = {name: value for name, value in known.items() if name in taker.variables}
+            agent = render(taker, caller, called, now, variables)
             if on_duty is None and agent.hours is not None:
                 self.counters.add("closed")
                 logger.info("closed: agent %s is not open now", agent.name, extra={"call": call_sid})
@@ -134,6 +152,16 @@ class Reception:
         )
         self.lobby.expect(setup, fields)
         return answer
+
+    def _taker(self, agents: Agents, agent: Agent, found: Found, call_sid: str) -> Agent:
+        """Say who takes a call whose caller was looked up."""
+        other = agents.named(found.agent) if found.agent else None
+        if found.agent and other is None:
+            logger.warning(
+                'the look-up names an agent "%s" that is not here; %s takes the call', found.agent[:64], agent.name,
+                extra={"call": call_sid},
+            )  # fmt: skip
+        return other or agent
 
     def _connect(self, call_sid: str, agent: Agent) -> str:
         token = self._stream_tokens.issue(call_sid, wall_seconds(), secrets.token_bytes(NONCE_BYTES))

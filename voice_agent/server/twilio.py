@@ -44,7 +44,7 @@ def webhooks(reception: Reception, form_seconds: float = FORM_SECONDS) -> APIRou
 
     @router.post("/twilio/voice")
     async def voice(request: Request) -> Response:
-        return _xml(reception.answer(await signed_fields(request)))
+        return _xml(await reception.receive(await signed_fields(request)))
 
     @router.post(AFTER_STREAM_PATH)
     async def after_stream(request: Request) -> Response:

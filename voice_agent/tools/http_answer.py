@@ -48,6 +48,12 @@ def taken(answer: Answer, take: Sequence[str]) -> Any:
     return parts[take[0]].value if len(take) == 1 else {path: part.value for path, part in parts.items()}
 
 
+def part_of(value: Any, path: str) -> Any:
+    """Give what stands at a path of a JSON value, see `taken`; `None` where nothing does."""
+    part = _part(value, path)
+    return None if part is None else part.value
+
+
 def refuse(answer: Answer) -> None:
     """Raise `AnswerError` for a status that is no success."""
     status = answer.status

@@ -14,15 +14,15 @@ from typing import Any
 
 import msgspec
 
-from voice_agent.agent import RUN_HERE, Agent, HttpRequest, TextMessage, Tool
+from voice_agent.agent import RUN_HERE, Agent, TextMessage, Tool
 from voice_agent.call.events import ToolFinished
 from voice_agent.config.python_tools import find_function
-from voice_agent.config.references import NOTHING, References, names_in
+from voice_agent.config.references import NOTHING, References
 from voice_agent.config.scenario_keys import GivenAnswer
 from voice_agent.tools.arguments import ArgumentsError, read_arguments
-from voice_agent.tools.http_answer import AnswerError, taken
-from voice_agent.tools.http_client import HttpFailure, ask
-from voice_agent.tools.http_request import prepare
+from voice_agent.tools.http_answer import AnswerError
+from voice_agent.tools.http_client import HttpFailure
+from voice_agent.tools.http_exchange import exchange, secrets_of
 from voice_agent.tools.text_message import MOST_A_CALL, MessageSender, NotSentError, compose, send
 
 MAX_OUTPUT_CHARACTERS = 16_000
@@ -102,28 +102,13 @@ class ToolRunner:
             await asyncio.sleep(given.after_ms / 1000)
             return given.answer
         if tool.http is not None:
-            return await self._ask(tool.http, values)
+            return await exchange(tool.http, values, self._references)
         if tool.sms is not None:
             return await self._send(tool.sms, values)
         function = find_function(tool.target, self._folder)
         if inspect.iscoroutinefunction(function):
             return await function(**values)
         return await _in_thread(lambda: function(**values))
-
-    async def _ask(self, request: HttpRequest, values: dict[str, Any]) -> object:
-        prepared = prepare(request, values)
-        for name in names_in(request.headers.values()):
-            if problem := self._references.problem(name):
-                raise HttpFailure("it is not available now", problem)
-        secrets = self._secrets(request)
-        headers = {name: secrets.filled(value) for name, value in request.headers.items()}
-        answer = taken(await ask(prepared, headers, allow_private=request.allow_private), request.take)
-        # A server may send back what it was sent; a key must not get to the model nor into a recording.
-        text = answer if isinstance(answer, str) else msgspec.json.encode(answer).decode()
-        return secrets.covered(text)
-
-    def _secrets(self, request: HttpRequest) -> References:
-        return self._references.only(names_in(request.headers.values()))
 
     def _finished(self, call_id: str, name: str, result: object) -> ToolFinished:
         output = result if isinstance(result, str) else msgspec.json.encode(result).decode()
@@ -151,7 +136,7 @@ class ToolRunner:
 
     def _refused(self, tool: Tool, call_id: str, error: HttpFailure | AnswerError | NotSentError) -> ToolFinished:
         """Answer for work that came to nothing; the log gets what the model need not know."""
-        detail = error.detail if tool.http is None else self._secrets(tool.http).covered(error.detail)
+        detail = error.detail if tool.http is None else secrets_of(tool.http, self._references).covered(error.detail)
         _log.warning("tool %s failed: %s (%s)", tool.name, detail, call_id, extra=self._extra)
         return _answer(call_id, f"{tool.name} failed: {error}")
 
