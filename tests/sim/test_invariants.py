@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support.scenes import an_agent
-from voice_agent.agent import BargeIn
+from voice_agent.agent import BargeIn, ServerVad
 from voice_agent.call.commands import (
     AddToolOutput,
     AgentSaid,
@@ -21,6 +21,7 @@ from voice_agent.call.commands import (
     Interrupted,
     Note,
     PlayAudio,
+    SetTurnFlags,
     ToolAnswered,
     ToolStarted,
     TruncateItem,
@@ -271,14 +272,31 @@ def test_what_follows_at_once_on_what_is_heard_goes_on_with_it(after_ms: int, at
     assert ("over caller" in overheard.rules()) is broken
 
 
-@pytest.mark.parametrize(("after_ms", "echo_ms", "broken"), [(0, 101, True), (600, 100, True), (600, 101, False)])
-def test_where_speech_must_last_what_is_heard_is_known_by_its_echo(after_ms: int, echo_ms: int, broken: bool) -> None:
+AT_ONCE, LATER, PROTECTED = BargeIn(), BargeIn(after_ms=600), BargeIn(protect_greeting=True)
+
+
+@pytest.mark.parametrize(
+    ("barge_in", "echo_ms", "broken"),
+    [(AT_ONCE, 101, True), (LATER, 100, True), (LATER, 101, False), (PROTECTED, 100, True), (PROTECTED, 101, False)],
+)
+def test_where_not_every_sound_cuts_what_is_heard_is_known_by_its_echo(
+    barge_in: BargeIn, echo_ms: int, broken: bool
+) -> None:
     bounds = Bounds(by_basis=BOUNDS.by_basis, echo_ms=echo_ms)
-    overheard = Watched(bounds=bounds, barge_in=BargeIn(after_ms=after_ms)).says(1000, 1000)
+    overheard = Watched(bounds=bounds, barge_in=barge_in).says(1000, 1000)
     overheard.at(1900, ResponseCreated("r2", None)).at(2050, SpeechStarted("u1", 0))
     overheard.at(2100, ModelAudio("r2", "b", 0, FRAME, 20, done=True), PlayAudio(FRAME))
 
     assert ("over caller" in overheard.rules()) is broken
+
+
+def test_once_a_greeting_is_not_protected_any_more_every_sound_cuts() -> None:
+    heard = Watched(bounds=Bounds(by_basis=BOUNDS.by_basis, echo_ms=200), barge_in=PROTECTED).says(1000, 1000)
+    heard.at(2010, None, SetTurnFlags(ServerVad(), interrupt_response=True, create_response=True))
+    heard.at(2050, SpeechStarted("u1", 0))
+    heard.at(2100, ModelAudio("r2", "b", 0, FRAME, 20, done=True), PlayAudio(FRAME))
+
+    assert "over caller" in heard.rules()
 
 
 def test_the_line_is_closed_when_the_last_words_were_heard_and_not_before() -> None:

@@ -44,6 +44,7 @@ from voice_agent.call.commands import (
     Note,
     PlayAudio,
     SendMark,
+    SetTurnFlags,
     ToolAnswered,
     ToolStarted,
     TruncateItem,
@@ -191,7 +192,8 @@ class Invariants:
         """Responses of which something was played: what follows goes on with them, even after a pause."""
         self._protects = setup.agent.barge_in.protect_greeting
         self._protected_response = ""
-        self._overhears = setup.agent.barge_in.after_ms > 0
+        self._overhears = self._protects or setup.agent.barge_in.after_ms > 0
+        """Not every sound of the caller cuts."""
         self._caller_waits = True
         """The model has not been given any of the caller yet."""
         self._kept = 0
@@ -339,19 +341,26 @@ class Invariants:
                 if isinstance(event, TimerFired) and self._closing_ms is None:
                     self._look_at_goodbye()
                 self._close()
-            case Note(what="the server did not commit the caller's turn"):
-                self._caller_speaks = False
-            case Note(what=what) if what == BY_KEY:
-                self._caller_speaks = False  # but for a voice behind the key, which counts when it has lasted
-            case Note(what="the goodbye took too long"):
-                self._close()
-            case Note(what="the model is gone"):
-                self._lose_model()
+            case Note():
+                self._look_at_note(command.what)
+            case SetTurnFlags():
+                self._overhears = not command.interrupt_response
             case AgentSaid():
                 self._said.append((self._now_ms, command))
             case CallEnded():
                 self._close()
                 self._ended = True
+
+    def _look_at_note(self, what: str) -> None:
+        match what:
+            case "the server did not commit the caller's turn":
+                self._caller_speaks = False
+            case _ if what == BY_KEY:
+                self._caller_speaks = False  # but for a voice behind the key, which counts when it has lasted
+            case "the goodbye took too long":
+                self._close()
+            case "the model is gone":
+                self._lose_model()
 
     def _look_at_caller(self, event: CallEvent, commands: Sequence[CallCommand]) -> None:
         if isinstance(event, CallerAudio):
@@ -386,8 +395,8 @@ class Invariants:
         item = self._items.get(item_id)
         if item is not None and item.cut:
             self._break("cut", f"audio of {item_id} was sent after clear")
-        # Where echoes are lost, audio counts as being played for longer. Where speech must last to cut, what follows
-        # at once on what is heard goes on with it, and what is heard is known by its echo, a round trip late.
+        # Where echoes are lost, audio counts as being played for longer. Where not every sound cuts, what follows at
+        # once on what is heard goes on with it, and what is heard is known by its echo, a round trip late.
         slack_ms = self._bounds.silence_ms - LONGEST_MS + (self._bounds.echo_ms if self._overhears else 0)
         if self._caller_speaks and self._playing_until_ms + slack_ms <= self._now_ms:
             self._look_at_beginning(item_id, item)
