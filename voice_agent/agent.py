@@ -184,6 +184,17 @@ RUN_HERE = frozenset({"python", "http", "send_sms"})
 """Kinds of tools whose work is done outside of the call; the others act on the line."""
 
 
+class Transfer(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom a `transfer` tool connects the caller with: never a number that the model made up."""
+
+    to: dict[str, str]
+    """Numbers (E.164) and SIP addresses (`sip:...`) by the names that the model knows them by."""
+    seconds: int = 20
+    """How long it may ring."""
+    caller_id: str = ""
+    """The number that they see (E.164); empty: the caller's."""
+
+
 class Tool(msgspec.Struct, frozen=True):
     """One function that the model may call."""
 
@@ -191,7 +202,7 @@ class Tool(msgspec.Struct, frozen=True):
     description: str
     parameters: dict[str, Any]
     """A JSON Schema object."""
-    kind: Literal["hang_up", "python", "http", "send_sms", "collect_digits"]
+    kind: Literal["hang_up", "python", "http", "send_sms", "collect_digits", "transfer"]
     target: str = ""
     """For `python`: `package.module:function`, looked up on the import path and in `Agent.folder`."""
     http: HttpRequest | None = None
@@ -200,6 +211,8 @@ class Tool(msgspec.Struct, frozen=True):
     """For `send_sms`."""
     digits: DigitCollection | None = None
     """For `collect_digits`."""
+    transfer: Transfer | None = None
+    """For `transfer`."""
 
 
 class McpServer(msgspec.Struct, frozen=True, kw_only=True):

@@ -62,9 +62,9 @@ class NotingLine:
         self.leaving = self.leaving or self._ordered is not None
         return self._stream_ends, "MZ1"
 
-    async def dial(self, verb: Dial) -> str:
+    async def dial(self, verb: Dial) -> Mapping[str, str]:
         self._do(f"dial {verb.number}")
-        return "busy"
+        return {"DialCallStatus": "busy"}
 
     def _do(self, what: str) -> None:
         self.did.append(what)

@@ -37,6 +37,16 @@ def test_of_a_repeated_webhooks_tokens_one_admits(tokens: StreamTokens) -> None:
     assert tokens.claim(first, CALL, 1007) == Claim.USED
 
 
+def test_a_further_stream_of_a_call_is_admitted_once_by_tokens_of_its_own(tokens: StreamTokens) -> None:
+    first = tokens.issue(CALL, 1000, NONCE)
+    late = tokens.issue(CALL, 1000, bytes([1] * 16))
+    further = [tokens.issue(CALL, 1010, bytes([number] * 16), "CAdial") for number in (2, 3)]
+
+    assert tokens.claim(first, CALL, 1001) == Claim.OK
+    assert tokens.claim(further[0], CALL, 1011) == Claim.OK
+    assert [tokens.claim(token, CALL, 1012) for token in (late, further[1])] == [Claim.USED] * 2
+
+
 def test_a_token_of_another_call_does_not_admit_and_stays_good(tokens: StreamTokens) -> None:
     token = tokens.issue(OTHER, 1000, NONCE)
 

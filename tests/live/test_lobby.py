@@ -7,10 +7,11 @@ import pytest
 from tests.support.pump import FakeBridge, FakeLeg, FakeWork, settle
 from voice_agent.agent import Agent
 from voice_agent.call.commands import CallEnded
+from voice_agent.call.conversation import Conversation
 from voice_agent.call.events import EndRequested
 from voice_agent.call.setup import CallSetup
 from voice_agent.live.counters import Counters
-from voice_agent.live.lobby import EXPECTED_SECONDS, REMEMBERED, HeldCall, Lobby
+from voice_agent.live.lobby import EXPECTED_SECONDS, REMEMBERED, EndedCall, HeldCall, Lobby
 from voice_agent.live.session import Session
 from voice_agent.wire.bridge import Input, Output
 from voice_agent.wire.texts import PhoneText
@@ -21,7 +22,10 @@ AGENT = Agent(name="test", instructions="")
 class FakeCall:
     """Ends when the test says so, or at once when it is asked to."""
 
-    def __init__(self, broken: bool = False, deaf: bool = False) -> None:
+    def __init__(self, broken: bool = False, deaf: bool = False, transferred: bool = False, slow: bool = False) -> None:
+        self.written = asyncio.Event()
+        self._transferred = transferred
+        self._slow = slow
         self.bridge = FakeBridge(self._answer)
         self.session = Session(self.bridge, FakeWork())
         self._broken = broken
@@ -29,13 +33,18 @@ class FakeCall:
 
     def _answer(self, received: Input) -> Sequence[Output]:
         if isinstance(received, EndRequested) and not self._deaf:
-            return [CallEnded("stopped", received.reason, 0)]
+            return [CallEnded("transferred" if self._transferred else "stopped", received.reason, 0)]
         return [CallEnded("caller_hung_up", "", 0)] if isinstance(received, PhoneText) else []
+
+    def conversation(self) -> Conversation:
+        return Conversation("test")
 
     async def run(self) -> None:
         if self._broken:
             raise AssertionError("a bug")
         await self.session.run()
+        if self._slow:
+            await self.written.wait()
 
 
 class Office:
@@ -135,7 +144,7 @@ def test_a_call_has_one_stream_and_a_stranger_none() -> None:
 
 
 def test_the_outcome_of_a_call_is_known_when_it_has_ended_and_soon_after() -> None:
-    async def main() -> list[CallEnded | None]:
+    async def main() -> list[EndedCall | None]:
         office = Office()
         async with asyncio.timeout(5), office.lobby as lobby:
             office.expect()
@@ -147,8 +156,51 @@ def test_the_outcome_of_a_call_is_known_when_it_has_ended_and_soon_after() -> No
             outcomes.append(await lobby.outcome("CA1", 5))
         return outcomes
 
-    ended = CallEnded("stopped", "over", 0)
+    ended = EndedCall(CallEnded("stopped", "over", 0), CallSetup(call_sid="CA1", agent=AGENT), None)
     assert asyncio.run(main()) == [None, None, ended, ended]
+
+
+def test_of_a_caller_who_was_transferred_the_conversation_is_kept() -> None:
+    async def main() -> EndedCall | None:
+        office = Office(transferred=True)
+        async with asyncio.timeout(5), office.lobby as lobby:
+            office.expect()
+            await settle()
+            lobby.end("CA1", "to the front desk")
+            await settle()
+            return await lobby.outcome("CA1", 5)
+
+    known = asyncio.run(main())
+
+    assert known is not None
+    assert known.conversation == Conversation("test")
+
+
+def test_a_call_that_comes_again_while_its_recording_is_still_written_begins_anew() -> None:
+    async def main() -> tuple[Office, list[str]]:
+        office = Office(slow=True)
+        told: list[str] = []
+        async with asyncio.timeout(5), office.lobby as lobby:
+            for preconnect in (True, False):
+                office.expect(preconnect=preconnect)
+                await settle()
+                session = lobby.join("CA1")
+                assert session is office.calls[-1].session
+                await session.serve(FakeLeg(), ["start"])
+            for call in office.calls[::-1]:
+                # The first one is through last, and is not what is remembered.
+                call.written.set()
+                await settle()
+                known = await lobby.outcome("CA1", 5)
+                assert known is not None
+                told.append(f"preconnect {known.setup.preconnect}")
+            assert lobby.sessions == {}
+        return office, told
+
+    office, told = asyncio.run(main())
+
+    assert len(office.calls) == 2
+    assert told == ["preconnect False", "preconnect False"]
 
 
 def test_all_calls_end_when_they_are_told_to() -> None:
@@ -184,7 +236,9 @@ def test_a_fault_in_one_call_does_not_end_the_others(caplog: pytest.LogCaptureFi
         async with asyncio.timeout(5), office.lobby as lobby:
             office.expect()
             await settle()
-            assert await lobby.outcome("CA1", 5) is None
+            known = await lobby.outcome("CA1", 5)
+            assert known is not None
+            assert known.ended is None
         return office
 
     with caplog.at_level(logging.ERROR):

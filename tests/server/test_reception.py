@@ -3,6 +3,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from aiohttp import web
 
@@ -11,7 +12,9 @@ from tests.support.http_server import server
 from tests.support.pump import settle
 from tests.support.reception import PUBLIC_URL, RECEPTION, Desk, a_desk
 from tests.support.tiny_twilio import CALL_SID, FIELDS
-from voice_agent.call.commands import CallEnded
+from voice_agent.call.commands import CallEnded, Destination
+from voice_agent.call.conversation import Resumption
+from voice_agent.call.events import EndRequested
 from voice_agent.call.setup import CallSetup
 from voice_agent.live.admission import Refusal
 from voice_agent.live.session import Session
@@ -282,6 +285,7 @@ def test_a_status_that_ends_the_call_ends_it_here_too(tmp_path: Path) -> None:
     [
         ("completed", True, None),
         ("caller_hung_up", True, None),
+        ("transferred", True, None),
         ("no_stream", True, None),
         ("model_failed", True, None),
         ("model_failed", False, lines.MODEL_FAILED),
@@ -313,3 +317,80 @@ def test_a_call_that_nobody_knows_any_more_is_ended_politely(tmp_path: Path) -> 
         assert verbs == [twiml.Say(lines.STREAM_LOST), twiml.Hangup()]
 
     at_desk(tmp_path, script)
+
+
+# --- transfers -------------------------------------------------------------------------------------------------------
+
+DESK = Destination("front_desk", "+14255550101", 15, "+14255550100")
+ON_THE_LINE = {**FIELDS, "CallStatus": "in-progress"}
+
+
+def transferred(folder: Path, script: Script) -> Desk:
+    """Have a call end in a transfer, then do what the test wants."""
+
+    def answer(received: Input) -> Sequence[Output]:
+        transferred = CallEnded("transferred", "transferred to front_desk", 0, DESK)
+        return [transferred] if isinstance(received, EndRequested) else []
+
+    async def main() -> Desk:
+        async with asyncio.timeout(5), a_desk(folder, answer=answer) as desk:
+            desk.reception.answer(FIELDS)
+            await settle()
+            desk.calls[0].session.end("the farewell was heard")
+            (dial,) = twiml.parse(await desk.reception.after_stream(ON_THE_LINE))
+            assert dial == twiml.Dial(
+                number=DESK.address, action=f"{PUBLIC_URL}/twilio/after-dial", timeout_s=15, caller_id="+14255550100"
+            )
+            await script(desk)
+        return desk
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {**ON_THE_LINE, "DialCallStatus": "completed"},
+        {**ON_THE_LINE, "DialCallStatus": "answered"},
+        {**FIELDS, "CallStatus": "completed", "DialCallStatus": "canceled"},
+    ],
+)
+def test_after_they_have_spoken_or_the_caller_is_gone_the_call_ends(tmp_path: Path, fields: dict[str, str]) -> None:
+    async def script(desk: Desk) -> None:
+        assert twiml.parse(await desk.reception.after_dial(fields)) == [twiml.Hangup()]
+
+    assert len(transferred(tmp_path, script).calls) == 1
+
+
+def test_a_transfer_that_comes_to_nothing_brings_the_caller_back_to_an_agent_who_knows_why(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fields = {**ON_THE_LINE, "DialCallStatus": "busy", "DialSipResponseCode": "486"}
+
+    async def script(desk: Desk) -> None:
+        connect = connect_of(await desk.reception.after_dial(fields))
+        await settle()
+        assert isinstance(desk.reception.admit(started(connect.parameters)), Session)
+
+    first, second = transferred(tmp_path, script).calls
+
+    assert second.setup == msgspec.structs.replace(
+        first.setup,
+        resumed=Resumption(
+            first.conversation(),
+            "The transfer to front_desk came to nothing: the line is busy. The caller is back on the line with you.",
+        ),
+    )
+    assert second.webhook == fields
+    assert "the transfer to front_desk came to nothing: busy (SIP 486)" in caplog.text
+
+
+def test_a_transfer_of_a_call_that_nobody_knows_any_more_ends_politely(tmp_path: Path) -> None:
+    async def script(desk: Desk) -> None:
+        fields = {**ON_THE_LINE, "DialCallStatus": "no-answer"}
+        verbs = twiml.parse(await desk.reception.after_dial({**fields, "CallSid": CALL_SID[:-1] + "f"}))
+        assert verbs == [twiml.Say(lines.NOT_CONNECTED), twiml.Hangup()]
+        desk.reception.closing = True
+        assert twiml.parse(await desk.reception.after_dial(fields)) == verbs
+
+    assert transferred(tmp_path, script).refusals() == {"stopping": 1}

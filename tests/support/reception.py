@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.support.pump import FakeBridge, FakeWork
 from tests.support.tiny_twilio import TOKEN
 from voice_agent.call.commands import CallEnded
+from voice_agent.call.conversation import CallerTurn, Conversation
 from voice_agent.call.events import EndRequested
 from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.config.agents import AgentFolder
@@ -52,6 +53,9 @@ class FakeCall:
         self.webhook = webhook
         self.bridge = FakeBridge(answer)
         self.session = Session(self.bridge, FakeWork())
+
+    def conversation(self) -> Conversation:
+        return Conversation("reception", (CallerTurn("u1", "Is Ana there?"),))
 
     async def run(self) -> None:
         await self.session.run()

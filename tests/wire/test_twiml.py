@@ -28,9 +28,12 @@ VERBS: st.SearchStrategy[Verb] = st.one_of(
         status_callback=TEXTS,
     ),
     st.builds(Dial, number=WORDS, action=TEXTS, method=METHODS, timeout_s=st.integers(0, 99999), caller_id=TEXTS),
+    st.builds(Dial, sip=WORDS, action=TEXTS),
     st.builds(Redirect, TEXTS, METHODS),
     st.just(Hangup()),
 )
+
+NOBODY_DIALLED = "TwiML: <Dial> without one number or one SIP address is not known here"
 
 
 @given(st.lists(VERBS, max_size=3))
@@ -129,6 +132,7 @@ def test_other_servers_twiml_is_understood() -> None:
           </Stream></Connect>
           <Dial callerId="+14255550100" timeout="10"><Number>+14255550101</Number></Dial>
           <Dial>+14255550102</Dial>
+          <Dial><Sip>sip:desk@pbx.example.com?x-a=1&amp;x-b=2</Sip></Dial>
           <Redirect method="GET">/again</Redirect>
           <Hangup/>
         </Response>"""
@@ -149,6 +153,7 @@ def test_other_servers_twiml_is_understood() -> None:
         ),
         Dial(number="+14255550101", caller_id="+14255550100", timeout_s=10),
         Dial(number="+14255550102"),
+        Dial(sip="sip:desk@pbx.example.com?x-a=1&x-b=2"),
         Redirect("/again", "GET"),
         Hangup(),
     ]
@@ -172,7 +177,8 @@ def test_an_empty_response_has_no_verbs() -> None:
             "<Response><Connect><Room>x</Room></Connect></Response>",
             "TwiML: <Connect> without <Stream> is not known here",
         ),
-        ("<Response><Dial><Sip>x</Sip></Dial></Response>", "TwiML: <Dial> without a number is not known here"),
+        ("<Response><Dial><Queue>x</Queue></Dial></Response>", NOBODY_DIALLED),
+        ("<Response><Dial><Sip>x</Sip><Number>+1</Number></Dial></Response>", NOBODY_DIALLED),
         ("<Response><Pause length='1s'/></Response>", "TwiML: length='1s' of <Pause> is not a number of seconds"),
         (
             "<Response><Redirect method='PUT'>/</Redirect></Response>",

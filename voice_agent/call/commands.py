@@ -275,12 +275,29 @@ class Note(Command, frozen=True):
     fields: dict[str, Any] = {}
 
 
-class CallEnded(Command, frozen=True):
+class Destination(msgspec.Struct, frozen=True):
+    """Whom the caller is connected with."""
+
+    name: str
+    """The model knows it by this."""
+    address: str
+    """A number (E.164) or a SIP address (`sip:...`)."""
+    seconds: int
+    """How long it may ring."""
+    caller_id: str = ""
+    """What is shown there; empty: the caller's number."""
+
+
+class CallEnded(Command, frozen=True, omit_defaults=True):
     """The last thing that a call says, exactly once."""
 
-    outcome: Literal["completed", "caller_hung_up", "no_stream", "model_failed", "stream_lost", "stopped", "machine"]
+    outcome: Literal[
+        "completed", "caller_hung_up", "transferred", "no_stream", "model_failed", "stream_lost", "stopped", "machine"
+    ]
     reason: str
     duration_ms: int
+    destination: Destination | None = None
+    """Of `transferred`: where the carrier shall take the caller now."""
 
 
 PhoneCommand = PlayAudio | SendMark | ClearPlayback

@@ -1,7 +1,8 @@
 """Ending: how a call comes to its end, once, whoever begins it.
 
-The agent's goodbye is heard whole before the line is closed; a caller who speaks before that keeps the call. Closing
-sockets, REST hang-up, `stop`, a vanished caller, a lost model and the time limit all meet here.
+The agent's goodbye is heard whole before the line is closed; a caller who speaks before that keeps the call. A transfer
+is a goodbye behind which the carrier takes the caller elsewhere. Closing sockets, REST hang-up, `stop`, a vanished
+caller, a lost model and the time limit all meet here.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,6 +14,7 @@ from voice_agent.call.commands import (
     CallEnded,
     ClosePhone,
     Command,
+    Destination,
     HangUp,
     Note,
     ToolAnswered,
@@ -76,7 +78,9 @@ LAST_WORDS_MS = 15_000
 LAST_ANSWER_MS = 5000
 """A caller who speaks into the goodbye at the time limit is answered for so long before it is said again."""
 
-Outcome = Literal["completed", "caller_hung_up", "no_stream", "model_failed", "stream_lost", "stopped", "machine"]
+Outcome = Literal[
+    "completed", "caller_hung_up", "transferred", "no_stream", "model_failed", "stream_lost", "stopped", "machine"
+]
 
 
 class Ending:
@@ -126,8 +130,10 @@ class Ending:
         """Nobody is there who could take the goodbye back."""
         self._outcome: Outcome = "caller_hung_up"
         self._reason = ""
-        # The goodbye: the open call of `hang_up`, the response that holds the last words, and how far it is.
+        # The goodbye: the open call of `hang_up` or `transfer`, where the caller goes, the response that holds the last
+        # words, and how far it is.
         self._hang_up: tuple[str, int] | None = None
+        self._destination: Destination | None = None
         self._last_response: str | None = None
         self._last_request: str | None = None
         self._last_done = False
@@ -257,7 +263,8 @@ class Ending:
         self._last_response = event.response_id
         self._last_request = None
         self._last_done = False
-        self._reason = "the agent hung up"
+        self._destination = event.destination
+        self._reason = "the agent hung up" if event.destination is None else f"transferred to {event.destination.name}"
         self._deadlines.set("goodbye", now_ms + GOODBYE_MS)
 
     def _want_goodbye(self, now_ms: int, event: GoodbyeWanted) -> Iterator[Command | Fact]:
@@ -280,7 +287,9 @@ class Ending:
             yield from self._leave(now_ms, Cause.GAVE_UP, outcome, f"answered by {event.answered_by}")
 
     def _good_end(self) -> Outcome:
-        return "machine" if self._machine else "completed"
+        if self._machine:
+            return "machine"
+        return "completed" if self._destination is None else "transferred"
 
     def _end_response(self, now_ms: int, event: ResponseDone) -> Iterator[Command | Fact]:
         if self.phase is not Phase.GOODBYE or event.response_id != self._last_response:
@@ -289,13 +298,21 @@ class Ending:
         if silent and event.status in {"failed", "incomplete"} and self._last_request is not None:
             return  # `turns` asks for it once more, has a clip played in its place, or gives the model up
         if silent and self._last_request is None and not self._busy:
-            # It hung up without a word: the caller is told first.
-            yield from self._answer_hang_up(now_ms, "Say goodbye to the caller now.")
-            yield from self._ask_for_goodbye(f"{self._agent.instructions}\n\nThe call is ending. Say a short goodbye.")
+            yield from self._ask_for_words(now_ms)
             return
         self._last_done = True
         if not self._busy:
             self._hear_out(now_ms)
+
+    def _ask_for_words(self, now_ms: int) -> Iterator[Command | Fact]:
+        """Have the caller told first: the model called the tool without a word."""
+        if self._destination is None:
+            answer, what = "Say goodbye to the caller now.", "The call is ending. Say a short goodbye."
+        else:
+            answer = f"Tell the caller now that you are connecting them with {self._destination.name}."
+            what = "The call is being transferred. Tell the caller so in a few words."
+        yield from self._answer_hang_up(now_ms, answer)
+        yield from self._ask_for_goodbye(f"{self._agent.instructions}\n\n{what}")
 
     def _hear_out(self, now_ms: int) -> None:
         """Nothing plays any more: if the last words are through, wait for the ear and leave."""
@@ -307,6 +324,7 @@ class Ending:
             return
         if self._move(Cause.CALLER_SPOKE):
             self._deadlines.clear("heard", "goodbye")
+            self._destination = None
             yield from self._answer_hang_up(now_ms, "The caller spoke: the call goes on.")
             yield GoodbyeTakenBack()
             if self._model_gone is not None:
@@ -338,7 +356,8 @@ class Ending:
                     ),
                 )
             case "limit":
-                yield from self._leave(now_ms, Cause.GAVE_UP, self._good_end(), "the time limit was reached")
+                reason = "the time limit was reached" if self._destination is None else self._reason
+                yield from self._leave(now_ms, Cause.GAVE_UP, self._good_end(), reason)
             case "heard" if self._caller_speaks and self.phase is Phase.GOODBYE and not self._machine:
                 # What was too short to interrupt the goodbye has outlasted it.
                 yield from self._take_back(now_ms)
@@ -362,8 +381,12 @@ class Ending:
             return
         self._deadlines = Deadlines()
         self._deadlines.set("closed", now_ms + CLOSE_MS)
-        yield from self._answer_hang_up(now_ms, "The call has ended.")
-        if self._rest and outcome == self._good_end():
+        if outcome != "transferred":
+            self._destination = None
+        where = self._destination
+        told = "The call has ended." if where is None else f"The caller is being connected with {where.name}."
+        yield from self._answer_hang_up(now_ms, told)
+        if self._rest and outcome in {"completed", "machine"}:
             yield HangUp()
         else:
             # The `<Connect action>` decides what becomes of the caller.
@@ -377,6 +400,11 @@ class Ending:
 
     def _lose_model(self, now_ms: int, reason: str) -> Iterator[Command | Fact]:
         self._model_gone = reason
+        if self.phase is Phase.GOODBYE and self._destination is not None and not self._last_done:
+            # Who is being transferred needs no model any more.
+            self._last_done = True
+            if not self._busy:
+                self._hear_out(now_ms)
         goodbye_is_out = self.phase is Phase.GOODBYE and self._last_done
         if goodbye_is_out or not self._move(Cause.MODEL_GONE):
             return
@@ -403,7 +431,9 @@ class Ending:
     def _finish(self, now_ms: int) -> Iterator[Command | Fact]:
         yield from self._close_phone()
         yield CallOver()
-        yield CallEnded(self._outcome, self._reason, now_ms)
+        yield CallEnded(
+            self._outcome, self._reason, now_ms, self._destination if self._outcome == "transferred" else None
+        )
 
     def __repr__(self) -> str:
         return f"<Ending {self.phase}, {self._deadlines}>"

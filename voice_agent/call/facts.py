@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from voice_agent.call.commands import Destination
+
 
 class Fact(msgspec.Struct, frozen=True, gc=False):
     """The root of all facts."""
@@ -100,10 +102,12 @@ class ItemHeard(Fact, frozen=True):
 
 
 class HangUpWanted(Fact, frozen=True):
-    """The model called `hang_up`. Said by `tool_calls`."""
+    """The model called `hang_up` or `transfer`. Said by `tool_calls`."""
 
     call_id: str
     response_id: str
+    destination: Destination | None = None
+    """Where the caller goes; `None`: nowhere, the call ends."""
 
 
 class LineToolCalled(Fact, frozen=True):

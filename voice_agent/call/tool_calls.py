@@ -1,9 +1,9 @@
 """Tool calls of the model: each is run once and answered exactly once, whatever the caller does meanwhile.
 
 A barge-in does not lose a result: its item is still added. What acts on the line is not run but handed to the part that
-has it: `hang_up` to `ending`, which answers by itself, the others by `LineToolCalled`. The calls of one response, those
-that the model's server carries out among them, are answered by one further response, when that response is done and all
-of them are answered.
+has it: `hang_up` and `transfer` to `ending`, which answers by itself, the others by `LineToolCalled`. The calls of one
+response, those that the model's server carries out among them, are answered by one further response, when that response
+is done and all of them are answered.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from typing import ClassVar
 import msgspec
 
 from voice_agent.agent import Agent
-from voice_agent.call.commands import AddToolOutput, Command, RunTool, ToolAnswered, ToolStarted
+from voice_agent.call.commands import AddToolOutput, Command, Destination, RunTool, ToolAnswered, ToolStarted
 from voice_agent.call.deadlines import Deadlines
 from voice_agent.call.events import (
     AgentTranscript,
@@ -37,6 +37,7 @@ from voice_agent.call.facts import (
     ToolsBusy,
 )
 from voice_agent.call.part import Handled
+from voice_agent.call.transfer import chosen
 
 GRACE_MS = 2000
 """The runner keeps the tool's own limit; only when even its answer fails to come is the call answered without it."""
@@ -71,7 +72,7 @@ class ToolCalls:
     )
 
     def __init__(self, agent: Agent) -> None:
-        self._kinds = {tool.name: tool.kind for tool in agent.tools}
+        self._tools = {tool.name: tool for tool in agent.tools}
         self._limit_ms = agent.limits.tool_seconds * 1000 + GRACE_MS
         self._deadlines = Deadlines()
         self._running: dict[str, _Running] = {}
@@ -124,19 +125,28 @@ class ToolCalls:
 
     def _begin(self, now_ms: int, event: ToolRequested) -> Iterator[Command | Fact]:
         yield ToolStarted(event.call_id, event.name, event.arguments)
-        kind = self._kinds.get(event.name)
-        if kind == "hang_up":
+        tool = self._tools.get(event.name)
+        problem = "" if tool is not None else f"there is no tool named {event.name}"
+        if tool is not None and tool.kind == "hang_up":
             yield HangUpWanted(event.call_id, event.response_id)
             return
+        if tool is not None and tool.transfer is not None:
+            destination = chosen(tool.transfer, event.arguments)
+            if isinstance(destination, Destination):
+                yield HangUpWanted(event.call_id, event.response_id, destination)
+                return
+            problem = destination
         self._generating.add(event.response_id)
         self._ours.add(event.response_id)
-        self._running[event.call_id] = _Running(event.response_id, now_ms, kind in ON_LINE)
-        if kind in ON_LINE:
+        on_line = tool is not None and tool.kind in ON_LINE
+        self._running[event.call_id] = _Running(event.response_id, now_ms, on_line)
+        if on_line:
             yield LineToolCalled(event.call_id, event.name, event.arguments)
             return
         yield ToolsBusy(busy=True)
-        if kind is None:
-            error = msgspec.json.encode({"error": f"there is no tool named {event.name}"}).decode()
+        if problem:
+            # What the model wrote may hold what no JSON can.
+            error = msgspec.json.encode({"error": problem.encode(errors="replace").decode()}).decode()
             yield from self._finish(now_ms, event.call_id, error, failed=True)
         else:
             self._deadlines.set(event.call_id, now_ms + self._limit_ms)

@@ -64,7 +64,9 @@ INTERRUPT_MS = Whole(0, 60_000)
 TOOL_MS = Whole(0, 120_000)
 SILENT_MS = Whole(100, 600_000)
 KEYS = "[0-9*#]{1,32}"
-Ended = Literal["completed", "caller_hung_up", "no_stream", "model_failed", "stream_lost", "stopped", "machine"]
+Ended = Literal[
+    "completed", "caller_hung_up", "transferred", "no_stream", "model_failed", "stream_lost", "stopped", "machine"
+]
 ENDED: tuple[Ended, ...] = get_args(Ended)
 """The outcomes of a call."""
 

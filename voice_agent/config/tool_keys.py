@@ -6,6 +6,7 @@ tools:
   - http: {name: find_slot, description: Free times., url: https://api.example.com/slots}       # see `http_tools`
   - send_sms: {to: caller, countries: ["+1"]}      # see `sms_tools`
   - collect_digits: {length: 4}             # see `digit_tools`
+  - transfer: {to: {front_desk: "+14255550101"}}        # see `transfer_tools`
   - mcp: {server_label: calendar, server_url: https://mcp.example.com/mcp}      # see `mcp_keys`
 """
 
@@ -21,6 +22,8 @@ from voice_agent.config.http_tools import read_http
 from voice_agent.config.mcp_keys import read_mcp
 from voice_agent.config.python_tools import python_tool
 from voice_agent.config.sms_tools import read_send_sms, send_sms_tool
+from voice_agent.config.transfer_tools import EXAMPLE as TRANSFER_EXAMPLE
+from voice_agent.config.transfer_tools import read_transfer
 from voice_agent.config.yaml_nodes import Document, Fields, kind_of, shorten
 from voice_agent.errors import ConfigError
 
@@ -34,13 +37,14 @@ HANG_UP = Tool(
     kind="hang_up",
 )
 
-_TOOL_KINDS = ("hang_up", "python", "http", "send_sms", "collect_digits", "mcp")
+_TOOL_KINDS = ("hang_up", "python", "http", "send_sms", "collect_digits", "transfer", "mcp")
 _REMEDIES = {
     "hang_up": 'write "hang_up"',
     "python": 'write "python: module:function"',
     "http": 'write "http: {name: ..., description: ..., url: ...}"',
     "send_sms": 'write "send_sms" or "send_sms: {to: caller}"',
     "collect_digits": 'write "collect_digits" or "collect_digits: {length: 4}"',
+    "transfer": f'write "transfer: {TRANSFER_EXAMPLE}"',
     "mcp": 'write "mcp: {server_label: ..., server_url: ...}"',
 }
 
@@ -92,6 +96,8 @@ def _read_tool(document: Document, node: yaml.Node, folder: str, variables: Sequ
             return read_send_sms(inner, variables)
         if inner.node("collect_digits") is not None:
             return read_collect_digits(inner)
+        if inner.node("transfer") is not None:
+            return read_transfer(inner)
         target = inner.text("python", "")
         if inner.node("hang_up") is not None:
             document.fault(node, '"hang_up" takes nothing; write "- hang_up"')
@@ -108,5 +114,7 @@ def _read_tool(document: Document, node: yaml.Node, folder: str, variables: Sequ
         near = nearest(node.value, _TOOL_KINDS) or ("python" if ":" in node.value else "")
         remedy = _REMEDIES.get(near, f"there are {', '.join(_TOOL_KINDS[:-1])} and {_TOOL_KINDS[-1]}")
         raise ConfigError(f'unknown tool "{shorten(node.value)}"; {remedy}')
-    kinds = '"hang_up", "python: module:function", "http: ...", "send_sms", "collect_digits" or "mcp: ..."'
+    kinds = (
+        '"hang_up", "python: module:function", "http: ...", "send_sms", "collect_digits", "transfer: ..." or "mcp: ..."'
+    )
     raise ConfigError(f"a tool is {kinds}, not {kind_of(node)}")

@@ -5,7 +5,7 @@ Part of `agent_keys`, which says how the table is used.
 
 from typing import Literal
 
-from voice_agent.agent import DigitCollection
+from voice_agent.agent import DigitCollection, Transfer
 from voice_agent.config.references import PATTERN
 from voice_agent.config.schema_forms import (
     ANY_TEXT,
@@ -146,6 +146,27 @@ COLLECT_DIGITS: dict[str, Schema] = {
         DIGIT_SECONDS, "Without a key, while neither side speaks.", DigitCollection().timeout_seconds
     ),
 }
+SIP = (
+    r"sips?:[A-Za-z0-9._~!$&'()*+,;=%-]{1,64}@[A-Za-z0-9.-]{1,100}(:[0-9]{1,5})?"
+    r"(;[A-Za-z0-9._~=;%-]{1,60})?(\?[A-Za-z0-9._~=&%+-]{1,100})?"
+)
+"""What the carrier's `<Sip>` takes: an address, with a transport and headers if wanted; no secret belongs into it."""
+RING_SECONDS = Whole(5, 120)
+TRANSFER: dict[str, Schema] = {
+    "name": text("The model calls it by this name.", TOOL_NAME, default="transfer"),
+    "description": text("What it is for; the model goes by it."),
+    "to": {
+        "description": "Whom the caller can be connected with, by name; the model chooses a name.",
+        "type": "object",
+        "propertyNames": {"pattern": f"^(?:{VARIABLE})$"},
+        "additionalProperties": text(
+            'E.164, in quotes, or SIP: "+14255550101", "sip:desk@pbx.example.com".', f"{E164}|{SIP}"
+        ),
+        "minProperties": 1,
+    },
+    "from": text("The number that they see, in quotes; unset: the caller's.", E164),
+    "seconds": whole(RING_SECONDS, "How long it may ring.", Transfer(to={}).seconds),
+}
 _HTTP_TOOL = mapping(HTTP, "A request that the model may have sent.", ("name", "description", "url"))
 PYTHON_TOOL: dict[str, Schema] = {
     "python": text("module:function, looked up beside this file and on the import path."),
@@ -157,6 +178,7 @@ TOOLS: Schema = {
         mapping({"mcp": _MCP_SERVER}, required=("mcp",)),
         mapping({"http": _HTTP_TOOL}, required=("http",)),
         mapping({"send_sms": mapping(SEND_SMS, "A text message.")}, required=("send_sms",)),
+        mapping({"transfer": mapping(TRANSFER, "To a person.", ("to",))}, required=("transfer",)),
         mapping(
             {"collect_digits": mapping(COLLECT_DIGITS, "Keys that the caller presses.")}, required=("collect_digits",)
         ),

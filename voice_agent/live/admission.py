@@ -65,31 +65,32 @@ class StreamTokens:
         if len(secret) < 16:
             raise ValueError("a secret of less than 16 bytes can be guessed")
         self._secret = secret
-        self._claimed: OrderedDict[str, None] = OrderedDict()
+        self._claimed: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    def issue(self, call_sid: str, now_s: int, nonce: bytes) -> str:
+    def issue(self, call_sid: str, now_s: int, nonce: bytes, occasion: str = "") -> str:
         """Make a token for one stream of one call; a repeated webhook gets another, of which one can be claimed.
 
-        `nonce`: `NONCE_BYTES` random bytes.
+        `nonce`: `NONCE_BYTES` random bytes. `occasion`: what a further stream of the call is for, without a
+        dot; of its tokens, too, one can be claimed.
         """
-        body = f"{call_sid}.{now_s}.{nonce.hex()}"
+        body = f"{call_sid}.{occasion}.{now_s}.{nonce.hex()}"
         return f"{body}.{self._seal(body)}"
 
     def claim(self, token: str, call_sid: str, now_s: int) -> Claim:
-        """Use a token. Only `Claim.OK` admits, and of all tokens of one call it comes once."""
+        """Use a token. Only `Claim.OK` admits, and of all tokens of one occasion it comes once."""
         body, _, seal = token.rpartition(".")
         # Before the seal has been checked nothing else is looked at: a stranger learns nothing from the outcome.
         if not hmac.compare_digest(_bytes(seal), self._seal(body).encode()):
             return Claim.FORGED
-        sealed_sid, issued_s, _ = body.rsplit(".", 2)
+        sealed_sid, occasion, issued_s, _ = body.rsplit(".", 3)
         if sealed_sid != call_sid:
             return Claim.OTHER_CALL
         # Of a token from the future the clock was set back; how far it reaches then nobody knows.
         if abs(now_s - int(issued_s)) > TOKEN_SECONDS:
             return Claim.STALE
-        if call_sid in self._claimed:
+        if (call_sid, occasion) in self._claimed:
             return Claim.USED
-        self._claimed[call_sid] = None
+        self._claimed[call_sid, occasion] = None
         if len(self._claimed) > REMEMBERED:
             self._claimed.popitem(last=False)
         return Claim.OK

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from voice_agent.call.commands import CallEnded
+from voice_agent.call.conversation import Conversation
 from voice_agent.call.setup import CallSetup
 from voice_agent.live.clock import seconds
 from voice_agent.live.counters import Counters
@@ -37,9 +38,41 @@ class HeldCall(Protocol):
         """Hold the call to its end, then see to its surroundings; raises only for a fault of our own."""
         ...
 
+    def conversation(self) -> Conversation:
+        """Give what was said so far."""
+        ...
+
 
 OpenCall = Callable[[CallSetup, Mapping[str, str]], HeldCall]
 """Makes a call from its settings and the fields of its webhook."""
+
+
+@dataclass(frozen=True)
+class EndedCall:
+    """What is remembered of a call, or of one of its streams."""
+
+    ended: CallEnded | None
+    """`None`: it broke off by a fault of ours."""
+    setup: CallSetup
+    conversation: Conversation | None
+    """`None`: nobody will go on with it."""
+
+
+@dataclass(frozen=True)
+class _Held:
+    call: HeldCall
+    setup: CallSetup
+
+    @property
+    def over(self) -> bool:
+        """It has ended, though its recording may still be written."""
+        return self.call.session.ended is not None
+
+    def remembered(self) -> EndedCall:
+        """Give what is remembered of it."""
+        ended = self.call.session.ended
+        goes_on = ended is not None and ended.outcome == "transferred"
+        return EndedCall(ended, self.setup, self.call.conversation() if goes_on else None)
 
 
 @dataclass(frozen=True)
@@ -58,8 +91,8 @@ class Lobby:
         self._counters = counters
         self._now_s = now_s
         self._expected: OrderedDict[str, _Expected] = OrderedDict()
-        self._sessions: dict[str, Session] = {}
-        self._ended: OrderedDict[str, CallEnded | None] = OrderedDict()
+        self._held: dict[str, _Held] = {}
+        self._ended: OrderedDict[str, EndedCall] = OrderedDict()
         self._tasks = asyncio.TaskGroup()
         self._jobs: set[asyncio.Task[None]] = set()
 
@@ -79,15 +112,16 @@ class Lobby:
     @property
     def sessions(self) -> Mapping[str, Session]:
         """Calls in progress by CallSid, waiting ones included."""
-        return self._sessions
+        return {call_sid: held.call.session for call_sid, held in self._held.items()}
 
     def expect(self, setup: CallSetup, webhook: Mapping[str, str]) -> None:
         """Take a call whose webhook was valid; with `setup.preconnect` it begins now, once a CallSid.
 
-        A webhook that is repeated while its call waits or goes on changes nothing.
+        A webhook that is repeated while its call waits or goes on changes nothing. A call whose stream has ended may
+        come again, e.g. from a transfer that failed.
         """
         call_sid = setup.call_sid
-        if call_sid in self._sessions:
+        if self._current(call_sid) is not None:
             return
         self._forget_old()
         expected = _Expected(setup, webhook, self._now_s())
@@ -102,9 +136,10 @@ class Lobby:
         `None`: nothing is known of the call, or it has a stream already.
         """
         expected = self._expected.pop(call_sid, None)
-        session = self._sessions.get(call_sid)
-        if session is not None:
-            if session.joined or session.ended is not None:
+        held = self._current(call_sid)
+        if held is not None:
+            session = held.call.session
+            if session.joined:
                 return None
             self._counters.add("preconnect", outcome="adopted")
             return session
@@ -122,25 +157,25 @@ class Lobby:
 
     def end(self, call_sid: str, reason: str) -> None:
         """Ask a call to end, if it is in progress."""
-        if call_sid in self._sessions:
-            self._sessions[call_sid].end(reason)
+        if call_sid in self._held:
+            self._held[call_sid].call.session.end(reason)
 
-    async def outcome(self, call_sid: str, patience_seconds: float) -> CallEnded | None:
+    async def outcome(self, call_sid: str, patience_seconds: float) -> EndedCall | None:
         """Tell how a call ended, waiting a little for one that is just ending; `None`: it is not known."""
-        session = self._sessions.get(call_sid)
-        if session is not None:
+        held = self._held.get(call_sid)
+        if held is not None:
             try:
                 async with asyncio.timeout(patience_seconds):
-                    await session.finished()
+                    await held.call.session.finished()
             except TimeoutError:
                 return None
-            return session.ended
+            return held.remembered()
         return self._ended.get(call_sid)
 
     async def end_all(self, reason: str, patience_seconds: float) -> None:
         """Ask every call to end, and give up on those that take longer than `patience_seconds`."""
-        for session in self._sessions.values():
-            session.end(reason)
+        for held in self._held.values():
+            held.call.session.end(reason)
         try:
             async with asyncio.timeout(patience_seconds):
                 while self._jobs:
@@ -150,33 +185,40 @@ class Lobby:
             for job in self._jobs:
                 job.cancel()
 
+    def _current(self, call_sid: str) -> _Held | None:
+        held = self._held.get(call_sid)
+        return None if held is None or held.over else held
+
     def _begin(self, expected: _Expected) -> Session:
         call_sid = expected.setup.call_sid
-        held = self._open_call(expected.setup, expected.webhook)
-        self._sessions[call_sid] = held.session
+        held = _Held(self._open_call(expected.setup, expected.webhook), expected.setup)
+        self._held[call_sid] = held
         job = self._tasks.create_task(self._hold(call_sid, held))
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
-        return held.session
+        return held.call.session
 
-    async def _hold(self, call_sid: str, held: HeldCall) -> None:
+    async def _hold(self, call_sid: str, held: _Held) -> None:
         try:
-            await held.run()
+            await held.call.run()
         except Exception:
             # A fault of ours in one call must not end the others.
             logger.exception("the call broke off by a fault of this program", extra={"call": call_sid})
             self._counters.add("calls_broken")
         finally:
-            del self._sessions[call_sid]
-            self._remember(call_sid, held.session)
+            self._settle(call_sid, held)
 
-    def _remember(self, call_sid: str, session: Session) -> None:
+    def _settle(self, call_sid: str, held: _Held) -> None:
+        session = held.call.session
         if not session.joined:
             self._counters.add("preconnect", outcome="orphaned")
         if session.unsent:
             self._counters.add("unsent_messages", session.unsent)
+        if self._held.get(call_sid) is not held:
+            return  # the call has come again meanwhile
+        del self._held[call_sid]
         self._ended.pop(call_sid, None)
-        self._ended[call_sid] = session.ended
+        self._ended[call_sid] = held.remembered()
         while len(self._ended) > REMEMBERED:
             self._ended.popitem(last=False)
 

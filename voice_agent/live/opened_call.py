@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from voice_agent.call.commands import Report
+from voice_agent.call.conversation import Conversation
 from voice_agent.call.setup import CallSetup
 from voice_agent.call.summary import Summary
 from voice_agent.config.prices import Prices
@@ -107,8 +108,9 @@ class OpenedCall:
         secrets = None
         if setup.agent.mcp:
             secrets = McpSecrets(setup.agent, around.references)
+        self._bridge = Bridge(setup, around.clips)
         self.session = Session(
-            Bridge(setup, around.clips),
+            self._bridge,
             CallWork(call_sid, around.endpoint, tools, around.api, credential=around.credential, secrets=secrets),
             observers=[
                 self._summary.take,
@@ -126,6 +128,10 @@ class OpenedCall:
             if self._recording is not None:
                 self._recording.end()
             await asyncio.to_thread(self._keep)
+
+    def conversation(self) -> Conversation:
+        """Give what was said so far, as heard."""
+        return self._bridge.call.conversation()
 
     def _keep(self) -> None:
         finished = FinishedCall(

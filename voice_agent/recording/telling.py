@@ -39,7 +39,8 @@ def shown(entry: Entry | None) -> str:
 
 def report_line(report: Report) -> str:
     """Write a report as `Name field value, ...`."""
-    fields = ", ".join(f"{field} {value!r}" for field, value in msgspec.structs.asdict(report).items())
+    told = ((field, value) for field, value in msgspec.structs.asdict(report).items() if value is not None)
+    fields = ", ".join(f"{field} {value!r}" for field, value in told)
     return f"{type(report).__name__} {fields}".rstrip()
 
 

@@ -10,8 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
+
 from voice_agent.agent import Agent
 from voice_agent.call.commands import CallEnded
+from voice_agent.call.conversation import Resumption
 from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.config.agents import Agents, AgentSource
 from voice_agent.config.render import render
@@ -21,6 +24,7 @@ from voice_agent.live.clock import utc_now, wall_seconds
 from voice_agent.live.counters import Counters
 from voice_agent.live.lobby import Lobby
 from voice_agent.live.session import Session
+from voice_agent.server.transfers import CONNECTED, came_back, dial
 from voice_agent.tools.lookup import Found, look_up
 from voice_agent.wire import twiml
 from voice_agent.wire.twilio import Start
@@ -29,11 +33,13 @@ logger = logging.getLogger(__name__)
 
 STREAM_PATH = "/twilio/media"
 AFTER_STREAM_PATH = "/twilio/after-stream"
+AFTER_DIAL_PATH = "/twilio/after-dial"
 
 NOBODY_HERE = "We are sorry, this number is not in service. Goodbye."
 CANNOT_ANSWER = "We are sorry, we cannot take your call right now. Please try again later. Goodbye."
 STREAM_LOST = "We are sorry, the connection was lost. Please call again. Goodbye."
 MODEL_FAILED = "We are sorry, something went wrong on our side. Please call again later. Goodbye."
+NOT_CONNECTED = "We are sorry, nobody could take your call. Please call again later. Goodbye."
 STOPPED = "We are sorry, this call has to end now. Please call again. Goodbye."
 
 ENDED_STATUSES = frozenset({"completed", "canceled", "busy", "failed", "no-answer"})
@@ -163,14 +169,16 @@ class Reception:
             )  # fmt: skip
         return other or agent
 
-    def _connect(self, call_sid: str, agent: Agent) -> str:
-        token = self._stream_tokens.issue(call_sid, wall_seconds(), secrets.token_bytes(NONCE_BYTES))
+    def _connect(self, call_sid: str, agent: Agent, again: str = "") -> str:
+        """Stream a call to us. `again`: why, in an id, if it has had a stream before."""
+        consent = None if again else agent.consent
+        token = self._stream_tokens.issue(call_sid, wall_seconds(), secrets.token_bytes(NONCE_BYTES), again)
         return twiml.connect_stream(
             self.terms.stream_url,
             {TOKEN_PARAMETER: token},
             f"{self.terms.public_url}{AFTER_STREAM_PATH}",
-            say=agent.consent,
-            language=agent.language if agent.consent else None,
+            say=consent,
+            language=agent.language if consent else None,
         )
 
     def _cannot(self, why: str, call_sid: str) -> None:
@@ -194,10 +202,38 @@ class Reception:
     async def after_stream(self, fields: Mapping[str, str]) -> str:
         """Say what becomes of a call whose stream has ended."""
         call_sid = fields.get("CallSid", "")
-        ended = await self.lobby.outcome(call_sid, OUTCOME_SECONDS)
-        line = self._last_line(ended)
+        known = await self.lobby.outcome(call_sid, OUTCOME_SECONDS)
+        ended = known.ended if known else None
         logger.info("after the stream: %s", ended.outcome if ended else "unknown", extra={"call": call_sid})
-        return twiml.hang_up(line)
+        if ended is not None and ended.destination is not None:
+            return dial(ended.destination, f"{self.terms.public_url}{AFTER_DIAL_PATH}")
+        return twiml.hang_up(self._last_line(ended))
+
+    async def after_dial(self, fields: Mapping[str, str]) -> str:
+        """Say what becomes of a caller whose transfer is over: if it came to nothing, they are back with the agent."""
+        call_sid, status = fields.get("CallSid", ""), fields.get("DialCallStatus", "")
+        if status in CONNECTED or fields.get("CallStatus") in ENDED_STATUSES:
+            logger.info("after the transfer: %s", status or "the caller is gone", extra={"call": call_sid})
+            return twiml.hang_up()
+        if self.closing:
+            self.refuse(Refusal.STOPPING, "the server stops", call_sid)
+            return twiml.hang_up(NOT_CONNECTED)
+        known = await self.lobby.outcome(call_sid, OUTCOME_SECONDS)
+        destination = None if known is None or known.ended is None else known.ended.destination
+        if known is None or destination is None or known.conversation is None:
+            self._cannot(f"a transfer ended ({status}), and nothing is known of its call any more", call_sid)
+            return twiml.hang_up(NOT_CONNECTED)
+        reply = fields.get("DialSipResponseCode", "")
+        logger.warning(
+            "the transfer to %s came to nothing: %s%s",
+            destination.name, status, f" (SIP {reply})" if reply else "", extra={"call": call_sid},
+        )  # fmt: skip
+        self.counters.add("transfers_failed", status=status)
+        resumed = Resumption(known.conversation, came_back(destination, fields))
+        setup = msgspec.structs.replace(known.setup, resumed=resumed, preconnect=self.terms.preconnect)
+        answer = self._connect(call_sid, setup.agent, again=fields.get("DialCallSid", "again").replace(".", ""))
+        self.lobby.expect(setup, fields)
+        return answer
 
     def status(self, fields: Mapping[str, str]) -> None:
         """Take a status callback: a call that the carrier has ended is over here too."""
@@ -209,7 +245,7 @@ class Reception:
         if ended is None:
             return STREAM_LOST
         match ended.outcome:
-            case "completed" | "caller_hung_up" | "no_stream" | "machine":
+            case "completed" | "caller_hung_up" | "no_stream" | "transferred" | "machine":
                 return None
             case "model_failed":
                 return None if self.terms.can_apologise else MODEL_FAILED

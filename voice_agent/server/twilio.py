@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, HTTPException, Request, Response
 
 from voice_agent.live.admission import Refusal
-from voice_agent.server.reception import AFTER_STREAM_PATH, Reception
+from voice_agent.server.reception import AFTER_DIAL_PATH, AFTER_STREAM_PATH, Reception
 from voice_agent.wire.signature import valid_request
 
 logger = logging.getLogger(__name__)
@@ -49,6 +49,10 @@ def webhooks(reception: Reception, form_seconds: float = FORM_SECONDS) -> APIRou
     @router.post(AFTER_STREAM_PATH)
     async def after_stream(request: Request) -> Response:
         return _xml(await reception.after_stream(await signed_fields(request)))
+
+    @router.post(AFTER_DIAL_PATH)
+    async def after_dial(request: Request) -> Response:
+        return _xml(await reception.after_dial(await signed_fields(request)))
 
     @router.post("/twilio/status")
     async def status(request: Request) -> Response:

@@ -180,7 +180,7 @@ class Invariants:
         self._longest_ms = limits.minutes * 60_000
         self._remote_limit_ms = usual_ms = limits.tool_seconds * 1000 + TOOL_GRACE_MS
         # Who is asked for digits may talk for as long as the call lasts.
-        by_kind = {"hang_up": GOODBYE_MS, "collect_digits": self._longest_ms}
+        by_kind = {"hang_up": GOODBYE_MS, "transfer": GOODBYE_MS, "collect_digits": self._longest_ms}
         self._limits_ms = {tool.name: by_kind.get(tool.kind, usual_ms) for tool in setup.agent.tools}
         self._limit_ms: int | None = None
         """When the time limit is reached."""

@@ -58,11 +58,21 @@ class Connect(msgspec.Struct, frozen=True, kw_only=True):
 class Dial(msgspec.Struct, frozen=True, kw_only=True):
     """Call somebody and join the two."""
 
-    number: str
+    number: str = ""
+    sip: str = ""
+    """A SIP address; either of the two is there."""
     action: str = ""
+    """Asked for further TwiML when that is over, or came to nothing; `DialCallStatus` says which."""
     method: Method = "POST"
     timeout_s: int = 30
+    """How long it may ring."""
     caller_id: str = ""
+    """What is shown there; empty: the caller's number."""
+
+    @property
+    def address(self) -> str:
+        """Who is called."""
+        return self.number or self.sip
 
 
 class Redirect(msgspec.Struct, frozen=True):
@@ -131,15 +141,15 @@ def _append(parent: ET.Element, verb: Verb) -> None:
                 # An empty value is said, unlike an empty attribute elsewhere: the name alone may mean something.
                 ET.SubElement(stream, "Parameter", {"name": name, "value": value})
         case Dial():
-            _element(
+            dial = _element(
                 parent,
                 "Dial",
-                verb.number,
                 action=verb.action,
                 method=_unless_post(verb.method),
                 timeout=str(verb.timeout_s),
                 callerId=verb.caller_id,
             )
+            _element(dial, "Sip" if verb.sip else "Number", verb.address)
         case Redirect(url, method):
             _element(parent, "Redirect", url, method=_unless_post(method))
         case Hangup():
@@ -212,12 +222,14 @@ def _connect(element: ET.Element) -> Connect:
 
 
 def _dial(element: ET.Element) -> Dial:
-    noun = element.find("Number")
-    number = _text(element if noun is None else noun)
-    if not number:
-        raise PeerError("TwiML: <Dial> without a number is not known here")
+    number, sip = element.find("Number"), element.find("Sip")
+    dialled = _text(element if number is None else number)
+    address = "" if sip is None else _text(sip)
+    if bool(dialled) == bool(address):
+        raise PeerError("TwiML: <Dial> without one number or one SIP address is not known here")
     return Dial(
-        number=number,
+        number=dialled,
+        sip=address,
         action=element.get("action", ""),
         method=_method(element),
         timeout_s=_seconds(element, "timeout", 30),

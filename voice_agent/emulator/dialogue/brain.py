@@ -74,6 +74,8 @@ class _Reply:
     def _directed(self, direction: str) -> str:
         if "goodbye" in direction:
             return self._dialogue.goodbye
+        if "transferred" in direction:
+            return self._dialogue.transfer
         return self._dialogue.resumed if "goes on" in direction else self._dialogue.silence
 
     def _answer_caller(self, said: Line) -> Iterator[Thought]:
@@ -116,10 +118,10 @@ class _Reply:
         call = next(
             (line for line in self._think.conversation if line.kind == "call" and line.call_id == output.call_id), None
         )
-        if call is None or call.name == "hang_up":
-            # The goodbye was said before the call.
-            return
         fields = _read_object(output.text)
+        if call is None or call.name == "hang_up" or (call.name == "transfer" and fields is None):
+            # The last words were said before the call.
+            return
         if fields is None or "error" in fields:
             yield self._dialogue.failed
             return

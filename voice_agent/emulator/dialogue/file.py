@@ -5,7 +5,8 @@
     fallback: [Sorry, I did not get that., Could you say that in other words?]      # in turn
     silence: Are you still there?          # when the instructions say that the caller is silent
     goodbye: Thank you for calling, goodbye.
-    resumed: I am sorry, that did not work. What else can I do?        # when the instructions say that the call goes on
+    resumed: I am sorry, that did not work. What else can I do?        # when they say that the call goes on
+    transfer: One moment please, I will put you through.               # when they say that it is being transferred
     failed: I am sorry, I cannot look that up now.       # when a tool's output is not JSON or names an error
     slots:
       day: {kind: weekday, ask: "Which day do you mean?"}   # kinds: weekday, number, time (24 hours, "19:30"), word
@@ -81,6 +82,7 @@ class Dialogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     silence: str = "Are you still there?"
     goodbye: str = "Thank you for calling, goodbye."
     resumed: str = "I am sorry, that did not work. Is there anything else that I can do for you?"
+    transfer: str = "One moment please, I will put you through."
     failed: str = "I am sorry, I cannot look that up now."
 
 

@@ -34,7 +34,6 @@ class EmulatedTwilio:
         auth_token: str,
         *,
         switches: Switches | None = None,
-        dial_status: str = "completed",
         host: str = "127.0.0.1",
         port: int = 0,
         numbers: Sequence[IncomingNumber] = (),
@@ -42,10 +41,10 @@ class EmulatedTwilio:
         post: Post | None = None,
         on_call: Callable[[EmulatedCall], None] | None = None,
     ) -> None:
-        """`port` is the REST API's, 0 a free one; `dial_status` is what becomes of every `<Dial>`.
+        """`port` is the REST API's, 0 a free one.
 
-        `numbers`: those that the account has bought. `callees`: who is at a number that the REST API calls, which
-        `on_call` is told of. `post`: how callbacks travel.
+        `numbers`: those that the account has bought. `callees`: who is at a number or SIP address that the REST API
+        calls, which `on_call` is told of, or that a `<Dial>` calls. `post`: how callbacks travel.
         """
         self.holdings = Holdings()
         """All that the REST API shows."""
@@ -55,7 +54,7 @@ class EmulatedTwilio:
             account_sid=account_sid,
             auth_token=auth_token,
             switches=switches or Switches(),
-            dial_status=dial_status,
+            callees=callees,
             post=post or Post(),
         )
         self._callees = callees

@@ -13,6 +13,7 @@ import msgspec
 
 from voice_agent.emulator.twilio.callee import Callee, Verdict
 from voice_agent.emulator.twilio.customer import Customer, Order, Post
+from voice_agent.emulator.twilio.dialling import dial
 from voice_agent.emulator.twilio.documents import Address, Document
 from voice_agent.emulator.twilio.hearing import Hearing
 from voice_agent.emulator.twilio.media_stream import MediaStream, StreamError, open_socket
@@ -43,8 +44,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     account_sid: str
     auth_token: str
     switches: Switches = Switches()
-    dial_status: str = "completed"
-    """What becomes of every `<Dial>`: busy, no-answer, failed, or completed at once."""
+    callees: Callable[[str], Callee] = lambda _: Callee()
+    """Who is at a number or a SIP address."""
     post: Post = Post()
 
 
@@ -368,11 +369,10 @@ class EmulatedCall:
         except TimeoutError:
             return
 
-    async def dial(self, verb: Dial) -> str:
-        """See `verbs.Line`. Nobody is there to be called: the number is kept, and the status is the terms'."""
-        self.dialled.append(verb.number)
-        self.note("the carrier dials", verb.number)
-        return self._terms.dial_status
+    async def dial(self, verb: Dial) -> Mapping[str, str]:
+        """See `verbs.Line`."""
+        self.dialled.append(verb.address)
+        return await dial(self, verb, self._terms.callees(verb.address))
 
     async def request(self, address: Address, fields: Mapping[str, str]) -> Document:
         """See `verbs.Line`."""

@@ -63,6 +63,8 @@ class Callee:
     is_a: Literal["human", "machine", "fax"] = "human"
     rings_ms: int = 20
     """Until one of these; a call whose `Timeout` is shorter is not answered."""
+    talks_ms: int = 20
+    """Of who is reached by `<Dial>`: until they hang up."""
     greeting: bytes = b""
     """Said on answering, mu-law; what nobody streams yet is lost."""
     beeps: bool = True

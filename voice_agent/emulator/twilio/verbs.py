@@ -45,8 +45,8 @@ class Line(Protocol):
     async def stream(self, verb: Connect, document: Document) -> tuple[CallEnded | None, str]:
         """Hold a media stream; `None` if it could not be opened. Gives its StreamSid, too."""
 
-    async def dial(self, verb: Dial) -> str:
-        """Call somebody else; gives the `DialCallStatus`."""
+    async def dial(self, verb: Dial) -> Mapping[str, str]:
+        """Call somebody else; gives what the `action` is told, `DialCallStatus` among it."""
 
 
 async def run(line: Line, document: Document) -> None:
@@ -92,10 +92,10 @@ async def _perform(line: Line, document: Document, verb: Verb) -> tuple[bool, Ad
         case Connect():
             return await _connect(line, document, verb)
         case Dial():
-            status = await line.dial(verb)
+            fields = await line.dial(verb)
             if verb.action and not line.leaving:
                 action = document.address(verb.action, verb.method)
-                return True, await line.request(action, {"DialCallStatus": status})
+                return True, await line.request(action, fields)
         case Redirect(url, method):
             return True, document.address(url, method)
         case Hangup():

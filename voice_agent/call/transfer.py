@@ -1,0 +1,33 @@
+"""What the model wrote when it called a `transfer` tool: whom of those that the agent's file names it means.
+
+A number that the model made up is never called. It must not know how a caller gets there.
+"""
+
+import msgspec
+
+from voice_agent.agent import Transfer
+from voice_agent.call.commands import Destination
+
+LONGEST_NAME = 64
+"""Characters of a name of the model's that are told back to it."""
+
+
+class _Arguments(msgspec.Struct):
+    to: str | None = None
+
+
+def chosen(transfer: Transfer, arguments: str) -> Destination | str:
+    """Give whom the arguments name, or for the model what is wrong with them; the only one there is needs no name."""
+    names = ", ".join(transfer.to)
+    try:
+        name = msgspec.json.decode(arguments or "{}", type=_Arguments).to
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return f'the arguments cannot be read: give an object whose "to" is one of {names}'
+    if name is None and len(transfer.to) == 1:
+        name = next(iter(transfer.to))
+    if name is None:
+        return f'"to" is missing: give one of {names}'
+    address = transfer.to.get(name)
+    if address is None:
+        return f'there is nobody named "{name[:LONGEST_NAME]}" to transfer to; there are: {names}'
+    return Destination(name, address, transfer.seconds, transfer.caller_id)
