@@ -39,6 +39,7 @@ demo-all: setup
 talk: setup
 	@$(BIN)/voice-agent check --talk voice_agent/examples
 	@CALENDAR_KEY=nobody-asks-for-it $(BIN)/voice-agent check --talk voice_agent/examples/dental
+	@$(BIN)/voice-agent check --talk voice_agent/examples/parcel
 
 test: setup
 	@$(BIN)/python -m pytest

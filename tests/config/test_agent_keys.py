@@ -95,7 +95,10 @@ def test_the_schema_is_one_of_draft_7() -> None:
     jsonschema.Draft7Validator.check_schema(agent_schema())
 
 
-EXAMPLES = [*agent_paths(PACKAGED_AGENTS), *agent_paths(PACKAGED_AGENTS / "dental")]
+EXAMPLES = [
+    *agent_paths(PACKAGED_AGENTS),
+    *(path for name in ("dental", "parcel") for path in agent_paths(PACKAGED_AGENTS / name)),
+]
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)

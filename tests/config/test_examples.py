@@ -17,6 +17,7 @@ from voice_agent.tools.run import ToolRunner
 
 AGENTS = load_agents(PACKAGED_AGENTS)
 DENTAL = load_agents(PACKAGED_AGENTS / "dental")
+PARCEL = load_agents(PACKAGED_AGENTS / "parcel")
 
 
 def call(target: str, **arguments: object) -> object:
@@ -32,7 +33,7 @@ def test_the_reception_takes_the_calls_of_a_fresh_machine() -> None:
 
 
 def test_every_example_renders_and_can_hang_up() -> None:
-    for agent in (*AGENTS.all, *DENTAL.all):
+    for agent in (*AGENTS.all, *DENTAL.all, *PARCEL.all):
         rendered = render(agent, "+14255550111", "+14255550100", datetime(2026, 11, 22, tzinfo=UTC))
 
         assert "{{" not in f"{rendered.instructions}{rendered.greeting}"
@@ -116,3 +117,10 @@ def test_the_dental_practice_leaves_its_calls_to_the_night_outside_of_its_hours(
 
 def test_an_agent_of_a_real_kind_fits_on_a_page() -> None:
     assert len((PACKAGED_AGENTS / "dental/dental.yaml").read_text(encoding="utf-8").splitlines()) < 80
+
+
+def test_the_parcel_service_knows_some_parcels() -> None:
+    where_is = find_function("parcel:where_is", str(PACKAGED_AGENTS / "parcel"))
+
+    assert where_is(number="2050") == {"number": "2050", "known": True, "place": "at the customs office in Oakland"}
+    assert where_is(number="0000") == {"number": "0000", "known": False, "place": "nowhere that we know of"}

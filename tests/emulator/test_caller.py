@@ -201,6 +201,20 @@ def test_a_tool_that_runs_is_waited_for_and_what_it_leads_to() -> None:
     assert times(phone, "says")[1] == pytest.approx(11_000 + LISTEN_MS, abs=2 * FRAME_MS)
 
 
+def test_who_is_asked_to_press_keys_presses_them_though_a_tool_waits_for_them() -> None:
+    phone = FakePhone(greeting_ms=1000, answers=((200, 1000),))
+    phone.reports = [
+        (3000, CallerBegan()),
+        (3200, AgentBegan("item_2", 200)),
+        (3300, ToolStarted("call_1", "collect_digits", "{}")),
+    ]
+    run(phone, SAY, Move(name="turn 2", keys="1"))
+
+    assert times(phone, "presses 1") == [
+        pytest.approx(times(phone, "says")[0] + 1000 + 1200 + LISTEN_MS, abs=2 * FRAME_MS)
+    ]
+
+
 def test_a_sound_that_no_answer_follows_is_waited_for_no_longer_than_answers_take() -> None:
     phone = FakePhone(greeting_ms=1000, answers=((200, 500), (200, 500)))
     phone.reports = [(3000, CallerBegan()), (3600, AgentBegan("item_2", 200)), (3700, CallerBegan())]

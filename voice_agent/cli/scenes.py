@@ -52,6 +52,12 @@ SCENES = (
         "a question about the menu, interrupted to book a table, a tool with three arguments",
     ),
     Scene(
+        "digits",
+        "parcel/parcel.yaml",
+        "a parcel, found by the digits that are typed",
+        "four digits, typed on the keypad, by which a parcel is found",
+    ),
+    Scene(
         "slow",
         "dental/dental.yaml",
         "an appointment, found in a calendar that is slow",

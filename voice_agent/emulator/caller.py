@@ -191,7 +191,7 @@ class _Caller:
             await self._make(move)
         problem = ""
         if not (part.moves and part.moves[-1].leaves):
-            problem = await self._hear_out("the end")
+            problem = await self._hear_out("the end", self._has_finished)
             await self._call.wait_until(lambda: self._call.over, part.linger_s)
         return Played(len(part.moves), problem, tuple(self._remarks))
 
@@ -204,12 +204,13 @@ class _Caller:
             await self._until(lambda hearing: hearing.heard_until_ms >= self._since_ms + pause_ms, None)
             await self._until(lambda hearing: not self._has_spoken(hearing) or self._has_finished(hearing), None)
             return ""
-        return await self._hear_out(move.name)
+        # Who is asked to press keys presses them, though a tool runs: it waits for just that.
+        return await self._hear_out(move.name, _is_silent if move.keys else self._has_finished)
 
-    async def _hear_out(self, name: str) -> str:
+    async def _hear_out(self, name: str, finished: Callable[[Hearing], bool]) -> str:
         if not await self._until(self._has_spoken, PATIENCE_S):
             return f"{name}: the agent said nothing for {PATIENCE_S:g} s"
-        if not await self._until(self._has_finished, LONGEST_ANSWER_S):
+        if not await self._until(finished, LONGEST_ANSWER_S):
             return f"{name}: the agent did not finish within {LONGEST_ANSWER_S:g} s"
         return ""
 
@@ -264,4 +265,8 @@ class _Caller:
         return hearing.last_sound_ms is not None and hearing.last_sound_ms > self._since_ms
 
     def _has_finished(self, hearing: Hearing) -> bool:
-        return hearing.silent_ms >= LISTEN_MS and not self._watch.expects_more(hearing, self._since_ms)
+        return _is_silent(hearing) and not self._watch.expects_more(hearing, self._since_ms)
+
+
+def _is_silent(hearing: Hearing) -> bool:
+    return hearing.silent_ms >= LISTEN_MS

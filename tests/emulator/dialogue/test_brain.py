@@ -166,3 +166,22 @@ def test_arguments_that_are_no_slot_are_passed_as_they_are(tmp_path: Path) -> No
     assert think(Line("user", "hello"), tools=("f",), brain=brain) == [
         ToolCall("f", '{"a": 1, "b": "x {y}", "c": "{y}"}')
     ]
+
+
+def test_an_output_may_lead_to_a_further_call_whose_output_is_answered_in_turn() -> None:
+    brain = DialogueBrain(load_dialogues(EXAMPLES / "parcel"))
+    tools = ("parcel_number", "where_is", "hang_up")
+    typed = (
+        Line("call", "{}", "parcel_number", "c"),
+        Line("output", '{"digits":"4417","ended_by":"length"}', call_id="c"),
+    )
+    found = (
+        Line("call", '{"number": "4417"}', "where_is", "d"),
+        Line("output", '{"number":"4417","known":false}', call_id="d"),
+    )
+
+    assert think(*typed, tools=tools, brain=brain) == [ToolCall("where_is", '{"number": "4417"}')]
+    assert think(*typed, *found, tools=tools, brain=brain) == [
+        "I know no parcel with the number 4417.",
+        "Shall we try again?",
+    ]

@@ -35,6 +35,14 @@ def test_of_two_that_fit_the_more_special_one_is_chosen() -> None:
         ("tools: []\nintents: [{examples: [a], say: a, needs: [day]}]", 'needs "day", but slots has only none'),
         ("tools: []\nintents: [{examples: [a], call: {name: f}}]", 'calls "f", which is not among the tools'),
         ("tools: [f]\nintents: [{examples: [a], call: {name: f}}]", "add answers"),
+        (
+            "tools: [f]\nintents: [{examples: [a], call: {name: f}, answers: [{when: {b: 1}}]}]",
+            "an answer neither says",
+        ),
+        (
+            "tools: [f]\nintents: [{examples: [a], call: {name: f}, answers: [{call: {name: g}}]}]",
+            'calls "g", which is not among the tools',
+        ),
         ("tools: []\nintents: [{examples: [a]}]", "neither says nor calls"),
         ("tools: []\nintents: [{examples: [a], say: a, hang_up: true}]", "tools must contain hang_up"),
     ],

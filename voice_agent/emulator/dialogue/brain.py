@@ -2,11 +2,11 @@
 
 import json
 import re
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from typing import Any
 
 from voice_agent.emulator.brain import Echo, Thought, ToolCall, last_said, sentences
-from voice_agent.emulator.dialogue.file import Call, Dialogue, Intent, choose_dialogue
+from voice_agent.emulator.dialogue.file import Answer, Call, Dialogue, Intent, choose_dialogue
 from voice_agent.emulator.dialogue.matching import nearest_intent
 from voice_agent.emulator.dialogue.slots import WEEKDAYS, Value, find_slots, say_value
 from voice_agent.sim.realtime import Line, Think
@@ -126,17 +126,26 @@ class _Reply:
             yield self._dialogue.failed
             return
         values = (_read_object(call.text) or {}) | fields
-        for intent in self._dialogue.intents:
-            if intent.call is None or intent.call.name != call.name:
-                continue
-            for answer in intent.answers:
+        for answers in _answers_to(call.name, self._dialogue.intents):
+            for answer in answers:
                 if all(name in fields and wanted in ("*", fields[name]) for name, wanted in answer.when.items()):
-                    yield fill(answer.say, values)
+                    if answer.say:
+                        yield fill(answer.say, values)
+                    if answer.call is not None:
+                        yield ToolCall(answer.call.name, json.dumps(_arguments(answer.call, values)))
                     return
         yield self._dialogue.failed
 
     def _in_turn(self, texts: str | tuple[str, ...]) -> str:
         return texts if isinstance(texts, str) else texts[self._turns % len(texts)]
+
+
+def _answers_to(tool: str, parts: Sequence[Intent | Answer]) -> Iterator[list[Answer]]:
+    """Find what is answered to a tool's output, wherever it is called."""
+    for part in parts:
+        if part.call is not None and part.call.name == tool:
+            yield part.answers
+        yield from _answers_to(tool, part.answers)
 
 
 def fill(text: str, values: Mapping[str, object]) -> str:
@@ -149,7 +158,7 @@ def _missing(intent: Intent, slots: dict[str, Value]) -> str | None:
     return next((name for name in intent.needs if name not in slots), None)
 
 
-def _arguments(call: Call, slots: dict[str, Value]) -> dict[str, Any]:
+def _arguments(call: Call, slots: Mapping[str, Any]) -> dict[str, Any]:
     arguments: dict[str, Any] = {}
     for name, given in call.arguments.items():
         place = _PLACE.fullmatch(given) if isinstance(given, str) else None

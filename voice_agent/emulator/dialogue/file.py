@@ -18,6 +18,7 @@
         call: {name: opening_hours, arguments: {day: "{day}"}}
         answers:                           # after the call, the first that fits its JSON output; "*" is any value
           - {when: {open: "*"}, say: "On {day} we are open {open}."}
+          - {when: {day: "*"}, call: {name: holidays}, answers: [{say: "{day} is a holiday."}]}   # or calls once more
       - examples: [Goodbye.]
         say: Goodbye.                      # a text, or a list that is used in turn
         hang_up: true                      # calls hang_up after the words, in the same response
@@ -53,9 +54,11 @@ class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to say about a tool's output that has these fields."""
+    """What to say about a tool's output that has these fields, or to call next."""
 
-    say: str
+    say: str = ""
+    call: Call | None = None
+    answers: list["Answer"] = []
     when: dict[str, Scalar] = {}
 
 
@@ -124,11 +127,21 @@ def _check_names(dialogue: Dialogue, path: Path) -> None:
         for name in intent.needs:
             if name not in dialogue.slots:
                 raise ConfigError(f'needs "{name}", but slots has only {", ".join(dialogue.slots) or "none"}', where)
-        if intent.call is not None and intent.call.name not in dialogue.tools:
-            raise ConfigError(f'calls "{intent.call.name}", which is not among the tools above', where)
-        if intent.call is not None and not intent.answers:
-            raise ConfigError("calls a tool, so it must say what to answer: add answers", where)
+        _check_call(dialogue, intent.call, intent.answers, where)
         if intent.call is None and not intent.say:
             raise ConfigError("neither says nor calls anything: add say or call", where)
         if intent.hang_up and "hang_up" not in dialogue.tools:
             raise ConfigError("hangs up, so tools must contain hang_up", where)
+
+
+def _check_call(dialogue: Dialogue, call: Call | None, answers: list[Answer], where: str) -> None:
+    if call is None:
+        return
+    if call.name not in dialogue.tools:
+        raise ConfigError(f'calls "{call.name}", which is not among the tools above', where)
+    if not answers:
+        raise ConfigError("calls a tool, so it must say what to answer: add answers", where)
+    for answer in answers:
+        if answer.call is None and not answer.say:
+            raise ConfigError("an answer neither says nor calls anything: add say or call", where)
+        _check_call(dialogue, answer.call, answer.answers, where)
