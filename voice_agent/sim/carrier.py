@@ -10,7 +10,7 @@ milliseconds of the stream, which begins with `start`.
 """
 
 from collections import deque
-from typing import Literal, assert_never
+from typing import Literal, assert_never, cast, get_args
 
 import msgspec
 
@@ -18,7 +18,6 @@ from voice_agent.audio.dtmf import tones
 from voice_agent.errors import PeerError
 from voice_agent.sim.track import BYTES_PER_MS, SILENCE, Stretch, Track
 from voice_agent.wire.twilio import (
-    Clear,
     Connected,
     Dtmf,
     DtmfBody,
@@ -122,8 +121,8 @@ class TimerFired(msgspec.Struct, frozen=True):
     """`deadline()` was reached."""
 
 
-Received = BridgeText | ToTwilio | BridgeBinary | BridgeClosed | Speak | StopSpeaking | PressKey | HangUp
-Input = Received | TimerFired
+Rare = BridgeText | BridgeBinary | BridgeClosed | Speak | StopSpeaking | PressKey | HangUp
+Input = ToTwilio | Rare | TimerFired
 """A message of the bridge comes as its text, or as it is from who has it so."""
 
 # --- what goes out ---------------------------------------------------------------------------------------------------
@@ -183,6 +182,8 @@ MALFORMED_MESSAGE = 31950
 CLOSED_BY_SERVER = 31921
 """Error: the stream's server closed unexpectedly."""
 
+_TO_TWILIO = frozenset(get_args(ToTwilio))
+
 _NORMAL_CLOSURE = 1000
 """RFC 6455, 7.4.1: the only code that tells of a purpose fulfilled."""
 _NO_CODE = 1005
@@ -211,6 +212,7 @@ class Carrier:
         """Marks not echoed yet, with the millisecond at which each is due, in order."""
         self._next_frame_ms = self.switches.frame_ms
         """A frame is sent when its last sample is there."""
+        self._silent_frame = SILENCE * (self.switches.frame_ms * BYTES_PER_MS)
         self._sequence = 0
         self._chunk = 0
         self._closing: CallEnded | None = None
@@ -241,13 +243,17 @@ class Carrier:
         if self._origin_ms is None:
             self.warn(INVALID_MESSAGE, "a message before start")
             return []
-        self.now_ms = now = max(self.now_ms, now_ms - self._origin_ms)
+        if now_ms - self._origin_ms > self.now_ms:
+            self.now_ms = now_ms - self._origin_ms
+        now = self.now_ms
         outputs: list[Output] = []
         if self._due_ms() <= now:
             # What comes in at the very millisecond of a frame may be answered before that frame.
             self._advance(now, now - 1 if self.switches.echo_before_frame else now, outputs)
-        if not isinstance(received, TimerFired):
-            self._take(now, received, outputs)
+        if type(received) in _TO_TWILIO:
+            self._obey(now, cast("ToTwilio", received), outputs)
+        elif type(received) is not TimerFired:
+            self._take(now, cast("Rare", received), outputs)
         if self._due_ms() <= now:
             self._advance(now, now, outputs)
         if self._closing and not self._ended and self.agent.end <= now * BYTES_PER_MS:
@@ -264,9 +270,8 @@ class Carrier:
 
     def _due_ms(self) -> int:
         """When the next frame or echo is to be sent."""
-        if self._marks and self._marks[0][0] < self._next_frame_ms:
-            return self._marks[0][0]
-        return self._next_frame_ms
+        marks = self._marks
+        return marks[0][0] if marks and marks[0][0] < self._next_frame_ms else self._next_frame_ms
 
     def _advance(self, now: int, frames_until: int, outputs: list[Output]) -> None:
         """Send the frames and echoes that are due, in the order of their times."""
@@ -291,7 +296,7 @@ class Carrier:
         if audio is None:
             if self.switches.silent_gaps:
                 return
-            audio = SILENCE * (self.switches.frame_ms * BYTES_PER_MS)
+            audio = self._silent_frame
         self._chunk += 1
         body = MediaBody(timestamp=begin_ms, payload=audio, chunk=self._chunk)
         media = Media(stream_sid=self.call.stream_sid, media=body, sequence_number=self._next_sequence())
@@ -304,10 +309,8 @@ class Carrier:
 
     # --- the inputs --------------------------------------------------------------------------------------------------
 
-    def _take(self, now: int, received: Received, outputs: list[Output]) -> None:
+    def _take(self, now: int, received: Rare, outputs: list[Output]) -> None:
         match received:
-            case OutgoingMedia() | OutgoingMark() | Clear():
-                self._obey(now, received, outputs)
             case BridgeText(text):
                 self._read(now, text, outputs)
             case BridgeBinary():
@@ -342,18 +345,17 @@ class Carrier:
             return
         if self._closing:
             return  # what arrives behind a close frame is not part of the conversation (RFC 6455, 5.5.1)
-        match message:
-            case OutgoingMedia(_, body):
-                self.agent.put(now * BYTES_PER_MS, body.payload)
-            case OutgoingMark(_, mark):
-                self._marks.append((self._mark_due_ms(now), mark.name))
-            case Clear():
-                self._clear(now, outputs)
-            case _:
-                assert_never(message)
+        if type(message) is OutgoingMedia:
+            self.agent.put(now * BYTES_PER_MS, message.media.payload)
+        elif type(message) is OutgoingMark:
+            self._marks.append((self._mark_due_ms(now), message.mark.name))
+        else:
+            self._clear(now, outputs)
 
     def _mark_due_ms(self, now: int) -> int:
-        due_ms = max(now, _ms_after(self.agent.end))
+        due_ms = _ms_after(self.agent.end)
+        if due_ms < now:
+            due_ms = now
         if self.switches.marks_at_frame_edges:
             due_ms += -due_ms % self.switches.frame_ms
         return due_ms

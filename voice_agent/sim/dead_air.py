@@ -67,6 +67,10 @@ _SOUND = frozenset({CallerAudio, MarkEchoed, ModelAudio, AppendAudio, PlayAudio,
 """What happens 50 times a second: it is sound, or is about it, and changes no debt."""
 
 
+_HEARD = frozenset({ModelAudio, MarkEchoed})
+"""Where the agent's sound comes in or is played."""
+
+
 class DeadAir:
     """Watches one call; `watch` says once of each silence that it is too long."""
 
@@ -97,8 +101,7 @@ class DeadAir:
         owed = bool(self._owed)
         if type(event) is ModelAudio:
             self._voiced = event.response_id
-        # Where the agent's sound comes in or is played, there is no dead air.
-        heard = isinstance(event, ModelAudio | MarkEchoed)
+        heard = type(event) in _HEARD
         wrong = self._listen(now_ms) if (owed or self._speaking) and not heard else ""
         if type(event) not in _SOUND:
             self._take(now_ms, event)

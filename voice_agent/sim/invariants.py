@@ -481,9 +481,10 @@ class WatchedCall(Call):
     def __init__(self, setup: CallSetup, clips: Mapping[str, bytes], invariants: Invariants) -> None:
         super().__init__(setup, clips)
         self._invariants = invariants
+        self._feed = super().feed
 
     def feed(self, now_ms: int, event: CallEvent) -> list[CallCommand]:
         """See `Call.feed`."""
-        commands = super().feed(now_ms, event)
+        commands = self._feed(now_ms, event)
         self._invariants.watch(now_ms, event, commands)
         return commands

@@ -60,7 +60,8 @@ class Line:
         self._mishaps = mishaps
         self._chance = chance
         self._loses = bool(mishaps.lost_marks_percent or mishaps.doubled_marks_percent)
-        self._sound = not (self._loses or mishaps.gaps or mishaps.dead_at_ms is not None)
+        self.sound = not (self._loses or mishaps.gaps or mishaps.dead_at_ms is not None)
+        """Everything passes, once."""
 
     def dead(self, now_ms: int) -> bool:
         """Whether nothing passes any more."""
@@ -68,8 +69,6 @@ class Line:
 
     def copies(self, now_ms: int, message: FromTwilio) -> int:
         """How many times a message arrives that the carrier sends now."""
-        if self._sound:
-            return 1
         if self.dead(now_ms):
             return 0
         if isinstance(message, Media) and any(0 <= now_ms - gap.at_ms < gap.length_ms for gap in self._mishaps.gaps):

@@ -1,10 +1,9 @@
 """A virtual clock's agenda, and the ways by which messages travel in it."""
 
-from collections import deque
 from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import count
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -32,29 +31,39 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     model_jitter_ms: int = 0
 
 
+Message = TypeVar("Message")
+
+
 class Agenda:
     """What is going to happen: at one moment in the order of asking."""
 
     def __init__(self) -> None:
         self.next_ms = NEVER
         """When the next thing is due."""
-        self._entries: list[tuple[int, int, Callable[[], None]]] = []
+        self._entries: list[tuple[int, int, Callable[[Any], None], list[Any]]] = []
         self._numbers = count()
 
     def at(self, at_ms: int, happen: Callable[[], None]) -> None:
         """Let something happen."""
-        heappush(self._entries, (at_ms, next(self._numbers), happen))
+        self.deliver(at_ms, _call, [happen])
+
+    def deliver(self, at_ms: int, take: Callable[[Message], None], messages: list[Message]) -> None:
+        """Let messages come in one after the other; the list may grow until then."""
+        heappush(self._entries, (at_ms, next(self._numbers), take, messages))
         if at_ms < self.next_ms:
             self.next_ms = at_ms
 
     def happen(self) -> None:
         """Let happen what is next."""
-        happen = heappop(self._entries)[2]
-        self.next_ms = self._entries[0][0] if self._entries else NEVER
-        happen()
+        entries = self._entries
+        _, _, take, messages = heappop(entries)
+        self.next_ms = entries[0][0] if entries else NEVER
+        for message in messages:
+            take(message)
 
 
-Message = TypeVar("Message")
+def _call(happen: Callable[[], None]) -> None:
+    happen()
 
 
 class Way(Generic[Message]):
@@ -71,8 +80,8 @@ class Way(Generic[Message]):
         self._deliver = deliver
         self._drawn_ms = self._sent_ms = -1
         self._arrival_ms = 0
-        self._travelling: deque[list[Message]] = deque()
-        """The messages of each moment."""
+        self._together: list[Message] = []
+        """The messages of the last moment."""
 
     def arrival(self, now_ms: int) -> int:
         """When a message that is sent now arrives."""
@@ -87,13 +96,9 @@ class Way(Generic[Message]):
 
     def send(self, now_ms: int, message: Message) -> None:
         """Deliver a message when it arrives; what is sent at one moment travels together."""
-        if now_ms == self._sent_ms and self._travelling:
-            self._travelling[-1].append(message)
+        if now_ms == self._sent_ms and now_ms < self._arrival_ms:
+            self._together.append(message)
         else:
             self._sent_ms = now_ms
-            self._travelling.append([message])
-            self._agenda.at(self.arrival(now_ms), self._arrive)
-
-    def _arrive(self) -> None:
-        for message in self._travelling.popleft():
-            self._deliver(message)
+            self._together = [message]
+            self._agenda.deliver(self.arrival(now_ms), self._deliver, self._together)

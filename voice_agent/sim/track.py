@@ -36,7 +36,7 @@ class Track:
 
     def put(self, now: int, audio: bytes) -> Stretch:
         """Queue audio behind what is playing; with an empty queue it begins at `now`."""
-        start = max(now, self.end)
+        start = now if now > self.end else self.end
         stretch = Stretch(start, start + len(audio), audio)
         self.stretches.append(stretch)
         self.end = stretch.end

@@ -343,8 +343,9 @@ class World:
                     assert_never(output)
 
     def _carry_up(self, sent: phone.SendMessage) -> None:
-        for _ in range(self._line.copies(self.now_ms, sent.message)):
-            self._phone_up.send(self.now_ms, sent.message if self._direct else PhoneText(sent.text))
+        message = sent.message if self._direct else PhoneText(sent.text)
+        for _ in range(1 if self._line.sound else self._line.copies(self.now_ms, sent.message)):
+            self._phone_up.send(self.now_ms, message)
 
     # --- the model ---------------------------------------------------------------------------------------------------
 

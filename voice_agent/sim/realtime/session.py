@@ -106,18 +106,18 @@ class RealtimeSession:
         if self._closed:
             return []
         match received:
-            case ClientText():
-                self._take_text(now_ms, received.text)
             case ClientAudio():
                 self._hear(received.audio)
                 self._note_end(now_ms, self._answering.advance(now_ms))
+            case TimerFired():
+                self._take_time(now_ms)
+            case ClientText():
+                self._take_text(now_ms, received.text)
             case HeardAudio():
                 self._hear(received.pcm)
             case FrameDue():
                 assert self._output is not None, "nobody else counts frames"
                 self._outbox.order(PlayFrame(self._output.frame(self._outbox, self._answering.runs)))
-            case TimerFired():
-                self._take_time(now_ms)
             case Recognised():
                 self._hearing.recognised(received.item_id, received.text)
                 self._answering.think()
@@ -139,11 +139,10 @@ class RealtimeSession:
         """When to feed `TimerFired` unless something else comes first; `None`: not at all."""
         if self._closed:
             return None
-        due_ms = self._expires_ms
-        for time in (self._answering.due(), self._idle_at_ms):
-            if time is not None and time < due_ms:
-                due_ms = time
-        return due_ms
+        due_ms = self._answering.due()
+        if due_ms is None or due_ms > self._expires_ms:
+            due_ms = self._expires_ms
+        return due_ms if self._idle_at_ms is None or self._idle_at_ms > due_ms else self._idle_at_ms
 
     def _take_time(self, now_ms: int) -> None:
         if now_ms >= self._expires_ms:
@@ -307,8 +306,10 @@ class RealtimeSession:
 
     def _note_end(self, now_ms: int, ended: Response | None) -> None:
         """After a response the caller has so long to say something, counted from the end of its playout."""
+        if ended is None:
+            return
         rules: TurnRules | None = self._hearing.rules
-        if ended is not None and rules is not None and rules.idle_timeout_ms is not None:
+        if rules is not None and rules.idle_timeout_ms is not None:
             self._idle_at_ms = max(now_ms, ended.pacer.playout_end_ms) + rules.idle_timeout_ms
 
 

@@ -44,7 +44,9 @@ class Pacer:
         """Note audio that was sent."""
         self.first_ms = now_ms if self.first_ms is None else self.first_ms
         self.sent_ms += audio_ms
-        self.next_ms = max(self.next_ms, now_ms) + (audio_ms // self._pace if self._pace else 0)
+        if now_ms > self.next_ms:
+            self.next_ms = now_ms
+        self.next_ms += audio_ms // self._pace if self._pace else 0
 
     @property
     def playout_end_ms(self) -> int:
@@ -229,6 +231,7 @@ class SpokenOutput(_Shown):
         self._part = Part("output_audio", audio=bytearray(), format=audio_format)
         self._pieces: deque[_Piece] = deque()
         self._mouth = mouth
+        self._delta_bytes = stage.pacer.delta_ms * audio_format.bytes_per_ms
         self._transcript = ""
         self._closed = False
 
@@ -273,10 +276,6 @@ class SpokenOutput(_Shown):
         piece = self._pieces[0]
         full = len(piece.audio) >= self._delta_bytes
         return self._stage.pacer.next_ms if full or piece.spoken else None
-
-    @property
-    def _delta_bytes(self) -> int:
-        return self._stage.pacer.delta_ms * self._part.format.bytes_per_ms
 
     def _advance_piece(self, now_ms: int, piece: _Piece) -> bool:
         while now_ms >= self._stage.pacer.next_ms and self._stage.may_say():
