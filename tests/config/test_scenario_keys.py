@@ -139,6 +139,7 @@ def test_a_scenario_may_say_when_the_call_comes() -> None:
         ("{then: 2026-11-29 10:00}", 'unknown key "then"'),
         ("now", '"given" must be a mapping'),
         ("{tools: [find]}", '"tools" must be a mapping'),
+        ("{callees: {'+14255550101': buzy}}", 'write "busy"'),
         ("{tool_ms: soon}", '"tool_ms" must be a whole number from 0 to 120000'),
     ],
 )
@@ -156,3 +157,10 @@ def test_a_scenario_may_say_what_tools_answer_and_how_late() -> None:
         "find": GivenAnswer({"free": "14:30", "left": 2}, 4000),
         "book": GivenAnswer("gone", 4000),
     }
+
+
+def test_a_scenario_may_say_who_does_not_answer() -> None:
+    given = "{callees: {'+14255550101': no-answer}}"
+    (scenario,) = scenarios_of(f'scenarios: [{{name: a, caller: ["Hi."], given: {given}, expect: {{said: [hi]}}}}]\n')
+
+    assert scenario.given.callees == {"+14255550101": "no-answer"}

@@ -15,6 +15,7 @@ import msgspec
 
 from voice_agent.agent import Agent
 from voice_agent.call.commands import Report
+from voice_agent.call.conversation import Resumption
 from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.cli.scenes import Scene
 from voice_agent.config.agents import load_agents
@@ -29,6 +30,7 @@ from voice_agent.emulator.dialogue.file import load_dialogues
 from voice_agent.emulator.twilio.hearing import Hearing
 from voice_agent.live.clips import load_clips
 from voice_agent.replay.scenarios import clock_of
+from voice_agent.server.transfers import came_back
 from voice_agent.sim import carrier as phone
 from voice_agent.sim.mishaps import ToolWork
 from voice_agent.sim.realtime import Think, ThoughtCall, ThoughtText
@@ -59,16 +61,23 @@ class ScenePlayer:
         self.over = False
         self.hearing: Hearing | None = None
         self._now_ms = 0
-        self._said_until_ms = 0
+        self._before_ms = 0
+        """How long all streams before this one lasted."""
         self._actions: list[phone.Input] = []
         self._told = 0
         self._play: Coroutine[Any, bool, Played] = play(self, part, self.watch, greeted=greeted)
         self._awaits: Moment | None = None
-        self.reports: Callable[[], list[Report]] = list
+        self._reports: Callable[[], list[Report]] = list
+
+    def begin(self, reports: Callable[[], list[Report]]) -> None:
+        """Take part in a further world; `reports`: all that were made so far, in all of them."""
+        self._reports = reports
+        self._before_ms = self._now_ms
+        self.hearing = None
 
     def act(self, now_ms: int, carrier: phone.Carrier) -> Iterator[phone.Input]:
         """See `sim.world.Caller`."""
-        self._now_ms = now_ms
+        self._now_ms = self._before_ms + now_ms
         if self.hearing is None:
             self.hearing = Hearing(lambda _: None, lambda _: None)
         self.hearing.listen(carrier.agent, now_ms)
@@ -84,7 +93,7 @@ class ScenePlayer:
         return self.played
 
     def _go_on(self) -> None:
-        reports = self.reports()
+        reports = self._reports()
         for report in reports[self._told :]:
             self.watch.take(report)
         self._told = len(reports)
@@ -203,13 +212,23 @@ class PlayedScene(msgspec.Struct, frozen=True):
     """What came of it."""
 
     scenario: Scenario
-    world: World
+    worlds: list[World]
+    """One a stream: a caller who was put through in vain has a further one."""
     played: Played
 
     @property
     def reports(self) -> list[tuple[int, Report]]:
         """What the call reported."""
-        return [(at_ms, report) for at_ms, report in self.world.reports if isinstance(report, get_args(Report))]
+        return [entry for world in self.worlds for entry in reports_of(world)]
+
+    def breaks(self) -> list[str]:
+        """What must never happen, and did."""
+        return [found for world in self.worlds for found in world.invariants.finish()]
+
+
+def reports_of(world: World) -> list[tuple[int, Report]]:
+    """Give the reports of a world, without its orders."""
+    return [(at_ms, report) for at_ms, report in world.reports if isinstance(report, get_args(Report))]
 
 
 def play_scene(
@@ -222,16 +241,33 @@ def play_scene(
     if agent.hours is not None and not is_open(agent, now):
         agent = others[agent.hours.agent]
     agent = render(agent, "+14255550123", "+14255550100", now)
+    setup = CallSetup(call_sid="CA" + "0" * 32, agent=agent, model=ModelSetup(dialect=dialect, audio=audio), rest=True)
     player = ScenePlayer(part_of(scenario), greeted=agent.greeting is not None)
-    world = World(
-        CallSetup(call_sid="CA" + "0" * 32, agent=agent, model=ModelSetup(dialect=dialect, audio=audio), rest=True),
-        caller=player,
-        mind=mind_of(scene.folder),
-        chance=random.Random(1),
-        tools=tools_of(agent) | given_tools(scenario),
-        clips=load_clips(),
-        heard=[turn.says for turn in scenario.caller if turn.says],
-    )
-    player.reports = lambda: [report for _, report in world.reports if isinstance(report, get_args(Report))]
-    world.run(300_000)
-    return PlayedScene(scenario, world, player.leave())
+    heard = iter([turn.says for turn in scenario.caller if turn.says])
+    worlds: list[World] = []
+    while True:
+        world = World(
+            setup,
+            caller=player,
+            mind=mind_of(scene.folder),
+            chance=random.Random(1),
+            tools=tools_of(agent) | given_tools(scenario),
+            clips=load_clips(),
+            heard=heard,
+        )
+        worlds.append(world)
+        player.begin(lambda: [report for world in worlds for _, report in reports_of(world)])
+        world.run(300_000)
+        back = _back(world, scenario)
+        if back is None:
+            return PlayedScene(scenario, worlds, player.leave())
+        setup = msgspec.structs.replace(setup, resumed=back)
+
+
+def _back(world: World, scenario: Scenario) -> Resumption | None:
+    """Say why the caller is back from a transfer; `None`: the call is over."""
+    destination = None if world.ended is None else world.ended.destination
+    missed = None if destination is None else scenario.given.callees.get(destination.address)
+    if destination is None or missed is None:
+        return None
+    return Resumption(world.bridge.call.conversation(), came_back(destination, {"DialCallStatus": missed}))

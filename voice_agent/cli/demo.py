@@ -100,7 +100,7 @@ async def _hold(scene: Scene, data: Path, settings: Settings) -> int:
             observers=[screen.show, lambda _, __, report: watch.take(report)],
             keep=[finished.append],
             now=clock_of(scenario, agent),
-            given=scenario.given.tools,
+            given=scenario.given,
         ) as line,
     ):
         model = f"{endpoint_of(settings, realtime_url).shown} ({settings.realtime_audio})"

@@ -64,6 +64,12 @@ SCENES = (
         "a calendar that takes five seconds, while the caller hears a sign of life",
     ),
     Scene(
+        "transfer",
+        "dental/dental.yaml",
+        "a person is asked for, whose line is busy",
+        "a caller is put through, the line is busy, and the agent knows why they are back",
+    ),
+    Scene(
         "closed",
         "dental/dental.yaml",
         "a call on a Sunday, when nobody is there",

@@ -64,6 +64,9 @@ INTERRUPT_MS = Whole(0, 60_000)
 TOOL_MS = Whole(0, 120_000)
 SILENT_MS = Whole(100, 600_000)
 KEYS = "[0-9*#]{1,32}"
+Missed = Literal["busy", "no-answer", "failed"]
+MISSED: tuple[Missed, ...] = get_args(Missed)
+"""What becomes of a call that is not answered."""
 Ended = Literal[
     "completed", "caller_hung_up", "transferred", "no_stream", "model_failed", "stream_lost", "stopped", "machine"
 ]
@@ -190,6 +193,11 @@ GIVEN: dict[str, Schema] = {
     "now": text("When the call comes, by the agent's clock: 2026-11-29 10:00.", r"\d{4}-\d\d-\d\d \d\d:\d\d"),
     "tools": {"description": "What tools answer, by name: any value. They are not run.", "type": "object"},
     "tool_ms": whole(TOOL_MS, "How long that takes.", 0),
+    "callees": {
+        "description": "Who does not answer a transfer, by number or SIP address.",
+        "type": "object",
+        "additionalProperties": words(MISSED, "What the line says."),
+    },
 }
 SCENARIO: dict[str, Schema] = {
     "name": ANY_TEXT | {"description": "What happens in it.", "pattern": SAYABLE},

@@ -12,6 +12,7 @@
           now: 2026-11-29 10:00                  # when the call comes, in the agent's time zone
           tools: {opening_hours: {open: all day}}         # what tools answer, none of which is then run
           tool_ms: 4000                          # how long these take
+          callees: {"+14255550101": busy}        # busy, no-answer or failed; anybody else answers
         expect:                                  # the keys of *.expect.yaml, see `expectations`
           tools: [opening_hours: {day: saturday}, opening_hours: {day: sunday}, hang_up]
           ended: completed
@@ -31,12 +32,14 @@ from voice_agent.config.agent_keys import (
     GIVEN,
     INTERRUPT_MS,
     KEYS,
+    MISSED,
     PRESS,
     SAY,
     SCENARIO,
     SILENT_MS,
     STAY,
     TOOL_MS,
+    Missed,
 )
 from voice_agent.config.expectations import Expectations, expectations_of
 from voice_agent.config.yaml_nodes import Document, Fields, kind_of, read_json, shorten, text_of
@@ -67,6 +70,8 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     """Without an offset: a clock on the wall of the agent; `None`: as late as it is."""
     tools: dict[str, GivenAnswer] = {}
     """By name; of the agent, or of one that takes the call over."""
+    callees: dict[str, Missed] = {}
+    """By number or SIP address, who does not answer when the caller is transferred."""
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,7 +141,15 @@ def _given(fields: Fields) -> Given:
     return Given(
         now=_now(inner),
         tools={name: GivenAnswer(read_json(inner.document, answer), after_ms) for name, answer in entries},
+        callees=_callees(inner),
     )
+
+
+def _callees(fields: Fields) -> dict[str, Missed]:
+    inner = fields.fields("callees", (), '{"+14255550101": busy}')
+    if inner is None:
+        return {}
+    return {number: inner.choice(number, MISSED, "busy") for number, _ in inner.nodes()}
 
 
 def _now(fields: Fields) -> datetime | None:

@@ -177,6 +177,8 @@ class _Caller:
         self._noise = b""
         self._since_ms = 0
         """When the last move was over, on the stream's clock."""
+        self._heard: Hearing | None = None
+        """Of the stream that this is about: a caller who was put through and is back has a further one."""
         self._remarks: list[str] = []
 
     async def play(self, part: Part) -> Played:
@@ -210,7 +212,7 @@ class _Caller:
     async def _hear_out(self, name: str, finished: Callable[[Hearing], bool]) -> str:
         if not await self._until(self._has_spoken, PATIENCE_S):
             return f"{name}: the agent said nothing for {PATIENCE_S:g} s"
-        if not await self._until(finished, LONGEST_ANSWER_S):
+        if not await self._until(lambda heard: self._has_spoken(heard) and finished(heard), LONGEST_ANSWER_S):
             return f"{name}: the agent did not finish within {LONGEST_ANSWER_S:g} s"
         return ""
 
@@ -257,9 +259,16 @@ class _Caller:
 
     async def _until(self, condition: Callable[[Hearing], bool], within_s: float | None) -> bool:
         """Wait for what is heard; true as well when the call is over."""
-        call = self._call
-        holds = await call.wait_until(lambda: call.hearing is not None and condition(call.hearing), within_s)
-        return holds or call.over
+
+        def holds() -> bool:
+            hearing = self._call.hearing
+            if hearing is None:
+                return False
+            if hearing is not self._heard:
+                self._heard, self._since_ms = hearing, 0
+            return condition(hearing)
+
+        return await self._call.wait_until(holds, within_s) or self._call.over
 
     def _has_spoken(self, hearing: Hearing) -> bool:
         return hearing.last_sound_ms is not None and hearing.last_sound_ms > self._since_ms

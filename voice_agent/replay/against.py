@@ -16,7 +16,7 @@ from voice_agent.agent import Agent
 from voice_agent.config.agents import agent_named, load_agent, load_agents
 from voice_agent.config.expectations import Expectations, read_expectations
 from voice_agent.config.references import NOTHING, References
-from voice_agent.config.scenario_keys import GivenAnswer
+from voice_agent.config.scenario_keys import Given
 from voice_agent.config.settings import Provider, Settings, read_settings
 from voice_agent.emulator.caller import Part
 from voice_agent.emulator.speech.interfaces import Speech
@@ -116,7 +116,7 @@ class Against:
         called: str,
         others: Iterable[Agent] = (),
         now: Callable[[], datetime] = utc_now,
-        given: Mapping[str, GivenAnswer] | None = None,
+        given: Given | None = None,
     ) -> Talk:
         """Hold a call of any part with any agent; see `talk.talk`."""
         return await talk(

@@ -99,9 +99,7 @@ async def hold(
     """
     called = agent.numbers[0] if agent.numbers else CALLED
     now = clock_of(scenario, agent)
-    held = await model.talk(
-        part, agent, caller=CALLER, called=called, others=others, now=now, given=scenario.given.tools
-    )
+    held = await model.talk(part, agent, caller=CALLER, called=called, others=others, now=now, given=scenario.given)
     failures, _ = failures_of(held, scenario.expect, "expected")
     if held.unplayed and not held.problem:
         failures.append(f"the agent ended the call before turn {len(scenario.caller) - held.unplayed + 1}")

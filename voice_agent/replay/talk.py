@@ -4,7 +4,7 @@ What replays against a model and scenarios share. It must not know where the par
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from voice_agent.call.commands import Note, Report
 from voice_agent.call.summary import Line
 from voice_agent.config.agents import OneAgent
 from voice_agent.config.references import NOTHING, References
-from voice_agent.config.scenario_keys import GivenAnswer
+from voice_agent.config.scenario_keys import Given
 from voice_agent.config.settings import Settings
 from voice_agent.emulator.caller import Part, Watch, play
 from voice_agent.errors import CommandError
@@ -59,12 +59,12 @@ async def talk(
     references: References = NOTHING,
     others: Iterable[Agent] = (),
     now: Callable[[], datetime] = utc_now,
-    given: Mapping[str, GivenAnswer] | None = None,
+    given: Given | None = None,
 ) -> Talk:
     """Hold the call, in real time. Its recording goes below `settings.data`, whatever the agent says of recordings.
 
     `references`: what the agent may name, with the values. `others`: those whom it may leave the call to. `now`: what
-    they take for the time when the call comes. `given`: what tools answer that are not run.
+    they take for the time when the call comes. `given`: what is otherwise than in life.
 
     Raises `CommandError` or `ConfigError` when it cannot be held at all.
     """

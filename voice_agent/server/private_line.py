@@ -4,20 +4,23 @@ For whoever holds calls by himself: the demo, scenarios, recorded callers. It mu
 """
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
 import msgspec
 
 from voice_agent.config.agents import AgentSource
-from voice_agent.config.scenario_keys import GivenAnswer
+from voice_agent.config.scenario_keys import Given
 from voice_agent.config.secret import Secret
 from voice_agent.config.settings import Settings
-from voice_agent.emulator.twilio import EmulatedCall, EmulatedTwilio
+from voice_agent.emulator.twilio import Callee, EmulatedCall, EmulatedTwilio
 from voice_agent.live.clock import utc_now
 from voice_agent.live.opened_call import CallObserver, Keep
 from voice_agent.server.run import Serving
+
+RINGS_MS = 1500
+"""So long the phone of anybody rings who is called from here."""
 
 
 class PrivateLine:
@@ -54,14 +57,19 @@ async def private_line(
     observers: Sequence[CallObserver] = (),
     keep: Sequence[Keep] = (),
     now: Callable[[], datetime] = utc_now,
-    given: Mapping[str, GivenAnswer] | None = None,
+    given: Given | None = None,
 ) -> AsyncIterator[PrivateLine]:
     """Open a line. Of `settings` the model, its audio and `data` count; Twilio's account and the address are its own.
 
     Recordings are whole when the block has been left; they are not redacted. Raises what `Serving` raises.
     """
     account_sid, token = "AC" + secrets.token_hex(16), secrets.token_hex(16)
-    async with EmulatedTwilio(account_sid, token) as twilio:
+    missed = given.callees if given else {}
+
+    def callee(address: str) -> Callee:
+        return Callee(becomes=missed.get(address, "answers"), rings_ms=RINGS_MS)
+
+    async with EmulatedTwilio(account_sid, token, callees=callee) as twilio:
         for agent in agents.current()[0].all:
             for number in (*agent.numbers, *(tool.sms.sender for tool in agent.tools if tool.sms is not None)):
                 twilio.buy(number)
@@ -78,6 +86,14 @@ async def private_line(
             twilio_api_base_url=twilio.base_url,
             redact=False,
         )
-        serving = Serving(own, agents, emulator_url=emulator_url, observers=observers, keep=keep, now=now, given=given)
+        serving = Serving(
+            own,
+            agents,
+            emulator_url=emulator_url,
+            observers=observers,
+            keep=keep,
+            now=now,
+            given=given.tools if given else None,
+        )
         async with serving:
             yield PrivateLine(twilio, serving)
