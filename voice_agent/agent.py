@@ -180,6 +180,13 @@ class DigitCollection(msgspec.Struct, frozen=True, kw_only=True):
     """Without a key, while neither side speaks."""
 
 
+class Handoff(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom a `handoff` tool hands the call over to."""
+
+    to: tuple[str, ...]
+    """Names of other agents; of several the model chooses one."""
+
+
 RUN_HERE = frozenset({"python", "http", "send_sms"})
 """Kinds of tools whose work is done outside of the call; the others act on the line."""
 
@@ -202,7 +209,7 @@ class Tool(msgspec.Struct, frozen=True):
     description: str
     parameters: dict[str, Any]
     """A JSON Schema object."""
-    kind: Literal["hang_up", "python", "http", "send_sms", "collect_digits", "transfer"]
+    kind: Literal["hang_up", "python", "http", "send_sms", "collect_digits", "transfer", "handoff"]
     target: str = ""
     """For `python`: `package.module:function`, looked up on the import path and in `Agent.folder`."""
     http: HttpRequest | None = None
@@ -213,6 +220,8 @@ class Tool(msgspec.Struct, frozen=True):
     """For `collect_digits`."""
     transfer: Transfer | None = None
     """For `transfer`."""
+    handoff: Handoff | None = None
+    """For `handoff`."""
 
 
 class McpServer(msgspec.Struct, frozen=True, kw_only=True):

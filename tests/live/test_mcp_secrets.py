@@ -82,3 +82,10 @@ def test_an_agent_without_references_costs_nothing() -> None:
 
 def test_nobody_sees_a_secret() -> None:
     assert repr(SECRETS) == "<McpSecrets <References to KEY, TOKEN>>"
+
+
+def test_the_secrets_of_an_agent_who_takes_over_are_filled_in_and_covered_too() -> None:
+    first = McpSecrets(Agent(name="desk", instructions="x"), KNOWN, [AGENT])
+
+    assert TOKEN in first.outgoing(configured())
+    assert TOKEN not in first.incoming(f'{{"type": "session.updated", "echo": "{TOKEN}"}}')

@@ -5,7 +5,7 @@ carrier's clock runs, and can play the carrier's part of echoing marks exactly o
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -72,6 +72,7 @@ class Script:
         clips: Mapping[str, bytes] = CLIPS,
         resumed: Resumption | None = None,
         outbound: bool = False,
+        others: Sequence[Agent] = (),
     ) -> None:
         setup = CallSetup(
             call_sid="CA1",
@@ -80,6 +81,7 @@ class Script:
             preconnect=preconnect,
             resumed=resumed,
             outbound=outbound,
+            others=tuple(others),
         )
         self.call = Call(setup, clips)
         self.now_ms = 0

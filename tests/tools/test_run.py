@@ -163,3 +163,14 @@ def test_a_tool_whose_answer_is_given_is_not_run_but_its_arguments_are_judged() 
 
     assert within(5, runner.run("c", "find", '{"day": "Monday"}')) == ToolFinished("c", '{"free":true}')
     assert error_of(within(5, runner.run("c", "find", "{}"))) == 'the argument "day" is missing'
+
+
+def test_a_tool_is_that_of_the_agent_who_has_the_call() -> None:
+    name = sample_tools.__name__
+    hours = Agent(name="desk", instructions="", tools=(python_tool(f"{name}:hours", ""),))
+    nothing = Agent(name="billing", instructions="", tools=(python_tool(f"{name}:nothing", ""),))
+    tools = ToolRunner(hours, others=[nothing])
+
+    assert within(5, tools.run("c", "nothing", "", "billing")) == ToolFinished("c", "null")
+    assert error_of(within(5, tools.run("c", "nothing", ""))) == 'there is no tool "nothing"; there are: hours'
+    assert not within(5, tools.run("c", "hours", '{"day": "Monday"}', "desk")).failed

@@ -2,6 +2,7 @@ import base64
 import json
 from typing import Any, Literal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -283,6 +284,26 @@ def test_a_refused_update_is_not_waited_for() -> None:
 
     assert error == events.ModelError("x", "", refused["event_id"])
     assert model.receive(echo_of(message)) == [SessionUpdated()]
+
+
+def test_a_session_that_is_set_up_once_more_is_told_what_changes_and_answers_under_its_name() -> None:
+    model = codec()
+    model.receive(echo_of(sent(model, CONFIGURE)))
+    message = sent(model, msgspec.structs.replace(CONFIGURE, instructions="Be kind.", event_id="handoff-1"))
+
+    assert (message["event_id"], message["session"]) == ("handoff-1", {"type": "realtime", "instructions": "Be kind."})
+    assert model.receive(echo_of(message)) == [SessionUpdated(request="handoff-1")]
+
+
+def test_what_was_refused_is_not_in_force_when_the_session_is_changed_again() -> None:
+    model = codec()
+    model.receive(echo_of(sent(model, CONFIGURE)))
+    kind = msgspec.structs.replace(CONFIGURE, instructions="Be kind.", event_id="handoff-1")
+    sent(model, kind)
+    model.receive(json.dumps({"type": "error", "error": {"code": "x", "event_id": "handoff-1"}}))
+    again = sent(model, msgspec.structs.replace(kind, event_id="handoff-2"))
+
+    assert again["session"] == {"type": "realtime", "instructions": "Be kind."}
 
 
 def test_an_echo_that_nobody_asked_for_agrees_with_anything() -> None:

@@ -6,7 +6,7 @@ name it, in a fixed order, and gives back their commands in order:
     caller_audio   gaps, padding, the wait for the session        playback   what was heard; cuts and truncations
     model_link     connected, set up, gone                        turns      barge-in; who may speak
     greeting, idle, tool_calls, mcp_calls                         ending     how a call ends
-    keys, collect_digits                                          transcript the words, as heard
+    keys, collect_digits, handoff                                 transcript the words, as heard
     sign_of_life   no dead air                                    answering_machine   who answered a call of ours
 """
 
@@ -21,6 +21,7 @@ from voice_agent.call.commands import (
     CallCommand,
     CallEnded,
     Command,
+    HandedOver,
     KeysPressed,
     PlayAudio,
     SendMark,
@@ -32,6 +33,7 @@ from voice_agent.call.ending import Ending
 from voice_agent.call.events import CallEvent, Event
 from voice_agent.call.facts import Fact
 from voice_agent.call.greeting import Greeting
+from voice_agent.call.handoff import HandoffPart
 from voice_agent.call.idle import Idle
 from voice_agent.call.keys import Keys
 from voice_agent.call.mcp_calls import McpCalls
@@ -46,7 +48,7 @@ from voice_agent.call.transcript import Transcript
 from voice_agent.call.turns import Turns
 from voice_agent.call.voice_length import VoiceLength
 
-_NOTED = (ToolStarted, ToolAnswered, KeysPressed)
+_NOTED = (ToolStarted, ToolAnswered, KeysPressed, HandedOver)
 
 _SOUND = frozenset({AppendAudio, PlayAudio, SendMark})
 """What goes out with every frame and every delta: nobody else in the call has to know of it."""
@@ -58,7 +60,10 @@ class Call:
     def __init__(self, setup: CallSetup, clips: Mapping[str, bytes]) -> None:
         """`clips`: packaged speech by name (`apology`, `moment`, `withheld`), mu-law 8 kHz; any may be missing."""
         agent = setup.agent
+        agents = (agent, *setup.others)
+        lengths = any(each.barge_in.after_ms for each in agents)
         self._setup = setup
+        self._agent = agent.name
         self._now_ms = 0
         detects = setup.outbound and agent.on_machine is not None and setup.resumed is None
         machine = AnsweringMachine(agent) if detects else None
@@ -72,14 +77,16 @@ class Call:
         self._parts: tuple[Part, ...] = (
             CallerAudioPart(agent.turn_detection),
             Playback(clips),
-            *((McpCalls(agent),) if agent.mcp else ()),
+            *((McpCalls(agent),) if any(each.mcp for each in agents) else ()),
             ToolCalls(agent),
             self._link,
             CollectDigits(agent),
             Keys(),
             Greeting(agent, resumed=setup.resumed is not None),
             turns,
-            *((VoiceLength(agent.barge_in.after_ms),) if agent.barge_in.after_ms else ()),
+            # Behind `turns`: the rules that another agent brings are the last word.
+            *((HandoffPart(agent, setup.others),) if any(tool.handoff for tool in agent.tools) else ()),
+            *((VoiceLength(agent.barge_in.after_ms),) if lengths else ()),
             Idle(agent, held=held),
             SignOfLife(can_sign="moment" in clips),
             self._ending,
@@ -103,7 +110,7 @@ class Call:
 
     def conversation(self) -> Conversation:
         """What was said so far, as heard, with what the call was resumed from; see `CallSetup.resumed`."""
-        return Conversation(self._setup.agent.name, tuple(self._transcript.turns))
+        return Conversation(self._agent, tuple(self._transcript.turns))
 
     def start(self) -> list[CallCommand]:
         """Begin at 0 ms: the model is connected now, or when the stream starts."""
@@ -154,7 +161,7 @@ class Call:
         else:
             self._deadlines[part] = due_ms
 
-    def _note(self, command: ToolStarted | ToolAnswered | KeysPressed) -> None:
+    def _note(self, command: ToolStarted | ToolAnswered | KeysPressed | HandedOver) -> None:
         """Keep in the conversation what other parts did with the model's knowledge."""
         match command:
             case ToolStarted():
@@ -163,6 +170,8 @@ class Call:
                 self._transcript.note_answer(command.call_id, command.output)
             case KeysPressed():
                 self._transcript.note_keys(command.digits)
+            case HandedOver():
+                self._agent = command.agent
 
     def __repr__(self) -> str:
         return f"<Call {self._setup.call_sid} {self.phase} at {self._now_ms} ms: {self._parts}>"

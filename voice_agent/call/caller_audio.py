@@ -20,7 +20,16 @@ from voice_agent.call.events import (
     StreamStarted,
     TimerFired,
 )
-from voice_agent.call.facts import CallerStopped, CallOver, Fact, KeyHeard, LineClosing, ModelGone, SessionReady
+from voice_agent.call.facts import (
+    AgentChanged,
+    CallerStopped,
+    CallOver,
+    Fact,
+    KeyHeard,
+    LineClosing,
+    ModelGone,
+    SessionReady,
+)
 from voice_agent.call.part import Handled
 
 SILENCE = b"\xff"
@@ -61,14 +70,14 @@ class CallerAudioPart:
         LineClosing,
         KeyPressed,
         SpeechStopped,
+        AgentChanged,
         PhoneChecked,
         TimerFired,
         CallOver,
     )
 
     def __init__(self, turn_detection: TurnDetection) -> None:
-        # `audio_end_ms` includes the silence that ended the turn (OpenAI's reference of speech_stopped).
-        self._silence_ms = turn_detection.silence_duration_ms if isinstance(turn_detection, ServerVad) else 0
+        self._silence_ms = _silence_ms(turn_detection)
         self._deadlines = Deadlines()
         self._ready = False
         self._gone = False
@@ -106,6 +115,8 @@ class CallerAudioPart:
                 self._buffer.clear()
             case KeyPressed():
                 yield KeyHeard(self._appended // BYTES_PER_MS)
+            case AgentChanged():
+                self._silence_ms = _silence_ms(event.agent.turn_detection)
             case SpeechStopped():
                 # The newest byte given to the model is the carrier's `_filled_ms` and the session's `_appended`.
                 heard_ms = event.audio_end_ms - self._silence_ms
@@ -178,3 +189,8 @@ class CallerAudioPart:
             audio = bytes(self._buffer)
             self._buffer.clear()
             yield from self._give(audio)
+
+
+def _silence_ms(turn_detection: TurnDetection) -> int:
+    """`audio_end_ms` includes the silence that ended the turn (OpenAI's reference of speech_stopped)."""
+    return turn_detection.silence_duration_ms if isinstance(turn_detection, ServerVad) else 0

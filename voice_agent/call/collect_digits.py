@@ -16,6 +16,7 @@ from voice_agent.call.commands import Command
 from voice_agent.call.deadlines import Deadlines
 from voice_agent.call.events import Event, KeyPressed, ResponseCreated, ResponseDone, TimerFired
 from voice_agent.call.facts import (
+    AgentChanged,
     CallOver,
     CollectionBegan,
     CollectionEnded,
@@ -56,6 +57,7 @@ class CollectDigits:
         KeyPressed,
         KeysAhead,
         LineToolCalled,
+        AgentChanged,
         *_BEGINS,
         *_ENDS,
         TimerFired,
@@ -65,13 +67,16 @@ class CollectDigits:
     )
 
     def __init__(self, agent: Agent) -> None:
-        self._tools = {tool.name: tool.digits for tool in agent.tools if tool.digits is not None}
+        self._equip(agent)
         self._deadlines = Deadlines()
         self._busy: set[str] = set()
         """Who speaks."""
         self._open: _Open | None = None
         self._habit = ""
         """The terminator that may still follow."""
+
+    def _equip(self, agent: Agent) -> None:
+        self._tools = {tool.name: tool.digits for tool in agent.tools if tool.digits is not None}
 
     def deadline(self) -> int | None:
         """The end of the patience with a caller who presses nothing."""
@@ -86,6 +91,8 @@ class CollectDigits:
                 yield from self._take_ahead(now_ms, event.digits)
             case LineToolCalled() if event.name in self._tools:
                 yield from self._begin(now_ms, event)
+            case AgentChanged():
+                self._equip(event.agent)
             case TimerFired():
                 for name in self._deadlines.take_due(now_ms):
                     if name == "habit":

@@ -3,11 +3,11 @@
 Reports change nothing outside: transcript, metrics, the terminal and the store are made from them.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import msgspec
 
-from voice_agent.agent import McpServer, ModelOptions, Tool, Transcription, TurnDetection
+from voice_agent.agent import Agent, McpServer, ModelOptions, Tool, Transcription, TurnDetection
 from voice_agent.call.events import TranscriptionUsage, Usage
 
 
@@ -56,7 +56,7 @@ class ConnectModel(Command, frozen=True):
 
 
 class ConfigureSession(Command, frozen=True):
-    """Set the whole session up, before any audio; answered by `SessionUpdated`."""
+    """Set the whole session up: before any audio, and once more for another agent; answered by `SessionUpdated`."""
 
     instructions: str
     voice: str
@@ -68,6 +68,27 @@ class ConfigureSession(Command, frozen=True):
     noise_reduction: str | None
     model: ModelOptions = ModelOptions()
     mcp: tuple[McpServer, ...] = ()
+    event_id: str = ""
+    """Comes back in `SessionUpdated.request` and, in errors, as `ModelError.event_id`; empty: of no interest."""
+
+    @classmethod
+    def for_agent(
+        cls, agent: Agent, *, interrupt_response: bool, create_response: bool, voice: str = "", event_id: str = ""
+    ) -> Self:
+        """Set it up as the agent's file says; `voice`: this one instead of its own."""
+        return cls(
+            instructions=agent.instructions,
+            voice=voice or agent.voice,
+            tools=agent.tools,
+            turn_detection=agent.turn_detection,
+            interrupt_response=interrupt_response,
+            create_response=create_response,
+            transcription=agent.transcription,
+            noise_reduction=agent.noise_reduction,
+            model=agent.model,
+            mcp=agent.mcp,
+            event_id=event_id,
+        )
 
 
 class SetTurnFlags(Command, frozen=True):
@@ -168,12 +189,14 @@ class CloseModel(Command, frozen=True):
 # --- slow work -------------------------------------------------------------------------------------------------------
 
 
-class RunTool(Command, frozen=True):
+class RunTool(Command, frozen=True, omit_defaults=True):
     """Run one tool off the audio path; answered by exactly one `ToolFinished`."""
 
     call_id: str
     name: str
     arguments: str
+    agent: str = ""
+    """Whose tool it is, when the call was handed over; empty: of the agent that took the call."""
 
 
 # --- reports ---------------------------------------------------------------------------------------------------------
@@ -205,7 +228,7 @@ class AgentBegan(Command, frozen=True):
     """From the end of the caller's speech to the first sound of the answer, on the carrier's clock; -1: no answer."""
 
 
-class AgentSaid(Command, frozen=True):
+class AgentSaid(Command, frozen=True, omit_defaults=True):
     """An item was played, whole or in part: `text` is what was heard of it."""
 
     item_id: str
@@ -213,6 +236,8 @@ class AgentSaid(Command, frozen=True):
     heard_ms: int
     total_ms: int
     interrupted: bool
+    agent: str = ""
+    """Who said it, when the call was handed over; empty: the agent that took the call."""
 
 
 class Interrupted(Command, frozen=True):
@@ -252,6 +277,13 @@ class ToolAnswered(Command, frozen=True):
     output: str
     failed: bool
     took_ms: int
+
+
+class HandedOver(Command, frozen=True):
+    """Another agent has the call."""
+
+    agent: str
+    """Its name."""
 
 
 class ResponseUsed(Command, frozen=True):
@@ -326,6 +358,7 @@ Report = (
     | KeysPressed
     | ToolStarted
     | ToolAnswered
+    | HandedOver
     | ResponseUsed
     | TranscriptionUsed
     | Note

@@ -29,6 +29,8 @@ class AgentTurn(msgspec.Struct, frozen=True, tag="agent"):
     item_id: str
     text: str
     interrupted: bool
+    agent: str = ""
+    """Who said it, when the call was handed over; empty: the agent that took the call."""
 
 
 class KeysTurn(msgspec.Struct, frozen=True, tag="keys"):
@@ -53,7 +55,7 @@ class Conversation(msgspec.Struct, frozen=True):
     """Everything said so far, as heard, in order."""
 
     agent: str
-    """The agent's name."""
+    """The name of the agent that has the call."""
     turns: tuple[Turn, ...] = ()
 
     @property

@@ -37,6 +37,7 @@ from voice_agent.call.events import (
     TimerFired,
 )
 from voice_agent.call.facts import (
+    AgentChanged,
     BargeIn,
     CallOver,
     ClipWanted,
@@ -72,6 +73,9 @@ APOLOGY_MS = 60_000
 CLOSE_MS = 5000
 """Longest wait for the carrier once the line is being closed."""
 
+LONGEST_MS = 3_600_000
+"""No session of the model lives longer, whoever has the call."""
+
 LAST_WORDS_MS = 15_000
 """So long before the time limit the agent begins its goodbye."""
 
@@ -96,6 +100,7 @@ class Ending:
         HangUpWanted,
         GoodbyeWanted,
         MachineReached,
+        AgentChanged,
         ResponseAsked,
         ResponseCreated,
         ResponseDone,
@@ -120,6 +125,8 @@ class Ending:
         self._deadlines = Deadlines()
         self._deadlines.set("stream", STREAM_WAIT_MS)
         self._phone_open = False
+        self._began_ms = 0
+        """When the stream began."""
         self._busy = False
         """The carrier has something to play."""
         self._caller_speaks = False
@@ -171,6 +178,8 @@ class Ending:
                 yield from self._want_goodbye(now_ms, event)
             case MachineReached():
                 yield from self._reach_machine(now_ms, event)
+            case AgentChanged():
+                self._hand_over(now_ms, event.agent)
             case ModelGone():
                 yield from self._lose_model(now_ms, event.reason)
             case EndRequested():
@@ -243,11 +252,22 @@ class Ending:
             return
         self._phone_open = True
         self._deadlines.clear("stream")
-        limit_ms = self._agent.limits.minutes * 60_000
-        self._deadlines.set("last words", now_ms + limit_ms - LAST_WORDS_MS)
-        self._deadlines.set("limit", now_ms + limit_ms)
+        self._began_ms = now_ms
+        self._limit(now_ms)
         if self._model_gone is not None:
             yield from self._lose_model(now_ms, self._model_gone)
+
+    def _limit(self, now_ms: int) -> None:
+        """Give the agent its longest time from now on, within what a session lives."""
+        limit_ms = min(now_ms + self._agent.limits.minutes * 60_000, self._began_ms + LONGEST_MS)
+        self._deadlines.set("last words", limit_ms - LAST_WORDS_MS)
+        self._deadlines.set("limit", limit_ms)
+
+    def _hand_over(self, now_ms: int, agent: Agent) -> None:
+        self._agent = agent
+        if self.phase is Phase.TALKING:
+            self._time_is_up = False
+            self._limit(now_ms)
 
     # --- the goodbye -------------------------------------------------------------------------------------------------
 

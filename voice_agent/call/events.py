@@ -113,6 +113,8 @@ class SessionUpdated(Event, frozen=True):
     """What differs from what was asked, in words; empty when nothing does."""
     unusable: bool = False
     """The audio formats differ: nothing may be forwarded (24 kHz PCM played as mu-law is loud static)."""
+    request: str = ""
+    """The `event_id` of the `ConfigureSession` that it answers; empty where that has none."""
 
 
 class SpeechStarted(Event, frozen=True):

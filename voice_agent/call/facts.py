@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from voice_agent.agent import Agent
 from voice_agent.call.commands import Destination
 
 
@@ -117,6 +118,8 @@ class LineToolCalled(Fact, frozen=True):
     name: str
     arguments: str
     """JSON as the model wrote it; may be invalid."""
+    response_id: str = ""
+    """The response that called it."""
 
 
 class LineToolAnswered(Fact, frozen=True):
@@ -132,6 +135,12 @@ class KeyHeard(Fact, frozen=True):
 
     session_ms: int
     """When, on the session's clock: the audio that was appended to it."""
+
+
+class AgentChanged(Fact, frozen=True):
+    """The call was handed over: from now on this agent speaks, with its tools and by its limits. Said by `handoff`."""
+
+    agent: Agent
 
 
 class CollectionBegan(Fact, frozen=True):

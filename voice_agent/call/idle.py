@@ -20,6 +20,7 @@ from voice_agent.call.events import (
     TimerFired,
 )
 from voice_agent.call.facts import (
+    AgentChanged,
     CallOver,
     CollectionBegan,
     CollectionEnded,
@@ -74,6 +75,7 @@ class Idle:
         ToolsBusy,
         CollectionBegan,
         CollectionEnded,
+        AgentChanged,
         TimerFired,
         ConversationOpened,
         MachineReached,
@@ -84,15 +86,19 @@ class Idle:
 
     def __init__(self, agent: Agent, *, held: bool = False) -> None:
         """`held`: it is not known yet who answered."""
-        self._instructions = agent.instructions
-        self._idle_ms = agent.limits.idle_seconds * 1000
+        self._follow(agent)
         self._deadlines = Deadlines()
         self._busy: set[str] = {"stream", "session", *(("verdict",) if held else ())}
         """Why this is no mutual silence."""
         self._asked = False
         self._asked_again = False
         """The server asked a second time by itself: when that was heard, the goodbye follows."""
-        self._over = self._idle_ms == 0
+        self._over = False
+
+    def _follow(self, agent: Agent) -> None:
+        self._instructions = agent.instructions
+        self._idle_ms = agent.limits.idle_seconds * 1000
+        self._asked = self._asked_again = False
 
     def deadline(self) -> int | None:
         """The end of the patience."""
@@ -103,6 +109,8 @@ class Idle:
         if self._over:
             return
         match event:
+            case AgentChanged():
+                self._follow(event.agent)
             case TurnOpened() | KeyPressed():
                 self._asked = self._asked_again = False
             case ServerPrompted():
@@ -126,7 +134,7 @@ class Idle:
         self._rearm(now_ms, 0 if heard_out else self._idle_ms)
 
     def _rearm(self, now_ms: int, patience_ms: int) -> None:
-        if self._busy:
+        if self._busy or self._idle_ms == 0:
             self._deadlines.clear("idle")
         else:
             self._deadlines.set("idle", now_ms + patience_ms)

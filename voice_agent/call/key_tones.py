@@ -19,7 +19,7 @@ class KeyTones:
         rules = turn_detection if isinstance(turn_detection, ServerVad) else ServerVad(silence_duration_ms=0)
         # The API counts both to the speech: `audio_start_ms` is early by the one, `audio_end_ms` late by the other.
         self._padding_ms = rules.prefix_padding_ms
-        self._silence_ms = rules.silence_duration_ms
+        self.silence_ms = rules.silence_duration_ms
         self._key_ms: int | None = None
         self._onset_ms: int | None = None
         """When the open turn's speech began."""
@@ -37,7 +37,7 @@ class KeyTones:
     def speech_stopped(self, audio_end_ms: int) -> None:
         """Its speech ends."""
         self._onset_ms = None
-        last_ms = audio_end_ms - self._silence_ms
+        last_ms = audio_end_ms - self.silence_ms
         self.alone = self.by_key and self._key_ms is not None and last_ms <= self._key_ms + TONE_MS
 
     def pressed(self, session_ms: int) -> bool:

@@ -29,6 +29,7 @@ from voice_agent.call.events import (
     TimerFired,
 )
 from voice_agent.call.facts import (
+    AgentChanged,
     CallOver,
     Fact,
     LineClosing,
@@ -72,6 +73,7 @@ class McpCalls:
         McpCallEnded,
         McpAnswered,
         McpApprovalAsked,
+        AgentChanged,
         TimerFired,
         ModelGone,
         LineClosing,
@@ -79,9 +81,7 @@ class McpCalls:
     )
 
     def __init__(self, agent: Agent) -> None:
-        self._servers = {server.server_label: server for server in agent.mcp}
-        self._instructions = agent.instructions
-        self._limit_ms = agent.limits.tool_seconds * 1000
+        self._follow(agent)
         self._deadlines = Deadlines()
         """Of the calls by their items, and of what was approved."""
         self._calls: dict[str, _Call] = {}
@@ -91,6 +91,11 @@ class McpCalls:
         """Approved, and not begun yet."""
         self._answers = 0
         self._gone = False
+
+    def _follow(self, agent: Agent) -> None:
+        self._servers = {server.server_label: server for server in agent.mcp}
+        self._instructions = agent.instructions
+        self._limit_ms = agent.limits.tool_seconds * 1000
 
     def deadline(self) -> int | None:
         """When something is overdue."""
@@ -117,6 +122,8 @@ class McpCalls:
                 yield from self._take_answer(now_ms, event)
             case McpApprovalAsked() if event.request_id not in self._seen:
                 yield from self._decide(now_ms, event)
+            case AgentChanged():
+                self._follow(event.agent)
             case TimerFired():
                 for name in self._deadlines.take_due(now_ms):
                     yield from self._due(name)

@@ -113,7 +113,7 @@ class ModelLink:
             case SessionCreated() if not self._configured and not self._gone:
                 self._configured = True
                 yield self._configuration()
-            case SessionUpdated() if not self._ready and not self._gone:
+            case SessionUpdated() if not self._gone and (event.request or not self._ready):
                 yield from self._begin_session(event)
             case ModelRefused():
                 yield from self._try_again(now_ms, event)
@@ -162,18 +162,8 @@ class ModelLink:
             self._deadlines.set("set-up", now_ms + SET_UP_MS)
 
     def _configuration(self) -> ConfigureSession:
-        agent = self._agent
-        return ConfigureSession(
-            instructions=agent.instructions,
-            voice=agent.voice,
-            tools=agent.tools,
-            turn_detection=agent.turn_detection,
-            interrupt_response=self._interrupt_response,
-            create_response=self._create_response,
-            transcription=agent.transcription,
-            noise_reduction=agent.noise_reduction,
-            model=agent.model,
-            mcp=agent.mcp,
+        return ConfigureSession.for_agent(
+            self._agent, interrupt_response=self._interrupt_response, create_response=self._create_response
         )
 
     def _begin_session(self, event: SessionUpdated) -> Iterator[Command | Fact]:
@@ -182,6 +172,8 @@ class ModelLink:
         if event.unusable:
             yield from self._lose(f"the session's audio format cannot be used: {event.mismatch}")
             return
+        if self._ready:
+            return  # it was set up once more
         self._ready = True
         self._deadlines = Deadlines()
         if self._resumed is not None:

@@ -32,5 +32,7 @@ class CallSetup(msgspec.Struct, frozen=True, kw_only=True):
     """Connect the model at once; otherwise when the stream starts."""
     rest: bool = False
     """REST credentials are there: `HangUp` can be ordered."""
+    others: tuple[Agent, ...] = ()
+    """The agents that the call can be handed over to, by `agent` or by one of them; rendered, too."""
     resumed: Resumption | None = None
     """What the call goes on from; `None`: it begins."""

@@ -39,6 +39,8 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     """The words; of a tool its name and arguments; of the end the outcome."""
     remark: str = ""
     """What must be known beside it, e.g. how much of it was heard; may be empty."""
+    agent: str = ""
+    """Which agent said it, when the call was handed over; empty: the one that took the call."""
 
 
 class Summary:
@@ -92,7 +94,8 @@ class Summary:
             case AgentSaid():
                 began_ms = self._agent_began_ms.pop(report.item_id, max(0, now_ms - report.heard_ms))
                 heard = f"interrupted: {_seconds(report.heard_ms)} of {_seconds(report.total_ms)} heard"
-                self._lines.append(Line(began_ms, "agent", report.text, heard if report.interrupted else ""))
+                remark = heard if report.interrupted else ""
+                self._lines.append(Line(began_ms, "agent", report.text, remark, report.agent))
             case Interrupted():
                 self.interruptions += 1
             case KeysPressed():

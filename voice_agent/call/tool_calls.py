@@ -24,6 +24,7 @@ from voice_agent.call.events import (
     ToolRequested,
 )
 from voice_agent.call.facts import (
+    AgentChanged,
     CallOver,
     Fact,
     HangUpWanted,
@@ -43,7 +44,7 @@ GRACE_MS = 2000
 """The runner keeps the tool's own limit; only when even its answer fails to come is the call answered without it."""
 
 
-ON_LINE = frozenset({"collect_digits"})
+ON_LINE = frozenset({"collect_digits", "handoff"})
 """Kinds of tools that a part of the call has. They wait for people, so no limit and no sign of life is theirs."""
 
 
@@ -60,6 +61,7 @@ class ToolCalls:
         ToolRequested,
         ToolFinished,
         LineToolAnswered,
+        AgentChanged,
         AgentTranscript,
         RemoteCallBegan,
         RemoteCallEnded,
@@ -72,8 +74,9 @@ class ToolCalls:
     )
 
     def __init__(self, agent: Agent) -> None:
-        self._tools = {tool.name: tool for tool in agent.tools}
-        self._limit_ms = agent.limits.tool_seconds * 1000 + GRACE_MS
+        self._agent = ""
+        """Whose tools these are, when the call was handed over."""
+        self._equip(agent)
         self._deadlines = Deadlines()
         self._running: dict[str, _Running] = {}
         self._seen: set[str] = set()
@@ -87,6 +90,10 @@ class ToolCalls:
         """Responses that went on speaking when their remote calls were over, and so need no further one."""
         self._gone = False
 
+    def _equip(self, agent: Agent) -> None:
+        self._tools = {tool.name: tool for tool in agent.tools}
+        self._limit_ms = agent.limits.tool_seconds * 1000 + GRACE_MS
+
     def deadline(self) -> int | None:
         """When a tool's answer is overdue; the deadlines bear the calls' ids."""
         return self._deadlines.earliest()
@@ -99,6 +106,9 @@ class ToolCalls:
                 yield from self._begin(now_ms, event)
             case ToolFinished() | LineToolAnswered():
                 yield from self._finish(now_ms, event.call_id, event.output, failed=event.failed)
+            case AgentChanged():
+                self._agent = event.agent.name
+                self._equip(event.agent)
             case AgentTranscript():
                 if event.response_id in self._generating and not self._runs(event.response_id):
                     self._spoken_of.add(event.response_id)
@@ -141,7 +151,7 @@ class ToolCalls:
         on_line = tool is not None and tool.kind in ON_LINE
         self._running[event.call_id] = _Running(event.response_id, now_ms, on_line)
         if on_line:
-            yield LineToolCalled(event.call_id, event.name, event.arguments)
+            yield LineToolCalled(event.call_id, event.name, event.arguments, event.response_id)
             return
         yield ToolsBusy(busy=True)
         if problem:
@@ -150,7 +160,7 @@ class ToolCalls:
             yield from self._finish(now_ms, event.call_id, error, failed=True)
         else:
             self._deadlines.set(event.call_id, now_ms + self._limit_ms)
-            yield RunTool(event.call_id, event.name, event.arguments)
+            yield RunTool(event.call_id, event.name, event.arguments, self._agent)
 
     def _finish(self, now_ms: int, call_id: str, output: str, *, failed: bool) -> Iterator[Command | Fact]:
         running = self._running.pop(call_id, None)

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from voice_agent.call.commands import AgentSaid, CallerSaid, Command, TranscriptionUsed
 from voice_agent.call.conversation import AgentTurn, CallerTurn, KeysTurn, Resumption, ToolTurn, Turn
-from voice_agent.call.events import AgentTranscript, CallerTranscribed, Event, TurnCommitted
-from voice_agent.call.facts import Fact, ItemHeard
+from voice_agent.call.events import AgentTranscript, CallerTranscribed, Event, ResponseCreated, TurnCommitted
+from voice_agent.call.facts import AgentChanged, Fact, ItemHeard
 from voice_agent.call.part import Handled
 
 
@@ -26,13 +26,24 @@ def cut_words(text: str, heard_ms: int, total_ms: int) -> str:
 class Transcript:
     """See the module. `turns` is in the order of the conversation, not of the words' arrival."""
 
-    HANDLES: ClassVar[Handled] = (AgentTranscript, CallerTranscribed, TurnCommitted, ItemHeard)
+    HANDLES: ClassVar[Handled] = (
+        AgentTranscript,
+        CallerTranscribed,
+        TurnCommitted,
+        ItemHeard,
+        ResponseCreated,
+        AgentChanged,
+    )
 
     def __init__(self, resumed: Resumption | None = None) -> None:
         self.turns: list[Turn] = [] if resumed is None else list(resumed.conversation.turns)
         self._words: dict[str, str] = {}
         self._places: dict[str, int] = {}
         """Where the caller's turns stand, by their items."""
+        self._agent = ""
+        """Who has the call, when it was handed over."""
+        self._agents: dict[str, str] = {}
+        """Who speaks in a response, and in an item of it, when that is not the agent that took the call."""
 
     def deadline(self) -> int | None:
         """None: words come when they come."""
@@ -42,7 +53,13 @@ class Transcript:
         """Take one event or fact."""
         del now_ms
         match event:
+            case AgentChanged():
+                self._agent = event.agent.name
+            case ResponseCreated() if self._agent:
+                self._agents[event.response_id] = self._agent
             case AgentTranscript():
+                if event.response_id in self._agents:
+                    self._agents[event.item_id] = self._agents[event.response_id]
                 self._words[event.item_id] = self._words.get(event.item_id, "") + event.delta
             case TurnCommitted():
                 self._put(CallerTurn(event.item_id, ""))
@@ -54,8 +71,9 @@ class Transcript:
                     yield TranscriptionUsed(event.usage)
             case ItemHeard() if event.total_ms > 0:
                 text = cut_words(self._words.pop(event.item_id, ""), event.heard_ms, event.total_ms)
-                self.turns.append(AgentTurn(event.item_id, text, event.interrupted))
-                yield AgentSaid(event.item_id, text, event.heard_ms, event.total_ms, event.interrupted)
+                agent = self._agents.pop(event.item_id, "")
+                self.turns.append(AgentTurn(event.item_id, text, event.interrupted, agent))
+                yield AgentSaid(event.item_id, text, event.heard_ms, event.total_ms, event.interrupted, agent)
 
     def _put(self, turn: CallerTurn) -> None:
         """Keep one turn of the caller, whose commit and whose words come in either order."""

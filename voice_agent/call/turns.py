@@ -24,7 +24,7 @@ caller outlasts what is heard; one response at a time; a wanted response waits i
 from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
-from voice_agent.agent import Agent, ServerVad
+from voice_agent.agent import Agent
 from voice_agent.call.commands import (
     CallerBegan,
     CancelResponse,
@@ -32,7 +32,6 @@ from voice_agent.call.commands import (
     CreateResponse,
     Note,
     ResponseUsed,
-    SetTurnFlags,
 )
 from voice_agent.call.deadlines import Deadlines
 from voice_agent.call.events import (
@@ -51,6 +50,7 @@ from voice_agent.call.events import (
     TurnCommitted,
 )
 from voice_agent.call.facts import (
+    AgentChanged,
     BargeIn,
     CallOver,
     ClipWanted,
@@ -75,6 +75,8 @@ from voice_agent.call.facts import (
 )
 from voice_agent.call.key_tones import KEY_MS, TONE_MS, KeyTones
 from voice_agent.call.part import Handled
+from voice_agent.call.turn_flags import TurnFlags
+from voice_agent.call.wanted import RESULTS, WITHDRAWN, queued
 
 SERVER_ANSWER_MS = 2000
 """The server creates its response right after it committed the turn; later than this it will not."""
@@ -100,13 +102,6 @@ WITHHELD = "content_filter"
 BY_KEY = "what the caller began with a key is taken for its tone"
 ONLY_TONES = "only keys were heard in a turn, and it is not answered"
 
-RESULTS = frozenset({"tool", "keys"})
-"""What is wanted because we gave the conversation something: a response begun before that does not know it. What came
-of an MCP call the server knew before we did, so a response that it begins behind the news of it knows it, too."""
-
-WITHDRAWN = ResponseWanted("retry")
-"""Stands for what was asked for and is not wanted any more: refused or failed, it is not asked for again."""
-
 FIRST_WORDS = frozenset({"greeting", "goodbye"})
 """All that is said before it is known who answered; the goodbye is what a machine is told."""
 
@@ -120,6 +115,7 @@ class Turns:
     HANDLES: ClassVar[Handled] = (
         SessionReady,
         SessionUpdated,
+        AgentChanged,
         SpeechStarted,
         SpeechStopped,
         SpeechLasted,
@@ -148,19 +144,13 @@ class Turns:
 
     def __init__(self, agent: Agent, *, can_excuse: bool, held: bool = False) -> None:
         """`can_excuse`: there is a clip `withheld`. `held`: it is not known yet who answered."""
-        self._agent = agent
         self._can_excuse = can_excuse
-        self._after_ms = agent.barge_in.after_ms
-        detection = agent.turn_detection
-        self._silence_ms = detection.silence_duration_ms if isinstance(detection, ServerVad) else 0
+        self._follow(agent)
         self._protected = agent.barge_in.protect_greeting and agent.greeting is not None
         self._held = held
         self._machine = False
         """Held for good."""
-        self._server_decides = self._after_ms == 0 and not self._protected and not held
-        """The flags in force at the server, both alike."""
-        self._flags_sent: list[bool] = []
-        """Flags on their way, each confirmed by one `SessionUpdated`."""
+        self._flags = TurnFlags(self._after_ms == 0 and not self._protected and not held)
         self._deadlines = Deadlines()
         self._ready = False
         self._over = False
@@ -173,7 +163,6 @@ class Turns:
         self._answer_owed = False
         """A turn was committed while nobody could be answered."""
         self._collecting = False
-        self._tones = KeyTones(detection)
         self._has_cut = False
         """The agent was cut in the open turn."""
         self._active: str | None = None
@@ -190,10 +179,15 @@ class Turns:
         self._failures = 0
         self._requests = 0
 
+    def _follow(self, agent: Agent) -> None:
+        self._agent = agent
+        self._after_ms = agent.barge_in.after_ms
+        self._tones = KeyTones(agent.turn_detection)
+
     @property
     def flags(self) -> bool:
         """What both turn flags must be when the session begins."""
-        return self._server_decides
+        return self._flags.in_force
 
     def deadline(self) -> int | None:
         """The earliest of what the server owes, and of a barge-in that needs a length."""
@@ -255,9 +249,10 @@ class Turns:
                 yield from self._give_floor()
             case MachineReached():
                 yield from self._reach_machine()
-            case SessionUpdated():
-                if self._flags_sent:
-                    self._server_decides = self._flags_sent.pop(0)
+            case AgentChanged():
+                yield from self._hand_over(event.agent)
+            case SessionUpdated(request=""):
+                self._flags.confirm()
             case PlaybackBusy():
                 self._busy = True
             case PlaybackIdle():
@@ -269,6 +264,15 @@ class Turns:
                     yield from self._due(now_ms, name)
             case ModelGone() | LineClosing() | CallOver():
                 self._end()
+
+    def _hand_over(self, agent: Agent) -> Iterator[Command]:
+        """Follow the rules that another agent came with; what the former one was still to say is not said."""
+        self._follow(agent)
+        self._protected = False
+        yield from self._flags.replace(self._after_ms == 0, agent.turn_detection)
+        yield from self._give_floor()
+        for purpose in ("greeting", "idle"):
+            self._withdraw(purpose)
 
     def _end(self) -> None:
         self._over = True
@@ -303,17 +307,17 @@ class Turns:
         if self._overheard:
             self._deadlines.set("barge-in", now_ms + patience_ms)
         else:
-            yield from self._cut(cancel=not self._server_decides)
+            yield from self._cut(cancel=not self._flags.in_force)
 
     def _patience_ms(self) -> int:
         """How long speech that has just begun must last until it cuts the agent; 0: it cuts at once."""
         if self._tones.by_key:
-            return TONE_MS + self._silence_ms
+            return TONE_MS + self._tones.silence_ms
         if not (self._busy and self._words):
             return 0
         if self._after_ms > 0:
             # Normally `SpeechLasted` comes first; a voice too soft to be measured is taken by the detector's word.
-            return self._after_ms + self._silence_ms
+            return self._after_ms + self._tones.silence_ms
         # While digits are collected, the message of a key whose tone this is may be on its way.
         return KEY_MS if self._collecting else 0
 
@@ -323,7 +327,7 @@ class Turns:
                 yield from self._hear_key(now_ms, fact.session_ms)
             case CollectionBegan():
                 self._collecting = True
-                yield from self._set_flags(False)
+                yield from self._flags.ask(False, self._agent.turn_detection)
             case CollectionEnded():
                 self._collecting = False
                 yield from self._give_floor()
@@ -332,7 +336,7 @@ class Turns:
         if self._tones.pressed(session_ms):
             yield Note("debug", BY_KEY)
         if self._tones.by_key and self._deadlines.armed("barge-in"):
-            self._deadlines.set("barge-in", now_ms + TONE_MS + self._silence_ms)
+            self._deadlines.set("barge-in", now_ms + TONE_MS + self._tones.silence_ms)
 
     def _yield_floor(self) -> Iterator[Command | Fact]:
         """Let nothing begin over a caller who has outlasted what was heard; what has begun goes on after its pause."""
@@ -363,12 +367,12 @@ class Turns:
         if self._speaking:
             self._speaking = False
             yield TurnClosed()
-        if self._tones.alone and not self._has_cut and not self._server_decides:
+        if self._tones.alone and not self._has_cut and not self._flags.in_force:
             yield Note("debug", ONLY_TONES)
         elif self._protected or self._held:
             # A greeting that is still to come answers a "hello?".
             self._answer_owed = self._answer_owed or not (self._held and self._greeting_comes())
-        elif self._server_decides:
+        elif self._flags.in_force:
             # The server answers what the conversation holds at this moment; a result that comes later is not in it.
             self._answer_owed = False
             self._wanted = [waiting for waiting in self._wanted if waiting.keep]
@@ -387,20 +391,8 @@ class Turns:
     # --- responses ---------------------------------------------------------------------------------------------------
 
     def _want(self, wanted: ResponseWanted) -> None:
-        if self._machine and wanted.purpose != "goodbye":
-            return
-        if any(waiting.purpose == wanted.purpose for waiting in self._wanted):
-            return
-        if wanted.instructions is None:
-            # Plain requests are one: whatever the model says next answers all that it was given. Only what the
-            # server's own answer may not know must be asked for under its own name.
-            if wanted.purpose in RESULTS:
-                self._wanted = [waiting for waiting in self._wanted if waiting.purpose != "mcp"]
-            if any(waiting.instructions is None for waiting in self._wanted):
-                return
-            self._wanted.insert(0, wanted)
-        else:
-            self._wanted.append(wanted)
+        if not self._machine or wanted.purpose == "goodbye":
+            self._wanted = queued(self._wanted, wanted)
 
     def _withdraw(self, purpose: str) -> None:
         self._wanted = [waiting for waiting in self._wanted if waiting.purpose != purpose]
@@ -554,13 +546,7 @@ class Turns:
     def _give_floor(self) -> Iterator[Command]:
         """Let the agent's policy rule, unless something still stands against it."""
         if self._ready and not (self._protected or self._held):
-            yield from self._set_flags(self._after_ms == 0 and not self._collecting)
-
-    def _set_flags(self, flags: bool) -> Iterator[Command]:
-        in_force = self._flags_sent[-1] if self._flags_sent else self._server_decides
-        if flags != in_force:
-            self._flags_sent.append(flags)
-            yield SetTurnFlags(self._agent.turn_detection, interrupt_response=flags, create_response=flags)
+            yield from self._flags.ask(self._after_ms == 0 and not self._collecting, self._agent.turn_detection)
 
     def _pay(self) -> None:
         """Ask for the answer that is owed, once it can be given."""
@@ -579,7 +565,7 @@ class Turns:
             self._requested = (self._requested[0], WITHDRAWN)
         self._active_wanted = None if self._active_wanted is None else WITHDRAWN
         self._deadlines.clear("barge-in", "server answer")
-        yield from self._set_flags(False)
+        yield from self._flags.ask(False, self._agent.turn_detection)
         if self._busy or self._active is not None:
             yield from self._cut(cancel=True)
 

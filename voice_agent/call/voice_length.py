@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from voice_agent.call.commands import Command
 from voice_agent.call.events import CallerAudio, Event, SpeechStarted, SpeechStopped
-from voice_agent.call.facts import Fact, SpeechLasted
+from voice_agent.call.facts import AgentChanged, Fact, SpeechLasted
 from voice_agent.call.part import Handled
 
 BYTES_PER_MS = 8
@@ -32,7 +32,7 @@ _LOUD_PART = 8
 class VoiceLength:
     """See the module."""
 
-    HANDLES: ClassVar[Handled] = (CallerAudio, SpeechStarted, SpeechStopped)
+    HANDLES: ClassVar[Handled] = (CallerAudio, SpeechStarted, SpeechStopped, AgentChanged)
 
     def __init__(self, wanted_ms: int) -> None:
         self._wanted_ms = wanted_ms
@@ -63,6 +63,8 @@ class VoiceLength:
                 self._loud_ms = self._quiet_ms = 0
                 for length_ms, loud in self._recent:
                     yield from self._count(length_ms, loud)
+            case AgentChanged():
+                self._wanted_ms = event.agent.barge_in.after_ms
             case SpeechStopped():
                 self._listening = False
                 self._recent.clear()

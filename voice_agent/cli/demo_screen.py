@@ -10,6 +10,7 @@ from voice_agent.call.commands import (
     CallerBegan,
     CallerSaid,
     CallStarted,
+    HandedOver,
     Interrupted,
     KeysPressed,
     Note,
@@ -31,7 +32,7 @@ class Screen:
         self.response_ms: list[int] = []
         self._colours = sys.stdout.isatty()
 
-    def show(self, call_sid: str, now_ms: int, report: Report) -> None:  # noqa: PLR0912 - one match
+    def show(self, call_sid: str, now_ms: int, report: Report) -> None:  # noqa: C901, PLR0912 - one match
         """Print one report, if it says something."""
         del call_sid
         self.timed_reports.append((now_ms, report))
@@ -49,8 +50,7 @@ class Screen:
                 else:
                     self._line(now_ms, "agent", "...")
             case AgentSaid():
-                heard = f"  [cut: {report.heard_ms} of {report.total_ms} ms heard]" if report.interrupted else ""
-                self._line(now_ms, "agent", report.text + heard)
+                self._line(now_ms, "agent", _said(report))
             case Interrupted():
                 self._line(now_ms, "barge-in", f"stopped after {report.heard_ms} ms (measured by {report.basis})")
             case KeysPressed():
@@ -59,6 +59,8 @@ class Screen:
                 self._line(now_ms, "tool", f"{report.told}({report.arguments})")
             case ToolAnswered():
                 self._line(now_ms, "tool", f"-> {report.output} ({report.took_ms} ms)")
+            case HandedOver():
+                self._line(now_ms, "call", f"{report.agent} has the call")
             case Note():
                 if report.level in {"warning", "error"}:
                     self._line(now_ms, "warning", f"{report.what} {report.fields or ''}".strip())
@@ -74,3 +76,9 @@ class Screen:
         if self._colours:
             label = f"\x1b[{_COLOURS[who]}m{label}\x1b[0m"
         print(f"{now_ms // 60_000:02}:{now_ms // 1000 % 60:02}.{now_ms // 100 % 10} {label}  {text}", flush=True)
+
+
+def _said(report: AgentSaid) -> str:
+    who = f"{report.agent}: " if report.agent else ""
+    heard = f"  [cut: {report.heard_ms} of {report.total_ms} ms heard]" if report.interrupted else ""
+    return f"{who}{report.text}{heard}"

@@ -6,6 +6,7 @@ Python modules of tools are imported once a process: a change in one needs a res
 
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +16,7 @@ import msgspec
 from voice_agent.agent import Agent
 from voice_agent.config.agent_file import AgentFile, mcp_key, read_agent, tool_key
 from voice_agent.config.faults import raise_all
+from voice_agent.config.handoff_tools import reachable, wrong_handoffs
 from voice_agent.config.hours import is_open, missing_agents
 from voice_agent.config.models import preview_refusals, refusals
 from voice_agent.config.references import NOTHING, References, names_in
@@ -44,9 +46,10 @@ ANY = Demands()
 class Agents:
     """All agents of a server, told apart by the numbers that they answer."""
 
-    def __init__(self, agents: Iterable[Agent], default: Agent | None = None) -> None:
-        """`default`: takes all calls, whatever the agents say of numbers."""
+    def __init__(self, agents: Iterable[Agent], default: Agent | None = None, beside: Iterable[Agent] = ()) -> None:
+        """`default`: takes all calls, whatever the agents say of numbers. `beside`: are there by their names only."""
         self.all = tuple(agents)
+        self.beside = tuple(beside)
         self._by_number = {number: agent for agent in self.all for number in agent.numbers} if default is None else {}
         only = self.all[0] if len(self.all) == 1 else None
         self._default = default or next((agent for agent in self.all if agent.default), only)
@@ -57,7 +60,11 @@ class Agents:
 
     def named(self, name: str) -> Agent | None:
         """Find an agent by its name."""
-        return next((agent for agent in self.all if agent.name == name), None)
+        return next((agent for agent in (*self.all, *self.beside) if agent.name == name), None)
+
+    def reachable(self, agent: Agent) -> tuple[Agent, ...]:
+        """Give all that a call to an agent can be handed over to, by it or by one of them."""
+        return reachable(agent, {each.name: each for each in (*self.all, *self.beside)})
 
     def on_duty(self, agent: Agent, now: datetime) -> Agent | None:
         """Find who takes a call to an agent now, by its hours; `None`: nobody. `now` must know its offset."""
@@ -85,10 +92,40 @@ def load_agents(path: Path, demands: Demands = ANY) -> Agents:
             errors += several.errors
         except ConfigError as error:
             errors.append(error)
+    beside = _beside(path, files, demands) if path.is_file() else []
     if not errors:  # else an agent that is missed may be one that cannot be read
-        errors += _missing(files)
+        errors += _missing([*files, *beside])
     raise_all([*errors, *_clashes(files)])
-    return Agents(file.agent for file in files)
+    return Agents((file.agent for file in files), beside=(file.agent for file in beside))
+
+
+def _beside(path: Path, files: list[AgentFile], demands: Demands) -> list[AgentFile]:
+    """Find what one file's agent names in the files beside it; those that nobody names need not be good."""
+    found: list[AgentFile] = []
+    waiting = list(files)
+    others: list[AgentFile] | None = None
+    while waiting:
+        for name in _named_by(waiting.pop().agent):
+            if others is None:
+                others = [*_good(sorted(_agent_files(path.parent)), demands)]
+            fitting = (file for file in others if file.agent.name == name and file not in [*files, *found])
+            if (file := next(fitting, None)) is not None:
+                found.append(file)
+                waiting.append(file)
+    return found
+
+
+def _named_by(agent: Agent) -> Iterator[str]:
+    if agent.hours is not None:
+        yield agent.hours.agent
+    for tool in agent.tools:
+        yield from () if tool.handoff is None else tool.handoff.to
+
+
+def _good(paths: Iterable[Path], demands: Demands) -> Iterator[AgentFile]:
+    for path in paths:
+        with suppress(ConfigError):
+            yield load_agent_file(path, demands)
 
 
 def agent_named(path: Path, name: str, demands: Demands = ANY) -> Agent:
@@ -186,6 +223,9 @@ def _missing(files: list[AgentFile]) -> Iterable[ConfigError]:
     places = {file.agent.name: file.key_at.get("hours.closed", file.name_at) for file in files}
     for name, what in missing_agents({file.agent.name: file.agent for file in files}):
         yield ConfigError(what, places[name])
+    tools = {file.agent.name: file.key_at for file in files}
+    for wrong in wrong_handoffs({file.agent.name: file.agent for file in files}):
+        yield ConfigError(wrong.what, tools[wrong.agent][tool_key(wrong.tool)])
 
 
 def _clashes(files: list[AgentFile]) -> Iterable[ConfigError]:
@@ -238,8 +278,8 @@ class AgentFolder:
         """Load for the first time; raises `ConfigError`, for a server does not start with a broken agent."""
         self._path = path
         self._demands = demands
-        self._stamp = _stamp(path)
         self._agents = load_agents(path, demands)
+        self._stamp = self._look()
 
     @property
     def references(self) -> References:
@@ -251,7 +291,7 @@ class AgentFolder:
 
         A problem is told once. Only the files' times are looked at, unless one changed; then all are read again.
         """
-        stamp = _stamp(self._path)
+        stamp = self._look()
         if stamp == self._stamp:
             return self._agents, ""
         self._stamp = stamp
@@ -260,6 +300,10 @@ class AgentFolder:
         except ConfigError as error:
             return self._agents, f"agents not reloaded, the last good ones stay:\n{error}"
         return self._agents, ""
+
+    def _look(self) -> Stamp:
+        # What one file's agent names may stand in any of the files beside it.
+        return _stamp(self._path.parent if self._agents.beside else self._path)
 
 
 def _stamp(path: Path) -> Stamp:

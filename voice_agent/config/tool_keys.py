@@ -7,10 +7,11 @@ tools:
   - send_sms: {to: caller, countries: ["+1"]}      # see `sms_tools`
   - collect_digits: {length: 4}             # see `digit_tools`
   - transfer: {to: {front_desk: "+14255550101"}}        # see `transfer_tools`
+  - handoff: billing                        # see `handoff_tools`
   - mcp: {server_label: calendar, server_url: https://mcp.example.com/mcp}      # see `mcp_keys`
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import yaml
@@ -18,6 +19,7 @@ import yaml
 from voice_agent.agent import DigitCollection, McpServer, TextMessage, Tool
 from voice_agent.config.digit_tools import collect_digits_tool, read_collect_digits
 from voice_agent.config.faults import nearest
+from voice_agent.config.handoff_tools import read_handoff
 from voice_agent.config.http_tools import read_http
 from voice_agent.config.mcp_keys import read_mcp
 from voice_agent.config.python_tools import python_tool
@@ -37,7 +39,7 @@ HANG_UP = Tool(
     kind="hang_up",
 )
 
-_TOOL_KINDS = ("hang_up", "python", "http", "send_sms", "collect_digits", "transfer", "mcp")
+_TOOL_KINDS = ("hang_up", "python", "http", "send_sms", "collect_digits", "transfer", "handoff", "mcp")
 _REMEDIES = {
     "hang_up": 'write "hang_up"',
     "python": 'write "python: module:function"',
@@ -45,8 +47,21 @@ _REMEDIES = {
     "send_sms": 'write "send_sms" or "send_sms: {to: caller}"',
     "collect_digits": 'write "collect_digits" or "collect_digits: {length: 4}"',
     "transfer": f'write "transfer: {TRANSFER_EXAMPLE}"',
+    "handoff": 'write "handoff: NAME", with the name of another agent',
     "mcp": 'write "mcp: {server_label: ..., server_url: ...}"',
 }
+
+
+_Read = Callable[[Fields, Sequence[str]], Tool | McpServer | None]
+_READERS: dict[str, _Read] = {
+    "http": read_http,
+    "send_sms": read_send_sms,
+    "collect_digits": lambda fields, _: read_collect_digits(fields),
+    "transfer": lambda fields, _: read_transfer(fields),
+    "handoff": lambda fields, _: read_handoff(fields),
+    "mcp": lambda fields, _: read_mcp(fields),
+}
+"""How each kind with keys of its own is read; some may use the agent's variables."""
 
 
 class ReadTools(NamedTuple):
@@ -88,16 +103,9 @@ def read_tools(fields: Fields, folder: str, variables: Sequence[str]) -> ReadToo
 def _read_tool(document: Document, node: yaml.Node, folder: str, variables: Sequence[str]) -> Tool | McpServer | None:
     if isinstance(node, yaml.MappingNode) and len(node.value) == 1:
         inner = Fields(document, node, _TOOL_KINDS)
-        if inner.node("mcp") is not None:
-            return read_mcp(inner)
-        if inner.node("http") is not None:
-            return read_http(inner, variables)
-        if inner.node("send_sms") is not None:
-            return read_send_sms(inner, variables)
-        if inner.node("collect_digits") is not None:
-            return read_collect_digits(inner)
-        if inner.node("transfer") is not None:
-            return read_transfer(inner)
+        for kind, read in _READERS.items():
+            if inner.node(kind) is not None:
+                return read(inner, variables)
         target = inner.text("python", "")
         if inner.node("hang_up") is not None:
             document.fault(node, '"hang_up" takes nothing; write "- hang_up"')
@@ -115,6 +123,7 @@ def _read_tool(document: Document, node: yaml.Node, folder: str, variables: Sequ
         remedy = _REMEDIES.get(near, f"there are {', '.join(_TOOL_KINDS[:-1])} and {_TOOL_KINDS[-1]}")
         raise ConfigError(f'unknown tool "{shorten(node.value)}"; {remedy}')
     kinds = (
-        '"hang_up", "python: module:function", "http: ...", "send_sms", "collect_digits", "transfer: ..." or "mcp: ..."'
+        '"hang_up", "python: ...", "http: ...", "send_sms", "collect_digits", "transfer: ...", "handoff: ..." '
+        'or "mcp: ..."'
     )
     raise ConfigError(f"a tool is {kinds}, not {kind_of(node)}")

@@ -10,6 +10,7 @@ from voice_agent.config.references import PATTERN
 from voice_agent.config.schema_forms import (
     ANY_TEXT,
     E164,
+    NAME,
     PREFIX,
     TOOL_SECONDS,
     VARIABLE,
@@ -167,6 +168,16 @@ TRANSFER: dict[str, Schema] = {
     "from": text("The number that they see, in quotes; unset: the caller's.", E164),
     "seconds": whole(RING_SECONDS, "How long it may ring.", Transfer(to={}).seconds),
 }
+_AGENT = text("The name of another agent in this folder.", NAME)
+HANDOFF: dict[str, Schema] = {
+    "to": either(
+        "Who goes on; of several the model chooses one.",
+        _AGENT,
+        {"type": "array", "items": _AGENT, "minItems": 1, "uniqueItems": True},
+    ),
+    "name": text("The model calls it by this name.", TOOL_NAME, default="handoff"),
+    "description": text("What they are for; the model goes by it."),
+}
 _HTTP_TOOL = mapping(HTTP, "A request that the model may have sent.", ("name", "description", "url"))
 PYTHON_TOOL: dict[str, Schema] = {
     "python": text("module:function, looked up beside this file and on the import path."),
@@ -181,6 +192,10 @@ TOOLS: Schema = {
         mapping({"transfer": mapping(TRANSFER, "To a person.", ("to",))}, required=("transfer",)),
         mapping(
             {"collect_digits": mapping(COLLECT_DIGITS, "Keys that the caller presses.")}, required=("collect_digits",)
+        ),
+        mapping(
+            {"handoff": either("Another agent goes on.", _AGENT, mapping(HANDOFF, required=("to",)))},
+            required=("handoff",),
         ),
     ],
 }

@@ -11,6 +11,7 @@ from voice_agent.call.commands import (
     AgentBegan,
     CallEnded,
     CallStarted,
+    HandedOver,
     Interrupted,
     Note,
     Report,
@@ -73,6 +74,8 @@ def describe(report: Report) -> tuple[int, str] | None:
             return logging.INFO, f"the caller interrupts, {heard_ms} ms were heard ({basis})"
         case ToolAnswered(call_id, _, failed, took_ms):
             return logging.INFO, f"tool call {call_id} {'failed' if failed else 'answered'} after {took_ms} ms"
+        case HandedOver(agent):
+            return logging.INFO, f"handed over to {agent}"
         case CallEnded(outcome, reason, duration_ms):
             return logging.INFO, f"ended after {duration_ms} ms: {outcome}{f' ({reason})' if reason else ''}"
         case _:
@@ -97,6 +100,8 @@ def count(counters: Counters, report: Report) -> None:
             counters.add("interruptions", basis=basis)
         case ToolAnswered(_, _, failed, _):
             counters.add("tool_calls", failed="yes" if failed else "no")
+        case HandedOver(agent):
+            counters.add("handovers", to=agent)
         case ResponseUsed(usage):
             counters.add("tokens", usage.input_tokens, kind="input")
             counters.add("tokens", usage.cached_tokens, kind="input_cached")

@@ -56,7 +56,7 @@ class CallWork:
 
     async def run_tool(self, order: RunTool) -> ToolFinished:
         """Run one tool of the agent."""
-        return await self._tools.run(order.call_id, order.name, order.arguments)
+        return await self._tools.run(order.call_id, order.name, order.arguments, order.agent)
 
     async def hang_up(self) -> HangUpFinished:
         """End the call by REST."""

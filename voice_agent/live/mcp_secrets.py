@@ -5,6 +5,7 @@ Everything behind it (the core, recordings, logs) knows references only: they ar
 not know what else a text means.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -17,11 +18,12 @@ _UPDATE = '{"type":"session.update"'
 
 
 class McpSecrets:
-    """Those of one call's agent."""
+    """Those of one call's agents."""
 
-    def __init__(self, agent: Agent, references: References) -> None:
-        """`references`: all that are known; those are used that the agent names."""
-        self._references = references.only(names_in(text for server in agent.mcp for text in server.referring))
+    def __init__(self, agent: Agent, references: References, others: Iterable[Agent] = ()) -> None:
+        """`references`: all that are known; those are used that the agents name. `others`: who may take over."""
+        servers = (server for each in (agent, *others) for server in each.mcp)
+        self._references = references.only(names_in(text for server in servers for text in server.referring))
 
     def outgoing(self, text: str) -> str:
         """Fill a text for the model's server."""

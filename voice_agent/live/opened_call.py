@@ -104,10 +104,12 @@ class OpenedCall:
         self._recording = self._open_recording(webhook)
         call_sid = setup.call_sid
         bill = None if around.prices is None else partial(around.prices.told, setup.model.model)
-        tools = ToolRunner(setup.agent, call_sid, around.references, around.messages, given=around.given)
+        tools = ToolRunner(
+            setup.agent, call_sid, around.references, around.messages, given=around.given, others=setup.others
+        )
         secrets = None
-        if setup.agent.mcp:
-            secrets = McpSecrets(setup.agent, around.references)
+        if any(agent.mcp for agent in (setup.agent, *setup.others)):
+            secrets = McpSecrets(setup.agent, around.references, setup.others)
         self._bridge = Bridge(setup, around.clips)
         self.session = Session(
             self._bridge,

@@ -80,6 +80,7 @@ def transcript(lines: Iterable[Line]) -> Iterator[str]:
     for line in lines:
         # Tools answer in lines of their own, JSON most of all.
         text, remark = " ".join(line.text.split()), " ".join(line.remark.split())
+        text = f"{line.agent}: {text}" if line.agent else text
         yield f"{clock(line.at_ms)}  {_WHO[line.who]:<6}  {text}{f'  ({remark})' if remark else ''}"
 
 

@@ -56,8 +56,10 @@ class RecordingWriter:
     """Call `feed` once a step, `take` about once a second, `end` once and last. What the two give is the file."""
 
     def __init__(self, header: Header) -> None:
-        agent = msgspec.structs.replace(header.setup.agent, folder="")
-        header = msgspec.structs.replace(header, setup=msgspec.structs.replace(header.setup, agent=agent))
+        setup = header.setup
+        agent, *others = (msgspec.structs.replace(each, folder="") for each in (setup.agent, *setup.others))
+        setup = msgspec.structs.replace(setup, agent=agent, others=tuple(others))
+        header = msgspec.structs.replace(header, setup=setup)
         self._keep_audio = header.audio == "kept"
         self._model_kind = WIDE if header.setup.model.audio == "pcm24k" else MODEL
         self._ready = bytearray(MAGIC + bytes([VERSION]) + pack(HEADER, zlib.compress(msgspec.json.encode(header))))

@@ -291,7 +291,8 @@ class _FrameClock:
 
 def _known_numbers(header: Header) -> set[str]:
     setup = header.setup
-    named = [setup.caller, setup.called, *setup.agent.numbers]
+    agents = (setup.agent, *setup.others)
+    named = [setup.caller, setup.called, *(number for agent in agents for number in agent.numbers)]
     named += [value for name, value in header.webhook.items() if name in {"From", "To", "Caller", "Called"}]
     return {digits_of(number) for number in named}
 

@@ -137,8 +137,12 @@ class Reception:
         try:
             taker = self._taker(agents, on_duty or agent, found or Found(), call_sid)
             known = {} if found is None else found.variables
-            variables = {name: value for name, value in known.items() if name in taker.variables}
-            agent = render(taker, caller, called, now, variables)
+
+            def filled(one: Agent) -> Agent:
+                own = {name: value for name, value in known.items() if name in one.variables}
+                return render(one, caller, called, now, own)
+
+            agent, others = filled(taker), tuple(map(filled, agents.reachable(taker)))
             if on_duty is None and agent.hours is not None:
                 self.counters.add("closed")
                 logger.info("closed: agent %s is not open now", agent.name, extra={"call": call_sid})
@@ -155,6 +159,7 @@ class Reception:
             model=self.terms.model,
             preconnect=self.terms.preconnect,
             rest=self.terms.rest,
+            others=others,
         )
         self.lobby.expect(setup, fields)
         return answer

@@ -14,7 +14,7 @@ Three bounds are wider, because nothing in a call can be sooner:
 - A line on which nothing passes any more owes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from voice_agent.agent import Agent
 from voice_agent.call.commands import (
@@ -26,6 +26,7 @@ from voice_agent.call.commands import (
     ClearPlayback,
     ClosePhone,
     CreateResponse,
+    HandedOver,
     HangUp,
     KeysPressed,
     Note,
@@ -74,8 +75,12 @@ _HEARD = frozenset({ModelAudio, MarkEchoed})
 class DeadAir:
     """Watches one call; `watch` says once of each silence that it is too long."""
 
-    def __init__(self, agent: Agent, carrier: Carrier, longest_ms: int = LONGEST_MS) -> None:
+    def __init__(
+        self, agent: Agent, carrier: Carrier, longest_ms: int = LONGEST_MS, others: Iterable[Agent] = ()
+    ) -> None:
+        """`others`: those that it can be handed over to."""
         self._agent = agent
+        self._agents = {each.name: each for each in (*others, agent)}
         self._carrier = carrier
         self._longest_ms = longest_ms
         self._owed: set[str] = set()
@@ -198,6 +203,8 @@ class DeadAir:
                 self._owed.add("keys")
             case Note(what=what) if what == ONLY_TONES:
                 self._owed.discard("answer")
+            case HandedOver():
+                self._agent = self._agents[command.agent]
             case Note(what="the server did not commit the caller's turn") if self._speaking:
                 self._close_turn(now_ms)
             case Note(what="the model is gone"):

@@ -27,6 +27,7 @@ from typing import Literal
 
 import msgspec
 
+from voice_agent.agent import Agent
 from voice_agent.call.call import Call
 from voice_agent.call.commands import (
     AddToolOutput,
@@ -39,6 +40,7 @@ from voice_agent.call.commands import (
     ClearPlayback,
     ClosePhone,
     CreateResponse,
+    HandedOver,
     HangUp,
     Interrupted,
     Note,
@@ -175,13 +177,9 @@ class Invariants:
         self._bounds = bounds or Bounds()
         self._tail_ms = RESAMPLER_MS if setup.model.audio == "pcm24k" else 0
         self._carrier = carrier
-        self._dead_air = DeadAir(setup.agent, carrier, self._bounds.silence_ms)
-        limits = setup.agent.limits
-        self._longest_ms = limits.minutes * 60_000
-        self._remote_limit_ms = usual_ms = limits.tool_seconds * 1000 + TOOL_GRACE_MS
-        # Who is asked for digits may talk for as long as the call lasts.
-        by_kind = {"hang_up": GOODBYE_MS, "transfer": GOODBYE_MS, "collect_digits": self._longest_ms}
-        self._limits_ms = {tool.name: by_kind.get(tool.kind, usual_ms) for tool in setup.agent.tools}
+        self._dead_air = DeadAir(setup.agent, carrier, self._bounds.silence_ms, setup.others)
+        self._agents = {agent.name: agent for agent in (*setup.others, setup.agent)}
+        self._follow(setup.agent)
         self._limit_ms: int | None = None
         """When the time limit is reached."""
         self._media_items: list[str] = []
@@ -192,8 +190,7 @@ class Invariants:
         """Responses of which something was played: what follows goes on with them, even after a pause."""
         self._protects = setup.agent.barge_in.protect_greeting
         self._protected_response = ""
-        self._overhears = self._protects or setup.agent.barge_in.after_ms > 0
-        """Not every sound of the caller cuts."""
+        self._overhears: bool = self._overhears or self._protects
         self._caller_waits = True
         """The model has not been given any of the caller yet."""
         self._kept = 0
@@ -207,6 +204,17 @@ class Invariants:
         """When the model was given up, or the line: from then on no function call is answered."""
         self._now_ms = 0
         self._ended = False
+
+    def _follow(self, agent: Agent) -> None:
+        self._overhears = agent.barge_in.after_ms > 0
+        """Not every sound of the caller cuts."""
+        self._longest_ms = agent.limits.minutes * 60_000
+        self._remote_limit_ms = usual_ms = agent.limits.tool_seconds * 1000 + TOOL_GRACE_MS
+        # Who is asked for digits may talk for as long as the call lasts; a hand-over waits for the end of a response.
+        by_kind = {"hang_up": GOODBYE_MS, "transfer": GOODBYE_MS} | dict.fromkeys(
+            ("collect_digits", "handoff"), self._longest_ms
+        )
+        self._limits_ms = {tool.name: by_kind.get(tool.kind, usual_ms) for tool in agent.tools}
 
     @property
     def tools_running(self) -> bool:
@@ -343,6 +351,9 @@ class Invariants:
                 self._close()
             case Note():
                 self._look_at_note(command.what)
+            case HandedOver():
+                self._follow(self._agents[command.agent])
+                self._limit_ms = self._now_ms + self._longest_ms
             case SetTurnFlags():
                 self._overhears = not command.interrupt_response
             case AgentSaid():

@@ -9,7 +9,7 @@ import contextvars
 import inspect
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -31,8 +31,17 @@ MAX_OUTPUT_CHARACTERS = 16_000
 _log = logging.getLogger(__name__)
 
 
+class _Equipment:
+    """What one agent's tools are run with."""
+
+    def __init__(self, agent: Agent) -> None:
+        self.tools = {tool.name: tool for tool in agent.tools if tool.kind in RUN_HERE}
+        self.folder = agent.folder
+        self.seconds = agent.limits.tool_seconds
+
+
 class ToolRunner:
-    """Runs the tools of one agent in one call, any number at a time.
+    """Runs the tools of one call's agents, any number at a time.
 
     A function made with `async def` runs on the event loop and must not block it; any other runs in a thread of its
     own. One that outlives its time is answered for and left alone: Python cannot end a thread, but a daemon thread
@@ -47,38 +56,40 @@ class ToolRunner:
         messages: MessageSender | None = None,
         *,
         given: Mapping[str, GivenAnswer] | None = None,
+        others: Iterable[Agent] = (),
     ) -> None:
         """`call_sid` is for the log only. `references`: secrets that headers name; no answer and no log holds them.
 
-        `messages`: `None` where none can be sent. `given`: by the names of tools that are not run.
+        `messages`: `None` where none can be sent. `given`: by the names of tools that are not run. `others`: agents
+        that the call can be handed over to.
         """
         self._given = given or {}
         self._messages = messages
         self._sent = 0
-        self._tools = {tool.name: tool for tool in agent.tools if tool.kind in RUN_HERE}
+        self._equipment = {each.name: _Equipment(each) for each in (*others, agent)}
+        self._equipment[""] = self._equipment[agent.name]
         self._references = references
-        self._folder = agent.folder
-        self._seconds = agent.limits.tool_seconds
         self._extra = {"call": call_sid}
 
-    async def run(self, call_id: str, name: str, arguments: str) -> ToolFinished:
-        """Run one tool with the arguments as the model wrote them (JSON).
+    async def run(self, call_id: str, name: str, arguments: str, agent: str = "") -> ToolFinished:
+        """Run one tool with the arguments as the model wrote them (JSON); `agent`: whose, empty: the first one's.
 
         The output is a text as the function returned it, anything else as JSON; a failure is `{"error": ...}`. The
         text of a `ValueError` is for the model ("no such day"), that of any other exception for the log only: it may
         hold what a caller must not hear.
         """
-        tool = self._tools.get(name)
+        equipment = self._equipment[agent]
+        tool = equipment.tools.get(name)
         if tool is None:
-            known = ", ".join(self._tools) or "none"
+            known = ", ".join(equipment.tools) or "none"
             return self._failed(call_id, name, f'there is no tool "{name[:64]}"; there are: {known}')
         own = None if tool.http is None else tool.http.seconds
-        seconds = self._seconds if own is None else min(own, self._seconds)
+        seconds = equipment.seconds if own is None else min(own, equipment.seconds)
         deadline = asyncio.timeout(seconds)
         try:
             values = read_arguments(tool, arguments)
             async with deadline:
-                result = await self._call(tool, values)
+                result = await self._call(tool, values, equipment.folder)
             return self._finished(call_id, name, result)
         except ArgumentsError as error:
             return self._failed(call_id, name, str(error))
@@ -96,7 +107,7 @@ class ToolRunner:
                 return self._failed(call_id, name, f"{name} took longer than {seconds} s and was given up")
             return self._broken(call_id, name)
 
-    async def _call(self, tool: Tool, values: dict[str, Any]) -> object:
+    async def _call(self, tool: Tool, values: dict[str, Any], folder: str) -> object:
         given = self._given.get(tool.name)
         if given is not None:
             await asyncio.sleep(given.after_ms / 1000)
@@ -105,7 +116,7 @@ class ToolRunner:
             return await exchange(tool.http, values, self._references)
         if tool.sms is not None:
             return await self._send(tool.sms, values)
-        function = find_function(tool.target, self._folder)
+        function = find_function(tool.target, folder)
         if inspect.iscoroutinefunction(function):
             return await function(**values)
         return await _in_thread(lambda: function(**values))

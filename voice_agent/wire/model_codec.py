@@ -26,7 +26,7 @@ from voice_agent.wire.dialects import DIALECTS, foreign, look, place
 from voice_agent.wire.item_audio import AudioKey, Delta, ItemAudio, Resampler, Unchanged
 from voice_agent.wire.model_additions import Added, added
 from voice_agent.wire.model_events import created, response_done, translate
-from voice_agent.wire.model_session import differences, turn_flags, whole_session
+from voice_agent.wire.model_session import changes, differences, turn_flags, whole_session
 
 PCM_BYTES_PER_MS = 48
 """24,000 samples a second of 16 bits."""
@@ -35,6 +35,9 @@ MULAW_BYTES_PER_MS = 8
 
 UNKNOWN_TYPES_TOLD = 64
 """Unknown event types that are told, each once; a peer that invents more is not worth more memory."""
+
+_UNNAMED = "session_"
+"""How the event ids of updates begin to which the call gave none."""
 
 LISTINGS_REMEMBERED = 64
 """Listings of MCP tools whose failure can be told with the server's label; an agent has a few servers."""
@@ -59,6 +62,8 @@ class ModelCodec:
         """The session as last asked for."""
         self._unanswered: dict[str, dict[str, Any]] = {}
         """What each `session.update` without an answer asked for, oldest first, by event id."""
+        self._granted: dict[str, Any] = {}
+        """The session as last confirmed."""
         self._updates = 0
         self._told: set[str] = set()
         self._listing: dict[str, str] = {}
@@ -110,8 +115,7 @@ class ModelCodec:
             case _:
                 event = translate(message)
                 if isinstance(event, ModelError):
-                    # A refused update gets no echo.
-                    self._unanswered.pop(event.event_id or "", None)
+                    self._forget_update(event.event_id or "")
                 return [] if event is None else [event]
 
     def _note_listing(self, item: realtime.Item) -> None:
@@ -129,23 +133,31 @@ class ModelCodec:
         if told := foreign(session, self._dialect.name):
             yield ModelFault(told)
 
+    def _forget_update(self, event_id: str) -> None:
+        """Take a refused update, which gets no echo: what was in force before stays so."""
+        if self._unanswered.pop(event_id, None) is not None:
+            self._asked = next(reversed(self._unanswered.values()), self._granted)
+
     def _compared(self, echo: dict[str, Any]) -> SessionUpdated:
         # Updates are answered in order, so an echo speaks of the oldest one that has none yet; an echo that nobody
         # asked for is compared with the latest wish.
         oldest = next(iter(self._unanswered), None)
         asked = self._asked if oldest is None else self._unanswered.pop(oldest)
-        return SessionUpdated(*differences(self._dialect, asked, echo))
+        self._granted = asked
+        named = oldest is not None and not oldest.startswith(_UNNAMED)
+        return SessionUpdated(*differences(self._dialect, asked, echo), oldest if oldest and named else "")
 
     def _message(self, command: Written) -> realtime.ClientMessage:
         match command:
             case ConfigureSession():
-                session = whole_session(self._dialect, self._audio_name, command)
-                return self._update(session, session)
+                asked = whole_session(self._dialect, self._audio_name, command)
+                session = changes(self._dialect, self._asked, asked) if self._asked else asked
+                return self._update(session, asked, command.event_id)
             case SetTurnFlags():
                 session, path = turn_flags(self._dialect, command), self._dialect.turn_detection
-                asked = copy.deepcopy(self._asked)
-                place(asked, path, look(session, path))
-                return self._update(session, asked)
+                flagged = copy.deepcopy(self._asked)
+                place(flagged, path, look(session, path))
+                return self._update(session, flagged)
             case CreateResponse():
                 return _create_response(command)
             case CancelResponse():
@@ -160,10 +172,10 @@ class ModelCodec:
             case _:
                 return added(self._dialect, command)
 
-    def _update(self, session: dict[str, Any], asked: dict[str, Any]) -> realtime.SessionUpdate:
+    def _update(self, session: dict[str, Any], asked: dict[str, Any], event_id: str = "") -> realtime.SessionUpdate:
         """Send `session`; when it is answered, `asked` should be in force."""
         self._updates += 1
-        event_id = f"session_{self._updates}"
+        event_id = event_id or f"{_UNNAMED}{self._updates}"
         self._asked = self._unanswered[event_id] = asked
         return realtime.SessionUpdate(event_id=event_id, session=session)
 

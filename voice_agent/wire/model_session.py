@@ -15,6 +15,9 @@ from voice_agent.agent import McpServer, ModelOptions, Retention, Tool, TurnDete
 from voice_agent.call.commands import ConfigureSession, SetTurnFlags
 from voice_agent.wire.dialects import Dialect, Path, look, place
 
+_NO_PLACES = frozenset({"name", "constant", "spoken", "formats", "assistant_text", "idle_timeout", "mcp"})
+"""Fields of a dialect that say something else than where a setting stands."""
+
 AudioName = Literal["pcm24k", "g711"]
 """How audio crosses the model's socket."""
 
@@ -70,6 +73,34 @@ def _prompt(options: ModelOptions) -> object:
     if kept is None:
         return None
     return {name: value for name, value in msgspec.structs.asdict(kept).items() if value}
+
+
+_USUAL: dict[str, Any] = {
+    "reasoning_effort": "low",
+    "speed": 1.0,
+    "max_output_tokens": "inf",
+    "truncation": "auto",
+    "prompt": None,
+}
+"""What the API takes for an option that was never given (protocol notes 3.1): absent, it would stay as it was."""
+
+
+def changes(dialect: Dialect, former: dict[str, Any], session: dict[str, Any]) -> dict[str, Any]:
+    """Write the session object that makes the one that was asked for before into another: what is absent stays.
+
+    Formats must not be named again once there is sound, nor a voice.
+    """
+    changed = dict(dialect.constant)
+    for name in dialect.__struct_fields__:
+        path = getattr(dialect, name)
+        if name in _NO_PLACES or path is None:
+            continue
+        before, wanted = look(former, path), look(session, path)
+        if wanted is msgspec.UNSET and before is not msgspec.UNSET and name in _USUAL:
+            wanted = _USUAL[name]
+        if wanted is not msgspec.UNSET and wanted != before:
+            place(changed, path, wanted)
+    return changed
 
 
 def turn_flags(dialect: Dialect, command: SetTurnFlags) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from typing import Any
 
 from voice_agent.emulator.brain import Echo, Thought, ToolCall, last_said, sentences
-from voice_agent.emulator.dialogue.file import Answer, Call, Dialogue, Intent, choose_dialogue
+from voice_agent.emulator.dialogue.file import HANDOFF, Answer, Call, Dialogue, Intent, choose_dialogue
 from voice_agent.emulator.dialogue.matching import nearest_intent
 from voice_agent.emulator.dialogue.slots import WEEKDAYS, Value, find_slots, say_value
 from voice_agent.sim.realtime import Line, Think
@@ -124,6 +124,12 @@ class _Reply:
             return
         if fields is None or "error" in fields:
             yield self._dialogue.failed
+            return
+        if call.name == HANDOFF:
+            yield self._dialogue.takes_over
+            asked = next((line for line in reversed(self._think.conversation) if line.kind == "user"), None)
+            if asked is not None and self._understand(asked)[0] is not None:
+                yield from self._answer_caller(asked)
             return
         values = (_read_object(call.text) or {}) | fields
         for answers in _answers_to(call.name, self._dialogue.intents):

@@ -7,6 +7,7 @@
     goodbye: Thank you for calling, goodbye.
     resumed: I am sorry, that did not work. What else can I do?        # when they say that the call goes on
     transfer: One moment please, I will put you through.               # when they say that it is being transferred
+    takes_over: Hello, you are through to billing.       # when another agent has handed the call over
     failed: I am sorry, I cannot look that up now.       # when a tool's output is not JSON or names an error
     slots:
       day: {kind: weekday, ask: "Which day do you mean?"}   # kinds: weekday, number, time (24 hours, "19:30"), word
@@ -33,6 +34,9 @@ import msgspec
 import yaml
 
 from voice_agent.errors import ConfigError
+
+HANDOFF = "handoff"
+"""The tool whose answer is spoken of by another dialogue, that of the agent who goes on."""
 
 Scalar = str | int | float | bool
 
@@ -86,6 +90,7 @@ class Dialogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     goodbye: str = "Thank you for calling, goodbye."
     resumed: str = "I am sorry, that did not work. Is there anything else that I can do for you?"
     transfer: str = "One moment please, I will put you through."
+    takes_over: str = "Hello, I am taking over."
     failed: str = "I am sorry, I cannot look that up now."
 
 

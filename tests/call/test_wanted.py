@@ -1,0 +1,41 @@
+"""What waits to be asked for."""
+
+from typing import get_args, get_type_hints
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voice_agent.call.facts import ResponseWanted
+from voice_agent.call.wanted import queued
+
+TURN, KEYS, MCP = ResponseWanted("turn"), ResponseWanted("keys"), ResponseWanted("mcp")
+IDLE = ResponseWanted("idle", "Ask whether they are there.")
+WANTED = st.builds(
+    ResponseWanted, st.sampled_from(get_args(get_type_hints(ResponseWanted)["purpose"])), st.none() | st.just("Say so.")
+)
+
+
+def test_plain_requests_are_one_and_come_first() -> None:
+    assert queued([IDLE], TURN) == [TURN, IDLE]
+    assert queued([TURN, IDLE], KEYS) == [TURN, IDLE]
+
+
+def test_what_has_words_of_its_own_waits_its_turn_once() -> None:
+    assert queued([TURN], IDLE) == [TURN, IDLE]
+    assert queued([TURN, IDLE], IDLE) == [TURN, IDLE]
+
+
+def test_a_result_of_ours_stands_for_one_that_the_server_knows() -> None:
+    assert queued([MCP], KEYS) == [KEYS]
+    assert queued([KEYS], MCP) == [KEYS]
+
+
+@given(st.lists(WANTED))
+def test_however_many_are_wanted_one_is_plain_and_each_purpose_stands_once(wanted: list[ResponseWanted]) -> None:
+    waiting: list[ResponseWanted] = []
+    for one in wanted:
+        waiting = queued(waiting, one)
+
+    assert sum(one.instructions is None for one in waiting) <= 1
+    assert len({one.purpose for one in waiting}) == len(waiting)
+    assert bool(waiting) == bool(wanted)
