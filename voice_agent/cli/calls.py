@@ -22,6 +22,7 @@ from voice_agent.recording.format import SUFFIX
 from voice_agent.recording.reader import Recording, read
 from voice_agent.recording.redact import Wanted, read_wanted
 from voice_agent.recording.telling import clock, summarise, timeline, transcript
+from voice_agent.replay.carrier_findings import findings_of
 from voice_agent.replay.redacted import redact
 from voice_agent.replay.sound import write_wav
 from voice_agent.store.history import FILE_NAME, History, PastCall, past_call
@@ -44,6 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("call", metavar="CA…", help=_CALL)
     show.add_argument("--wav", type=Path, metavar="FILE", help="write the sound there: caller left, agent right")
     show.add_argument("--timeline", action="store_true", help="all that happened but the flow of audio")
+    show.add_argument("--carrier", action="store_true", help="what it tells of the carrier, by each assumption")
     export = actions.add_parser("export", help=f"write a call to a file: {', '.join(_WRITERS)}, by its ending")
     export.add_argument("call", metavar="CA…", help=_CALL)
     export.add_argument("file", type=Path, metavar="FILE")
@@ -64,6 +66,8 @@ def run(action: str, **given: object) -> int:
             calls = [*history.latest(max(0, limit)), *unlisted(history, recordings)]
             calls.sort(key=lambda call: call.started_at, reverse=True)
             return list_calls(calls[: max(0, limit)], history.path, prices)
+        case "show", {"call": str(call), "carrier": True}:
+            return show_carrier(_recording(_found(history, recordings, call)))
         case "show", {"call": str(call), "wav": (None | Path()) as wav, "timeline": bool(whole)}:
             return show_call(_found(history, recordings, call), wav, whole, prices)
         case "export", {"call": str(call), "file": Path() as file, "redact": bool(wants_redaction)}:
@@ -121,6 +125,14 @@ def show_call(call: PastCall, wav: Path | None, whole: bool, prices: Prices) -> 
         write_wav(_recording(call), load_clips(), wav)
         print(f"\nwrote {wav}: caller left, agent right")
     return 0
+
+
+def show_carrier(recording: Recording) -> int:
+    """Print what a call tells of its carrier; 1: something that is counted on is not so."""
+    findings = findings_of(recording)
+    for found in findings:
+        print(f"{found.verdict:<9}  {found.assumed}{found.evidence and f': {found.evidence}'}")
+    return 1 if any(found.verdict == "refuted" for found in findings) else 0
 
 
 def export_call(call: PastCall, file: Path, redact_what: Wanted | None) -> int:
