@@ -6,7 +6,7 @@ clock. What it says is understood as written, and costs as much time as its lett
 
 import json
 import random
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -19,7 +19,6 @@ from voice_agent.call.conversation import Resumption
 from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.cli.scenes import Scene
 from voice_agent.config.agents import load_agents
-from voice_agent.config.hours import is_open
 from voice_agent.config.python_tools import find_function
 from voice_agent.config.render import render
 from voice_agent.config.scenario_keys import Scenario
@@ -188,9 +187,14 @@ def _all(thoughts: AsyncGenerator[Thought, None]) -> list[Thought]:
     raise AssertionError("a dialogue waited for something")
 
 
-def tools_of(agent: Agent) -> dict[str, Tool]:
-    """Run the agent's functions, as the live call does, but at once."""
-    return {tool.name: _run(find_function(tool.target, agent.folder)) for tool in agent.tools if tool.kind == "python"}
+def tools_of(agents: Iterable[Agent]) -> dict[str, Tool]:
+    """Run the agents' functions, as the live call does, but at once."""
+    return {
+        tool.name: _run(find_function(tool.target, agent.folder))
+        for agent in agents
+        for tool in agent.tools
+        if tool.kind == "python"
+    }
 
 
 def given_tools(scenario: Scenario) -> dict[str, Tool]:
@@ -236,12 +240,17 @@ def play_scene(
 ) -> PlayedScene:
     """Hold a scene to its end."""
     agent, scenario = scene.load()
-    others = {other.name: other for other in load_agents(scene.folder).all}
+    folder = load_agents(scene.folder)
     now = A_SUNDAY if scenario.given.now is None else clock_of(scenario, agent)()
-    if agent.hours is not None and not is_open(agent, now):
-        agent = others[agent.hours.agent]
-    agent = render(agent, "+14255550123", "+14255550100", now)
-    setup = CallSetup(call_sid="CA" + "0" * 32, agent=agent, model=ModelSetup(dialect=dialect, audio=audio), rest=True)
+    taker = folder.on_duty(agent, now) or agent
+    agent, *others = (render(one, "+14255550123", "+14255550100", now) for one in (taker, *folder.reachable(taker)))
+    setup = CallSetup(
+        call_sid="CA" + "0" * 32,
+        agent=agent,
+        others=tuple(others),
+        model=ModelSetup(dialect=dialect, audio=audio),
+        rest=True,
+    )
     player = ScenePlayer(part_of(scenario), greeted=agent.greeting is not None)
     heard = iter([turn.says for turn in scenario.caller if turn.says])
     worlds: list[World] = []
@@ -251,7 +260,7 @@ def play_scene(
             caller=player,
             mind=mind_of(scene.folder),
             chance=random.Random(1),
-            tools=tools_of(agent) | given_tools(scenario),
+            tools=tools_of((agent, *others)) | given_tools(scenario),
             clips=load_clips(),
             heard=heard,
         )

@@ -58,6 +58,12 @@ SCENES = (
         "four digits, typed on the keypad, by which a parcel is found",
     ),
     Scene(
+        "handover",
+        "parcel/parcel.yaml",
+        "a broken parcel, for which another agent takes over",
+        "a call that another agent takes over, who knows what was said",
+    ),
+    Scene(
         "slow",
         "dental/dental.yaml",
         "an appointment, found in a calendar that is slow",

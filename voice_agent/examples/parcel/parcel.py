@@ -1,4 +1,4 @@
-"""The tools of `parcel.yaml`. A real parcel service would ask its own system; this one knows two parcels."""
+"""The tools of `parcel.yaml` and `claims.yaml`. A real parcel service would ask its own system; this knows two parcels."""
 
 _PARCELS = {"4417": "in the van, and with you before noon", "2050": "at the customs office in Oakland"}
 
@@ -11,3 +11,12 @@ def where_is(number: str) -> dict[str, str | bool]:
     """
     place = _PARCELS.get(number)
     return {"number": number, "known": place is not None, "place": place or "nowhere that we know of"}
+
+
+def open_claim(thing: str) -> dict[str, str | int]:
+    """Open a claim for something that arrived broken.
+
+    Args:
+        thing: What was broken, in a word.
+    """
+    return {"thing": thing, "claim": 88}
