@@ -170,7 +170,7 @@ def test_arguments_that_are_no_slot_are_passed_as_they_are(tmp_path: Path) -> No
 
 def test_an_output_may_lead_to_a_further_call_whose_output_is_answered_in_turn() -> None:
     brain = DialogueBrain(load_dialogues(EXAMPLES / "parcel"))
-    tools = ("parcel_number", "where_is", "hang_up")
+    tools = ("parcel_number", "where_is", "handoff", "hang_up")
     typed = (
         Line("call", "{}", "parcel_number", "c"),
         Line("output", '{"digits":"4417","ended_by":"length"}', call_id="c"),

@@ -1,4 +1,4 @@
-"""The tools of `parcel.yaml` and `claims.yaml`. A real parcel service would ask its own system; this knows two parcels."""
+"""The tools of `parcel.yaml` and `claims.yaml`; a real parcel service would ask its own system."""
 
 _PARCELS = {"4417": "in the van, and with you before noon", "2050": "at the customs office in Oakland"}
 
