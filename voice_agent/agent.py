@@ -178,6 +178,8 @@ class DigitCollection(msgspec.Struct, frozen=True, kw_only=True):
     """The key that ends the number and is no part of it; empty: none does."""
     timeout_seconds: int = 8
     """Without a key, while neither side speaks."""
+    secret: bool = False
+    """The model learns how many there are, and a reference to them; no recording holds them."""
 
 
 class Handoff(msgspec.Struct, frozen=True, kw_only=True):
@@ -294,3 +296,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     recording: Literal["audio", "text", "off"] = "audio"
     folder: str = ""
     """Where the file stands; on the import path of its `python` tools. Not part of a recording."""
+
+    @property
+    def has_secrets(self) -> bool:
+        """Whether callers may be asked for digits that no record may hold."""
+        return any(tool.digits is not None and tool.digits.secret for tool in self.tools)

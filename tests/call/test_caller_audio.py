@@ -4,17 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.script import Script, an_agent
-from voice_agent.agent import SemanticVad, ServerVad
+from tests.support.script import LOUD_FRAME, Script, an_agent
+from voice_agent.agent import DigitCollection, SemanticVad, ServerVad, Tool
 from voice_agent.call.caller_audio import CallerAudioPart
-from voice_agent.call.commands import AppendAudio, CheckPhone, Note
+from voice_agent.call.commands import AppendAudio, CheckPhone, HideCaller, Note, ShowCaller
 from voice_agent.call.events import (
     CallerAudio,
+    KeyPressed,
     ModelClosed,
     PhoneChecked,
+    ResponseCreated,
     SpeechStopped,
     StreamStopped,
     TimerFired,
+    ToolRequested,
 )
 from voice_agent.call.facts import CallerStopped
 
@@ -278,3 +281,57 @@ def test_the_model_never_has_less_audio_than_the_carriers_clock_says(frames: lis
     audio = appended(script)
     assert audio.count(b"\x80") == given_bytes
     assert len(audio) >= (timestamp_ms - len(frames)) * 8  # a rounded millisecond a frame may be missing
+
+
+# --- while secret digits are typed -----------------------------------------------------------------------------------
+
+
+def hiding() -> Script:
+    """A call in which a secret number has just been asked for, with a caller who makes noise."""
+    tool = Tool("pin", "", {}, "collect_digits", digits=DigitCollection(length=2, secret=True))
+    script = Script(an_agent(tools=(tool,))).begin()
+    script.wait(100)
+    script.frame = LOUD_FRAME
+    script.feed(ResponseCreated("r1", None), ToolRequested("r1", "i1", "c1", "pin", "{}"))
+    return script
+
+
+def given_audio(script: Script, ms: int) -> bytes:
+    return b"".join(command.audio for command in script.wait(ms) if isinstance(command, AppendAudio))
+
+
+def test_audio_is_held_back_and_silenced_around_secret_keys_and_none_is_lost() -> None:
+    script = hiding()
+    first = given_audio(script, 400)
+    script.feed(KeyPressed("1"))
+    script.wait(500)
+    script.feed(KeyPressed("2"))
+    script.wait(2000)
+    whole = b"".join(command.audio for command in script.ordered(AppendAudio))
+
+    assert first == LOUD_FRAME * 10
+    assert len(whole) == 3000 * 8
+    assert whole[: 300 * 8].endswith(LOUD_FRAME)
+    assert set(whole[300 * 8 : 1200 * 8]) == {0xFF}
+    assert set(whole[1200 * 8 :]) == set(LOUD_FRAME)
+    assert script.ordered(HideCaller) == [HideCaller(300)]
+    assert len(script.ordered(ShowCaller)) == 1
+
+
+def test_a_stall_gives_what_was_held_back_before_its_silence() -> None:
+    script = hiding()
+    script.wait(400)
+    script.frames_come = False
+    padded = given_audio(script, 1000)
+    script.feed(KeyPressed("1"))
+
+    assert padded.startswith(LOUD_FRAME * 10 + b"\xff")
+    assert script.ordered(HideCaller) == [HideCaller(500)]  # nothing of it could be hidden any more
+
+
+def test_the_end_of_speech_is_told_by_the_same_clocks() -> None:
+    script = hiding()
+    script.wait(1000)
+    facts = list(script.call._parts[0].feed(script.now_ms, SpeechStopped("u1", 900 + 500)))
+
+    assert facts == [CallerStopped(900)]

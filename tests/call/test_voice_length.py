@@ -8,7 +8,7 @@ from tests.support.script import LOUD_FRAME, SILENT_FRAME, Script, an_agent
 from voice_agent.agent import BargeIn
 from voice_agent.call.commands import ClearPlayback
 from voice_agent.call.events import CallerAudio, SpeechStarted, SpeechStopped
-from voice_agent.call.facts import SpeechLasted
+from voice_agent.call.facts import CollectionBegan, SecrecyEnded, SpeechLasted
 from voice_agent.call.voice_length import LOOK_BACK_MS, PAUSE_MS, VoiceLength
 
 
@@ -170,3 +170,16 @@ def test_less_loud_audio_than_wanted_never_lasts(loud: list[bool], wanted_ms: in
         # Pauses within it count too, but it begins and ends loud, so all of it is at most the frames' length.
         assert len(frames) * 20 >= wanted_ms
         assert any(loud)
+
+
+def test_it_hears_nothing_while_secret_digits_are_typed() -> None:
+    """What it concludes must follow from the record, in which that audio is silent."""
+    part = VoiceLength(100)
+    list(part.feed(0, CollectionBegan(secret=True)))
+    list(part.feed(0, SpeechStarted("u1", 0)))
+    typed = [fact for _ in range(10) for fact in part.feed(0, CallerAudio(0, LOUD_FRAME))]
+    list(part.feed(0, SecrecyEnded()))
+    heard = [fact for _ in range(10) for fact in part.feed(0, CallerAudio(0, LOUD_FRAME))]
+
+    assert typed == []
+    assert heard == [SpeechLasted()]

@@ -11,9 +11,14 @@ from voice_agent.call.commands import (
     ClosePhone,
     ConnectModel,
     HangUp,
+    HideCaller,
+    HideKeys,
+    KeepDigits,
     Note,
     Report,
     RunTool,
+    ShowCaller,
+    ShowKeys,
 )
 from voice_agent.call.events import (
     EndRequested,
@@ -494,3 +499,19 @@ def test_how_much_waits_for_each_leg_can_be_asked() -> None:
     run_with_phone(session, phone, script)
 
     assert seen == [(0, 0), (1, 2)]
+
+
+def test_secret_digits_are_kept_by_the_work_and_are_no_report() -> None:
+    told: list[Report] = []
+    kept = KeepDigits("digits_1", "0042")
+    outputs: list[Output] = [HideKeys("#"), HideCaller(0), kept, ShowCaller(), ShowKeys(), ENDED]
+    phone, work = FakeLeg(), FakeWork()
+    session = Session(FakeBridge(by_text(a=outputs)), work, observers=[lambda _now_ms, report: told.append(report)])
+
+    async def script() -> None:
+        phone.hear(PhoneText("a"))
+
+    run_with_phone(session, phone, script)
+
+    assert work.kept == [kept]
+    assert told == [ENDED]

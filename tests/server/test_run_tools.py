@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import web
 from websockets.asyncio.server import ServerConnection
 
@@ -16,6 +18,7 @@ from tests.support.tiny_twilio import ACCOUNT_SID, FIELDS, TOKEN
 from voice_agent.config.agents import Demands
 from voice_agent.config.references import read_references
 from voice_agent.emulator.twilio import EmulatedTwilio, IncomingNumber
+from voice_agent.recording.reader import read
 from voice_agent.store.history import FILE_NAME, History
 
 KEY = "key-of-the-calendar"
@@ -82,6 +85,89 @@ def test_an_http_tool_asks_with_the_callers_number_and_a_secret(tmp_path: Path) 
     assert seen == [("/%2B14255550199/slots?day=Monday%20%26%20Tuesday", KEY)]
     assert json.loads(output) == {"slots": ["9:00"], "key": "${CALENDAR_KEY}"}
     assert KEY.encode() not in kept(tmp_path)
+
+
+def test_secret_digits_get_to_a_tool_and_into_nothing_that_is_kept_or_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[Any] = []
+
+    async def bank(request: web.Request) -> web.StreamResponse:
+        seen.append(await request.json())
+        return web.json_response({"checked": seen[-1]["pin"], "right": True})
+
+    async def main() -> list[str]:
+        async with server(bank) as url:
+            check = {
+                "name": "check",
+                "description": "Check.",
+                "method": "POST",
+                "url": f"{url}/{{{{ pin }}}}",
+                "parameters": {"pin": {"type": "string"}},
+                "body": {"pin": "{{ pin }}"},
+                "allow_private": True,
+            }
+            tools = [{"http": check}, {"collect_digits": {"name": "pin", "length": 6, "secret": True}}]
+            async with a_server(tmp_path, f"{AGENT}tools: {json.dumps(tools)}\n") as call:
+                return await typed(call, "730194")
+
+    with caplog.at_level(logging.DEBUG, "voice_agent"):
+        told = asyncio.run(main())
+    (row,) = History(tmp_path / "data" / FILE_NAME).latest(5)
+    recording = read(Path(row.recording or ""))
+
+    assert seen == [{"pin": "730194"}]
+    assert [json.loads(output) for output in told] == [
+        {"received": 6, "digits": "${digits_1}", "ended_by": "length"},
+        {"checked": "${digits_1}", "right": True},
+    ]
+    texts = [entry.text for step in recording.steps() for entry in (step.received, *step.sent) if entry is not None]
+    assert sum('"digit":"0"' in text for text in texts) == 6
+    assert not any("730194" in text for text in texts)
+    assert b"730194" not in kept(tmp_path)
+    assert b"730194" not in (tmp_path / "data" / FILE_NAME).read_bytes()
+    assert "730194" not in caplog.text
+
+
+async def typed(call: Call, keys: str) -> list[str]:
+    """Let the model collect a number and have it checked; gives what it is answered."""
+    told: list[str] = []
+    collecting, checked = asyncio.Event(), asyncio.Event()
+    usual = call.model.answer
+    steps = iter([("pin", "{}"), ("check", '{"pin": "${digits_1}"}')])
+
+    async def answer(socket: ServerConnection, message: dict[str, Any]) -> None:
+        await usual(socket, message)
+        if message["type"] == "response.create":
+            name, arguments = next(steps, ("", ""))
+            response = {"id": f"resp_{name}", "status": "in_progress", "output": []}
+            await send(socket, type="response.created", response=response)
+            if name:
+                item = {"id": f"item_{name}", "type": "function_call", "call_id": f"call_{name}", "name": name}
+                item["arguments"] = arguments
+                done = {"response_id": response["id"], "output_index": 0, "item": item}
+                await send(socket, type="response.output_item.done", **done)
+                collecting.set()
+            await send(socket, type="response.done", response={**response, "status": "completed"})
+        if message.get("item", {}).get("type") == "function_call_output":
+            told.append(message["item"]["output"])
+            if len(told) == 2:
+                checked.set()
+
+    call.model.answer = answer  # type: ignore[method-assign] # a model of its own for each test
+    stream = await call.stream()
+    await collecting.wait()
+    await asyncio.sleep(0.25)  # what is pressed sooner was pressed before the tool was called
+    for number, key in enumerate(keys):
+        await stream.send(tiny_twilio.media("f39/" * 40, 40 * number))
+        await stream.send(tiny_twilio.key(key))
+    async with asyncio.timeout(5):
+        await checked.wait()
+    await stream.send(tiny_twilio.stop())
+    await stream.close()
+    await call.after()
+    await call.model.closed.wait()
+    return told
 
 
 def test_a_text_message_goes_to_the_caller_by_the_accounts_rest_api(tmp_path: Path) -> None:

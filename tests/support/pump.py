@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-from voice_agent.call.commands import RunTool
+from voice_agent.call.commands import KeepDigits, RunTool
 from voice_agent.call.events import HangUpFinished, ToolFinished
 from voice_agent.live.leg import Feed
 from voice_agent.live.outbox import Outbox
@@ -80,6 +80,7 @@ class FakeWork:
         self.models = [model] if model is not None else []
         self.legs: list[FakeLeg] = []
         self.ran: list[RunTool] = []
+        self.kept: list[KeepDigits] = []
         self.hung_up = 0
         self.never = asyncio.Event()
         self.tool_hangs = False
@@ -94,6 +95,9 @@ class FakeWork:
         if self.tool_hangs:
             await self.never.wait()
         return ToolFinished(order.call_id, "done")
+
+    def keep_digits(self, order: KeepDigits) -> None:
+        self.kept.append(order)
 
     async def hang_up(self) -> HangUpFinished:
         self.hung_up += 1

@@ -99,6 +99,12 @@ def mark(name: str) -> str:
     return json.dumps({"event": "mark", "sequenceNumber": "5", "streamSid": STREAM_SID, "mark": {"name": name}})
 
 
+def key(digit: str, stream_sid: str = STREAM_SID) -> str:
+    """A key that the caller presses."""
+    dtmf = {"track": "inbound_track", "digit": digit}
+    return json.dumps({"event": "dtmf", "streamSid": stream_sid, "sequenceNumber": "5", "dtmf": dtmf})
+
+
 def media(payload: str, timestamp_ms: int = 0, stream_sid: str = STREAM_SID) -> str:
     return json.dumps(
         {

@@ -80,7 +80,7 @@ class Call:
             *((McpCalls(agent),) if any(each.mcp for each in agents) else ()),
             ToolCalls(agent),
             self._link,
-            CollectDigits(agent),
+            CollectDigits(agent, setup.resumed),
             Keys(),
             Greeting(agent, resumed=setup.resumed is not None),
             turns,

@@ -24,12 +24,16 @@ from voice_agent.call.facts import (
     AgentChanged,
     CallerStopped,
     CallOver,
+    CollectionBegan,
+    CollectionEnded,
     Fact,
     KeyHeard,
     LineClosing,
     ModelGone,
+    SecrecyEnded,
     SessionReady,
 )
+from voice_agent.call.hidden_audio import HiddenAudio
 from voice_agent.call.part import Handled
 
 SILENCE = b"\xff"
@@ -69,6 +73,9 @@ class CallerAudioPart:
         ModelGone,
         LineClosing,
         KeyPressed,
+        CollectionBegan,
+        CollectionEnded,
+        SecrecyEnded,
         SpeechStopped,
         AgentChanged,
         PhoneChecked,
@@ -92,6 +99,8 @@ class CallerAudioPart:
         self._was_late = False
         """It was put off since the last frame."""
         self._lost = False
+        self._hidden: HiddenAudio | None = None
+        """While the caller types secret digits."""
 
     def deadline(self) -> int | None:
         """The stall's padding and the check of a silent stream."""
@@ -113,14 +122,14 @@ class CallerAudioPart:
             case ModelGone() | LineClosing():
                 self._gone = True
                 self._buffer.clear()
-            case KeyPressed():
-                yield KeyHeard(self._appended // BYTES_PER_MS)
+            case KeyPressed() | CollectionBegan() | CollectionEnded() | SecrecyEnded():
+                yield from self._take_keys(event)
             case AgentChanged():
                 self._silence_ms = _silence_ms(event.agent.turn_detection)
             case SpeechStopped():
-                # The newest byte given to the model is the carrier's `_filled_ms` and the session's `_appended`.
+                # The newest byte is the carrier's `_filled_ms` and the session's `_session_ms`.
                 heard_ms = event.audio_end_ms - self._silence_ms
-                yield CallerStopped(self._filled_ms - self._appended // BYTES_PER_MS + heard_ms)
+                yield CallerStopped(self._filled_ms - self._session_ms + heard_ms)
             case PhoneChecked(alive=True):
                 self._deadlines.set("check", now_ms + CHECK_MS)
             case TimerFired():
@@ -132,6 +141,30 @@ class CallerAudioPart:
                         yield CheckPhone()
             case CallOver():
                 self._deadlines.clear("stall", "check")
+
+    def _take_keys(self, event: Event | Fact) -> Iterator[Command | Fact]:
+        hidden = self._hidden
+        match event:
+            case KeyPressed():
+                yield KeyHeard(self._session_ms)
+                if hidden is not None:
+                    audio, orders = hidden.key()
+                    yield from orders
+                    yield from self._give(audio)
+            case CollectionBegan(secret=True):
+                self._hidden = HiddenAudio()
+            case CollectionEnded() if hidden is not None:
+                hidden.enough()
+            case SecrecyEnded() if hidden is not None:
+                self._hidden = None
+                yield from hidden.show()
+                yield from self._give(hidden.release())
+
+    @property
+    def _session_ms(self) -> int:
+        """Where the newest byte is, or will be, on the session's clock."""
+        held_ms = 0 if self._hidden is None else self._hidden.held_ms
+        return self._appended // BYTES_PER_MS + held_ms
 
     def _seen(self, now_ms: int) -> None:
         self._padded_to_ms = now_ms
@@ -153,7 +186,12 @@ class CallerAudioPart:
         # After padding, frames may begin before `_filled_ms`: it cannot be taken back, and is no gap again.
         if end_ms > self._filled_ms:
             self._filled_ms = end_ms
-        return self._give(audio)
+        return self._give(audio) if self._hidden is None else self._hide(self._hidden, end_ms, audio)
+
+    def _hide(self, hidden: HiddenAudio, end_ms: int, audio: bytes) -> Iterator[Command]:
+        ready, orders = hidden.frame(end_ms, audio)
+        yield from self._give(ready)
+        yield from orders
 
     def _pad(self, now_ms: int) -> Iterator[Command]:
         if now_ms >= self._stall_ms + LATE_MS and not self._was_late:
@@ -164,10 +202,11 @@ class CallerAudioPart:
         self._padded_to_ms = now_ms
         self._filled_ms += missing_ms
         self._await_stall(now_ms + PAD_STEP_MS)
-        yield from self._give(SILENCE * (missing_ms * BYTES_PER_MS))
+        held = b"" if self._hidden is None else self._hidden.release()
+        yield from self._give(held + SILENCE * (missing_ms * BYTES_PER_MS))
 
     def _give(self, audio: bytes) -> Iterable[Command]:
-        if self._gone:
+        if self._gone or not audio:
             return ()
         if self._ready:
             self._appended += len(audio)

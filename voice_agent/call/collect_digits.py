@@ -4,6 +4,10 @@ It ends with the length it wants, with its terminator, or when no key has come f
 speaks: the caller hears the question out, and may talk meanwhile. It is answered once, whatever else happens, and
 further keys are the model's again. Keys pressed shortly before it was called, and not told yet, are its first ones:
 people who know the question do not wait for it.
+
+Of a *secret* number the model learns the length and a name, which stands for it in the arguments of other tools. From
+the call of the tool until the caller types no more every key is secret, whether it counts or not. Keys from before, and
+from so soon that their sound is not held back yet, do not count: they were pressed in the open.
 """
 
 from collections.abc import Iterator
@@ -12,7 +16,8 @@ from typing import ClassVar
 import msgspec
 
 from voice_agent.agent import Agent, DigitCollection
-from voice_agent.call.commands import Command
+from voice_agent.call.commands import Command, HideKeys, KeepDigits, ShowKeys
+from voice_agent.call.conversation import Resumption, ToolTurn
 from voice_agent.call.deadlines import Deadlines
 from voice_agent.call.events import Event, KeyPressed, ResponseCreated, ResponseDone, TimerFired
 from voice_agent.call.facts import (
@@ -29,13 +34,16 @@ from voice_agent.call.facts import (
     ModelGone,
     PlaybackBusy,
     PlaybackIdle,
+    SecrecyEnded,
     TurnClosed,
     TurnOpened,
 )
+from voice_agent.call.hidden_audio import BEFORE_MS
 from voice_agent.call.part import Handled
 
 HABIT_MS = 1500
-"""A terminator that follows a number which had its length already is a habit, and nobody's key."""
+"""A terminator that follows a number which had its length already is a habit, and nobody's key. Behind a secret number
+all keys are nobody's until none has come for so long."""
 
 _BEGINS: dict[type[Event | Fact], str] = {TurnOpened: "caller", PlaybackBusy: "agent", ResponseCreated: "response"}
 _ENDS: dict[type[Event | Fact], str] = {TurnClosed: "caller", PlaybackIdle: "agent", ResponseDone: "response"}
@@ -66,7 +74,8 @@ class CollectDigits:
         CallOver,
     )
 
-    def __init__(self, agent: Agent) -> None:
+    def __init__(self, agent: Agent, resumed: Resumption | None = None) -> None:
+        """`resumed`: its secret numbers are known no more, but their names are taken."""
         self._equip(agent)
         self._deadlines = Deadlines()
         self._busy: set[str] = set()
@@ -74,6 +83,12 @@ class CollectDigits:
         self._open: _Open | None = None
         self._habit = ""
         """The terminator that may still follow."""
+        self._secret = False
+        """Keys are hidden."""
+        self._hidden_from_ms = 0
+        turns = () if resumed is None else resumed.conversation.turns
+        self._kept = sum(isinstance(turn, ToolTurn) and '"${digits_' in (turn.output or "") for turn in turns)
+        """How many secret numbers there were."""
 
     def _equip(self, agent: Agent) -> None:
         self._tools = {tool.name: tool.digits for tool in agent.tools if tool.digits is not None}
@@ -95,10 +110,11 @@ class CollectDigits:
                 self._equip(event.agent)
             case TimerFired():
                 for name in self._deadlines.take_due(now_ms):
-                    if name == "habit":
-                        self._habit = ""
-                    else:
+                    if name == "key":
                         yield from self._end("timeout")
+                    else:
+                        self._habit = ""
+                        yield from self._show()
             case ModelGone() | LineClosing() | CallOver():
                 self._open = None
                 self._deadlines = Deadlines()
@@ -118,19 +134,35 @@ class CollectDigits:
         else:
             self._deadlines.set("key", now_ms + self._open.wanted.timeout_seconds * 1000)
 
-    def _begin(self, now_ms: int, called: LineToolCalled) -> Iterator[Fact]:
+    def _begin(self, now_ms: int, called: LineToolCalled) -> Iterator[Command | Fact]:
         yield from self._end("another call")
+        yield from self._show()
         self._habit = ""
+        self._deadlines.clear("habit")
         self._open = _Open(called.call_id, self._tools[called.name])
         self._wait(now_ms)
-        yield CollectionBegan()
+        secret = self._open.wanted.secret
+        if secret:
+            self._secret, self._hidden_from_ms = True, now_ms + BEFORE_MS
+            yield HideKeys(self._open.wanted.terminator)
+        yield CollectionBegan(secret)
 
-    def _take_ahead(self, now_ms: int, digits: str) -> Iterator[Fact]:
+    def _show(self) -> Iterator[Command | Fact]:
+        if self._secret:
+            self._secret = False
+            yield ShowKeys()
+            yield SecrecyEnded()
+
+    def _take_ahead(self, now_ms: int, digits: str) -> Iterator[Command | Fact]:
         for digit in digits:
             yield from self._take_key(now_ms, digit)
 
-    def _take_key(self, now_ms: int, digit: str) -> Iterator[Fact]:
+    def _take_key(self, now_ms: int, digit: str) -> Iterator[Command | Fact]:
         collection = self._open
+        if self._secret and (collection is None or now_ms < self._hidden_from_ms):
+            if collection is None:
+                self._deadlines.set("habit", now_ms + HABIT_MS)
+            return
         if collection is None:
             habit, self._habit = self._habit, ""
             if digit != habit:
@@ -138,31 +170,40 @@ class CollectDigits:
             return
         wanted = collection.wanted
         self._wait(now_ms)
-        if digit == wanted.terminator:
-            yield from self._end("terminator")
-            return
-        collection.digits += digit
-        if len(collection.digits) == wanted.length:
+        if digit != wanted.terminator:
+            collection.digits += digit
+            if len(collection.digits) != wanted.length:
+                return
             self._habit = wanted.terminator
-            self._deadlines.set("habit", now_ms + HABIT_MS)
-            yield from self._end("length")
+        self._deadlines.set("habit", now_ms + HABIT_MS)
+        yield from self._end("terminator" if digit == wanted.terminator else "length")
 
-    def _end(self, ended_by: str) -> Iterator[Fact]:
+    def _end(self, ended_by: str) -> Iterator[Command | Fact]:
         if self._open is None:
             return
         collection, self._open = self._open, None
         self._deadlines.clear("key")
+        name = ""
+        if collection.wanted.secret and collection.digits:
+            self._kept += 1
+            name = f"digits_{self._kept}"
+            yield KeepDigits(name, collection.digits)
         yield CollectionEnded()
-        yield LineToolAnswered(collection.call_id, _told(collection, ended_by))
+        yield LineToolAnswered(collection.call_id, _told(collection, ended_by, name))
+        if not self._deadlines.armed("habit"):
+            yield from self._show()
 
     def __repr__(self) -> str:
         return f"<CollectDigits {'collecting' if self._open else 'idle'}, {self._deadlines}>"
 
 
-def _told(collection: _Open, ended_by: str) -> str:
+def _told(collection: _Open, ended_by: str, name: str) -> str:
     """Say it to the model: what was pressed, why it ended and, if it is less than was asked for, how much that was."""
-    answer: dict[str, str | int] = {"digits": collection.digits, "ended_by": ended_by}
-    length = collection.wanted.length
-    if length is not None and len(collection.digits) != length:
+    length, pressed = collection.wanted.length, len(collection.digits)
+    answer: dict[str, str | int] = {"digits": collection.digits}
+    if collection.wanted.secret:
+        answer = {"received": pressed, **({"digits": f"${{{name}}}"} if name else {})}
+    answer["ended_by"] = ended_by
+    if length is not None and pressed != length:
         answer["wanted"] = length
     return msgspec.json.encode(answer).decode()

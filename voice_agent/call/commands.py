@@ -199,6 +199,41 @@ class RunTool(Command, frozen=True, omit_defaults=True):
     """Whose tool it is, when the call was handed over; empty: of the agent that took the call."""
 
 
+class KeepDigits(Command, frozen=True):
+    """Hold digits that nobody may see for the tools whose arguments name them; a recording has a 0 for each."""
+
+    name: str
+    """What stands for them is `${name}`."""
+    digits: str
+
+
+# --- to whoever keeps a record ---------------------------------------------------------------------------------------
+
+
+class HideKeys(Command, frozen=True):
+    """From now on keys are secret: a record has `0` in the place of each, but for the terminator.
+
+    What the caller says is to be held back for 200 ms, until it is known whether a key was pressed then.
+    """
+
+    terminator: str
+
+
+class HideCaller(Command, frozen=True):
+    """A secret key was pressed: frames that end later than this are silent in a record, until `ShowCaller`."""
+
+    from_ms: int
+    """On the carrier's clock."""
+
+
+class ShowCaller(Command, frozen=True):
+    """The next frame may be heard again."""
+
+
+class ShowKeys(Command, frozen=True):
+    """The next key is not secret any more, and nothing need be held back."""
+
+
 # --- reports ---------------------------------------------------------------------------------------------------------
 
 
@@ -347,7 +382,8 @@ ModelCommand = (
     | AddToolOutput
     | AnswerMcpApproval
 )
-Work = ClosePhone | CheckPhone | HangUp | ConnectModel | CloseModel | RunTool
+Hiding = HideKeys | HideCaller | ShowCaller | ShowKeys
+Work = ClosePhone | CheckPhone | HangUp | ConnectModel | CloseModel | RunTool | KeepDigits | Hiding
 Report = (
     CallStarted
     | CallerBegan

@@ -146,9 +146,16 @@ class AgentChanged(Fact, frozen=True):
 class CollectionBegan(Fact, frozen=True):
     """From now on the caller's keys belong to a tool. Said by `collect_digits`."""
 
+    secret: bool = False
+    """Nobody else may know them, nor hear the caller type."""
+
 
 class CollectionEnded(Fact, frozen=True):
     """That tool has its digits, or waits no longer. Said by `collect_digits`."""
+
+
+class SecrecyEnded(Fact, frozen=True):
+    """The caller types nothing secret any more. Said by `collect_digits`, some time behind `CollectionEnded`."""
 
 
 class KeysAhead(Fact, frozen=True):

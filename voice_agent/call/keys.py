@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from voice_agent.call.commands import AddUserText, Command, KeysPressed
+from voice_agent.call.commands import AddUserText, Command, KeysPressed, Note
 from voice_agent.call.conversation import keys_text
 from voice_agent.call.deadlines import Deadlines
 from voice_agent.call.events import Event, TimerFired
@@ -57,7 +57,8 @@ class Keys:
             case CollectionBegan() if self._digits:
                 digits, self._digits = self._digits, ""
                 self._deadlines.clear("last key")
-                yield KeysAhead(digits)
+                # What was pressed in the open is no secret; told now, it would sound like the answer.
+                yield Note("info", "keys before a secret number are dropped") if event.secret else KeysAhead(digits)
             case SessionReady():
                 self._ready = True
             case TimerFired():

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from voice_agent.call.commands import Command
 from voice_agent.call.events import CallerAudio, Event, SpeechStarted, SpeechStopped
-from voice_agent.call.facts import AgentChanged, Fact, SpeechLasted
+from voice_agent.call.facts import AgentChanged, CollectionBegan, Fact, SecrecyEnded, SpeechLasted
 from voice_agent.call.part import Handled
 
 BYTES_PER_MS = 8
@@ -32,13 +32,22 @@ _LOUD_PART = 8
 class VoiceLength:
     """See the module."""
 
-    HANDLES: ClassVar[Handled] = (CallerAudio, SpeechStarted, SpeechStopped, AgentChanged)
+    HANDLES: ClassVar[Handled] = (
+        CallerAudio,
+        SpeechStarted,
+        SpeechStopped,
+        CollectionBegan,
+        SecrecyEnded,
+        AgentChanged,
+    )
 
     def __init__(self, wanted_ms: int) -> None:
         self._wanted_ms = wanted_ms
         self._recent: deque[tuple[int, bool]] = deque()
         """Length of each frame of the last `LOOK_BACK_MS`, and whether it is loud."""
         self._recent_ms = 0
+        self._deaf = False
+        """The caller types something secret: what is heard of it now will not be in the record."""
         self._listening = False
         self._loud_ms = 0
         self._quiet_ms = 0
@@ -53,11 +62,13 @@ class VoiceLength:
         match event:
             case CallerAudio():
                 length_ms = len(event.audio) // BYTES_PER_MS
-                loud = event.audio.translate(_LOUD).count(1) * _LOUD_PART >= len(event.audio)
+                loud = not self._deaf and event.audio.translate(_LOUD).count(1) * _LOUD_PART >= len(event.audio)
                 if self._listening:
                     yield from self._count(length_ms, loud)
                 else:
                     self._remember(length_ms, loud)
+            case CollectionBegan() | SecrecyEnded():
+                self._deaf = isinstance(event, CollectionBegan) and event.secret
             case SpeechStarted():
                 self._listening = True
                 self._loud_ms = self._quiet_ms = 0

@@ -7,6 +7,7 @@
         length: 6                                       # so many keys are enough; left out: any number
         terminator: "*"                                 # ends the number; "#" is the default; or none
         timeout_seconds: 10                             # without a key, while neither side speaks
+        secret: true                                    # the model gets a name for them, no recording holds them
 
 It must not know how keys are collected.
 """
@@ -30,6 +31,7 @@ def read_collect_digits(fields: Fields) -> Tool | None:
         length=inner.integer("length", 0, *DIGITS) or None,
         terminator="" if terminator == "none" else terminator,
         timeout_seconds=inner.integer("timeout_seconds", usual.timeout_seconds, *DIGIT_SECONDS),
+        secret=inner.flag("secret", False),
     )
     return collect_digits_tool(wanted, read_name(inner, "collect_digits"), inner.text("description", ""))
 
@@ -48,7 +50,12 @@ def collect_digits_tool(wanted: DigitCollection, name: str = "collect_digits", d
 def _how(wanted: DigitCollection) -> str:
     many = "any number of them" if wanted.length is None else f"{wanted.length} of them"
     ends = f", or fewer that end with {wanted.terminator}" if wanted.terminator else ""
+    answer = (
+        'You are not told them: the answer names them, as in {"received": 4, "digits": "${digits_1}"}, and that text '
+        "stands for them in the arguments of other functions. Never ask for them to be spoken."
+    )
     return (
         f"The caller types them on the phone's keypad: {many}{ends}. Ask for them, and call this function in the same "
         "response, before they are typed. Then wait: its answer comes when the caller has typed, or types no more."
+        f"{f' {answer}' if wanted.secret else ''}"
     )

@@ -146,6 +146,7 @@ COLLECT_DIGITS: dict[str, Schema] = {
     "timeout_seconds": whole(
         DIGIT_SECONDS, "Without a key, while neither side speaks.", DigitCollection().timeout_seconds
     ),
+    "secret": flag("The model gets a name for them, and no recording holds them.", False),
 }
 SIP = (
     r"sips?:[A-Za-z0-9._~!$&'()*+,;=%-]{1,64}@[A-Za-z0-9.-]{1,100}(:[0-9]{1,5})?"

@@ -5,7 +5,7 @@ Fits `session.Work`. It must not know why something is done.
 
 from typing import Protocol
 
-from voice_agent.call.commands import RunTool
+from voice_agent.call.commands import KeepDigits, RunTool
 from voice_agent.call.events import HangUpFinished, ToolFinished
 from voice_agent.live.credentials import Credential
 from voice_agent.live.mcp_secrets import McpSecrets
@@ -57,6 +57,10 @@ class CallWork:
     async def run_tool(self, order: RunTool) -> ToolFinished:
         """Run one tool of the agent."""
         return await self._tools.run(order.call_id, order.name, order.arguments, order.agent)
+
+    def keep_digits(self, order: KeepDigits) -> None:
+        """Hold them where the call's tools run."""
+        self._tools.keep_digits(order.name, order.digits)
 
     async def hang_up(self) -> HangUpFinished:
         """End the call by REST."""

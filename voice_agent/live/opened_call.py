@@ -24,8 +24,9 @@ from voice_agent.live.call_work import CallWork, CarrierApi
 from voice_agent.live.clock import utc_now
 from voice_agent.live.counters import Counters
 from voice_agent.live.credentials import Credential
+from voice_agent.live.masking import MaskingRecorder
 from voice_agent.live.mcp_secrets import McpSecrets
-from voice_agent.live.session import Session
+from voice_agent.live.session import Recorder, Session
 from voice_agent.recording.format import Header
 from voice_agent.recording.spool import CallRecording, Spool, recording_path
 from voice_agent.tools.run import ToolRunner
@@ -102,14 +103,19 @@ class OpenedCall:
         self._started_at = utc_now()
         self._summary = Summary()
         self._recording = self._open_recording(webhook)
+        self._masking: MaskingRecorder | None = None
         call_sid = setup.call_sid
         bill = None if around.prices is None else partial(around.prices.told, setup.model.model)
         tools = ToolRunner(
             setup.agent, call_sid, around.references, around.messages, given=around.given, others=setup.others
         )
         secrets = None
-        if any(agent.mcp for agent in (setup.agent, *setup.others)):
+        agents = (setup.agent, *setup.others)
+        if any(agent.mcp for agent in agents):
             secrets = McpSecrets(setup.agent, around.references, setup.others)
+        recorder: Recorder | None = self._recording
+        if self._recording is not None and any(agent.has_secrets for agent in agents):
+            recorder = self._masking = MaskingRecorder(self._recording)
         self._bridge = Bridge(setup, around.clips)
         self.session = Session(
             self._bridge,
@@ -119,7 +125,7 @@ class OpenedCall:
                 call_log(call_sid, around.counters, bill),
                 *(partial(observer, call_sid) for observer in around.observers),
             ],
-            recorder=self._recording,
+            recorder=recorder,
         )
 
     async def run(self) -> None:
@@ -127,6 +133,8 @@ class OpenedCall:
         try:
             await self.session.run()
         finally:
+            if self._masking is not None:
+                self._masking.flush()
             if self._recording is not None:
                 self._recording.end()
             await asyncio.to_thread(self._keep)

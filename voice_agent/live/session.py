@@ -18,8 +18,13 @@ from voice_agent.call.commands import (
     ClosePhone,
     ConnectModel,
     HangUp,
+    HideCaller,
+    HideKeys,
+    KeepDigits,
     Report,
     RunTool,
+    ShowCaller,
+    ShowKeys,
 )
 from voice_agent.call.events import (
     EndRequested,
@@ -77,6 +82,10 @@ class Work(Protocol):
 
     async def run_tool(self, order: RunTool) -> ToolFinished:
         """Run one tool within its limits."""
+        ...
+
+    def keep_digits(self, order: KeepDigits) -> None:
+        """Hold secret digits for the tools that are given their name."""
         ...
 
     async def hang_up(self) -> HangUpFinished:
@@ -232,6 +241,10 @@ class Session:
                         self._phone.close(output.reason)
                 case RunTool():
                     self._spawn(self._answer(partial(self._work.run_tool, output)))
+                case KeepDigits():
+                    self._work.keep_digits(output)
+                case HideKeys() | HideCaller() | ShowCaller() | ShowKeys():
+                    pass  # for the recorder
                 case HangUp():
                     self._spawn(self._answer(self._work.hang_up))
                 case CheckPhone():

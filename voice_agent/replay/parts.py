@@ -9,7 +9,20 @@ from typing import Any
 
 import msgspec
 
-from voice_agent.call.commands import CheckPhone, CloseModel, ClosePhone, ConnectModel, HangUp, Report, RunTool
+from voice_agent.call.commands import (
+    CheckPhone,
+    CloseModel,
+    ClosePhone,
+    ConnectModel,
+    HangUp,
+    HideCaller,
+    HideKeys,
+    KeepDigits,
+    Report,
+    RunTool,
+    ShowCaller,
+    ShowKeys,
+)
 from voice_agent.call.events import (
     EndRequested,
     HangUpFinished,
@@ -335,6 +348,8 @@ class _Reader:
                 self._checking.append(now_ms)
             case RunTool():
                 self._tools[output.call_id] = now_ms, output
+            case KeepDigits() | HideKeys() | HideCaller() | ShowCaller() | ShowKeys():
+                pass  # the record has neither digits nor sound any more
             case _:
                 self.parts.reports.append((now_ms, output))
 

@@ -15,6 +15,7 @@ judged by what the call was fed and what it ordered, so it is the same whether t
     over itself  the agent asked whether anybody is there while it could be heard itself
     over caller  the agent or a clip of ours began to speak, or the model was asked to, while the caller was speaking;
                  a protected greeting and the apology are said whatever the caller says
+    secret       what a caller typed in secret was told to the model or in a report
     goodbye      the line was closed before the last words were heard
     outlives     the call went on after its caller had gone
     open         a socket was left open after the end
@@ -31,6 +32,7 @@ from voice_agent.agent import Agent
 from voice_agent.call.call import Call
 from voice_agent.call.commands import (
     AddToolOutput,
+    AddUserText,
     AgentSaid,
     AnswerMcpApproval,
     AppendAudio,
@@ -43,6 +45,7 @@ from voice_agent.call.commands import (
     HandedOver,
     HangUp,
     Interrupted,
+    KeepDigits,
     Note,
     PlayAudio,
     SendMark,
@@ -82,6 +85,7 @@ Rule = Literal[
     "unheard",
     "over itself",
     "over caller",
+    "secret",
     "goodbye",
     "outlives",
     "open",
@@ -104,6 +108,9 @@ RESAMPLER_MS = 3
 
 TRUNCATED_MS = 1000
 """By then what was cut is truncated: the echo is waited for 700 ms."""
+
+SECRET_DIGITS = 4
+"""Fewer stand in other numbers by chance."""
 
 _HARMLESS = frozenset({CallerAudio, MarkEchoed, AppendAudio, SendMark})
 """What happens 50 times a second and says nothing of what must never happen."""
@@ -198,6 +205,7 @@ class Invariants:
         self._caller_speaks = False
         self._playing_until_ms = 0
         self._uses: dict[str, _Use] = {}
+        self._secrets: set[str] = set()
         self._closing_ms: int | None = None
         """When the line was given up."""
         self._gone_ms: int | None = None
@@ -343,6 +351,8 @@ class Invariants:
                 self._cancelled.add(command.response_id)
             case AddToolOutput() | AnswerMcpApproval() | ToolStarted() | ToolAnswered():
                 self._look_at_use(command)
+            case KeepDigits() | AddUserText():
+                self._look_for_secrets(command)
             case CreateResponse():
                 self._look_at_request(command.request)
             case HangUp() | ClosePhone():
@@ -444,12 +454,21 @@ class Invariants:
         match command:
             case AddToolOutput() if not command.event_id.startswith("history"):
                 self._look_at_answer(command.call_id)
+                self._look_for_secrets(command)
             case AnswerMcpApproval():
                 self._look_at_answer(command.request_id)
             case ToolStarted() if command.server:
                 self._uses.setdefault(_remote(command.call_id), _Use(self._now_ms, self._remote_limit_ms))
             case ToolAnswered() if _remote(command.call_id) in self._uses:
                 self._look_at_answer(_remote(command.call_id))
+
+    def _look_for_secrets(self, command: KeepDigits | AddToolOutput | AddUserText) -> None:
+        if isinstance(command, KeepDigits):
+            self._secrets.add(command.digits)
+            return
+        told = command.output if isinstance(command, AddToolOutput) else command.text.replace(" ", "")
+        if any(len(secret) >= SECRET_DIGITS and secret in told for secret in self._secrets):
+            self._break("secret", f"what was typed in secret is told: {told}")
 
     def _look_at_answer(self, call_id: str) -> None:
         use = self._uses.setdefault(call_id, _Use(self._now_ms, 0))

@@ -9,6 +9,7 @@ import contextvars
 import inspect
 import logging
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -23,6 +24,7 @@ from voice_agent.tools.arguments import ArgumentsError, read_arguments
 from voice_agent.tools.http_answer import AnswerError
 from voice_agent.tools.http_client import HttpFailure
 from voice_agent.tools.http_exchange import exchange, secrets_of
+from voice_agent.tools.secret_digits import SecretDigits
 from voice_agent.tools.text_message import MOST_A_CALL, MessageSender, NotSentError, compose, send
 
 MAX_OUTPUT_CHARACTERS = 16_000
@@ -70,6 +72,11 @@ class ToolRunner:
         self._equipment[""] = self._equipment[agent.name]
         self._references = references
         self._extra = {"call": call_sid}
+        self._digits = SecretDigits()
+
+    def keep_digits(self, name: str, digits: str) -> None:
+        """Hold what a caller typed in secret: `${name}` in the arguments of `python` and `http` tools stands for it."""
+        self._digits.keep(name, digits)
 
     async def run(self, call_id: str, name: str, arguments: str, agent: str = "") -> ToolFinished:
         """Run one tool with the arguments as the model wrote them (JSON); `agent`: whose, empty: the first one's.
@@ -113,16 +120,17 @@ class ToolRunner:
             await asyncio.sleep(given.after_ms / 1000)
             return given.answer
         if tool.http is not None:
-            return await exchange(tool.http, values, self._references)
+            return await exchange(tool.http, self._digits.filled(values), self._references)
         if tool.sms is not None:
             return await self._send(tool.sms, values)
+        values = self._digits.filled(values)
         function = find_function(tool.target, folder)
         if inspect.iscoroutinefunction(function):
             return await function(**values)
         return await _in_thread(lambda: function(**values))
 
     def _finished(self, call_id: str, name: str, result: object) -> ToolFinished:
-        output = result if isinstance(result, str) else msgspec.json.encode(result).decode()
+        output = self._digits.covered(result if isinstance(result, str) else msgspec.json.encode(result).decode())
         if len(output) > MAX_OUTPUT_CHARACTERS:
             _log.warning(
                 "tool %s returned %d characters, cut to %d (%s)",
@@ -133,6 +141,7 @@ class ToolRunner:
         return ToolFinished(call_id, output.encode(errors="replace").decode())
 
     def _failed(self, call_id: str, name: str, problem: str) -> ToolFinished:
+        problem = self._digits.covered(problem)
         _log.warning("tool %s failed: %s (%s)", name, problem, call_id, extra=self._extra)
         return _answer(call_id, problem)
 
@@ -148,13 +157,16 @@ class ToolRunner:
     def _refused(self, tool: Tool, call_id: str, error: HttpFailure | AnswerError | NotSentError) -> ToolFinished:
         """Answer for work that came to nothing; the log gets what the model need not know."""
         detail = error.detail if tool.http is None else secrets_of(tool.http, self._references).covered(error.detail)
+        detail = self._digits.covered(detail)
         _log.warning("tool %s failed: %s (%s)", tool.name, detail, call_id, extra=self._extra)
-        return _answer(call_id, f"{tool.name} failed: {error}")
+        return _answer(call_id, self._digits.covered(f"{tool.name} failed: {error}"))
 
     def _broken(self, call_id: str, name: str, problem: str = "it is not available now") -> ToolFinished:
         """Answer for a function that raised; the log gets the traceback."""
-        _log.exception("tool %s raised an exception (%s)", name, call_id, extra=self._extra)
-        return _answer(call_id, f"{name} failed: {problem}")
+        # As a text, not as the exception: a formatter would write down what it was given.
+        trace = self._digits.covered(traceback.format_exc().rstrip())
+        _log.error("tool %s raised an exception (%s)\n%s", name, call_id, trace, extra=self._extra)
+        return _answer(call_id, self._digits.covered(f"{name} failed: {problem}"))
 
 
 def _answer(call_id: str, problem: str) -> ToolFinished:

@@ -46,6 +46,7 @@ def _tool(chance: Chance) -> Tool:
         length=_pick(chance, (None, 1, 3, 4, 6)),
         terminator=_pick(chance, ("#", "#", "*", "")),
         timeout_seconds=_pick(chance, (1, 3, 8)),
+        secret=chance.randint(1, 3) == 1,
     )
     return Tool(COLLECT, "Collect digits.", {"type": "object", "properties": {}}, "collect_digits", digits=wanted)
 
