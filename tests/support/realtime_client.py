@@ -28,6 +28,7 @@ from voice_agent.sim.realtime import (
     RealtimeSession,
     Recognise,
     Recognised,
+    SendAudio,
     SendEvent,
     SendText,
     Session,
@@ -136,7 +137,7 @@ class VirtualClient:
 
     def _take(self, outputs: list[Output]) -> None:
         for output in outputs:
-            if isinstance(output, SendEvent | SendText):
+            if isinstance(output, SendEvent | SendAudio | SendText):
                 event = json.loads(output.text)
                 assert faults(event, self._dialect) == []
                 self.events.append(event)
@@ -170,5 +171,5 @@ class VirtualClient:
             case CallTool():
                 answered = self.answer_mcp(output)
                 return [] if answered is None else [answered]
-            case SendEvent() | SendText() | PlayFrame() | CloseSocket() | StopWork():
+            case SendEvent() | SendAudio() | SendText() | PlayFrame() | CloseSocket() | StopWork():
                 return []

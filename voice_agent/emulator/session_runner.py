@@ -29,6 +29,7 @@ from voice_agent.sim.realtime import (
     Recognise,
     Recognised,
     RecognitionFailed,
+    SendAudio,
     SendEvent,
     SendText,
     Session,
@@ -135,7 +136,7 @@ class SessionRunner:
         """Do what was ordered, in order; gives the order that ends the session."""
         for output in outputs:
             match output:
-                case SendEvent() | SendText():
+                case SendEvent() | SendAudio() | SendText():
                     await self._send(output.text)
                 case PlayFrame():
                     assert self._play is not None, "only who has a peer asks for frames"

@@ -407,8 +407,10 @@ class World:
     def _carry_model(self, outputs: list[model.Output]) -> None:
         for output in outputs:
             match output:
+                case model.SendAudio():
+                    self._model_down.send(self.now_ms, self._voiced(output))
                 case model.SendEvent() | model.SendText():
-                    self._model_down.send(self.now_ms, self._said(output))
+                    self._model_down.send(self.now_ms, ModelText(output.text))
                 case model.Recognise():
                     heard = model.Recognised(output.item_id, next(self._heard, "hello"))
                     self._later(self._timing.recognise_ms, partial(self._to_session, heard))
@@ -442,11 +444,10 @@ class World:
             answer = model.ToolCallFailed(order.item_id, "tool_execution_error", work.output or "it has no answer")
         self._do(work, partial(self._to_session, answer))
 
-    def _said(self, output: model.SendEvent | model.SendText) -> ModelText | Delta:
-        if self._direct and isinstance(output, model.SendEvent) and output.event["type"] in model.AUDIO_DELTAS:
-            event = output.event
-            return Delta(AudioKey(event["response_id"], event["item_id"], event["content_index"]), event["delta"])
-        return ModelText(output.text)
+    def _voiced(self, sent: model.SendAudio) -> ModelText | Delta:
+        if self._direct:
+            return Delta(AudioKey(sent.response_id, sent.item_id, sent.content_index), sent.delta)
+        return ModelText(sent.text)
 
     def _think(self, think: model.Think) -> None:
         for thought in self._mind(think):

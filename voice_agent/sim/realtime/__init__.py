@@ -4,7 +4,6 @@ from voice_agent.sim.realtime.activity import CHUNK_BYTES, CHUNK_MS, At16k, Dete
 from voice_agent.sim.realtime.faults import Faults, parse_faults
 from voice_agent.sim.realtime.faulty_session import NO_CLOSE_FRAME, FaultySession, Session
 from voice_agent.sim.realtime.messages import (
-    AUDIO_DELTAS,
     CallTool,
     ClientAudio,
     ClientText,
@@ -24,6 +23,7 @@ from voice_agent.sim.realtime.messages import (
     Recognise,
     Recognised,
     RecognitionFailed,
+    SendAudio,
     SendEvent,
     SendText,
     Speak,
@@ -43,7 +43,6 @@ from voice_agent.sim.realtime.output_buffer import FRAME_BYTES, FRAME_MS, Output
 from voice_agent.sim.realtime.session import RealtimeSession
 
 __all__ = [
-    "AUDIO_DELTAS",
     "CHUNK_BYTES",
     "CHUNK_MS",
     "FRAME_BYTES",
@@ -75,6 +74,7 @@ __all__ = [
     "Recognise",
     "Recognised",
     "RecognitionFailed",
+    "SendAudio",
     "SendEvent",
     "SendText",
     "Session",

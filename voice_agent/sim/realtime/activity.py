@@ -4,6 +4,7 @@ Networks take 32 ms at 16 kHz at a time (`VoiceActivity`), so `At16k` brings a s
 enough (simulations, tests) `Energy` goes by the bytes as they came.
 """
 
+import math
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -111,4 +112,4 @@ def level_dbfs(samples: NDArray[np.int16]) -> float:
         return -120.0
     values = samples.astype(np.float64)
     power = float(values @ values) / samples.size
-    return max(-120.0, 10.0 * float(np.log10(power / 32768.0**2))) if power else -120.0
+    return max(-120.0, 10.0 * math.log10(power / 32768.0**2)) if power else -120.0

@@ -135,9 +135,9 @@ class Answering:
 
     def advance(self, now_ms: int) -> Response | None:
         """Send what is due; return the response of the conversation if it ended in this step."""
-        ended = None
         if not self._responses:
             return None
+        ended = None
         for response in list(self._responses.values()):
             if not response.finished:
                 response.advance(now_ms)
@@ -163,10 +163,12 @@ class Answering:
 
     def due(self) -> int | None:
         """When `advance` has something to do."""
-        if not self._responses:
-            return None
-        times = [due for response in self._responses.values() if (due := response.due()) is not None]
-        return min(times, default=None)
+        earliest_ms: int | None = None
+        for response in self._responses.values():
+            due_ms = response.due()
+            if due_ms is not None and (earliest_ms is None or due_ms < earliest_ms):
+                earliest_ms = due_ms
+        return earliest_ms
 
     def _forget(self, response: Response) -> None:
         self._responses.pop(response.id, None)

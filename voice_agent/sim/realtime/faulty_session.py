@@ -12,7 +12,6 @@ import msgspec
 
 from voice_agent.sim.realtime.faults import Failure, Faults, Refusal, Timed
 from voice_agent.sim.realtime.messages import (
-    AUDIO_DELTAS,
     ClientAudio,
     ClientText,
     CloseSocket,
@@ -22,8 +21,10 @@ from voice_agent.sim.realtime.messages import (
     PlayFrame,
     Recognise,
     RecognitionFailed,
+    SendAudio,
     SendEvent,
     SendText,
+    Sent,
     Speak,
     Spoken,
     Think,
@@ -36,7 +37,7 @@ NO_CLOSE_FRAME = 1006
 
 MINUTE_MS = 60_000
 
-_Sent = SendEvent | SendText | CloseSocket | PlayFrame
+_Posted = Sent | CloseSocket | PlayFrame
 """What a client is sent: only a peer of WebRTC is sent frames."""
 
 _decode = msgspec.json.decode
@@ -85,7 +86,7 @@ class FaultySession:
         self._faults = faults
         self._began_ms = 0
         self._timed = sorted(faults.timed, key=lambda timed: timed.at_ms)
-        self._waiting: list[tuple[int, int, _Sent]] = []
+        self._waiting: list[tuple[int, int, _Posted]] = []
         """What is on its way to the client: due time, order, output."""
         counted: tuple[Refusal | Failure, ...] = (*faults.refusals, *faults.failures)
         self._left = {fault: fault.times for fault in counted}
@@ -163,8 +164,8 @@ class FaultySession:
             match output:
                 case SendEvent({"type": "rate_limits.updated"}) if self._faults.requests_per_minute:
                     self._post(now_ms, SendEvent(self._with_limit(now_ms, output.event)))
-                case SendEvent() if output.event["type"] in AUDIO_DELTAS:
-                    yield from self._pass_audio(now_ms, output.event)
+                case SendAudio():
+                    yield from self._pass_audio(now_ms, output)
                 case SendEvent() | SendText() | CloseSocket():
                     self._post(now_ms, output)
                 case PlayFrame():
@@ -183,18 +184,18 @@ class FaultySession:
             failed = RecognitionFailed(item_id, "Input transcription failed for item")
             yield from self._pass(now_ms, self._session.feed(now_ms, failed))
 
-    def _pass_audio(self, now_ms: int, event: dict[str, Any]) -> Iterator[Output]:
-        for piece in self._pieces(event):
-            self._post(now_ms + self._faults.late_audio_ms, SendEvent(piece))
-        yield from self._end_doomed(now_ms, event["response_id"])
+    def _pass_audio(self, now_ms: int, sent: SendAudio) -> Iterator[Output]:
+        for piece in self._pieces(sent):
+            self._post(now_ms + self._faults.late_audio_ms, piece)
+        yield from self._end_doomed(now_ms, sent.response_id)
 
-    def _pieces(self, event: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        audio = event["delta"]
+    def _pieces(self, sent: SendAudio) -> Iterator[SendAudio]:
+        audio = sent.delta
         size = self._faults.chunk_bytes or len(audio)
         for start in range(0, len(audio), size):
             self._count += 1
-            event_id = event["event_id"] if not start else f"event_piece_{self._count}"
-            yield event | {"event_id": event_id, "delta": audio[start : start + size]}
+            event_id = sent.event_id if not start else f"event_piece_{self._count}"
+            yield msgspec.structs.replace(sent, event_id=event_id, delta=audio[start : start + size])
 
     def _think(self, now_ms: int, order: Think) -> Iterator[Output]:
         failure = self._over_the_limit(now_ms) or next(filter(self._use, self._faults.failures), None)
@@ -243,7 +244,7 @@ class FaultySession:
                 result = CutShort(response_id, failure.incomplete)
             yield from self._pass(now_ms, self._session.feed(now_ms, result))
 
-    def _post(self, at_ms: int, output: _Sent) -> None:
+    def _post(self, at_ms: int, output: _Posted) -> None:
         # Whoever says nothing any more still ends the session in time.
         if not self._silent or isinstance(output, CloseSocket):
             self._count += 1

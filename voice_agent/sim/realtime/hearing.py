@@ -80,9 +80,11 @@ class Hearing:
         if rules is None:
             return ()
         found = self._turns.feed(audio, rules)
-        if not self._turns.speaking and not found:
+        if found:
+            return self._tell(found, rules)
+        if not self._turns.speaking:
             self._buffer.keep(rules.prefix_padding_ms + LOOKBACK_MS)
-        return self._tell(found, rules) if found else ()
+        return ()
 
     def _tell(self, found: list[SpeechBegan | SpeechEnded], rules: TurnRules) -> Iterator[TurnBegan | TurnEnded]:
         for one in found:

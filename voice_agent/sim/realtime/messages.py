@@ -194,12 +194,31 @@ class SendEvent(msgspec.Struct, frozen=True):
     """One event to the client."""
 
     event: dict[str, Any]
-    """As on the wire, but for audio, which is bytes here and base64 there."""
+    """As on the wire."""
 
     @property
     def text(self) -> str:
         """As it crosses a socket; the type stands first."""
         return _encode(self.event).decode()
+
+
+class SendAudio(msgspec.Struct, frozen=True, gc=False):
+    """One event to the client that brings it some of the agent's voice, as on the wire."""
+
+    type: str
+    """`response.output_audio.delta`, as the client's dialect calls it."""
+    event_id: str
+    response_id: str
+    item_id: str
+    output_index: int
+    content_index: int
+    delta: bytes
+    """Here it is bytes, and base64 on the wire."""
+
+    @property
+    def text(self) -> str:
+        """As it crosses a socket."""
+        return _encode(self).decode()
 
 
 class SendText(msgspec.Struct, frozen=True):
@@ -209,9 +228,6 @@ class SendText(msgspec.Struct, frozen=True):
 
 
 _encode = msgspec.json.Encoder().encode
-
-AUDIO_DELTAS = frozenset({"response.output_audio.delta", "response.audio.delta"})
-"""The events whose `delta` is audio, in both dialects."""
 
 
 class PlayFrame(msgspec.Struct, frozen=True):
@@ -297,7 +313,8 @@ class CloseSocket(msgspec.Struct, frozen=True):
     reason: str
 
 
-Output = SendEvent | SendText | PlayFrame | Recognise | Think | Speak | ListTools | CallTool | StopWork | CloseSocket
+Sent = SendEvent | SendAudio | SendText
+Output = Sent | PlayFrame | Recognise | Think | Speak | ListTools | CallTool | StopWork | CloseSocket
 
 
 class RealtimeOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,8 +7,10 @@ another one is written by a function that the outbox is given.
 from collections.abc import Callable
 from typing import Any
 
-from voice_agent.sim.realtime.messages import Output, SendEvent
+from voice_agent.sim.realtime.messages import Output, SendAudio, SendEvent
 from voice_agent.sim.realtime.refusals import ClientError
+
+_AUDIO_DELTA = "response.output_audio.delta"
 
 
 class Outbox:
@@ -22,14 +24,30 @@ class Outbox:
 
     def new_id(self, kind: str) -> str:
         """Make the next of `item_1`, `item_2`, ..."""
-        self._counts[kind] = self._counts.get(kind, 0) + 1
-        return f"{kind}_{self._counts[kind]}"
+        number = self._counts[kind] = self._counts.get(kind, 0) + 1
+        return f"{kind}_{number}"
 
     def send(self, event_type: str, **fields: Any) -> None:
-        """Send one server event; a field of bytes goes out as base64."""
+        """Send one server event."""
         events = [(event_type, fields)] if self._write is None else self._write(event_type, fields)
         for name, written in events:
             self._outputs.append(SendEvent({"type": name, "event_id": self.new_id("event"), **written}))
+
+    def send_audio(self, response_id: str, item_id: str, output_index: int, delta: bytes) -> None:
+        """Send some of the agent's voice, of the item's only content."""
+        if self._write is None:
+            sent = SendAudio(_AUDIO_DELTA, self.new_id("event"), response_id, item_id, output_index, 0, delta)
+            self._outputs.append(sent)
+            return
+        fields = {
+            "response_id": response_id,
+            "item_id": item_id,
+            "output_index": output_index,
+            "content_index": 0,
+            "delta": delta,
+        }
+        for name, written in self._write(_AUDIO_DELTA, fields):
+            self._outputs.append(SendAudio(name, self.new_id("event"), **written))
 
     def send_error(self, error: ClientError, client_event_id: str | None = None) -> None:
         """Send `error`; nearly all are the client's doing."""

@@ -219,6 +219,8 @@ class _Piece(msgspec.Struct):
 
     text: str
     audio: bytearray
+    sent: int = 0
+    """How many bytes of it."""
     spoken: bool = False
     announced: bool = False
 
@@ -274,22 +276,23 @@ class SpokenOutput(_Shown):
         if not self._pieces:
             return None
         piece = self._pieces[0]
-        full = len(piece.audio) >= self._delta_bytes
+        full = len(piece.audio) - piece.sent >= self._delta_bytes
         return self._stage.pacer.next_ms if full or piece.spoken else None
 
     def _advance_piece(self, now_ms: int, piece: _Piece) -> bool:
-        while now_ms >= self._stage.pacer.next_ms and self._stage.may_say():
+        pacer, may_say = self._stage.pacer, self._stage.may_say
+        while now_ms >= pacer.next_ms and may_say():
             if not piece.announced and (piece.audio or piece.spoken):
                 piece.announced = True
                 self._send_words(piece.text)
-            if len(piece.audio) < self._delta_bytes and not piece.spoken:
+            audio = bytes(piece.audio[piece.sent : piece.sent + self._delta_bytes])
+            if len(audio) < self._delta_bytes and not piece.spoken:
                 return False
-            if not piece.audio:
+            if not audio:
                 return True
-            audio = bytes(piece.audio[: self._delta_bytes])
-            del piece.audio[: len(audio)]
+            piece.sent += len(audio)
             self._send_audio(now_ms, audio)
-        return piece.spoken and not piece.audio and piece.announced
+        return piece.spoken and piece.sent == len(piece.audio) and piece.announced
 
     def _send_words(self, text: str) -> None:
         for word in words(text, first=not self._transcript):
@@ -301,9 +304,10 @@ class SpokenOutput(_Shown):
 
     def _send_audio(self, now_ms: int, audio: bytes) -> None:
         if audio:
+            stage = self._stage
             self._part.audio += audio
-            self._stage.pacer.count(now_ms, len(audio) // self._part.format.bytes_per_ms)
-            self._stage.outbox.send("response.output_audio.delta", **self._place, content_index=0, delta=audio)
+            stage.pacer.count(now_ms, len(audio) // self._part.format.bytes_per_ms)
+            stage.outbox.send_audio(stage.response_id, self.item.id, self._output_index, audio)
 
     def _finish(self, *, complete: bool) -> None:
         place = {**self._place, "content_index": 0}
