@@ -143,7 +143,11 @@ class Call:
                         if isinstance(output, _NOTED):
                             self._note(output)
                         commands.append(output)
-                self._note_deadline(part)
+                due_ms = part.deadline()
+                if due_ms is not None:
+                    self._deadlines[part] = due_ms
+                elif part in self._deadlines:
+                    del self._deadlines[part]
         if self._ended is not None:
             commands.append(self._ended)
         return cast("list[CallCommand]", commands)

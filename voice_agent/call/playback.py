@@ -199,7 +199,9 @@ class Playback:
             outputs.append(self._mark("start"))
         self._playout.add(now_ms, item_id, len(audio))
         outputs += PlayAudio(audio), self._mark("play")
-        self._expected_end_ms = max(self._expected_end_ms, now_ms) + len(audio) // BYTES_PER_MS
+        if now_ms > self._expected_end_ms:
+            self._expected_end_ms = now_ms
+        self._expected_end_ms += len(audio) // BYTES_PER_MS
         self._deadlines.set("marks", self._expected_end_ms + LOST_MARKS_MS)
         return outputs
 

@@ -60,7 +60,8 @@ class Playout:
     def add(self, now_ms: int, item_id: str | None, length: int) -> None:
         """Audio was queued now."""
         begins = now_ms - self.queued // BYTES_PER_MS
-        self._sent_offset_ms = begins if self._sent_offset_ms is None else max(self._sent_offset_ms, begins)
+        if self._sent_offset_ms is None or begins > self._sent_offset_ms:
+            self._sent_offset_ms = begins
         end = self.queued + length
         if self.segments and self.segments[-1].item_id == item_id:
             self.segments[-1].end = end
@@ -80,7 +81,8 @@ class Playout:
     def echo(self, name: str, stamp: Stamp) -> None:
         """A mark came back while nothing was cleared: all before it was played."""
         position = self._take(name)
-        self.confirmed = max(self.confirmed, position)
+        if position > self.confirmed:
+            self.confirmed = position
         self._echoes.append((position, stamp))
         if self.began is None:
             self.began = stamp

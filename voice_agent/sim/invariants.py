@@ -249,6 +249,9 @@ class Invariants:
                 self._break("outlives", f"{command} after the end of the call")
             if type(command) in _HARMLESS:
                 continue
+            if type(command) is PlayAudio:
+                self._look_at_sound(event.item_id if type(event) is ModelAudio else "", len(command.audio))
+                continue
             match command:
                 case Interrupted():
                     basis = command.basis
@@ -317,12 +320,14 @@ class Invariants:
 
     def _look_in(self, event: CallEvent) -> None:
         match event:
-            case StreamStarted():
-                self._limit_ms = self._now_ms + self._longest_ms
             case ModelAudio():
-                item = self._items.setdefault(event.item_id, _Item(event.response_id))
+                item = self._items.get(event.item_id)
+                if item is None:
+                    item = self._items[event.item_id] = _Item(event.response_id)
                 item.sent_ms = event.sent_ms
                 item.done = item.done or event.done
+            case StreamStarted():
+                self._limit_ms = self._now_ms + self._longest_ms
             case ResponseCreated():
                 if self._protects and (event.request or "").startswith("greeting"):
                     self._protected_response = event.response_id
@@ -343,8 +348,6 @@ class Invariants:
 
     def _look_at(self, event: CallEvent, command: CallCommand) -> None:
         match command:
-            case PlayAudio():
-                self._look_at_sound(event.item_id if isinstance(event, ModelAudio) else "", len(command.audio))
             case ClearPlayback():
                 self._cut_items()
             case CancelResponse():
@@ -424,7 +427,9 @@ class Invariants:
         if item is not None:
             item.played += length
             self._begun.add(item.response_id)
-        self._playing_until_ms = max(self._playing_until_ms, self._now_ms) + length // BYTES_PER_MS
+        if self._now_ms > self._playing_until_ms:
+            self._playing_until_ms = self._now_ms
+        self._playing_until_ms += length // BYTES_PER_MS
 
     def _look_at_beginning(self, item_id: str, item: _Item | None) -> None:
         if item is None and self._gone_ms is None:

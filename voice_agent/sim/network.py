@@ -98,7 +98,7 @@ class Way(Generic[Message]):
         """Deliver a message when it arrives; what is sent at one moment travels together."""
         if now_ms == self._sent_ms and now_ms < self._arrival_ms:
             self._together.append(message)
-        else:
-            self._sent_ms = now_ms
-            self._together = [message]
-            self._agenda.deliver(self.arrival(now_ms), self._deliver, self._together)
+            return
+        self._sent_ms = now_ms
+        self._together = [message]
+        self._agenda.deliver(self.arrival(now_ms), self._deliver, self._together)

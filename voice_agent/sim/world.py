@@ -191,19 +191,22 @@ class World:
         agenda = self._agenda
         for _ in range(most_steps):
             due_ms = agenda.next_ms
-            which: Callable[[], None] = agenda.happen
+            fire: Callable[[], None] | None = None
             if self._bridge_due_ms < due_ms:
-                due_ms, which = self._bridge_due_ms, self._fire_bridge
+                due_ms, fire = self._bridge_due_ms, self._fire_bridge
             if self._carrier_due_ms < due_ms:
-                due_ms, which = self._carrier_due_ms, self._fire_carrier
+                due_ms, fire = self._carrier_due_ms, self._fire_carrier
             if self._session_due_ms < due_ms:
-                due_ms, which = self._session_due_ms, self._fire_session
+                due_ms, fire = self._session_due_ms, self._fire_session
             if due_ms > until_ms or self.now_ms >= until_ms:
                 self.now_ms = max(self.now_ms, until_ms)
                 return self
             if due_ms > self.now_ms:
                 self.now_ms = due_ms
-            which()
+            if fire is None:
+                agenda.happen()
+            else:
+                fire()
         raise AssertionError(f"time does not pass: {most_steps:,} steps")
 
     # --- the clock ---------------------------------------------------------------------------------------------------
