@@ -66,8 +66,9 @@ def agent_file(scene: Scene, folder: Path) -> Path:
     One folder serves all scenes: a process imports the modules of tools once.
     """
     source = AGENTS if (AGENTS / f"{scene.agent}.yaml").exists() else PACKAGED_AGENTS
-    for tools in source.glob("*.py"):
-        shutil.copy(tools, folder)
+    for beside in (*source.glob("*.py"), *source.glob("*.yaml")):
+        if beside.suffix == ".py" or not (folder / beside.name).exists():
+            shutil.copy(beside, folder)
     path = folder / f"{scene.agent}.yaml"
     keys = {line.split(":")[0] for line in scene.more.splitlines()}
     kept = [line for line in (source / path.name).read_text("utf-8").splitlines() if line.split(":")[0] not in keys]

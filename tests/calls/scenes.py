@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from voice_agent.call.commands import Interrupted, Report, ToolAnswered, ToolStarted
+from voice_agent.call.commands import HandedOver, Interrupted, Report, ToolAnswered, ToolStarted
 from voice_agent.emulator.brain import Thought, ToolCall
 from voice_agent.emulator.caller import LISTEN_MS, PATIENCE_S
 from voice_agent.emulator.speech.recorded import utterance
@@ -267,6 +267,17 @@ async def one_question(stage: Stage) -> None:
     await stage.hear_out()
 
 
+async def an_invoice(stage: Stage) -> None:
+    await stage.hear_out()
+    await stage.say("I have a question about my invoice.")
+    await stage.until(HandedOver)
+    await stage.hear_out()
+    await stage.say("It is number three.")
+    await stage.hear_out()
+    await stage.say("reception-3")
+    await stage.until_hung_up()
+
+
 async def a_long_answer(stage: Stage) -> None:
     await stage.hear_out()
     await stage.say("reception-1")
@@ -324,6 +335,7 @@ SCENES = {
             "salem": ("One of them comes on Friday, the other one I cannot find.",),
         },
     ),
+    "handed-over": Scene(play=an_invoice, agent="desk"),
     "keys": Scene(play=keys),
     "semantic-vad": Scene(play=one_question, more="turn_detection: {type: semantic_vad, eagerness: high}"),
     "no-transcription": Scene(play=one_question, more="transcription: off", service="preview"),

@@ -20,6 +20,7 @@ from voice_agent.call.commands import (
     CallEnded,
     CallerBegan,
     CallerSaid,
+    HandedOver,
     Interrupted,
     KeysPressed,
     Note,
@@ -192,6 +193,7 @@ KINDS: dict[str, Callable[[Told], bool]] = {
     ),
     "interrupted twice in a row": twice_in_a_row,
     # --- what became of tools
+    "a hand-over to another agent": lambda told: bool(told.all(HandedOver)) and bool(told.setup.others),
     "a good tool": tool_output("", failed=False),
     "a tool that fails": tool_output("find_order failed: ", failed=True),
     "a slow tool": lambda told: any(tool.took_ms > WAIT_MS and not tool.failed for tool in told.tools),

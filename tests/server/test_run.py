@@ -91,7 +91,7 @@ async def a_server(
     demands: Demands = ANY,
     **settings: Any,
 ) -> AsyncIterator[Call]:
-    (folder / "agents").mkdir()
+    (folder / "agents").mkdir(exist_ok=True)
     (folder / "agents" / "reception.yaml").write_text(agent)
     async with asyncio.timeout(10), tiny_realtime() as model:
         call = Call(folder, model)

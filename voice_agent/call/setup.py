@@ -36,3 +36,10 @@ class CallSetup(msgspec.Struct, frozen=True, kw_only=True):
     """The agents that the call can be handed over to, by `agent` or by one of them; rendered, too."""
     resumed: Resumption | None = None
     """What the call goes on from; `None`: it begins."""
+
+    def going_on(self, resumed: Resumption) -> "CallSetup":
+        """Give the setup of the same call's next stream, with the agent that had the call at last."""
+        agents = {agent.name: agent for agent in (*self.others, self.agent)}
+        agent = agents.pop(resumed.conversation.agent, self.agent)
+        others = tuple(other for other in agents.values() if other is not agent)
+        return msgspec.structs.replace(self, agent=agent, others=others, resumed=resumed)

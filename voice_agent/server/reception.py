@@ -235,7 +235,7 @@ class Reception:
         )  # fmt: skip
         self.counters.add("transfers_failed", status=status)
         resumed = Resumption(known.conversation, came_back(destination, fields))
-        setup = msgspec.structs.replace(known.setup, resumed=resumed, preconnect=self.terms.preconnect)
+        setup = msgspec.structs.replace(known.setup.going_on(resumed), preconnect=self.terms.preconnect)
         answer = self._connect(call_sid, setup.agent, again=fields.get("DialCallSid", "again").replace(".", ""))
         self.lobby.expect(setup, fields)
         return answer

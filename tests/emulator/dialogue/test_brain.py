@@ -185,3 +185,14 @@ def test_an_output_may_lead_to_a_further_call_whose_output_is_answered_in_turn()
         "I know no parcel with the number 4417.",
         "Shall we try again?",
     ]
+
+
+def test_who_takes_over_says_so_and_answers_what_the_caller_wants() -> None:
+    told = json.dumps({"you_are_now": "reception", "because": "hours"})
+    lines = (Line("call", "{}", "handoff", "c"), Line("output", told, call_id="c"))
+    (hello, asked) = think(Line("user", "What are your opening hours on Monday?"), *lines)
+
+    assert (hello, str(asked)) == ("Hello, I am taking over.", call("opening_hours", day="Monday"))
+    assert think(Line("user", "Rhubarb."), *lines) == ["Hello, I am taking over."]
+    refused = Line("output", '{"error": "no"}', call_id="c")
+    assert think(lines[0], refused) == ["I am sorry, I cannot look that up now."]

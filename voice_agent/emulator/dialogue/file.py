@@ -144,7 +144,7 @@ def _check_call(dialogue: Dialogue, call: Call | None, answers: list[Answer], wh
         return
     if call.name not in dialogue.tools:
         raise ConfigError(f'calls "{call.name}", which is not among the tools above', where)
-    if not answers:
+    if not answers and call.name != HANDOFF:
         raise ConfigError("calls a tool, so it must say what to answer: add answers", where)
     for answer in answers:
         if answer.call is None and not answer.say:
