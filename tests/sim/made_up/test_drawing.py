@@ -80,7 +80,7 @@ def test_every_way_to_talk_and_to_go_comes_to_be_drawn() -> None:
     assert {when for when, _ in leavings} == {"time", "greeting", "tool", "goodbye"}
     assert {how for _, how in leavings} == {"caller_hung_up", "redirected", "ended_by_rest"}
     made_up = {"look_up", "book", "no_such_tool", "hang_up", "free_slots", "reserve", "collect"}
-    assert {name for _, name in parts} == {"", *made_up}
+    assert {name for _, name in parts} == {"", "handoff", *made_up}
     assert any(answer == () for call in many() for answer in call.answers)
 
 
@@ -98,6 +98,16 @@ def test_every_kind_of_mcp_server_comes_to_be_drawn() -> None:
     }
     assert {None, ("free_slots",), ("free_slots", "reserve")} == {server.allowed_tools for server in servers}
     assert {one.answers for one in work} == {one.failed for one in work} == {True, False}
+
+
+def test_some_calls_can_be_handed_over_to_one_agent_or_two_and_back() -> None:
+    handed = [call for call in many() if call.setup.others]
+    agents = [agent for call in handed for agent in (call.setup.agent, *call.setup.others)]
+
+    assert 0.1 < len(handed) / len(many()) < 0.25
+    assert {len(call.setup.others) for call in handed} == {1, 2}
+    assert {agent.name for agent in agents} == {"made-up", "billing", "sales"}
+    assert all(sum(tool.kind == "handoff" for tool in agent.tools) == 1 for agent in agents)
 
 
 def test_a_good_part_of_the_calls_has_nothing_wrong_with_it() -> None:

@@ -13,6 +13,7 @@ import msgspec
 from voice_agent.agent import (
     Agent,
     BargeIn,
+    Handoff,
     Limits,
     McpServer,
     ModelOptions,
@@ -81,7 +82,8 @@ def draw(seed: int, chance: Chance) -> MadeUpCall:
         delta_ms=_pick(chance, (20, 20, 100, 200)),
     )
     call = _with_mcp(chance, call) if _one_in(chance, 6) else call
-    return with_typing(call, chance, odd=odd)
+    call = with_typing(call, chance, odd=odd)
+    return _with_others(chance, call) if _one_in(chance, 6) else call
 
 
 # --- chance ----------------------------------------------------------------------------------------------------------
@@ -264,6 +266,48 @@ def _remote_answer(chance: Chance) -> tuple[Part, ...]:
         chance,
         ((called,), (called,), (words, called), (words, called, words), (called, called), (called, _call(chance))),
     )
+
+
+# --- other agents ----------------------------------------------------------------------------------------------------
+
+_GIVEN_TO = (
+    "{}", '{"to": "billing"}', '{"to": "billing", "reason": "an invoice"}', '{"to": "sales"}', '{"to": "made-up"}',
+    '{"to": "nobody"}', '{"to": ',
+)  # fmt: skip
+
+
+def _with_others(chance: Chance, call: MadeUpCall) -> MadeUpCall:
+    """Give the agent one or two others whom it can hand the call over to, and who can hand it on and back."""
+    first = call.setup.agent
+    names = (first.name, *("billing", "sales")[: chance.randint(1, 2)])
+    taking_over = (msgspec.structs.replace(_agent(chance), name=name, greeting=None) for name in names[1:])
+    agent, *others = (_handing_over(agent, names) for agent in (first, *taking_over))
+    answers = list(call.answers)
+    for _ in range(chance.randint(1, 4)):
+        answers.insert(chance.randint(0, len(answers)), _handing(chance))
+    setup = msgspec.structs.replace(call.setup, agent=agent, others=tuple(others))
+    return msgspec.structs.replace(call, setup=setup, answers=tuple(answers))
+
+
+def _handing_over(agent: Agent, names: Sequence[str]) -> Agent:
+    to = Handoff(to=tuple(name for name in names if name != agent.name))
+    tool = Tool("handoff", "Hand it over.", _NOTHING, "handoff", handoff=to)
+    return msgspec.structs.replace(agent, tools=(*agent.tools, tool))
+
+
+def _handing(chance: Chance) -> tuple[Part, ...]:
+    words = Part(chance.randint(1, 15))
+    called = Part(name="handoff", arguments=_pick(chance, _GIVEN_TO))
+    hang_up = Part(name="hang_up")
+    kinds: tuple[tuple[Part, ...], ...] = (
+        (called,),
+        (words, called),
+        (words, called, words),
+        (called, called),
+        (words, called, hang_up),
+        (_call(chance), called),
+    )
+    return _pick(chance, kinds)
 
 
 # --- what is between them --------------------------------------------------------------------------------------------

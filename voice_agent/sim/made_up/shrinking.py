@@ -82,7 +82,7 @@ def _plainer_setup() -> Iterator[Change]:
     usual = Agent(name="", instructions="")
     for field in ("turn_detection", "barge_in", "transcription", "limits", "model", "greeting", "tools", "mcp"):
         yield _of_agent(field, getattr(usual, field))
-    for field, value in (("rest", False), ("preconnect", True)):
+    for field, value in (("rest", False), ("preconnect", True), ("others", ())):
         yield _within("setup", field, value)
     yield lambda call: _replace(call, setup=_replace(call.setup, model=_replace(call.setup.model, audio="g711")))
     yield lambda call: _replace(call, setup=_replace(call.setup, model=_replace(call.setup.model, dialect="ga")))
