@@ -43,6 +43,7 @@ def test_a_fresh_machine_is_well(capsys: pytest.CaptureFixture[str]) -> None:
     assert told(capsys) == [
         "settings: OK: http://127.0.0.1:8080, model of emulator",
         f"{PACKAGED_AGENTS}/reception.yaml: OK: reception; answers every other number; tools: opening_hours, hang_up",
+        f"{PACKAGED_AGENTS}/reminder.yaml: OK: reminder; answers no number yet; tools: note_answer, hang_up",
         f"{PACKAGED_AGENTS}/table.yaml: OK: table; answers no number yet; tools: free_table, hang_up",
     ]
 
@@ -127,7 +128,7 @@ def test_settings_and_agents_are_examined_although_both_are_wrong(
 
 def test_live_names_what_is_not_set(capsys: pytest.CaptureFixture[str]) -> None:
     assert examine(None, live=True, environ={}, env_file=None, today=TODAY) == 0
-    assert told(capsys)[3:] == [
+    assert told(capsys)[4:] == [
         "not tried  PUBLIC_URL: is not set; a real call needs the https address of a tunnel or a proxy",
         "not tried  TWILIO_ACCOUNT_SID: is not set; calls cannot be ended by REST",
         "not tried  REALTIME_PROVIDER: is the local Realtime server, which needs no account",

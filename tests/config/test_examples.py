@@ -1,5 +1,6 @@
 import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -124,3 +125,22 @@ def test_the_parcel_service_knows_some_parcels() -> None:
 
     assert where_is(number="2050") == {"number": "2050", "known": True, "place": "at the customs office in Oakland"}
     assert where_is(number="0000") == {"number": "0000", "known": False, "place": "nowhere that we know of"}
+
+
+def test_what_people_answer_to_a_reminder_is_kept_for_the_desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATA", str(tmp_path / "data"))
+
+    assert call("reminder:note_answer", answer="comes") == {"noted": "comes"}
+    assert call("reminder:note_answer", answer="another time", remark="not\nbefore ten") == {"noted": "another time"}
+
+    lines = (tmp_path / "data" / "reminders.csv").read_text(encoding="utf-8").splitlines()
+    assert [line.split(",", 1)[1] for line in lines] == ["comes,", "another time,not before ten"]
+
+
+def test_the_reminder_leaves_machines_a_message_of_its_call() -> None:
+    agent = AGENTS.named("reminder")
+    assert agent is not None
+    rendered = render(agent, "+14255550123", "+14255550100", datetime(2026, 11, 22, tzinfo=UTC), {"name": "Ana"})
+
+    assert rendered.on_machine is not None
+    assert "seeing Ana tomorrow" in rendered.on_machine.text

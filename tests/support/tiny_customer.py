@@ -34,7 +34,7 @@ class Asked:
         query = parse_qsl(urlsplit(self.target).query, keep_blank_values=True)
         form = parse_qsl(body, keep_blank_values=True)
         self.fields = dict(query + form)
-        signature = next(line.split(": ", 1)[1] for line in lines if line.startswith("X-Twilio-Signature"))
+        signature = next((line.split(": ", 1)[1] for line in lines if line.startswith("X-Twilio-Signature")), "")
         self.signed = bool(RequestValidator(TOKEN).validate(base_url + self.target, dict(form), signature))
 
 

@@ -2,12 +2,15 @@ import asyncio
 import base64
 from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 
 import pytest
 
 from tests.support.twilio_rest import FakeRest, fake_rest
+from voice_agent.agent import OnMachine
 from voice_agent.errors import PeerError
-from voice_agent.twilio_api.calls import Account, CallsApi
+from voice_agent.twilio_api.calls import Account, CallsApi, Course
+from voice_agent.twilio_api.dialling import OutboundCall
 
 ACCOUNT = "AC00000000000000000000000000000001"
 CALL = "CA00000000000000000000000000000001"
@@ -123,3 +126,74 @@ def test_an_account_that_is_not_there_is_one_line(rest: FakeRest, calls: CallsAp
     assert problem_of(calls.account()) == (
         "Twilio refuses: there is no such thing in this account: check TWILIO_ACCOUNT_SID (error 20404)"
     )
+
+
+# --- calls that we place ---------------------------------------------------------------------------------------------
+
+
+def outbound(on_machine: OnMachine | None = None) -> OutboundCall:
+    return OutboundCall(
+        to="+14255550123",
+        from_="+14255550100",
+        agent="reminder",
+        url="https://t.example/twilio/voice?agent=reminder",
+        status_callback="https://t.example/twilio/status",
+        detection_callback="https://t.example/twilio/amd",
+        on_machine=on_machine,
+    )
+
+
+USUAL = [
+    ("From", "+14255550100"),
+    ("StatusCallback", "https://t.example/twilio/status"),
+    ("StatusCallbackEvent", "initiated"),
+    ("StatusCallbackEvent", "ringing"),
+    ("StatusCallbackEvent", "answered"),
+    ("StatusCallbackEvent", "completed"),
+    ("To", "+14255550123"),
+    ("Url", "https://t.example/twilio/voice?agent=reminder"),
+]
+
+
+@pytest.mark.parametrize(
+    ("on_machine", "mode"),
+    [
+        (None, ""),
+        (OnMachine("hang_up"), "Enable"),
+        (OnMachine("continue"), "Enable"),
+        (OnMachine("leave", "Hello."), "DetectMessageEnd"),
+    ],
+)
+def test_a_call_is_placed_with_its_callbacks_and_the_detection_that_the_agent_needs(
+    rest: FakeRest, calls: CallsApi, on_machine: OnMachine | None, mode: str
+) -> None:
+    rest.body = {"sid": CALL, "status": "queued"}
+
+    assert run(calls.create(outbound(on_machine))) == CALL
+
+    ((method, path, body, _),) = rest.requests
+    detection = {
+        ("MachineDetection", mode),
+        ("AsyncAmd", "true"),
+        ("AsyncAmdStatusCallback", "https://t.example/twilio/amd"),
+    }
+    assert (method, path) == ("POST", CALL_PATH.replace(f"/{CALL}", ""))
+    assert set(parse_qsl(body)) == set(USUAL) | (detection if mode else set())
+
+
+@pytest.mark.parametrize(
+    ("body", "course"),
+    [
+        ({"status": "ringing", "duration": None, "answered_by": None}, Course("ringing")),
+        ({"status": "completed", "duration": "36", "answered_by": "human"}, Course("completed", "human", 36)),
+        ({"status": "completed", "duration": "soon"}, Course("completed")),
+    ],
+)
+def test_the_course_of_a_call_is_told(rest: FakeRest, calls: CallsApi, body: object, course: Course) -> None:
+    rest.body = body
+
+    assert run(calls.course(CALL)) == course
+
+
+def test_a_course_without_a_status_is_a_fault(rest: FakeRest, calls: CallsApi) -> None:
+    assert "does not answer as Twilio does" in problem_of(calls.course(CALL))

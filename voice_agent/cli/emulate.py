@@ -4,10 +4,11 @@ import argparse
 import importlib
 from typing import Any
 
-SUMMARY = "run a stand-in: a Realtime server, or a caller through an emulated Twilio"
+SUMMARY = "run a stand-in: a Realtime server, or an emulated Twilio with a caller or a callee"
 
 _STAND_INS = {
     "realtime": "a Realtime server that hears and speaks on this machine, for anybody's client",
+    "callee": "an emulated Twilio that places calls by its REST API, and somebody who takes them",
     "call": "a call through an emulated Twilio to any server that speaks Media Streams",
 }
 

@@ -15,11 +15,12 @@ COMMANDS = {
     "demo": "hold a spoken call on this machine, with no account",
     "serve": "answer the phone",
     "check": "examine agent files and settings, with --live credentials, with --talk scenarios",
+    "dial": "let an agent call a number, or the numbers of a list",
     "replay": "feed recorded calls to today's core, or speak them to a model",
     "calls": "list and show past calls",
     "numbers": "show where the account's phone numbers lead, and let one lead here",
     "simulate": "hold made-up calls with faults on a virtual clock, and look for broken rules",
-    "emulate": "run a stand-in: a Realtime server, or a caller through an emulated Twilio",
+    "emulate": "run a stand-in: a Realtime server, or an emulated Twilio with a caller or a callee",
 }
 
 

@@ -4,6 +4,7 @@ All faults are raised at once, a line each, before anything starts. It must not 
 nor read the process's environment by itself: `read_settings(os.environ, ENV_FILE)`.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,7 @@ import msgspec
 
 from voice_agent.config.faults import nearest, raise_all
 from voice_agent.config.models import problem_of_kind
+from voice_agent.config.schema_forms import E164, PREFIX
 from voice_agent.config.secret import Secret
 from voice_agent.config.variables import Variables, is_loopback
 
@@ -23,7 +25,7 @@ PACKAGED_AGENTS = Path(__file__).resolve().parent.parent / "examples"
 
 Provider = Literal["azure", "openai", "emulator"]
 
-_LOOKALIKE = ("TWILIO_", "OPENAI_", "AZURE_OPENAI_", "REALTIME_")
+_LOOKALIKE = ("TWILIO_", "OPENAI_", "AZURE_OPENAI_", "REALTIME_", "DIAL_")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +45,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     twilio_api_secret: Secret | None = None
     twilio_api_base_url: str | None = None
     """Another REST host than Twilio's own."""
+    twilio_phone_number: str | None = None
+    """What calls are placed from; `None`: the agent's own number."""
+    dial_countries: tuple[str, ...] = ()
+    """How numbers begin that may be called; none: no number may."""
+    dial_per_second: int = 1
+    """How many calls are placed in a second at most."""
+    api_token: Secret | None = None
+    """Opens `POST /calls`; `None`: it is closed."""
     realtime_provider: Provider = "emulator"
     preconnect: bool = True
     realtime_url: str | None = None
@@ -128,6 +138,10 @@ def read_settings(environ: Mapping[str, str], env_file: Path | None = None) -> S
         twilio_api_key=variables.matching("TWILIO_API_KEY", "SK[0-9a-fA-F]{32}", "SK and 32 hex digits"),
         twilio_api_secret=variables.secret("TWILIO_API_SECRET"),
         twilio_api_base_url=variables.url("TWILIO_API_BASE_URL", ("https", "http")),
+        twilio_phone_number=variables.matching("TWILIO_PHONE_NUMBER", E164, "a phone number like +14255550100"),
+        dial_countries=_countries(variables),
+        dial_per_second=variables.integer("DIAL_PER_SECOND", 1, 100) or usual.dial_per_second,
+        api_token=variables.secret("API_TOKEN"),
         realtime_provider=_provider(variables),
         preconnect=variables.choice("PRECONNECT", ("on", "off")) != "off",
         realtime_url=variables.url("REALTIME_URL", ("wss", "ws"), query=True),
@@ -190,6 +204,16 @@ def _address_of_key(variables: Variables, name: str) -> str | None:
     if url is not None and url.startswith("http:") and not is_loopback(url):
         variables.fault(name, "must begin with https://, for the key is sent there")
     return url
+
+
+def _countries(variables: Variables) -> tuple[str, ...]:
+    text = variables.text("DIAL_COUNTRIES") or ""
+    found = tuple(part for part in re.split(r"[\s,]+", text) if part)
+    for part in found:
+        if not re.fullmatch(PREFIX, part):
+            variables.fault("DIAL_COUNTRIES", f'"{part[:20]}" begins no phone number; write e.g. "+1, +44"')
+            return ()
+    return found
 
 
 def _path(variables: Variables, name: str) -> Path | None:

@@ -9,12 +9,13 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Protocol, Self
 
 from voice_agent.call.commands import CallEnded
 from voice_agent.call.conversation import Conversation
+from voice_agent.call.events import MachineVerdict
 from voice_agent.call.setup import CallSetup
 from voice_agent.live.clock import seconds
 from voice_agent.live.counters import Counters
@@ -80,6 +81,8 @@ class _Expected:
     setup: CallSetup
     webhook: Mapping[str, str]
     since_s: int
+    verdict: MachineVerdict | None = None
+    """It came before the call began."""
 
 
 class Lobby:
@@ -155,6 +158,16 @@ class Lobby:
         expected = self._expected.get(call_sid)
         return None if expected is None else expected.webhook
 
+    def tell(self, call_sid: str, verdict: MachineVerdict) -> bool:
+        """Tell a call who has answered it, also one whose stream is expected; `False`: there is none."""
+        if call_sid in self._held:
+            self._held[call_sid].call.session.tell(verdict)
+            return True
+        expected = self._expected.get(call_sid)
+        if expected is not None:
+            self._expected[call_sid] = replace(expected, verdict=verdict)
+        return expected is not None
+
     def end(self, call_sid: str, reason: str) -> None:
         """Ask a call to end, if it is in progress."""
         if call_sid in self._held:
@@ -193,6 +206,8 @@ class Lobby:
         call_sid = expected.setup.call_sid
         held = _Held(self._open_call(expected.setup, expected.webhook), expected.setup)
         self._held[call_sid] = held
+        if expected.verdict is not None:
+            held.call.session.tell(expected.verdict)
         job = self._tasks.create_task(self._hold(call_sid, held))
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)

@@ -29,6 +29,7 @@ from voice_agent.call.commands import (
 from voice_agent.call.events import (
     EndRequested,
     HangUpFinished,
+    MachineVerdict,
     ModelClosed,
     ModelFault,
     PhoneChecked,
@@ -101,6 +102,10 @@ def _ignore(received: Input) -> None:
     del received
 
 
+async def _at_once(received: Input) -> Input:
+    return received
+
+
 class Session:
     """One call in progress. `run` holds it; the carrier's stream joins by `serve`."""
 
@@ -128,6 +133,7 @@ class Session:
         self._phone: PhoneSocket | None = None
         self._joined = False
         self._early_end: str | None = None
+        self._early_verdict: MachineVerdict | None = None
         self._model: Leg | None = None
         self._open_legs = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -162,6 +168,8 @@ class Session:
                 self._carry_out(0, outputs)
                 self._arm()
                 self._running.set()
+                if self._early_verdict is not None:
+                    self.tell(self._early_verdict)
                 if self._early_end is not None:
                     self._spawn(self._ask_for_end(self._early_end))
                 await self._finished.wait()
@@ -195,6 +203,13 @@ class Session:
             self._early_end = reason
         elif not self._finished.is_set():
             self._spawn(self._ask_for_end(reason))
+
+    def tell(self, verdict: MachineVerdict) -> None:
+        """Tell the call who has answered it: soon, not at once."""
+        if not self._running.is_set():
+            self._early_verdict = verdict
+        elif not self._finished.is_set():
+            self._spawn(self._answer(partial(_at_once, verdict)))
 
     async def finished(self) -> None:
         """Wait until the call has ended and both sockets are closed."""

@@ -15,16 +15,14 @@ from voice_agent.server.twilio import webhooks
 class Application:
     """One ASGI application. Streams go past FastAPI: its layers would cost each of their 100 messages a second."""
 
-    def __init__(
-        self, reception: Reception, console: APIRouter | None = None, start_seconds: float = START_SECONDS
-    ) -> None:
-        """`console`: the routes of the console, where there is one."""
+    def __init__(self, reception: Reception, *more: APIRouter, start_seconds: float = START_SECONDS) -> None:
+        """`more`: routes beside Twilio's: those of the console, those that place calls."""
         # The interactive documentation would tell strangers what there is to try.
         self._pages = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
         self._pages.include_router(webhooks(reception))
         self._pages.include_router(health(reception))
-        if console is not None:
-            self._pages.include_router(console)
+        for routes in more:
+            self._pages.include_router(routes)
         self._streams = MediaStreams(reception, start_seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -15,6 +15,7 @@ import msgspec
 from voice_agent.agent import Agent
 from voice_agent.call.commands import CallEnded
 from voice_agent.call.conversation import Resumption
+from voice_agent.call.events import AnsweredBy, MachineVerdict
 from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.config.agents import Agents, AgentSource
 from voice_agent.config.render import render
@@ -26,10 +27,14 @@ from voice_agent.live.lobby import Lobby
 from voice_agent.live.session import Session
 from voice_agent.server.transfers import CONNECTED, came_back, dial
 from voice_agent.tools.lookup import Found, look_up
+from voice_agent.twilio_api.dialling import Dialled, dialled
 from voice_agent.wire import twiml
 from voice_agent.wire.twilio import Start
 
 logger = logging.getLogger(__name__)
+
+OUTBOUND = "outbound-api"
+"""The `Direction` of calls that the REST API has placed."""
 
 STREAM_PATH = "/twilio/media"
 AFTER_STREAM_PATH = "/twilio/after-stream"
@@ -101,7 +106,7 @@ class Reception:
         self.counters.add("refused", reason=refusal.value)
         logger.warning("refused (%s): %s", refusal.value, detail, extra={"call": call_sid})
 
-    async def receive(self, fields: Mapping[str, str]) -> str:
+    async def receive(self, fields: Mapping[str, str], query: str = "") -> str:
         """Find out who is calling, where an agent asks for that, and take the call; see `answer`."""
         called, call_sid = fields.get("To", ""), fields.get("CallSid", "")
         agents, problem = self._agents.current()
@@ -109,15 +114,21 @@ class Reception:
             logger.error("%s", problem)
         first = agents.for_number(called)
         agent = None if first is None else agents.on_duty(first, self._now())
-        if agent is None or agent.lookup is None or self.closing:
-            return self.answer(fields)
+        # Who is called is known to whoever places the call.
+        outbound = fields.get("Direction", "") == OUTBOUND
+        if agent is None or agent.lookup is None or self.closing or outbound:
+            return self.answer(fields, query)
         values = {**agent.variables, "caller": fields.get("From", ""), "called": called}
         found = await look_up(agent.lookup, values, self._agents.references, call_sid)
-        return self.answer(fields, found)
+        return self.answer(fields, query, found)
 
-    def answer(self, fields: Mapping[str, str], found: Found | None = None) -> str:
-        """Take a call: TwiML that streams it to us, or a polite refusal. `found`: what is known of the caller."""
-        call_sid, called, caller = fields.get("CallSid", ""), fields.get("To", ""), fields.get("From", "")
+    def answer(self, fields: Mapping[str, str], query: str = "", found: Found | None = None) -> str:
+        """Take a call: TwiML that streams it to us, or a polite refusal. `found`: what is known of the caller.
+
+        `query`: of the webhook's address; in calls that we placed it tells whom they are for.
+        """
+        call_sid, outbound = fields.get("CallSid", ""), fields.get("Direction", "") == OUTBOUND
+        caller, called = (fields.get("To" if outbound else "From", ""), fields.get("From" if outbound else "To", ""))
         self.counters.add("webhooks")
         if not _CALL_SID.fullmatch(call_sid):
             self.refuse(Refusal.CALL_UNKNOWN, "the webhook names no CallSid of Twilio's form")
@@ -128,15 +139,18 @@ class Reception:
         agents, problem = self._agents.current()
         if problem:
             logger.error("%s", problem)
-        agent = agents.for_number(called)
+        wanted = dialled(query) if outbound else None
+        agent = agents.for_number(called) if wanted is None else agents.named(wanted.agent)
         if agent is None:
-            self._cannot(f"no agent has the number {called}, and none is the default one", call_sid)
+            nobody = f"no agent has the number {called}, and none is the default one"
+            self._cannot(nobody if wanted is None else f'there is no agent "{wanted.agent[:64]}"', call_sid)
             return twiml.hang_up(NOBODY_HERE)
         now = self._now()
-        on_duty = agents.on_duty(agent, now)
+        # Whoever places a call has chosen the hour.
+        on_duty = agent if outbound else agents.on_duty(agent, now)
         try:
             taker = self._taker(agents, on_duty or agent, found or Found(), call_sid)
-            known = {} if found is None else found.variables
+            known = ({} if found is None else found.variables) | _variables(taker, wanted)
 
             def filled(one: Agent) -> Agent:
                 own = {name: value for name, value in known.items() if name in one.variables}
@@ -156,6 +170,7 @@ class Reception:
             agent=agent,
             caller=caller,
             called=called,
+            outbound=outbound,
             model=self.terms.model,
             preconnect=self.terms.preconnect,
             rest=self.terms.rest,
@@ -246,6 +261,18 @@ class Reception:
         if status in ENDED_STATUSES:
             self.lobby.end(fields.get("CallSid", ""), f"the carrier says {status}")
 
+    def detected(self, fields: Mapping[str, str]) -> None:
+        """Take what the detection of answering machines says, late or twice as it may come."""
+        call_sid, answered_by = fields.get("CallSid", ""), fields.get("AnsweredBy", "")
+        extra = {"call": call_sid}
+        try:
+            verdict = msgspec.convert(answered_by, AnsweredBy)
+        except msgspec.ValidationError:
+            logger.warning("the detection of machines says what nobody knows: %r", answered_by[:40], extra=extra)
+            return
+        if not self.lobby.tell(call_sid, MachineVerdict(verdict)):
+            logger.info("the detection says %s of a call that is not here, or over", verdict, extra=extra)
+
     def _last_line(self, ended: CallEnded | None) -> str | None:
         if ended is None:
             return STREAM_LOST
@@ -258,3 +285,12 @@ class Reception:
                 return STOPPED
             case "stream_lost":
                 return STREAM_LOST
+
+
+def _variables(agent: Agent, wanted: Dialled | None) -> dict[str, str]:
+    """Give the values that a call of ours was placed with; raises `ConfigError` if the agent has changed meanwhile."""
+    given = {} if wanted is None else wanted.variables
+    for name in given:
+        if name not in agent.variables:
+            raise ConfigError(f'agent {agent.name} has no variable "{name[:64]}"')
+    return given

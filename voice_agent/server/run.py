@@ -38,6 +38,7 @@ from voice_agent.live.recorded import describe
 from voice_agent.recording.spool import Spool, make_folder
 from voice_agent.server.app import Application
 from voice_agent.server.console import Console, console_routes
+from voice_agent.server.placing import Placing, placing_routes
 from voice_agent.server.reception import Reception, Terms
 from voice_agent.server.stream_socket import StreamSocket
 from voice_agent.store.history import FILE_NAME, History, past_call
@@ -113,7 +114,10 @@ class Serving:
             messages = open_rest(MessagesApi, self.settings)
             if messages is not None:
                 stack.callback(messages.close)
-            around = self._surroundings(stack, messages)
+            calls = open_rest(CallsApi, self.settings)
+            if calls is not None:
+                stack.callback(calls.close)
+            around = self._surroundings(stack, calls, messages)
             lobby = Lobby(lambda setup, webhook: OpenedCall(setup, webhook, around), self.counters)
             await stack.enter_async_context(lobby)
             self.reception = Reception(
@@ -122,7 +126,9 @@ class Serving:
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             self._console = Console(self._agents, self._call_client(), tasks, messages)
             routes = console_routes(self._console, self.settings.console_password)
-            self._server = _Server(_config(Application(self.reception, routes)))
+            self._placing = Placing(self.settings, self._agents, calls)
+            application = Application(self.reception, routes, placing_routes(self._placing))
+            self._server = _Server(_config(application))
             tasks.create_task(self._server.serve([self._socket]))
             stack.push_async_callback(self._stop)
             await self._server.ready.wait()
@@ -137,7 +143,7 @@ class Serving:
         await self._stack.aclose()
 
     async def _stop(self) -> None:
-        self.reception.closing = True
+        self.reception.closing = self._placing.closing = True
         await self._console.close()
         lobby = self.reception.lobby
         talking = any(session.joined and session.ended is None for session in lobby.sessions.values())
@@ -152,7 +158,9 @@ class Serving:
         except ConfigError as error:
             return error
 
-    def _surroundings(self, stack: AsyncExitStack, messages: MessagesApi | None) -> Surroundings:
+    def _surroundings(
+        self, stack: AsyncExitStack, calls: CallsApi | None, messages: MessagesApi | None
+    ) -> Surroundings:
         settings = self.settings
         make_folder(settings.data)
         history = History(settings.data / FILE_NAME)
@@ -162,9 +170,6 @@ class Serving:
         stack.push_async_callback(asyncio.to_thread, spool.close)
         if self._credential is not None:
             stack.push_async_callback(self._credential.close)
-        api = open_rest(CallsApi, settings)
-        if api is not None:
-            stack.callback(api.close)
 
         def keep_in_history(call: FinishedCall) -> None:
             history.add(past_call(call.setup, call.summary, call.started_at, call.recording))
@@ -176,7 +181,7 @@ class Serving:
             counters=self.counters,
             recordings=settings.data / "recordings",
             spool=spool,
-            api=api,
+            api=calls,
             credential=self._credential,
             references=self._agents.references,
             messages=messages,

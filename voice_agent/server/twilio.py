@@ -44,7 +44,7 @@ def webhooks(reception: Reception, form_seconds: float = FORM_SECONDS) -> APIRou
 
     @router.post("/twilio/voice")
     async def voice(request: Request) -> Response:
-        return _xml(await reception.receive(await signed_fields(request)))
+        return _xml(await reception.receive(await signed_fields(request), request.url.query))
 
     @router.post(AFTER_STREAM_PATH)
     async def after_stream(request: Request) -> Response:
@@ -57,6 +57,11 @@ def webhooks(reception: Reception, form_seconds: float = FORM_SECONDS) -> APIRou
     @router.post("/twilio/status")
     async def status(request: Request) -> Response:
         reception.status(await signed_fields(request))
+        return Response(status_code=204)
+
+    @router.post("/twilio/amd")
+    async def detected(request: Request) -> Response:
+        reception.detected(await signed_fields(request))
         return Response(status_code=204)
 
     return router

@@ -1,8 +1,12 @@
-"""Calls at Twilio, as far as a call in progress and `check --live` need them."""
+"""Calls at Twilio: placing one, following its course, ending it; and what `check --live` asks."""
+
+from datetime import datetime
+from typing import Any
 
 import msgspec
 
 from voice_agent.errors import PeerError
+from voice_agent.twilio_api.dialling import OutboundCall
 from voice_agent.twilio_api.rest import GoneError, TwilioRest
 
 NOT_ENDED = frozenset({"queued", "initiated", "ringing", "in-progress"})
@@ -21,8 +25,33 @@ class Account(msgspec.Struct, frozen=True):
     """On trial Twilio blocks media streams; `None` with an API key."""
 
 
+class Course(msgspec.Struct, frozen=True):
+    """How far a call is."""
+
+    status: str
+    """In Twilio's words."""
+    answered_by: str = ""
+    """What its detection of answering machines says; empty: nothing, or not yet."""
+    seconds: int = 0
+    """From the answer to the end; 0 before it."""
+
+
 class CallsApi(TwilioRest):
     """The calls of one account."""
+
+    async def create(self, call: OutboundCall) -> str:
+        """Place a call, once; gives its SID. Raises `PeerError`: one line; what timed out may have been placed."""
+        return await self.ask(lambda client: _sid(client.calls.create(**_order(call)).sid))
+
+    async def find(self, to: str, from_: str, since: datetime) -> str | None:
+        """Find the newest call that we have placed between two numbers since a time. Raises `PeerError`: one line."""
+        found = await self.ask(lambda client: client.calls.list(to=to, from_=from_, limit=20))
+        placed = (call for call in found if call.direction == "outbound-api")
+        return next((_sid(call.sid) for call in placed if call.date_created and call.date_created >= since), None)
+
+    async def course(self, call_sid: str) -> Course:
+        """Tell how far a call is. Raises `PeerError`: one line."""
+        return await self.ask(lambda client: _course(client.calls(call_sid).fetch()))
 
     async def hang_up(self, call_sid: str) -> str:
         """End a call; give "" when it is over, also when it was over before, else one line that says why not."""
@@ -55,6 +84,36 @@ class CallsApi(TwilioRest):
             return Account(self.account_sid)
         account = await self.ask(lambda client: client.api.v2010.accounts(self.account_sid).fetch())
         return Account(self.account_sid, str(account.friendly_name), str(account.status), account.type == "Trial")
+
+
+def _order(call: OutboundCall) -> dict[str, Any]:
+    order: dict[str, Any] = {
+        "to": call.to,
+        "from_": call.from_,
+        "url": call.url,
+        "status_callback": call.status_callback,
+        "status_callback_event": ["initiated", "ringing", "answered", "completed"],
+    }
+    if call.on_machine is None:
+        return order
+    # Only the end of its greeting tells when a machine listens.
+    mode = "DetectMessageEnd" if call.on_machine.do == "leave" else "Enable"
+    return order | {
+        "machine_detection": mode,
+        "async_amd": "true",
+        "async_amd_status_callback": call.detection_callback,
+    }
+
+
+def _course(found: Any) -> Course:
+    seconds = str(found.duration or "0")
+    return Course(_text(found.status), str(found.answered_by or ""), int(seconds) if seconds.isdecimal() else 0)
+
+
+def _sid(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError("a call without a SID")
+    return value
 
 
 def _text(value: object) -> str:

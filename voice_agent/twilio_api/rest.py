@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 import requests
+import urllib3
 from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
@@ -38,6 +39,10 @@ _T = TypeVar("_T")
 
 class GoneError(PeerError):
     """There is no such thing, or the call is over."""
+
+
+class NotSentError(PeerError):
+    """The request never left: Twilio could not be reached."""
 
 
 class TwilioRest:
@@ -77,7 +82,8 @@ class TwilioRest:
         except requests.exceptions.SSLError as error:
             raise PeerError(f"{self._host} has no valid TLS certificate: check TWILIO_API_BASE_URL") from error
         except requests.RequestException as error:
-            raise PeerError(f"{self._host} cannot be reached: check the network and TWILIO_API_BASE_URL") from error
+            kind = NotSentError if _never_left(error) else PeerError
+            raise kind(f"{self._host} cannot be reached: check the network and TWILIO_API_BASE_URL") from error
         except (TwilioException, ValueError, TypeError, AttributeError, KeyError) as error:
             if (refused := _refused_page(error)) is not None:
                 raise PeerError(_refusal(refused)) from error
@@ -125,6 +131,12 @@ class _HttpClient(TwilioHttpClient):  # type: ignore[misc]  # the package has no
     def close(self) -> None:
         """Drop the connections."""
         self.session.close()
+
+
+def _never_left(error: requests.RequestException) -> bool:
+    """Tell whether no connection was made; what broke later may have arrived."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(reason, urllib3.exceptions.NewConnectionError)
 
 
 def _is_loopback(url: str) -> bool:

@@ -89,7 +89,7 @@ class EmulatedCall:
         self.answered_at: datetime | None = None
         self.ended_at: datetime | None = None
         self._terms = terms
-        self._on_moment = on_moment
+        self.on_moment = on_moment
         self._loop = asyncio.get_running_loop()
         self._placed = self._answered = self._loop.time()
         self._stream: MediaStream | None = None
@@ -430,7 +430,8 @@ class EmulatedCall:
             holds = condition()
             if holds or self._over.is_set():
                 self._waiting.remove(entry)
-                met.set_result(holds)
+                if not met.done():  # who waited may have been cancelled
+                    met.set_result(holds)
 
     def _proceed(self, status: str, event: str = "") -> None:
         self.status = status
@@ -451,5 +452,5 @@ class EmulatedCall:
     def _note_at(self, at_ms: int, what: str, detail: str = "") -> None:
         moment = Moment(at_ms, what, detail)
         self.timeline.append(moment)
-        if self._on_moment is not None:
-            self._on_moment(moment)
+        if self.on_moment is not None:
+            self.on_moment(moment)

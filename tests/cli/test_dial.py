@@ -1,0 +1,191 @@
+"""`voice-agent dial` against the emulated account, and a server that answers its webhooks in a few lines."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.screen import Screen
+from tests.support.tiny_customer import ACCOUNT_SID, CALLED, TOKEN, Customer, customer, xml
+from voice_agent.agent import Agent, OnMachine
+from voice_agent.cli.dial import EXIT_STATUS, call_one
+from voice_agent.cli.main import main as command
+from voice_agent.config.agents import Agents
+from voice_agent.config.secret import Secret
+from voice_agent.config.settings import Settings
+from voice_agent.emulator.twilio import Callee, EmulatedTwilio, IncomingNumber
+from voice_agent.errors import CommandError, PeerError
+from voice_agent.live.clock import utc_now
+from voice_agent.twilio_api.dialling import Wish, plan
+
+ANA = "+14255550123"
+VOICE = b"\x90" * 8
+AGENTS = Agents(
+    [
+        Agent(
+            name="reminder",
+            numbers=(CALLED,),
+            instructions="Remind {{ name }}.",
+            variables={"name": "you"},
+            on_machine=OnMachine("hang_up"),
+        )
+    ]
+)
+
+Work = Callable[[Settings, EmulatedTwilio], Awaitable[None]]
+
+
+def with_account(work: Work, callee: Callee, twiml: str = "<Hangup/>", health: str = "ok\n") -> Customer:
+    """Run with an account where this callee is at every number, and somebody who answers the webhooks."""
+
+    async def run() -> Customer:
+        numbers = [IncomingNumber(phone_number=CALLED)]
+        async with (
+            asyncio.timeout(10),
+            customer(
+                {
+                    "/healthz": (200, "text/plain", health),
+                    "/twilio/voice": xml(twiml),
+                    "/twilio/status": (204, "", ""),
+                    "/twilio/amd": (204, "", ""),
+                }
+            ) as server,
+            EmulatedTwilio(ACCOUNT_SID, TOKEN, numbers=numbers, callees=lambda _: callee) as twilio,
+        ):
+            settings = Settings(
+                public_url=server.url,
+                twilio_account_sid=ACCOUNT_SID,
+                twilio_auth_token=Secret(TOKEN),
+                twilio_api_base_url=twilio.base_url,
+                dial_countries=("+1",),
+                dial_per_second=50,
+            )
+            await work(settings, twilio)
+            return server
+
+    return asyncio.run(run())
+
+
+def dialled(callee: Callee, to: str = ANA, **more: Any) -> int:
+    """Dial, and give the exit status."""
+    statuses: list[int] = []
+
+    async def work(settings: Settings, _: EmulatedTwilio) -> None:
+        call = plan(Wish(to=to, variables={"name": "Ana"}), AGENTS, settings, utc_now())
+        statuses.append(await call_one(settings, call, every_s=0.01))
+
+    with_account(work, callee, **more)
+    return statuses[0]
+
+
+@pytest.mark.parametrize("becomes", ["busy", "no-answer", "failed"])
+def test_a_call_that_nobody_takes_says_so_by_its_exit_status(becomes: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert dialled(Callee(becomes=becomes, rings_ms=50)) == EXIT_STATUS[becomes]
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"calling {ANA} from {CALLED}, agent reminder"
+    assert [line.split(" s  ")[1] for line in lines[1:-1]] == ["ringing", becomes]
+    assert lines[-1].startswith(f"{becomes}: CA")
+
+
+def test_a_conversation_that_is_over_is_a_success(capsys: pytest.CaptureFixture[str]) -> None:
+    assert dialled(Callee(rings_ms=50), twiml="<Say>Hello</Say>") == 0
+
+    said = [line.split(" s  ")[1] for line in capsys.readouterr().out.splitlines()[1:-1]]
+    assert said == ["ringing", "answered", "completed"]
+
+
+def test_a_machine_is_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    callee = Callee(is_a="machine", greeting=VOICE * 50)
+
+    assert dialled(callee, twiml="<Say>Hello there</Say>") == EXIT_STATUS["machine"]
+    assert "answered by a machine (machine_start)" in capsys.readouterr().out
+
+
+def test_the_webhook_of_the_answered_call_is_told_whom_it_is_for() -> None:
+    async def work(settings: Settings, _: EmulatedTwilio) -> None:
+        call = plan(Wish(to=ANA, variables={"name": "Ana"}), AGENTS, settings, utc_now())
+        await call_one(settings, call, every_s=0.01)
+
+    (asked,) = with_account(work, Callee()).at("/twilio/voice")
+    assert asked.signed
+    assert (asked.fields["agent"], asked.fields["var.name"]) == ("reminder", "Ana")
+
+
+def test_a_refusal_of_twilio_says_what_it_means() -> None:
+    with pytest.raises(PeerError, match="this account may not call that country"):
+        dialled(Callee(), to="+15005550003")
+
+
+@pytest.mark.parametrize("health", ["", "a page of somebody else's\n"])
+def test_nobody_is_called_while_no_server_would_hold_the_call(health: str) -> None:
+    async def work(settings: Settings, twilio: EmulatedTwilio) -> None:
+        call = plan(Wish(to=ANA), AGENTS, settings, utc_now())
+        with pytest.raises(CommandError, match="so nobody would speak; run voice-agent serve"):
+            await call_one(settings, call)
+        assert twilio.calls == {}
+
+    with_account(work, Callee(), health=health)
+
+
+def test_ctrl_c_ends_the_call() -> None:
+    async def work(settings: Settings, twilio: EmulatedTwilio) -> None:
+        call = plan(Wish(to=ANA), AGENTS, settings, utc_now())
+        screen = Screen()
+        async with asyncio.TaskGroup() as tasks:
+            dialling = tasks.create_task(call_one(settings, call, screen.tell, every_s=0.01))
+            await screen.until("ringing")
+            dialling.cancel()
+        assert dialling.cancelled()
+        assert screen.lines[-1].endswith("is being ended")
+        (placed,) = twilio.calls.values()
+        await placed.ended()
+        assert placed.status == "canceled"
+
+    with_account(work, Callee(rings_ms=60_000))
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ([], "say one number to call, or a --list of them"),
+        ([ANA, "--list", "people.csv"], "say one number to call, or a --list of them"),
+        (["--list", "people.csv", "--at-once", "0"], "--at-once must be 1 or more"),
+        ([ANA, "--var", "name"], "--var name: write NAME=VALUE"),
+        ([ANA, "--var", "=Ana"], "--var =: write NAME=VALUE"),
+        (["Ana"], '"Ana" is no phone number; write it like +14255550123'),
+        ([ANA], "say which agent calls: "),
+        ([ANA, "--agent", "x"], 'there is no agent "x"; there are: '),
+        (["+33155550123", "--agent", "reception"], "+33155550123 begins with none of DIAL_COUNTRIES (+1), so nothing"),
+    ],
+)
+def test_what_cannot_be_dialled_is_one_line(
+    words: list[str],
+    problem: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DIAL_COUNTRIES", "+1")
+
+    assert command(["dial", *words]) == 2
+    assert capsys.readouterr().err.startswith(f"voice-agent: {problem}")
+
+
+def test_without_credentials_nothing_can_be_dialled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in {
+        "DIAL_COUNTRIES": "+1",
+        "TWILIO_PHONE_NUMBER": CALLED,
+        "PUBLIC_URL": "http://127.0.0.1:1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("TWILIO_API_BASE_URL", "http://127.0.0.1:9")
+
+    assert command(["dial", ANA, "--agent", "reception"]) == 2
+    assert "TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN must be set" in capsys.readouterr().err

@@ -1,0 +1,85 @@
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from voice_agent.cli.dial_watch import MOST_FAILURES, follow, outcome_of
+from voice_agent.errors import CommandError, PeerError
+from voice_agent.twilio_api.calls import Course
+from voice_agent.twilio_api.rest import GoneError
+
+
+class Told:
+    """An account that tells a call's course, one answer after the other, the last for ever."""
+
+    def __init__(self, answers: Sequence[Course | Exception]) -> None:
+        self._answers = list(answers)
+
+    async def course(self, sid: str) -> Course:
+        assert sid == "CA1"
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def followed(*answers: Course | Exception) -> tuple[Course, list[str]]:
+    said: list[str] = []
+    course = asyncio.run(follow(Told(answers), "CA1", said.append, every_s=0))  # type: ignore[arg-type]  # as far as needed
+    return course, said
+
+
+def test_every_change_is_told_once() -> None:
+    end = Course("completed", "human", 36)
+    course, said = followed(
+        Course("queued"), Course("queued"), Course("initiated"), Course("ringing"), Course("in-progress"),
+        Course("in-progress", "human"), Course("in-progress", "human"), end,
+    )  # fmt: skip
+
+    assert course == end
+    assert said == ["queued", "dialling", "ringing", "answered", "answered by a person", "completed after 36 s"]
+
+
+@pytest.mark.parametrize(
+    ("answered_by", "said"),
+    [
+        ("machine_end_beep", "answered by a machine (machine_end_beep)"),
+        ("fax", "answered by a fax"),
+        ("unknown", "answered by nobody knows whom"),
+    ],
+)
+def test_who_answered_is_told_in_words(answered_by: str, said: str) -> None:
+    assert followed(Course("completed", answered_by))[1] == ["completed", said]
+
+
+def test_a_question_that_fails_is_asked_again() -> None:
+    course, said = followed(PeerError("no network"), PeerError("no network"), Course("busy"))
+
+    assert course == Course("busy")
+    assert said == ["the call cannot be seen: no network", "busy"]
+
+
+def test_a_call_that_cannot_be_seen_any_more_goes_on_unwatched() -> None:
+    with pytest.raises(CommandError, match="CA1 goes on unwatched: no network"):
+        followed(*[PeerError("no network")] * MOST_FAILURES)
+
+
+def test_a_call_that_twilio_does_not_know_any_more_is_one_line() -> None:
+    with pytest.raises(CommandError, match="Twilio does not know CA1 any more"):
+        followed(GoneError("not found"))
+
+
+@pytest.mark.parametrize(
+    ("course", "outcome"),
+    [
+        (Course("completed", "human", 3), "completed"),
+        (Course("completed"), "completed"),
+        (Course("completed", "unknown"), "completed"),
+        (Course("completed", "machine_start", 3), "machine"),
+        (Course("completed", "fax", 3), "machine"),
+        (Course("busy"), "busy"),
+        (Course("canceled", "machine_start"), "canceled"),
+    ],
+)
+def test_a_call_that_a_machine_took_is_an_outcome_of_its_own(course: Course, outcome: str) -> None:
+    assert outcome_of(course) == outcome

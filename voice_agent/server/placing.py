@@ -1,0 +1,131 @@
+"""`POST /calls`: places a call for whoever knows `API_TOKEN`; `GET /calls/{sid}` tells how far it is.
+
+    {"to": "+14255550123", "agent": "reminder", "variables": {"name": "Ana"}, "from": "+14255550100"}
+
+`from` may be left out, and `agent` where there is one only. Whom may be called is `DIAL_COUNTRIES`' affair, as for
+`voice-agent dial`. It must not know how a call is held.
+"""
+
+import hmac
+import logging
+from collections.abc import Awaitable
+
+import msgspec
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
+
+from voice_agent.config.agents import AgentSource
+from voice_agent.config.secret import Secret
+from voice_agent.config.settings import Settings
+from voice_agent.errors import CommandError, ConfigError, PeerError, RefusedError
+from voice_agent.live.clock import utc_now
+from voice_agent.twilio_api.calls import CallsApi
+from voice_agent.twilio_api.dialler import Dialler, UncertainError
+from voice_agent.twilio_api.dialling import Wish, plan
+from voice_agent.twilio_api.rest import GoneError, NotSentError
+
+logger = logging.getLogger(__name__)
+
+BODY_BYTES = 16 * 1024
+LONGEST_QUEUE_S = 30.0
+"""A request that would wait for longer is refused, and says when to come again."""
+
+
+class _Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    to: str
+    agent: str = ""
+    variables: dict[str, str] = {}
+    from_: str = msgspec.field(default="", name="from")
+
+
+class Placing:
+    """What the routes need: agents, settings, the account."""
+
+    def __init__(self, settings: Settings, agents: AgentSource, api: CallsApi | None) -> None:
+        """`api`: `None` without credentials."""
+        self.settings = settings
+        self.agents = agents
+        self.api = api
+        self.dialler = None if api is None else Dialler(api, settings.dial_per_second)
+        self.closing = False
+        """The server stops: no call is placed any more."""
+
+
+def placing_routes(placing: Placing) -> APIRouter:
+    """Make the routes."""
+
+    async def admit(request: Request) -> None:
+        _admit(request.headers.get("authorization", ""), placing.settings.api_token)
+
+    router = APIRouter(dependencies=[Depends(admit)])
+
+    @router.post("/calls")
+    async def create(request: Request) -> Response:
+        order = await _read(request)
+        if placing.dialler is None:
+            raise HTTPException(503, "TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN are not set: nothing can be dialled")
+        if placing.closing:
+            raise HTTPException(503, "the server stops")
+        if (wait_s := placing.dialler.waits_s) > LONGEST_QUEUE_S:
+            headers = {"Retry-After": str(round(wait_s))}
+            raise HTTPException(429, f"too many calls wait: {wait_s:.0f} s at DIAL_PER_SECOND", headers)
+        agents, _ = placing.agents.current()
+        wish = Wish(to=order.to, agent=order.agent, variables=order.variables, from_=order.from_)
+        try:
+            call = plan(wish, agents, placing.settings, utc_now())
+        except (CommandError, ConfigError) as error:
+            raise HTTPException(400, str(error)) from None
+        sid = await _place(placing.dialler.place(call), call.to)
+        logger.info("a call to %s is placed, agent %s", call.to, call.agent, extra={"call": sid})
+        return _json({"sid": sid, "to": call.to, "from": call.from_, "agent": call.agent, "status": "queued"}, 201)
+
+    @router.get("/calls/{sid}")
+    async def fetch(sid: str) -> Response:
+        if placing.api is None:
+            raise HTTPException(503, "TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN are not set")
+        try:
+            course = await placing.api.course(sid)
+        except GoneError:
+            raise HTTPException(404, "the account has no such call") from None
+        except PeerError as error:
+            raise HTTPException(502, str(error)) from None
+        return _json({"sid": sid, **msgspec.structs.asdict(course)}, 200)
+
+    return router
+
+
+def _admit(authorization: str, token: Secret | None) -> None:
+    if token is None:
+        raise HTTPException(403, "API_TOKEN is not set, so nobody may place calls")
+    scheme, _, given = authorization.partition(" ")
+    right = hmac.compare_digest(given.strip().encode(), token.reveal().encode())
+    if scheme.lower() != "bearer" or not right:
+        raise HTTPException(401, "Authorization: Bearer, and API_TOKEN", {"WWW-Authenticate": "Bearer"})
+
+
+async def _read(request: Request) -> _Order:
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > BODY_BYTES:
+            raise HTTPException(413, f"more than {BODY_BYTES} bytes")
+    try:
+        return msgspec.json.decode(body, type=_Order)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        form = '{"to": "+14255550123", "agent": "reminder", "variables": {"name": "Ana"}}'
+        raise HTTPException(400, f"{error}; send e.g. {form}") from None
+
+
+async def _place(placed: Awaitable[str], to: str) -> str:
+    try:
+        return await placed
+    except RefusedError as error:
+        raise HTTPException(422, str(error)) from None
+    except NotSentError as error:
+        raise HTTPException(502, f"{to} was not called: {error}") from None
+    except UncertainError as error:
+        logger.error("%s", error)  # noqa: TRY400 - the text says it all
+        raise HTTPException(504, str(error)) from None
+
+
+def _json(content: dict[str, object], status: int) -> Response:
+    return Response(msgspec.json.encode(content), status, media_type="application/json")
