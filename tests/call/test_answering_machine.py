@@ -128,6 +128,18 @@ def test_a_hello_before_the_greeting_is_answered_by_it() -> None:
     assert purposes(script.said) == ["greeting", "greeting"]
 
 
+def test_a_greeting_that_is_late_is_said_to_whoever_outlasts_the_sign_of_life() -> None:
+    agent = an_agent(greeting="Hello, this is Alder Dental.", on_machine=HANG_UP)
+    script = Script(agent, outbound=True, clips={"moment": b"\x81" * 4000}).begin()
+    script.feed(ResponseCreated("r1", "greeting-1"))
+    script.wait(2700)
+    script.caller_speaks()
+    script.wait(800)
+
+    assert len(script.ordered(PlayAudio)) == 1
+    assert script.ordered(CancelResponse) == []
+
+
 def test_what_was_said_into_the_greeting_is_answered_when_both_are_through() -> None:
     script = calling().begin()
     script.agent_speaks("greeting", 3000)

@@ -340,7 +340,9 @@ class Turns:
 
     def _yield_floor(self) -> Iterator[Command | Fact]:
         """Let nothing begin over a caller who has outlasted what was heard; what has begun goes on after its pause."""
-        if self._overheard and self._speaking and not self._protected and self._active is not None and not self._sounds:
+        if not (self._overheard and self._speaking) or self._protected or self._held:
+            return
+        if self._active is not None and not self._sounds:
             self._deadlines.clear("barge-in")
             yield from self._cut(cancel=True)
 
