@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from tests.support.scenes import an_agent
-from voice_agent.agent import Agent, BargeIn
+from voice_agent.agent import Agent, BargeIn, OnMachine
 from voice_agent.call.commands import (
     AddToolOutput,
     CallCommand,
@@ -40,10 +40,10 @@ GONE = Note("error", "the model is gone")
 class Line:
     """A stream that begins at 0, with nobody on it but what is played."""
 
-    def __init__(self, agent: Agent | None = None, *, ready: bool = True) -> None:
+    def __init__(self, agent: Agent | None = None, *, ready: bool = True, held: bool = False) -> None:
         self.carrier = phone.Carrier(phone.CarrierCall(call_sid="CA1", stream_sid="MZ1", account_sid="AC1"))
         self.carrier.start(0)
-        self.watcher = DeadAir(agent or an_agent(greeting=None), self.carrier)
+        self.watcher = DeadAir(agent or an_agent(greeting=None), self.carrier, held=held)
         self.told: list[tuple[int, str]] = []
         if ready:
             self.at(0, SessionUpdated())
@@ -189,3 +189,36 @@ def test_the_whole_of_the_agent_is_asked_not_only_its_greeting() -> None:
     turn(line, 1000, 2000).at(2100, ResponseDone("r1", "completed"))
 
     assert [at for at, _ in line.wait(9000)] == [7120]
+
+
+def placed(do: Any) -> Line:
+    """A call that we placed: what was said until 1500 ms is answered when it is known who answered."""
+    return turn(Line(an_agent(greeting=None, on_machine=OnMachine(do)), held=True), 500, 1500)
+
+
+def verdict(answered_by: str, *more: CallCommand) -> tuple[CallCommand, ...]:
+    return Note("info", "the carrier says who answered", {"answered_by": answered_by, "late": False}), *more
+
+
+def test_whoever_answers_a_call_that_we_placed_is_answered_when_it_is_known_who_that_is() -> None:
+    assert placed("hang_up").wait(9000) == [(7020, "dead air: owed answer")]
+    assert placed("hang_up").at(2500, TimerFired(), *verdict("human")).wait(9000) == [(5520, "dead air: owed answer")]
+    assert [at for at, _ in turn(placed("hang_up"), 4100, 5000).wait(9000)] == [8020]
+
+
+def test_somebody_who_talks_on_is_answered_after_a_pause_where_a_message_is_to_be_left() -> None:
+    assert [at for at, _ in turn(placed("leave"), 3000, 3500).wait(12_000)] == [8520]
+    assert [at for at, _ in turn(placed("leave"), 4100, 5000).wait(12_000)] == [8020]  # it had been a person before
+
+
+def test_a_machine_is_owed_nothing_unless_the_verdict_comes_too_late() -> None:
+    refused = Note("warning", "a late verdict on who answered is not obeyed", {"answered_by": "machine_start"})
+
+    assert placed("leave").at(2500, TimerFired(), *verdict("machine_start")).wait(20_000) == []
+    assert len(placed("leave").at(4500, TimerFired(), *verdict("machine_start", refused)).wait(20_000)) == 1
+
+
+def test_where_nothing_hangs_on_the_verdict_answers_are_owed_as_ever() -> None:
+    line = turn(Line(an_agent(greeting=None, on_machine=OnMachine("continue"))), 500, 1500)
+
+    assert line.at(2500, TimerFired(), *verdict("machine_start")).wait(9000) == [(4520, "dead air: owed answer")]

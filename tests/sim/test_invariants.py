@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support.scenes import an_agent
-from voice_agent.agent import BargeIn, ServerVad
+from voice_agent.agent import BargeIn, OnMachine, ServerVad
 from voice_agent.call.commands import (
     AddToolOutput,
     AgentSaid,
@@ -52,12 +52,17 @@ BOUNDS = Bounds(by_basis=dict.fromkeys(("mark", "estimate", "whole", "end"), 40)
 class Watched:
     """A call of which only what the invariants see happens, and a carrier that plays at once what is ordered."""
 
-    def __init__(self, audio: Any = "g711", bounds: Bounds = BOUNDS, barge_in: BargeIn | None = None) -> None:
+    def __init__(
+        self,
+        audio: Any = "g711",
+        bounds: Bounds = BOUNDS,
+        barge_in: BargeIn | None = None,
+        on_machine: OnMachine | None = None,
+    ) -> None:
         self.carrier = phone.Carrier(phone.CarrierCall(call_sid="CA1", stream_sid="MZ1", account_sid="AC1"))
         self.carrier.start(0)
-        setup = CallSetup(
-            call_sid="CA1", agent=an_agent(greeting=None, barge_in=barge_in or BargeIn()), model=ModelSetup(audio=audio)
-        )
+        agent = an_agent(greeting=None, barge_in=barge_in or BargeIn(), on_machine=on_machine)
+        setup = CallSetup(call_sid="CA1", agent=agent, model=ModelSetup(audio=audio), outbound=on_machine is not None)
         self.invariants = Invariants(setup, self.carrier, bounds)
 
     def at(self, now_ms: int, event: CallEvent | None = None, *commands: CallCommand) -> "Watched":
@@ -143,6 +148,15 @@ def test_what_was_in_the_air_at_the_end_is_judged_as_such_though_it_counts_as_wh
 
     assert over.invariants.broken == []
     assert early.rules() == []  # it went on, and was heard whole in the end
+
+
+@pytest.mark.parametrize(("basis", "broken"), [("mark", ["credit", "credit"]), ("estimate", [])])
+def test_what_was_cut_near_its_end_may_be_off_by_as_much_as_its_measure(basis: Any, broken: list[str]) -> None:
+    cut = Watched(bounds=Bounds(by_basis={"mark": 40, "estimate": 100, "whole": 60})).says(1000, 1000)
+    cut.at(1900, None, ClearPlayback()).at(1950, None, Interrupted(1000, "a", basis), said(1000, whole=True))
+    cut.at(4000, None, ENDED).invariants.finish()
+
+    assert [found.rule for found in cut.invariants.broken] == broken
 
 
 def test_nothing_is_truncated_beyond_what_was_sent_nor_what_was_heard_whole() -> None:
@@ -245,6 +259,22 @@ def test_nobody_talks_over_the_caller() -> None:
     assert speaking[1].at(1500, None, PlayAudio(b"\x90" * 800)).rules()[0] == "over caller"
     assert speaking[2].at(1500, None, CreateResponse("turn-1")).rules()[0] == "over caller"
     assert "over caller" not in after.says(2500, 300).rules()
+
+
+@pytest.mark.parametrize(
+    ("do", "request_id", "broken"),
+    [
+        ("hang_up", "greeting-1", False),
+        ("leave", "goodbye-2", False),
+        ("leave", "turn-1", True),
+        ("continue", "greeting-1", True),
+    ],
+)
+def test_who_may_be_a_machine_is_greeted_whatever_is_heard(do: Any, request_id: str, broken: bool) -> None:
+    called = Watched(on_machine=OnMachine(do)).at(900, ResponseCreated("r1", request_id))
+    called.at(1000, SpeechStarted("u1", 0)).says(1500, 300)
+
+    assert ("over caller" in called.rules()) is broken
 
 
 def test_an_answer_that_has_begun_goes_on_after_a_pause() -> None:

@@ -5,13 +5,15 @@ session of a call that has begun, the greeting, the answer to a turn, what was a
 being made, what a tool was called for, and when the model is gone the apology. A response that completes without a word
 has said what it had to say; one that fails, or is left incomplete before its first sound, still owes it.
 
-Three bounds are wider, because nothing in a call can be sooner:
+Some bounds are wider, because nothing in a call can be sooner:
 
 - A turn that the server leaves open is the caller's until its end is told. A server that falls silent in the middle of
   one is noticed by the socket's keep-alive only, after 40 s, and then by the apology. (A session that is opened anew
   will not make it sooner; a detector of our own would.)
 - Where the carrier loses the echoes of marks, audio counts as being played for 3 s longer than it was.
 - A line on which nothing passes any more owes nothing.
+- A call that we placed is held until it is known who answered: the answer to a turn is due then, and a machine is owed
+  nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -61,6 +63,12 @@ ECHO_MS = 400
 OPEN_TURN_MS = 45_000
 """See the module: the keep-alive's time, and that of the apology's way."""
 
+HELD_MS = 4000
+"""How long a call that we placed waits for the verdict on who answered."""
+
+PAUSE_MS = 2000
+"""The pause of somebody who talks on for longer, and then is no machine to leave a message on."""
+
 _ANSWERED_BY_ANY = ("greeting", "answer", "request", "keys")
 """Whatever the model begins to say is the answer to these."""
 
@@ -76,9 +84,21 @@ class DeadAir:
     """Watches one call; `watch` says once of each silence that it is too long."""
 
     def __init__(
-        self, agent: Agent, carrier: Carrier, longest_ms: int = LONGEST_MS, others: Iterable[Agent] = ()
+        self,
+        agent: Agent,
+        carrier: Carrier,
+        longest_ms: int = LONGEST_MS,
+        others: Iterable[Agent] = (),
+        *,
+        held: bool = False,
     ) -> None:
-        """`others`: those that it can be handed over to."""
+        """`others`: those that it can be handed over to. `held`: the conversation waits for the carrier's verdict."""
+        self._held = held
+        self._detects = held
+        self._pause_ms = PAUSE_MS if agent.on_machine is not None and agent.on_machine.do == "leave" else 0
+        self._opens_ms = 0
+        """When it opens without a verdict, if nobody speaks then."""
+        self._machine = False
         self._agent = agent
         self._agents = {each.name: each for each in (*others, agent)}
         self._carrier = carrier
@@ -121,8 +141,8 @@ class DeadAir:
 
     def _listen(self, now_ms: int) -> str:
         carrier = self._carrier
-        if carrier.deadline() is None:
-            return ""  # it has not begun, or has left
+        if self._machine or carrier.deadline() is None:
+            return ""  # nobody is there: a machine, or nobody yet, or any more
         if self._speaking:
             open_ms = min(now_ms - self._speaking_since_ms, carrier.now_ms - carrier.caller.end // BYTES_PER_MS)
             return f"the caller waits in an open turn for {open_ms} ms" if self._is_new(open_ms > OPEN_TURN_MS) else ""
@@ -147,6 +167,7 @@ class DeadAir:
         match event:
             case StreamStarted():
                 self._streaming = True
+                self._opens_ms = now_ms + max(HELD_MS, self._pause_ms)
                 if not self._ready:
                     self._owed.add("session")
                 self._owe_greeting()
@@ -171,6 +192,7 @@ class DeadAir:
             self._owed.add("greeting")
 
     def _open_turn(self, now_ms: int) -> None:
+        self._held = self._held and now_ms < self._opens_ms
         if not self._speaking:
             self._speaking, self._speaking_since_ms = True, now_ms
         self._owed.discard("greeting")
@@ -179,11 +201,20 @@ class DeadAir:
 
     def _close_turn(self, now_ms: int) -> None:
         self._speaking, self._silent_since_ms = False, now_ms
+        if self._held:
+            self._opens_ms = self._silent_since_ms = max(self._opens_ms, now_ms + self._pause_ms)
         if not (self._overheard and self._busy()):
             self._owed.add("answer")
 
     def _busy(self) -> bool:
         return self._sounding or any(debt.startswith("response") for debt in self._owed)
+
+    def _judge(self, now_ms: int, answered_by: object) -> None:
+        if answered_by in {"human", "unknown"}:
+            if self._held:
+                self._held, self._silent_since_ms = False, now_ms
+        else:
+            self._machine = True
 
     def _obey(self, now_ms: int, command: CallCommand) -> None:
         match command:
@@ -207,6 +238,10 @@ class DeadAir:
                 self._agent = self._agents[command.agent]
             case Note(what="the server did not commit the caller's turn") if self._speaking:
                 self._close_turn(now_ms)
+            case Note(what="the carrier says who answered") if self._detects:
+                self._judge(now_ms, command.fields["answered_by"])
+            case Note(what="a late verdict on who answered is not obeyed"):
+                self._machine = False
             case Note(what="the model is gone"):
                 self._owed = {"apology"}
                 if self._speaking:

@@ -14,7 +14,7 @@ judged by what the call was fed and what it ordered, so it is the same whether t
     unheard      what the caller said while the session was being set up never reached the model
     over itself  the agent asked whether anybody is there while it could be heard itself
     over caller  the agent or a clip of ours began to speak, or the model was asked to, while the caller was speaking;
-                 a protected greeting and the apology are said whatever the caller says
+                 a protected greeting, the apology, and what is said to who may be a machine are said whatever is heard
     secret       what a caller typed in secret was told to the model or in a report
     goodbye      the line was closed before the last words were heard
     outlives     the call went on after its caller had gone
@@ -179,12 +179,16 @@ class Invariants:
     def __init__(self, setup: CallSetup, carrier: Carrier, bounds: Bounds | None = None) -> None:
         self.broken: list[Break] = []
         self.truncations: list[Truncation] = []
+        self._measured: dict[str, str] = {}
+        """By what the last cut of an item was measured."""
         self._clears = 0
         self._said: list[tuple[int, AgentSaid]] = []
         self._bounds = bounds or Bounds()
         self._tail_ms = RESAMPLER_MS if setup.model.audio == "pcm24k" else 0
         self._carrier = carrier
-        self._dead_air = DeadAir(setup.agent, carrier, self._bounds.silence_ms, setup.others)
+        wish = setup.agent.on_machine if setup.outbound and setup.resumed is None else None
+        held = wish is not None and wish.do != "continue"
+        self._dead_air = DeadAir(setup.agent, carrier, self._bounds.silence_ms, setup.others, held=held)
         self._agents = {agent.name: agent for agent in (*setup.others, setup.agent)}
         self._follow(setup.agent)
         self._limit_ms: int | None = None
@@ -195,9 +199,10 @@ class Invariants:
         self._cancelled: set[str] = set()
         self._begun: set[str] = set()
         """Responses of which something was played: what follows goes on with them, even after a pause."""
-        self._protects = setup.agent.barge_in.protect_greeting
+        protects = held or setup.agent.barge_in.protect_greeting
+        self._protected_requests = ("greeting", "goodbye") if held else ("greeting",) if protects else ()
         self._protected_response = ""
-        self._overhears: bool = self._overhears or self._protects
+        self._overhears: bool = self._overhears or protects
         self._caller_waits = True
         """The model has not been given any of the caller yet."""
         self._kept = 0
@@ -254,7 +259,7 @@ class Invariants:
                 continue
             match command:
                 case Interrupted():
-                    basis = command.basis
+                    basis = self._measured[command.item_id] = command.basis
                 case TruncateItem():
                     self._look_at_truncation(command, basis)
                 case _:
@@ -292,7 +297,7 @@ class Invariants:
             unheard_ms = item.sent_ms - heard.get(item_id, 0) // BYTES_PER_MS
             lasted_ms = (self._now_ms if self._gone_ms is None else self._gone_ms) - item.cut_ms
             forgotten = item.cut and item_id not in cut and lasted_ms > TRUNCATED_MS
-            if forgotten and unheard_ms > self._bounds.by_basis.get("whole", unheard_ms):
+            if forgotten and unheard_ms > self._bound("whole", item_id, unheard_ms):
                 what = f"{item_id} was cut {unheard_ms} ms before its end, and the model never told"
                 self.broken.append(Break("credit", item.cut_ms, what))
         for at_ms, said in self._said:
@@ -302,9 +307,18 @@ class Invariants:
             ended = self._closing_ms is not None and at_ms >= self._closing_ms
             basis = "end" if said.interrupted or ended else "whole"
             error = said.heard_ms - heard.get(said.item_id, 0) // BYTES_PER_MS
-            if abs(error) > self._bounds.by_basis.get(basis, abs(error)):
+            if abs(error) > self._bound(basis, said.item_id, abs(error)):
                 what = f"{said.item_id} counts as heard for {said.heard_ms} ms, {error:+} ms from the truth ({basis})"
                 self.broken.append(Break("credit", at_ms, what))
+
+    def _bound(self, basis: str, item_id: str, unjudged_ms: int) -> int:
+        """Say how far the books of an item may be off."""
+        by_basis = self._bounds.by_basis
+        bound_ms = by_basis.get(basis, unjudged_ms)
+        if basis == "whole" and item_id in self._measured:
+            # It was cut so near its end that it counts as whole: what measured that cut is in it.
+            bound_ms += by_basis.get(self._measured[item_id], 0) - by_basis.get("mark", 0)
+        return bound_ms
 
     def blame(self, rule: Rule, at_ms: int, what: str) -> None:
         """Add what whoever runs the call has seen."""
@@ -329,7 +343,7 @@ class Invariants:
             case StreamStarted():
                 self._limit_ms = self._now_ms + self._longest_ms
             case ResponseCreated():
-                if self._protects and (event.request or "").startswith("greeting"):
+                if (event.request or "").startswith(self._protected_requests):
                     self._protected_response = event.response_id
             case ResponseDone(status="completed"):
                 self._look_at_tails(event.response_id)

@@ -35,6 +35,7 @@ from voice_agent.call.commands import (
 from voice_agent.call.events import (
     EndRequested,
     HangUpFinished,
+    MachineVerdict,
     ModelClosed,
     ModelOpened,
     ModelRefused,
@@ -119,6 +120,7 @@ class World:
         direct: bool = False,
         mcp: Mapping[str, Mapping[str, Tool]] | None = None,
         mcp_continues: bool = False,
+        verdicts: Iterable[tuple[int, MachineVerdict]] = (),
     ) -> None:
         """`tools`: what each tool answers. `heard`: the caller's words, turn by turn; then it is "hello".
 
@@ -128,7 +130,8 @@ class World:
         is a tone. `delta_ms`: how much audio the model sends at once. `direct`: see the module.
 
         `mcp`: what each tool of each MCP server answers, by the server's label; a tool whose answer is empty fails, and
-        a server that is not there cannot be listed. `mcp_continues`: see `RealtimeOptions`.
+        a server that is not there cannot be listed. `mcp_continues`: see `RealtimeOptions`. `verdicts`: what the
+        carrier says about who has answered, and when.
         """
         network = network or Network()
         self.setup = setup
@@ -179,10 +182,15 @@ class World:
         """What came out of the call's beginning."""
         self._carry_out(self.began)
         self._bridge_due_ms = _or_never(self.bridge.deadline())
+        self._schedule(mishaps, verdicts)
+
+    def _schedule(self, mishaps: Mishaps, verdicts: Iterable[tuple[int, MachineVerdict]]) -> None:
         if not mishaps.no_stream:
             self._agenda.at(self._timing.stream_ms, self._begin_stream)
         if mishaps.dead_at_ms is not None:
             self._agenda.at(mishaps.dead_at_ms, self.invariants.line_died)
+        for at_ms, verdict in verdicts:
+            self._agenda.at(at_ms, partial(self._feed, verdict))
         if mishaps.end_requested_ms is not None:
             self._agenda.at(mishaps.end_requested_ms, partial(self._feed, EndRequested("the operator ended the call")))
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from voice_agent.call.events import AnsweredBy
 from voice_agent.call.setup import CallSetup
 from voice_agent.sim.carrier import Switches
 from voice_agent.sim.mishaps import Mishaps, ToolWork
@@ -47,6 +48,13 @@ class Part(msgspec.Struct, frozen=True):
     arguments: str = "{}"
 
 
+class Verdict(msgspec.Struct, frozen=True):
+    """What the carrier says about who has answered a call that we placed."""
+
+    at_ms: int
+    answered_by: AnsweredBy
+
+
 class MadeUpCall(msgspec.Struct, frozen=True, kw_only=True):
     """One call."""
 
@@ -62,6 +70,7 @@ class MadeUpCall(msgspec.Struct, frozen=True, kw_only=True):
     """What the tools of MCP servers do, by the servers' labels; a server that is not here cannot be listed."""
     mcp_continues: bool = False
     """The model's server speaks of what came of their calls by itself."""
+    verdicts: tuple[Verdict, ...] = ()
     network: Network = Network()
     timing: Timing = Timing()
     switches: Switches = Switches()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from voice_agent.call.events import MachineVerdict
 from voice_agent.call.states import Phase
 from voice_agent.sim.dead_air import LONGEST_MS
 from voice_agent.sim.invariants import RESAMPLER_MS, Bounds, Break, Truncation
@@ -77,6 +78,7 @@ def hold(call: MadeUpCall, chance: Chance, clips: Mapping[str, bytes], *, direct
         direct=direct,
         mcp=call.mcp,
         mcp_continues=call.mcp_continues,
+        verdicts=[(verdict.at_ms, MachineVerdict(verdict.answered_by)) for verdict in call.verdicts],
     )
     try:
         world.run(LATEST_MS + LAST_MS, MOST_STEPS)

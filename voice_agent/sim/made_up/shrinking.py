@@ -65,6 +65,7 @@ def _changes(broke_ms: int) -> Iterator[Change]:
     yield _with(acts=())
     yield _with(tools={})
     yield _with(mcp={})
+    yield _with(verdicts=())
     yield _with(mcp_continues=False)
     yield _with(pace=4)
     yield _with(delta_ms=200)
@@ -80,9 +81,19 @@ def _changes(broke_ms: int) -> Iterator[Change]:
 
 def _plainer_setup() -> Iterator[Change]:
     usual = Agent(name="", instructions="")
-    for field in ("turn_detection", "barge_in", "transcription", "limits", "model", "greeting", "tools", "mcp"):
+    for field in (
+        "turn_detection",
+        "barge_in",
+        "transcription",
+        "limits",
+        "model",
+        "greeting",
+        "tools",
+        "mcp",
+        "on_machine",
+    ):
         yield _of_agent(field, getattr(usual, field))
-    for field, value in (("rest", False), ("preconnect", True), ("others", ())):
+    for field, value in (("rest", False), ("preconnect", True), ("others", ()), ("outbound", False)):
         yield _within("setup", field, value)
     yield lambda call: _replace(call, setup=_replace(call.setup, model=_replace(call.setup.model, audio="g711")))
     yield lambda call: _replace(call, setup=_replace(call.setup, model=_replace(call.setup.model, dialect="ga")))
@@ -138,6 +149,7 @@ _LISTS: tuple[tuple[_Get, _Put], ...] = (
     (_faults, _set_faults),
     (lambda call: call.mishaps.gaps, lambda call, gaps: _replace(call, mishaps=_replace(call.mishaps, gaps=gaps))),
     (lambda call: call.acts, lambda call, acts: _replace(call, acts=acts)),
+    (lambda call: call.verdicts, lambda call, verdicts: _replace(call, verdicts=verdicts)),
     (lambda call: call.answers, lambda call, answers: _replace(call, answers=answers)),
 )
 """What holds several things, each with how it is read and written."""
