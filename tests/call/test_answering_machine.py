@@ -128,6 +128,14 @@ def test_a_hello_before_the_greeting_is_answered_by_it() -> None:
     assert purposes(script.said) == ["greeting", "greeting"]
 
 
+def test_what_plays_to_a_machine_is_cut_before_the_line_is_closed() -> None:
+    script = calling(rest=False).begin()
+    script.agent_speaks("greeting", 3000)
+    said = script.feed(MachineVerdict("machine_start"))
+
+    assert [type(one) for one in said if isinstance(one, ClearPlayback | ClosePhone)] == [ClearPlayback, ClosePhone]
+
+
 def test_a_greeting_that_is_late_is_said_to_whoever_outlasts_the_sign_of_life() -> None:
     agent = an_agent(greeting="Hello, this is Alder Dental.", on_machine=HANG_UP)
     script = Script(agent, outbound=True, clips={"moment": b"\x81" * 4000}).begin()

@@ -39,6 +39,7 @@ from voice_agent.call.facts import (
     Fact,
     ItemHeard,
     LineClosing,
+    MachineReached,
     ModelGone,
     PlaybackBusy,
     PlaybackIdle,
@@ -97,6 +98,7 @@ class Playback:
         SpeechStopped,
         TimerFired,
         BargeIn,
+        MachineReached,
         ResponseDropped,
         ClipWanted,
         CallerStopped,
@@ -139,8 +141,9 @@ class Playback:
         match event:
             case StreamStarted():
                 self._streaming = True
-            case BargeIn():
-                if event.response_id is not None:
+            case BargeIn() | MachineReached():
+                # What plays to a machine is cut at once: the line may be closed in this very step.
+                if isinstance(event, BargeIn) and event.response_id is not None:
                     self._dropped.add(event.response_id)
                 yield from self._barge_in(now_ms)
             case ResponseDropped():

@@ -90,8 +90,10 @@ CREATED_MS = 4000
 OUTPUT_MS = 8000
 """A response that is begun and brings neither sound, words, a tool call nor its end for so long is stuck."""
 
-LOOK_THERE = "look at the provider's status page"
-"""What an operator can do about a model that falls silent."""
+_OWED = {
+    "created": f"begin a response within {CREATED_MS // 1000} s",
+    "output": f"go on with a response for {OUTPUT_MS // 1000} s",
+}
 
 MOST_FAILURES = 2
 """So many failed responses in a row, and the model counts as gone: one retry."""
@@ -340,9 +342,8 @@ class Turns:
 
     def _yield_floor(self) -> Iterator[Command | Fact]:
         """Let nothing begin over a caller who has outlasted what was heard; what has begun goes on after its pause."""
-        if not (self._overheard and self._speaking) or self._protected or self._held:
-            return
-        if self._active is not None and not self._sounds:
+        goes_on = self._sounds or self._protected or self._held
+        if self._overheard and self._speaking and self._active is not None and not goes_on:
             self._deadlines.clear("barge-in")
             yield from self._cut(cancel=True)
 
@@ -475,10 +476,10 @@ class Turns:
 
     def _end_incomplete(self, event: ResponseDone, wanted: ResponseWanted, *, came: bool) -> Iterator[Command | Fact]:
         yield Note("warning", "a response was left incomplete", {"reason": event.reason})
-        if self._can_excuse and event.reason == WITHHELD and not self._speaking:
-            self._failures = 0
+        excused = self._can_excuse and event.reason == WITHHELD and not self._speaking
+        if excused:
             yield ClipWanted("withheld", event.response_id)
-        elif came:
+        if excused or came:
             self._failures = 0
         else:
             # Nothing of it can be heard, nor comes of a tool: to the caller it has failed.
@@ -522,14 +523,8 @@ class Turns:
             case "server answer":
                 yield Note("warning", "the server did not answer the caller's turn by itself")
                 self._want(ResponseWanted("turn"))
-            case "created":
-                yield from self._give_up(
-                    f"the model did not begin a response within {CREATED_MS // 1000} s; {LOOK_THERE}"
-                )
-            case "output":
-                yield from self._give_up(
-                    f"the model did not go on with a response for {OUTPUT_MS // 1000} s; {LOOK_THERE}"
-                )
+            case "created" | "output":
+                yield from self._give_up(f"the model did not {_OWED[name]}; look at the provider's status page")
             case "other response":
                 # It ended unseen, or never was: `_ask` may go on, but not for ever.
                 yield from self._try_again(WITHDRAWN, "the model says that it makes one, and none is seen")

@@ -216,6 +216,21 @@ class DeadAir:
         else:
             self._machine = True
 
+    def _read(self, now_ms: int, note: Note) -> None:
+        match note.what:
+            case what if what == ONLY_TONES:
+                self._owed.discard("answer")
+            case "the server did not commit the caller's turn" if self._speaking:
+                self._close_turn(now_ms)
+            case "the carrier says who answered" if self._detects:
+                self._judge(now_ms, note.fields["answered_by"])
+            case "a late verdict on who answered is not obeyed":
+                self._machine = False
+            case "the model is gone":
+                self._owed = {"apology"}
+                if self._speaking:
+                    self._speaking, self._silent_since_ms = False, now_ms
+
     def _obey(self, now_ms: int, command: CallCommand) -> None:
         match command:
             case ClearPlayback() | CancelResponse():
@@ -232,19 +247,9 @@ class DeadAir:
                 self._owed.discard(f"tool {command.call_id}")
             case KeysPressed():
                 self._owed.add("keys")
-            case Note(what=what) if what == ONLY_TONES:
-                self._owed.discard("answer")
+            case Note():
+                self._read(now_ms, command)
             case HandedOver():
                 self._agent = self._agents[command.agent]
-            case Note(what="the server did not commit the caller's turn") if self._speaking:
-                self._close_turn(now_ms)
-            case Note(what="the carrier says who answered") if self._detects:
-                self._judge(now_ms, command.fields["answered_by"])
-            case Note(what="a late verdict on who answered is not obeyed"):
-                self._machine = False
-            case Note(what="the model is gone"):
-                self._owed = {"apology"}
-                if self._speaking:
-                    self._speaking, self._silent_since_ms = False, now_ms
             case HangUp() | ClosePhone() | CallEnded():
                 self._over = True

@@ -2,13 +2,11 @@
 
 import random
 from functools import cache
-from typing import get_args
 
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voice_agent.call.events import AnsweredBy
 from voice_agent.sim.carrier import Switches
 from voice_agent.sim.made_up.call import LATEST_MS, MadeUpCall, oddities
 from voice_agent.sim.made_up.drawing import SHORTEST_MS, draw
@@ -110,19 +108,6 @@ def test_some_calls_can_be_handed_over_to_one_agent_or_two_and_back() -> None:
     assert {len(call.setup.others) for call in handed} == {1, 2}
     assert {agent.name for agent in agents} == {"made-up", "billing", "sales"}
     assert all(sum(tool.kind == "handoff" for tool in agent.tools) == 1 for agent in agents)
-
-
-def test_every_kind_of_call_that_we_place_comes_to_be_drawn() -> None:
-    placed = [call for call in many() if call.setup.outbound]
-    verdicts = [verdict for call in placed for verdict in call.verdicts]
-
-    assert 0.05 < len(placed) / len(many()) < 0.2
-    assert {wish and wish.do for wish in (call.setup.agent.on_machine for call in placed)} == {
-        *(None, "hang_up", "leave", "continue")
-    }
-    assert {verdict.answered_by for verdict in verdicts} == set(get_args(AnsweredBy))
-    assert {len(call.verdicts) for call in placed} == {0, 1, 2, 3}
-    assert not any(call.verdicts for call in many() if call.setup.agent.on_machine is None)
 
 
 def test_a_good_part_of_the_calls_has_nothing_wrong_with_it() -> None:
