@@ -204,6 +204,13 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
     """The number that they see (E.164); empty: the caller's."""
 
 
+class DigitsToSend(msgspec.Struct, frozen=True, kw_only=True):
+    """What a `send_digits` tool may press."""
+
+    named: dict[str, str] = {}
+    """By the names that the model knows them by; empty: what the model writes."""
+
+
 class Tool(msgspec.Struct, frozen=True):
     """One function that the model may call."""
 
@@ -211,7 +218,7 @@ class Tool(msgspec.Struct, frozen=True):
     description: str
     parameters: dict[str, Any]
     """A JSON Schema object."""
-    kind: Literal["hang_up", "python", "http", "send_sms", "collect_digits", "transfer", "handoff"]
+    kind: Literal["hang_up", "python", "http", "send_sms", "collect_digits", "send_digits", "transfer", "handoff"]
     target: str = ""
     """For `python`: `package.module:function`, looked up on the import path and in `Agent.folder`."""
     http: HttpRequest | None = None
@@ -220,6 +227,8 @@ class Tool(msgspec.Struct, frozen=True):
     """For `send_sms`."""
     digits: DigitCollection | None = None
     """For `collect_digits`."""
+    keys: DigitsToSend | None = None
+    """For `send_digits`."""
     transfer: Transfer | None = None
     """For `transfer`."""
     handoff: Handoff | None = None

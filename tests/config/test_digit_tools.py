@@ -1,7 +1,7 @@
 import pytest
 
 from tests.support.agent_files import agent_of, faults_of
-from voice_agent.agent import DigitCollection, Tool
+from voice_agent.agent import DigitCollection, DigitsToSend, Tool
 
 
 def tool_of(lines: str) -> Tool:
@@ -47,5 +47,44 @@ def test_nothing_but_length_and_time_need_end_a_number() -> None:
 )
 def test_a_fault_is_one_line_with_its_remedy(lines: str, fault: str) -> None:
     found = [line.partition(": ")[2] for line in faults_of(f"tools:\n- collect_digits: {lines}\n")]
+
+    assert found == [fault]
+
+
+# --- send_digits -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("added", ["[send_digits]", "[{send_digits: {}}]"])
+def test_without_more_the_model_writes_what_is_sent(added: str) -> None:
+    tool = agent_of(f"tools: {added}\n").tools[0]
+
+    assert (tool.name, tool.kind, tool.keys) == ("send_digits", "send_digits", DigitsToSend())
+    assert tool.parameters["required"] == ["digits"]
+    assert "enum" not in tool.parameters["properties"]["digits"]
+
+
+def test_of_named_digits_the_model_chooses_one_and_sees_none() -> None:
+    tool = agent_of(
+        'tools:\n- send_digits: {name: open, description: Opens., digits: {front: "1w2#", back: 007}}\n'
+    ).tools[0]
+
+    assert tool.keys == DigitsToSend(named={"front": "1w2#", "back": "007"})
+    assert tool.parameters["properties"]["digits"]["enum"] == ["front", "back"]
+    assert (tool.name, tool.description) == ("open", "Opens.")
+
+
+@pytest.mark.parametrize(
+    ("lines", "fault"),
+    [
+        ("{digits: {front: A1}}", '"A1" is nothing to press; write at most 32 of 0-9, *, # and w, in quotes'),
+        ('{digits: {front door: "1"}}', '"front door" is no name for digits; use letters, digits and "_"'),
+        ("{digits: {}}", '"digits" is empty; leave it out where the model writes them'),
+        ("{digits: 12}", '"digits" must be a mapping, not "12"; write e.g. {front_door: "12#"}'),
+        ("{keys: 12}", 'unknown key "keys"; known are name, description, digits'),
+        ("12", '"send_digits" must be a mapping, not "12"; write e.g. {digits: {front_door: "12#"}}'),
+    ],
+)
+def test_a_fault_of_what_is_sent_is_one_line_too(lines: str, fault: str) -> None:
+    found = [line.partition(": ")[2] for line in faults_of(f"tools:\n- send_digits: {lines}\n")]
 
     assert found == [fault]

@@ -40,6 +40,7 @@ from voice_agent.call.mcp_calls import McpCalls
 from voice_agent.call.model_link import ModelLink
 from voice_agent.call.part import Part
 from voice_agent.call.playback import Playback
+from voice_agent.call.send_digits import SendDigits
 from voice_agent.call.setup import CallSetup
 from voice_agent.call.sign_of_life import SignOfLife
 from voice_agent.call.states import Phase
@@ -82,6 +83,7 @@ class Call:
             self._link,
             CollectDigits(agent, setup.resumed),
             Keys(),
+            SendDigits(agent),
             Greeting(agent, resumed=setup.resumed is not None),
             turns,
             # Behind `turns`: the rules that another agent brings are the last word.

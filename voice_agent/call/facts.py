@@ -84,6 +84,17 @@ class ClipWanted(Fact, frozen=True):
     """The response whose words it stands for, if it does."""
 
 
+class SoundWanted(Fact, frozen=True):
+    """Play a sound of our own that no voice cuts. Asked for while nothing plays. Heard by `playback`."""
+
+    audio: bytes
+    """Mu-law, 8 kHz."""
+
+
+class SoundHeard(Fact, frozen=True):
+    """Such a sound was played. Said by `playback`."""
+
+
 class PlaybackBusy(Fact, frozen=True):
     """The carrier has something to play. Said by `playback`."""
 

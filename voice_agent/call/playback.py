@@ -44,6 +44,8 @@ from voice_agent.call.facts import (
     PlaybackBusy,
     PlaybackIdle,
     ResponseDropped,
+    SoundHeard,
+    SoundWanted,
 )
 from voice_agent.call.part import Handled
 from voice_agent.call.playout import BYTES_PER_MS, REACHED_BYTES, Playout
@@ -101,6 +103,7 @@ class Playback:
         MachineReached,
         ResponseDropped,
         ClipWanted,
+        SoundWanted,
         CallerStopped,
         ModelGone,
         LineClosing,
@@ -116,6 +119,9 @@ class Playback:
         self._items: dict[str, _Item] = {}
         self._dropped: set[str] = set()
         """Responses of which nothing may be played any more, until their `ResponseDone`."""
+        self._sound = ""
+        """The mark behind a sound that no voice cuts; empty: none plays."""
+        self._cut_behind_sound = False
         self._streaming = False
         self._closing = False
         self._model_gone = False
@@ -154,8 +160,8 @@ class Playback:
                 yield from self._measure_cut()
             case CallerStopped():
                 self._caller_stopped_ms = event.carrier_ms
-            case ClipWanted() if self._streaming and not self._closing:
-                yield from self._play(now_ms, None, self._clips[event.name])
+            case ClipWanted() | SoundWanted() if self._streaming and not self._closing:
+                yield from self._play_own(now_ms, event)
             case TimerFired():
                 for name in self._deadlines.take_due(now_ms):
                     if name == "cut":
@@ -208,6 +214,13 @@ class Playback:
         self._deadlines.set("marks", self._expected_end_ms + LOST_MARKS_MS)
         return outputs
 
+    def _play_own(self, now_ms: int, fact: ClipWanted | SoundWanted) -> Iterator[Command | Fact]:
+        if isinstance(fact, ClipWanted):
+            yield from self._play(now_ms, None, self._clips[fact.name])
+            return
+        yield from self._play(now_ms, None, fact.audio)
+        self._sound = f"play-{self._marks}"
+
     def _mark(self, kind: str) -> SendMark:
         self._marks += 1
         name = f"{kind}-{self._marks}"
@@ -230,8 +243,18 @@ class Playback:
             playout.echo(name, stamp)
             if first:
                 yield from self._begin(playout, self._clock.time(now_ms))
-            if playout.all_played():
+            if self._sound and not playout.expects(self._sound):
+                yield from self._end_sound(now_ms, cut=not playout.all_played())
+            if playout is self._playout and playout.all_played():
                 yield from self._end_playout(playout)
+
+    def _end_sound(self, now_ms: int, *, cut: bool) -> Iterator[Command | Fact]:
+        """A sound was heard; what came behind it is cut now, if a voice has come meanwhile."""
+        self._sound = ""
+        wanted, self._cut_behind_sound = self._cut_behind_sound, False
+        yield SoundHeard()
+        if wanted and cut:
+            yield from self._barge_in(now_ms)
 
     def _begin(self, playout: Playout, carrier_ms: int) -> Iterator[Command | Fact]:
         item_id = playout.segments[0].item_id
@@ -255,12 +278,18 @@ class Playback:
         if self._playout is not None:
             yield Note("warning", "the carrier did not echo the marks of audio that must have been played")
             self._playout.finish()
+            if self._sound:
+                self._sound, self._cut_behind_sound = "", False
+                yield SoundHeard()
             yield from self._end_playout(self._playout)
 
     # --- cutting -----------------------------------------------------------------------------------------------------
 
     def _barge_in(self, now_ms: int) -> Iterator[Command | Fact]:
         if self._playout is None:
+            return
+        if self._sound:
+            self._cut_behind_sound = True
             return
         yield from self._measure_cut()
         playout, self._playout = self._playout, None

@@ -44,7 +44,7 @@ GRACE_MS = 2000
 """The runner keeps the tool's own limit; only when even its answer fails to come is the call answered without it."""
 
 
-ON_LINE = frozenset({"collect_digits", "handoff"})
+ON_LINE = frozenset({"collect_digits", "send_digits", "handoff"})
 """Kinds of tools that a part of the call has. They wait for people, so no limit and no sign of life is theirs."""
 
 

@@ -5,7 +5,7 @@ tools:
   - python: alder:opening_hours             # see `python_tools`
   - http: {name: find_slot, description: Free times., url: https://api.example.com/slots}       # see `http_tools`
   - send_sms: {to: caller, countries: ["+1"]}      # see `sms_tools`
-  - collect_digits: {length: 4}             # see `digit_tools`
+  - collect_digits: {length: 4}             # see `digit_tools`, as for `send_digits`
   - transfer: {to: {front_desk: "+14255550101"}}        # see `transfer_tools`
   - handoff: billing                        # see `handoff_tools`
   - mcp: {server_label: calendar, server_url: https://mcp.example.com/mcp}      # see `mcp_keys`
@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import yaml
 
-from voice_agent.agent import DigitCollection, McpServer, TextMessage, Tool
-from voice_agent.config.digit_tools import collect_digits_tool, read_collect_digits
+from voice_agent.agent import DigitCollection, DigitsToSend, McpServer, TextMessage, Tool
+from voice_agent.config.digit_tools import collect_digits_tool, read_collect_digits, read_send_digits, send_digits_tool
 from voice_agent.config.faults import nearest
 from voice_agent.config.handoff_tools import read_handoff
 from voice_agent.config.http_tools import read_http
@@ -39,13 +39,14 @@ HANG_UP = Tool(
     kind="hang_up",
 )
 
-_TOOL_KINDS = ("hang_up", "python", "http", "send_sms", "collect_digits", "transfer", "handoff", "mcp")
+_TOOL_KINDS = ("hang_up", "python", "http", "send_sms", "collect_digits", "send_digits", "transfer", "handoff", "mcp")
 _REMEDIES = {
     "hang_up": 'write "hang_up"',
     "python": 'write "python: module:function"',
     "http": 'write "http: {name: ..., description: ..., url: ...}"',
     "send_sms": 'write "send_sms" or "send_sms: {to: caller}"',
     "collect_digits": 'write "collect_digits" or "collect_digits: {length: 4}"',
+    "send_digits": 'write "send_digits" or "send_digits: {digits: {front_door: ...}}"',
     "transfer": f'write "transfer: {TRANSFER_EXAMPLE}"',
     "handoff": 'write "handoff: NAME", with the name of another agent',
     "mcp": 'write "mcp: {server_label: ..., server_url: ...}"',
@@ -57,6 +58,7 @@ _READERS: dict[str, _Read] = {
     "http": read_http,
     "send_sms": read_send_sms,
     "collect_digits": lambda fields, _: read_collect_digits(fields),
+    "send_digits": lambda fields, _: read_send_digits(fields),
     "transfer": lambda fields, _: read_transfer(fields),
     "handoff": lambda fields, _: read_handoff(fields),
     "mcp": lambda fields, _: read_mcp(fields),
@@ -119,11 +121,13 @@ def _read_tool(document: Document, node: yaml.Node, folder: str, variables: Sequ
             return send_sms_tool(TextMessage())
         if node.value == "collect_digits":
             return collect_digits_tool(DigitCollection())
+        if node.value == "send_digits":
+            return send_digits_tool(DigitsToSend())
         near = nearest(node.value, _TOOL_KINDS) or ("python" if ":" in node.value else "")
         remedy = _REMEDIES.get(near, f"there are {', '.join(_TOOL_KINDS[:-1])} and {_TOOL_KINDS[-1]}")
         raise ConfigError(f'unknown tool "{shorten(node.value)}"; {remedy}')
     kinds = (
-        '"hang_up", "python: ...", "http: ...", "send_sms", "collect_digits", "transfer: ...", "handoff: ..." '
-        'or "mcp: ..."'
+        '"hang_up", "python: ...", "http: ...", "send_sms", "collect_digits", "send_digits", "transfer: ...", '
+        '"handoff: ..." or "mcp: ..."'
     )
     raise ConfigError(f"a tool is {kinds}, not {kind_of(node)}")

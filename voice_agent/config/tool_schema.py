@@ -179,13 +179,27 @@ HANDOFF: dict[str, Schema] = {
     "name": text("The model calls it by this name.", TOOL_NAME, default="handoff"),
     "description": text("What they are for; the model goes by it."),
 }
+SENT_DIGITS = "[0-9*#w]{1,32}"
+SEND_DIGITS: dict[str, Schema] = {
+    "name": text("The model calls it by this name.", TOOL_NAME, default="send_digits"),
+    "description": text("What it is for; the model goes by it."),
+    "digits": {
+        "description": "By name, in quotes; the model chooses one. Unset: the model writes them.",
+        "type": "object",
+        "propertyNames": {"pattern": f"^(?:{VARIABLE})$"},
+        "additionalProperties": {
+            "anyOf": [{"type": "string", "pattern": f"^(?:{SENT_DIGITS})$"}, {"type": "integer", "minimum": 0}]
+        },
+        "minProperties": 1,
+    },
+}
 _HTTP_TOOL = mapping(HTTP, "A request that the model may have sent.", ("name", "description", "url"))
 PYTHON_TOOL: dict[str, Schema] = {
     "python": text("module:function, looked up beside this file and on the import path."),
 }
 TOOLS: Schema = {
     "anyOf": [
-        {"enum": ["hang_up", "send_sms", "collect_digits"]},
+        {"enum": ["hang_up", "send_sms", "collect_digits", "send_digits"]},
         mapping(PYTHON_TOOL, required=tuple(PYTHON_TOOL)),
         mapping({"mcp": _MCP_SERVER}, required=("mcp",)),
         mapping({"http": _HTTP_TOOL}, required=("http",)),
@@ -194,6 +208,7 @@ TOOLS: Schema = {
         mapping(
             {"collect_digits": mapping(COLLECT_DIGITS, "Keys that the caller presses.")}, required=("collect_digits",)
         ),
+        mapping({"send_digits": mapping(SEND_DIGITS, "Keys that the agent presses.")}, required=("send_digits",)),
         mapping(
             {"handoff": either("Another agent goes on.", _AGENT, mapping(HANDOFF, required=("to",)))},
             required=("handoff",),

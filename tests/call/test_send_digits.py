@@ -1,0 +1,163 @@
+"""The tool that presses keys."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.script import Script, an_agent
+from voice_agent.agent import DigitsToSend, Tool
+from voice_agent.audio.dtmf import keys_in, tones
+from voice_agent.call.commands import AddToolOutput, ClearPlayback, PlayAudio
+from voice_agent.call.events import KeyPressed, ModelClosed, ResponseCreated, ResponseDone, ToolRequested
+
+ANY = Tool("send_digits", "", {}, "send_digits", keys=DigitsToSend())
+DOORS = Tool("open_door", "", {}, "send_digits", keys=DigitsToSend(named={"front": "12#", "back": "9w9"}))
+
+
+def a_call() -> Script:
+    return Script(an_agent(tools=(ANY, DOORS))).begin()
+
+
+def ask(script: Script, digits: str, call_id: str = "c1", name: str = "send_digits") -> None:
+    response = f"r-{call_id}"
+    arguments = json.dumps({"digits": digits})
+    script.feed(
+        ResponseCreated(response, None),
+        ToolRequested(response, f"i-{call_id}", call_id, name, arguments),
+        ResponseDone(response, "completed"),
+    )
+
+
+def answers(script: Script) -> list[dict[str, Any]]:
+    return [json.loads(answer.output) for answer in script.ordered(AddToolOutput)]
+
+
+def played(script: Script) -> str:
+    return "".join(key.key for audio in script.ordered(PlayAudio) for key in keys_in(audio.audio))
+
+
+def test_keys_are_played_as_tones_and_the_model_is_answered_when_they_were_heard() -> None:
+    script = a_call()
+    ask(script, "1 2-3#")
+    script.wait(799)
+    before = answers(script)
+    script.wait(1)
+
+    assert script.ordered(PlayAudio) == [PlayAudio(tones("123#"))]
+    assert played(script) == "123#"
+    assert before == []
+    assert answers(script) == [{"sent": "123#"}]
+
+
+def test_they_wait_for_what_the_agent_says_first() -> None:
+    script = a_call()
+    script.agent_speaks("a", 1000)
+    script.response_done()
+    ask(script, "5")
+    script.wait(999)
+    before = played(script)
+    script.wait(300)
+
+    assert before == ""
+    assert played(script) == "5"
+    assert answers(script) == [{"sent": "5"}]
+
+
+def test_several_are_sent_one_after_the_other() -> None:
+    script = a_call()
+    ask(script, "1", "c1")
+    ask(script, "front", "c2", "open_door")
+    script.wait(3000)
+
+    assert played(script) == "112#"
+    assert answers(script) == [{"sent": "1"}, {"sent": "12#"}]
+
+
+def test_a_voice_does_not_cut_them_but_what_is_behind_them() -> None:
+    script = a_call()
+    ask(script, "12345")
+    script.wait(200)
+    script.agent_speaks("a", 3000, response="r2")
+    script.caller_speaks()
+    cleared = script.wait(700)
+    script.wait(200)
+
+    assert [command for command in cleared if isinstance(command, ClearPlayback)] == []
+    assert answers(script) == [{"sent": "12345"}]
+    assert len(script.ordered(ClearPlayback)) == 1
+
+
+def test_a_voice_that_nothing_is_behind_clears_nothing() -> None:
+    script = a_call()
+    ask(script, "12345")
+    script.wait(200)
+    script.caller_speaks()
+    script.wait(1500)
+
+    assert script.ordered(ClearPlayback) == []
+    assert answers(script) == [{"sent": "12345"}]
+
+
+def test_a_barge_in_behind_them_cuts_as_ever() -> None:
+    script = a_call()
+    ask(script, "1")
+    script.agent_speaks("a", 3000, response="r2")
+    script.wait(500)
+    script.caller_speaks()
+
+    assert len(script.ordered(ClearPlayback)) == 1
+
+
+def test_where_marks_are_lost_they_count_as_heard_in_the_end() -> None:
+    script = a_call()
+    script.echo = False
+    ask(script, "1")
+    script.wait(4000)
+
+    assert answers(script) == [{"sent": "1"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "digits", "error"),
+    [
+        ("send_digits", "", '"digits" must be 1 to 32 of 0-9, *, # and w (half a second)'),
+        ("send_digits", "12a", '"digits" must be 1 to 32 of 0-9, *, # and w (half a second)'),
+        ("send_digits", "1" * 33, '"digits" must be 1 to 32 of 0-9, *, # and w (half a second)'),
+        ("open_door", "side", "there are no such digits; there are: front, back"),
+    ],
+)
+def test_what_cannot_be_pressed_is_answered_at_once(name: str, digits: str, error: str) -> None:
+    script = a_call()
+    ask(script, digits, name=name)
+
+    assert answers(script) == [{"error": error}]
+    assert script.ordered(PlayAudio) == []
+
+
+@pytest.mark.parametrize("arguments", ["{", "[]", '{"digits": 12}'])
+def test_arguments_that_are_no_texts_are_answered_at_once(arguments: str) -> None:
+    script = a_call()
+    script.feed(ToolRequested("r1", "i1", "c1", "send_digits", arguments))
+
+    assert answers(script) == [{"error": "the arguments must be a JSON object of texts"}]
+
+
+def test_nothing_is_sent_once_the_model_is_gone() -> None:
+    script = a_call()
+    script.agent_speaks("a", 1000)
+    ask(script, "5")
+    script.feed(ModelClosed(1011))
+    script.wait(5000)
+
+    assert played(script) == ""
+    assert answers(script) == []
+
+
+def test_keys_of_the_caller_are_not_those_of_the_agent() -> None:
+    script = a_call()
+    ask(script, "5")
+    script.feed(KeyPressed("7"))
+    script.wait(300)
+
+    assert answers(script) == [{"sent": "5"}]
