@@ -216,6 +216,23 @@ def test_nothing_that_came_of_another_response_counts_for_one_that_is_left_incom
     assert requests(script) == ["retry-1"]
 
 
+def test_the_end_of_a_response_that_is_not_known_asks_for_nothing() -> None:
+    script = Script().begin()
+    script.feed(ResponseDone("r7", "incomplete", "max_output_tokens"))
+
+    assert requests(script) == []
+
+
+def test_why_a_model_is_given_up_is_told() -> None:
+    script = greeting()
+    for number in (1, 2):
+        script.feed(
+            ResponseCreated(f"r{number}", f"greeting-{number}"), ResponseDone(f"r{number}", "failed", "no luck")
+        )
+
+    assert Note("error", "the model is gone", {"reason": "responses keep failing: no luck"}) in notes(script)
+
+
 def test_a_cancelled_response_that_is_left_incomplete_is_not_asked_for_again() -> None:
     script = Script(an_agent(barge_in=BargeIn(after_ms=400))).begin()
     script.feed(ResponseCreated("r1", None))

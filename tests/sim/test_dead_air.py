@@ -28,6 +28,7 @@ from voice_agent.call.events import (
     StreamStarted,
     TimerFired,
     ToolFinished,
+    ToolRequested,
     TurnCommitted,
 )
 from voice_agent.sim import carrier as phone
@@ -118,15 +119,16 @@ def test_a_response_that_ends_without_a_word_has_said_all() -> None:
 
 @pytest.mark.parametrize("status", ["failed", "incomplete"])
 def test_a_response_that_comes_to_nothing_still_owes_the_answer(status: Any) -> None:
-    def ended(*, said: bool, clip: bool) -> Line:
+    def ended(came: CallEvent | None, *, clip: bool = False) -> Line:
         line = turn(Line(), 1000, 2000).at(2500, ResponseCreated("r1", None))
-        if said:
-            line.at(2600, ModelAudio("r1", "a", 0, b"\x90" * 8, 1))
+        if came is not None:
+            line.at(2600, came)
         return line.at(3000, ResponseDone("r1", status), *[PlayAudio(b"\x90" * 8)] * clip)
 
-    assert ended(said=False, clip=False).wait(9000) == [(5020, "dead air: owed answer")]
-    assert ended(said=True, clip=False).wait(9000) == []
-    assert ended(said=False, clip=True).wait(9000) == []
+    assert ended(None).wait(9000) == [(5020, "dead air: owed answer")]
+    assert ended(None, clip=True).wait(9000) == []
+    assert ended(ModelAudio("r1", "a", 0, b"\x90" * 8, 1)).wait(9000) == []
+    assert ended(ToolRequested("r1", "f1", "c1", "collect", "{}")).wait(9000) == []  # what it waits for is another debt
 
 
 def test_what_a_tool_was_called_for_is_owed_until_it_is_said() -> None:

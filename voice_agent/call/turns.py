@@ -344,7 +344,6 @@ class Turns:
         """Let nothing begin over a caller who has outlasted what was heard; what has begun goes on after its pause."""
         goes_on = self._sounds or self._protected or self._held
         if self._overheard and self._speaking and self._active is not None and not goes_on:
-            self._deadlines.clear("barge-in")
             yield from self._cut(cancel=True)
 
     def _cut(self, *, cancel: bool) -> Iterator[Command | Fact]:

@@ -3,7 +3,8 @@
 What is owed is read from what the call was told and ordered; what was heard is the carrier's truth. Owed are: the
 session of a call that has begun, the greeting, the answer to a turn, what was asked of the model, a response that is
 being made, what a tool was called for, and when the model is gone the apology. A response that completes without a word
-has said what it had to say; one that fails, or is left incomplete before its first sound, still owes it.
+has said what it had to say; one that fails, or is left incomplete before its first sound and calls no tool, still owes
+it.
 
 Some bounds are wider, because nothing in a call can be sooner:
 
@@ -42,12 +43,14 @@ from voice_agent.call.events import (
     CallerAudio,
     CallEvent,
     MarkEchoed,
+    McpCalled,
     ModelAudio,
     ResponseCreated,
     ResponseDone,
     SessionUpdated,
     SpeechStarted,
     StreamStarted,
+    ToolRequested,
     TurnCommitted,
 )
 from voice_agent.call.turns import ONLY_TONES
@@ -111,8 +114,8 @@ class DeadAir:
         self._silent_since_ms = 0
         """When the caller's last turn ended, as the call was told."""
         self._overheard = False
-        self._voiced = ""
-        """The response whose sound came last."""
+        self._came = ""
+        """The response of which something came last: sound, or a call of a tool."""
         self._told = False
 
     def stop(self) -> None:
@@ -125,7 +128,7 @@ class DeadAir:
             return ""
         owed = bool(self._owed)
         if type(event) is ModelAudio:
-            self._voiced = event.response_id
+            self._came = event.response_id
         heard = type(event) in _HEARD
         wrong = self._listen(now_ms) if (owed or self._speaking) and not heard else ""
         if type(event) not in _SOUND:
@@ -182,9 +185,11 @@ class DeadAir:
             case ResponseCreated():
                 self._owed.difference_update(_ANSWERED_BY_ANY)
                 self._owed.add(f"response {event.response_id}")
+            case ToolRequested() | McpCalled():
+                self._came = event.response_id
             case ResponseDone():
                 self._owed.discard(f"response {event.response_id}")
-                if event.status in {"failed", "incomplete"} and event.response_id != self._voiced:
+                if event.status in {"failed", "incomplete"} and event.response_id != self._came:
                     self._owed.add("answer")
 
     def _owe_greeting(self) -> None:
