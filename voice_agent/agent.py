@@ -201,7 +201,11 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
     seconds: int = 20
     """How long it may ring."""
     caller_id: str = ""
-    """The number that they see (E.164); empty: the caller's."""
+    """The number that they see (E.164); empty: the caller's, and of a warm transfer the called one."""
+    warm: bool = False
+    """They are called while the caller holds, hear what it is about, and take the call or not."""
+    announcement: str = ""
+    """What a colleague hears of a warm transfer; `{{ summary }}` stands for what the model wrote. Empty: the usual."""
 
 
 class DigitsToSend(msgspec.Struct, frozen=True, kw_only=True):
@@ -218,7 +222,18 @@ class Tool(msgspec.Struct, frozen=True):
     description: str
     parameters: dict[str, Any]
     """A JSON Schema object."""
-    kind: Literal["hang_up", "python", "http", "send_sms", "collect_digits", "send_digits", "transfer", "handoff"]
+    kind: Literal[
+        "hang_up",
+        "python",
+        "http",
+        "send_sms",
+        "collect_digits",
+        "send_digits",
+        "transfer",
+        "handoff",
+        "take_call",
+        "decline_call",
+    ]
     target: str = ""
     """For `python`: `package.module:function`, looked up on the import path and in `Agent.folder`."""
     http: HttpRequest | None = None

@@ -144,6 +144,11 @@ def test_the_examples_name_the_schema_that_is_packaged_beside_them(path: Path) -
         ({"tools": [{"send_sms": {}}]}, True),
         ({"tools": [{"transfer": {"to": {"desk": "+14255550100", "night": "sip:n@pbx.example.com"}}}]}, True),
         ({"tools": [{"transfer": {"to": {"desk": "+14255550100"}, "seconds": 10, "from": "+14255550100"}}]}, True),
+        (
+            {"tools": [{"transfer": {"to": {"desk": "+14255550100"}, "warm": True, "announcement": "{{ summary }}"}}]},
+            True,
+        ),
+        ({"tools": [{"transfer": {"to": {"desk": "+14255550100"}, "warm": True, "announcement": "Hi"}}]}, False),
         ({"tools": ["transfer"]}, False),
         ({"tools": [{"transfer": {}}]}, False),
         ({"tools": [{"transfer": {"to": {}}}]}, False),

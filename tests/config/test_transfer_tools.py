@@ -4,6 +4,7 @@ import pytest
 
 from tests.support.agent_files import agent_of, faults_of
 from voice_agent.agent import Tool, Transfer
+from voice_agent.config.sms_tools import mute
 
 DESK, NIGHT = "+14255550101", "sip:night@pbx.example.com:5061;transport=tls?x-line=2"
 
@@ -37,6 +38,25 @@ def test_whom_a_caller_can_be_connected_with_is_read_as_it_is_written() -> None:
     )
 
 
+def test_a_warm_transfer_asks_for_a_summary() -> None:
+    tool = agent_of(written(f'to: {{desk: "{DESK}"}}\nwarm: true\nannouncement: "{{{{ summary }}}} Press 1."\n')).tools[
+        0
+    ]
+
+    assert tool.transfer == Transfer(to={"desk": DESK}, warm=True, announcement="{{ summary }} Press 1.")
+    assert tool.parameters["required"] == ["to", "summary"]
+    assert "holds meanwhile" in tool.description
+
+
+def test_a_warm_transfer_without_credentials_is_told() -> None:
+    agent = agent_of(written(f'to: {{desk: "{DESK}"}}\nwarm: true\n'))
+
+    assert list(mute([agent], has_rest=True)) == []
+    assert list(mute([agent], has_rest=False)) == [
+        "reception.transfer calls nobody: TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN are not set"
+    ]
+
+
 def test_a_name_and_a_number_are_enough() -> None:
     tool = agent_of(written(f'to: {{desk: "{DESK}"}}\n')).tools[0]
 
@@ -65,6 +85,8 @@ def test_a_name_and_a_number_are_enough() -> None:
         ),
         (f'to: {{desk: "{DESK}"}}\nseconds: 2\n', '"seconds" must be a whole number from 5 to 120'),
         (f'to: {{desk: "{DESK}"}}\nwarmth: 1\n', 'unknown key "warmth"'),
+        (f'to: {{desk: "{DESK}"}}\nannouncement: "{{{{ summary }}}}"\n', '"announcement" is for "warm: true"'),
+        (f'to: {{desk: "{DESK}"}}\nwarm: true\nannouncement: Hi\n', '"announcement" must hold {{ summary }}'),
     ],
 )
 def test_a_fault_is_told_with_its_remedy(lines: str, fault: str) -> None:

@@ -94,3 +94,43 @@ def test_a_caller_who_leaves_meanwhile_ends_it_and_no_action_is_asked(callee: Ca
     assert fields == {}
     assert "the caller hangs up" in moments
     assert "the dialled hangs up" not in moments
+
+
+# --- conferences -----------------------------------------------------------------------------------------------------
+
+ROOM = '<Dial action="/after"><Conference endConferenceOnExit="{}">room</Conference></Dial>'
+
+
+@pytest.mark.parametrize(("ends", "left"), [("true", 0), ("false", 1)])
+def test_calls_meet_in_a_conference_until_one_who_ends_it_leaves(ends: str, left: int) -> None:
+    async def main() -> None:
+        async with (
+            asyncio.timeout(5),
+            customer({"/voice": xml(ROOM.format(ends)), "/after": xml("<Hangup/>")}) as server,
+            EmulatedTwilio(ACCOUNT_SID, TOKEN) as twilio,
+        ):
+            moments: asyncio.Queue[str] = asyncio.Queue()
+            calls = [
+                twilio.place_call(
+                    f"{server.url}/voice", CALLER, CALLED, on_moment=lambda moment: moments.put_nowait(moment.what)
+                )
+                for _ in range(2)
+            ]
+            entered = 0
+            while entered < 2:
+                entered += await moments.get() == "the call enters a conference"
+            (room,) = twilio.conferences["room"]
+            assert len(room.visits) == 2
+            calls[0].hang_up()
+            await calls[0].ended()
+            if ends == "true":
+                await calls[1].ended()
+            assert sum(visit.to_s is None for visit in room.visits) == left
+            calls[1].hang_up()
+            await calls[1].ended()
+            assert room.ended.is_set()
+            assert room.longest_alone_s() < 5
+        # Who left by hanging up is asked nothing any more.
+        assert len(server.at("/after")) == (1 if ends == "true" else 0)
+
+    asyncio.run(main())

@@ -56,6 +56,9 @@ class NotingLine:
     async def pause(self, seconds: float) -> None:
         self._do(f"wait {seconds:g}")
 
+    async def left(self) -> None:
+        self._do("leaves")
+
     async def stream(self, verb: Connect, document: Document) -> tuple[CallEnded | None, str]:
         assert document.verbs
         self._do(f"stream {verb.url}")

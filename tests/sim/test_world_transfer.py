@@ -10,6 +10,7 @@ from voice_agent.agent import Tool, Transfer
 from voice_agent.call.commands import AgentSaid, CallEnded, Destination, ToolAnswered
 from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.sim import carrier as phone
+from voice_agent.sim.mishaps import ToolWork
 from voice_agent.sim.realtime import Think, ThoughtCall, ThoughtText
 from voice_agent.sim.world import Caller, World, voice
 
@@ -71,6 +72,54 @@ def test_a_caller_is_put_through_behind_the_last_word_of_the_farewell(seed: int,
         "transferred",
         Destination("front_desk", "+14255550101", 20),
     )
+
+
+WARM = Transfer(to={"front_desk": "+14255550101"}, warm=True)
+"""The colleague is asked while the caller holds."""
+
+
+def holding(seed: int, desk: ToolWork) -> World:
+    """A caller who is put through, or is not and then leaves."""
+
+    def mind(asked: Think) -> list[ThoughtText | ThoughtCall]:
+        last = asked.conversation[-1] if asked.conversation else None
+        if last is not None and last.kind == "output":
+            return [
+                ThoughtText(asked.response_id, "I am sorry, they cannot take your call. Goodbye."),
+                ThoughtCall(asked.response_id, "hang_up", "{}"),
+            ]
+        return clerk(asked)
+
+    chance = random.Random(seed)
+    agent = an_agent(tools=(*TOOLS, Tool("transfer", "Connect.", {}, "transfer", transfer=WARM)))
+    world = World(
+        CallSetup(call_sid=f"CA{seed:032}", agent=agent, rest=True, model=ModelSetup(audio="g711")),
+        caller=Asker(1),
+        mind=mind,
+        chance=chance,
+        network=a_network(chance),
+        tools={"front_desk": desk},
+        clips={"apology": b"\x90" * 8000, "moment": b"\x90" * 4000, "hold": b"\x91" * 14_400},
+    )
+    return world.run(90_000)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_caller_who_holds_hears_something_until_the_colleague_takes_the_call(seed: int) -> None:
+    world = holding(seed, ToolWork("", after_ms=25_000))
+
+    assert world.invariants.finish() == []
+    assert isinstance(world.ended, CallEnded)
+    assert world.ended.destination == Destination("front_desk", "+14255550101", 20, conference="room")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_caller_whose_colleague_declines_hears_so_from_the_agent(seed: int) -> None:
+    world = holding(seed, ToolWork("they do not take the call", failed=True, after_ms=12_000))
+
+    assert world.invariants.finish() == []
+    assert isinstance(world.ended, CallEnded)
+    assert (world.ended.outcome, world.ended.destination) == ("completed", None)
 
 
 @pytest.mark.parametrize("seed", range(3))

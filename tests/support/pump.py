@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-from voice_agent.call.commands import KeepDigits, RunTool
-from voice_agent.call.events import HangUpFinished, ToolFinished
+from voice_agent.call.commands import CallColleague, KeepDigits, RunTool
+from voice_agent.call.events import ColleagueAnswered, HangUpFinished, ToolFinished
 from voice_agent.live.leg import Feed
 from voice_agent.live.outbox import Outbox
 from voice_agent.wire.bridge import Input, Output
@@ -82,6 +82,8 @@ class FakeWork:
         self.ran: list[RunTool] = []
         self.kept: list[KeepDigits] = []
         self.hung_up = 0
+        self.called: list[CallColleague] = []
+        self.settled: list[bool] = []
         self.never = asyncio.Event()
         self.tool_hangs = False
         self._in_progress = in_progress
@@ -98,6 +100,13 @@ class FakeWork:
 
     def keep_digits(self, order: KeepDigits) -> None:
         self.kept.append(order)
+
+    async def call_colleague(self, order: CallColleague) -> ColleagueAnswered:
+        self.called.append(order)
+        return ColleagueAnswered(order.call_id, problem="nobody answered")
+
+    async def settle_transfer(self, accepted: bool) -> None:
+        self.settled.append(accepted)
 
     async def hang_up(self) -> HangUpFinished:
         self.hung_up += 1

@@ -29,11 +29,12 @@ VERBS: st.SearchStrategy[Verb] = st.one_of(
     ),
     st.builds(Dial, number=WORDS, action=TEXTS, method=METHODS, timeout_s=st.integers(0, 99999), caller_id=TEXTS),
     st.builds(Dial, sip=WORDS, action=TEXTS),
+    st.builds(Dial, conference=WORDS, ends_conference=st.booleans()),
     st.builds(Redirect, TEXTS, METHODS),
     st.just(Hangup()),
 )
 
-NOBODY_DIALLED = "TwiML: <Dial> without one number or one SIP address is not known here"
+NOBODY_DIALLED = "TwiML: <Dial> without one number, SIP address or conference is not known here"
 
 
 @given(st.lists(VERBS, max_size=3))
@@ -132,6 +133,7 @@ def test_other_servers_twiml_is_understood() -> None:
           </Stream></Connect>
           <Dial callerId="+14255550100" timeout="10"><Number>+14255550101</Number></Dial>
           <Dial>+14255550102</Dial>
+          <Dial><Conference endConferenceOnExit="true" waitUrl="">room</Conference></Dial>
           <Dial><Sip>sip:desk@pbx.example.com?x-a=1&amp;x-b=2</Sip></Dial>
           <Redirect method="GET">/again</Redirect>
           <Hangup/>
@@ -153,6 +155,7 @@ def test_other_servers_twiml_is_understood() -> None:
         ),
         Dial(number="+14255550101", caller_id="+14255550100", timeout_s=10),
         Dial(number="+14255550102"),
+        Dial(conference="room", ends_conference=True),
         Dial(sip="sip:desk@pbx.example.com?x-a=1&x-b=2"),
         Redirect("/again", "GET"),
         Hangup(),

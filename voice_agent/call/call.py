@@ -8,6 +8,7 @@ name it, in a fixed order, and gives back their commands in order:
     greeting, idle, tool_calls, mcp_calls                         ending     how a call ends
     keys, collect_digits, handoff                                 transcript the words, as heard
     sign_of_life   no dead air                                    answering_machine   who answered a call of ours
+    warm_transfer  a colleague is asked while the caller holds    colleague           the call in which they are asked
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from typing import cast
 
 from voice_agent.call.answering_machine import AnsweringMachine
 from voice_agent.call.caller_audio import CallerAudioPart
+from voice_agent.call.colleague import Colleague, asks_colleague
 from voice_agent.call.collect_digits import CollectDigits
 from voice_agent.call.commands import (
     AppendAudio,
@@ -48,6 +50,7 @@ from voice_agent.call.tool_calls import ToolCalls
 from voice_agent.call.transcript import Transcript
 from voice_agent.call.turns import Turns
 from voice_agent.call.voice_length import VoiceLength
+from voice_agent.call.warm_transfer import WarmTransfer
 
 _NOTED = (ToolStarted, ToolAnswered, KeysPressed, HandedOver)
 
@@ -73,6 +76,8 @@ class Call:
         self._link = ModelLink(agent, setup.resumed, interrupt_response=turns.flags, create_response=turns.flags)
         self._ending = Ending(agent, rest=setup.rest, can_apologise="apology" in clips)
         self._transcript = Transcript(setup.resumed)
+        asked = asks_colleague(agent)
+        warm = any(tool.transfer is not None and tool.transfer.warm for each in agents for tool in each.tools)
         # The order matters where parts see the same event: what was heard is settled before who speaks next,
         # and the end of the call comes last.
         self._parts: tuple[Part, ...] = (
@@ -82,7 +87,8 @@ class Call:
             ToolCalls(agent),
             self._link,
             CollectDigits(agent, setup.resumed),
-            Keys(),
+            *((Colleague(agent, can_sign="moment" in clips),) if asked else (Keys(),)),
+            *((WarmTransfer(agent, rest=setup.rest, clip=_hold_clip(clips)),) if warm else ()),
             SendDigits(agent),
             Greeting(agent, resumed=setup.resumed is not None),
             turns,
@@ -181,3 +187,7 @@ class Call:
 
     def __repr__(self) -> str:
         return f"<Call {self._setup.call_sid} {self.phase} at {self._now_ms} ms: {self._parts}>"
+
+
+def _hold_clip(clips: Mapping[str, bytes]) -> str | None:
+    return next((name for name in ("hold", "moment") if name in clips), None)

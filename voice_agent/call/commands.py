@@ -15,6 +15,21 @@ class Command(msgspec.Struct, frozen=True, tag=True, gc=False):
     """The root of all commands and reports; the tag in JSON is the class name."""
 
 
+class Destination(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Whom the caller is connected with."""
+
+    name: str
+    """The model knows it by this."""
+    address: str
+    """A number (E.164) or a SIP address (`sip:...`)."""
+    seconds: int
+    """How long it may ring."""
+    caller_id: str = ""
+    """What is shown there; empty: the caller's number."""
+    conference: str = ""
+    """The room in which a colleague who has accepted meets the caller; empty: they are only being called then."""
+
+
 # --- to the phone leg, in order --------------------------------------------------------------------------------------
 
 
@@ -207,6 +222,21 @@ class KeepDigits(Command, frozen=True):
     digits: str
 
 
+class CallColleague(Command, frozen=True):
+    """Call somebody who shall take the caller over, and ask them; answered by exactly one `ColleagueAnswered`."""
+
+    call_id: str
+    destination: Destination
+    summary: str
+    """What they are told."""
+
+
+class SettleTransfer(Command, frozen=True):
+    """Of the call with a colleague: whether they take the caller. Comes once."""
+
+    accepted: bool
+
+
 # --- to whoever keeps a record ---------------------------------------------------------------------------------------
 
 
@@ -342,19 +372,6 @@ class Note(Command, frozen=True):
     fields: dict[str, Any] = {}
 
 
-class Destination(msgspec.Struct, frozen=True):
-    """Whom the caller is connected with."""
-
-    name: str
-    """The model knows it by this."""
-    address: str
-    """A number (E.164) or a SIP address (`sip:...`)."""
-    seconds: int
-    """How long it may ring."""
-    caller_id: str = ""
-    """What is shown there; empty: the caller's number."""
-
-
 class CallEnded(Command, frozen=True, omit_defaults=True):
     """The last thing that a call says, exactly once."""
 
@@ -383,7 +400,18 @@ ModelCommand = (
     | AnswerMcpApproval
 )
 Hiding = HideKeys | HideCaller | ShowCaller | ShowKeys
-Work = ClosePhone | CheckPhone | HangUp | ConnectModel | CloseModel | RunTool | KeepDigits | Hiding
+Work = (
+    ClosePhone
+    | CheckPhone
+    | HangUp
+    | ConnectModel
+    | CloseModel
+    | RunTool
+    | KeepDigits
+    | CallColleague
+    | SettleTransfer
+    | Hiding
+)
 Report = (
     CallStarted
     | CallerBegan

@@ -40,6 +40,7 @@ from voice_agent.call.facts import (
     AgentChanged,
     BargeIn,
     CallOver,
+    CallTaken,
     ClipWanted,
     Fact,
     GoodbyeTakenBack,
@@ -52,6 +53,7 @@ from voice_agent.call.facts import (
     PlaybackIdle,
     ResponseAsked,
     ResponseWanted,
+    TransferAgreed,
     TurnClosed,
     TurnOpened,
 )
@@ -112,6 +114,8 @@ class Ending:
         TurnClosed,
         BargeIn,
         KeyPressed,
+        TransferAgreed,
+        CallTaken,
         ModelGone,
         EndRequested,
         TimerFired,
@@ -135,6 +139,8 @@ class Ending:
         self._time_is_up = False
         self._machine = False
         """Nobody is there who could take the goodbye back."""
+        self._taken = False
+        """The carrier will take the call elsewhere: what ends the stream is no hang-up."""
         self._outcome: Outcome = "caller_hung_up"
         self._reason = ""
         # The goodbye: the open call of `hang_up` or `transfer`, where the caller goes, the response that holds the last
@@ -180,6 +186,8 @@ class Ending:
                 yield from self._reach_machine(now_ms, event)
             case AgentChanged():
                 self._hand_over(now_ms, event.agent)
+            case TransferAgreed() | CallTaken():
+                yield from self._agree(now_ms, event)
             case ModelGone():
                 yield from self._lose_model(now_ms, event.reason)
             case EndRequested():
@@ -413,6 +421,16 @@ class Ending:
             yield from self._close_phone()
         yield LineClosing()
 
+    def _agree(self, now_ms: int, event: TransferAgreed | CallTaken) -> Iterator[Command | Fact]:
+        """A colleague waits for the caller: no goodbye, and nothing that could be taken back."""
+        if isinstance(event, CallTaken):
+            self._taken = True
+        elif self.phase in {Phase.TALKING, Phase.GOODBYE}:
+            self._destination = event.destination
+            told = f"The caller is being connected with {event.destination.name}."
+            yield from _answer(event.call_id, told, took_ms=now_ms - event.began_ms)
+            yield from self._leave(now_ms, Cause.GAVE_UP, "transferred", f"transferred to {event.destination.name}")
+
     def _close_phone(self) -> Iterator[Command]:
         if self._phone_open:
             self._phone_open = False
@@ -441,6 +459,8 @@ class Ending:
     def _lose_caller(self, now_ms: int, outcome: Outcome, reason: str) -> Iterator[Command | Fact]:
         if self.phase is Phase.LEAVING:
             outcome, reason = self._outcome, self._reason
+        elif self._taken:
+            outcome, reason = "transferred", "the colleague takes the call"
         yield from self._end(now_ms, Cause.CALLER_GONE, outcome, reason)
 
     def _end(self, now_ms: int, cause: Cause, outcome: Outcome, reason: str) -> Iterator[Command | Fact]:

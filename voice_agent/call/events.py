@@ -334,6 +334,16 @@ class MachineVerdict(Event, frozen=True):
     answered_by: AnsweredBy
 
 
+class ColleagueAnswered(Event, frozen=True):
+    """The answer to `CallColleague`."""
+
+    call_id: str
+    conference: str = ""
+    """Where a colleague who takes the caller waits; empty: nobody does."""
+    problem: str = ""
+    """Then: why, in words for the model."""
+
+
 class EndRequested(Event, frozen=True):
     """Somebody else ends the call: the operator, a drain, a status callback that says it is over."""
 
@@ -379,4 +389,4 @@ ModelEvent = (
     | ModelError
     | ModelFault
 )
-CallEvent = PhoneEvent | ModelEvent | TimerFired | ToolFinished | MachineVerdict | EndRequested
+CallEvent = PhoneEvent | ModelEvent | TimerFired | ToolFinished | ColleagueAnswered | MachineVerdict | EndRequested

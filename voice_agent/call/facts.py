@@ -141,6 +141,19 @@ class LineToolAnswered(Fact, frozen=True):
     failed: bool = False
 
 
+class TransferAgreed(Fact, frozen=True):
+    """A colleague takes the caller, who can go there now. Said by `warm_transfer`."""
+
+    call_id: str
+    """Of the model's call, which is not answered yet."""
+    began_ms: int
+    destination: Destination
+
+
+class CallTaken(Fact, frozen=True):
+    """The colleague who is spoken to takes the caller, and is taken there by the carrier. Said by `colleague`."""
+
+
 class KeyHeard(Fact, frozen=True):
     """A key was pressed. Said by `caller_audio`."""
 

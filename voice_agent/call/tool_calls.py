@@ -44,7 +44,7 @@ GRACE_MS = 2000
 """The runner keeps the tool's own limit; only when even its answer fails to come is the call answered without it."""
 
 
-ON_LINE = frozenset({"collect_digits", "send_digits", "handoff"})
+ON_LINE = frozenset({"collect_digits", "send_digits", "handoff", "transfer", "take_call", "decline_call"})
 """Kinds of tools that a part of the call has. They wait for people, so no limit and no sign of life is theirs."""
 
 
@@ -142,13 +142,13 @@ class ToolCalls:
             return
         if tool is not None and tool.transfer is not None:
             destination = chosen(tool.transfer, event.arguments)
-            if isinstance(destination, Destination):
+            if isinstance(destination, Destination) and not tool.transfer.warm:
                 yield HangUpWanted(event.call_id, event.response_id, destination)
                 return
-            problem = destination
+            problem = destination if isinstance(destination, str) else ""
         self._generating.add(event.response_id)
         self._ours.add(event.response_id)
-        on_line = tool is not None and tool.kind in ON_LINE
+        on_line = tool is not None and tool.kind in ON_LINE and not problem
         self._running[event.call_id] = _Running(event.response_id, now_ms, on_line)
         if on_line:
             yield LineToolCalled(event.call_id, event.name, event.arguments, event.response_id)

@@ -1,4 +1,4 @@
-"""What the model wrote when it called a `transfer` tool: whom of those that the agent's file names it means.
+"""What the model wrote when it called a `transfer` tool: whom of those that the agent's file names it means, and why.
 
 A number that the model made up is never called. It must not know how a caller gets there.
 """
@@ -12,8 +12,13 @@ LONGEST_NAME = 64
 """Characters of a name of the model's that are told back to it."""
 
 
+LONGEST_SUMMARY = 600
+"""Characters that a colleague is told: half a minute."""
+
+
 class _Arguments(msgspec.Struct):
     to: str | None = None
+    summary: str = ""
 
 
 def chosen(transfer: Transfer, arguments: str) -> Destination | str:
@@ -31,3 +36,8 @@ def chosen(transfer: Transfer, arguments: str) -> Destination | str:
     if address is None:
         return f'there is nobody named "{name[:LONGEST_NAME]}" to transfer to; there are: {names}'
     return Destination(name, address, transfer.seconds, transfer.caller_id)
+
+
+def summary_of(arguments: str) -> str:
+    """Give what a colleague is told of the caller; `arguments` are such as `chosen` could read."""
+    return msgspec.json.decode(arguments or "{}", type=_Arguments).summary[:LONGEST_SUMMARY]

@@ -87,11 +87,13 @@ def send_sms_tool(
 
 
 def mute(agents: Iterable[Agent], has_rest: bool) -> Iterator[str]:
-    """Name the tools that cannot send, a line each; `has_rest`: whether there are credentials of Twilio."""
+    """Name the tools that can do nothing without Twilio's REST API, a line each; `has_rest`: whether it can be used."""
     for agent in agents if not has_rest else ():
         for tool in agent.tools:
             if tool.sms is not None:
                 yield f"{agent.name}.{tool.name} sends nothing: TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN are not set"
+            if tool.transfer is not None and tool.transfer.warm:
+                yield f"{agent.name}.{tool.name} calls nobody: TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN are not set"
 
 
 def _at(fields: Fields, key: str) -> yaml.Node:

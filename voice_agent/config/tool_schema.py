@@ -154,6 +154,7 @@ SIP = (
 )
 """What the carrier's `<Sip>` takes: an address, with a transport and headers if wanted; no secret belongs into it."""
 RING_SECONDS = Whole(5, 120)
+ANNOUNCEMENT = r"[\s\S]*\{\{ summary \}\}[\s\S]*"
 TRANSFER: dict[str, Schema] = {
     "name": text("The model calls it by this name.", TOOL_NAME, default="transfer"),
     "description": text("What it is for; the model goes by it."),
@@ -166,8 +167,10 @@ TRANSFER: dict[str, Schema] = {
         ),
         "minProperties": 1,
     },
-    "from": text("The number that they see, in quotes; unset: the caller's.", E164),
+    "from": text("The number that they see, in quotes; unset: the caller's, with `warm` the called one.", E164),
     "seconds": whole(RING_SECONDS, "How long it may ring.", Transfer(to={}).seconds),
+    "warm": flag("They are called and asked while the caller holds; needs REST credentials.", False),
+    "announcement": text("What they then hear; {{ summary }} is what the model wrote of the caller.", ANNOUNCEMENT),
 }
 _AGENT = text("The name of another agent in this folder.", NAME)
 HANDOFF: dict[str, Schema] = {

@@ -9,11 +9,14 @@
           night_desk: "sip:night@pbx.example.com"
         from: "+14255550100"                            # what they see; left out: the caller's number
         seconds: 20                                     # how long it may ring
+        warm: true                                      # they are called and asked while the caller holds
+        announcement: "A caller for you. {{ summary }} Press 1 to take the call, 2 to decline."
 
 It must not know how a caller gets there.
 """
 
 import re
+from typing import Any
 
 import yaml
 
@@ -33,6 +36,14 @@ _ABOUT = (
 )
 
 
+_ABOUT_WARM = (
+    "Calls a colleague and asks whether they take the caller, who holds meanwhile. Use it when the caller asks for a "
+    "person or you cannot help. First tell the caller that you are trying to reach them, in the same response, then "
+    "call this function. Its answer comes when they do not take the call; if they do, the caller is connected."
+)
+_ABOUT_SUMMARY = "What the colleague is told of the caller: who it is and what about, in one or two sentences."
+
+
 def read_transfer(fields: Fields) -> Tool | None:
     """Read the key `transfer` of a tool."""
     inner = fields.fields("transfer", tuple(TRANSFER), EXAMPLE)
@@ -42,18 +53,30 @@ def read_transfer(fields: Fields) -> Tool | None:
     at = inner.node("from")
     if isinstance(at, yaml.ScalarNode) and not re.fullmatch(E164, caller_id):
         inner.document.fault(at, f'"{shorten(caller_id)}" is no phone number; write it like "+14255550100"')
+    warm = inner.flag("warm", False)
+    announcement = inner.text("announcement", "")
+    at = inner.node("announcement")
+    if at is not None and not warm:
+        inner.document.fault(at, '"announcement" is for "warm: true": nobody is asked otherwise')
+    elif announcement and "{{ summary }}" not in announcement:
+        inner.document.fault(at or inner.at, '"announcement" must hold {{ summary }}: what the model wrote')
     transfer = Transfer(
         to=_addresses(inner),
         seconds=inner.integer("seconds", Transfer(to={}).seconds, *RING_SECONDS),
         caller_id=caller_id,
+        warm=warm,
+        announcement=announcement,
     )
+    properties: dict[str, Any] = {"to": {"type": "string", "description": "Whom with.", "enum": list(transfer.to)}}
+    if warm:
+        properties["summary"] = {"type": "string", "description": _ABOUT_SUMMARY}
     return Tool(
         name=read_name(inner, "transfer"),
-        description=inner.text("description", _ABOUT),
+        description=inner.text("description", _ABOUT_WARM if warm else _ABOUT),
         parameters={
             "type": "object",
-            "properties": {"to": {"type": "string", "description": "Whom with.", "enum": list(transfer.to)}},
-            "required": ["to"],
+            "properties": properties,
+            "required": list(properties),
             "additionalProperties": False,
         },
         kind="transfer",

@@ -5,8 +5,9 @@ Fits `session.Work`. It must not know why something is done.
 
 from typing import Protocol
 
-from voice_agent.call.commands import KeepDigits, RunTool
-from voice_agent.call.events import HangUpFinished, ToolFinished
+from voice_agent.call.commands import CallColleague, KeepDigits, RunTool
+from voice_agent.call.events import ColleagueAnswered, HangUpFinished, ToolFinished
+from voice_agent.call.setup import CallSetup
 from voice_agent.live.credentials import Credential
 from voice_agent.live.mcp_secrets import McpSecrets
 from voice_agent.live.model_leg import ModelLeg
@@ -26,6 +27,18 @@ class CarrierApi(Protocol):
         ...
 
 
+class Colleagues(Protocol):
+    """What is needed of `server.colleagues`: other people's phones, and what they say."""
+
+    async def call(self, setup: CallSetup, order: CallColleague) -> ColleagueAnswered:
+        """Call somebody for the caller of `setup`, and ask them; nothing is raised but a cancellation."""
+        ...
+
+    async def settle(self, call_sid: str, accepted: bool) -> None:
+        """Take what the colleague of this call has decided."""
+        ...
+
+
 class CallWork:
     """One call's."""
 
@@ -38,11 +51,15 @@ class CallWork:
         *,
         credential: Credential | None = None,
         secrets: McpSecrets | None = None,
+        setup: CallSetup | None = None,
+        colleagues: Colleagues | None = None,
     ) -> None:
         """`api`: `None` without credentials of the carrier. `credential`: of the endpoint, beside its fixed headers.
 
-        `secrets`: of the agent's MCP servers.
+        `secrets`: of the agent's MCP servers. `setup`: the call's, for `colleagues`; `None`: nobody else can be called.
         """
+        self._setup = setup
+        self._colleagues = colleagues
         self._call_sid = call_sid
         self._endpoint = endpoint
         self._tools = tools
@@ -67,6 +84,17 @@ class CallWork:
         if self._api is None:
             return HangUpFinished("there are no REST credentials")
         return HangUpFinished(await self._api.hang_up(self._call_sid))
+
+    async def call_colleague(self, order: CallColleague) -> ColleagueAnswered:
+        """Call somebody who shall take the caller over, and ask them."""
+        if self._colleagues is None or self._setup is None:
+            return ColleagueAnswered(order.call_id, problem="nobody can be called now")
+        return await self._colleagues.call(self._setup, order)
+
+    async def settle_transfer(self, accepted: bool) -> None:
+        """Tell what the colleague says, who is spoken to in this call."""
+        if self._colleagues is not None:
+            await self._colleagues.settle(self._call_sid, accepted)
 
     async def is_in_progress(self) -> bool | None:
         """Ask the carrier."""

@@ -20,7 +20,7 @@ from voice_agent.config.references import NOTHING, References
 from voice_agent.config.scenario_keys import GivenAnswer
 from voice_agent.errors import VoiceAgentError
 from voice_agent.live.call_log import call_log
-from voice_agent.live.call_work import CallWork, CarrierApi
+from voice_agent.live.call_work import CallWork, CarrierApi, Colleagues
 from voice_agent.live.clock import utc_now
 from voice_agent.live.counters import Counters
 from voice_agent.live.credentials import Credential
@@ -84,6 +84,8 @@ class Surroundings:
     """What agents may name, with the values."""
     messages: MessageSender | None = None
     """`None`: no text message can be sent."""
+    colleagues: Colleagues | None = None
+    """`None`: nobody else can be called."""
     prices: Prices | None = None
     """For the log; `None`: it names tokens only."""
     given: Mapping[str, GivenAnswer] = field(default_factory=dict)
@@ -119,7 +121,16 @@ class OpenedCall:
         self._bridge = Bridge(setup, around.clips)
         self.session = Session(
             self._bridge,
-            CallWork(call_sid, around.endpoint, tools, around.api, credential=around.credential, secrets=secrets),
+            CallWork(
+                call_sid,
+                around.endpoint,
+                tools,
+                around.api,
+                credential=around.credential,
+                secrets=secrets,
+                setup=setup,
+                colleagues=around.colleagues,
+            ),
             observers=[
                 self._summary.take,
                 call_log(call_sid, around.counters, bill),

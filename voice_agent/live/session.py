@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from voice_agent.call.commands import (
+    CallColleague,
     CallEnded,
     CheckPhone,
     CloseModel,
@@ -23,10 +24,12 @@ from voice_agent.call.commands import (
     KeepDigits,
     Report,
     RunTool,
+    SettleTransfer,
     ShowCaller,
     ShowKeys,
 )
 from voice_agent.call.events import (
+    ColleagueAnswered,
     EndRequested,
     HangUpFinished,
     MachineVerdict,
@@ -91,6 +94,14 @@ class Work(Protocol):
 
     async def hang_up(self) -> HangUpFinished:
         """End the call by REST."""
+        ...
+
+    async def call_colleague(self, order: CallColleague) -> ColleagueAnswered:
+        """Call somebody who shall take the caller over, and ask them; cancelled when the caller's call ends."""
+        ...
+
+    async def settle_transfer(self, accepted: bool) -> None:
+        """Tell the caller's call what the colleague says, who is spoken to in this one."""
         ...
 
     async def is_in_progress(self) -> bool | None:
@@ -254,18 +265,28 @@ class Session:
                 case ClosePhone():
                     if self._phone is not None:
                         self._phone.close(output.reason)
-                case RunTool():
-                    self._spawn(self._answer(partial(self._work.run_tool, output)))
-                case KeepDigits():
-                    self._work.keep_digits(output)
+                case RunTool() | KeepDigits() | CallColleague() | SettleTransfer() | HangUp() | CheckPhone():
+                    self._have_done(output)
                 case HideKeys() | HideCaller() | ShowCaller() | ShowKeys():
                     pass  # for the recorder
-                case HangUp():
-                    self._spawn(self._answer(self._work.hang_up))
-                case CheckPhone():
-                    self._spawn(self._answer(self._check_phone))
                 case _:
                     self._tell(now_ms, output)
+
+    def _have_done(self, order: RunTool | KeepDigits | CallColleague | SettleTransfer | HangUp | CheckPhone) -> None:
+        """Have slow work done; its results are inputs."""
+        match order:
+            case RunTool():
+                self._spawn(self._answer(partial(self._work.run_tool, order)))
+            case KeepDigits():
+                self._work.keep_digits(order)
+            case CallColleague():
+                self._spawn(self._answer(partial(self._work.call_colleague, order)))
+            case SettleTransfer():
+                self._spawn(self._work.settle_transfer(order.accepted))
+            case HangUp():
+                self._spawn(self._answer(self._work.hang_up))
+            case CheckPhone():
+                self._spawn(self._answer(self._check_phone))
 
     def _tell(self, now_ms: int, report: Report) -> None:
         for observer in self._observers:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from voice_agent.call.commands import (
+    CallColleague,
     CheckPhone,
     CloseModel,
     ClosePhone,
@@ -20,10 +21,12 @@ from voice_agent.call.commands import (
     KeepDigits,
     Report,
     RunTool,
+    SettleTransfer,
     ShowCaller,
     ShowKeys,
 )
 from voice_agent.call.events import (
+    ColleagueAnswered,
     EndRequested,
     HangUpFinished,
     MachineVerdict,
@@ -153,6 +156,8 @@ class Parts(msgspec.Struct):
     tools: list[ToolRun] = []
     checks: list[tuple[int, PhoneChecked]] = []
     hang_ups: list[tuple[int, HangUpFinished]] = []
+    colleagues: list[tuple[int, ColleagueAnswered]] = []
+    """How long it took until each colleague had answered, and what."""
     closings: list[int] = []
     """How long the phone's socket took to close when the bridge ordered it."""
     truncations: list[int] = []
@@ -217,6 +222,7 @@ class _Reader:
         self._updating: list[tuple[str, int, dict[str, Any]]] = []
         self._requests: dict[str, int] = {}
         self._tools: dict[str, tuple[int, RunTool]] = {}
+        self._colleagues: dict[str, int] = {}
         self._truncating: list[int] = []
         self._answers: dict[str, Answer] = {}
         self._calling: dict[str, Answer] = {}
@@ -308,6 +314,8 @@ class _Reader:
             case ModelClosed():
                 if not self._model_is_closing:
                     parts.facts.append((now_ms, fact))
+            case ColleagueAnswered() if fact.call_id in self._colleagues:
+                parts.colleagues.append((now_ms - self._colleagues.pop(fact.call_id), fact))
             case ToolFinished() if fact.call_id in self._tools:
                 began_ms, run = self._tools.pop(fact.call_id)
                 parts.tools.append(ToolRun(run.call_id, run.name, run.arguments, now_ms - began_ms, fact))
@@ -346,6 +354,10 @@ class _Reader:
                 self._we_end = True
             case CheckPhone():
                 self._checking.append(now_ms)
+            case CallColleague():
+                self._colleagues[output.call_id] = now_ms
+            case SettleTransfer():
+                pass  # it asks for no answer
             case RunTool():
                 self._tools[output.call_id] = now_ms, output
             case KeepDigits() | HideKeys() | HideCaller() | ShowCaller() | ShowKeys():

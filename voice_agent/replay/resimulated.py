@@ -14,6 +14,7 @@ from typing import get_args
 import msgspec
 
 from voice_agent.call.commands import (
+    CallColleague,
     CallEnded,
     CheckPhone,
     CloseModel,
@@ -157,6 +158,7 @@ class _World:
         self._model = RecordedModel(parts, setup.model, self)
         self._connections = list(parts.connections)
         self._tools = list(parts.tools)
+        self._colleagues = list(parts.colleagues)
         self._checks, self._hang_ups, self._closings = list(parts.checks), list(parts.hang_ups), list(parts.closings)
         self._plan()
         self._bridge = Bridge(setup, clips, WatchedCall(setup, clips, self._invariants))
@@ -264,6 +266,8 @@ class _World:
                     self._ended = True
                 case ConnectModel() | CloseModel() | ClosePhone() | HangUp() | CheckPhone() | RunTool():
                     self._work(output)
+                case CallColleague():
+                    self._call_colleague(output)
                 case _:
                     pass  # reports
 
@@ -306,6 +310,11 @@ class _World:
         if isinstance(connection.answer, ModelOpened) and not self._model_is_closing:
             self._model.open(connection.began)
         self.feed(connection.answer)
+
+    def _call_colleague(self, order: CallColleague) -> None:
+        if self._colleagues:
+            after_ms, answered = self._colleagues.pop(0)
+            self._later(after_ms, msgspec.structs.replace(answered, call_id=order.call_id))
 
     def _run_tool(self, order: RunTool) -> None:
         run = self._tool_run(order)

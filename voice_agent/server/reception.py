@@ -25,6 +25,7 @@ from voice_agent.live.clock import utc_now, wall_seconds
 from voice_agent.live.counters import Counters
 from voice_agent.live.lobby import Lobby
 from voice_agent.live.session import Session
+from voice_agent.server.colleagues import Colleagues
 from voice_agent.server.transfers import CONNECTED, came_back, dial
 from voice_agent.tools.lookup import Found, look_up
 from voice_agent.twilio_api.dialling import Dialled, dialled
@@ -89,9 +90,11 @@ class Reception:
         stream_tokens: StreamTokens,
         counters: Counters,
         *,
+        colleagues: Colleagues | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
-        """`now` tells agents the time, and who is open."""
+        """`colleagues`: `None` where none can be called. `now` tells agents the time, and who is open."""
+        self.colleagues = colleagues
         self.terms = terms
         self.counters = counters
         self.lobby = lobby
@@ -225,9 +228,33 @@ class Reception:
         known = await self.lobby.outcome(call_sid, OUTCOME_SECONDS)
         ended = known.ended if known else None
         logger.info("after the stream: %s", ended.outcome if ended else "unknown", extra={"call": call_sid})
-        if ended is not None and ended.destination is not None:
-            return dial(ended.destination, f"{self.terms.public_url}{AFTER_DIAL_PATH}")
+        destination = None if ended is None else ended.destination
+        after_dial = f"{self.terms.public_url}{AFTER_DIAL_PATH}"
+        if destination is not None and destination.conference and self.colleagues is not None:
+            self.colleagues.join(destination.conference, after_dial)
+            return self.colleagues.meeting(destination.conference, after_dial)
+        if destination is not None:
+            return dial(destination, after_dial)
         return twiml.hang_up(self._last_line(ended))
+
+    async def answer_colleague(self, link_id: str, fields: Mapping[str, str]) -> str:
+        """A colleague has answered: ask them, or end the call if nobody waits for it any more."""
+        call_sid = fields.get("CallSid", "")
+        self.counters.add("webhooks")
+        if self.colleagues is None or self.closing or not _CALL_SID.fullmatch(call_sid):
+            return twiml.hang_up()
+        setup = await self.colleagues.answered(link_id, call_sid)
+        if setup is None:
+            return twiml.hang_up()
+        answer = self._connect(call_sid, setup.agent)
+        self.lobby.expect(setup, fields)
+        return answer
+
+    async def colleague_status(self, link_id: str, fields: Mapping[str, str]) -> None:
+        """Take a status callback of a colleague's call."""
+        if self.colleagues is not None:
+            await self.colleagues.progress(link_id, fields)
+        self.status(fields)
 
     async def after_dial(self, fields: Mapping[str, str]) -> str:
         """Say what becomes of a caller whose transfer is over: if it came to nothing, they are back with the agent."""
@@ -251,7 +278,8 @@ class Reception:
         self.counters.add("transfers_failed", status=status)
         resumed = Resumption(known.conversation, came_back(destination, fields))
         setup = msgspec.structs.replace(known.setup.going_on(resumed), preconnect=self.terms.preconnect)
-        answer = self._connect(call_sid, setup.agent, again=fields.get("DialCallSid", "again").replace(".", ""))
+        occasion = fields.get("DialCallSid", "").replace(".", "") or secrets.token_hex(8)
+        answer = self._connect(call_sid, setup.agent, occasion)
         self.lobby.expect(setup, fields)
         return answer
 

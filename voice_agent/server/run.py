@@ -37,12 +37,16 @@ from voice_agent.live.opened_call import CallObserver, FinishedCall, Keep, Opene
 from voice_agent.live.recorded import describe
 from voice_agent.recording.spool import Spool, make_folder
 from voice_agent.server.app import Application
+from voice_agent.server.colleagues import Colleagues
 from voice_agent.server.console import Console, console_routes
 from voice_agent.server.placing import Placing, placing_routes
 from voice_agent.server.reception import Reception, Terms
 from voice_agent.server.stream_socket import StreamSocket
 from voice_agent.store.history import FILE_NAME, History, past_call
+from voice_agent.store.transfers import FILE_NAME as TRANSFERS
+from voice_agent.store.transfers import Transfers
 from voice_agent.twilio_api.calls import CallsApi
+from voice_agent.twilio_api.colleagues import ColleaguesApi
 from voice_agent.twilio_api.messages import MessagesApi
 from voice_agent.twilio_api.rest import open_rest
 
@@ -117,11 +121,18 @@ class Serving:
             calls = open_rest(CallsApi, self.settings)
             if calls is not None:
                 stack.callback(calls.close)
-            around = self._surroundings(stack, calls, messages)
+            colleagues = await self._colleagues(stack)
+            around = self._surroundings(stack, calls, messages, colleagues)
             lobby = Lobby(lambda setup, webhook: OpenedCall(setup, webhook, around), self.counters)
             await stack.enter_async_context(lobby)
             self.reception = Reception(
-                self._terms(), self._agents, lobby, StreamTokens(secrets.token_bytes(32)), self.counters, now=self._now
+                self._terms(),
+                self._agents,
+                lobby,
+                StreamTokens(secrets.token_bytes(32)),
+                self.counters,
+                colleagues=colleagues,
+                now=self._now,
             )
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             self._console = Console(self._agents, self._call_client(), tasks, messages)
@@ -158,8 +169,20 @@ class Serving:
         except ConfigError as error:
             return error
 
+    async def _colleagues(self, stack: AsyncExitStack) -> Colleagues | None:
+        api = open_rest(ColleaguesApi, self.settings)
+        if api is None:
+            return None
+        stack.callback(api.close)
+        links = Transfers(self.settings.data / TRANSFERS)
+        return await stack.enter_async_context(Colleagues(links, api, lambda: self.settings.public_url))
+
     def _surroundings(
-        self, stack: AsyncExitStack, calls: CallsApi | None, messages: MessagesApi | None
+        self,
+        stack: AsyncExitStack,
+        calls: CallsApi | None,
+        messages: MessagesApi | None,
+        colleagues: Colleagues | None,
     ) -> Surroundings:
         settings = self.settings
         make_folder(settings.data)
@@ -185,6 +208,7 @@ class Serving:
             credential=self._credential,
             references=self._agents.references,
             messages=messages,
+            colleagues=colleagues,
             prices=self._prices,
             given=self._given,
             observers=self._observers,

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, HTTPException, Request, Response
 
 from voice_agent.live.admission import Refusal
+from voice_agent.server.colleagues import COLLEAGUE_PATH
 from voice_agent.server.reception import AFTER_DIAL_PATH, AFTER_STREAM_PATH, Reception
 from voice_agent.wire.signature import valid_request
 
@@ -53,6 +54,15 @@ def webhooks(reception: Reception, form_seconds: float = FORM_SECONDS) -> APIRou
     @router.post(AFTER_DIAL_PATH)
     async def after_dial(request: Request) -> Response:
         return _xml(await reception.after_dial(await signed_fields(request)))
+
+    @router.post(COLLEAGUE_PATH + "/{link_id}")
+    async def colleague(link_id: str, request: Request) -> Response:
+        return _xml(await reception.answer_colleague(link_id, await signed_fields(request)))
+
+    @router.post(COLLEAGUE_PATH + "/{link_id}/status")
+    async def colleague_status(link_id: str, request: Request) -> Response:
+        await reception.colleague_status(link_id, await signed_fields(request))
+        return Response(status_code=204)
 
     @router.post("/twilio/status")
     async def status(request: Request) -> Response:

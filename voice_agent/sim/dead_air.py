@@ -23,6 +23,7 @@ from voice_agent.agent import Agent
 from voice_agent.call.commands import (
     AddToolOutput,
     AppendAudio,
+    CallColleague,
     CallCommand,
     CallEnded,
     CancelResponse,
@@ -242,7 +243,7 @@ class DeadAir:
                 self._overheard = False
             case CreateResponse():
                 self._owed.add("request")
-            case RunTool():
+            case RunTool() | CallColleague():
                 self._owed.add(f"tool {command.call_id}")
             case ToolStarted() if command.server:
                 self._owed.add(f"tool {command.call_id}")

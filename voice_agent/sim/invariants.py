@@ -223,11 +223,14 @@ class Invariants:
         """Not every sound of the caller cuts."""
         self._longest_ms = agent.limits.minutes * 60_000
         self._remote_limit_ms = usual_ms = agent.limits.tool_seconds * 1000 + TOOL_GRACE_MS
-        # Who is asked for digits may talk for as long as the call lasts; a hand-over waits for the end of a response.
+        # Who is asked for digits, or holds, may talk for as long as the call lasts; a hand-over waits for a response.
         by_kind = {"hang_up": GOODBYE_MS, "transfer": GOODBYE_MS} | dict.fromkeys(
             ("collect_digits", "handoff"), self._longest_ms
         )
         self._limits_ms = {tool.name: by_kind.get(tool.kind, usual_ms) for tool in agent.tools}
+        self._limits_ms |= {
+            tool.name: self._longest_ms for tool in agent.tools if tool.transfer is not None and tool.transfer.warm
+        }
 
     @property
     def tools_running(self) -> bool:

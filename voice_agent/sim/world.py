@@ -17,6 +17,7 @@ import msgspec
 
 from voice_agent.call.commands import (
     AppendAudio,
+    CallColleague,
     CallCommand,
     CallEnded,
     CheckPhone,
@@ -33,6 +34,7 @@ from voice_agent.call.commands import (
     Work,
 )
 from voice_agent.call.events import (
+    ColleagueAnswered,
     EndRequested,
     HangUpFinished,
     MachineVerdict,
@@ -288,6 +290,8 @@ class World:
                 self._later(50, self._check_phone)
             case RunTool():
                 self._run_tool(order)
+            case CallColleague():
+                self._call_colleague(order)
             case CallEnded():
                 self.ended = order
                 self.reports.append((self.now_ms, order))
@@ -302,6 +306,12 @@ class World:
 
     def _check_phone(self) -> None:
         self._feed(PhoneChecked(alive=not self._line.dead(self.now_ms)))
+
+    def _call_colleague(self, order: CallColleague) -> None:
+        """Let whoever is called answer as a tool of their name would: a failure is why they do not take the caller."""
+        work = _work(self._tools.get(order.destination.name, ""), order.summary)
+        room, problem = ("", work.output) if work.failed else ("room", "")
+        self._do(work, partial(self._feed, ColleagueAnswered(order.call_id, room, problem)))
 
     def _run_tool(self, order: RunTool) -> None:
         work = _work(self._tools.get(order.name, "null"), order.arguments)

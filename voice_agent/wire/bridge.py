@@ -33,6 +33,7 @@ from voice_agent.call.commands import (
 )
 from voice_agent.call.events import (
     CallEvent,
+    ColleagueAnswered,
     EndRequested,
     HangUpFinished,
     MachineVerdict,
@@ -65,6 +66,7 @@ Untouched = (
     | TimerFired
     | ToolFinished
     | MachineVerdict
+    | ColleagueAnswered
     | EndRequested
 )
 """What means to the call what it is."""

@@ -60,7 +60,11 @@ class Dial(msgspec.Struct, frozen=True, kw_only=True):
 
     number: str = ""
     sip: str = ""
-    """A SIP address; either of the two is there."""
+    """A SIP address."""
+    conference: str = ""
+    """A room of that name in which calls meet; one of the three is there."""
+    ends_conference: bool = False
+    """When this call leaves the room, everybody does."""
     action: str = ""
     """Asked for further TwiML when that is over, or came to nothing; `DialCallStatus` says which."""
     method: Method = "POST"
@@ -72,7 +76,7 @@ class Dial(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def address(self) -> str:
         """Who is called."""
-        return self.number or self.sip
+        return self.number or self.sip or self.conference
 
 
 class Redirect(msgspec.Struct, frozen=True):
@@ -149,7 +153,11 @@ def _append(parent: ET.Element, verb: Verb) -> None:
                 timeout=str(verb.timeout_s),
                 callerId=verb.caller_id,
             )
-            _element(dial, "Sip" if verb.sip else "Number", verb.address)
+            if verb.conference:
+                ends = "true" if verb.ends_conference else ""
+                _element(dial, "Conference", verb.conference, endConferenceOnExit=ends, beep="false")
+            else:
+                _element(dial, "Sip" if verb.sip else "Number", verb.address)
         case Redirect(url, method):
             _element(parent, "Redirect", url, method=_unless_post(method))
         case Hangup():
@@ -222,14 +230,16 @@ def _connect(element: ET.Element) -> Connect:
 
 
 def _dial(element: ET.Element) -> Dial:
-    number, sip = element.find("Number"), element.find("Sip")
+    number, sip, room = element.find("Number"), element.find("Sip"), element.find("Conference")
     dialled = _text(element if number is None else number)
-    address = "" if sip is None else _text(sip)
-    if bool(dialled) == bool(address):
-        raise PeerError("TwiML: <Dial> without one number or one SIP address is not known here")
+    address, name = ("" if noun is None else _text(noun) for noun in (sip, room))
+    if sum(map(bool, (dialled, address, name))) != 1:
+        raise PeerError("TwiML: <Dial> without one number, SIP address or conference is not known here")
     return Dial(
         number=dialled,
         sip=address,
+        conference=name,
+        ends_conference=room is not None and room.get("endConferenceOnExit", "false").lower() == "true",
         action=element.get("action", ""),
         method=_method(element),
         timeout_s=_seconds(element, "timeout", 30),

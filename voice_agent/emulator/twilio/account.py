@@ -15,6 +15,7 @@ import uvicorn
 
 from voice_agent.emulator.twilio.call import EmulatedCall, Moment, Terms
 from voice_agent.emulator.twilio.callee import Callee
+from voice_agent.emulator.twilio.conference import Conference
 from voice_agent.emulator.twilio.customer import STATUS_EVENTS, Order, Post
 from voice_agent.emulator.twilio.documents import Address, Document
 from voice_agent.emulator.twilio.numbers import IncomingNumber
@@ -68,6 +69,11 @@ class EmulatedTwilio:
     def calls(self) -> dict[str, EmulatedCall]:
         """All calls ever placed, by CallSid, in order."""
         return self.holdings.calls
+
+    @property
+    def conferences(self) -> dict[str, list[Conference]]:
+        """All conferences there ever were, by name."""
+        return self._terms.conferences
 
     @property
     def base_url(self) -> str:

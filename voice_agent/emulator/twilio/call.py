@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 import msgspec
 
 from voice_agent.emulator.twilio.callee import Callee, Verdict
+from voice_agent.emulator.twilio.conference import Conference
 from voice_agent.emulator.twilio.customer import Customer, Order, Post
-from voice_agent.emulator.twilio.dialling import dial
+from voice_agent.emulator.twilio.dialling import dial, meet
 from voice_agent.emulator.twilio.documents import Address, Document
 from voice_agent.emulator.twilio.hearing import Hearing
 from voice_agent.emulator.twilio.media_stream import MediaStream, StreamError, open_socket
@@ -46,7 +47,16 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     switches: Switches = Switches()
     callees: Callable[[str], Callee] = lambda _: Callee()
     """Who is at a number or a SIP address."""
+    conferences: dict[str, list[Conference]] = {}
+    """All that ever were, by name."""
     post: Post = Post()
+
+    def room(self, name: str) -> Conference:
+        """Give the conference of that name, opened anew if there is none."""
+        rooms = self.conferences.setdefault(name, [])
+        if not rooms or rooms[-1].ended.is_set():
+            rooms.append(Conference())
+        return rooms[-1]
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -372,7 +382,13 @@ class EmulatedCall:
     async def dial(self, verb: Dial) -> Mapping[str, str]:
         """See `verbs.Line`."""
         self.dialled.append(verb.address)
+        if verb.conference:
+            return await meet(self, self.sid, verb, self._terms.room(verb.conference))
         return await dial(self, verb, self._terms.callees(verb.address))
+
+    async def left(self) -> None:
+        """See `verbs.Line`."""
+        await self._left.wait()
 
     async def request(self, address: Address, fields: Mapping[str, str]) -> Document:
         """See `verbs.Line`."""

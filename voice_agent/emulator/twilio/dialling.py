@@ -7,11 +7,28 @@ import asyncio
 import secrets
 
 from voice_agent.emulator.twilio.callee import Callee
+from voice_agent.emulator.twilio.conference import Conference
 from voice_agent.emulator.twilio.verbs import Line
 from voice_agent.wire.twiml import Dial
 
 _SIP_CODES = {"answers": "200", "busy": "486", "no-answer": "480", "failed": "404"}
 """RFC 3261, 21."""
+
+
+async def meet(line: Line, call_sid: str, verb: Dial, room: Conference) -> dict[str, str]:
+    """Be in a room until it is ended or the call is leaving; gives what the `action` is told."""
+    line.note("the call enters a conference", verb.conference)
+    visit = room.enter(call_sid)
+    ended = asyncio.ensure_future(room.ended.wait())
+    leaving = asyncio.ensure_future(line.left())
+    try:
+        await asyncio.wait({ended, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        ended.cancel()
+        leaving.cancel()
+        room.leave(visit, ends=verb.ends_conference)
+    line.note("the call leaves the conference", verb.conference)
+    return {"DialCallStatus": "completed"}
 
 
 async def dial(line: Line, verb: Dial, callee: Callee) -> dict[str, str]:

@@ -25,6 +25,7 @@ TIMEOUT_S = (1, 600, 60)
 """Lowest, highest, usual; as all bounds here."""
 
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
+_SIP = re.compile(r"sips?:[^@\s]+@[^@\s]+")
 _DIGITS = re.compile("[0-9A-D#*wW]*")
 
 _FOR_TESTS = {
@@ -73,7 +74,7 @@ def _ends(fields: Mapping[str, str], own: Collection[str]) -> tuple[str, str]:
         raise Refused(400, 21201, "No 'To' number is specified")
     if not from_:
         raise Refused(400, 21213, "No 'From' number is specified")
-    if not _NUMBER.fullmatch(to):
+    if not _NUMBER.fullmatch(to) and not _SIP.fullmatch(to):
         raise Refused(400, 21211, f"Invalid 'To' Phone Number: {to}")
     if to in _FOR_TESTS:
         code, text = _FOR_TESTS[to]

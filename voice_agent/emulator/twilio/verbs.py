@@ -42,6 +42,9 @@ class Line(Protocol):
     async def pause(self, seconds: float) -> None:
         """Wait, but not beyond the time at which the call is leaving."""
 
+    async def left(self) -> None:
+        """Wait until the call is leaving."""
+
     async def stream(self, verb: Connect, document: Document) -> tuple[CallEnded | None, str]:
         """Hold a media stream; `None` if it could not be opened. Gives its StreamSid, too."""
 

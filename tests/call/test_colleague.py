@@ -1,0 +1,89 @@
+"""The call in which a colleague is asked."""
+
+import pytest
+
+from tests.support.script import CLIPS, Script, an_agent
+from voice_agent.agent import Tool
+from voice_agent.call.commands import (
+    AddUserText,
+    CallEnded,
+    ClosePhone,
+    CreateResponse,
+    PlayAudio,
+    SettleTransfer,
+    ToolAnswered,
+)
+from voice_agent.call.events import KeyPressed, PhoneClosed, ResponseCreated, StreamStopped, ToolRequested
+
+AGENT = an_agent(
+    tools=(Tool("take_call", "Yes.", {}, "take_call"), Tool("decline_call", "No.", {}, "decline_call")),
+)
+
+
+def asked() -> Script:
+    return Script(AGENT, rest=True).begin()
+
+
+def by_tool(script: Script, name: str) -> None:
+    script.feed(ResponseCreated("r1", None), ToolRequested("r1", "f1", "c1", name, "{}"))
+    script.response_done()
+
+
+@pytest.mark.parametrize("way", ["1", "take_call"])
+def test_a_colleague_accepts_by_key_or_word_and_stays_until_the_carrier_takes_them(way: str) -> None:
+    script = asked()
+    if way == "1":
+        script.feed(KeyPressed("1"))
+    else:
+        by_tool(script, way)
+    script.wait(3000)
+    before = script.ordered(ClosePhone)
+    script.feed(StreamStopped(), PhoneClosed(1000))
+
+    assert script.ordered(SettleTransfer) == [SettleTransfer(accepted=True)]
+    assert before == []
+    assert [command.audio for command in script.ordered(PlayAudio)] == [CLIPS["moment"]]
+    assert [(end.outcome, end.reason) for end in script.ordered(CallEnded)] == [
+        ("transferred", "the colleague takes the call")
+    ]
+
+
+@pytest.mark.parametrize("way", ["2", "decline_call"])
+def test_a_colleague_who_declines_hears_a_goodbye(way: str) -> None:
+    script = asked()
+    if way == "2":
+        script.feed(KeyPressed("2"))
+    else:
+        by_tool(script, way)
+    (goodbye,) = script.ordered(CreateResponse)
+
+    assert script.ordered(SettleTransfer) == [SettleTransfer(accepted=False)]
+    assert goodbye.instructions == ("Be brief.\n\nThe call is ending without them. Thank them and say a short goodbye.")
+
+
+def test_the_first_decision_counts() -> None:
+    script = asked()
+    script.feed(KeyPressed("5"), KeyPressed("1"), KeyPressed("2"))
+    by_tool(script, "decline_call")
+
+    assert script.ordered(SettleTransfer) == [SettleTransfer(accepted=True)]
+    assert [answer.output for answer in script.ordered(ToolAnswered)] == ["It is decided already."]
+
+
+def test_keys_are_no_words_for_the_model() -> None:
+    script = asked()
+    script.feed(KeyPressed("7"))
+    script.wait(3000)
+
+    assert script.ordered(AddUserText) == []
+
+
+def test_a_key_after_the_end_decides_nothing() -> None:
+    script = asked()
+    script.feed(KeyPressed("2"))
+    script.agent_speaks("bye", 200)
+    script.response_done()
+    script.wait(1000)
+    script.feed(KeyPressed("1"))
+
+    assert script.ordered(SettleTransfer) == [SettleTransfer(accepted=False)]
