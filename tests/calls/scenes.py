@@ -18,6 +18,8 @@ from voice_agent.sim.carrier import Switches
 COUGH_MS = 300
 """Enough for a detector of voice, and shorter than any word that is meant."""
 
+BALANCE = "How much money is on my account?"
+
 PACKAGED = ("reception-1", "reception-2", "reception-3", "table-1", "table-2")
 """Utterances that come with the package; any other text is said by the local voice."""
 
@@ -261,6 +263,40 @@ async def keys(stage: Stage) -> None:
     await stage.hear_out()
 
 
+async def type_in(stage: Stage, request: str, keys: str) -> None:
+    """Ask for something, hear the question out, and type."""
+    await stage.hear_out()
+    await stage.say(request)
+    await stage.hear_out()
+    for digit in keys:
+        stage.call.press(digit)
+        await stage.wait(0.4)
+    await stage.hear_out()
+
+
+async def type_account(stage: Stage) -> None:
+    await type_in(stage, BALANCE, "1204")
+
+
+async def type_short_account(stage: Stage) -> None:
+    await type_in(stage, BALANCE, "12#")
+
+
+async def type_nothing(stage: Stage) -> None:
+    await type_in(stage, BALANCE, "")
+
+
+async def type_pin(stage: Stage) -> None:
+    await type_in(stage, "I want to tell you my secret number.", "4071")
+
+
+async def open_door(stage: Stage) -> None:
+    await stage.hear_out()
+    await stage.say("Please open the door for me.")
+    await stage.until(ToolAnswered)
+    await stage.hear_out()
+
+
 async def one_question(stage: Stage) -> None:
     await stage.hear_out()
     await stage.say("reception-2")
@@ -283,6 +319,19 @@ async def a_long_answer(stage: Stage) -> None:
     await stage.say("reception-1")
     await stage.hear_out()
 
+
+BANK: Mapping[str, tuple[Thought, ...]] = {
+    "money": ("Please type the number of your account.", ToolCall("account", "{}")),
+    '"digits":"1204"': ("Thank you. There are twelve pounds on it.",),
+    '"digits":"12"': ("That is too short, it has four digits.",),
+    '"digits":""': ("You have typed nothing.",),
+    "secret": ("Please type it.", ToolCall("pin", "{}")),
+    '"received":4': (ToolCall("check_pin", '{"pin": "${digits_1}"}'),),
+    '"right":true': ("That is right, thank you.",),
+    "door": ("One moment, I open it.", ToolCall("send_digits", '{"digits": "12#"}')),
+    '"sent":"12#"': ("It is open now.",),
+}
+"""What the model of the bank does when the caller says these, or a tool answers them."""
 
 SCENES = {
     "tool-and-goodbye": Scene(play=tool_and_goodbye),
@@ -337,6 +386,13 @@ SCENES = {
     ),
     "handed-over": Scene(play=an_invoice, agent="desk"),
     "keys": Scene(play=keys),
+    "digits-by-length": Scene(play=type_account, agent="bank", calls=BANK, switches=Switches(keys_audible=True)),
+    "digits-by-terminator": Scene(play=type_short_account, agent="bank", calls=BANK, service="preview"),
+    "digits-out-of-time": Scene(play=type_nothing, agent="bank", calls=BANK, service="azure"),
+    "digits-secret": Scene(
+        play=type_pin, agent="bank", calls=BANK, switches=Switches(keys_audible=True), audio="pcm24k"
+    ),
+    "digits-sent": Scene(play=open_door, agent="bank", calls=BANK),
     "semantic-vad": Scene(play=one_question, more="turn_detection: {type: semantic_vad, eagerness: high}"),
     "no-transcription": Scene(play=one_question, more="transcription: off", service="preview"),
     "text-only": Scene(play=interrupted, more="recording: text", audio="pcm24k"),

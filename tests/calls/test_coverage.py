@@ -202,6 +202,11 @@ KINDS: dict[str, Callable[[Told], bool]] = {
     "a tool with bad arguments": tool_output("number", failed=True),
     "several tools at once": several_at_once,
     # --- and else
+    "digits by length": tool_output('"ended_by":"length"', failed=False),
+    "digits by terminator": tool_output('"ended_by":"terminator"', failed=False),
+    "digits out of time": tool_output('"ended_by":"timeout"', failed=False),
+    "secret digits": tool_output('"right":true', failed=False),
+    "digits sent": tool_output('"sent":', failed=False),
     "keys": lambda told: bool(told.all(KeysPressed)),
     "semantic_vad": lambda told: isinstance(told.agent.turn_detection, SemanticVad) and bool(told.all(CallerSaid)),
     "no transcription": lambda told: told.agent.transcription is None and bool(told.tools),
