@@ -64,8 +64,9 @@ def test_jitter_of_the_network_changes_no_word() -> None:
     assert found.broken == ()
 
 
-def test_the_call_of_today_is_a_recording_that_is_the_same_strictly() -> None:
-    today = Recording(resimulate(recorded(), {}).log.write())
+@pytest.mark.parametrize("audio", ["g711", "pcm24k"])
+def test_the_call_of_today_is_a_recording_that_is_the_same_strictly(audio: str) -> None:
+    today = Recording(resimulate(recorded(audio), {}).log.write())
 
     assert replay(today, {}).same
     assert resimulate(today, {}).changed == ()

@@ -97,6 +97,8 @@ def changed_clips(header: Header, hashes: Mapping[str, str]) -> list[str]:
 
 
 def _with_silence(entry: Entry, silence: bytes) -> str:
+    if '"~' not in entry.text:
+        return entry.text
     found = sealed_length(entry.way, entry.text)
     if found is None:
         return entry.text

@@ -6,23 +6,27 @@ meant to change what a call does: what changed is reported, and what must never 
 """
 
 import heapq
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
-from typing import get_args
+from typing import cast, get_args
 
 import msgspec
 
 from voice_agent.call.commands import (
+    AppendAudio,
     CallColleague,
     CallEnded,
     CheckPhone,
+    ClearPlayback,
     CloseModel,
     ClosePhone,
     ConnectModel,
     HangUp,
+    PlayAudio,
     Report,
     RunTool,
+    SendMark,
 )
 from voice_agent.call.events import (
     HangUpFinished,
@@ -46,8 +50,11 @@ from voice_agent.replay.parts import BYTES_PER_MS, Connection, Parts, ToolRun, p
 from voice_agent.replay.recorded_model import RecordedModel
 from voice_agent.sim import carrier as phone
 from voice_agent.sim.invariants import Invariants, WatchedCall
-from voice_agent.wire.bridge import Bridge, Input, Output
+from voice_agent.wire.bridge import Bridge, Input, Output, Sound
+from voice_agent.wire.model_codec import ModelCodec
+from voice_agent.wire.phone_codec import PhoneCodec
 from voice_agent.wire.texts import ModelText, PhoneText
+from voice_agent.wire.twilio import FromTwilio, encode
 
 PATIENCE_MS = 15_000
 """So long a caller stays whose recording has ended while the call goes on."""
@@ -59,7 +66,8 @@ QUICK_MS = 20
 """How long slow work takes that the recording has no example of."""
 
 _NEVER = 1 << 60
-_REPORTS = get_args(Report)
+_REPORTS = frozenset(get_args(Report))
+_FROM_TWILIO = frozenset(get_args(FromTwilio))
 
 
 class Resimulated(msgspec.Struct, frozen=True):
@@ -84,20 +92,42 @@ class Resimulated(msgspec.Struct, frozen=True):
     """Why the rest of the recording cannot be read; empty: it could."""
 
 
-class Log:
-    """All feeds of a call that was held again."""
+_Feed = tuple[int, Input | FromTwilio | None, list[Output | Sound]]
+"""When, what, and what came of it."""
 
-    def __init__(self, header: Header, feeds: list[tuple[int, Input | None, list[Output]]]) -> None:
+
+class Log:
+    """All feeds of a call that was held again. What was spared its text gets it here, when it is asked for."""
+
+    def __init__(self, header: Header, feeds: list[_Feed], stream: PhoneCodec) -> None:
         self._header = header
         self._feeds = feeds
+        self._stream = stream
 
     def write(self) -> bytes:
         """Write it as a recording."""
         writer = RecordingWriter(self._header)
+        session = ModelCodec(self._header.setup.model)
         for now_ms, received, outputs in self._feeds:
-            entry = None if received is None else describe(received)
-            writer.feed(now_ms, entry, [describe(output) for output in outputs])
+            entry = None if received is None else describe(_as_received(received))
+            sent = [text for output in outputs for text in self._as_sent(session, output)]
+            writer.feed(now_ms, entry, [describe(output) for output in sent])
         return writer.end()
+
+    def _as_sent(self, session: ModelCodec, output: Output | Sound) -> list[Output]:
+        match output:
+            case AppendAudio():
+                return [ModelText(text) for text in session.send(output)]
+            case PlayAudio() | SendMark() | ClearPlayback():
+                return [PhoneText(self._stream.send(output))]
+            case _:
+                return [output]
+
+
+def _as_received(received: Input | FromTwilio) -> Input:
+    if type(received) in _FROM_TWILIO:
+        return PhoneText(encode(cast("FromTwilio", received)))
+    return cast("Input", received)
 
 
 def resimulate(recording: Recording, clips: Mapping[str, bytes], setup: CallSetup | None = None) -> Resimulated:
@@ -110,7 +140,9 @@ def resimulate(recording: Recording, clips: Mapping[str, bytes], setup: CallSetu
     world = _World(parts, setup, clips)
     is_whole = recording.cut_at is None and not parts.damage
     broken = world.run() if is_whole else world.run_to_the_cut()
-    reports = [(ms, output) for ms, _, outputs in world.log for output in outputs if isinstance(output, _REPORTS)]
+    reports = [
+        (ms, cast("Report", output)) for ms, _, outputs in world.log for output in outputs if type(output) in _REPORTS
+    ]
     then = HeldCall(parts.reports, recording.header.setup.model.model)
     now = HeldCall(reports, setup.model.model)
     now.diverged = world.diverged
@@ -120,7 +152,7 @@ def resimulate(recording: Recording, clips: Mapping[str, bytes], setup: CallSetu
     return Resimulated(
         then=then,
         now=now,
-        log=Log(header, world.log),
+        log=Log(header, world.log, world.stream),
         changed=tuple(changes(then, now)),
         diverged=tuple(world.diverged),
         broken=tuple(broken),
@@ -136,8 +168,8 @@ class _World:
 
     def __init__(self, parts: Parts, setup: CallSetup, clips: Mapping[str, bytes]) -> None:
         self.now_ms = 0
-        self.log: list[tuple[int, Input | None, list[Output]]] = []
-        """Every feed, as a recording keeps it."""
+        self.log: list[_Feed] = []
+        """Every feed, as a recording keeps it, but for the texts of what crosses most often."""
         self.diverged: list[str] = []
         self._parts = parts
         self._events: list[tuple[int, int, Callable[[], None]]] = []
@@ -162,6 +194,7 @@ class _World:
         self._checks, self._hang_ups, self._closings = list(parts.checks), list(parts.hang_ups), list(parts.closings)
         self._plan()
         self._bridge = Bridge(setup, clips, WatchedCall(setup, clips, self._invariants))
+        self.stream = self._bridge.phone
         self._bridge_due_ms = self._carrier_due_ms = _NEVER
 
     def run(self) -> list[str]:
@@ -189,12 +222,12 @@ class _World:
         self._count += 1
         heapq.heappush(self._events, (at_ms, self._count, happen))
 
-    def feed(self, received: Input) -> None:
+    def feed(self, received: Input | FromTwilio) -> None:
         """Give something to the bridge."""
         if self._ended:
             return
         try:
-            outputs = self._bridge.feed(self.now_ms, received)
+            outputs = self._bridge.step(self.now_ms, received)
         except Exception as error:  # noqa: BLE001 - what the replay is to find: a fault of today's core
             self._failed = f"{self.now_ms} ms: the core fails: {type(error).__name__}: {error}"
             self._ended = True
@@ -249,17 +282,17 @@ class _World:
 
     # --- the bridge --------------------------------------------------------------------------------------------------
 
-    def _carry_out(self, received: Input | None, outputs: list[Output]) -> None:
+    def _carry_out(self, received: Input | FromTwilio | None, outputs: Sequence[Output | Sound]) -> None:
         due_ms = self._bridge.deadline()
         self._bridge_due_ms = _NEVER if due_ms is None else due_ms
-        self.log.append((self.now_ms, received, outputs))
+        self.log.append((self.now_ms, received, [*outputs]))
         for output in outputs:
             match output:
-                case PhoneText():
-                    self.at(
-                        self.now_ms + self._parts.round_trip_ms,
-                        partial(self._to_phone, phone.BridgeText(output.text)),
-                    )
+                case AppendAudio():
+                    pass  # the recorded model has heard the caller already
+                case PlayAudio() | SendMark() | ClearPlayback():
+                    message = self._bridge.phone.message(output)
+                    self.at(self.now_ms + self._parts.round_trip_ms, partial(self._to_phone, message))
                 case ModelText():
                     self._model.take(output.text)
                 case CallEnded():
@@ -348,7 +381,7 @@ class _World:
         self._wake_carrier()
         for output in outputs:
             if isinstance(output, phone.SendMessage):
-                self.feed(PhoneText(output.text))
+                self.feed(output.message)
             elif isinstance(output, phone.CloseSocket):
                 left = self._parts.left
                 after_ms = 0 if left is None else left.closed_ms - left.ms
