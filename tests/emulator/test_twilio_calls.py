@@ -10,6 +10,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request
 
 from tests.support.tiny_customer import ACCOUNT_SID, CALLED, CALLER, TOKEN, Answer, Stream, customer, stream_server, xml
+from voice_agent.audio.dtmf import tones
 from voice_agent.emulator.twilio import EmulatedCall, EmulatedTwilio, Moment
 from voice_agent.errors import CommandError
 from voice_agent.sim.carrier import Switches
@@ -76,6 +77,22 @@ def test_a_call_is_answered_streamed_and_followed_by_the_action() -> None:
             ]
             assert (call.status, call.held, call.warnings) == ("completed", True, [])
             assert call.agent_track.count(b"\x90") == 800
+
+    within(main)
+
+
+def test_the_keys_that_a_server_plays_are_heard() -> None:
+    async def talk(stream: Stream) -> None:
+        await stream.play(tones("4#1"), mark="keys")
+        await stream.read("mark")
+        await stream.socket.close()
+
+    async def main() -> None:
+        async with stream_server(talk) as url, customer() as server, EmulatedTwilio(ACCOUNT_SID, TOKEN) as twilio:
+            server.answers = {"/voice": xml(connect(url, ">"))}
+            call = twilio.place_call(f"{server.url}/voice", CALLER, CALLED)
+            await call.ended()
+            assert call.keys_heard == "4#1"
 
     within(main)
 

@@ -125,6 +125,8 @@ def run(
     if out is not None and call.held:
         write_stereo(out, call.caller_track, call.agent_track)
         print(f"recorded: {out} (caller left, agent right)")
+    if call.held and (keys := call.keys_heard):
+        print(f"keys heard: {keys}")
     problem = _problem(call)
     for entry in call.warnings:
         print(f"Twilio's debugger would show {entry.code}: {entry.problem}")

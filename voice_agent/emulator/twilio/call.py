@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from voice_agent.audio.dtmf import keys_in
 from voice_agent.emulator.twilio.callee import Callee, Verdict
 from voice_agent.emulator.twilio.conference import Conference
 from voice_agent.emulator.twilio.customer import Customer, Order, Post
@@ -238,6 +239,11 @@ class EmulatedCall:
                 for entry in stream.carrier.warnings
             ]
         return found
+
+    @property
+    def keys_heard(self) -> str:
+        """The keys that the agent has pressed, as a receiver at this end reads them from its tones."""
+        return "".join(found.key for found in keys_in(self.agent_track))
 
     @property
     def caller_track(self) -> bytes:
