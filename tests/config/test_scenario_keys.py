@@ -140,6 +140,7 @@ def test_a_scenario_may_say_when_the_call_comes() -> None:
         ("now", '"given" must be a mapping'),
         ("{tools: [find]}", '"tools" must be a mapping'),
         ("{callees: {'+14255550101': buzy}}", 'write "busy"'),
+        ("{answered_by: robot}", '"answered_by" cannot be "robot"'),
         ("{tool_ms: soon}", '"tool_ms" must be a whole number from 0 to 120000'),
     ],
 )
@@ -164,3 +165,10 @@ def test_a_scenario_may_say_who_does_not_answer() -> None:
     (scenario,) = scenarios_of(f'scenarios: [{{name: a, caller: ["Hi."], given: {given}, expect: {{said: [hi]}}}}]\n')
 
     assert scenario.given.callees == {"+14255550101": "no-answer"}
+
+
+def test_a_scenario_may_be_a_call_of_ours() -> None:
+    text = 'scenarios: [{name: a, caller: ["Hi."], given: {answered_by: machine}, expect: {said: [hi]}}]\n'
+    (scenario,) = scenarios_of(text)
+
+    assert scenario.given.answered_by == "machine"

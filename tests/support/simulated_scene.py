@@ -16,6 +16,7 @@ import msgspec
 from voice_agent.agent import Agent
 from voice_agent.call.commands import Report
 from voice_agent.call.conversation import Resumption
+from voice_agent.call.events import MachineVerdict
 from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.cli.scenes import Scene
 from voice_agent.config.agents import load_agents
@@ -26,6 +27,7 @@ from voice_agent.emulator.brain import Thought, ToolCall
 from voice_agent.emulator.caller import Move, Part, Played, Watch, play
 from voice_agent.emulator.dialogue.brain import DialogueBrain
 from voice_agent.emulator.dialogue.file import load_dialogues
+from voice_agent.emulator.twilio import BEEP
 from voice_agent.emulator.twilio.hearing import Hearing
 from voice_agent.live.clips import load_clips
 from voice_agent.replay.scenarios import clock_of
@@ -37,6 +39,8 @@ from voice_agent.sim.world import Mind, Tool, World, voice
 
 A_SUNDAY = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)
 MS_A_LETTER = 60
+STREAM_MS = 300
+"""From the answer to the stream, see `sim.world.Timing`."""
 
 
 class Moment:
@@ -140,6 +144,43 @@ class ScenePlayer:
     async def ended(self) -> None:
         """Wait for the end."""
         await self.wait_until(lambda: self.over)
+
+
+class Machine:
+    """An answering machine: says its greeting, beeps, and listens."""
+
+    def __init__(self, greeting: bytes) -> None:
+        self._sound: list[phone.Input] = [phone.Speak(greeting + BEEP)]
+
+    def act(self, now_ms: int, carrier: phone.Carrier) -> Iterator[phone.Input]:
+        """See `sim.world.Caller`."""
+        del now_ms, carrier
+        sound, self._sound = self._sound, []
+        yield from sound
+
+    def begin(self, reports: Callable[[], list[Report]]) -> None:
+        """There is nothing to be known for it."""
+
+    def leave(self) -> Played:
+        """It has said all that it says."""
+        return Played(1)
+
+
+Player = ScenePlayer | Machine
+
+
+def _player(scenario: Scenario, *, greeted: bool) -> tuple[Player, list[tuple[int, MachineVerdict]]]:
+    """Make who is on the line and, if we have called them, what the carrier says of them, by the world's clock."""
+    part = part_of(scenario)
+    if scenario.given.answered_by is None:
+        return ScenePlayer(part, greeted=greeted), []
+    first, *rest = part.moves
+    end_ms = STREAM_MS + len(first.sound) // 8
+    if scenario.given.answered_by == "machine":
+        return Machine(first.sound), [(end_ms + len(BEEP) // 8, MachineVerdict("machine_end_beep"))]
+    player = ScenePlayer(Part(moves=tuple(rest)), greeted=greeted)
+    player.say(first.sound)
+    return player, [(end_ms + 1200, MachineVerdict("human"))]
 
 
 def part_of(scenario: Scenario) -> Part:
@@ -251,7 +292,8 @@ def play_scene(
         model=ModelSetup(dialect=dialect, audio=audio),
         rest=True,
     )
-    player = ScenePlayer(part_of(scenario), greeted=agent.greeting is not None)
+    player, verdicts = _player(scenario, greeted=agent.greeting is not None)
+    setup = msgspec.structs.replace(setup, outbound=scenario.given.answered_by is not None)
     heard = iter([turn.says for turn in scenario.caller if turn.says])
     worlds: list[World] = []
     while True:
@@ -263,6 +305,7 @@ def play_scene(
             tools=tools_of((agent, *others)) | given_tools(scenario),
             clips=load_clips(),
             heard=heard,
+            verdicts=verdicts,
         )
         worlds.append(world)
         player.begin(lambda: [report for world in worlds for _, report in reports_of(world)])

@@ -19,7 +19,7 @@ from voice_agent.cli.scenes import SCENES, Scene, scene_named
 from voice_agent.config.agents import OneAgent, load_agents
 from voice_agent.config.expectations import Expectations
 from voice_agent.config.settings import Settings
-from voice_agent.emulator.caller import Part, Played, Watch, play
+from voice_agent.emulator.caller import Part, Played, Watch
 from voice_agent.emulator.speech.callers import Voice
 from voice_agent.emulator.speech.interfaces import Speech
 from voice_agent.emulator.speech.loading import INSTALL, load_speech
@@ -32,6 +32,7 @@ from voice_agent.live.opened_call import FinishedCall
 from voice_agent.replay.expectations import examine
 from voice_agent.replay.held_call import HeldCall
 from voice_agent.replay.scenarios import CALLED, CALLER, Callers, clock_of
+from voice_agent.replay.talk import take_part
 from voice_agent.server.local_model import local_realtime
 from voice_agent.server.private_line import private_line
 from voice_agent.wire.endpoint import DialectName
@@ -105,8 +106,7 @@ async def _hold(scene: Scene, data: Path, settings: Settings) -> int:
     ):
         model = f"{endpoint_of(settings, realtime_url).shown} ({settings.realtime_audio})"
         print(f"  server {line.url}, Realtime {model}, Twilio's REST API {line.rest_url}\n")
-        call = line.ring(CALLER, CALLED)
-        played = await play(call, part, watch, greeted=agent.greeting is not None)
+        call, played = await take_part(line, agent, part, watch, caller=CALLER, called=CALLED, given=scenario.given)
     good = _judge(scenario.expect, screen, part, played, call)
     _tell_what_is_kept(screen, call, finished, data)
     return 0 if good else 1

@@ -76,6 +76,12 @@ SCENES = (
         "a caller is put through, the line is busy, and the agent knows why they are back",
     ),
     Scene(
+        "machine",
+        "reminder.yaml",
+        "an answering machine, which is left the reminder",
+        "a call of ours that an answering machine takes: the message is left behind its tone",
+    ),
+    Scene(
         "closed",
         "dental/dental.yaml",
         "a call on a Sunday, when nobody is there",

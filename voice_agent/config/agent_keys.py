@@ -64,6 +64,8 @@ INTERRUPT_MS = Whole(0, 60_000)
 TOOL_MS = Whole(0, 120_000)
 SILENT_MS = Whole(100, 600_000)
 KEYS = "[0-9*#]{1,32}"
+AnsweredBy = Literal["human", "machine"]
+ANSWERED_BY: tuple[AnsweredBy, ...] = get_args(AnsweredBy)
 Missed = Literal["busy", "no-answer", "failed"]
 MISSED: tuple[Missed, ...] = get_args(Missed)
 """What becomes of a call that is not answered."""
@@ -193,6 +195,7 @@ GIVEN: dict[str, Schema] = {
     "now": text("When the call comes, by the agent's clock: 2026-11-29 10:00.", r"\d{4}-\d\d-\d\d \d\d:\d\d"),
     "tools": {"description": "What tools answer, by name: any value. They are not run.", "type": "object"},
     "tool_ms": whole(TOOL_MS, "How long that takes.", 0),
+    "answered_by": words(ANSWERED_BY, "We place the call, and the first turn is what is answered with."),
     "callees": {
         "description": "Who does not answer a transfer, by number or SIP address.",
         "type": "object",

@@ -13,6 +13,7 @@
           tools: {opening_hours: {open: all day}}         # what tools answer, none of which is then run
           tool_ms: 4000                          # how long these take
           callees: {"+14255550101": busy}        # busy, no-answer or failed; anybody else answers
+          answered_by: machine                   # or human: we call them, and the first turn is what they answer with
         expect:                                  # the keys of *.expect.yaml, see `expectations`
           tools: [opening_hours: {day: saturday}, opening_hours: {day: sunday}, hang_up]
           ended: completed
@@ -28,6 +29,7 @@ import msgspec
 import yaml
 
 from voice_agent.config.agent_keys import (
+    ANSWERED_BY,
     EXPECT,
     GIVEN,
     INTERRUPT_MS,
@@ -39,6 +41,7 @@ from voice_agent.config.agent_keys import (
     SILENT_MS,
     STAY,
     TOOL_MS,
+    AnsweredBy,
     Missed,
 )
 from voice_agent.config.expectations import Expectations, expectations_of
@@ -70,6 +73,8 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     """Without an offset: a clock on the wall of the agent; `None`: as late as it is."""
     tools: dict[str, GivenAnswer] = {}
     """By name; of the agent, or of one that takes the call over."""
+    answered_by: AnsweredBy | None = None
+    """We place the call; `None`: the caller does."""
     callees: dict[str, Missed] = {}
     """By number or SIP address, who does not answer when the caller is transferred."""
 
@@ -141,6 +146,7 @@ def _given(fields: Fields) -> Given:
     return Given(
         now=_now(inner),
         tools={name: GivenAnswer(read_json(inner.document, answer), after_ms) for name, answer in entries},
+        answered_by=None if inner.node("answered_by") is None else inner.choice("answered_by", ANSWERED_BY, "human"),
         callees=_callees(inner),
     )
 

@@ -17,12 +17,13 @@ from voice_agent.config.agents import OneAgent
 from voice_agent.config.references import NOTHING, References
 from voice_agent.config.scenario_keys import Given
 from voice_agent.config.settings import Settings
-from voice_agent.emulator.caller import Part, Watch, play
+from voice_agent.emulator.caller import Part, Played, Watch, play
+from voice_agent.emulator.twilio import Callee, EmulatedCall
 from voice_agent.errors import CommandError
 from voice_agent.live.clock import utc_now
 from voice_agent.live.opened_call import FinishedCall
 from voice_agent.replay.held_call import HeldCall
-from voice_agent.server.private_line import private_line
+from voice_agent.server.private_line import RINGS_MS, PrivateLine, private_line
 
 FOLDER = "talks"
 """Below `DATA`, with a history of their own: nobody called."""
@@ -90,8 +91,7 @@ async def talk(
             given=given,
         ) as line,
     ):
-        call = line.ring(caller, called)
-        played = await play(call, part, watch, greeted=agent.greeting is not None)
+        call, played = await take_part(line, agent, part, watch, caller=caller, called=called, given=given)
         refused = "; ".join(entry.problem for entry in call.warnings)
     if not finished or finished[0].recording is None:
         raise CommandError(f"no call was held: {refused or played.problem}")
@@ -104,6 +104,27 @@ async def talk(
         unplayed=len(part.moves) - played.moves,
         remarks=played.remarks,
     )
+
+
+async def take_part(
+    line: PrivateLine, agent: Agent, part: Part, watch: Watch, *, caller: str, called: str, given: Given | None
+) -> tuple[EmulatedCall, Played]:
+    """Ring up, or be called and answer with the part's first move; then play it to the end of the call."""
+    answered_by = None if given is None else given.answered_by
+    if answered_by is None:
+        call = line.ring(caller, called)
+        return call, await play(call, part, watch, greeted=agent.greeting is not None)
+    if answered_by == "machine":
+        said = b"".join(move.sound for move in part.moves)
+        call = await line.dial(agent.name, caller, called, Callee(is_a="machine", rings_ms=RINGS_MS, greeting=said))
+        await call.ended()
+        return call, Played(len(part.moves))
+    first, *rest = part.moves
+    person = Callee(rings_ms=RINGS_MS, greeting=first.sound)
+    call = await line.dial(agent.name, caller, called, person)
+    later = msgspec.structs.replace(part, moves=tuple(rest))
+    played = await play(call, later, watch, greeted=agent.greeting is not None)
+    return call, msgspec.structs.replace(played, moves=played.moves + 1)
 
 
 def _recorded(agent: Agent) -> Agent:

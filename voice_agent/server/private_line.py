@@ -18,6 +18,10 @@ from voice_agent.emulator.twilio import Callee, EmulatedCall, EmulatedTwilio
 from voice_agent.live.clock import utc_now
 from voice_agent.live.opened_call import CallObserver, Keep
 from voice_agent.server.run import Serving
+from voice_agent.twilio_api.calls import CallsApi
+from voice_agent.twilio_api.dialler import Dialler
+from voice_agent.twilio_api.dialling import Wish, plan
+from voice_agent.twilio_api.rest import open_rest
 
 RINGS_MS = 1500
 """So long the phone of anybody rings who is called from here."""
@@ -26,9 +30,14 @@ RINGS_MS = 1500
 class PrivateLine:
     """Given by `private_line`."""
 
-    def __init__(self, twilio: EmulatedTwilio, serving: Serving) -> None:
+    def __init__(
+        self, twilio: EmulatedTwilio, serving: Serving, agents: AgentSource, callees: dict[str, Callee]
+    ) -> None:
+        """`callees`: who is at which number; whoever is called is put into it."""
         self._twilio = twilio
         self._serving = serving
+        self._agents = agents
+        self._callees = callees
 
     @property
     def url(self) -> str:
@@ -47,6 +56,21 @@ class PrivateLine:
             f"{self.url}/twilio/voice", caller, called, status_callback=f"{self.url}/twilio/status"
         )
 
+    async def dial(self, agent: str, number: str, from_: str, callee: Callee) -> EmulatedCall:
+        """Let an agent call somebody, by the REST API, as `voice-agent dial` does."""
+        self._twilio.buy(from_)
+        self._callees[number] = callee
+        settings = msgspec.structs.replace(self._serving.settings, dial_countries=("+",), twilio_phone_number=from_)
+        wish = Wish(to=number, agent=agent)
+        order = plan(wish, self._agents.current()[0], settings, utc_now())
+        api = open_rest(CallsApi, settings)
+        assert api is not None, "the emulated account has credentials"
+        try:
+            sid = await Dialler(api, settings.dial_per_second).place(order)
+        finally:
+            api.close()
+        return self._twilio.calls[sid]
+
 
 @asynccontextmanager
 async def private_line(
@@ -64,12 +88,11 @@ async def private_line(
     Recordings are whole when the block has been left; they are not redacted. Raises what `Serving` raises.
     """
     account_sid, token = "AC" + secrets.token_hex(16), secrets.token_hex(16)
-    missed = given.callees if given else {}
+    missed = given.callees.items() if given else ()
+    callees = {address: Callee(becomes=why, rings_ms=RINGS_MS) for address, why in missed}
+    anybody = Callee(rings_ms=RINGS_MS)
 
-    def callee(address: str) -> Callee:
-        return Callee(becomes=missed.get(address, "answers"), rings_ms=RINGS_MS)
-
-    async with EmulatedTwilio(account_sid, token, callees=callee) as twilio:
+    async with EmulatedTwilio(account_sid, token, callees=lambda number: callees.get(number, anybody)) as twilio:
         for agent in agents.current()[0].all:
             for number in (*agent.numbers, *(tool.sms.sender for tool in agent.tools if tool.sms is not None)):
                 twilio.buy(number)
@@ -96,4 +119,4 @@ async def private_line(
             given=given.tools if given else None,
         )
         async with serving:
-            yield PrivateLine(twilio, serving)
+            yield PrivateLine(twilio, serving, agents, callees)
