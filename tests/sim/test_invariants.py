@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support.scenes import an_agent
-from voice_agent.agent import BargeIn, OnMachine, ServerVad
+from voice_agent.agent import BargeIn, OnMachine, ServerVad, Tool
 from voice_agent.call.commands import (
     AddToolOutput,
     AgentSaid,
@@ -52,17 +52,15 @@ BOUNDS = Bounds(by_basis=dict.fromkeys(("mark", "estimate", "whole", "end"), 40)
 class Watched:
     """A call of which only what the invariants see happens, and a carrier that plays at once what is ordered."""
 
-    def __init__(
-        self,
-        audio: Any = "g711",
-        bounds: Bounds = BOUNDS,
-        barge_in: BargeIn | None = None,
-        on_machine: OnMachine | None = None,
-    ) -> None:
+    def __init__(self, audio: Any = "g711", bounds: Bounds = BOUNDS, **agent: Any) -> None:
         self.carrier = phone.Carrier(phone.CarrierCall(call_sid="CA1", stream_sid="MZ1", account_sid="AC1"))
         self.carrier.start(0)
-        agent = an_agent(greeting=None, barge_in=barge_in or BargeIn(), on_machine=on_machine)
-        setup = CallSetup(call_sid="CA1", agent=agent, model=ModelSetup(audio=audio), outbound=on_machine is not None)
+        setup = CallSetup(
+            call_sid="CA1",
+            agent=an_agent(**{"greeting": None} | agent),
+            model=ModelSetup(audio=audio),
+            outbound="on_machine" in agent,
+        )
         self.invariants = Invariants(setup, self.carrier, bounds)
 
     def at(self, now_ms: int, event: CallEvent | None = None, *commands: CallCommand) -> "Watched":
@@ -275,6 +273,18 @@ def test_who_may_be_a_machine_is_greeted_whatever_is_heard(do: Any, request_id: 
     called.at(1000, SpeechStarted("u1", 0)).says(1500, 300)
 
     assert ("over caller" in called.rules()) is broken
+
+
+def test_keys_are_pressed_into_a_menu_that_speaks() -> None:
+    def pressing(name: str) -> Watched:
+        called = Watched(tools=(Tool("press", "Press keys.", {}, "send_digits"),)).at(1000, SpeechStarted("u1", 0))
+        return called.at(1100, ToolRequested("r1", "f1", "c1", name, "{}"))
+
+    answered = AddToolOutput("output-c1", "c1", "{}")
+
+    assert "over caller" not in pressing("press").at(1500, None, PlayAudio(FRAME)).rules()
+    assert "over caller" in pressing("look_up").at(1500, None, PlayAudio(FRAME)).rules()
+    assert "over caller" in pressing("press").at(1200, None, answered).at(1500, None, PlayAudio(FRAME)).rules()
 
 
 def test_an_answer_that_has_begun_goes_on_after_a_pause() -> None:

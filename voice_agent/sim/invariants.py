@@ -14,7 +14,8 @@ judged by what the call was fed and what it ordered, so it is the same whether t
     unheard      what the caller said while the session was being set up never reached the model
     over itself  the agent asked whether anybody is there while it could be heard itself
     over caller  the agent or a clip of ours began to speak, or the model was asked to, while the caller was speaking;
-                 a protected greeting, the apology, and what is said to who may be a machine are said whatever is heard
+                 a protected greeting, the apology, keys that the agent presses, and what is said to who may be a
+                 machine are heard whatever is said
     secret       what a caller typed in secret was told to the model or in a report
     goodbye      the line was closed before the last words were heard
     outlives     the call went on after its caller had gone
@@ -210,6 +211,8 @@ class Invariants:
         self._caller_speaks = False
         self._playing_until_ms = 0
         self._uses: dict[str, _Use] = {}
+        self._pressing: set[str] = set()
+        """Calls that press keys: into a menu, which speaks all the time."""
         self._secrets: set[str] = set()
         self._closing_ms: int | None = None
         """When the line was given up."""
@@ -223,10 +226,12 @@ class Invariants:
         """Not every sound of the caller cuts."""
         self._longest_ms = agent.limits.minutes * 60_000
         self._remote_limit_ms = usual_ms = agent.limits.tool_seconds * 1000 + TOOL_GRACE_MS
-        # Who is asked for digits, or holds, may talk for as long as the call lasts; a hand-over waits for a response.
+        # Who is asked for digits, or holds, may talk for as long as the call lasts; a hand-over waits for a response,
+        # keys that are pressed for silence.
         by_kind = {"hang_up": GOODBYE_MS, "transfer": GOODBYE_MS} | dict.fromkeys(
-            ("collect_digits", "handoff"), self._longest_ms
+            ("collect_digits", "handoff", "send_digits"), self._longest_ms
         )
+        self._pressed_by = {tool.name for tool in agent.tools if tool.kind == "send_digits"}
         self._limits_ms = {tool.name: by_kind.get(tool.kind, usual_ms) for tool in agent.tools}
         self._limits_ms |= {
             tool.name: self._longest_ms for tool in agent.tools if tool.transfer is not None and tool.transfer.warm
@@ -357,6 +362,8 @@ class Invariants:
             case ToolRequested():
                 limit_ms = self._limits_ms.get(event.name, TOOL_GRACE_MS)
                 self._uses.setdefault(event.call_id, _Use(self._now_ms, limit_ms))
+                if event.name in self._pressed_by:
+                    self._pressing.add(event.call_id)
             case McpApprovalAsked():
                 self._uses.setdefault(event.request_id, _Use(self._now_ms, 0))
             case ModelError():
@@ -449,7 +456,7 @@ class Invariants:
         self._playing_until_ms += length // BYTES_PER_MS
 
     def _look_at_beginning(self, item_id: str, item: _Item | None) -> None:
-        if item is None and self._gone_ms is None:
+        if item is None and self._gone_ms is None and not self._pressing:
             self._break("over caller", "a clip of ours began to play while the caller speaks")
         elif item is not None and item.response_id not in {self._protected_response, *self._begun}:
             self._break("over caller", f"{item_id} began to play while the caller speaks")
@@ -475,6 +482,7 @@ class Invariants:
     def _look_at_use(self, command: AddToolOutput | AnswerMcpApproval | ToolStarted | ToolAnswered) -> None:
         match command:
             case AddToolOutput() if not command.event_id.startswith("history"):
+                self._pressing.discard(command.call_id)
                 self._look_at_answer(command.call_id)
                 self._look_for_secrets(command)
             case AnswerMcpApproval():

@@ -27,6 +27,7 @@ from voice_agent.sim.carrier import Switches
 from voice_agent.sim.made_up.call import LATEST_MS, Act, Leaving, MadeUpCall, Moment, Part, Way
 from voice_agent.sim.made_up.faults import draw_faults
 from voice_agent.sim.made_up.machines import with_callee
+from voice_agent.sim.made_up.pressing import with_pressing
 from voice_agent.sim.made_up.transferring import with_transfer
 from voice_agent.sim.made_up.typing import with_typing
 from voice_agent.sim.mishaps import Gap, Mishaps, ToolWork
@@ -86,7 +87,8 @@ def draw(seed: int, chance: Chance) -> MadeUpCall:
     call = _with_mcp(chance, call) if _one_in(chance, 6) else call
     call = with_typing(call, chance, odd=odd)
     call = _with_others(chance, call) if _one_in(chance, 6) else call
-    return with_transfer(with_callee(call, chance), chance)
+    call = with_transfer(with_callee(call, chance), chance)
+    return with_pressing(call, chance)
 
 
 # --- chance ----------------------------------------------------------------------------------------------------------
