@@ -12,7 +12,9 @@ import secrets
 import shutil
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ from voice_agent.emulator.brains import choose_brain
 from voice_agent.emulator.realtime import serve_realtime
 from voice_agent.emulator.speech.interfaces import Speech
 from voice_agent.emulator.speech.loading import load_speech
-from voice_agent.emulator.twilio import EmulatedTwilio
+from voice_agent.emulator.twilio import EmulatedCall, EmulatedTwilio, IncomingNumber
 from voice_agent.live.opened_call import FinishedCall
 from voice_agent.server.run import Serving
 from voice_agent.sim.realtime import Think
@@ -103,18 +105,33 @@ async def hold(scene: Scene, agent: Path, speech: Speech, data: Path) -> Path:
     settings = Settings(realtime_audio=scene.audio, agents=AGENTS, port=0, data=data)
     brain, _ = choose_brain(settings)
     loop = asyncio.get_running_loop()
-    finished: asyncio.Future[FinishedCall] = loop.create_future()
-    reports: list[Report] = []
+    finished: asyncio.Queue[FinishedCall] = asyncio.Queue()
+    reports: defaultdict[str, list[Report]] = defaultdict(list)
+    """By CallSid."""
 
     def keep(call: FinishedCall) -> None:
         """Run in a thread."""
-        loop.call_soon_threadsafe(finished.set_result, call)
+        loop.call_soon_threadsafe(finished.put_nowait, call)
+
+    def stage(call: EmulatedCall) -> Stage:
+        return Stage(call, reports[call.sid], lambda text: voice(speech, text))
+
+    async def act(call: EmulatedCall) -> None:
+        """Do what the colleague does."""
+        assert scene.colleague is not None
+        await scene.colleague(stage(call))
 
     account_sid, token = "AC" + secrets.token_hex(16), secrets.token_hex(16)
     async with (
         asyncio.timeout(LONGEST_S),
         serve_realtime("127.0.0.1", 0, speech, Prompted(brain, scene.calls), faults=scene.faults) as realtime,
-        EmulatedTwilio(account_sid, token, switches=scene.switches) as twilio,
+        EmulatedTwilio(
+            account_sid,
+            token,
+            switches=scene.switches,
+            numbers=[IncomingNumber(phone_number="+14255550100")],
+            callees=lambda _: replace(scene.dialled, acts=None if scene.colleague is None else act),
+        ) as twilio,
     ):
         settings = msgspec.structs.replace(
             settings,
@@ -126,16 +143,17 @@ async def hold(scene: Scene, agent: Path, speech: Speech, data: Path) -> Path:
         async with Serving(
             settings,
             AgentFolder(agent),
-            observers=[lambda _sid, _now_ms, report: reports.append(report)],
+            observers=[lambda sid, _now_ms, report: reports[sid].append(report)],
             keep=[keep],
         ) as serving:
             call = twilio.place_call(f"{serving.url}/twilio/voice", "+14255550123", "+14255550100")
-            await scene.play(Stage(call, reports, lambda text: voice(speech, text)))
+            await scene.play(stage(call))
             if scene.stopped:
                 await serving.reception.lobby.end_all("the server stops", 6)
             call.hang_up()
             await call.ended()
-            recording = (await finished).recording
+            for _ in range(scene.nth + 1):
+                recording = (await finished.get()).recording
     assert recording is not None, "every agent of a scene records"
     return recording
 

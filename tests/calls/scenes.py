@@ -8,11 +8,11 @@ from typing import Literal
 
 import msgspec
 
-from voice_agent.call.commands import HandedOver, Interrupted, Report, ToolAnswered, ToolStarted
+from voice_agent.call.commands import CallEnded, HandedOver, Interrupted, Report, ToolAnswered, ToolStarted
 from voice_agent.emulator.brain import Thought, ToolCall
 from voice_agent.emulator.caller import LISTEN_MS, PATIENCE_S
 from voice_agent.emulator.speech.recorded import utterance
-from voice_agent.emulator.twilio import EmulatedCall
+from voice_agent.emulator.twilio import Callee, EmulatedCall
 from voice_agent.sim.carrier import Switches
 
 COUGH_MS = 300
@@ -82,6 +82,12 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     """Of the carrier."""
     calls: Mapping[str, tuple[Thought, ...]] = {}
     """What the model does when these words were said to it, instead of what the dialogue file says."""
+    dialled: Callee = Callee()
+    """Who is at the number that the caller is transferred to."""
+    colleague: Callable[[Stage], Awaitable[None]] | None = None
+    """What they do when they are asked."""
+    nth: int = 0
+    """Which of the recordings is kept, in the order in which they ended: a caller who comes back has two."""
     stopped: bool = False
     """The server is stopped at the end of the caller's part."""
 
@@ -252,6 +258,67 @@ async def ask_and_leave(stage: Stage, question: str) -> None:
     await stage.hear_out()
 
 
+# --- transfers -------------------------------------------------------------------------------------------------------
+
+
+async def to_a_person(stage: Stage) -> None:
+    await stage.hear_out()
+    await stage.say("Can I speak to a person please?")
+    await stage.until_hung_up()
+
+
+async def to_a_person_who_is_busy(stage: Stage) -> None:
+    await stage.hear_out()
+    await stage.say("Can I speak to a person please?")
+    await stage.until(CallEnded)
+    await stage.call.streaming(PATIENCE_S)
+    await stage.hear_out()
+    await stage.say("reception-3")
+    await stage.until_hung_up()
+
+
+async def wait_a_moment(stage: Stage) -> None:
+    await stage.hear_out()
+    await stage.say("Can I speak to a person please?")
+    await stage.hear(1500)
+    await stage.say("Wait, where is your shop?")
+    await stage.hear_out()
+    await stage.say("reception-3")
+    await stage.until_hung_up()
+
+
+async def hold_the_line(stage: Stage) -> None:
+    await stage.hear_out()
+    await stage.say("Can I speak to a person please?")
+    await stage.until(CallEnded)
+    await stage.wait(2)
+
+
+async def hold_in_vain(stage: Stage) -> None:
+    await stage.hear_out()
+    await stage.say("Can I speak to a person please?")
+    await stage.until(ToolAnswered)
+    await stage.hear_out()
+    await stage.say("reception-3")
+    await stage.until_hung_up()
+
+
+async def says_yes(stage: Stage) -> None:
+    await stage.hear_out()
+    await stage.say("Yes, I will take the call.")
+    await stage.until_hung_up()
+
+
+async def presses_2(stage: Stage) -> None:
+    await stage.hear(3000)
+    await stage.wait(4)
+    stage.call.press("2")
+    await stage.until_hung_up()
+
+
+WARM = 'tools: [hang_up, transfer: {to: {front_desk: "+14255550101"}, warm: true}]'
+
+
 # --- and else --------------------------------------------------------------------------------------------------------
 
 
@@ -385,6 +452,14 @@ SCENES = {
         },
     ),
     "handed-over": Scene(play=an_invoice, agent="desk"),
+    "transferred": Scene(play=to_a_person, agent="front", dialled=Callee(talks_ms=1000)),
+    "transferred-back": Scene(
+        play=to_a_person_who_is_busy, agent="front", dialled=Callee(becomes="busy", rings_ms=1500), nth=1
+    ),
+    "interrupted-transfer": Scene(play=wait_a_moment, agent="front"),
+    "warm-accepted": Scene(play=hold_the_line, agent="front", more=WARM, colleague=says_yes, audio="pcm24k"),
+    "warm-asked": Scene(play=hold_the_line, agent="front", more=WARM, colleague=says_yes, nth=1),
+    "warm-refused": Scene(play=hold_in_vain, agent="front", more=WARM, colleague=presses_2, nth=1),
     "keys": Scene(play=keys),
     "digits-by-length": Scene(play=type_account, agent="bank", calls=BANK, switches=Switches(keys_audible=True)),
     "digits-by-terminator": Scene(play=type_short_account, agent="bank", calls=BANK, service="preview"),

@@ -176,6 +176,17 @@ KINDS: dict[str, Callable[[Told], bool]] = {
     ),
     "time limit": ended("completed", "the time limit was reached"),
     "idle goodbye": ended("completed", "the caller was silent"),
+    "a transfer": lambda told: told.end.destination is not None and not told.end.destination.conference,
+    "a caller who comes back from a transfer": lambda told: (
+        told.setup.resumed is not None and bool(told.all(AgentSaid))
+    ),
+    "a farewell that is taken back": lambda told: (
+        any(one.name == "transfer" for one in told.all(ToolStarted))
+        and any("the call goes on" in one.output for one in told.all(ToolAnswered))
+    ),
+    "a warm transfer": lambda told: told.end.destination is not None and bool(told.end.destination.conference),
+    "a colleague who is asked": lambda told: told.end.reason == "the colleague takes the call",
+    "a colleague who declines": lambda told: any("they do not take the call" in one.output for one in told.tools),
     "stopped by the operator": ended("stopped", "the server stops"),
     # --- how the agent was interrupted
     "the greeting interrupted": lambda told: any(cut.item_id == greeting(told) for cut in told.all(Interrupted)),
@@ -250,5 +261,5 @@ def test_the_line_of_a_call_is_true(path: Path) -> None:
 def test_the_calls_are_small_enough_for_a_repository() -> None:
     sizes = {path.stem: path.stat().st_size for path in CALLS}
 
-    assert sum(sizes.values()) < 7_000_000
+    assert sum(sizes.values()) < 8_000_000
     assert max(sizes.values()) < 700_000, sizes

@@ -9,20 +9,22 @@ from voice_agent.emulator.dialogue.brain import DialogueBrain
 from voice_agent.emulator.llm import ChatBrain
 from voice_agent.errors import ConfigError
 
+PACKAGED = len([*PACKAGED_AGENTS.glob("*.dialogue.yaml")])
+
 
 def test_without_anything_the_packaged_dialogues_answer() -> None:
     brain, words = choose_brain(Settings())
 
     assert isinstance(brain, DialogueBrain)
-    assert words == "2 dialogue files, chosen by a session's tools"
+    assert words == f"{PACKAGED} dialogue files, chosen by a session's tools"
 
 
 def test_dialogues_beside_the_agents_come_first(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("name: mine")
     (tmp_path / "mine.dialogue.yaml").write_text("tools: []\nintents: []")
 
-    assert choose_brain(Settings(agents=tmp_path))[1].startswith("3 dialogue files")
-    assert choose_brain(Settings(agents=tmp_path / "mine.yaml"))[1].startswith("3 dialogue files")
+    assert choose_brain(Settings(agents=tmp_path))[1].startswith(f"{PACKAGED + 1} dialogue files")
+    assert choose_brain(Settings(agents=tmp_path / "mine.yaml"))[1].startswith(f"{PACKAGED + 1} dialogue files")
 
 
 def test_a_chat_endpoint_answers_instead_of_dialogues() -> None:

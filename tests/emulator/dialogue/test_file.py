@@ -10,11 +10,15 @@ EXAMPLES = Path(voice_agent.__file__).parent / "examples"
 
 
 def test_the_packaged_dialogues_are_good_and_found_by_their_tools() -> None:
-    reception, table = load_dialogues(EXAMPLES)
+    dialogues = load_dialogues(EXAMPLES)
+    reception = choose_dialogue(dialogues, ["hang_up", "opening_hours", "other"])
+    table = choose_dialogue(dialogues, ["hang_up", "free_table"])
+    colleague = choose_dialogue(dialogues, ["take_call", "decline_call"])
 
-    assert choose_dialogue([reception, table], ["hang_up", "opening_hours", "other"]) is reception
-    assert choose_dialogue([reception, table], ["hang_up", "free_table"]) is table
-    assert choose_dialogue([reception, table], ["hang_up"]) is None
+    for dialogue, words in ((reception, "Alder"), (table, "Olive"), (colleague, "a caller for you")):
+        assert dialogue is not None
+        assert words in dialogue.greeting
+    assert choose_dialogue(dialogues, ["hang_up"]) is None
 
 
 def test_of_two_that_fit_the_more_special_one_is_chosen() -> None:
