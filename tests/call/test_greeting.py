@@ -2,9 +2,18 @@
 
 from tests.support.script import Script, an_agent
 from voice_agent.agent import BargeIn
-from voice_agent.call.commands import CallStarted, CreateResponse
-from voice_agent.call.conversation import Conversation, Resumption
-from voice_agent.call.events import ModelRefused, ResponseCreated, ResponseDone, StreamStarted
+from voice_agent.call.commands import (
+    AddAgentText,
+    AgentBegan,
+    AgentSaid,
+    CallStarted,
+    ClearPlayback,
+    CreateResponse,
+    PlayAudio,
+    TruncateItem,
+)
+from voice_agent.call.conversation import AgentTurn, Conversation, Resumption
+from voice_agent.call.events import ModelRefused, ResponseCreated, ResponseDone, StreamStarted, StreamStopped
 
 
 def test_the_greeting_waits_for_the_session_and_for_the_stream() -> None:
@@ -88,3 +97,81 @@ def test_a_call_that_goes_on_is_not_greeted_again_but_told_what_happened() -> No
         assert (asked.request, asked.tool_choice) == ("greeting-1", "none")
         assert asked.instructions is not None
         assert asked.instructions.startswith("Be brief.\n\nThe call goes on.")
+
+
+# --- a greeting that was kept from a former call ---------------------------------------------------------------------
+
+KEPT = b"\x10" * 16_000
+"""Two seconds of it."""
+
+
+def kept(greeting: str = "Hello there, who is it?") -> Script:
+    return Script(an_agent(greeting=greeting), kept_greeting=KEPT)
+
+
+def test_a_kept_greeting_is_heard_at_once_though_the_session_is_still_being_made() -> None:
+    script = kept()
+    script.wait(300)
+    said = script.begin_stream()
+    script.wait(2500)
+
+    assert [command.audio for command in said if isinstance(command, PlayAudio)] == [KEPT]
+    assert script.ordered(AgentBegan) == [AgentBegan("kept-greeting", -1)]
+    assert script.ordered(AgentSaid) == [AgentSaid("kept-greeting", "Hello there, who is it?", 2000, 2000, False)]
+    assert script.ordered(AddAgentText) == []
+
+
+def test_the_session_is_told_what_was_heard_of_it_as_its_first_item_and_asked_for_nothing() -> None:
+    early, late = kept(), kept()
+    early.begin()
+    early.wait(2500)
+    late.begin_stream()
+    late.wait(2500)
+    late.begin_session()
+
+    told = [AddAgentText("greeting-heard", "Hello there, who is it?", first=True)]
+    assert early.ordered(AddAgentText) == late.ordered(AddAgentText) == told
+    assert early.ordered(CreateResponse) == late.ordered(CreateResponse) == []
+    assert early.ordered(CallStarted) == [CallStarted(0)]
+
+
+def test_a_caller_who_cuts_it_leaves_what_they_heard_and_nothing_is_truncated() -> None:
+    script = kept().begin()
+    script.wait(1000)
+    script.caller_speaks()
+    script.wait(100)
+    script.caller_stops()
+
+    (told,) = script.ordered(AddAgentText)
+    assert len(script.ordered(ClearPlayback)) == 1
+    assert told.text == "Hello"
+    assert script.ordered(TruncateItem) == []
+    assert script.call.conversation().turns[0] == AgentTurn("kept-greeting", "Hello", interrupted=True)
+
+
+def test_of_a_greeting_that_nobody_heard_the_session_is_told_nothing() -> None:
+    script = kept().begin()
+    script.caller_speaks()
+    script.wait(100)
+    script.caller_stops()
+
+    assert script.ordered(AddAgentText) == []
+
+
+def test_a_model_that_is_not_there_is_told_nothing_and_the_apology_follows_the_greeting() -> None:
+    script = kept()
+    script.begin_stream()
+    script.feed(ModelRefused(401, "no"))
+    script.wait(3000)
+
+    assert [len(command.audio) for command in script.ordered(PlayAudio)] == [16_000, 800]
+    assert script.ordered(AddAgentText) == []
+
+
+def test_a_caller_who_leaves_in_it_leaves_a_record_of_what_they_heard() -> None:
+    script = kept().begin()
+    script.wait(1000)
+    script.feed(StreamStopped())
+
+    assert script.ordered(AgentSaid)[0].interrupted
+    assert script.ordered(AddAgentText) == []

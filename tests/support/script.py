@@ -73,6 +73,7 @@ class Script:
         resumed: Resumption | None = None,
         outbound: bool = False,
         others: Sequence[Agent] = (),
+        kept_greeting: bytes | None = None,
     ) -> None:
         setup = CallSetup(
             call_sid="CA1",
@@ -82,6 +83,7 @@ class Script:
             resumed=resumed,
             outbound=outbound,
             others=tuple(others),
+            kept_greeting=kept_greeting,
         )
         self.call = Call(setup, clips)
         self.now_ms = 0

@@ -29,6 +29,11 @@ def test_what_the_agent_said_before_is_a_text_of_the_assistant(dialect: Dialect,
 
 
 @pytest.mark.parametrize("dialect", [GA, PREVIEW])
+def test_what_was_said_before_all_else_becomes_the_first_item(dialect: Dialect) -> None:
+    assert written(dialect, AddAgentText("e1", "Hello.", first=True))["previous_item_id"] == "root"
+
+
+@pytest.mark.parametrize("dialect", [GA, PREVIEW])
 def test_what_happens_beside_the_conversation_is_told_by_the_system(dialect: Dialect) -> None:
     assert written(dialect, AddSystemText("e2", "The line is busy."))["item"] == {
         "type": "message",

@@ -90,7 +90,7 @@ class Call:
             *((Colleague(agent, can_sign="moment" in clips),) if asked else (Keys(),)),
             *((WarmTransfer(agent, rest=setup.rest, clip=_hold_clip(clips)),) if warm else ()),
             SendDigits(agent),
-            Greeting(agent, resumed=setup.resumed is not None),
+            Greeting(agent, setup.kept_greeting, resumed=setup.resumed is not None),
             turns,
             # Behind `turns`: the rules that another agent brings are the last word.
             *((HandoffPart(agent, setup.others),) if any(tool.handoff for tool in agent.tools) else ()),

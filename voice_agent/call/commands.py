@@ -160,6 +160,8 @@ class AddAgentText(Command, frozen=True):
 
     event_id: str
     text: str
+    first: bool = False
+    """Before all that is there; else behind it."""
 
 
 class AddSystemText(Command, frozen=True):

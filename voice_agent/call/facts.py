@@ -91,8 +91,24 @@ class SoundWanted(Fact, frozen=True):
     """Mu-law, 8 kHz."""
 
 
+class OwnSpeechWanted(Fact, frozen=True):
+    """Play speech of the agent's that this session did not make, and count it as an item. Heard by `playback`."""
+
+    item_id: str
+    text: str
+    audio: bytes
+    """Mu-law, 8 kHz."""
+
+
 class SoundHeard(Fact, frozen=True):
     """Such a sound was played. Said by `playback`."""
+
+
+class OwnSpeechHeard(Fact, frozen=True):
+    """What was heard of it; empty: nothing. Said by `transcript`."""
+
+    item_id: str
+    text: str
 
 
 class PlaybackBusy(Fact, frozen=True):

@@ -41,6 +41,7 @@ from voice_agent.call.facts import (
     LineClosing,
     MachineReached,
     ModelGone,
+    OwnSpeechWanted,
     PlaybackBusy,
     PlaybackIdle,
     ResponseDropped,
@@ -62,7 +63,7 @@ Basis = Literal["mark", "estimate", "clock"]
 class _Item:
     """What is known of one item of the model that has audio."""
 
-    __slots__ = ("content_index", "cut", "done", "heard", "queued", "response_id", "sent_ms", "settled")
+    __slots__ = ("content_index", "cut", "done", "heard", "ours", "queued", "response_id", "sent_ms", "settled")
 
     def __init__(self, response_id: str, content_index: int) -> None:
         self.response_id = response_id
@@ -74,6 +75,8 @@ class _Item:
         self.done = False
         self.cut = False
         """Nothing of it may be played any more."""
+        self.ours = False
+        """The session does not know it."""
         self.settled = False
         """What was heard of it is final and told."""
 
@@ -104,6 +107,7 @@ class Playback:
         ResponseDropped,
         ClipWanted,
         SoundWanted,
+        OwnSpeechWanted,
         CallerStopped,
         ModelGone,
         LineClosing,
@@ -160,7 +164,7 @@ class Playback:
                 yield from self._measure_cut()
             case CallerStopped():
                 self._caller_stopped_ms = event.carrier_ms
-            case ClipWanted() | SoundWanted() if self._streaming and not self._closing:
+            case ClipWanted() | SoundWanted() | OwnSpeechWanted() if self._streaming and not self._closing:
                 yield from self._play_own(now_ms, event)
             case TimerFired():
                 for name in self._deadlines.take_due(now_ms):
@@ -214,12 +218,19 @@ class Playback:
         self._deadlines.set("marks", self._expected_end_ms + LOST_MARKS_MS)
         return outputs
 
-    def _play_own(self, now_ms: int, fact: ClipWanted | SoundWanted) -> Iterator[Command | Fact]:
-        if isinstance(fact, ClipWanted):
-            yield from self._play(now_ms, None, self._clips[fact.name])
-            return
-        yield from self._play(now_ms, None, fact.audio)
-        self._sound = f"play-{self._marks}"
+    def _play_own(self, now_ms: int, fact: ClipWanted | SoundWanted | OwnSpeechWanted) -> Iterator[Command | Fact]:
+        match fact:
+            case ClipWanted():
+                yield from self._play(now_ms, None, self._clips[fact.name])
+            case SoundWanted():
+                yield from self._play(now_ms, None, fact.audio)
+                self._sound = f"play-{self._marks}"
+            case OwnSpeechWanted():
+                item = self._items[fact.item_id] = _Item("", 0)
+                item.ours = item.done = True
+                item.queued = len(fact.audio)
+                item.sent_ms = len(fact.audio) // BYTES_PER_MS
+                yield from self._play(now_ms, fact.item_id, fact.audio)
 
     def _mark(self, kind: str) -> SendMark:
         self._marks += 1
@@ -356,7 +367,7 @@ class Playback:
         item.settled = True
         whole = item.done and item.heard + REACHED_BYTES >= item.sent_ms * BYTES_PER_MS
         heard_ms = item.sent_ms if whole else min(item.heard // BYTES_PER_MS, item.sent_ms)
-        if not whole and item.sent_ms > 0 and not (self._model_gone or self._closing):
+        if not whole and item.sent_ms > 0 and not (item.ours or self._model_gone or self._closing):
             # There is a model whose memory can be cut.
             yield TruncateItem(f"truncate-{item_id}", item_id, item.content_index, heard_ms, basis)
         yield ItemHeard(item_id, heard_ms, item.sent_ms, interrupted=not whole)

@@ -34,6 +34,8 @@ class CallSetup(msgspec.Struct, frozen=True, kw_only=True):
     """REST credentials are there: `HangUp` can be ordered."""
     others: tuple[Agent, ...] = ()
     """The agents that the call can be handed over to, by `agent` or by one of them; rendered, too."""
+    kept_greeting: bytes | None = None
+    """The agent's greeting as its model said it in a former call, mu-law 8 kHz: it is played when the stream begins."""
     resumed: Resumption | None = None
     """What the call goes on from; `None`: it begins."""
 
@@ -42,4 +44,4 @@ class CallSetup(msgspec.Struct, frozen=True, kw_only=True):
         agents = {agent.name: agent for agent in (*self.others, self.agent)}
         agent = agents.pop(resumed.conversation.agent, self.agent)
         others = tuple(other for other in agents.values() if other is not agent)
-        return msgspec.structs.replace(self, agent=agent, others=others, resumed=resumed)
+        return msgspec.structs.replace(self, agent=agent, others=others, kept_greeting=None, resumed=resumed)

@@ -9,7 +9,7 @@ from typing import ClassVar
 from voice_agent.call.commands import AgentSaid, CallerSaid, Command, TranscriptionUsed
 from voice_agent.call.conversation import AgentTurn, CallerTurn, KeysTurn, Resumption, ToolTurn, Turn
 from voice_agent.call.events import AgentTranscript, CallerTranscribed, Event, ResponseCreated, TurnCommitted
-from voice_agent.call.facts import AgentChanged, Fact, ItemHeard
+from voice_agent.call.facts import AgentChanged, Fact, ItemHeard, OwnSpeechHeard, OwnSpeechWanted
 from voice_agent.call.part import Handled
 
 
@@ -33,6 +33,7 @@ class Transcript:
         ItemHeard,
         ResponseCreated,
         AgentChanged,
+        OwnSpeechWanted,
     )
 
     def __init__(self, resumed: Resumption | None = None) -> None:
@@ -40,6 +41,8 @@ class Transcript:
         self._words: dict[str, str] = {}
         self._places: dict[str, int] = {}
         """Where the caller's turns stand, by their items."""
+        self._own: set[str] = set()
+        """Items that the session does not know."""
         self._agent = ""
         """Who has the call, when it was handed over."""
         self._agents: dict[str, str] = {}
@@ -53,6 +56,9 @@ class Transcript:
         """Take one event or fact."""
         del now_ms
         match event:
+            case OwnSpeechWanted():
+                self._words[event.item_id] = event.text
+                self._own.add(event.item_id)
             case AgentChanged():
                 self._agent = event.agent.name
             case ResponseCreated() if self._agent:
@@ -74,6 +80,8 @@ class Transcript:
                 agent = self._agents.pop(event.item_id, "")
                 self.turns.append(AgentTurn(event.item_id, text, event.interrupted, agent))
                 yield AgentSaid(event.item_id, text, event.heard_ms, event.total_ms, event.interrupted, agent)
+                if event.item_id in self._own:
+                    yield OwnSpeechHeard(event.item_id, text)
 
     def _put(self, turn: CallerTurn) -> None:
         """Keep one turn of the caller, whose commit and whose words come in either order."""

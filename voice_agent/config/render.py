@@ -79,6 +79,12 @@ def _template(text: str) -> jinja2.Template:
     return _ENVIRONMENT.from_string(text)
 
 
+@functools.lru_cache(maxsize=256)
+def variables_in(text: str) -> frozenset[str]:
+    """Name the variables of a text that was found good."""
+    return frozenset(jinja2.meta.find_undeclared_variables(_ENVIRONMENT.parse(text)))
+
+
 def render(agent: Agent, caller: str, called: str, now: datetime, variables: Mapping[str, str] | None = None) -> Agent:
     """Fill in the texts of the agent for one call. `variables` add to the agent's own and win over them.
 

@@ -24,6 +24,7 @@ from voice_agent.live.call_work import CallWork, CarrierApi, Colleagues
 from voice_agent.live.clock import utc_now
 from voice_agent.live.counters import Counters
 from voice_agent.live.credentials import Credential
+from voice_agent.live.kept_greetings import KeptGreetings, ListeningBridge
 from voice_agent.live.masking import MaskingRecorder
 from voice_agent.live.mcp_secrets import McpSecrets
 from voice_agent.live.session import Recorder, Session
@@ -90,6 +91,7 @@ class Surroundings:
     """For the log; `None`: it names tokens only."""
     given: Mapping[str, GivenAnswer] = field(default_factory=dict)
     """What tools answer that are not run."""
+    greetings: KeptGreetings | None = None
     observers: Sequence[CallObserver] = ()
     keep: Sequence[Keep] = ()
     redact: Redact | None = None
@@ -118,7 +120,8 @@ class OpenedCall:
         recorder: Recorder | None = self._recording
         if self._recording is not None and any(agent.has_secrets for agent in agents):
             recorder = self._masking = MaskingRecorder(self._recording)
-        self._bridge = Bridge(setup, around.clips)
+        listens = around.greetings is not None and around.greetings.wanted(setup)
+        self._bridge = ListeningBridge(setup, around.clips) if listens else Bridge(setup, around.clips)
         self.session = Session(
             self._bridge,
             CallWork(
@@ -155,6 +158,9 @@ class OpenedCall:
         return self._bridge.call.conversation()
 
     def _keep(self) -> None:
+        greeting = self._bridge.listener.greeting if isinstance(self._bridge, ListeningBridge) else b""
+        if greeting and self._around.greetings is not None:
+            self._around.greetings.keep(self._setup, greeting)
         finished = FinishedCall(
             setup=self._setup,
             started_at=self._started_at,

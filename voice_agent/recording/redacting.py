@@ -87,16 +87,18 @@ class Redactor:
 
         Raises `msgspec.ValidationError` when a word was found in what can only be one of a few.
         """
-        before = header.setup
+        kept = header.setup.kept_greeting  # the agent's own words, the same to all callers
+        before = msgspec.structs.replace(header.setup, kept_greeting=None)
         setup = self._value("", json.loads(msgspec.json.encode(before)), _Place())
         setup |= {"caller": without_digits(before.caller), "called": without_digits(before.called)}
-        setup["agent"]["numbers"] = [without_digits(number) for number in before.agent.numbers]
+        for written, agent in zip((setup["agent"], *setup["others"]), (before.agent, *before.others), strict=True):
+            written["numbers"] = [without_digits(number) for number in agent.numbers]
         webhook = {
             name: without_digits(value) if name in _WEBHOOK_NUMBERS else value
             for name, value in header.webhook.items()
             if name in _WEBHOOK_NUMBERS | _WEBHOOK_KEPT
         }
-        setup = msgspec.convert(setup, type(before))
+        setup = msgspec.structs.replace(msgspec.convert(setup, type(before)), kept_greeting=kept)
         return msgspec.structs.replace(header, setup=setup, webhook=webhook, redacted=True)
 
     def _value(self, key: str, value: Any, place: _Place) -> Any:

@@ -12,17 +12,18 @@ from datetime import datetime
 
 import msgspec
 
-from voice_agent.agent import Agent
+from voice_agent.agent import Agent, BargeIn
 from voice_agent.call.commands import CallEnded
 from voice_agent.call.conversation import Resumption
 from voice_agent.call.events import AnsweredBy, MachineVerdict
 from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.config.agents import Agents, AgentSource
-from voice_agent.config.render import render
+from voice_agent.config.render import render, variables_in
 from voice_agent.errors import ConfigError
 from voice_agent.live.admission import NONCE_BYTES, TOKEN_PARAMETER, Refusal, StreamTokens, examine_start
 from voice_agent.live.clock import utc_now, wall_seconds
 from voice_agent.live.counters import Counters
+from voice_agent.live.kept_greetings import KeptGreetings
 from voice_agent.live.lobby import Lobby
 from voice_agent.live.session import Session
 from voice_agent.server.colleagues import Colleagues
@@ -92,8 +93,12 @@ class Reception:
         *,
         colleagues: Colleagues | None = None,
         now: Callable[[], datetime] = utc_now,
+        greetings: KeptGreetings | None = None,
     ) -> None:
-        """`colleagues`: `None` where none can be called. `now` tells agents the time, and who is open."""
+        """`colleagues`: `None` where none can be called. `now` tells agents the time, and who is open.
+
+        `greetings`: `None` where none are kept.
+        """
         self.colleagues = colleagues
         self.terms = terms
         self.counters = counters
@@ -103,6 +108,7 @@ class Reception:
         self._agents = agents
         self._stream_tokens = stream_tokens
         self._now = now
+        self._greetings = greetings
 
     def refuse(self, refusal: Refusal, detail: str, call_sid: str = "") -> None:
         """Count and log what is refused: one line each."""
@@ -178,9 +184,20 @@ class Reception:
             preconnect=self.terms.preconnect,
             rest=self.terms.rest,
             others=others,
+            kept_greeting=None if outbound else self._kept_greeting(taker, agent, known),
         )
         self.lobby.expect(setup, fields)
         return answer
+
+    def _kept_greeting(self, written: Agent, agent: Agent, known: Mapping[str, str]) -> bytes | None:
+        """Give a greeting that was said before: one that is the same for all, and that any voice may interrupt.
+
+        `written`: the agent as it stands in its file. `known`: what is true of this call only.
+        """
+        if self._greetings is None or written.greeting is None or agent.barge_in != BargeIn():
+            return None
+        alike = variables_in(written.greeting) <= written.variables.keys() - known.keys()
+        return self._greetings.find(agent, self.terms.model) if alike else None
 
     def _taker(self, agents: Agents, agent: Agent, found: Found, call_sid: str) -> Agent:
         """Say who takes a call whose caller was looked up."""

@@ -31,6 +31,7 @@ from voice_agent.live.clock import utc_now
 from voice_agent.live.counters import Counters
 from voice_agent.live.credentials import credential_of
 from voice_agent.live.endpoints import endpoint_of, model_setup
+from voice_agent.live.kept_greetings import KeptGreetings
 from voice_agent.live.lobby import Lobby
 from voice_agent.live.model_leg import tls
 from voice_agent.live.opened_call import CallObserver, FinishedCall, Keep, OpenedCall, Redact, Surroundings
@@ -63,6 +64,10 @@ AFTER_STREAM_SECONDS = 0.5
 
 SHUTDOWN_SECONDS = 2
 """How long open HTTP requests may take at the end."""
+
+
+GREETINGS = "greetings"
+"""Below the folder of the data."""
 
 
 class Serving:
@@ -100,6 +105,7 @@ class Serving:
         assert redact is not None or not settings.redact, "whoever reads the settings has to give what they ask for"
         self._redact = redact
         self._now = now
+        self._greetings = KeptGreetings(settings.data / GREETINGS)
         self._given = given or {}
         self._clips = load_clips() if clips is None else clips
 
@@ -133,6 +139,7 @@ class Serving:
                 self.counters,
                 colleagues=colleagues,
                 now=self._now,
+                greetings=self._greetings,
             )
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             self._console = Console(self._agents, self._call_client(), tasks, messages)
@@ -210,6 +217,7 @@ class Serving:
             messages=messages,
             colleagues=colleagues,
             prices=self._prices,
+            greetings=self._greetings,
             given=self._given,
             observers=self._observers,
             keep=(keep_in_history, *self._keep),

@@ -95,8 +95,13 @@ class DeadAir:
         others: Iterable[Agent] = (),
         *,
         held: bool = False,
+        kept: bool = False,
     ) -> None:
-        """`others`: those that it can be handed over to. `held`: the conversation waits for the carrier's verdict."""
+        """`others`: those that it can be handed over to. `held`: the conversation waits for the carrier's verdict.
+
+        `kept`: its greeting is not the model's to say.
+        """
+        self._greets = agent.greeting is not None and not kept
         self._held = held
         self._detects = held
         self._pause_ms = PAUSE_MS if agent.on_machine is not None and agent.on_machine.do == "leave" else 0
@@ -194,7 +199,7 @@ class DeadAir:
                     self._owed.add("answer")
 
     def _owe_greeting(self) -> None:
-        if self._ready and self._streaming and self._agent.greeting is not None:
+        if self._ready and self._streaming and self._greets:
             self._owed.add("greeting")
 
     def _open_turn(self, now_ms: int) -> None:

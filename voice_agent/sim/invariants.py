@@ -70,6 +70,7 @@ from voice_agent.call.events import (
     ToolRequested,
     TurnCommitted,
 )
+from voice_agent.call.greeting import KEPT_ITEM
 from voice_agent.call.setup import CallSetup
 from voice_agent.call.turns import BY_KEY
 from voice_agent.sim.carrier import Carrier
@@ -189,7 +190,8 @@ class Invariants:
         self._carrier = carrier
         wish = setup.agent.on_machine if setup.outbound and setup.resumed is None else None
         held = wish is not None and wish.do != "continue"
-        self._dead_air = DeadAir(setup.agent, carrier, self._bounds.silence_ms, setup.others, held=held)
+        kept = setup.kept_greeting is not None
+        self._dead_air = DeadAir(setup.agent, carrier, self._bounds.silence_ms, setup.others, held=held, kept=kept)
         self._agents = {agent.name: agent for agent in (*setup.others, setup.agent)}
         self._follow(setup.agent)
         self._limit_ms: int | None = None
@@ -263,7 +265,7 @@ class Invariants:
             if type(command) in _HARMLESS:
                 continue
             if type(command) is PlayAudio:
-                self._look_at_sound(event.item_id if type(event) is ModelAudio else "", len(command.audio))
+                self._look_at_sound(self._item_of(event), len(command.audio))
                 continue
             match command:
                 case Interrupted():
@@ -437,6 +439,13 @@ class Invariants:
             if item.played and not item.cut:
                 item.cut, item.cut_ms = True, self._now_ms
         self._playing_until_ms = self._now_ms
+
+    def _item_of(self, event: CallEvent) -> str:
+        """Say whose the sound is that follows an event; empty: a clip's of ours."""
+        if type(event) is ModelAudio:
+            return event.item_id
+        # Behind the kept greeting, a model that is gone already has an apology.
+        return KEPT_ITEM if type(event) is StreamStarted and not self._media_items else ""
 
     def _look_at_sound(self, item_id: str, length: int) -> None:
         self._media_items.append(item_id)

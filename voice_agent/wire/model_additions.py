@@ -21,9 +21,10 @@ Added = AddUserText | AddAgentText | AddSystemText | AddToolCall | AddToolOutput
 
 
 def added(dialect: Dialect, command: Added) -> ItemCreate:
-    """Write a command; the item stands behind all that are there."""
+    """Write a command; the item stands behind all that are there, unless it says that it was the first."""
+    first = isinstance(command, AddAgentText) and command.first
     event_id = command.item_id if isinstance(command, AnswerMcpApproval) else command.event_id
-    return ItemCreate(event_id=event_id, item=_item(dialect, command))
+    return ItemCreate(event_id=event_id, item=_item(dialect, command), previous_item_id="root" if first else None)
 
 
 def _item(dialect: Dialect, command: Added) -> dict[str, Any]:

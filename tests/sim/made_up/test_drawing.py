@@ -7,6 +7,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from voice_agent.agent import BargeIn
+from voice_agent.call.greeting import LONGEST_KEPT_MS
 from voice_agent.sim.carrier import Switches
 from voice_agent.sim.made_up.call import LATEST_MS, MadeUpCall, oddities
 from voice_agent.sim.made_up.drawing import SHORTEST_MS, draw
@@ -108,6 +110,14 @@ def test_some_calls_can_be_handed_over_to_one_agent_or_two_and_back() -> None:
     assert {len(call.setup.others) for call in handed} == {1, 2}
     assert {agent.name for agent in agents} == {"made-up", "billing", "sales"}
     assert all(sum(tool.kind == "handoff" for tool in agent.tools) == 1 for agent in agents)
+
+
+def test_some_greetings_are_played_from_a_former_call_where_any_voice_may_interrupt() -> None:
+    kept = [call.setup for call in many() if call.setup.kept_greeting is not None]
+
+    assert len(kept) / len(many()) > 0.02
+    assert all(setup.agent.greeting and setup.agent.barge_in == BargeIn() for setup in kept)
+    assert all(len(setup.kept_greeting or b"") <= LONGEST_KEPT_MS * 8 for setup in kept)
 
 
 def test_a_good_part_of_the_calls_has_nothing_wrong_with_it() -> None:

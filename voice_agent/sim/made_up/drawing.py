@@ -22,6 +22,7 @@ from voice_agent.agent import (
     Tool,
     Transcription,
 )
+from voice_agent.call.greeting import LONGEST_KEPT_MS
 from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.sim.carrier import Switches
 from voice_agent.sim.made_up.call import LATEST_MS, Act, Leaving, MadeUpCall, Moment, Part, Way
@@ -32,7 +33,7 @@ from voice_agent.sim.made_up.transferring import with_transfer
 from voice_agent.sim.made_up.typing import with_typing
 from voice_agent.sim.mishaps import Gap, Mishaps, ToolWork
 from voice_agent.sim.network import Chance, Network
-from voice_agent.sim.world import Timing
+from voice_agent.sim.world import Timing, voice
 
 _T = TypeVar("_T")
 
@@ -88,7 +89,8 @@ def draw(seed: int, chance: Chance) -> MadeUpCall:
     call = with_typing(call, chance, odd=odd)
     call = _with_others(chance, call) if _one_in(chance, 6) else call
     call = with_transfer(with_callee(call, chance), chance)
-    return with_pressing(call, chance)
+    call = with_pressing(call, chance)
+    return _with_kept_greeting(chance, call) if _one_in(chance, 8) else call
 
 
 # --- chance ----------------------------------------------------------------------------------------------------------
@@ -271,6 +273,18 @@ def _remote_answer(chance: Chance) -> tuple[Part, ...]:
         chance,
         ((called,), (called,), (words, called), (words, called, words), (called, called), (called, _call(chance))),
     )
+
+
+# --- the greeting ----------------------------------------------------------------------------------------------------
+
+
+def _with_kept_greeting(chance: Chance, call: MadeUpCall) -> MadeUpCall:
+    """Have the greeting played from a former call, where the server would do so."""
+    agent = call.setup.agent
+    if agent.greeting is None or agent.barge_in != BargeIn() or call.setup.outbound:
+        return call
+    kept = voice(chance.randint(500, LONGEST_KEPT_MS))
+    return msgspec.structs.replace(call, setup=msgspec.structs.replace(call.setup, kept_greeting=kept))
 
 
 # --- other agents ----------------------------------------------------------------------------------------------------

@@ -93,7 +93,8 @@ def _plainer_setup() -> Iterator[Change]:
         "on_machine",
     ):
         yield _of_agent(field, getattr(usual, field))
-    for field, value in (("rest", False), ("preconnect", True), ("others", ()), ("outbound", False)):
+    plain = {"rest": False, "preconnect": True, "others": (), "outbound": False, "kept_greeting": None}
+    for field, value in plain.items():
         yield _within("setup", field, value)
     yield lambda call: _replace(call, setup=_replace(call.setup, model=_replace(call.setup.model, audio="g711")))
     yield lambda call: _replace(call, setup=_replace(call.setup, model=_replace(call.setup.model, dialect="ga")))
