@@ -17,7 +17,7 @@ from voice_agent.server.colleagues import Colleagues, Patience, asking
 from voice_agent.store.transfers import Transfers
 from voice_agent.wire import twiml
 
-PATIENT = Patience(poll_s=0.01, together_s=0.01)
+PATIENT = Patience(poll_s=0.01, redirect_s=0.1, together_s=0.01)
 QUICK = Patience(poll_s=0.01, ring_margin_s=0.5, ask_s=0.1, join_s=0.1)
 DESK = Transfer(to={"desk": "+14255550101"}, warm=True)
 CALLER = CallSetup(
@@ -59,6 +59,8 @@ class Account:
 
     async def redirect(self, call_sid: str, *, twiml: str = "", url: str = "") -> str:
         self.do(f"redirect {call_sid} {'to the room' if twiml else url}")
+        if twiml and "hangs" in self.fails:
+            await asyncio.Event().wait()
         return "the call is over" if call_sid in self.fails else ""
 
     async def hang_up(self, call_sid: str) -> str:
@@ -232,7 +234,7 @@ def joined(folder: Path, fails: tuple[str, ...] = (), gone: tuple[str, ...] = ()
         office.account.gone.update(gone)
         await accepts(office)
         office.colleagues.join(office.link_id, BACK)
-        await office.account.has_done(2 if fails or gone else 1)
+        await office.account.has_done(3 if fails else 2 if gone else 1)
 
     office, _ = at_office(folder, joins, fails)
     (room,) = twiml.parse(office.colleagues.meeting(office.link_id, BACK))
@@ -245,7 +247,17 @@ def test_the_colleague_is_brought_to_the_room_when_the_caller_is_on_the_way(tmp_
 
 
 def test_a_caller_whose_colleague_cannot_be_brought_comes_back(tmp_path: Path) -> None:
-    assert joined(tmp_path, fails=("CA2",)) == ["redirect CA2 to the room", f"redirect CA1 {BACK}"]
+    first, *others = joined(tmp_path, fails=("CA2",))
+
+    assert first == "redirect CA2 to the room"
+    assert sorted(others) == ["hang up CA2", f"redirect CA1 {BACK}"]
+
+
+def test_a_caller_does_not_wait_alone_for_a_carrier_that_does_not_answer(tmp_path: Path) -> None:
+    first, *others = joined(tmp_path, fails=("hangs",))
+
+    assert first == "redirect CA2 to the room"
+    assert sorted(others) == ["hang up CA2", f"redirect CA1 {BACK}"]
 
 
 def test_a_colleague_whose_caller_left_on_the_way_is_hung_up_on(tmp_path: Path) -> None:

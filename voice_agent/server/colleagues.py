@@ -45,6 +45,8 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
     """For a colleague to decide: longer than what they are told, shorter than a caller's patience."""
     join_s: float = 5
     """For the caller to come, when the colleague has accepted."""
+    redirect_s: float = 2.5
+    """For the carrier to take the colleague there: meanwhile the caller is alone."""
     together_s: float = 2.5
     """Then both must be there: a call that left in between leaves the other alone."""
 
@@ -216,7 +218,7 @@ class Colleagues:
             closed = await self._stored(lambda links: links.close(link_id, problem))
             # One that is over has ended by itself, or is being ended by its agent's goodbye.
             if closed and link is not None and link.colleague_sid:
-                self._tell(await self._api.hang_up(link.colleague_sid), link.colleague_sid)
+                await self._hang_up(link.colleague_sid)
         except CommandError as error:
             logger.error("%s", error)  # noqa: TRY400 - the text says it all
 
@@ -264,17 +266,33 @@ class Colleagues:
         if link is None:
             return
         moved = await self._move(link_id, "joined", "accepted")
-        problem = await self._api.redirect(link.colleague_sid, twiml=self.meeting(link_id)) if moved else link.problem
+        problem = await self._bring(link) if moved else link.problem
         if problem or not moved:
             logger.warning("the colleague does not come: %s", problem, extra={"call": link.caller_sid})
-            self._tell(await self._api.redirect(link.caller_sid, url=way_back), link.caller_sid)
+            # Theirs may be on the way all the same, when only the answer is late.
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._take_back(link.caller_sid, way_back))
+                both.create_task(self._hang_up(link.colleague_sid))
             return
         await asyncio.sleep(self._patience.together_s)
         if await self._api.is_in_progress(link.caller_sid) is False:
-            self._tell(await self._api.hang_up(link.colleague_sid), link.colleague_sid)
+            await self._hang_up(link.colleague_sid)
         elif await self._api.is_in_progress(link.colleague_sid) is False:
             # If they had met, the caller's part is over, too, and nothing is there to be redirected.
             await self._api.redirect(link.caller_sid, url=way_back)
+
+    async def _bring(self, link: Link) -> str:
+        try:
+            async with asyncio.timeout(self._patience.redirect_s):
+                return await self._api.redirect(link.colleague_sid, twiml=self.meeting(link.id))
+        except TimeoutError:
+            return f"Twilio did not answer within {self._patience.redirect_s:g} s"
+
+    async def _take_back(self, caller_sid: str, way_back: str) -> None:
+        self._tell(await self._api.redirect(caller_sid, url=way_back), caller_sid)
+
+    async def _hang_up(self, colleague_sid: str) -> None:
+        self._tell(await self._api.hang_up(colleague_sid), colleague_sid)
 
     def _watch(self, work: Coroutine[Any, Any, None]) -> None:
         watch = self._tasks.create_task(work)
