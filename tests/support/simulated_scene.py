@@ -246,6 +246,17 @@ def given_tools(scenario: Scenario) -> dict[str, Tool]:
     }
 
 
+def colleagues_of(agent: Agent, scenario: Scenario) -> dict[str, Tool]:
+    """Let whoever is asked answer as the scenario says, by the name that the world knows them by."""
+    asked = [tool.transfer.to for tool in agent.tools if tool.transfer is not None and tool.transfer.warm]
+    return {
+        name: ToolWork(f"they said: {scenario.given.callees[address]}", failed=True, after_ms=8000)
+        for to in asked
+        for name, address in to.items()
+        if address in scenario.given.callees
+    }
+
+
 def _run(function: Callable[..., object]) -> Callable[[str], str]:
     def run(arguments: str) -> str:
         return msgspec.json.encode(function(**json.loads(arguments))).decode()
@@ -302,7 +313,7 @@ def play_scene(
             caller=player,
             mind=mind_of(scene.folder),
             chance=random.Random(1),
-            tools=tools_of((agent, *others)) | given_tools(scenario),
+            tools=tools_of((agent, *others)) | given_tools(scenario) | colleagues_of(agent, scenario),
             clips=load_clips(),
             heard=heard,
             verdicts=verdicts,

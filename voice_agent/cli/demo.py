@@ -14,6 +14,7 @@ import msgspec
 
 from voice_agent.audio.levels import rms_dbfs
 from voice_agent.audio.wav import write_stereo
+from voice_agent.call.commands import Report
 from voice_agent.cli.demo_screen import Screen
 from voice_agent.cli.scenes import SCENES, Scene, scene_named
 from voice_agent.config.agents import OneAgent, load_agents
@@ -32,7 +33,7 @@ from voice_agent.live.opened_call import FinishedCall
 from voice_agent.replay.expectations import examine
 from voice_agent.replay.held_call import HeldCall
 from voice_agent.replay.scenarios import CALLED, CALLER, Callers, clock_of
-from voice_agent.replay.talk import take_part
+from voice_agent.replay.talk import FirstCall, take_part
 from voice_agent.server.local_model import local_realtime
 from voice_agent.server.private_line import private_line
 from voice_agent.wire.endpoint import DialectName
@@ -88,6 +89,12 @@ def run(
 async def _hold(scene: Scene, data: Path, settings: Settings) -> int:
     agent, scenario = scene.load()
     screen, watch = Screen(), Watch()
+
+    def take(now_ms: int, report: Report) -> None:
+        screen.show(now_ms, report)
+        watch.take(report)
+
+    first = FirstCall(take)
     finished: list[FinishedCall] = []
     speech = await asyncio.to_thread(load_speech, _tell)
     part = await asyncio.to_thread(Callers(_voice_of(speech), caller_sounds(), noise=False).part, scenario, PITCH)
@@ -98,7 +105,7 @@ async def _hold(scene: Scene, data: Path, settings: Settings) -> int:
             msgspec.structs.replace(settings, data=data),
             OneAgent(agent, others=load_agents(scene.folder).all),
             emulator_url=realtime_url,
-            observers=[screen.show, lambda _, __, report: watch.take(report)],
+            observers=[first.observe],
             keep=[finished.append],
             now=clock_of(scenario, agent),
             given=scenario.given,
@@ -108,7 +115,7 @@ async def _hold(scene: Scene, data: Path, settings: Settings) -> int:
         print(f"  server {line.url}, Realtime {model}, Twilio's REST API {line.rest_url}\n")
         call, played = await take_part(line, agent, part, watch, caller=CALLER, called=CALLED, given=scenario.given)
     good = _judge(scenario.expect, screen, part, played, call)
-    _tell_what_is_kept(screen, call, finished, data)
+    _tell_what_is_kept(screen, call, first.of(finished), data)
     return 0 if good else 1
 
 

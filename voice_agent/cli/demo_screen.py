@@ -32,9 +32,8 @@ class Screen:
         self.response_ms: list[int] = []
         self._colours = sys.stdout.isatty()
 
-    def show(self, call_sid: str, now_ms: int, report: Report) -> None:  # noqa: C901, PLR0912 - one match
+    def show(self, now_ms: int, report: Report) -> None:  # noqa: C901, PLR0912 - one match
         """Print one report, if it says something."""
-        del call_sid
         self.timed_reports.append((now_ms, report))
         match report:
             case CallStarted():

@@ -76,6 +76,12 @@ SCENES = (
         "a caller is put through, the line is busy, and the agent knows why they are back",
     ),
     Scene(
+        "warm",
+        "parcel/claims.yaml",
+        "the manager is asked, and does not take the call",
+        "a colleague is asked on a second call, declines, and the caller stays with the agent",
+    ),
+    Scene(
         "machine",
         "reminder.yaml",
         "an answering machine, which is left the reminder",

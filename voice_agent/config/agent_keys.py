@@ -66,9 +66,9 @@ SILENT_MS = Whole(100, 600_000)
 KEYS = "[0-9*#]{1,32}"
 AnsweredBy = Literal["human", "machine"]
 ANSWERED_BY: tuple[AnsweredBy, ...] = get_args(AnsweredBy)
-Missed = Literal["busy", "no-answer", "failed"]
+Missed = Literal["busy", "no-answer", "failed", "declines"]
 MISSED: tuple[Missed, ...] = get_args(Missed)
-"""What becomes of a call that is not answered."""
+"""Why somebody does not take a caller. Who is asked first can decline; others can only not answer."""
 Ended = Literal[
     "completed", "caller_hung_up", "transferred", "no_stream", "model_failed", "stream_lost", "stopped", "machine"
 ]

@@ -12,7 +12,7 @@
           now: 2026-11-29 10:00                  # when the call comes, in the agent's time zone
           tools: {opening_hours: {open: all day}}         # what tools answer, none of which is then run
           tool_ms: 4000                          # how long these take
-          callees: {"+14255550101": busy}        # busy, no-answer or failed; anybody else answers
+          callees: {"+14255550101": busy}        # busy, no-answer, failed or declines; anybody else answers
           answered_by: machine                   # or human: we call them, and the first turn is what they answer with
         expect:                                  # the keys of *.expect.yaml, see `expectations`
           tools: [opening_hours: {day: saturday}, opening_hours: {day: sunday}, hang_up]

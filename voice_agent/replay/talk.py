@@ -73,9 +73,11 @@ async def talk(
     reports: list[tuple[int, Report]] = []
     finished: list[FinishedCall] = []
 
-    def observe(_: str, now_ms: int, report: Report) -> None:
+    def take(now_ms: int, report: Report) -> None:
         reports.append((now_ms, report))
         watch.take(report)
+
+    first = FirstCall(take)
 
     own = msgspec.structs.replace(settings, data=settings.data / FOLDER)
     recorded = _recorded(agent)
@@ -85,7 +87,7 @@ async def talk(
             own,
             OneAgent(recorded, references, map(_recorded, others)),
             emulator_url=emulator_url,
-            observers=[observe],
+            observers=[first.observe],
             keep=[finished.append],
             now=now,
             given=given,
@@ -93,17 +95,40 @@ async def talk(
     ):
         call, played = await take_part(line, agent, part, watch, caller=caller, called=called, given=given)
         refused = "; ".join(entry.problem for entry in call.warnings)
-    if not finished or finished[0].recording is None:
+    recording = first.recording_of(finished)
+    if recording is None:
         raise CommandError(f"no call was held: {refused or played.problem}")
     return Talk(
         call=HeldCall(reports, settings.model),
-        recording=finished[0].recording,
-        lines=finished[0].summary.lines,
+        recording=recording,
+        lines=first.of(finished)[0].summary.lines,
         problem=played.problem,
         errors=tuple((at_ms, told) for at_ms, report in reports if (told := _error(report))),
         unplayed=len(part.moves) - played.moves,
         remarks=played.remarks,
     )
+
+
+class FirstCall:
+    """Tells the first call apart from others: a colleague's who is asked meanwhile."""
+
+    def __init__(self, take: Callable[[int, Report], None]) -> None:
+        self._take = take
+        self._call_sid = ""
+
+    def observe(self, call_sid: str, now_ms: int, report: Report) -> None:
+        """See `CallObserver`."""
+        self._call_sid = self._call_sid or call_sid
+        if call_sid == self._call_sid:
+            self._take(now_ms, report)
+
+    def of(self, finished: Iterable[FinishedCall]) -> list[FinishedCall]:
+        """Give what is left of it, stream by stream."""
+        return [one for one in finished if one.setup.call_sid == self._call_sid]
+
+    def recording_of(self, finished: Iterable[FinishedCall]) -> Path | None:
+        """Give the recording of its first stream."""
+        return next((one.recording for one in self.of(finished)), None)
 
 
 async def take_part(

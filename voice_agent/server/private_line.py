@@ -10,6 +10,7 @@ from datetime import datetime
 
 import msgspec
 
+from voice_agent.config.agent_keys import Missed
 from voice_agent.config.agents import AgentSource
 from voice_agent.config.scenario_keys import Given
 from voice_agent.config.secret import Secret
@@ -25,6 +26,22 @@ from voice_agent.twilio_api.rest import open_rest
 
 RINGS_MS = 1500
 """So long the phone of anybody rings who is called from here."""
+
+
+LONGEST_QUESTION_S = 30.0
+
+
+def _missed(why: Missed) -> Callee:
+    if why == "declines":
+        return Callee(rings_ms=RINGS_MS, acts=_decline)
+    return Callee(becomes=why, rings_ms=RINGS_MS)
+
+
+async def _decline(call: EmulatedCall) -> None:
+    """Hear what is asked, and press the key that declines."""
+    if await call.agent_began(LONGEST_QUESTION_S) and await call.agent_silent(1000, LONGEST_QUESTION_S):
+        call.press("2")
+    await call.ended()
 
 
 class PrivateLine:
@@ -89,7 +106,7 @@ async def private_line(
     """
     account_sid, token = "AC" + secrets.token_hex(16), secrets.token_hex(16)
     missed = given.callees.items() if given else ()
-    callees = {address: Callee(becomes=why, rings_ms=RINGS_MS) for address, why in missed}
+    callees = {address: _missed(why) for address, why in missed}
     anybody = Callee(rings_ms=RINGS_MS)
 
     async with EmulatedTwilio(account_sid, token, callees=lambda number: callees.get(number, anybody)) as twilio:
