@@ -32,6 +32,7 @@ from voice_agent.call.events import (
     MachineVerdict,
     ModelClosed,
     ResponseCreated,
+    ResponseDone,
     SessionUpdated,
     StreamStopped,
 )
@@ -146,6 +147,23 @@ def test_a_greeting_that_is_late_is_said_to_whoever_outlasts_the_sign_of_life() 
 
     assert len(script.ordered(PlayAudio)) == 1
     assert script.ordered(CancelResponse) == []
+
+
+def test_a_greeting_that_is_begun_and_not_heard_yet_lets_the_hello_pass() -> None:
+    script = calling().begin()
+    script.feed(ResponseCreated("r1", "greeting-1"))
+    script.caller_speaks()
+    script.agent_speaks("greeting", 800)
+    assert script.ordered(PlayAudio) == []
+    script.response_done("r1", "cancelled")
+    script.wait(300)
+    assert purposes(script.caller_stops()) == ["greeting"]
+
+    script.agent_speaks("again", 800, response="r2")
+    script.response_done("r2")
+    script.feed(MachineVerdict("human"))
+    script.wait(2000)
+    assert purposes(script.said) == ["greeting", "greeting"]
 
 
 def test_what_was_said_into_the_greeting_is_answered_when_both_are_through() -> None:
@@ -437,6 +455,15 @@ def test_a_machine_does_not_become_a_person() -> None:
 
 
 # --- with other endings ----------------------------------------------------------------------------------------------
+
+
+def test_a_machine_hears_no_excuse_for_a_message_that_the_provider_has_withheld() -> None:
+    agent = an_agent(greeting="Hello.", on_machine=LEAVE)
+    script = greeted(Script(agent, outbound=True, rest=True, clips={"withheld": b"\x82" * 400}))
+    script.feed(MachineVerdict("machine_end_beep"), ResponseCreated("r2", "goodbye-2"))
+    told = script.feed(ResponseDone("r2", "incomplete", "content_filter"))
+
+    assert [one for one in told if isinstance(one, PlayAudio)] == []
 
 
 def test_a_machine_hears_no_apology_for_a_lost_model() -> None:

@@ -76,7 +76,7 @@ from voice_agent.call.facts import (
 from voice_agent.call.key_tones import KEY_MS, TONE_MS, KeyTones
 from voice_agent.call.part import Handled
 from voice_agent.call.turn_flags import TurnFlags
-from voice_agent.call.wanted import RESULTS, WITHDRAWN, queued
+from voice_agent.call.wanted import FIRST_WORDS, RESULTS, WITHDRAWN, queued
 
 SERVER_ANSWER_MS = 2000
 """The server creates its response right after it committed the turn; later than this it will not."""
@@ -103,9 +103,6 @@ WITHHELD = "content_filter"
 
 BY_KEY = "what the caller began with a key is taken for its tone"
 ONLY_TONES = "only keys were heard in a turn, and it is not answered"
-
-FIRST_WORDS = frozenset({"greeting", "goodbye"})
-"""All that is said before it is known who answered; the goodbye is what a machine is told."""
 
 _OUTPUT = (ModelAudio, AgentTranscript, ToolRequested)
 """What shows that a response goes on; it changes nothing about who may speak."""
@@ -305,6 +302,8 @@ class Turns:
         if self._tones.by_key:
             yield Note("debug", BY_KEY)
         if not agent_has_floor or protected:
+            if self._held and not (self._machine or self._busy or self._protected):
+                yield from self._put_off()
             return
         if self._overheard:
             self._deadlines.set("barge-in", now_ms + patience_ms)
@@ -475,7 +474,7 @@ class Turns:
 
     def _end_incomplete(self, event: ResponseDone, wanted: ResponseWanted, *, came: bool) -> Iterator[Command | Fact]:
         yield Note("warning", "a response was left incomplete", {"reason": event.reason})
-        excused = self._can_excuse and event.reason == WITHHELD and not self._speaking
+        excused = self._can_excuse and event.reason == WITHHELD and not (self._speaking or self._machine)
         if excused:
             yield ClipWanted("withheld", event.response_id)
         if excused or came:
@@ -550,9 +549,15 @@ class Turns:
             self._answer_owed = False
             self._want(ResponseWanted("turn"))
 
+    def _put_off(self) -> Iterator[Command | Fact]:
+        """Let a greeting that is begun and not heard yet wait: somebody says hello first."""
+        wanted, self._active_wanted = self._active_wanted, WITHDRAWN
+        if wanted is not None and wanted is not WITHDRAWN:
+            self._want(wanted)
+            yield from self._cut(cancel=True)
+
     def _greeting_comes(self) -> bool:
-        asked = () if self._requested is None else (self._requested[1],)
-        return any(one.purpose == "greeting" for one in (*self._wanted, *asked))
+        return any(one.purpose == "greeting" for one in (*self._wanted, *(self._requested or ())[1:]))
 
     def _reach_machine(self) -> Iterator[Command | Fact]:
         self._held = self._machine = True
@@ -566,7 +571,5 @@ class Turns:
             yield from self._cut(cancel=True)
 
     def __repr__(self) -> str:
-        return (
-            f"<Turns caller {'speaking' if self._speaking else 'silent'}, response {self._active}, "
-            f"waiting {[wanted.purpose for wanted in self._wanted]}, {self._deadlines}>"
-        )
+        speaks, waiting = "speaking" if self._speaking else "silent", [wanted.purpose for wanted in self._wanted]
+        return f"<Turns caller {speaks}, response {self._active}, waiting {waiting}, {self._deadlines}>"

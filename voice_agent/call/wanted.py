@@ -8,6 +8,9 @@ RESULTS = frozenset({"tool", "keys"})
 """What is wanted because we gave the conversation something: a response begun before that does not know it. What came
 of an MCP call the server knew before we did, so a response that it begins behind the news of it knows it, too."""
 
+FIRST_WORDS = frozenset({"greeting", "goodbye"})
+"""All that is said before it is known who answered; the goodbye is what a machine is told."""
+
 WITHDRAWN = ResponseWanted("retry")
 """Stands for what was asked for and is not wanted any more: refused or failed, it is not asked for again."""
 

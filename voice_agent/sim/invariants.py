@@ -20,6 +20,7 @@ judged by what the call was fed and what it ordered, so it is the same whether t
     goodbye      the line was closed before the last words were heard
     outlives     the call went on after its caller had gone
     open         a socket was left open after the end
+    machine      something was said before it was known who answered a call of ours, or to a machine
     log          what was kept of the call does not give the same again
     crash        the core failed
 """
@@ -76,6 +77,7 @@ from voice_agent.call.turns import BY_KEY
 from voice_agent.sim.carrier import Carrier
 from voice_agent.sim.dead_air import LONGEST_MS, DeadAir
 from voice_agent.sim.track import BYTES_PER_MS
+from voice_agent.sim.who_answered import WhoAnswered
 
 Rule = Literal[
     "cut",
@@ -91,6 +93,7 @@ Rule = Literal[
     "goodbye",
     "outlives",
     "open",
+    "machine",
     "log",
     "crash",
 ]
@@ -190,6 +193,7 @@ class Invariants:
         self._carrier = carrier
         wish = setup.agent.on_machine if setup.outbound and setup.resumed is None else None
         held = wish is not None and wish.do != "continue"
+        self._who_answered = WhoAnswered(setup)
         kept = setup.kept_greeting is not None
         self._dead_air = DeadAir(setup.agent, carrier, self._bounds.silence_ms, setup.others, held=held, kept=kept)
         self._agents = {agent.name: agent for agent in (*setup.others, setup.agent)}
@@ -252,6 +256,8 @@ class Invariants:
     def watch(self, now_ms: int, event: CallEvent, commands: Sequence[CallCommand]) -> None:
         """Look at one step."""
         self._now_ms = now_ms
+        if wrong := self._who_answered.watch(now_ms, event, commands):
+            self._break("machine", wrong)
         if wrong := self._dead_air.watch(now_ms, event, commands):
             self._break("dead air", wrong)
         if self._caller_waits:
