@@ -165,6 +165,8 @@ def main(names: list[str]) -> None:
         for name in names or [name for name in SCENES if not (FOLDER / f"{name}.call").exists()]:
             scene, data = SCENES[name], Path(folder) / name
             agent = agent_file(scene, Path(folder))
+            if scene.before is not None:
+                asyncio.run(hold(msgspec.structs.replace(scene, play=scene.before), agent, speech, data))
             recording = asyncio.run(hold(scene, agent, speech, data))
             (FOLDER / f"{name}.call").write_bytes(recording.read_bytes())
             print(f"{name}: {(FOLDER / f'{name}.call').stat().st_size:,} bytes", flush=True)  # noqa: T201 - a program

@@ -69,6 +69,8 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
 
     play: Callable[[Stage], Awaitable[None]]
     """The caller's part; who is still there at its end hangs up."""
+    before: Callable[[Stage], Awaitable[None]] | None = None
+    """What the caller does in a call before, which leaves its greeting for this one."""
     agent: str = "reception"
     """`shop` stands beside this file, the others are packaged."""
     more: str = ""
@@ -424,6 +426,7 @@ SCENES = {
     "interrupted-no-frames": Scene(play=interrupted, switches=Switches(silent_gaps=True)),
     "preview-tool": Scene(play=one_question, service="preview", audio="pcm24k"),
     "preview-interrupted-greeting": Scene(play=into_the_greeting, service="preview"),
+    "kept-greeting": Scene(play=into_the_greeting, before=one_question),
     "protected-greeting": Scene(play=into_a_protected_greeting, agent="table"),
     "cough": Scene(play=with_a_cough, agent="shop", more="barge_in: {after_ms: 500}"),
     "interrupted-after-a-while": Scene(

@@ -204,6 +204,7 @@ KINDS: dict[str, Callable[[Told], bool]] = {
     ),
     "interrupted twice in a row": twice_in_a_row,
     # --- what became of tools
+    "a kept greeting": lambda told: told.setup.kept_greeting is not None,
     "a hand-over to another agent": lambda told: bool(told.all(HandedOver)) and bool(told.setup.others),
     "a good tool": tool_output("", failed=False),
     "a tool that fails": tool_output("find_order failed: ", failed=True),

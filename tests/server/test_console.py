@@ -14,8 +14,10 @@ from tests.support.realtime_client import tone
 from tests.support.webrtc_client import called
 from voice_agent.agent import Agent, BargeIn
 from voice_agent.config.agents import AgentFolder
+from voice_agent.config.handoff_tools import handoff_tool
 from voice_agent.config.secret import Secret
 from voice_agent.config.settings import PACKAGED_AGENTS, Settings
+from voice_agent.config.tool_keys import HANG_UP
 from voice_agent.emulator.brains import choose_brain
 from voice_agent.emulator.realtime import serve_realtime
 from voice_agent.errors import ConfigError
@@ -185,6 +187,12 @@ def test_the_browser_has_the_servers_turns_and_no_formats() -> None:
     assert session["audio"]["input"]["turn_detection"]["interrupt_response"] is True
     assert "format" not in session["audio"]["input"]
     assert "format" not in session["audio"]["output"]
+
+
+def test_a_browser_is_offered_no_tool_that_acts_on_a_telephone_line() -> None:
+    agent = Agent(name="a", instructions="x", tools=(HANG_UP, handoff_tool(("billing",))))
+
+    assert [tool["name"] for tool in session_of(agent)["tools"]] == ["hang_up"]
 
 
 def test_an_endpoint_without_calls_and_one_that_is_not_there_are_told(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from voice_agent.config.agents import AgentFolder
 from voice_agent.live.admission import StreamTokens
 from voice_agent.live.clock import utc_now
 from voice_agent.live.counters import Counters
+from voice_agent.live.kept_greetings import KeptGreetings
 from voice_agent.live.lobby import Lobby
 from voice_agent.live.session import Session
 from voice_agent.server.reception import Reception, Terms
@@ -45,6 +46,10 @@ def ends_on_request(received: Input) -> Sequence[Output]:
             return []
 
 
+GREETINGS = "greetings"
+"""The folder of kept greetings, below that of the agents."""
+
+
 class FakeCall:
     """A call whose bridge is a function."""
 
@@ -68,7 +73,13 @@ class Desk:
         self.calls = calls
         self.now = utc_now
         self.reception = Reception(
-            terms, AgentFolder(agents), lobby, StreamTokens(b"0" * 16), counters, now=self._look_at_the_clock
+            terms,
+            AgentFolder(agents),
+            lobby,
+            StreamTokens(b"0" * 16),
+            counters,
+            now=self._look_at_the_clock,
+            greetings=KeptGreetings(agents / GREETINGS),
         )
 
     def _look_at_the_clock(self) -> datetime:

@@ -21,7 +21,7 @@ import msgspec
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
 
-from voice_agent.agent import Agent
+from voice_agent.agent import RUN_HERE, Agent
 from voice_agent.call.commands import ConfigureSession
 from voice_agent.config.agents import AgentSource
 from voice_agent.config.render import render
@@ -173,7 +173,8 @@ def session_of(agent: Agent) -> dict[str, Any]:
         ConfigureSession(
             instructions=agent.instructions,
             voice=agent.voice,
-            tools=agent.tools,
+            # A browser's call has no line that a tool could act on.
+            tools=tuple(tool for tool in agent.tools if tool.kind == "hang_up" or tool.kind in RUN_HERE),
             turn_detection=agent.turn_detection,
             interrupt_response=True,
             create_response=True,
