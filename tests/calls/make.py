@@ -23,7 +23,7 @@ import msgspec
 from tests.calls.scenes import SCENES, Scene, Stage
 from voice_agent.audio.resample import Downsampler
 from voice_agent.call.commands import Report
-from voice_agent.config.agents import AgentFolder
+from voice_agent.config.agents import AgentFolder, load_agents
 from voice_agent.config.secret import Secret
 from voice_agent.config.settings import PACKAGED_AGENTS, Settings
 from voice_agent.emulator.brain import Brain, Thought, last_said
@@ -31,10 +31,14 @@ from voice_agent.emulator.brains import choose_brain
 from voice_agent.emulator.realtime import serve_realtime
 from voice_agent.emulator.speech.interfaces import Speech
 from voice_agent.emulator.speech.loading import load_speech
-from voice_agent.emulator.twilio import EmulatedCall, EmulatedTwilio, IncomingNumber
+from voice_agent.emulator.twilio import Callee, EmulatedCall, EmulatedTwilio, IncomingNumber
+from voice_agent.live.clock import utc_now
 from voice_agent.live.opened_call import FinishedCall
 from voice_agent.server.run import Serving
 from voice_agent.sim.realtime import Think
+from voice_agent.twilio_api.calls import CallsApi
+from voice_agent.twilio_api.dialling import Wish, plan
+from voice_agent.twilio_api.rest import open_rest
 from voice_agent.wire.endpoint import PREVIEW_VERSION
 
 FOLDER = Path(__file__).resolve().parent
@@ -100,6 +104,17 @@ def voice(speech: Speech, text: str) -> bytes:
     return b"".join(down.feed(pcm) for pcm in speech.speaking.speak(text)) + down.flush()
 
 
+async def placed(settings: Settings, agent: Path) -> str:
+    """Place the call of an agent as `voice-agent dial` does; give its SID."""
+    call = plan(Wish(to="+14255550123", variables={"name": "Ana"}), load_agents(agent), settings, utc_now())
+    api = open_rest(CallsApi, settings)
+    assert api is not None, "the settings name the emulated account"
+    try:
+        return await api.create(call)
+    finally:
+        api.close()
+
+
 async def hold(scene: Scene, agent: Path, speech: Speech, data: Path) -> Path:
     """Hold one call; give its recording."""
     settings = Settings(realtime_audio=scene.audio, agents=AGENTS, port=0, data=data)
@@ -121,6 +136,9 @@ async def hold(scene: Scene, agent: Path, speech: Speech, data: Path) -> Path:
         assert scene.colleague is not None
         await scene.colleague(stage(call))
 
+    callee = replace(scene.dialled, acts=None if scene.colleague is None else act)
+    if scene.placed:
+        callee = Callee(is_a=scene.placed, rings_ms=500, greeting=voice(speech, scene.answered_with))
     account_sid, token = "AC" + secrets.token_hex(16), secrets.token_hex(16)
     async with (
         asyncio.timeout(LONGEST_S),
@@ -130,7 +148,7 @@ async def hold(scene: Scene, agent: Path, speech: Speech, data: Path) -> Path:
             token,
             switches=scene.switches,
             numbers=[IncomingNumber(phone_number="+14255550100")],
-            callees=lambda _: replace(scene.dialled, acts=None if scene.colleague is None else act),
+            callees=lambda _: callee,
         ) as twilio,
     ):
         settings = msgspec.structs.replace(
@@ -139,6 +157,8 @@ async def hold(scene: Scene, agent: Path, speech: Speech, data: Path) -> Path:
             twilio_account_sid=account_sid,
             twilio_auth_token=Secret(token),
             twilio_api_base_url=twilio.base_url,
+            twilio_phone_number="+14255550100",
+            dial_countries=("+1",),
         )
         async with Serving(
             settings,
@@ -146,7 +166,11 @@ async def hold(scene: Scene, agent: Path, speech: Speech, data: Path) -> Path:
             observers=[lambda sid, _now_ms, report: reports[sid].append(report)],
             keep=[keep],
         ) as serving:
-            call = twilio.place_call(f"{serving.url}/twilio/voice", "+14255550123", "+14255550100")
+            if scene.placed:
+                call = twilio.calls[await placed(serving.settings, agent)]
+                await call.streaming()
+            else:
+                call = twilio.place_call(f"{serving.url}/twilio/voice", "+14255550123", "+14255550100")
             await scene.play(stage(call))
             if scene.stopped:
                 await serving.reception.lobby.end_all("the server stops", 6)

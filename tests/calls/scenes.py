@@ -84,6 +84,10 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     """Of the carrier."""
     calls: Mapping[str, tuple[Thought, ...]] = {}
     """What the model does when these words were said to it, instead of what the dialogue file says."""
+    placed: Literal["", "human", "machine"] = ""
+    """Who takes a call that the agent places; empty: the call comes in."""
+    answered_with: str = ""
+    """What they say first."""
     dialled: Callee = Callee()
     """Who is at the number that the caller is transferred to."""
     colleague: Callable[[Stage], Awaitable[None]] | None = None
@@ -402,6 +406,23 @@ BANK: Mapping[str, tuple[Thought, ...]] = {
 }
 """What the model of the bank does when the caller says these, or a tool answers them."""
 
+# --- calls that the agent places -------------------------------------------------------------------------------------
+
+MACHINE = "Hello, you have reached Ana. I cannot take your call right now. Please leave a message after the tone."
+
+
+async def an_answer_to_a_reminder(stage: Stage) -> None:
+    await stage.hear_out()
+    await stage.say("Yes, I will be there.")
+    await stage.hear_out()
+    await stage.say("Thank you, goodbye.")
+    await stage.until_hung_up()
+
+
+async def until_hung_up(stage: Stage) -> None:
+    await stage.until_hung_up(40)
+
+
 SCENES = {
     "tool-and-goodbye": Scene(play=tool_and_goodbye),
     "hung-up-in-the-greeting": Scene(play=greeting_alone),
@@ -463,6 +484,11 @@ SCENES = {
     "warm-accepted": Scene(play=hold_the_line, agent="front", more=WARM, colleague=says_yes, audio="pcm24k"),
     "warm-asked": Scene(play=hold_the_line, agent="front", more=WARM, colleague=says_yes, nth=1),
     "warm-refused": Scene(play=hold_in_vain, agent="front", more=WARM, colleague=presses_2, nth=1),
+    "placed-person": Scene(play=an_answer_to_a_reminder, agent="reminder", placed="human", answered_with="Hello?"),
+    "placed-machine-left": Scene(play=until_hung_up, agent="reminder", placed="machine", answered_with=MACHINE),
+    "placed-machine-hung-up": Scene(
+        play=until_hung_up, agent="reminder", placed="machine", answered_with=MACHINE, more="on_machine: hang_up"
+    ),
     "keys": Scene(play=keys),
     "digits-by-length": Scene(play=type_account, agent="bank", calls=BANK, switches=Switches(keys_audible=True)),
     "digits-by-terminator": Scene(play=type_short_account, agent="bank", calls=BANK, service="preview"),

@@ -176,6 +176,11 @@ KINDS: dict[str, Callable[[Told], bool]] = {
     ),
     "time limit": ended("completed", "the time limit was reached"),
     "idle goodbye": ended("completed", "the caller was silent"),
+    "a person who is called": lambda told: (
+        told.setup.outbound and told.end.outcome == "completed" and bool(told.all(CallerSaid))
+    ),
+    "a machine that is hung up on": ended("machine", "answered by machine"),
+    "a machine that is left a message": ended("machine", "a message was left"),
     "a transfer": lambda told: told.end.destination is not None and not told.end.destination.conference,
     "a caller who comes back from a transfer": lambda told: (
         told.setup.resumed is not None and bool(told.all(AgentSaid))
