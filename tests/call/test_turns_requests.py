@@ -524,6 +524,22 @@ def outlasted(**agent: object) -> Script:
     return script
 
 
+def test_what_a_server_begins_by_itself_into_a_cough_is_said_after_it() -> None:
+    script = Script(an_agent(barge_in=BargeIn(after_ms=600))).begin()
+    script.agent_speaks("a", 3000)
+    script.response_done()
+    script.caller_speaks()
+    script.feed(ResponseCreated("r2", None))
+    script.response_done("r2", "cancelled")
+    script.wait(200)
+    before = requests(script)
+    script.caller_stops()
+
+    assert before == []
+    assert [command.response_id for command in script.ordered(CancelResponse)] == ["r2"]
+    assert requests(script) == ["mcp-1"]
+
+
 def test_an_answer_does_not_begin_over_a_caller_who_has_outlasted_the_one_before() -> None:
     script = outlasted()
     heard = len(script.ordered(PlayAudio))

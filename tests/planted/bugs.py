@@ -61,7 +61,7 @@ BUGS = (
     Bug(
         "clears without truncating",  # openai-agents-python#1999
         _PLAYBACK,
-        "if not whole and item.sent_ms > 0 and not (self._model_gone or self._closing):",
+        "if not whole and item.sent_ms > 0 and not (item.ours or self._model_gone or self._closing):",
         "if False:",
     ),
     Bug(

@@ -442,8 +442,9 @@ class Turns:
         self._sounds = self._calls = False
         if self._speaking or (self._held and (wanted is None or wanted.purpose not in FIRST_WORDS)):
             # A sound that is no turn gets no answer which would take its place.
-            unharmed = (self._overheard or self._held) and wanted is not WITHDRAWN
-            if wanted is not None and (wanted.keep or unharmed):
+            # What a server begins by itself behind a call of its own is not lost either.
+            wanted = wanted or (ResponseWanted("mcp") if event.request is None else WITHDRAWN)
+            if wanted.keep or ((self._overheard or self._held) and wanted is not WITHDRAWN):
                 self._wanted.append(wanted)
             yield ResponseDropped(event.response_id)
             yield from self._cancel(event.response_id)
