@@ -18,7 +18,7 @@ from voice_agent.call.commands import (
 )
 from voice_agent.call.events import ColleagueAnswered, ModelClosed, PhoneClosed, ResponseCreated, ToolRequested
 from voice_agent.call.states import Phase
-from voice_agent.call.warm_transfer import HOLD_AFTER_MS, LAST_WORDS_MS
+from voice_agent.call.warm_transfer import HOLD_AFTER_MS, HURRIED, LAST_WORDS_MS
 
 HOLD = b"\x82" * 8000
 """A second."""
@@ -65,6 +65,20 @@ def test_the_colleague_is_called_at_once_and_the_caller_hears_that_somebody_is_t
     assert holds(script) == 2
     assert answers(script) == []
     assert script.call.phase is Phase.TALKING
+
+
+def test_the_silence_in_which_the_model_thought_counts() -> None:
+    script = Script(AGENT, rest=True, clips={**CLIPS, "hold": HOLD}).begin()
+    script.caller_speaks()
+    script.wait(500)
+    script.caller_stops()
+    script.feed(ResponseCreated("r1", None))
+    script.wait(HOLD_AFTER_MS + 500)
+    script.feed(ToolRequested("r1", "f1", "c1", "transfer", TO_DESK))
+    script.response_done()
+    script.wait(1)
+
+    assert holds(script) == 1
 
 
 def test_where_there_is_no_clip_to_hold_by_the_sign_of_life_is_heard() -> None:
@@ -127,6 +141,7 @@ def test_a_colleague_does_not_wait_for_somebody_who_does_not_stop_speaking() -> 
 
     assert before == []
     assert script.ordered(ClosePhone) == [ClosePhone("transferred to desk")]
+    assert Note("info", HURRIED) in script.said
 
 
 def test_who_does_not_take_the_call_is_told_to_the_model_and_the_agent_goes_on() -> None:

@@ -38,6 +38,8 @@ HOLD_AFTER_MS = 1500
 LAST_WORDS_MS = 3000
 """Longest wait for the end of what is being said when the colleague has accepted: they are waiting, too."""
 
+HURRIED = "the colleague does not wait any longer for what is being said"
+
 _BEGINS: dict[type[Event | Fact], str] = {TurnOpened: "caller", PlaybackBusy: "agent", ResponseCreated: "response"}
 _ENDS: dict[type[Event | Fact], str] = {TurnClosed: "caller", PlaybackIdle: "agent", ResponseDone: "response"}
 
@@ -74,6 +76,8 @@ class WarmTransfer:
         self._deadlines = Deadlines()
         self._busy: set[str] = set()
         """Who speaks."""
+        self._silent_since_ms = 0
+        """When the last sound ended: a model that has been thinking has used some of the silence up."""
         self._clip_plays = False
         """What plays is the clip alone."""
         self._open: _Open | None = None
@@ -97,6 +101,7 @@ class WarmTransfer:
             case TimerFired():
                 for name in self._deadlines.take_due(now_ms):
                     if name == "words":
+                        yield Note("info", HURRIED)
                         yield from self._leave()
                     elif self._clip is not None:
                         self._clip_plays = True
@@ -149,6 +154,8 @@ class WarmTransfer:
             self._clip_plays = self._clip_plays and begun == "agent"
         elif (ended := _ENDS.get(type(event))) is not None:
             self._busy.discard(ended)
+            if ended != "response":
+                self._silent_since_ms = now_ms
             self._clip_plays = self._clip_plays and ended != "agent"
         if self._open is not None and self._open.agreed and not self._somebody_speaks():
             yield from self._leave()
@@ -162,7 +169,7 @@ class WarmTransfer:
         if self._busy:
             self._deadlines.clear("hold")
         else:
-            self._deadlines.set("hold", now_ms + HOLD_AFTER_MS)
+            self._deadlines.set("hold", max(now_ms, self._silent_since_ms + HOLD_AFTER_MS))
 
     def __repr__(self) -> str:
         return f"<WarmTransfer {self._open or 'idle'}, {self._deadlines}>"

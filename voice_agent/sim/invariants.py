@@ -413,7 +413,7 @@ class Invariants:
                 self._caller_speaks = False
             case _ if what == BY_KEY:
                 self._caller_speaks = False  # but for a voice behind the key, which counts when it has lasted
-            case "the goodbye took too long":
+            case "the goodbye took too long" | "the colleague does not wait any longer for what is being said":
                 self._close()
             case "the model is gone":
                 self._lose_model()

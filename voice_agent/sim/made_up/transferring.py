@@ -10,6 +10,7 @@ import msgspec
 
 from voice_agent.agent import Tool, Transfer
 from voice_agent.sim.made_up.call import MadeUpCall, Part
+from voice_agent.sim.mishaps import ToolWork
 from voice_agent.sim.network import Chance
 
 _T = TypeVar("_T")
@@ -26,12 +27,36 @@ def with_transfer(call: MadeUpCall, chance: Chance) -> MadeUpCall:
     agent = call.setup.agent
     if chance.randint(1, 8) > 1 or not agent.tools:
         return call
-    tool = Tool(TRANSFER, "Put the caller through.", {"type": "object", "properties": {}}, "transfer", transfer=_TO)
-    agent = msgspec.structs.replace(agent, tools=(*agent.tools, tool))
     answers = list(call.answers)
     for _ in range(chance.randint(1, 3)):
         answers.insert(chance.randint(0, len(answers)), _answer(chance))
-    return msgspec.structs.replace(call, setup=msgspec.structs.replace(call.setup, agent=agent), answers=tuple(answers))
+    # With a warm one the caller holds, and whoever is named does what a tool of that name would.
+    warm = chance.randint(1, 2) == 1
+    colleagues = {name: _colleague(chance) for name in _TO.to} if warm else {}
+    transfer = msgspec.structs.replace(_TO, warm=warm)
+    tool = Tool(
+        TRANSFER, "Put the caller through.", {"type": "object", "properties": {}}, "transfer", transfer=transfer
+    )
+    agent = msgspec.structs.replace(agent, tools=(*agent.tools, tool))
+    return msgspec.structs.replace(
+        call,
+        setup=msgspec.structs.replace(call.setup, agent=agent),
+        answers=tuple(answers),
+        tools=call.tools | colleagues,
+    )
+
+
+def _colleague(chance: Chance) -> ToolWork:
+    """Draw somebody who takes the caller, or does not, or of whom nothing is heard."""
+    after_ms = chance.randint(300, 30_000)
+    kinds = (
+        ToolWork("", after_ms=after_ms),
+        ToolWork("", after_ms=after_ms),
+        ToolWork("they do not take the call", failed=True, after_ms=after_ms),
+        ToolWork("nobody answered", failed=True, after_ms=20_000),
+        ToolWork(answers=False),
+    )
+    return _pick(chance, kinds)
 
 
 def _answer(chance: Chance) -> tuple[Part, ...]:
