@@ -93,9 +93,28 @@ def test_an_agent_whose_instructions_are_kept_elsewhere_cannot_take_over(tmp_pat
     ]
 
 
+@pytest.mark.parametrize(("mine", "theirs"), [("audio", "text"), ("audio", "off"), ("text", "off")])
+def test_an_agent_of_whom_less_may_be_kept_cannot_take_over(tmp_path: Path, mine: str, theirs: str) -> None:
+    write(tmp_path, "desk", "billing", more=f'recording: "{mine}"\n')
+    write(tmp_path, "billing", more=f'recording: "{theirs}"\n')
+
+    (told,) = refusal(tmp_path)
+    assert told.startswith(
+        f'/desk.yaml:5:3: "billing" says "recording: {theirs}", but a call that desk takes is kept as'
+    )
+    assert told.endswith(f'"{mine}"; write the same')
+
+
+def test_one_of_whom_more_may_be_kept_can(tmp_path: Path) -> None:
+    write(tmp_path, "desk", "billing", more="recording: audio\n")
+    write(tmp_path, "billing", more="recording: audio\n")
+
+    assert len(load_agents(tmp_path).all) == 2
+
+
 def test_one_file_finds_what_it_names_in_the_files_beside_it_and_nothing_else_of_them(tmp_path: Path) -> None:
     path = write(tmp_path, "desk", "billing")
-    write(tmp_path, "billing", "legal", more='numbers: ["+14255550101"]\nrecording: "off"\n')
+    write(tmp_path, "billing", "legal", more='numbers: ["+14255550101"]\nrecording: audio\n')
     write(tmp_path, "legal")
     (tmp_path / "broken.yaml").write_text("name: [\n")
     agents = load_agents(path)

@@ -14,7 +14,7 @@ FINDER = Finder(Wanted(("Anna Jones",)), ["14255550123"])
 
 
 def redactor(*secret: str, keys: bool = False) -> Redactor:
-    return Redactor(FINDER, set(secret), keys=keys, model_silence=b"\0")
+    return Redactor(FINDER, set(secret), keys=keys, model_silence=b"\0", names={"billing", "Anna Jones"})
 
 
 def after(message: dict[str, Any], *secret: str, way: str = "model", keys: bool = False, silent: bool = False) -> Any:
@@ -59,6 +59,23 @@ def test_the_pieces_of_a_secret_turn_become_one() -> None:
 
     assert (first["delta"], second["delta"]) == (REDACTED, "")
     assert first["logprobs"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "left"),
+    [
+        ('{"to": "billing", "reason": "she owes 30 dollars"}', '{"to": "billing"}'),
+        ('{"to": "Anna Jones"}', REDACTED_ARGUMENTS),
+        ('{"to": "Mrs. Miller"}', REDACTED_ARGUMENTS),
+        ('{"to": ["billing"]}', REDACTED_ARGUMENTS),
+        ('{"to": ', REDACTED_ARGUMENTS),
+        ("[]", REDACTED_ARGUMENTS),
+    ],
+)
+def test_of_a_hand_over_stays_whom_it_goes_to(arguments: str, left: str) -> None:
+    call = {"type": "function_call", "id": "i", "call_id": "call_1", "name": "handoff", "arguments": arguments}
+
+    assert after(call, "call_1")["arguments"] == left
 
 
 def test_a_tool_call_goes_with_its_answer() -> None:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from voice_agent.agent import Agent, Handoff, Tool
+from voice_agent.config.agent_keys import RECORDING
 from voice_agent.config.faults import nearest
 from voice_agent.config.parameter_keys import read_name
 from voice_agent.config.schema_forms import NAME
@@ -110,6 +111,9 @@ def _wrong(agent: Agent, name: str, agents: Mapping[str, Agent]) -> str:
         return f'no agent is named "{name}"; ' + (f'write "{near}"' if near else "its file must stand beside this one")
     if not other.instructions and agent.instructions:
         return f'"{name}" has no "instructions" of its own, and a session would keep those of {agent.name}; write some'
+    if RECORDING.index(other.recording) > RECORDING.index(agent.recording):
+        kept = f'but a call that {agent.name} takes is kept as "{agent.recording}"; write the same'
+        return f'"{name}" says "recording: {other.recording}", {kept}'
     return ""
 
 

@@ -62,8 +62,20 @@ class _Place(msgspec.Struct, frozen=True):
 class Redactor:
     """Redacts the texts of one call."""
 
-    def __init__(self, finder: Finder, secret_items: AbstractSet[str], *, keys: bool, model_silence: bytes) -> None:
-        """`secret_items`: as `item_of` names them; `keys`: some were pressed, so texts for the model may tell them."""
+    def __init__(
+        self,
+        finder: Finder,
+        secret_items: AbstractSet[str],
+        *,
+        keys: bool,
+        model_silence: bytes,
+        names: AbstractSet[str] = frozenset(),
+    ) -> None:
+        """`secret_items`: as `item_of` names them; `keys`: some were pressed, so texts for the model may tell them.
+
+        `names`: of agents and destinations, by which tools know them.
+        """
+        self._names = names
         self._finder = finder
         self._matches = functools.lru_cache(_CACHED)(finder.matches)
         self._secret_items = secret_items
@@ -154,8 +166,17 @@ class Redactor:
         if key in _LONG and not place.secret:
             return self._finder.censor(text)
         if (place.secret and key not in _OF_ITEMS) or self._matches(text):
-            return REDACTED_ARGUMENTS if key == "arguments" else REDACTED
+            return self._arguments(text) if key == "arguments" else REDACTED
         return text
+
+    def _arguments(self, text: str) -> str:
+        """Keep of a tool's arguments whom it names: a hand-over or a transfer goes to nobody without."""
+        try:
+            to = json.loads(text)["to"]
+        except (ValueError, TypeError, KeyError):
+            return REDACTED_ARGUMENTS
+        known = isinstance(to, str) and to in self._names and not self._matches(to)
+        return json.dumps({"to": to}) if known else REDACTED_ARGUMENTS
 
     def _sound(self, key: str, payload: str) -> str:
         audio = None if key == "audio" else decode_exactly(payload)

@@ -227,7 +227,9 @@ class _Plan:
             [span for item, span in spans.items() if item not in self._kept],
         )
         model_silence = b"\0" if header.setup.model.audio == "pcm24k" else bytes([SILENCE])
-        self._redactor = Redactor(finder, secret, keys=bool(survey.keys), model_silence=model_silence)
+        self._redactor = Redactor(
+            finder, secret, keys=bool(survey.keys), model_silence=model_silence, names=_names(header)
+        )
         self.header = self._redactor.header(header)
 
     def redacted(self, recording: Recording) -> Iterator[Step]:
@@ -287,6 +289,13 @@ class _FrameClock:
             if any(began <= start and end <= ended for began, ended in kept)
             and not any(start < ended and began < end for began, ended in others)
         }
+
+
+def _names(header: Header) -> set[str]:
+    """Name those that a call can be handed over to, or transferred."""
+    agents = (header.setup.agent, *header.setup.others)
+    lists = (tool.transfer.to for agent in agents for tool in agent.tools if tool.transfer is not None)
+    return {agent.name for agent in agents} | {name for names in lists for name in names}
 
 
 def _known_numbers(header: Header) -> set[str]:
