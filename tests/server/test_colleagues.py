@@ -147,6 +147,25 @@ def test_an_announcement_of_the_file_is_said_instead() -> None:
     assert asking(agent, ORDER).greeting == "Een beller. Ana asks about her bill. Druk op 1."
 
 
+def test_after_a_hand_over_the_colleague_is_asked_as_the_other_agent_would(tmp_path: Path) -> None:
+    transfer = Transfer(to={"desk": "+14255550101"}, warm=True, announcement="Billing here. {{ summary }}")
+    billing = an_agent(name="billing", tools=(Tool("connect", "", {}, "transfer", transfer=transfer),))
+    setup = msgspec.structs.replace(CALLER, agent=an_agent(), others=(billing,))
+
+    async def main() -> CallSetup | None:
+        office = Office(tmp_path)
+        async with asyncio.timeout(5), office.colleagues as colleagues, asyncio.TaskGroup() as tasks:
+            job = tasks.create_task(colleagues.call(setup, ORDER))
+            asked = await office.picks_up()
+            job.cancel()
+        return asked
+
+    asked = asyncio.run(main())
+
+    assert asked is not None
+    assert (asked.agent.name, asked.agent.greeting) == ("billing", "Billing here. Ana asks about her bill.")
+
+
 def test_a_phone_that_nobody_answers_is_hung_up_on(tmp_path: Path) -> None:
     office, answered = at_office(tmp_path, nobody, patience=QUICK)
 

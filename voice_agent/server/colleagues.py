@@ -21,7 +21,7 @@ from typing import Any, Protocol, Self, TypeVar
 import msgspec
 
 from voice_agent.agent import Agent, Limits, Tool
-from voice_agent.call.commands import CallColleague
+from voice_agent.call.commands import CallColleague, Destination
 from voice_agent.call.events import ColleagueAnswered
 from voice_agent.call.setup import CallSetup
 from voice_agent.errors import CommandError, PeerError
@@ -122,6 +122,11 @@ def asking(agent: Agent, order: CallColleague) -> Agent:
     )
 
 
+def _names(agent: Agent, destination: Destination) -> bool:
+    transfers = (tool.transfer for tool in agent.tools if tool.transfer is not None and tool.transfer.warm)
+    return any(transfer.to.get(destination.name) == destination.address for transfer in transfers)
+
+
 class Colleagues:
     """Usage: `async with` it around all calls. Fits `live.call_work.Colleagues`."""
 
@@ -169,10 +174,11 @@ class Colleagues:
         return ColleagueAnswered(order.call_id, conference=link.id)
 
     def _setup(self, setup: CallSetup, order: CallColleague) -> CallSetup:
-        destination = order.destination
+        # After a hand-over it is another agent's colleague.
+        destination, agents = order.destination, (setup.agent, *setup.others)
         return CallSetup(
             call_sid="",
-            agent=asking(setup.agent, order),
+            agent=asking(next((each for each in agents if _names(each, destination)), setup.agent), order),
             caller=destination.address,
             called=destination.caller_id or setup.called,
             outbound=True,
