@@ -10,7 +10,7 @@ import pytest
 from tests.support.screen import Screen
 from tests.support.tiny_customer import ACCOUNT_SID, CALLED, TOKEN, Customer, customer, xml
 from voice_agent.agent import Agent, OnMachine
-from voice_agent.cli.dial import EXIT_STATUS, call_one
+from voice_agent.cli.dial import EXIT_STATUS, WHAT_TO_DO, call_one, verify_carrier
 from voice_agent.cli.main import main as command
 from voice_agent.config.agents import Agents
 from voice_agent.config.secret import Secret
@@ -37,7 +37,9 @@ AGENTS = Agents(
 Work = Callable[[Settings, EmulatedTwilio], Awaitable[None]]
 
 
-def with_account(work: Work, callee: Callee, twiml: str = "<Hangup/>", health: str = "ok\n") -> Customer:
+def with_account(
+    work: Work, callee: Callee, twiml: str = "<Hangup/>", health: str = "ok\n", data: Path = Path("data")
+) -> Customer:
     """Run with an account where this callee is at every number, and somebody who answers the webhooks."""
 
     async def run() -> Customer:
@@ -61,6 +63,7 @@ def with_account(work: Work, callee: Callee, twiml: str = "<Hangup/>", health: s
                 twilio_api_base_url=twilio.base_url,
                 dial_countries=("+1",),
                 dial_per_second=50,
+                data=data,
             )
             await work(settings, twilio)
             return server
@@ -189,3 +192,54 @@ def test_without_credentials_nothing_can_be_dialled(
 
     assert command(["dial", ANA, "--agent", "reception"]) == 2
     assert "TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN must be set" in capsys.readouterr().err
+
+
+CALLS = Path(__file__).parent.parent / "calls"
+
+
+def verified(recorded: str, folder: Path, becomes: Any = "answers") -> tuple[int, list[str]]:
+    """Verify by a call whose recording is one of those that are kept; give the exit status and what was told."""
+    statuses: list[int] = []
+    lines: list[str] = []
+
+    async def work(settings: Settings, twilio: EmulatedTwilio) -> None:
+        call = plan(Wish(to=ANA), AGENTS, settings, utc_now())
+
+        def tell(line: str) -> None:
+            lines.append(line)
+            for sid in twilio.calls:
+                (folder / f"recordings/20261127T000000-{sid}.call").write_bytes((CALLS / recorded).read_bytes())
+
+        (folder / "recordings").mkdir()
+        statuses.append(await verify_carrier(settings, call, tell, every_s=0.01))
+
+    with_account(work, Callee(becomes=becomes, rings_ms=50), data=folder)
+    return statuses[0], lines
+
+
+def test_a_call_to_a_phone_in_the_hand_tells_what_is_so_of_the_carrier(tmp_path: Path) -> None:
+    status, lines = verified("interrupted.call", tmp_path)
+
+    assert status == 0
+    assert tuple(lines[: len(WHAT_TO_DO)]) == WHAT_TO_DO
+    assert any(line.startswith("confirmed  clear echoes the marks") for line in lines)
+    assert lines[-1].startswith(f"kept: {tmp_path}")
+
+
+def test_what_is_not_so_of_the_carrier_is_an_exit_status(tmp_path: Path) -> None:
+    status, lines = verified("interrupted-no-frames.call", tmp_path)
+
+    assert status == 1
+    assert any(line.startswith("refuted    frames come in silence, too") for line in lines)
+
+
+def test_a_phone_that_is_not_taken_tells_nothing_of_the_carrier(tmp_path: Path) -> None:
+    status, lines = verified("interrupted.call", tmp_path, "busy")
+
+    assert status == EXIT_STATUS["busy"]
+    assert not any("carrier" in line for line in lines[len(WHAT_TO_DO) :])
+
+
+def test_only_one_phone_is_in_the_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(["dial", "--verify", "--list", str(tmp_path / "people.csv")]) == 2
+    assert "--verify is for one number" in capsys.readouterr().err

@@ -22,7 +22,7 @@ from voice_agent.recording.format import SUFFIX
 from voice_agent.recording.reader import Recording, read
 from voice_agent.recording.redact import Wanted, read_wanted
 from voice_agent.recording.telling import clock, summarise, timeline, transcript
-from voice_agent.replay.carrier_findings import findings_of
+from voice_agent.replay.carrier_findings import findings_of, told_finding
 from voice_agent.replay.redacted import redact
 from voice_agent.replay.sound import write_wav
 from voice_agent.store.history import FILE_NAME, History, PastCall, past_call
@@ -131,7 +131,7 @@ def show_carrier(recording: Recording) -> int:
     """Print what a call tells of its carrier; 1: something that is counted on is not so."""
     findings = findings_of(recording)
     for found in findings:
-        print(f"{found.verdict:<9}  {found.assumed}{found.evidence and f': {found.evidence}'}")
+        print(told_finding(found))
     return 1 if any(found.verdict == "refuted" for found in findings) else 0
 
 

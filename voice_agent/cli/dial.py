@@ -20,6 +20,9 @@ from voice_agent.config.settings import ENV_FILE, Settings, read_settings
 from voice_agent.config.variables import is_loopback
 from voice_agent.errors import CommandError
 from voice_agent.live.clock import utc_now
+from voice_agent.recording.format import SUFFIX
+from voice_agent.recording.reader import Recording, read
+from voice_agent.replay.carrier_findings import findings_of, told_finding
 from voice_agent.twilio_api.calls import CallsApi
 from voice_agent.twilio_api.dialler import Dialler
 from voice_agent.twilio_api.dialling import OutboundCall, Wish, plan
@@ -35,6 +38,17 @@ TIMEOUT_S = 15.0
 AT_ONCE = 5
 
 HEALTH_S = 10.0
+
+RECORDED_S = 10
+"""How long the end of a call's recording may take to reach the disk."""
+
+WHAT_TO_DO = (
+    "On the phone that is called now, so that all of it can be seen:",
+    "  1. answer, and say something when the agent has greeted you;",
+    "  2. speak into one of its answers, so that it stops;",
+    "  3. be silent for five seconds;",
+    "  4. hang up yourself.",
+)
 
 Tell = Callable[[str], None]
 
@@ -67,14 +81,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="call all its numbers, each once: a column `number`, and one for each variable; begun again, it goes on",
     )
     parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="say what to do on that phone, then what the call tells of the carrier, and keep its recording",
+    )
+    parser.add_argument(
         "--at-once", type=int, default=AT_ONCE, metavar="N", help="calls of a list at a time (default: %(default)s)"
     )
 
 
-def run(*, number: str, agent: str, var: list[str], from_: str, listed: Path | None, at_once: int) -> int:
+def run(*, number: str, agent: str, var: list[str], from_: str, listed: Path | None, verify: bool, at_once: int) -> int:
     """Call; see the exit statuses. What keeps anything from being dialled is raised: 2."""
     if bool(number) == (listed is not None):
         raise CommandError("say one number to call, or a --list of them")
+    if verify and listed is not None:
+        raise CommandError("--verify is for one number: that of a phone in your hand")
     if at_once < 1:
         raise CommandError("--at-once must be 1 or more")
     settings = read_settings(os.environ, ENV_FILE)
@@ -83,7 +104,7 @@ def run(*, number: str, agent: str, var: list[str], from_: str, listed: Path | N
     if listed is not None:
         return asyncio.run(call_list(settings, agents, wish, listed, at_once=at_once))
     call = plan(wish, agents, settings, utc_now())
-    return asyncio.run(call_one(settings, call))
+    return asyncio.run((verify_carrier if verify else call_one)(settings, call))
 
 
 def _variables(given: list[str]) -> dict[str, str]:
@@ -96,6 +117,47 @@ def _variables(given: list[str]) -> dict[str, str]:
 
 async def call_one(settings: Settings, call: OutboundCall, tell: Tell = _show, every_s: float = EVERY_S) -> int:
     """Call one number and follow it, `tell`ing line by line; see the exit statuses."""
+    _, outcome = await _call(settings, call, tell, every_s)
+    return EXIT_STATUS[outcome]
+
+
+async def verify_carrier(settings: Settings, call: OutboundCall, tell: Tell = _show, every_s: float = EVERY_S) -> int:
+    """Call a phone in somebody's hand, and hold what is assumed of the carrier against what it did; 1: not all is."""
+    for line in WHAT_TO_DO:
+        tell(line)
+    sid, outcome = await _call(settings, call, tell, every_s)
+    if outcome not in ("completed", "machine"):
+        return EXIT_STATUS[outcome]
+    recording = await _recording(settings.data, sid)
+    if recording is None:
+        where = f"no recording of {sid} under {settings.data}; where it is:"
+        raise CommandError(f"{where} voice-agent calls show {sid} --carrier")
+    findings = findings_of(read(recording))
+    for found in findings:
+        tell(told_finding(found))
+    tell(f"kept: {recording}")
+    return 1 if any(found.verdict == "refuted" for found in findings) else 0
+
+
+async def _recording(data: Path, sid: str) -> Path | None:
+    """Find a call's recording when its end has been written."""
+    found = None
+    for _ in range(RECORDED_S):
+        found = next((data / "recordings").rglob(f"*-{sid}{SUFFIX}"), None)
+        if found is not None and _is_whole(read(found)):
+            break
+        await asyncio.sleep(1)
+    return found
+
+
+def _is_whole(recording: Recording) -> bool:
+    for _ in recording.steps():
+        pass
+    return recording.cut_at is None
+
+
+async def _call(settings: Settings, call: OutboundCall, tell: Tell, every_s: float) -> tuple[str, str]:
+    """Call and follow; gives the call's SID and its outcome."""
     api = _api(settings)
     try:
         await look_whether_served(settings)
@@ -115,7 +177,7 @@ async def call_one(settings: Settings, call: OutboundCall, tell: Tell = _show, e
         api.close()
     outcome = outcome_of(course)
     tell(f"{outcome}: {sid}")
-    return EXIT_STATUS[outcome]
+    return sid, outcome
 
 
 async def call_list(

@@ -229,6 +229,11 @@ def findings_of(recording: Recording) -> list[Finding]:
     return list(found.findings())
 
 
+def told_finding(found: Finding) -> str:
+    """Tell one in a line."""
+    return f"{found.verdict:<9}  {found.assumed}{found.evidence and f': {found.evidence}'}"
+
+
 def _finding(name: str, assumed: str, holds: bool | None, evidence: str) -> Finding:
     if holds is None:
         return Finding(name, assumed, "not seen", "")
