@@ -8,8 +8,9 @@ import pytest
 from tests.support.script import Script, an_agent
 from voice_agent.agent import DigitsToSend, Tool
 from voice_agent.audio.dtmf import keys_in, tones
-from voice_agent.call.commands import AddToolOutput, ClearPlayback, PlayAudio
+from voice_agent.call.commands import AddToolOutput, ClearPlayback, PlayAudio, TruncateItem
 from voice_agent.call.events import KeyPressed, ModelClosed, ResponseCreated, ResponseDone, ToolRequested
+from voice_agent.call.playback import SOUND_WAIT_MS
 
 ANY = Tool("send_digits", "", {}, "send_digits", keys=DigitsToSend())
 DOORS = Tool("open_door", "", {}, "send_digits", keys=DigitsToSend(named={"front": "12#", "back": "9w9"}))
@@ -109,13 +110,33 @@ def test_a_barge_in_behind_them_cuts_as_ever() -> None:
     assert len(script.ordered(ClearPlayback)) == 1
 
 
-def test_where_marks_are_lost_they_count_as_heard_in_the_end() -> None:
+def test_where_marks_are_lost_they_count_as_heard_soon_after_their_end() -> None:
     script = a_call()
     script.echo = False
     ask(script, "1")
-    script.wait(4000)
+    script.wait(200 + SOUND_WAIT_MS - 1)
+    before = answers(script)
+    script.wait(1)
 
+    assert before == []
     assert answers(script) == [{"sent": "1"}]
+
+
+def test_where_marks_are_lost_what_a_voice_cuts_behind_them_was_heard_until_then() -> None:
+    script = a_call()
+    script.echo = False
+    ask(script, "12345")
+    script.wait(200)
+    script.agent_speaks("a", 3000, response="r2")
+    script.caller_speaks()
+    script.response_done("r2", "cancelled")
+    before = script.ordered(TruncateItem)
+    script.wait(800 + SOUND_WAIT_MS + 700)
+
+    assert before == []
+    assert len(script.ordered(ClearPlayback)) == 1
+    (cut,) = script.ordered(TruncateItem)
+    assert cut.audio_end_ms == pytest.approx(SOUND_WAIT_MS, abs=60)
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,10 @@ from voice_agent.call.playout import BYTES_PER_MS, REACHED_BYTES, Playout
 CUT_WAIT_MS = 700
 """Longest wait for the cut mark's echo. One-way delays beyond 350 ms make a call unusable anyway."""
 
+SOUND_WAIT_MS = 700
+"""When the mark behind a sound that no voice cuts is this late, the sound counts as heard: what lies behind it may have
+been waiting to be cut."""
+
 LOST_MARKS_MS = 3000
 """When the marks of audio that must have been played are this late, they are taken as lost."""
 
@@ -134,7 +138,7 @@ class Playback:
         self._marks = 0
 
     def deadline(self) -> int | None:
-        """The earliest of: the cut's measure, the marks of audio that must have been played."""
+        """The earliest of: the cut's measure, the end of a sound, the marks of audio that must have been played."""
         return self._deadlines.earliest()
 
     def feed(self, now_ms: int, event: Event | Fact) -> Iterable[Command | Fact]:
@@ -168,10 +172,7 @@ class Playback:
                 yield from self._play_own(now_ms, event)
             case TimerFired():
                 for name in self._deadlines.take_due(now_ms):
-                    if name == "cut":
-                        yield from self._measure_cut()
-                    else:
-                        yield from self._give_up_marks()
+                    yield from self._due(now_ms, name)
             case ModelGone():
                 self._model_gone = True
                 yield from self._end_items(list(self._items))
@@ -180,6 +181,15 @@ class Playback:
             case CallOver():
                 self._closing = True
                 yield from self._settle_books(now_ms)
+
+    def _due(self, now_ms: int, name: str) -> Iterator[Command | Fact]:
+        match name:
+            case "cut":
+                yield from self._measure_cut()
+            case "sound":
+                yield from self._end_sound(now_ms, cut=True)
+            case _:
+                yield from self._give_up_marks()
 
     def _take_frame(self, now_ms: int, event: CallerAudio) -> Iterable[Command | Fact]:
         self._clock.frame(now_ms, event.timestamp_ms, len(event.audio) // BYTES_PER_MS)
@@ -225,6 +235,7 @@ class Playback:
             case SoundWanted():
                 yield from self._play(now_ms, None, fact.audio)
                 self._sound = f"play-{self._marks}"
+                self._deadlines.set("sound", self._expected_end_ms + SOUND_WAIT_MS)
             case OwnSpeechWanted():
                 item = self._items[fact.item_id] = _Item("", 0)
                 item.ours = item.done = True
@@ -262,6 +273,7 @@ class Playback:
     def _end_sound(self, now_ms: int, *, cut: bool) -> Iterator[Command | Fact]:
         """A sound was heard; what came behind it is cut now, if a voice has come meanwhile."""
         self._sound = ""
+        self._deadlines.clear("sound")
         wanted, self._cut_behind_sound = self._cut_behind_sound, False
         yield SoundHeard()
         if wanted and cut:
@@ -289,9 +301,6 @@ class Playback:
         if self._playout is not None:
             yield Note("warning", "the carrier did not echo the marks of audio that must have been played")
             self._playout.finish()
-            if self._sound:
-                self._sound, self._cut_behind_sound = "", False
-                yield SoundHeard()
             yield from self._end_playout(self._playout)
 
     # --- cutting -----------------------------------------------------------------------------------------------------
@@ -379,6 +388,9 @@ class Playback:
     def _end_items(self, item_ids: list[str]) -> Iterator[Command | Fact]:
         """No more audio of these comes: what was never queued was never heard."""
         in_cut = {segment.item_id for segment in self._cut.playout.segments} if self._cut else set()
+        if self._cut_behind_sound and self._playout is not None:
+            # It will be cut where the sound ends: only then is it known what was heard.
+            in_cut |= {segment.item_id for segment in self._playout.segments}
         for item_id in item_ids:
             item = self._items[item_id]
             item.done = True
