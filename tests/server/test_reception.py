@@ -266,6 +266,24 @@ def test_a_changed_agent_serves_the_next_call_and_a_broken_one_is_told(
     assert "the last good ones stay" in caplog.text
 
 
+def test_the_status_of_a_call_that_was_never_here_is_a_line_for_the_operator(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def script(desk: Desk) -> None:
+        desk.reception.answer(FIELDS)
+        await settle()
+        for _ in range(2):
+            desk.reception.status({**FIELDS, "CallStatus": "completed"})
+        desk.reception.status({"CallSid": "CA" + "9" * 32, "CallStatus": "ringing"})
+        desk.reception.status({"CallSid": "CA" + "9" * 32, "CallStatus": "busy"})
+
+    with caplog.at_level("INFO"):
+        at_desk(tmp_path, script)
+    assert [line for line in caplog.messages if line.startswith("the carrier says")] == [
+        "the carrier says busy of a call that was never here"
+    ]
+
+
 def test_a_status_that_ends_the_call_ends_it_here_too(tmp_path: Path) -> None:
     async def script(desk: Desk) -> None:
         desk.reception.answer(FIELDS)

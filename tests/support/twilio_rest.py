@@ -45,7 +45,11 @@ def fake_rest() -> Iterator[FakeRest]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of the overridden method
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """Say nothing of a client that did not wait."""
+
+    with Server(("127.0.0.1", 0), Handler) as server:
         rest.url = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

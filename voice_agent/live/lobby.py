@@ -168,10 +168,12 @@ class Lobby:
             self._expected[call_sid] = replace(expected, verdict=verdict)
         return expected is not None
 
-    def end(self, call_sid: str, reason: str) -> None:
-        """Ask a call to end, if it is in progress."""
+    def end(self, call_sid: str, reason: str) -> bool:
+        """Ask a call to end, if it is in progress; `False`: nothing is known of it."""
         if call_sid in self._held:
             self._held[call_sid].call.session.end(reason)
+            return True
+        return call_sid in self._ended
 
     async def outcome(self, call_sid: str, patience_seconds: float) -> EndedCall | None:
         """Tell how a call ended, waiting a little for one that is just ending; `None`: it is not known."""

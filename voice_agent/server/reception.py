@@ -302,9 +302,10 @@ class Reception:
 
     def status(self, fields: Mapping[str, str]) -> None:
         """Take a status callback: a call that the carrier has ended is over here too."""
-        status = fields.get("CallStatus", "")
-        if status in ENDED_STATUSES:
-            self.lobby.end(fields.get("CallSid", ""), f"the carrier says {status}")
+        status, call_sid = fields.get("CallStatus", ""), fields.get("CallSid", "")
+        if status in ENDED_STATUSES and not self.lobby.end(call_sid, f"the carrier says {status}"):
+            # A call of ours that nobody took, or one that another server has.
+            logger.info("the carrier says %s of a call that was never here", status, extra={"call": call_sid})
 
     def detected(self, fields: Mapping[str, str]) -> None:
         """Take what the detection of answering machines says, late or twice as it may come."""
