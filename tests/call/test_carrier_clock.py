@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voice_agent.call.carrier_clock import CarrierClock
+from voice_agent.call.carrier_clock import STALL_MS, CarrierClock
 
 
 def running(until_ms: int = 200) -> CarrierClock:
@@ -69,7 +69,7 @@ def test_where_frames_have_stopped_time_goes_on_by_our_clock_and_a_late_frame_is
 def test_a_frame_that_is_missing_shows_after_its_own_length() -> None:
     clock = running(200)
     soon, later = clock.stamp(219), clock.stamp(220)
-    clock.settle()
+    clock.settle(221)
 
     assert (soon.carrier_ms, soon.by_clock) == (200, False)
     assert (later.carrier_ms, later.by_clock) == (220, True)
@@ -82,16 +82,26 @@ def test_a_stamp_waits_for_the_next_frame() -> None:
 def test_without_a_next_frame_our_clock_goes_on_from_the_last_one() -> None:
     clock = running(200)
     soon, later = clock.stamp(205), clock.stamp(500)
-    clock.settle()
+    clock.settle(500)
 
-    assert (soon.settled, soon.carrier_ms, soon.by_clock) == (True, 200, False)
+    assert (soon.settled, soon.carrier_ms, soon.by_clock) == (True, 205, True)
     assert (later.settled, later.carrier_ms, later.by_clock) == (True, 500, True)
+
+
+def test_what_stands_behind_the_last_frame_is_in_its_gap_if_frames_have_stopped_since() -> None:
+    flowing, stopped = running(200), running(200)
+    in_flow, in_gap = flowing.stamp(213), stopped.stamp(213)
+    flowing.settle(213 + STALL_MS - 1)
+    stopped.settle(213 + STALL_MS)
+
+    assert (in_flow.carrier_ms, in_flow.by_clock) == (200, False)
+    assert (in_gap.carrier_ms, in_gap.by_clock) == (213, True)
 
 
 def test_without_any_frame_our_clock_is_all_there_is() -> None:
     clock = CarrierClock()
     stamp = clock.stamp(300)
-    clock.settle()
+    clock.settle(300)
 
     assert (stamp.carrier_ms, stamp.by_clock) == (300, True)
 

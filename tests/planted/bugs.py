@@ -43,8 +43,8 @@ BUGS = (
     Bug(
         "measures a cut by our clock alone",
         _PLAYBACK,
-        "if cut.stamp is not None:\n            self._clock.settle()",
-        "if cut.stamp is None:\n            self._clock.settle()",
+        "if cut.stamp is not None:\n            self._clock.settle(now_ms)",
+        "if cut.stamp is None:\n            self._clock.settle(now_ms)",
     ),
     Bug(
         "measures a cut one millisecond long",

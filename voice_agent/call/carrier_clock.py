@@ -38,10 +38,11 @@ class Stamp:
             self.by_clock = True
             self.carrier_ms = max(self.carrier_ms, min(next_ms, next_ms - (now_ms - self._at_ms)))
 
-    def settle_by_clock(self, seen_at_ms: int) -> None:
+    def settle_by_clock(self, seen_at_ms: int, now_ms: int) -> None:
         """No further frame is waited for: what passed on our clock since the last frame is added."""
         self.settled = True
-        if self._at_ms - seen_at_ms >= GAP_MS:
+        # Where frames have stopped since, it stands in their gap, however soon behind the last one it arrived.
+        if self._at_ms - seen_at_ms >= GAP_MS or now_ms - self._at_ms >= STALL_MS:
             self.by_clock = True
             self.carrier_ms += self._at_ms - seen_at_ms
 
@@ -96,8 +97,8 @@ class CarrierClock:
         """Whether this carrier sends the echo of a mark with its next frame, not at once: up to a frame late."""
         return self._at_edge >= EDGE_ECHOES and self._between * 10 <= self._at_edge
 
-    def settle(self) -> None:
+    def settle(self, now_ms: int) -> None:
         """Settle what is waiting, without the frame that should have followed it."""
         for stamp in self._waiting:
-            stamp.settle_by_clock(self.seen_at_ms or 0)
+            stamp.settle_by_clock(self.seen_at_ms or 0, now_ms)
         self._waiting.clear()

@@ -165,7 +165,7 @@ class Playback:
             case ResponseDone():
                 yield from self._end_response(event.response_id)
             case SpeechStopped():
-                yield from self._measure_cut()
+                yield from self._measure_cut(now_ms)
             case CallerStopped():
                 self._caller_stopped_ms = event.carrier_ms
             case ClipWanted() | SoundWanted() | OwnSpeechWanted() if self._streaming and not self._closing:
@@ -185,7 +185,7 @@ class Playback:
     def _due(self, now_ms: int, name: str) -> Iterator[Command | Fact]:
         match name:
             case "cut":
-                yield from self._measure_cut()
+                yield from self._measure_cut(now_ms)
             case "sound":
                 yield from self._end_sound(now_ms, cut=True)
             case _:
@@ -194,7 +194,7 @@ class Playback:
     def _take_frame(self, now_ms: int, event: CallerAudio) -> Iterable[Command | Fact]:
         self._clock.frame(now_ms, event.timestamp_ms, len(event.audio) // BYTES_PER_MS)
         cut = self._cut
-        return self._measure_cut() if cut is not None and cut.stamp is not None and cut.stamp.settled else ()
+        return self._measure_cut(now_ms) if cut is not None and cut.stamp is not None and cut.stamp.settled else ()
 
     # --- playing -----------------------------------------------------------------------------------------------------
 
@@ -311,7 +311,7 @@ class Playback:
         if self._sound:
             self._cut_behind_sound = True
             return
-        yield from self._measure_cut()
+        yield from self._measure_cut(now_ms)
         playout, self._playout = self._playout, None
         self._expected_end_ms = now_ms
         self._deadlines.clear("marks")
@@ -329,7 +329,7 @@ class Playback:
                     self._dropped.add(item.response_id)
         yield PlaybackIdle()
 
-    def _measure_cut(self) -> Iterator[Command | Fact]:
+    def _measure_cut(self, now_ms: int) -> Iterator[Command | Fact]:
         """Decide how much of the cut stretch was heard, with what is known now; does nothing without an open cut."""
         cut, self._cut = self._cut, None
         if cut is None:
@@ -337,7 +337,7 @@ class Playback:
         self._deadlines.clear("cut")
         measured = None
         if cut.stamp is not None:
-            self._clock.settle()
+            self._clock.settle(now_ms)
             clock = self._clock
             measured = cut.playout.heard_at(cut.stamp, echoes_at_edges=clock.echoes_at_edges, frame_ms=clock.frame_ms)
         basis: Basis = "estimate"
@@ -401,11 +401,11 @@ class Playback:
 
     def _settle_books(self, now_ms: int) -> Iterator[Command | Fact]:
         """The call is over: what was in the air counts as far as it can be known. Truncations go nowhere any more."""
-        outputs = list(self._measure_cut())
+        outputs = list(self._measure_cut(now_ms))
         if self._playout is not None:
             self._cut, self._playout = _Cut(self._playout, "", now_ms), None
             self._cut.stamp = self._clock.stamp(now_ms)
-            outputs += self._measure_cut()
+            outputs += self._measure_cut(now_ms)
         for item_id, item in self._items.items():
             if item.queued and not item.settled:
                 outputs += self._settle(item_id, "mark")
