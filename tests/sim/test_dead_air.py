@@ -20,6 +20,7 @@ from voice_agent.call.commands import (
 )
 from voice_agent.call.events import (
     CallEvent,
+    KeyPressed,
     ModelAudio,
     ResponseCreated,
     ResponseDone,
@@ -31,6 +32,7 @@ from voice_agent.call.events import (
     ToolRequested,
     TurnCommitted,
 )
+from voice_agent.call.turns import BY_KEY
 from voice_agent.sim import carrier as phone
 from voice_agent.sim.dead_air import DeadAir
 from voice_agent.wire.twilio import OutgoingMedia, OutgoingMediaBody
@@ -161,6 +163,17 @@ def test_a_sound_too_short_to_count_owes_no_answer_unless_it_cuts() -> None:
 
     assert coughed.wait(20_000) == []
     assert [at for at, _ in cut.wait(20_000)] == [5620]
+
+
+def test_a_sound_right_behind_a_key_is_taken_for_its_tone_and_owes_no_answer() -> None:
+    by_key = Note("debug", BY_KEY)
+    behind, later = Line().play(1000, 5000), Line().play(1000, 5000)
+    for line, key_ms in ((behind, 1900), (later, 900)):
+        line.at(key_ms, KeyPressed("5"))
+        line.at(2000, SpeechStarted("item_1", 0), by_key).at(2200, TurnCommitted("item_1"))
+
+    assert behind.wait(20_000) == []
+    assert [what for _, what in later.wait(20_000)] == ["dead air: owed answer"]
 
 
 def test_an_apology_is_owed_when_the_model_is_gone_until_the_line_is_closed() -> None:

@@ -247,6 +247,8 @@ def test_nobody_is_asked_for_while_the_agent_can_be_heard() -> None:
 
     assert "over itself" in Watched().says(1000, 1000).at(1999, None, question).rules()
     assert "over itself" not in Watched().says(1000, 1000).at(2000, None, question).rules()
+    failed = ResponseDone("r1", "failed")
+    assert "over itself" not in Watched().says(1000, 1000).at(1999, failed, question).rules()
 
 
 def test_nobody_talks_over_the_caller() -> None:

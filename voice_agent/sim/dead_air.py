@@ -13,6 +13,7 @@ Some bounds are wider, because nothing in a call can be sooner:
   will not make it sooner; a detector of our own would.)
 - Where the carrier loses the echoes of marks, audio counts as being played for 3 s longer than it was.
 - A line on which nothing passes any more owes nothing.
+- What begins right behind a key, and into the agent's speech, is taken for the key's tone, and wants no answer.
 - A call that we placed is held until it is known who answered: the answer to a turn is due then, and a machine is owed
   nothing.
 """
@@ -43,6 +44,7 @@ from voice_agent.call.commands import (
 from voice_agent.call.events import (
     CallerAudio,
     CallEvent,
+    KeyPressed,
     MarkEchoed,
     McpCalled,
     ModelAudio,
@@ -54,7 +56,7 @@ from voice_agent.call.events import (
     ToolRequested,
     TurnCommitted,
 )
-from voice_agent.call.turns import ONLY_TONES
+from voice_agent.call.turns import BY_KEY, ONLY_TONES
 from voice_agent.sim.carrier import Carrier
 from voice_agent.sim.track import BYTES_PER_MS
 
@@ -66,6 +68,9 @@ ECHO_MS = 400
 
 OPEN_TURN_MS = 45_000
 """See the module: the keep-alive's time, and that of the apology's way."""
+
+KEY_WAY_MS = 1000
+"""The longest time between the news of a key and that of the sound which began with it."""
 
 HELD_MS = 4000
 """How long a call that we placed waits for the verdict on who answered."""
@@ -120,6 +125,8 @@ class DeadAir:
         self._silent_since_ms = 0
         """When the caller's last turn ended, as the call was told."""
         self._overheard = False
+        self._key_ms = -KEY_WAY_MS
+        """When a key was pressed last."""
         self._came = ""
         """The response of which something came last: sound, or a call of a tool."""
         self._told = False
@@ -186,6 +193,8 @@ class DeadAir:
                 self._owe_greeting()
             case SpeechStarted():
                 self._open_turn(now_ms)
+            case KeyPressed():
+                self._key_ms = now_ms
             case TurnCommitted():
                 self._close_turn(now_ms)
             case ResponseCreated():
@@ -231,6 +240,8 @@ class DeadAir:
         match note.what:
             case what if what == ONLY_TONES:
                 self._owed.discard("answer")
+            case what if what == BY_KEY and now_ms - self._key_ms < KEY_WAY_MS:
+                self._overheard = self._overheard or self._busy()
             case "the server did not commit the caller's turn" if self._speaking:
                 self._close_turn(now_ms)
             case "the carrier says who answered" if self._detects:
