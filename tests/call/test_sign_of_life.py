@@ -11,6 +11,8 @@ from voice_agent.call.events import (
     ToolFinished,
     ToolRequested,
 )
+from voice_agent.call.facts import CallerHolds, PlaybackBusy, PlaybackIdle, ResponseAsked
+from voice_agent.call.sign_of_life import SignOfLife
 
 SILENCE_MS = 2500
 SIGN_MS = len(CLIPS["moment"]) // 8
@@ -202,3 +204,25 @@ def test_nothing_is_owed_any_more_once_the_model_is_gone() -> None:
 
     assert before == SILENCE_MS
     assert (after, part.deadline()) == (None, None)
+
+
+def test_the_silence_of_who_holds_goes_on_into_that_of_the_answer() -> None:
+    sign = SignOfLife(can_sign=True)
+    for now_ms, fact in (
+        (0, CallerHolds(True)),
+        (1000, PlaybackBusy()),
+        (2000, PlaybackIdle()),
+        (3000, CallerHolds(False)),
+        (3000, ResponseAsked("tool", "tool-1")),
+    ):
+        assert list(sign.feed(now_ms, fact)) == []
+
+    assert sign.deadline() == 2000 + SILENCE_MS
+
+
+def test_who_holds_no_more_is_owed_nothing() -> None:
+    sign = SignOfLife(can_sign=True)
+    list(sign.feed(0, CallerHolds(True)))
+    list(sign.feed(1000, CallerHolds(False)))
+
+    assert sign.deadline() is None

@@ -149,6 +149,12 @@ class LineToolCalled(Fact, frozen=True):
     """The response that called it."""
 
 
+class CallerHolds(Fact, frozen=True):
+    """The caller waits for somebody who is called meanwhile, or no more."""
+
+    holds: bool
+
+
 class LineToolAnswered(Fact, frozen=True):
     """What came of such a call. Said once a call, by the part that has the tool."""
 

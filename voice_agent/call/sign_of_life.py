@@ -1,7 +1,8 @@
 """The sign of life: a caller who is owed sound and hears none for a while is told that somebody is there.
 
-Owed is the session of a call that has begun, the answer to a turn, and what a running tool was asked for. Mutual
-silence is no fault. It must not know what is said, nor what becomes of a model that stays silent.
+Owed is the session of a call that has begun, the answer to a turn, what a running tool was asked for, and a sound for
+who holds while a colleague is called. Mutual silence is no fault. It must not know what is said, nor what becomes of a
+model that stays silent.
 """
 
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from voice_agent.call.commands import Command
 from voice_agent.call.deadlines import Deadlines
 from voice_agent.call.events import Event, ResponseCreated, ResponseDone, StreamStarted, TimerFired
 from voice_agent.call.facts import (
+    CallerHolds,
     CallOver,
     ClipWanted,
     Fact,
@@ -42,6 +44,7 @@ class SignOfLife:
         ResponseAsked,
         ResponseCreated,
         ResponseDone,
+        CallerHolds,
         ToolsBusy,
         PlaybackBusy,
         PlaybackIdle,
@@ -118,6 +121,8 @@ class SignOfLife:
                 self._owed.add("response")
             case ResponseDone():
                 self._owed.discard("response")
+            case CallerHolds():
+                (self._owed.add if event.holds else self._owed.discard)("hold")
             case ToolsBusy():
                 (self._owed.add if event.busy else self._owed.discard)("tools")
 

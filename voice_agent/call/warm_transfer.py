@@ -16,6 +16,7 @@ from voice_agent.call.deadlines import Deadlines
 from voice_agent.call.events import ColleagueAnswered, Event, ResponseCreated, ResponseDone, TimerFired
 from voice_agent.call.facts import (
     AgentChanged,
+    CallerHolds,
     CallOver,
     ClipWanted,
     Fact,
@@ -123,11 +124,13 @@ class WarmTransfer:
         else:
             self._open = _Open(called.call_id, destination, now_ms)
             self._wait(now_ms)
+            yield CallerHolds(True)
             yield CallColleague(called.call_id, destination, summary_of(called.arguments))
 
     def _settle(self, now_ms: int, open_: _Open, answered: ColleagueAnswered) -> Iterator[Command | Fact]:
         if not answered.conference:
             self._forget()
+            yield CallerHolds(False)
             yield _no(answered.call_id, f"{open_.destination.name}: {answered.problem}")
             return
         open_.destination = msgspec.structs.replace(open_.destination, conference=answered.conference)
@@ -142,6 +145,7 @@ class WarmTransfer:
         if self._open is not None:
             open_ = self._open
             self._forget()
+            yield CallerHolds(False)
             yield TransferAgreed(open_.call_id, open_.began_ms, open_.destination)
 
     def _forget(self) -> None:
