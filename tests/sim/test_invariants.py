@@ -344,6 +344,9 @@ def test_once_a_greeting_is_not_protected_any_more_every_sound_cuts() -> None:
 def test_the_line_is_closed_when_the_last_words_were_heard_and_not_before() -> None:
     assert Watched().says(1000, 1000).at(1900, None, HangUp()).rules() == ["goodbye"]
     assert Watched().says(1000, 1000).at(2100, None, HangUp()).rules() == []
+    gone = [Watched().at(500, None, Note("error", "the model is gone")).says(1000, 90_000) for _ in range(2)]
+    assert gone[0].at(60_499, None, HangUp()).rules()[-1:] == ["goodbye"]
+    assert "goodbye" not in gone[1].at(60_500, None, HangUp()).rules()
     late = Note("warning", "the goodbye took too long")
     assert Watched().says(1000, 1000).at(1900, None, late, HangUp()).rules() == []
 

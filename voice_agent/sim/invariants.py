@@ -101,6 +101,9 @@ Rule = Literal[
 TOOL_GRACE_MS = 2500
 """Beyond a tool's own limit: the core's grace, and the network's."""
 
+APOLOGY_MS = 60_000
+"""Longest wait for the apology."""
+
 GOODBYE_MS = 32_000
 """Longest wait of a call of `hang_up` for its answer: the longest goodbye, and the way to the ear."""
 
@@ -527,6 +530,8 @@ class Invariants:
     def _look_at_goodbye(self) -> None:
         if self._limit_ms is not None and self._now_ms >= self._limit_ms:
             return  # the time is over, whoever speaks
+        if self._gone_ms is not None and self._now_ms - self._gone_ms >= APOLOGY_MS:
+            return  # nobody waits for ever for an apology behind all that a model had said
         carrier = self._carrier
         unheard_ms = carrier.agent.end // BYTES_PER_MS - carrier.now_ms
         if unheard_ms > 0:
