@@ -1,11 +1,40 @@
 """A web server on loopback that answers what a test tells it to, in Twilio's place."""
 
+import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeVar
+
+import pytest
+
+from voice_agent.errors import PeerError
+
+ACCOUNT = "AC00000000000000000000000000000001"
+CALL = "CA00000000000000000000000000000001"
+KEY = "SK00000000000000000000000000000001"
+CALL_PATH = f"/2010-04-01/Accounts/{ACCOUNT}/Calls/{CALL}.json"
+
+T = TypeVar("T")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run within some seconds."""
+
+    async def limited() -> T:
+        async with asyncio.timeout(5):
+            return await work
+
+    return asyncio.run(limited())
+
+
+def problem_of(work: Coroutine[Any, Any, object]) -> str:
+    """Run what fails, and give its line."""
+    with pytest.raises(PeerError) as raised:
+        run(work)
+    return str(raised.value)
 
 
 class FakeRest:

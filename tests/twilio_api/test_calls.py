@@ -1,50 +1,12 @@
-import asyncio
 import base64
-from collections.abc import Coroutine, Iterator
-from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import pytest
 
-from tests.support.twilio_rest import FakeRest, fake_rest
+from tests.support.twilio_rest import ACCOUNT, CALL, CALL_PATH, KEY, FakeRest, problem_of, run
 from voice_agent.agent import OnMachine
-from voice_agent.errors import PeerError
 from voice_agent.twilio_api.calls import Account, CallsApi, Course
 from voice_agent.twilio_api.dialling import OutboundCall
-
-ACCOUNT = "AC00000000000000000000000000000001"
-CALL = "CA00000000000000000000000000000001"
-KEY = "SK00000000000000000000000000000001"
-CALL_PATH = f"/2010-04-01/Accounts/{ACCOUNT}/Calls/{CALL}.json"
-
-T = TypeVar("T")
-
-
-def run(work: Coroutine[Any, Any, T]) -> T:
-    async def limited() -> T:
-        async with asyncio.timeout(5):
-            return await work
-
-    return asyncio.run(limited())
-
-
-@pytest.fixture
-def rest() -> Iterator[FakeRest]:
-    with fake_rest() as fake:
-        yield fake
-
-
-@pytest.fixture
-def calls(rest: FakeRest) -> Iterator[CallsApi]:
-    api = CallsApi(ACCOUNT, ACCOUNT, "token", rest.url)
-    yield api
-    api.close()
-
-
-def problem_of(work: Coroutine[Any, Any, object]) -> str:
-    with pytest.raises(PeerError) as raised:
-        run(work)
-    return str(raised.value)
 
 
 def test_a_call_is_hung_up(rest: FakeRest, calls: CallsApi) -> None:

@@ -2,15 +2,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.twilio_rest import FakeRest, fake_rest
-from tests.twilio_api.test_calls import ACCOUNT, CALL, CALL_PATH, problem_of, run
+from tests.support.twilio_rest import ACCOUNT, CALL, CALL_PATH, FakeRest, problem_of, run
 from voice_agent.twilio_api.colleagues import ColleaguesApi
-
-
-@pytest.fixture
-def rest() -> Iterator[FakeRest]:
-    with fake_rest() as fake:
-        yield fake
 
 
 @pytest.fixture

@@ -2,49 +2,12 @@
 
 import asyncio
 import socket
-from collections.abc import Coroutine, Iterator
-from typing import Any, TypeVar
 
 import pytest
 
-from tests.support.twilio_rest import FakeRest, fake_rest
-from voice_agent.errors import PeerError
+from tests.support.twilio_rest import ACCOUNT, CALL, KEY, FakeRest, problem_of, run
 from voice_agent.twilio_api.calls import CallsApi
 from voice_agent.twilio_api.rest import _HttpClient
-
-ACCOUNT = "AC00000000000000000000000000000001"
-CALL = "CA00000000000000000000000000000001"
-KEY = "SK00000000000000000000000000000001"
-CALL_PATH = f"/2010-04-01/Accounts/{ACCOUNT}/Calls/{CALL}.json"
-
-T = TypeVar("T")
-
-
-def run(work: Coroutine[Any, Any, T]) -> T:
-    async def limited() -> T:
-        async with asyncio.timeout(5):
-            return await work
-
-    return asyncio.run(limited())
-
-
-@pytest.fixture
-def rest() -> Iterator[FakeRest]:
-    with fake_rest() as fake:
-        yield fake
-
-
-@pytest.fixture
-def calls(rest: FakeRest) -> Iterator[CallsApi]:
-    api = CallsApi(ACCOUNT, ACCOUNT, "token", rest.url)
-    yield api
-    api.close()
-
-
-def problem_of(work: Coroutine[Any, Any, object]) -> str:
-    with pytest.raises(PeerError) as raised:
-        run(work)
-    return str(raised.value)
 
 
 @pytest.mark.parametrize(
