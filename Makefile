@@ -23,6 +23,14 @@ help:
 	@echo "make bench   measure; ratios only"
 	@echo "make setup   what all of these do first: .venv with the locked packages"
 
+# Whoever names another Python than .venv was made with gets it made anew.
+ifneq ($(origin PYTHON),file)
+VERSION := import sys; print(sys.version_info[:2])
+ifneq ($(shell $(PYTHON) -c '$(VERSION)' 2>&1),$(shell $(BIN)/python -c '$(VERSION)' 2>&1))
+.PHONY: .venv/installed
+endif
+endif
+
 setup: .venv/installed
 
 .venv/installed: infra/setup.sh requirements.lock pyproject.toml
