@@ -101,6 +101,8 @@ class Limits(msgspec.Struct, frozen=True):
     """Mutual silence before the agent asks whether anybody is there; a second one ends the call. 0: never."""
     tool_seconds: int = 20
     """Longest run of one tool call."""
+    transfers: int = 3
+    """So often one caller may be put through, or a colleague be asked, until there is no further try."""
 
 
 class Span(msgspec.Struct, frozen=True, array_like=True):

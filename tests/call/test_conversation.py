@@ -66,6 +66,13 @@ def test_a_turn_without_words_is_told_of_the_caller_only() -> None:
     ]
 
 
+def test_a_call_that_goes_on_for_no_reason_of_its_own_is_told_what_was_said_alone() -> None:
+    assert list(history(Resumption(Conversation("test", TURNS[:2])))) == [
+        AddAgentText("history-1", "Hello."),
+        AddUserText("history-2", "Is it open?"),
+    ]
+
+
 texts = st.text(max_size=5)
 turns = st.one_of(
     st.builds(CallerTurn, texts, texts),

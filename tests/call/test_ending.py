@@ -16,6 +16,8 @@ from voice_agent.call.commands import (
     PlayAudio,
     ToolAnswered,
 )
+from voice_agent.call.conversation import Conversation, Resumption
+from voice_agent.call.ending import STREAM_WAIT_MS
 from voice_agent.call.events import (
     CallerAudio,
     CallEvent,
@@ -489,6 +491,31 @@ def test_a_call_that_does_not_come_to_its_goodbye_ends_at_the_time_limit() -> No
     assert before == []
     assert requests(script) == []
     assert ends(script) == [("completed", "the time limit was reached")]
+
+
+@pytest.mark.parametrize(("left_ms", "then_ms"), [(50_000, 50_000), (0, 30_000)])
+def test_a_caller_who_comes_back_has_what_was_left_of_the_time_or_enough_to_be_told_why(
+    left_ms: int, then_ms: int
+) -> None:
+    back = Resumption(Conversation("test"), "The line is busy.", left_ms=left_ms)
+    script = Script(an_agent(limits=Limits(minutes=1, idle_seconds=0)), resumed=back).begin()
+    script.agent_speaks("back", 1000)
+    script.response_done()
+    script.wait(then_ms - 15_001)
+    before = requests(script)
+    script.wait(1)
+
+    assert before == ["greeting-1"]
+    assert requests(script) == ["greeting-1", "goodbye-2"]
+    assert script.call.resumption().left_ms == 15_000
+
+
+def test_a_stream_that_never_comes_uses_nothing_of_the_time() -> None:
+    for left_ms in (None, 50_000):
+        script = Script(resumed=Resumption(Conversation("test"), "Back.", left_ms=left_ms))
+        script.wait(STREAM_WAIT_MS)
+
+        assert script.call.resumption().left_ms == left_ms
 
 
 def test_a_goodbye_under_way_is_not_asked_for_twice_at_the_time_limit() -> None:

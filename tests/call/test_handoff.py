@@ -21,6 +21,7 @@ from voice_agent.call.commands import (
     RunTool,
     ToolAnswered,
 )
+from voice_agent.call.conversation import Conversation, Resumption
 from voice_agent.call.ending import LAST_WORDS_MS
 from voice_agent.call.events import (
     AgentTranscript,
@@ -266,6 +267,14 @@ def test_the_limits_are_the_other_agents_from_then_on() -> None:
     assert not any(request.startswith("goodbye") for request in before)
     assert call.ordered(CreateResponse)[-1].request.startswith("goodbye")
     assert "You are billing." in str(call.ordered(CreateResponse)[-1].instructions)
+
+
+def test_the_time_that_the_first_agent_has_left_does_not_bind_the_other_one() -> None:
+    back = Resumption(Conversation("desk"), "The line is busy.", left_ms=60_000)
+    call = Script(DESK, others=(BILLING,), resumed=back).begin()
+    handed_over(call)
+
+    assert call.call.resumption().left_ms == 5 * 60_000
 
 
 def test_no_call_is_longer_than_a_session_however_often_it_is_handed_over() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.script import Script, an_agent
-from voice_agent.agent import Tool, Transfer
+from voice_agent.agent import Limits, Tool, Transfer
 from voice_agent.call.commands import (
     CallEnded,
     ClosePhone,
@@ -16,10 +16,10 @@ from voice_agent.call.commands import (
     Note,
     ToolAnswered,
 )
-from voice_agent.call.conversation import ToolTurn
+from voice_agent.call.conversation import Conversation, Resumption, ToolTurn
 from voice_agent.call.events import KeyPressed, ModelClosed, PhoneClosed, ResponseCreated, ResponseDone, ToolRequested
 from voice_agent.call.states import Phase
-from voice_agent.call.transfer import chosen
+from voice_agent.call.transfer import ENOUGH, chosen
 
 DESK, NIGHT = "+14255550101", "sip:night@pbx.example.com"
 TRANSFER = Transfer(to={"front_desk": DESK, "night_desk": NIGHT}, seconds=15, caller_id="+14255550100")
@@ -189,3 +189,47 @@ def test_a_transfer_to_nobody_is_answered_honestly_and_the_agent_goes_on(argumen
     assert "front_desk" in msgspec.json.decode(output)["error"]
     assert script.call.phase is Phase.TALKING
     assert [asked.request for asked in script.ordered(CreateResponse)] == ["tool-1"]
+
+
+# --- how often -------------------------------------------------------------------------------------------------------
+
+
+def test_each_transfer_that_comes_to_nothing_is_counted_over_all_streams_of_the_call() -> None:
+    resumed = None
+    for tries in (1, 2, 3):
+        script = Script(AGENT, resumed=resumed).begin()
+        transfers(script)
+        script.wait(1500)
+        script.feed(PhoneClosed(1000))
+        resumed = script.call.resumption()
+
+        assert [end.destination for end in script.ordered(CallEnded)] == [WHERE]
+        assert resumed.transfers == tries
+
+    script = Script(AGENT, resumed=resumed).begin()
+    transfers(script)
+    script.wait(1000)
+
+    assert script.call.phase is Phase.TALKING
+    assert answers(script) == [(msgspec.json.encode({"error": ENOUGH}).decode(), True)]
+    assert script.call.resumption().transfers == 3
+
+
+def test_a_farewell_that_is_taken_back_is_no_try() -> None:
+    script = Script(an_agent(tools=AGENT.tools, limits=Limits(minutes=10, idle_seconds=0, transfers=1))).begin()
+    transfers(script, words_ms=2000)
+    script.wait(1000)
+    script.caller_speaks()
+    script.caller_stops()
+    transfers(script, "r2")
+    script.wait(1500)
+    script.feed(PhoneClosed(1000))
+
+    assert [end.outcome for end in script.ordered(CallEnded)] == ["transferred"]
+
+
+def test_what_a_call_goes_on_from_has_nothing_counted_that_was_not_tried() -> None:
+    script = Script(AGENT).begin()
+    script.feed(PhoneClosed(1000))
+
+    assert script.call.resumption() == Resumption(Conversation("test"), left_ms=600_000)

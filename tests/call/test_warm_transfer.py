@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from tests.support.script import CLIPS, Script, an_agent
-from voice_agent.agent import Tool, Transfer
+from voice_agent.agent import Limits, Tool, Transfer
 from voice_agent.call.commands import (
     CallColleague,
     CallEnded,
@@ -18,6 +18,7 @@ from voice_agent.call.commands import (
 )
 from voice_agent.call.events import ColleagueAnswered, ModelClosed, PhoneClosed, ResponseCreated, ToolRequested
 from voice_agent.call.states import Phase
+from voice_agent.call.transfer import ENOUGH
 from voice_agent.call.warm_transfer import HOLD_AFTER_MS, HURRIED, LAST_WORDS_MS
 
 HOLD = b"\x82" * 8000
@@ -211,3 +212,17 @@ def test_somebody_unknown_is_not_called(arguments: str) -> None:
 
     assert script.ordered(CallColleague) == []
     assert len(answers(script)) == 1
+
+
+def test_colleagues_who_do_not_take_the_caller_are_asked_only_so_often() -> None:
+    script = Script(an_agent(tools=AGENT.tools, limits=Limits(minutes=10, idle_seconds=0, transfers=2)), rest=True)
+    script.begin()
+    for number in ("1", "2", "3"):
+        script.feed(ResponseCreated(f"r{number}", None))
+        script.feed(ToolRequested(f"r{number}", f"f{number}", f"c{number}", "transfer", TO_DESK))
+        script.response_done(f"r{number}")
+        script.feed(ColleagueAnswered(f"c{number}", problem="the line is busy"))
+
+    assert len(script.ordered(CallColleague)) == 2
+    assert msgspec.json.decode(answers(script)[-1]) == {"error": ENOUGH}
+    assert script.call.resumption().transfers == 2

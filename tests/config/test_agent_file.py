@@ -24,7 +24,7 @@ consent: This call is recorded.
 tools:
   - hang_up
   - python: tests.config.sample_tools:asynchronous
-limits: {minutes: 5, idle_seconds: 0, tool_seconds: 3}
+limits: {minutes: 5, idle_seconds: 0, tool_seconds: 3, transfers: 1}
 timezone: Europe/Vienna
 recording: text
 turn_detection: {type: semantic_vad, eagerness: low}
@@ -54,7 +54,7 @@ def test_every_key_of_an_agent_is_read() -> None:
     assert agent.greeting == "Thanks for calling {{ company }}!"
     assert agent.consent == "This call is recorded."
     assert [tool.name for tool in agent.tools] == ["hang_up", "asynchronous"]
-    assert agent.limits == Limits(minutes=5, idle_seconds=0, tool_seconds=3)
+    assert agent.limits == Limits(minutes=5, idle_seconds=0, tool_seconds=3, transfers=1)
     assert (agent.timezone, agent.recording, agent.noise_reduction) == ("Europe/Vienna", "text", "far_field")
     assert agent.turn_detection == SemanticVad(eagerness="low")
     assert agent.barge_in == BargeIn(after_ms=300, protect_greeting=True)

@@ -7,7 +7,7 @@ import pytest
 from tests.support.pump import FakeBridge, FakeLeg, FakeWork, settle
 from voice_agent.agent import Agent
 from voice_agent.call.commands import CallEnded
-from voice_agent.call.conversation import Conversation
+from voice_agent.call.conversation import Conversation, Resumption
 from voice_agent.call.events import EndRequested
 from voice_agent.call.setup import CallSetup
 from voice_agent.live.counters import Counters
@@ -36,8 +36,8 @@ class FakeCall:
             return [CallEnded("transferred" if self._transferred else "stopped", received.reason, 0)]
         return [CallEnded("caller_hung_up", "", 0)] if isinstance(received, PhoneText) else []
 
-    def conversation(self) -> Conversation:
-        return Conversation("test")
+    def resumption(self) -> Resumption:
+        return Resumption(Conversation("test"))
 
     async def run(self) -> None:
         if self._broken:
@@ -173,7 +173,7 @@ def test_of_a_caller_who_was_transferred_the_conversation_is_kept() -> None:
     known = asyncio.run(main())
 
     assert known is not None
-    assert known.conversation == Conversation("test")
+    assert known.resumption == Resumption(Conversation("test"))
 
 
 def test_a_call_that_comes_again_while_its_recording_is_still_written_begins_anew() -> None:

@@ -13,7 +13,6 @@ from tests.support.pump import settle
 from tests.support.reception import PUBLIC_URL, RECEPTION, Desk, a_desk
 from tests.support.tiny_twilio import CALL_SID, FIELDS
 from voice_agent.call.commands import CallEnded, Destination
-from voice_agent.call.conversation import Resumption
 from voice_agent.call.events import EndRequested
 from voice_agent.call.setup import CallSetup
 from voice_agent.live.admission import Refusal
@@ -394,9 +393,10 @@ def test_a_transfer_that_comes_to_nothing_brings_the_caller_back_to_an_agent_who
 
     assert second.setup == msgspec.structs.replace(
         first.setup,
-        resumed=Resumption(
-            first.conversation(),
-            "The transfer to front_desk came to nothing: the line is busy. The caller is back on the line with you.",
+        resumed=msgspec.structs.replace(
+            first.resumption(),
+            reason="The transfer to front_desk came to nothing: the line is busy. "
+            "The caller is back on the line with you.",
         ),
     )
     assert second.webhook == fields

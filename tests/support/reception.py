@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.support.pump import FakeBridge, FakeWork
 from tests.support.tiny_twilio import TOKEN
 from voice_agent.call.commands import CallEnded
-from voice_agent.call.conversation import CallerTurn, Conversation
+from voice_agent.call.conversation import CallerTurn, Conversation, Resumption
 from voice_agent.call.events import EndRequested
 from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.config.agents import AgentFolder
@@ -59,8 +59,8 @@ class FakeCall:
         self.bridge = FakeBridge(answer)
         self.session = Session(self.bridge, FakeWork())
 
-    def conversation(self) -> Conversation:
-        return Conversation("reception", (CallerTurn("u1", "Is Ana there?"),))
+    def resumption(self) -> Resumption:
+        return Resumption(Conversation("reception", (CallerTurn("u1", "Is Ana there?"),)), left_ms=60_000, transfers=1)
 
     async def run(self) -> None:
         await self.session.run()

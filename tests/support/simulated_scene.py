@@ -333,4 +333,6 @@ def _back(world: World, scenario: Scenario) -> Resumption | None:
     missed = None if destination is None else scenario.given.callees.get(destination.address)
     if destination is None or missed is None:
         return None
-    return Resumption(world.bridge.call.conversation(), came_back(destination, {"DialCallStatus": missed}))
+    return msgspec.structs.replace(
+        world.bridge.call.resumption(), reason=came_back(destination, {"DialCallStatus": missed})
+    )

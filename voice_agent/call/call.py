@@ -30,7 +30,7 @@ from voice_agent.call.commands import (
     ToolAnswered,
     ToolStarted,
 )
-from voice_agent.call.conversation import Conversation
+from voice_agent.call.conversation import Conversation, Resumption
 from voice_agent.call.ending import Ending
 from voice_agent.call.events import CallEvent, Event
 from voice_agent.call.facts import Fact
@@ -74,7 +74,9 @@ class Call:
         held = machine is not None and machine.holds
         turns = Turns(agent, can_excuse="withheld" in clips, held=held)
         self._link = ModelLink(agent, setup.resumed, interrupt_response=turns.flags, create_response=turns.flags)
-        self._ending = Ending(agent, rest=setup.rest, can_apologise="apology" in clips)
+        resumed = setup.resumed or Resumption(Conversation(agent.name))
+        self._ending = Ending(agent, rest=setup.rest, can_apologise="apology" in clips, left_ms=resumed.left_ms)
+        self._tools = ToolCalls(agent, resumed.transfers)
         self._transcript = Transcript(setup.resumed)
         asked = asks_colleague(agent)
         warm = any(tool.transfer is not None and tool.transfer.warm for each in agents for tool in each.tools)
@@ -84,7 +86,7 @@ class Call:
             CallerAudioPart(agent.turn_detection),
             Playback(clips),
             *((McpCalls(agent),) if any(each.mcp for each in agents) else ()),
-            ToolCalls(agent),
+            self._tools,
             self._link,
             CollectDigits(agent, setup.resumed),
             *((Colleague(agent, can_sign="moment" in clips),) if asked else (Keys(),)),
@@ -119,6 +121,12 @@ class Call:
     def conversation(self) -> Conversation:
         """What was said so far, as heard, with what the call was resumed from; see `CallSetup.resumed`."""
         return Conversation(self._agent, tuple(self._transcript.turns))
+
+    def resumption(self) -> Resumption:
+        """What another stream or session of this call would go on from now; it does not say why."""
+        put_through = self._ended is not None and self._ended.destination is not None
+        left_ms = self._ending.left_ms(self._now_ms)
+        return Resumption(self.conversation(), left_ms=left_ms, transfers=self._tools.transfers + put_through)
 
     def start(self) -> list[CallCommand]:
         """Begin at 0 ms: the model is connected now, or when the stream starts."""

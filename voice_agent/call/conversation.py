@@ -1,7 +1,8 @@
 """A conversation as a value: what a session has to know to go on where another one was.
 
 Plain data, from `Call.conversation()`. A call whose setup holds a `Resumption` goes on from it: its session is told
-the `history`, and its own conversation begins with the turns of the former one.
+the `history`, its own conversation begins with the turns of the former one, and what that one has used of its agent's
+limits is used. `Call.resumption()` gives it; why the call goes on is added by whoever knows.
 """
 
 from collections.abc import Iterator
@@ -68,8 +69,12 @@ class Resumption(msgspec.Struct, frozen=True):
     """What a call goes on from."""
 
     conversation: Conversation
-    reason: str
-    """What happened meanwhile, told to the model in whole sentences."""
+    reason: str = ""
+    """What happened meanwhile, told to the model in whole sentences; empty: the conversation says it all."""
+    left_ms: int | None = None
+    """What is left of the agent's longest time; `None`: all of it."""
+    transfers: int = 0
+    """How many came to nothing so far."""
 
 
 History = AddUserText | AddAgentText | AddSystemText | AddToolCall | AddToolOutput
@@ -93,7 +98,8 @@ def history(resumed: Resumption) -> Iterator[History]:
             case ToolTurn():
                 yield AddToolCall(name, turn.call_id, turn.name, turn.arguments)
                 yield AddToolOutput(f"{name}-output", turn.call_id, turn.output or NOT_ANSWERED)
-    yield AddSystemText(f"history-{number + 1}", resumed.reason)
+    if resumed.reason:
+        yield AddSystemText(f"history-{number + 1}", resumed.reason)
 
 
 def keys_text(digits: str) -> str:

@@ -78,6 +78,9 @@ CLOSE_MS = 5000
 LONGEST_MS = 3_600_000
 """No session of the model lives longer, whoever has the call."""
 
+SHORTEST_MS = 30_000
+"""Who comes back when the time is up is told why, and then goodbye."""
+
 LAST_WORDS_MS = 15_000
 """So long before the time limit the agent begins its goodbye."""
 
@@ -121,8 +124,11 @@ class Ending:
         TimerFired,
     )
 
-    def __init__(self, agent: Agent, *, rest: bool, can_apologise: bool) -> None:
+    def __init__(self, agent: Agent, *, rest: bool, can_apologise: bool, left_ms: int | None = None) -> None:
+        """`left_ms`: see `Resumption`."""
         self.phase = Phase.WAITING
+        self._left_ms = left_ms
+        self._limit_ms: int | None = None
         self._agent = agent
         self._rest = rest
         self._can_apologise = can_apologise
@@ -267,7 +273,8 @@ class Ending:
 
     def _limit(self, now_ms: int) -> None:
         """Give the agent its longest time from now on, within what a session lives."""
-        limit_ms = min(now_ms + self._agent.limits.minutes * 60_000, self._began_ms + LONGEST_MS)
+        own_ms = self._agent.limits.minutes * 60_000 if self._left_ms is None else max(self._left_ms, SHORTEST_MS)
+        self._limit_ms = limit_ms = min(now_ms + own_ms, self._began_ms + LONGEST_MS)
         self._deadlines.set("last words", limit_ms - LAST_WORDS_MS)
         self._deadlines.set("limit", limit_ms)
 
@@ -275,7 +282,12 @@ class Ending:
         self._agent = agent
         if self.phase is Phase.TALKING:
             self._time_is_up = False
+            self._left_ms = None
             self._limit(now_ms)
+
+    def left_ms(self, now_ms: int) -> int | None:
+        """Tell what is left of the agent's time; `None`: all of it."""
+        return self._left_ms if self._limit_ms is None else max(0, self._limit_ms - now_ms)
 
     # --- the goodbye -------------------------------------------------------------------------------------------------
 

@@ -38,7 +38,7 @@ from voice_agent.call.facts import (
     ToolsBusy,
 )
 from voice_agent.call.part import Handled
-from voice_agent.call.transfer import chosen
+from voice_agent.call.transfer import ENOUGH, chosen
 
 GRACE_MS = 2000
 """The runner keeps the tool's own limit; only when even its answer fails to come is the call answered without it."""
@@ -73,7 +73,10 @@ class ToolCalls:
         CallOver,
     )
 
-    def __init__(self, agent: Agent) -> None:
+    def __init__(self, agent: Agent, transfers: int = 0) -> None:
+        """`transfers`: so many came to nothing before."""
+        self.transfers = transfers
+        """Those of colleagues who were asked in this session are added."""
         self._agent = ""
         """Whose tools these are, when the call was handed over."""
         self._equip(agent)
@@ -93,6 +96,7 @@ class ToolCalls:
     def _equip(self, agent: Agent) -> None:
         self._tools = {tool.name: tool for tool in agent.tools}
         self._limit_ms = agent.limits.tool_seconds * 1000 + GRACE_MS
+        self._most_transfers = agent.limits.transfers
 
     def deadline(self) -> int | None:
         """When a tool's answer is overdue; the deadlines bear the calls' ids."""
@@ -142,9 +146,12 @@ class ToolCalls:
             return
         if tool is not None and tool.transfer is not None:
             destination = chosen(tool.transfer, event.arguments)
+            if isinstance(destination, Destination) and self.transfers >= self._most_transfers:
+                destination = ENOUGH
             if isinstance(destination, Destination) and not tool.transfer.warm:
                 yield HangUpWanted(event.call_id, event.response_id, destination)
                 return
+            self.transfers += isinstance(destination, Destination)
             problem = destination if isinstance(destination, str) else ""
         self._generating.add(event.response_id)
         self._ours.add(event.response_id)

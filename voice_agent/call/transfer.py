@@ -15,6 +15,8 @@ LONGEST_NAME = 64
 LONGEST_SUMMARY = 600
 """Characters that a colleague is told: half a minute."""
 
+ENOUGH = "no further transfer in this call, it was tried often enough: say so, and help in another way"
+
 
 class _Arguments(msgspec.Struct):
     to: str | None = None

@@ -15,7 +15,7 @@
     hours: {open: {monday-friday: 08:00-18:00}, closed: We are closed now.}     # see `hours`; left out: always open
     recording: audio                        # audio | text | off; an agent with numbers must state it
     tools: [hang_up, python: alder:opening_hours]       # see `tool_keys`
-    limits: {minutes: 15, idle_seconds: 20, tool_seconds: 20}
+    limits: {minutes: 15, idle_seconds: 20, tool_seconds: 20, transfers: 3}
     turn_detection: {type: server_vad, threshold: 0.5, prefix_padding_ms: 300, silence_duration_ms: 500}
                     # or {type: semantic_vad, eagerness: auto}
     barge_in: at_once                       # or {after_ms: 300}, {greeting: protected}, or both keys
@@ -37,7 +37,7 @@ from typing import Literal, NamedTuple
 import yaml
 
 from voice_agent.agent import Agent, Limits
-from voice_agent.config.agent_keys import AGENT, IDLE_SECONDS, LIMITS, MCP_KEY, MINUTES, RECORDING
+from voice_agent.config.agent_keys import AGENT, IDLE_SECONDS, LIMITS, MCP_KEY, MINUTES, RECORDING, TRANSFERS
 from voice_agent.config.faults import nearest
 from voice_agent.config.hours import read_hours
 from voice_agent.config.lookup_keys import read_lookup
@@ -248,6 +248,7 @@ def _limits(fields: Fields) -> Limits:
         minutes=inner.integer("minutes", usual.minutes, *MINUTES),
         idle_seconds=inner.integer("idle_seconds", usual.idle_seconds, *IDLE_SECONDS),
         tool_seconds=inner.integer("tool_seconds", usual.tool_seconds, *TOOL_SECONDS),
+        transfers=inner.integer("transfers", usual.transfers, *TRANSFERS),
     )
 
 

@@ -45,6 +45,7 @@ MINUTES = Whole(1, 60)
 LOOKUP_SECONDS = Whole(1, 10)
 """Twilio waits 15 s for a webhook's answer."""
 IDLE_SECONDS = Whole(0, 600)
+TRANSFERS = Whole(1, 20)
 THRESHOLD = Real(0.0, 1.0)
 PREFIX_MS = Whole(0, 5000)
 SILENCE_MS = Whole(100, 10_000)
@@ -91,6 +92,7 @@ LIMITS: dict[str, Schema] = {
         _USUAL.idle_seconds,
     ),
     "tool_seconds": whole(TOOL_SECONDS, "Longest run of one tool call.", _USUAL.tool_seconds),
+    "transfers": whole(TRANSFERS, "Most tries to transfer one caller.", _USUAL.transfers),
 }
 SERVER_VAD: dict[str, Schema] = {
     "type": {"const": "server_vad"},

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from voice_agent.call.commands import CallEnded
-from voice_agent.call.conversation import Conversation
+from voice_agent.call.conversation import Resumption
 from voice_agent.call.events import MachineVerdict
 from voice_agent.call.setup import CallSetup
 from voice_agent.live.clock import seconds
@@ -39,8 +39,8 @@ class HeldCall(Protocol):
         """Hold the call to its end, then see to its surroundings; raises only for a fault of our own."""
         ...
 
-    def conversation(self) -> Conversation:
-        """Give what was said so far."""
+    def resumption(self) -> Resumption:
+        """Give what another stream of the call would go on from."""
         ...
 
 
@@ -55,8 +55,8 @@ class EndedCall:
     ended: CallEnded | None
     """`None`: it broke off by a fault of ours."""
     setup: CallSetup
-    conversation: Conversation | None
-    """`None`: nobody will go on with it."""
+    resumption: Resumption | None
+    """What its next stream goes on from; `None`: there will be none."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class _Held:
         """Give what is remembered of it."""
         ended = self.call.session.ended
         goes_on = ended is not None and ended.outcome == "transferred"
-        return EndedCall(ended, self.setup, self.call.conversation() if goes_on else None)
+        return EndedCall(ended, self.setup, self.call.resumption() if goes_on else None)
 
 
 @dataclass(frozen=True)

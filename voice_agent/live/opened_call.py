@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from voice_agent.call.commands import Report
-from voice_agent.call.conversation import Conversation
+from voice_agent.call.conversation import Resumption
 from voice_agent.call.setup import CallSetup
 from voice_agent.call.summary import Summary
 from voice_agent.config.prices import Prices
@@ -153,9 +153,9 @@ class OpenedCall:
                 self._recording.end()
             await asyncio.to_thread(self._keep)
 
-    def conversation(self) -> Conversation:
-        """Give what was said so far, as heard."""
-        return self._bridge.call.conversation()
+    def resumption(self) -> Resumption:
+        """Give what another stream of the call would go on from."""
+        return self._bridge.call.resumption()
 
     def _keep(self) -> None:
         greeting = self._bridge.listener.greeting if isinstance(self._bridge, ListeningBridge) else b""

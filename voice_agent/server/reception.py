@@ -14,7 +14,6 @@ import msgspec
 
 from voice_agent.agent import Agent, BargeIn
 from voice_agent.call.commands import CallEnded
-from voice_agent.call.conversation import Resumption
 from voice_agent.call.events import AnsweredBy, MachineVerdict
 from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.config.agents import Agents, AgentSource
@@ -284,7 +283,7 @@ class Reception:
             return twiml.hang_up(NOT_CONNECTED)
         known = await self.lobby.outcome(call_sid, OUTCOME_SECONDS)
         destination = None if known is None or known.ended is None else known.ended.destination
-        if known is None or destination is None or known.conversation is None:
+        if known is None or destination is None or known.resumption is None:
             self._cannot(f"a transfer ended ({status}), and nothing is known of its call any more", call_sid)
             return twiml.hang_up(NOT_CONNECTED)
         reply = fields.get("DialSipResponseCode", "")
@@ -293,7 +292,7 @@ class Reception:
             destination.name, status, f" (SIP {reply})" if reply else "", extra={"call": call_sid},
         )  # fmt: skip
         self.counters.add("transfers_failed", status=status)
-        resumed = Resumption(known.conversation, came_back(destination, fields))
+        resumed = msgspec.structs.replace(known.resumption, reason=came_back(destination, fields))
         setup = msgspec.structs.replace(known.setup.going_on(resumed), preconnect=self.terms.preconnect)
         occasion = fields.get("DialCallSid", "").replace(".", "") or secrets.token_hex(8)
         answer = self._connect(call_sid, setup.agent, occasion)
