@@ -624,6 +624,22 @@ def test_whoever_ends_the_call_from_outside_ends_it_in_every_phase(phase: Phase)
     assert len(script.ordered(ClosePhone)) == (0 if phase is Phase.WAITING else 1)
 
 
+def test_what_is_queued_is_not_played_on_behind_an_end_from_outside() -> None:
+    script = Script().begin()
+    script.agent_speaks("i1", 60_000)
+    script.feed(EndRequested("drained"))
+
+    assert [type(c) for c in script.said if isinstance(c, ClearPlayback | ClosePhone)] == [ClearPlayback, ClosePhone]
+
+
+def test_nothing_is_cleared_on_a_line_that_has_gone() -> None:
+    script = Script().begin()
+    script.agent_speaks("i1", 60_000)
+    script.feed(StreamStopped())
+
+    assert script.ordered(ClearPlayback) == []
+
+
 def test_a_skipped_message_is_told_and_ends_nothing() -> None:
     script = Script().begin()
 

@@ -12,6 +12,7 @@ from voice_agent.agent import Agent
 from voice_agent.call.commands import (
     AddToolOutput,
     CallEnded,
+    ClearPlayback,
     ClosePhone,
     Command,
     Destination,
@@ -322,6 +323,7 @@ class Ending:
     def _reach_machine(self, now_ms: int, event: MachineReached) -> Iterator[Command | Fact]:
         yield from self._take_back(now_ms)
         self._machine = True
+        self._busy = False  # `playback` has cut what was being said to it
         if event.hangs_up or self._model_gone is not None:
             outcome = self._good_end() if self._model_gone is None else "model_failed"
             yield from self._leave(now_ms, Cause.GAVE_UP, outcome, f"answered by {event.answered_by}")
@@ -429,7 +431,9 @@ class Ending:
         if self._rest and outcome in {"completed", "machine"}:
             yield HangUp()
         else:
-            # The `<Connect action>` decides what becomes of the caller.
+            # The `<Connect action>` decides what becomes of the caller, who may hear what is queued to its end first.
+            if self._busy:
+                yield ClearPlayback()
             yield from self._close_phone()
         yield LineClosing()
 
