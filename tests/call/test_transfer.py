@@ -54,7 +54,10 @@ def test_a_number_or_name_that_the_file_does_not_have_is_nobody(name: str) -> No
     assert told == f'there is nobody named "{name}" to transfer to; there are: front_desk, night_desk'
 
 
-@pytest.mark.parametrize("arguments", ["front_desk", '["front_desk"]', '{"to":5}', '{"to":', "\udcff"])
+NESTED = '{"to":"front_desk","x":' + "[" * 5000 + "]" * 5000 + "}"
+
+
+@pytest.mark.parametrize("arguments", ["front_desk", '["front_desk"]', '{"to":5}', '{"to":', "\udcff", NESTED])
 def test_arguments_that_cannot_be_read_are_told_how_they_should_be(arguments: str) -> None:
     told = chosen(TRANSFER, arguments)
 

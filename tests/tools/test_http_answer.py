@@ -82,6 +82,11 @@ def test_no_content_is_said_to_be_none() -> None:
     ("given", "said", "detail"),
     [
         (answer("{", "application/json"), "its answer cannot be read", "the answer is said to be JSON and is none"),
+        (
+            answer(b'{"name":"M\xfcller"}', "application/json"),
+            "its answer cannot be read",
+            "the answer is said to be JSON and is none",
+        ),
         (answer("[" * 100_000), "its answer cannot be read", "the answer is said to be JSON and is none"),
         (
             answer(b"\x89PNG", "image/png"),

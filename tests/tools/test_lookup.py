@@ -68,6 +68,14 @@ async def _is_no_json(_: web.Request) -> web.StreamResponse:
     return web.Response(text="hello")
 
 
+async def _is_latin_1(_: web.Request) -> web.StreamResponse:
+    return web.Response(body='{"customer":{"name":"M\xfcller"}}'.encode("latin-1"), content_type="application/json")
+
+
+async def _has_no_end(_: web.Request) -> web.StreamResponse:
+    return web.Response(text="[" * 100_000 + "]" * 100_000, content_type="text/plain")
+
+
 async def _hangs(_: web.Request) -> web.StreamResponse:
     await asyncio.Event().wait()
     raise AssertionError
@@ -78,6 +86,8 @@ async def _hangs(_: web.Request) -> web.StreamResponse:
     [
         (_fails, VALUES, 5, "HTTP 500"),
         (_is_no_json, VALUES, 5, "the answer is no JSON"),
+        (_is_latin_1, VALUES, 5, "the answer is said to be JSON and is none"),
+        (_has_no_end, VALUES, 5, "the answer is no JSON"),
         (_hangs, VALUES, 0, "there was no answer within 0 s"),
         (crm, {**VALUES, "caller": ""}, 5, '"caller" must not be empty'),
     ],

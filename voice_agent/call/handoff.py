@@ -220,7 +220,7 @@ def _chosen(handoff: Handoff, arguments: str) -> _Arguments | str:
     names = ", ".join(handoff.to)
     try:
         chosen = msgspec.json.decode(arguments or "{}", type=_Arguments)
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except (ValueError, RecursionError):  # no JSON, no Unicode, nested beyond reason
         return f'the arguments cannot be read: give an object whose "to" is one of {names}'
     if chosen.to is None and len(handoff.to) == 1:
         chosen.to = handoff.to[0]

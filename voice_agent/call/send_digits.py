@@ -95,7 +95,7 @@ def keys_of(wanted: DigitsToSend, arguments: str) -> tuple[str, str]:
     """Read what the model wants to be sent: the keys, or what is wrong with it, for the model."""
     try:
         given = msgspec.json.decode(arguments or "{}", type=dict[str, str])
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except (ValueError, RecursionError):  # no JSON, no Unicode, nested beyond reason
         return "", "the arguments must be a JSON object of texts"
     keys = given.get("digits", "")
     if wanted.named:

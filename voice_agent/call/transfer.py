@@ -28,7 +28,7 @@ def chosen(transfer: Transfer, arguments: str) -> Destination | str:
     names = ", ".join(transfer.to)
     try:
         name = msgspec.json.decode(arguments or "{}", type=_Arguments).to
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except (ValueError, RecursionError):  # no JSON, no Unicode, nested beyond reason
         return f'the arguments cannot be read: give an object whose "to" is one of {names}'
     if name is None and len(transfer.to) == 1:
         name = next(iter(transfer.to))

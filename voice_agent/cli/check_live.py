@@ -210,7 +210,7 @@ class _First(msgspec.Struct):
 def _problem_of_first(text: str, dialect: str) -> str:
     try:
         first = msgspec.json.decode(text, type=_First)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         return "not a Realtime endpoint: its first message is not one of the API"
     if first.type == "session.created":
         return foreign(first.session, dialect)

@@ -48,7 +48,7 @@ class CallClient:
         text = await self._post(self.address.secrets, body)
         try:
             return msgspec.json.decode(text, type=Minted)
-        except msgspec.DecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise PeerError(f"the endpoint's secret cannot be read: {error}") from None
 
     async def hang_up(self, call_id: str) -> None:

@@ -84,7 +84,7 @@ def _value(answer: Answer) -> Any:
     if kind == "application/json" or kind.endswith("+json"):
         try:
             return msgspec.json.decode(answer.body)
-        except (msgspec.DecodeError, RecursionError):
+        except (ValueError, RecursionError):  # no JSON, no UTF-8, nested beyond reason
             raise AnswerError("its answer cannot be read", "the answer is said to be JSON and is none") from None
     if kind and not kind.startswith(_TEXTUAL):
         raise AnswerError("its answer is no text", f"the answer is {kind[:60]}, neither JSON nor text")
@@ -95,7 +95,7 @@ def _decoded(answer: Answer) -> Any:
     if not answer.content_type:
         try:
             return msgspec.json.decode(answer.body)
-        except (msgspec.DecodeError, RecursionError):
+        except (ValueError, RecursionError):  # no JSON, no UTF-8, nested beyond reason
             pass  # nobody said that it is JSON
     try:
         return answer.body.decode(answer.charset or "utf-8", "replace")

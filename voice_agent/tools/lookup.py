@@ -56,7 +56,7 @@ async def look_up(lookup: Lookup, values: Mapping[str, str], references: Referen
 def _found(lookup: Lookup, text: str) -> Found:
     try:
         answer = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         raise AnswerError("", "the answer is no JSON") from None
     found = {name: _plain(part_of(answer, path)) for name, path in lookup.variables.items()}
     agent = _plain(part_of(answer, lookup.agent)) if lookup.agent else None

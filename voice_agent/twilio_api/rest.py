@@ -154,7 +154,7 @@ def _refused_page(error: Exception) -> TwilioRestException | None:
         return None
     try:
         body = msgspec.json.decode(answer.text, type=_Refusal)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         body = _Refusal()
     return TwilioRestException(answer.status_code, "", body.message, body.code)
 
