@@ -79,6 +79,7 @@ OF_NO_MODULE = {
     "config/examples": "the packaged agents, which are files",
     "replay/users_project": "somebody else's tests",
     "replay/redacted_speech": "redaction as it is heard",
+    "server/strangers": "what strangers try at the whole server",
     "sim/dialects": "one scene in every dialect",
 }
 """Tests of something else than one module."""

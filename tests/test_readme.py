@@ -143,6 +143,14 @@ def test_the_model_that_is_recommended_is_the_default() -> None:
     assert f"Recommended is {Settings().openai_realtime_model}, the default of `OPENAI_REALTIME_MODEL`" in TEXT
 
 
+def test_every_test_that_the_readme_names_exists() -> None:
+    named = [code.split("::") for code in CODE if code.startswith("tests/") and "::" in code]
+
+    missing = [name for path, name in named if f"def {name}(" not in (ROOT / path).read_text(encoding="utf-8")]
+    assert missing == []
+    assert len(named) == len(rows("| Attack |"))
+
+
 # --- agents ----------------------------------------------------------------------------------------------------------
 
 
@@ -254,7 +262,7 @@ def test_every_file_that_is_named_exists() -> None:
     named = {
         part for code in CODE for part in code.split() if re.fullmatch(r"\.?[\w/]+(\.(py|yaml|wav|example)|/run)", part)
     }
-    named |= {code for code in CODE if code.startswith("tests/")}
+    named |= {code.partition("::")[0] for code in CODE if code.startswith("tests/")}
     ours = named - {"desk.yaml", "desk_tools.py"}
 
     assert "call/turns.py" in ours

@@ -12,17 +12,21 @@ from hypothesis import strategies as st
 from voice_agent.server.logs import set_up_logging, shorten_numbers
 
 
+def fail(text: str) -> None:
+    raise ValueError(text)
+
+
 @contextmanager
 def logging_to(stream: io.StringIO, level: Literal["debug", "info"], style: Literal["text", "json"]) -> Iterator[None]:
-    root, ours = logging.getLogger(), logging.getLogger("voice_agent")
-    levels = root.level, ours.level
+    loggers = [logging.getLogger(name) for name in ("", "voice_agent", "uvicorn.error")]
+    levels = [logger.level for logger in loggers]
     handler = set_up_logging(level, style, stream)
     try:
         yield
     finally:
-        root.removeHandler(handler)
-        root.setLevel(levels[0])
-        ours.setLevel(levels[1])
+        logging.getLogger().removeHandler(handler)
+        for logger, before in zip(loggers, levels, strict=True):
+            logger.setLevel(before)
 
 
 def logged(style: Literal["text", "json"], level: Literal["debug", "info"] = "info") -> str:
@@ -44,7 +48,7 @@ def test_a_line_of_text_has_time_level_call_and_no_whole_number() -> None:
 
     assert first[12:] == " info CA1 from +1425555****"
     assert broken[12:] == " error broken"
-    assert traceback[-1] == "KeyError: '+1425555****'"
+    assert traceback[-1] == "  KeyError: '+1425555****'"
 
 
 def test_a_line_of_json_says_the_same() -> None:
@@ -69,11 +73,30 @@ def test_the_level_is_ours_and_other_packages_stay_quiet() -> None:
     assert "every message" not in text
 
 
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_what_a_stranger_sends_begins_no_line_of_the_log(style: Literal["text", "json"]) -> None:
+    stream = io.StringIO()
+    forged = "x\n12:00:00.000 info CA1 all is well\r\x1b[2J\u2028more"
+    with logging_to(stream, "info", style):
+        logger = logging.getLogger("voice_agent.test")
+        logger.info("from %s", forged, extra={"call": forged})
+        try:
+            fail(forged)
+        except ValueError:
+            logger.exception("broken")
+
+    lines = stream.getvalue().splitlines() if style == "text" else stream.getvalue().split("\n")
+    assert not any(line.startswith("12:00:00.000 info CA1") for line in lines)
+    assert "\x1b" not in stream.getvalue()
+    assert "\r" not in stream.getvalue()
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
         ("+14255550199", "+1425555****"),
         ("tel:+493012345678,", "tel:+49301234****,"),
+        ("?to=%2B14255550199&x=%2b14255550199", "?to=%2B1425555****&x=%2b1425555****"),
         ("+1234567", "+123****"),
         ("+123456", "+123456"),
         ("1 + 14255550199", "1 + 14255550199"),

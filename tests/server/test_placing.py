@@ -123,6 +123,7 @@ def test_without_a_token_nobody_may(tmp_path: Path) -> None:
         ({}, 400, "Object missing required field `to`; send e.g. "),
         (ORDER | {"agnet": "x"}, 400, "Object contains unknown field `agnet`; send e.g. "),
         (ORDER | {"variables": {"name": 1}}, 400, "Expected `str`, got `int` - at `$.variables[...]`; send e.g. "),
+        (b'{"to": "\xff"}', 400, "'utf-8' codec can't decode byte 0xff"),
         (b"x" * 20_000, 413, "more than 16384 bytes"),
         (ORDER | {"to": "+33155550123"}, 400, "+33155550123 begins with none of DIAL_COUNTRIES (+1), so nothing is"),
         (ORDER | {"agent": "nobody"}, 400, 'there is no agent "nobody"'),

@@ -2,6 +2,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 import uvicorn
@@ -9,7 +10,9 @@ from uvicorn.protocols.utils import ClientDisconnected
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from voice_agent.live.admission import Refusal
 from voice_agent.live.phone_leg import Receive, Send
+from voice_agent.server.doorstep import Doorstep
 from voice_agent.server.media import Scope
 from voice_agent.server.stream_socket import EXTENSION, StreamSocket
 
@@ -20,6 +23,7 @@ Endpoint = Callable[[StreamSocket, Receive, Send], Awaitable[None]]
 async def connected_to(endpoint: Endpoint) -> AsyncIterator[ClientConnection]:
     """Serve one endpoint and connect to it; errors of the endpoint come out here."""
     errors: list[BaseException] = []
+    refused: list[Refusal] = []
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
@@ -30,7 +34,13 @@ async def connected_to(endpoint: Endpoint) -> AsyncIterator[ClientConnection]:
             errors.append(error)
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(application, ws=StreamSocket, ws_max_size=1000, lifespan="off", log_config=None)
+        config = uvicorn.Config(
+            application,
+            ws=partial(StreamSocket, Doorstep(refused.append)),  # type: ignore[arg-type]
+            ws_max_size=1000,
+            lifespan="off",
+            log_config=None,
+        )
         server = uvicorn.Server(config)
         async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(server._serve([listening]))

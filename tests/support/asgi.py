@@ -14,6 +14,7 @@ class FakeWebSocket:
         self.sent: list[Message] = []
         self.closed = asyncio.Event()
         self.aborted = False
+        self.admitted = False
         self.stuck = False
         """Writing never ends: the peer reads nothing."""
         self.gone = False
@@ -66,6 +67,9 @@ class FakeWebSocket:
 
     def abort(self) -> None:
         self.aborted = True
+
+    def let_in(self) -> None:
+        self.admitted = True
 
 
 def websocket_scope(

@@ -43,8 +43,13 @@ class Refusal(StrEnum):
 
     WEBHOOK_UNSIGNED = "webhook unsigned"
     WEBHOOK_WRONGLY_SIGNED = "webhook wrongly signed"
+    WEBHOOK_REPLAYED = "webhook replayed"
     UPGRADE_UNSIGNED = "upgrade unsigned"
     UPGRADE_WRONGLY_SIGNED = "upgrade wrongly signed"
+    NO_REQUEST = "no request in time"
+    ANSWER_NOT_READ = "answer not read"
+    CROWD = "too many strangers"
+    NO_HTTP = "no HTTP"
     NO_START = "no start in time"
     BROKEN_START = "broken start"
     TOKEN_MISSING = "token missing"  # noqa: S105 - a reason, no secret
@@ -94,6 +99,10 @@ class StreamTokens:
         if len(self._claimed) > REMEMBERED:
             self._claimed.popitem(last=False)
         return Claim.OK
+
+    def used(self, call_sid: str, occasion: str = "") -> bool:
+        """Tell whether a stream of the call was admitted by a token of that occasion."""
+        return (call_sid, occasion) in self._claimed
 
     def _seal(self, body: str) -> str:
         return hmac.new(self._secret, _bytes(body), hashlib.sha256).hexdigest()

@@ -17,8 +17,8 @@ class Application:
 
     def __init__(self, reception: Reception, *more: APIRouter, start_seconds: float = START_SECONDS) -> None:
         """`more`: routes beside Twilio's: those of the console, those that place calls."""
-        # The interactive documentation would tell strangers what there is to try.
-        self._pages = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+        # The interactive documentation would tell strangers what there is to try; a redirect would repeat their `Host`.
+        self._pages = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
         self._pages.include_router(webhooks(reception))
         self._pages.include_router(health(reception))
         for routes in more:

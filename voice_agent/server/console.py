@@ -15,7 +15,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 from fastapi import APIRouter, HTTPException, Request
@@ -31,6 +31,7 @@ from voice_agent.live.call_client import CallClient
 from voice_agent.live.clock import seconds, utc_now
 from voice_agent.live.mcp_secrets import McpSecrets
 from voice_agent.live.sideband import Sideband
+from voice_agent.server.bodies import read_body
 from voice_agent.tools.run import ToolRunner
 from voice_agent.tools.text_message import MessageSender
 from voice_agent.wire.dialects import GA
@@ -236,7 +237,7 @@ def admit(request: Request, password: Secret | None) -> None:
     """
     headers = request.headers
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+    if origin is not None and _split(origin).netloc != headers.get("host"):
         raise HTTPException(403, "a page of another origin may not use the console")
     if password is not None:
         if not hmac.compare_digest(_given_password(headers).encode(), password.reveal().encode()):
@@ -244,8 +245,15 @@ def admit(request: Request, password: Secret | None) -> None:
         return
     forwarded = any(name == "forwarded" or name.startswith("x-forwarded") for name in headers)
     peer = request.client.host if request.client else ""
-    if forwarded or not _is_here(peer) or not _is_here(urlsplit(f"//{headers.get('host', '')}").hostname or ""):
+    if forwarded or not _is_here(peer) or not _is_here(_split(f"//{headers.get('host', '')}").hostname or ""):
         raise HTTPException(403, "the console is for this machine only; set CONSOLE_PASSWORD to open it to others")
+
+
+def _split(address: str) -> SplitResult:
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
 
 
 def _given_password(headers: Mapping[str, str]) -> str:
@@ -268,12 +276,8 @@ def _is_here(host: str) -> bool:
 
 
 async def _read(request: Request, kind: type[_Body]) -> _Body:
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > BODY_BYTES:
-            raise HTTPException(413, f"more than {BODY_BYTES} bytes")
+    body = await read_body(request, BODY_BYTES)
     try:
-        return msgspec.json.decode(bytes(body) or b"{}", type=kind)
-    except msgspec.DecodeError as error:
+        return msgspec.json.decode(body or b"{}", type=kind)
+    except (ValueError, RecursionError) as error:
         raise HTTPException(422, str(error)) from None

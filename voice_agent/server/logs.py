@@ -11,8 +11,8 @@ from typing import Literal, TextIO
 
 import msgspec
 
-_PHONE_NUMBER = re.compile(r"(\+\d{3,11})\d{4}(?!\d)")
-"""E.164 has 15 digits at most."""
+_PHONE_NUMBER = re.compile(r"((?:\+|%2[Bb])\d{3,11})\d{4}(?!\d)")
+"""E.164 has 15 digits at most; in addresses the `+` is encoded."""
 
 
 def shorten_numbers(text: str) -> str:
@@ -20,17 +20,26 @@ def shorten_numbers(text: str) -> str:
     return _PHONE_NUMBER.sub(r"\1****", text)
 
 
+def one_entry(text: str) -> str:
+    """Indent what goes on in further lines, and write out what moves a cursor: parts may come from strangers."""
+    return text if text.isprintable() else "\n  ".join("".join(map(_visible, line)) for line in text.split("\n"))
+
+
+def _visible(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
+
+
 class TextFormatter(logging.Formatter):
     """`12:00:01.250 warning CA0123… refused (...)`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write one record; a traceback follows on lines of its own."""
+        """Write one record; a traceback follows on indented lines of its own."""
         moment = datetime.fromtimestamp(record.created, UTC).astimezone().strftime("%H:%M:%S.%f")[:-3]
         call = getattr(record, "call", "")
         line = f"{moment} {record.levelname.lower()} {f'{call} ' if call else ''}{record.getMessage()}"
         if record.exc_info:
             line = f"{line}\n{self.formatException(record.exc_info)}"
-        return shorten_numbers(line)
+        return shorten_numbers(one_entry(line))
 
 
 class JsonFormatter(logging.Formatter):
@@ -65,4 +74,6 @@ def set_up_logging(
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
     logging.getLogger("voice_agent").setLevel(level.upper())
+    # Its warnings are of what strangers send, which is counted and told within bounds (`refusals`).
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     return handler

@@ -13,13 +13,13 @@ from voice_agent.errors import PeerError
 from voice_agent.live.admission import TOKEN_PARAMETER, Refusal
 from voice_agent.live.phone_leg import Message, PhoneLeg, Receive, Send
 from voice_agent.server.reception import Reception
-from voice_agent.server.stream_socket import EXTENSION
+from voice_agent.server.stream_socket import EXTENSION, StreamSocket
 from voice_agent.wire.signature import valid_upgrade
 from voice_agent.wire.twilio import Start, parse
 
 logger = logging.getLogger(__name__)
 
-START_SECONDS = 10.0
+START_SECONDS = 5.0
 """How long a stream may take to say whose it is."""
 
 MESSAGES_BEFORE_START = 20
@@ -67,7 +67,9 @@ class MediaStreams:
         if isinstance(admitted, Refusal):
             await _close(send, admitted.value)
             return
-        raw = scope.get("extensions", {}).get(EXTENSION, {}).get("socket")
+        raw: StreamSocket | None = scope.get("extensions", {}).get(EXTENSION, {}).get("socket")
+        if raw is not None:
+            raw.let_in()
         token = start.start.custom_parameters[TOKEN_PARAMETER]
         # It is used up, and a recording holds no tokens.
         await admitted.serve(PhoneLeg(receive, send, raw), [text.replace(token, USED) for text in texts])

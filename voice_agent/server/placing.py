@@ -18,6 +18,7 @@ from voice_agent.config.secret import Secret
 from voice_agent.config.settings import Settings
 from voice_agent.errors import CommandError, ConfigError, PeerError, RefusedError
 from voice_agent.live.clock import utc_now
+from voice_agent.server.bodies import read_body
 from voice_agent.twilio_api.calls import CallsApi
 from voice_agent.twilio_api.dialler import Dialler, UncertainError
 from voice_agent.twilio_api.dialling import Wish, plan
@@ -103,14 +104,10 @@ def _admit(authorization: str, token: Secret | None) -> None:
 
 
 async def _read(request: Request) -> _Order:
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > BODY_BYTES:
-            raise HTTPException(413, f"more than {BODY_BYTES} bytes")
+    body = await read_body(request, BODY_BYTES)
     try:
         return msgspec.json.decode(body, type=_Order)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         form = '{"to": "+14255550123", "agent": "reminder", "variables": {"name": "Ana"}}'
         raise HTTPException(400, f"{error}; send e.g. {form}") from None
 

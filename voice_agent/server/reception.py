@@ -26,6 +26,7 @@ from voice_agent.live.kept_greetings import KeptGreetings
 from voice_agent.live.lobby import Lobby
 from voice_agent.live.session import Session
 from voice_agent.server.colleagues import Colleagues
+from voice_agent.server.refusals import Refusals
 from voice_agent.server.transfers import CONNECTED, came_back, dial
 from voice_agent.tools.lookup import Found, look_up
 from voice_agent.twilio_api.dialling import Dialled, dialled
@@ -101,6 +102,7 @@ class Reception:
         self.colleagues = colleagues
         self.terms = terms
         self.counters = counters
+        self.refusals = Refusals(counters)
         self.lobby = lobby
         self.closing = False
         """Set when the server stops: no further call is taken."""
@@ -110,9 +112,8 @@ class Reception:
         self._greetings = greetings
 
     def refuse(self, refusal: Refusal, detail: str, call_sid: str = "") -> None:
-        """Count and log what is refused: one line each."""
-        self.counters.add("refused", reason=refusal.value)
-        logger.warning("refused (%s): %s", refusal.value, detail, extra={"call": call_sid})
+        """Count and log what is refused."""
+        self.refusals.tell(refusal, detail, call_sid)
 
     async def receive(self, fields: Mapping[str, str], query: str = "") -> str:
         """Find out who is calling, where an agent asks for that, and take the call; see `answer`."""
@@ -144,6 +145,10 @@ class Reception:
         if self.closing:
             self.refuse(Refusal.STOPPING, "the server stops", call_sid)
             return twiml.hang_up(CANNOT_ANSWER)
+        if self._stream_tokens.used(call_sid):
+            # Twilio asks once more only if it has not heard our answer, and then no stream has come.
+            self.refuse(Refusal.WEBHOOK_REPLAYED, "the call has had its stream", call_sid)
+            return twiml.hang_up()
         agents, problem = self._agents.current()
         if problem:
             logger.error("%s", problem)
@@ -295,6 +300,9 @@ class Reception:
         resumed = msgspec.structs.replace(known.resumption, reason=came_back(destination, fields))
         setup = msgspec.structs.replace(known.setup.going_on(resumed), preconnect=self.terms.preconnect)
         occasion = fields.get("DialCallSid", "").replace(".", "") or secrets.token_hex(8)
+        if self._stream_tokens.used(call_sid, occasion):
+            self.refuse(Refusal.WEBHOOK_REPLAYED, "the call has had its stream after this transfer", call_sid)
+            return twiml.hang_up()
         answer = self._connect(call_sid, setup.agent, occasion)
         self.lobby.expect(setup, fields)
         return answer

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import Self
@@ -40,6 +41,8 @@ from voice_agent.recording.spool import Spool, make_folder
 from voice_agent.server.app import Application
 from voice_agent.server.colleagues import Colleagues
 from voice_agent.server.console import Console, console_routes
+from voice_agent.server.doorstep import Doorstep
+from voice_agent.server.http_socket import HttpSocket
 from voice_agent.server.placing import Placing, placing_routes
 from voice_agent.server.reception import Reception, Terms
 from voice_agent.server.stream_socket import StreamSocket
@@ -146,7 +149,8 @@ class Serving:
             routes = console_routes(self._console, self.settings.console_password)
             self._placing = Placing(self.settings, self._agents, calls)
             application = Application(self.reception, routes, placing_routes(self._placing))
-            self._server = _Server(_config(application))
+            doorstep = Doorstep(self.reception.refusals.turned_out)
+            self._server = _Server(_config(application, doorstep))
             tasks.create_task(self._server.serve([self._socket]))
             stack.push_async_callback(self._stop)
             await self._server.ready.wait()
@@ -255,10 +259,11 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _config(application: Application) -> uvicorn.Config:
+def _config(application: Application, doorstep: Doorstep) -> uvicorn.Config:
     return uvicorn.Config(
         application,
-        ws=StreamSocket,
+        http=partial(HttpSocket, doorstep),  # type: ignore[arg-type] # it is called as the class would be
+        ws=partial(StreamSocket, doorstep),  # type: ignore[arg-type] # as above
         ws_max_size=MESSAGE_BYTES,
         ws_per_message_deflate=False,  # base64 audio does not compress enough to pay for it
         lifespan="off",

@@ -1,4 +1,4 @@
-"""uvicorn's own WebSocket, plus the two things that ASGI cannot say: a ping that is answered, and an abort.
+"""uvicorn's own WebSocket, plus what ASGI cannot say: a ping that is answered, an abort, and that it was let in.
 
 Given to uvicorn as its WebSocket class. It must not know what a stream is.
 """
@@ -12,6 +12,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame
 
 from voice_agent.live.leg import CLOSE_SECONDS
+from voice_agent.server.doorstep import Doorstep
 
 EXTENSION = "voice_agent.socket"
 """The key in the scope's `extensions` under which the socket itself stands."""
@@ -20,8 +21,9 @@ EXTENSION = "voice_agent.socket"
 class StreamSocket(WebSocketsSansIOProtocol):
     """One WebSocket; fits `live.phone_leg.RawSocket`."""
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type] # uvicorn's business
+    def __init__(self, doorstep: Doorstep, **kwargs: object) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type] # uvicorn's business
+        self._doorstep = doorstep
         self.close_timeout = CLOSE_SECONDS
         self._payloads = itertools.count()
         self._pings: dict[bytes, asyncio.Future[None]] = {}
@@ -39,6 +41,15 @@ class StreamSocket(WebSocketsSansIOProtocol):
             await answered
         finally:
             del self._pings[payload]
+
+    def let_in(self) -> None:
+        """Take it from the doorstep: from now on it is a call's."""
+        self._doorstep.leave(self.transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self._doorstep.leave(self.transport)
+        super().connection_lost(exc)
 
     def abort(self) -> None:
         """Drop the connection and whatever is not written yet."""

@@ -3,7 +3,6 @@
 It must not decide anything about calls: that is `reception`.
 """
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
@@ -11,6 +10,7 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, HTTPException, Request, Response
 
 from voice_agent.live.admission import Refusal
+from voice_agent.server.bodies import BODY_SECONDS, read_body
 from voice_agent.server.colleagues import COLLEAGUE_PATH
 from voice_agent.server.reception import AFTER_DIAL_PATH, AFTER_STREAM_PATH, Reception
 from voice_agent.wire.signature import valid_request
@@ -20,17 +20,15 @@ logger = logging.getLogger(__name__)
 FORM_BYTES = 64 * 1024
 """A webhook has some 30 short fields; a stranger must not make us hold or sort more."""
 
-FORM_SECONDS = 5.0
-"""Longest wait for a body."""
 
-
-def webhooks(reception: Reception, form_seconds: float = FORM_SECONDS) -> APIRouter:
+def webhooks(reception: Reception, form_seconds: float = BODY_SECONDS) -> APIRouter:
     """Make the routes under `/twilio`, apart from the stream."""
     router = APIRouter()
 
     async def signed_fields(request: Request) -> Mapping[str, str]:
         """Read the form and check who sent it; raises 403, 413 or 408."""
-        fields = parse_qsl(await _body(request, form_seconds), keep_blank_values=True)
+        body = await read_body(request, FORM_BYTES, form_seconds)
+        fields = parse_qsl(body.decode(errors="replace"), keep_blank_values=True)
         # Never the Host header: behind a tunnel or a proxy it is anybody's, and the scheme is wrong.
         url = reception.terms.public_url + request.url.path
         if request.url.query:
@@ -75,19 +73,6 @@ def webhooks(reception: Reception, form_seconds: float = FORM_SECONDS) -> APIRou
         return Response(status_code=204)
 
     return router
-
-
-async def _body(request: Request, form_seconds: float) -> str:
-    body = bytearray()
-    try:
-        async with asyncio.timeout(form_seconds):
-            async for part in request.stream():
-                body += part
-                if len(body) > FORM_BYTES:
-                    raise HTTPException(413, f"more than {FORM_BYTES} bytes")
-    except TimeoutError:
-        raise HTTPException(408, "the body did not come") from None
-    return body.decode(errors="replace")
 
 
 def _xml(text: str) -> Response:
