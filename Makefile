@@ -81,7 +81,7 @@ bench: setup
 # Needs uv. Written without an index URL, so that any mirror serves.
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --extra emulator --extra dev --extra azure pyproject.toml -o requirements.lock
+	  --extra emulator --extra dev --extra azure --extra postgres pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf .venv .venv-system .venv-mutants mutants tests/system/js/node_modules build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

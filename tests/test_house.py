@@ -38,6 +38,8 @@ WITHOUT_BEHAVIOUR = {
 TESTED_WHOLE = {
     "emulator/twilio": "its sockets are what a user meets: `tests/emulator/test_twilio_*.py`, a file a subject",
     "emulator/webrtc": "a call shows in its HTTP and to its peer: `tests/emulator/webrtc/test_calls.py`",
+    "store/migrations": "what they lead to is compared with the tables: `tests/store/test_database.py`",
+    "store/migrations/versions": "as above",
     "sim/realtime": "a session's parts show only in its events: `tests/sim/realtime`, a file a kind of event",
 }
 """Packages whose parts need no test of their own."""
@@ -69,6 +71,7 @@ TESTED_BESIDE = {
     "replay/talks": "replay/test_pytest_plugin.py",
     "server/private_line": "cli/test_demo.py",
     "sim/network": "sim/test_world.py",
+    "store/tables": "store/test_database.py",
     "sim/made_up/call": "sim/made_up/test_drawing.py",
 }
 """Modules without a test of their own name, and the test that holds them."""

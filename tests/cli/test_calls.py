@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.recorded import write
 from tests.support.simulated import header_of, setup, simulated_call, steps_of
+from tests.support.stored import FileHistory
 from voice_agent.audio.wav import read_mulaw
 from voice_agent.call.events import TranscriptionUsage, Usage
 from voice_agent.call.summary import Summary
@@ -17,21 +18,22 @@ from voice_agent.errors import PeerError
 from voice_agent.recording.reader import Recording, read
 from voice_agent.recording.telling import clock, summarise
 from voice_agent.replay import strict
-from voice_agent.store.history import FILE_NAME, History, PastCall, past_call
+from voice_agent.store.database import FILE_NAME
+from voice_agent.store.history import PastCall, past_call
 
 DATA = write(header_of(setup()), steps_of(simulated_call(), setup()))
 SID = setup().call_sid
 
 
 @pytest.fixture
-def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> History:
+def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FileHistory:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DATA", str(tmp_path / "data"))
-    return History(tmp_path / "data" / FILE_NAME)
+    return FileHistory(tmp_path / "data" / FILE_NAME)
 
 
 @pytest.fixture
-def call(history: History) -> PastCall:
+def call(history: FileHistory) -> PastCall:
     path = history.path.parent / "one.call"
     path.parent.mkdir()
     path.write_bytes(DATA)
@@ -55,12 +57,12 @@ def run(capsys: pytest.CaptureFixture[str], *values: str) -> tuple[int, str]:
     return status, captured.out + captured.err
 
 
-def test_before_the_first_call_the_list_says_so(history: History, capsys: pytest.CaptureFixture[str]) -> None:
+def test_before_the_first_call_the_list_says_so(history: FileHistory, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "list") == (0, f"no calls yet ({history.path})\n")
 
 
 def test_the_list_is_a_table_with_the_latest_first(
-    history: History, call: PastCall, capsys: pytest.CaptureFixture[str]
+    history: FileHistory, call: PastCall, capsys: pytest.CaptureFixture[str]
 ) -> None:
     later = past_call(
         msgspec.structs.replace(setup(), call_sid="CA1", caller=""), Summary(), datetime(2026, 11, 23, tzinfo=UTC), None
@@ -78,7 +80,7 @@ def test_the_list_is_a_table_with_the_latest_first(
 
 
 def test_a_file_is_shown_like_a_call_and_named_when_it_is_none(
-    history: History, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    history: FileHistory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "refund.call").write_bytes(DATA)
     (tmp_path / "no.call").write_bytes(b"RIFF")
@@ -197,7 +199,7 @@ def test_what_cannot_be_done_is_one_line(
 
 
 def test_a_beginning_of_several_calls_names_them(
-    history: History, call: PastCall, capsys: pytest.CaptureFixture[str]
+    history: FileHistory, call: PastCall, capsys: pytest.CaptureFixture[str]
 ) -> None:
     history.add(msgspec.structs.replace(call, call_sid="CA0f"))
     history.add(msgspec.structs.replace(call, call_sid="CA0f"))
@@ -207,7 +209,7 @@ def test_a_beginning_of_several_calls_names_them(
 
 
 def test_a_call_without_its_recording_is_shown_and_not_exported(
-    history: History, call: PastCall, capsys: pytest.CaptureFixture[str]
+    history: FileHistory, call: PastCall, capsys: pytest.CaptureFixture[str]
 ) -> None:
     history.add(msgspec.structs.replace(call, call_sid="CA1", recording=None, reason="goodbye"))
     Path(str(call.recording)).unlink()
@@ -219,7 +221,7 @@ def test_a_call_without_its_recording_is_shown_and_not_exported(
 
 
 def test_a_call_whose_process_died_is_found_by_its_recording(
-    history: History, call: PastCall, capsys: pytest.CaptureFixture[str]
+    history: FileHistory, call: PastCall, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = history.path.parent / "recordings" / "2026-11-23"
     folder.mkdir(parents=True)
@@ -249,7 +251,7 @@ def test_a_file_that_is_no_recording_is_named(call: PastCall, capsys: pytest.Cap
 
 
 def test_a_call_of_a_model_with_a_price_shows_what_it_cost(
-    history: History, call: PastCall, capsys: pytest.CaptureFixture[str]
+    history: FileHistory, call: PastCall, capsys: pytest.CaptureFixture[str]
 ) -> None:
     usage = Usage(input_tokens=1000, cached_tokens=500, input_audio_tokens=0, output_tokens=100)
     for sid, model in (("CA1", "gpt-realtime-2.1"), ("CA2", "mine")):
@@ -270,7 +272,7 @@ def test_a_call_of_a_model_with_a_price_shows_what_it_cost(
     ],
 )
 def test_the_transcription_of_the_caller_is_told_apart(
-    history: History, call: PastCall, usage: TranscriptionUsage, shown: str, capsys: pytest.CaptureFixture[str]
+    history: FileHistory, call: PastCall, usage: TranscriptionUsage, shown: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     history.add(msgspec.structs.replace(call, call_sid="CA1", transcription=usage))
 

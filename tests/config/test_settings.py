@@ -174,6 +174,10 @@ def test_the_provider_follows_the_account(environ: dict[str, str], provider: str
         ({"TWILIO_PHONE_NUMBER": "4255550100"}, ['TWILIO_PHONE_NUMBER: "4255550100" is not a phone number like +14255550100']),
         ({"DIAL_COUNTRIES": "+1, 44"}, ['DIAL_COUNTRIES: "44" begins no phone number; write e.g. "+1, +44"']),
         ({"DIAL_PER_SECOND": "0"}, ['DIAL_PER_SECOND: must be a whole number from 1 to 100, not "0"']),
+        (
+            {"DATABASE_URL": "mysql://me:secret@db/calls"},
+            ["DATABASE_URL: must begin with postgresql://, e.g. postgresql://user:password@host/database"],
+        ),
         ({"TWILIO_API_SECRET": "s"}, ["TWILIO_API_KEY: is missing; it belongs to TWILIO_API_SECRET"]),
         ({"AZURE_OPENAI_ENDPOINT": "http://r.example", "AZURE_OPENAI_DEPLOYMENT": "d", "AZURE_OPENAI_API_KEY": "k"},
          ["AZURE_OPENAI_ENDPOINT: must begin with https://, for the key is sent there"]),

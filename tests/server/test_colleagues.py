@@ -1,7 +1,8 @@
 """How a colleague is called, asked and brought together with the caller; the account is a fake."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,7 @@ from voice_agent.call.events import ColleagueAnswered
 from voice_agent.call.setup import CallSetup
 from voice_agent.errors import PeerError
 from voice_agent.server.colleagues import Colleagues, Patience, asking
+from voice_agent.store.database import Database
 from voice_agent.store.transfers import Transfers
 from voice_agent.wire import twiml
 
@@ -72,9 +74,9 @@ class Account:
 
 
 class Office:
-    def __init__(self, folder: Path, patience: Patience = PATIENT) -> None:
+    def __init__(self, database: Database, patience: Patience = PATIENT) -> None:
         self.account = Account()
-        self.links = Transfers(folder / "transfers.sqlite")
+        self.links = Transfers(database)
         self.colleagues = Colleagues(self.links, self.account, lambda: "https://phone.example", patience)
 
     @property
@@ -86,6 +88,12 @@ class Office:
         return await self.colleagues.answered(self.link_id, "CA2")
 
 
+@asynccontextmanager
+async def an_office(folder: Path, patience: Patience = PATIENT) -> AsyncIterator[Office]:
+    async with Database(folder / "calls.sqlite") as database:
+        yield Office(database, patience)
+
+
 def at_office(
     folder: Path,
     colleague: Callable[[Office], Awaitable[None]],
@@ -95,11 +103,11 @@ def at_office(
     """Call the desk; `colleague` is what happens meanwhile."""
 
     async def main() -> tuple[Office, ColleagueAnswered]:
-        office = Office(folder, patience)
-        office.account.fails.update(fails)
-        async with asyncio.timeout(5), office.colleagues as colleagues, asyncio.TaskGroup() as tasks:
-            tasks.create_task(_alongside(colleague, office))
-            answered = await colleagues.call(CALLER, ORDER)
+        async with asyncio.timeout(5), an_office(folder, patience) as office:
+            office.account.fails.update(fails)
+            async with office.colleagues as colleagues, asyncio.TaskGroup() as tasks:
+                tasks.create_task(_alongside(colleague, office))
+                answered = await colleagues.call(CALLER, ORDER)
         return office, answered
 
     return asyncio.run(main())
@@ -153,8 +161,12 @@ def test_after_a_hand_over_the_colleague_is_asked_as_the_other_agent_would(tmp_p
     setup = msgspec.structs.replace(CALLER, agent=an_agent(), others=(billing,))
 
     async def main() -> CallSetup | None:
-        office = Office(tmp_path)
-        async with asyncio.timeout(5), office.colleagues as colleagues, asyncio.TaskGroup() as tasks:
+        async with (
+            asyncio.timeout(5),
+            an_office(tmp_path) as office,
+            office.colleagues as colleagues,
+            asyncio.TaskGroup() as tasks,
+        ):
             job = tasks.create_task(colleagues.call(setup, ORDER))
             asked = await office.picks_up()
             job.cancel()
@@ -238,8 +250,12 @@ def test_whoever_answers_too_late_or_twice_is_not_asked(tmp_path: Path) -> None:
 
 def test_a_caller_who_is_gone_ends_the_second_call(tmp_path: Path) -> None:
     async def main() -> list[str]:
-        office = Office(tmp_path)
-        async with asyncio.timeout(5), office.colleagues as colleagues, asyncio.TaskGroup() as tasks:
+        async with (
+            asyncio.timeout(5),
+            an_office(tmp_path) as office,
+            office.colleagues as colleagues,
+            asyncio.TaskGroup() as tasks,
+        ):
             job = tasks.create_task(colleagues.call(CALLER, ORDER))
             await office.picks_up()
             job.cancel()

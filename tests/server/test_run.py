@@ -16,6 +16,7 @@ from websockets.frames import Close
 from websockets.http11 import Request, Response
 
 from tests.support import tiny_twilio
+from tests.support.stored import latest
 from tests.support.tiny_realtime import TinyRealtime, tiny_realtime
 from tests.support.tiny_twilio import CALL_SID, FIELDS, TOKEN, open_stream, request, webhook
 from voice_agent.call.commands import CallEnded, Report
@@ -29,7 +30,7 @@ from voice_agent.recording.redact import Wanted
 from voice_agent.replay.put_away import Redaction
 from voice_agent.server import reception as lines
 from voice_agent.server.run import Serving
-from voice_agent.store.history import FILE_NAME, History
+from voice_agent.store.database import FILE_NAME
 from voice_agent.wire import twiml
 
 AGENT = """
@@ -134,7 +135,7 @@ def test_a_call_from_the_webhook_to_the_history(tmp_path: Path, run: Run) -> Non
 
     run(main())
 
-    (row,) = History(tmp_path / "data" / FILE_NAME).latest(5)
+    (row,) = latest(tmp_path / "data" / FILE_NAME)
     assert (row.call_sid, row.agent, row.outcome) == (CALL_SID, "reception", "caller_hung_up")
     assert row.recording is not None
     recording = reader.read(Path(row.recording))
@@ -270,7 +271,7 @@ def test_a_full_disk_stops_the_recording_and_not_the_call(tmp_path: Path) -> Non
 
     asyncio.run(main())
 
-    assert len(History(tmp_path / "data" / FILE_NAME).latest(5)) == 1
+    assert len(latest(tmp_path / "data" / FILE_NAME)) == 1
 
 
 @pytest.mark.parametrize(("recording", "kept"), [("off", False), ("text", True)])
@@ -284,7 +285,7 @@ def test_a_recording_is_made_as_the_agent_wants_it(tmp_path: Path, recording: st
 
     asyncio.run(main())
 
-    (row,) = History(tmp_path / "data" / FILE_NAME).latest(5)
+    (row,) = latest(tmp_path / "data" / FILE_NAME)
     assert (row.recording is not None) is kept
     if row.recording is not None:
         assert reader.read(Path(row.recording)).header.audio == "digests"
@@ -307,7 +308,7 @@ def test_a_call_is_redacted_before_anything_of_it_is_kept(tmp_path: Path, record
 
     asyncio.run(main())
 
-    (row,) = History(tmp_path / "data" / FILE_NAME).latest(5)
+    (row,) = latest(tmp_path / "data" / FILE_NAME)
     assert (row.caller, row.called, row.outcome) == ("+00000000000", "+00000000000", "caller_hung_up")
     assert [call.setup.caller for call in kept] == [row.caller]
     assert (row.recording is None) is (recording == "off")

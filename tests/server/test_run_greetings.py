@@ -8,11 +8,12 @@ from websockets.asyncio.client import ClientConnection
 
 from tests.server.test_run import a_server
 from tests.support import tiny_twilio
+from tests.support.stored import latest
 from tests.support.tiny_twilio import FIELDS, open_stream
 from voice_agent.live.opened_call import FinishedCall
 from voice_agent.recording.reader import read
 from voice_agent.replay.strict import replay
-from voice_agent.store.history import FILE_NAME, History
+from voice_agent.store.database import FILE_NAME
 
 AGENT = """
 name: reception
@@ -62,7 +63,7 @@ def test_the_second_call_is_greeted_by_what_the_first_ones_model_said(tmp_path: 
             return first, len(call.model.of_type("response.create"))
 
     first, both = asyncio.run(main())
-    rows = History(tmp_path / "data" / FILE_NAME).latest(5)
+    rows = latest(tmp_path / "data" / FILE_NAME)
     later = read(Path(rows[0].recording or ""))
 
     assert (first, both) == (1, 1)

@@ -9,11 +9,12 @@ from websockets.asyncio.server import ServerConnection
 
 from tests.server.test_run import AGENT, Call, a_server
 from tests.support import tiny_twilio
+from tests.support.stored import latest
 from tests.support.tiny_realtime import send
 from voice_agent.live.clips import load_clips
 from voice_agent.recording.reader import read
 from voice_agent.replay.strict import replay
-from voice_agent.store.history import FILE_NAME, History
+from voice_agent.store.database import FILE_NAME
 
 BILLING = """name: billing
 language: es
@@ -72,7 +73,7 @@ def test_the_other_agents_file_becomes_the_session_and_the_recording_holds_it_ag
             return call.model.of_type("session.update"), call.model.of_type("conversation.item.create")
 
     updates, items = asyncio.run(main())
-    (row,) = History(tmp_path / "data" / FILE_NAME).latest(5)
+    (row,) = latest(tmp_path / "data" / FILE_NAME)
     assert row.recording is not None
     recording = read(Path(row.recording))
 

@@ -8,10 +8,11 @@ import pytest
 
 from tests.server.test_run import AGENT, a_server
 from tests.support import tiny_twilio
+from tests.support.stored import latest
 from voice_agent.config.agents import Demands
 from voice_agent.config.references import read_references
 from voice_agent.recording import reader
-from voice_agent.store.history import FILE_NAME, History
+from voice_agent.store.database import FILE_NAME
 
 TOKEN, KEY = "token-0123456789", 'k/ey"-0123456789'
 CALENDAR = """
@@ -55,7 +56,7 @@ def test_secrets_reach_the_model_s_server_and_nothing_that_is_kept(
 
     asyncio.run(main())
 
-    (row,) = History(tmp_path / "data" / FILE_NAME).latest(5)
+    (row,) = latest(tmp_path / "data" / FILE_NAME)
     assert row.recording is not None
     recording = reader.read(Path(row.recording))
     kept = [recording.header.setup.agent.mcp[0].authorization or ""]

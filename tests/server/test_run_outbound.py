@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from tests.support.fake_speech import fake_speech
+from tests.support.stored import latest
 from tests.support.tiny_customer import ACCOUNT_SID, CALLED, TOKEN
 from tests.support.tiny_twilio import request
 from voice_agent.call.commands import CallEnded, Report
@@ -16,7 +17,7 @@ from voice_agent.emulator.realtime import serve_realtime
 from voice_agent.emulator.twilio import Callee, EmulatedTwilio, IncomingNumber, Post, Verdict
 from voice_agent.server.run import Serving
 from voice_agent.sim.realtime import RealtimeOptions
-from voice_agent.store.history import FILE_NAME, History
+from voice_agent.store.database import FILE_NAME
 
 ORDER = {"to": "+14255550123", "agent": "reminder", "variables": {"name": "Ana"}}
 NEWS = (Verdict(700, "machine_end_beep"), Verdict(900, "human"))
@@ -69,5 +70,5 @@ def test_a_machine_that_the_server_has_called_is_left_the_message_and_hung_up_on
     asyncio.run(main())
     (ended,) = (report for report in reports if isinstance(report, CallEnded))
     assert (ended.outcome, ended.reason) == ("machine", "a message was left")
-    (kept,) = History(tmp_path / FILE_NAME).latest(5)
+    (kept,) = latest(tmp_path / FILE_NAME)
     assert (kept.outcome, kept.caller, kept.called) == ("machine", "+14255550123", CALLED)

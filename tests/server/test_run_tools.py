@@ -13,13 +13,14 @@ from websockets.asyncio.server import ServerConnection
 from tests.server.test_run import AGENT, Call, a_server
 from tests.support import tiny_twilio
 from tests.support.http_server import server
+from tests.support.stored import latest
 from tests.support.tiny_realtime import send
 from tests.support.tiny_twilio import ACCOUNT_SID, FIELDS, TOKEN
 from voice_agent.config.agents import Demands
 from voice_agent.config.references import read_references
 from voice_agent.emulator.twilio import EmulatedTwilio, IncomingNumber
 from voice_agent.recording.reader import read
-from voice_agent.store.history import FILE_NAME, History
+from voice_agent.store.database import FILE_NAME
 
 KEY = "key-of-the-calendar"
 
@@ -53,7 +54,7 @@ async def called(call: Call, name: str, arguments: str) -> str:
 
 def kept(folder: Path) -> bytes:
     """The recording of the only call."""
-    (row,) = History(folder / "data" / FILE_NAME).latest(5)
+    (row,) = latest(folder / "data" / FILE_NAME)
     assert row.recording is not None
     return Path(row.recording).read_bytes()
 
@@ -113,7 +114,7 @@ def test_secret_digits_get_to_a_tool_and_into_nothing_that_is_kept_or_logged(
 
     with caplog.at_level(logging.DEBUG, "voice_agent"):
         told = asyncio.run(main())
-    (row,) = History(tmp_path / "data" / FILE_NAME).latest(5)
+    (row,) = latest(tmp_path / "data" / FILE_NAME)
     recording = read(Path(row.recording or ""))
 
     assert seen == [{"pin": "730194"}]

@@ -7,11 +7,12 @@ from typing import Any
 from websockets.asyncio.server import ServerConnection
 
 from tests.server.test_run import AGENT, Call, a_server
+from tests.support.stored import latest
 from tests.support.tiny_realtime import SILENCE_200_MS, send
 from tests.support.tiny_twilio import ACCOUNT_SID, TOKEN
 from voice_agent.call.commands import AgentBegan
 from voice_agent.emulator.twilio import Callee, EmulatedTwilio
-from voice_agent.store.history import FILE_NAME, History
+from voice_agent.store.database import FILE_NAME
 
 TRANSFERRING = AGENT.replace("audio", "off") + 'tools: [transfer: {to: {front_desk: "+14255550101"}}]\n'
 
@@ -69,7 +70,7 @@ def test_a_caller_is_put_through_and_the_call_ends_when_the_two_have_spoken(tmp_
 
 def test_a_caller_who_was_not_put_through_is_back_with_an_agent_who_knows_why(tmp_path: Path) -> None:
     call, dialled, moments = transferred(tmp_path, Callee(becomes="busy"))
-    back, first = History(tmp_path / "data" / FILE_NAME).latest(5)
+    back, first = latest(tmp_path / "data" / FILE_NAME)
 
     assert dialled == ["+14255550101"]
     assert moments.count("the stream starts") == 2

@@ -1,20 +1,22 @@
+import asyncio
 import sqlite3
-import stat
-import threading
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
+from sqlalchemy import text
 
 from voice_agent.agent import Agent
 from voice_agent.call.commands import AgentBegan, AgentSaid, CallEnded, CallerSaid, ResponseUsed
-from voice_agent.call.events import TranscriptionUsage, Usage
+from voice_agent.call.events import Usage
 from voice_agent.call.setup import CallSetup
 from voice_agent.call.summary import Line, Summary
 from voice_agent.errors import CommandError
-from voice_agent.store.history import SCHEMA_VERSION, History, PastCall, past_call
+from voice_agent.store.database import Database
+from voice_agent.store.history import History, PastCall, past_call
 
 SETUP = CallSetup(
     call_sid="CA0123", agent=Agent(name="reception", instructions=""), caller="+14255550123", called="+14255550100"
@@ -68,131 +70,149 @@ def test_a_call_whose_end_nobody_saw_ends_with_its_last_line() -> None:
     assert (cut.duration_ms, cut.ended_at) == (900, "2026-11-22T10:00:01.150+00:00")
 
 
-def test_calls_come_back_whole_and_the_latest_first(tmp_path: Path) -> None:
-    history = History(tmp_path / "data" / "calls.sqlite")
-    calls = [a_call(f"CA{n}", f"2026-11-2{n}T10:00:00.000+00:00") for n in (2, 1, 3)]
+def within(place: Path | str, work: Callable[[History], Awaitable[None]]) -> None:
+    async def main() -> None:
+        async with Database(place) as database:
+            await work(History(database))
+
+    asyncio.run(main())
+
+
+async def add_all(history: History, calls: Iterable[PastCall]) -> None:
     for call in calls:
-        history.add(call)
-
-    assert history.latest(10) == [calls[2], calls[0], calls[1]]
-    assert history.latest(1) == [calls[2]]
+        await history.add(call)
 
 
-def test_a_call_is_found_by_the_beginning_of_its_sid(tmp_path: Path) -> None:
-    history = History(tmp_path / "calls.sqlite")
-    for sid in ("CAab12", "CAab34", "CAcd_%", "CAab12"):
-        history.add(a_call(sid))
+def test_calls_come_back_whole_and_the_latest_first(place: Path | str) -> None:
+    calls = [a_call(f"CA{n}", f"2026-11-2{n}T10:00:00.000+00:00") for n in (2, 1, 3)]
 
-    assert [call.call_sid for call in history.find("CAab")] == ["CAab12", "CAab34", "CAab12"]
-    assert [call.call_sid for call in history.find("caAB34")] == ["CAab34"]
-    assert [call.call_sid for call in history.find("CA%")] == []
-    assert [call.call_sid for call in history.find("CAcd_%")] == ["CAcd_%"]
+    async def work(history: History) -> None:
+        await add_all(history, calls)
+
+        assert await history.latest(10) == [calls[2], calls[0], calls[1]]
+        assert await history.latest(1) == [calls[2]]
+
+    within(place, work)
 
 
-def test_the_recordings_of_all_calls_are_known_by_their_names(tmp_path: Path) -> None:
-    history = History(tmp_path / "calls.sqlite")
-    assert history.recordings() == set()
-    history.add(a_call())
-    history.add(msgspec.structs.replace(a_call(), recording=None))
+def test_a_call_is_found_by_the_beginning_of_its_sid(place: Path | str) -> None:
+    async def work(history: History) -> None:
+        await add_all(history, map(a_call, ("CAab12", "CAab34", "CAcd_%", "CAab12")))
 
-    assert history.recordings() == {"one.call"}
+        async def found(beginning: str) -> list[str]:
+            return [call.call_sid for call in await history.find(beginning)]
+
+        assert await found("CAab") == ["CAab12", "CAab34", "CAab12"]
+        assert await found("caAB34") == ["CAab34"]
+        assert await found("CA%") == []
+        assert await found("CAcd_%") == ["CAcd_%"]
+
+    within(place, work)
+
+
+def test_the_recordings_of_all_calls_are_known_by_their_names(place: Path | str) -> None:
+    async def work(history: History) -> None:
+        assert await history.recordings() == set()
+        await add_all(history, [a_call(), msgspec.structs.replace(a_call(), recording=None)])
+
+        assert await history.recordings() == {"one.call"}
+
+    within(place, work)
 
 
 def test_without_a_file_there_are_no_calls_and_none_is_made(tmp_path: Path) -> None:
-    history = History(tmp_path / "calls.sqlite")
+    async def work(history: History) -> None:
+        assert await history.latest(10) == []
+        assert await history.find("CA") == []
 
-    assert history.latest(10) == []
-    assert history.find("CA") == []
+    within(tmp_path / "calls.sqlite", work)
+
     assert list(tmp_path.iterdir()) == []
 
 
-def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
-    path = tmp_path / "data" / "calls.sqlite"
-    History(path).prepare()
+def test_calls_may_be_added_at_once(place: Path | str) -> None:
+    async def work(history: History) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for n in range(8):
+                tasks.create_task(history.add(a_call(f"CA{n}")))
 
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+        assert {call.call_sid for call in await history.latest(100)} == {f"CA{n}" for n in range(8)}
 
-
-def test_threads_may_add_at_once(tmp_path: Path) -> None:
-    history = History(tmp_path / "calls.sqlite")
-    threads = [threading.Thread(target=history.add, args=(a_call(f"CA{n}"),)) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert {call.call_sid for call in history.latest(100)} == {f"CA{n}" for n in range(8)}
+    within(place, work)
 
 
-def test_a_locked_file_is_named_with_the_remedy(tmp_path: Path) -> None:
-    history = History(tmp_path / "calls.sqlite", busy_s=0.01)
-    history.prepare()
-    with closing(sqlite3.connect(history.path)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(CommandError, match="is locked by another program"):
-            history.add(a_call())
+def test_another_table_in_its_place_is_told_as_the_database_tells_it(place: Path | str) -> None:
+    async def work(history: History) -> None:
+        async with history.database.writing() as connection:
+            await connection.execute(text("DROP TABLE calls"))
+        with pytest.raises(CommandError, match=r'no such table: calls|relation "calls" does not exist'):
+            await history.latest(1)
+
+    within(place, work)
 
 
-@pytest.mark.parametrize("content", [b"this is no database at all, only text" * 10, b"SQLite format 3\0" + b"x" * 4096])
-def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path, content: bytes) -> None:
-    history = History(tmp_path / "calls.sqlite")
-    history.path.write_bytes(content)
+def test_a_row_that_cannot_be_read_is_named(place: Path | str) -> None:
+    async def work(history: History) -> None:
+        await history.add(a_call())
+        async with history.database.writing() as connection:
+            await connection.execute(text("UPDATE calls SET transcript = 'gone'"))
+        with pytest.raises(CommandError, match="holds a call that cannot be read"):
+            await history.latest(1)
 
-    with pytest.raises(CommandError, match=r"is damaged or no call history: move it away"):
-        history.latest(1)
-    with pytest.raises(CommandError, match=r"is damaged or no call history: move it away"):
-        history.add(a_call())
-
-
-def test_a_newer_file_is_left_alone(tmp_path: Path) -> None:
-    history = History(tmp_path / "calls.sqlite")
-    history.prepare()
-    with closing(sqlite3.connect(history.path)) as other:
-        other.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
-
-    with pytest.raises(CommandError, match="written by a newer voice-agent: update"):
-        history.latest(1)
+    within(place, work)
 
 
-def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
+FORMER = """
+CREATE TABLE calls (
+    id INTEGER PRIMARY KEY,
+    call_sid TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    caller TEXT NOT NULL,
+    called TEXT NOT NULL,
+    started_at TEXT NOT NULL,
+    ended_at TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    duration_ms INTEGER NOT NULL,
+    recording TEXT,
+    transcript TEXT NOT NULL,
+    turns INTEGER NOT NULL,
+    interruptions INTEGER NOT NULL,
+    tool_calls INTEGER NOT NULL,
+    response_ms TEXT NOT NULL,
+    usage TEXT NOT NULL{more}
+);
+CREATE INDEX calls_by_sid ON calls (call_sid);
+CREATE INDEX calls_by_start ON calls (started_at);
+INSERT INTO calls (
+    call_sid, agent, caller, called, started_at, ended_at, outcome, reason, duration_ms, recording, transcript, turns,
+    interruptions, tool_calls, response_ms, usage
+) VALUES (
+    'CA0123', 'reception', '+14255550123', '+14255550100', '2026-11-22T10:00:00.250+00:00',
+    '2026-11-22T10:00:04.750+00:00', 'completed', 'goodbye', 4500, 'data/recordings/one.call',
+    '[{{"at_ms":900,"who":"caller","text":"Two people, please.","remark":"","agent":""}},'
+    || '{{"at_ms":1000,"who":"agent","text":"At eight?","remark":"","agent":""}},'
+    || '{{"at_ms":4500,"who":"end","text":"completed","remark":"goodbye","agent":""}}]',
+    1, 0, 0, '[640]', '{{"input_tokens":7}}'
+);
+PRAGMA user_version = {version};
+"""
+_MODEL = ",\n    model TEXT NOT NULL DEFAULT ''"
+_TRANSCRIPTION = ",\n    transcription TEXT NOT NULL DEFAULT '{}'"
 
-    with pytest.raises(CommandError, match=r"cannot be made .*: name another folder in DATA"):
-        History(tmp_path / "file" / "calls.sqlite").prepare()
-    with pytest.raises(CommandError, match="cannot be written: make it and its folder writable"):
-        History(tmp_path).latest(1)
 
+@pytest.mark.parametrize(("version", "more"), [(1, ""), (2, _MODEL), (3, _MODEL + _TRANSCRIPTION)])
+def test_a_file_of_a_former_program_is_taken_over_with_its_calls(tmp_path: Path, version: int, more: str) -> None:
+    path = tmp_path / "calls.sqlite"
+    with closing(sqlite3.connect(path)) as former:
+        former.execute("PRAGMA journal_mode = WAL")
+        former.executescript(FORMER.format(version=version, more=more))
+    new = msgspec.structs.replace(a_call("CA4", "2026-11-23T10:00:00.250+00:00"), model="gpt-realtime-2.1")
 
-def test_another_table_in_its_place_is_told_as_sqlite_tells_it(tmp_path: Path) -> None:
-    history = History(tmp_path / "calls.sqlite")
-    history.prepare()
-    with closing(sqlite3.connect(history.path)) as other, other:
-        other.execute("DROP TABLE calls")
+    async def work(history: History) -> None:
+        assert await history.latest(10) == [a_call()]
+        await history.add(new)
+        assert await history.latest(10) == [new, a_call()]
 
-    with pytest.raises(CommandError, match="no such table: calls"):
-        history.latest(1)
-
-
-def test_a_row_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    history = History(tmp_path / "calls.sqlite")
-    history.add(a_call())
-    with closing(sqlite3.connect(history.path)) as other, other:
-        other.execute("UPDATE calls SET transcript = 'gone'")
-
-    with pytest.raises(CommandError, match="holds a call that cannot be read"):
-        history.latest(1)
-
-
-def test_a_file_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
-    history = History(tmp_path / "calls.sqlite")
-    history.add(a_call())
-    with closing(sqlite3.connect(history.path)) as connection:
-        connection.executescript(
-            "ALTER TABLE calls DROP COLUMN model; ALTER TABLE calls DROP COLUMN transcription; PRAGMA user_version = 1;"
-        )
-    history.add(msgspec.structs.replace(a_call(), model="gpt-realtime-2.1"))
-
-    assert [call.model for call in history.latest(10)] == ["gpt-realtime-2.1", ""]
-    assert [call.transcription for call in history.latest(10)] == [TranscriptionUsage(), TranscriptionUsage()]
-    assert History(history.path).latest(1)[0].model == "gpt-realtime-2.1"
+    within(path, work)
+    within(path, lambda history: add_all(history, []))

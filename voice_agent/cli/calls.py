@@ -5,9 +5,10 @@ A call whose process died never came into the history; its recording is found al
 """
 
 import argparse
+import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from statistics import median
@@ -15,7 +16,7 @@ from statistics import median
 import msgspec
 
 from voice_agent.config.prices import Prices, load_prices
-from voice_agent.config.settings import ENV_FILE, read_settings
+from voice_agent.config.settings import ENV_FILE, Settings, read_settings
 from voice_agent.errors import CommandError, PeerError
 from voice_agent.live.clips import load_clips
 from voice_agent.recording.format import SUFFIX
@@ -25,7 +26,9 @@ from voice_agent.recording.telling import clock, summarise, timeline, transcript
 from voice_agent.replay.carrier_findings import findings_of, told_finding
 from voice_agent.replay.redacted import redact
 from voice_agent.replay.sound import write_wav
-from voice_agent.store.history import FILE_NAME, History, PastCall, past_call
+from voice_agent.server.run import database_place
+from voice_agent.store.database import Database
+from voice_agent.store.history import History, PastCall, past_call
 
 SUMMARY = "list and show past calls"
 
@@ -58,28 +61,34 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(action: str, **given: object) -> int:
     """Do one action; 0, or 1 for a call that is not there."""
-    settings = read_settings(os.environ, ENV_FILE)
-    data, prices = settings.data, load_prices(settings.prices)
-    history, recordings = History(data / FILE_NAME), data / "recordings"
-    match action, given:
-        case "list", {"limit": int(limit)}:
-            calls = [*history.latest(max(0, limit)), *unlisted(history, recordings)]
-            calls.sort(key=lambda call: call.started_at, reverse=True)
-            return list_calls(calls[: max(0, limit)], history.path, prices)
-        case "show", {"call": str(call), "carrier": True}:
-            return show_carrier(_recording(_found(history, recordings, call)))
-        case "show", {"call": str(call), "wav": (None | Path()) as wav, "timeline": bool(whole)}:
-            return show_call(_found(history, recordings, call), wav, whole, prices)
-        case "export", {"call": str(call), "file": Path() as file, "redact": bool(wants_redaction)}:
-            past = _found(history, recordings, call)
-            return export_call(past, file, read_wanted(settings.redact_words) if wants_redaction else None)
-        case _:
-            raise AssertionError("argparse lets nothing else through")
+    return asyncio.run(_run(read_settings(os.environ, ENV_FILE), action, given))
 
 
-def unlisted(history: History, recordings: Path) -> list[PastCall]:
-    """Sum up the recordings of calls that are not in the history: in progress, or their process died."""
-    listed = history.recordings()
+async def _run(settings: Settings, action: str, given: Mapping[str, object]) -> int:
+    prices, recordings = load_prices(settings.prices), settings.data / "recordings"
+    async with Database(database_place(settings)) as database:
+        history = History(database)
+        match action, given:
+            case "list", {"limit": int(limit)}:
+                calls = [*await history.latest(max(0, limit)), *unlisted(await history.recordings(), recordings)]
+                calls.sort(key=lambda call: call.started_at, reverse=True)
+                return list_calls(calls[: max(0, limit)], database.shown, prices)
+            case "show", {"call": str(call), "carrier": True}:
+                return show_carrier(_recording(await _found(history, recordings, call)))
+            case "show", {"call": str(call), "wav": (None | Path()) as wav, "timeline": bool(whole)}:
+                return show_call(await _found(history, recordings, call), wav, whole, prices)
+            case "export", {"call": str(call), "file": Path() as file, "redact": bool(wants_redaction)}:
+                past = await _found(history, recordings, call)
+                return export_call(past, file, read_wanted(settings.redact_words) if wants_redaction else None)
+            case _:
+                raise AssertionError("argparse lets nothing else through")
+
+
+def unlisted(listed: Collection[str], recordings: Path) -> list[PastCall]:
+    """Sum up the recordings of calls that are not in the history: in progress, or their process died.
+
+    `listed`: the names of the others' files.
+    """
     calls = []
     for path in recordings.rglob(f"*{SUFFIX}"):
         if path.name in listed:
@@ -101,7 +110,7 @@ def _recorded_call(path: Path) -> PastCall:
     return call if call.outcome != _UNKNOWN else msgspec.structs.replace(call, reason=_NO_END)
 
 
-def list_calls(calls: list[PastCall], where: Path, prices: Prices) -> int:
+def list_calls(calls: list[PastCall], where: str, prices: Prices) -> int:
     """Print the table; `where`: what to name when it is empty."""
     if not calls:
         print(f"no calls yet ({where})")
@@ -193,16 +202,19 @@ _WRITERS: dict[str, Callable[[_Exported, Path], None]] = {
 }
 
 
-def _found(history: History, recordings: Path, call_sid: str) -> PastCall:
+async def _found(history: History, recordings: Path, call_sid: str) -> PastCall:
     if call_sid.endswith(SUFFIX):
         try:
             return _recorded_call(Path(call_sid))
         except PeerError as error:
             raise CommandError(f"{call_sid}: {error}") from None
-    others = (call for call in unlisted(history, recordings) if call.call_sid.lower().startswith(call_sid.lower()))
-    calls = [*history.find(call_sid), *others]
+    found = unlisted(await history.recordings(), recordings)
+    calls = [
+        *await history.find(call_sid),
+        *(call for call in found if call.call_sid.lower().startswith(call_sid.lower())),
+    ]
     if not calls:
-        raise CommandError(f"no call {call_sid} in {history.path}: see `voice-agent calls list`")
+        raise CommandError(f"no call {call_sid} in {history.database.shown}: see `voice-agent calls list`")
     sids = sorted({call.call_sid for call in calls})
     if len(sids) > 1:
         raise CommandError(f"{call_sid} is the beginning of several calls: {', '.join(sids)}")

@@ -76,6 +76,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     openai_realtime_model: str = "gpt-realtime-2.1"
     agents: Path = PACKAGED_AGENTS
     data: Path = Path("data")
+    database_url: Secret | None = None
+    """A PostgreSQL that several servers share, as libpq writes it; `None`: a SQLite file in `data`."""
     redact: bool = False
     """Recordings are redacted when their calls are over, and the history with them."""
     redact_words: Path | None = None
@@ -158,6 +160,7 @@ def read_settings(environ: Mapping[str, str], env_file: Path | None = None) -> S
         openai_realtime_model=variables.text("OPENAI_REALTIME_MODEL") or usual.openai_realtime_model,
         agents=_path(variables, "AGENTS") or usual.agents,
         data=_path(variables, "DATA") or usual.data,
+        database_url=_database_url(variables),
         redact=variables.choice("REDACT", ("on", "off")) == "on",
         redact_words=_path(variables, "REDACT_WORDS"),
         llm_url=variables.url("LLM_URL", ("https", "http")),
@@ -203,6 +206,14 @@ def _address_of_key(variables: Variables, name: str) -> str | None:
     url = variables.url(name, ("https", "http"))
     if url is not None and url.startswith("http:") and not is_loopback(url):
         variables.fault(name, "must begin with https://, for the key is sent there")
+    return url
+
+
+def _database_url(variables: Variables) -> Secret | None:
+    """Read it as libpq does, which alone knows all its forms; it may hold a password."""
+    url = variables.secret("DATABASE_URL")
+    if url is not None and not re.match(r"postgres(ql)?://", url.reveal()):
+        variables.fault("DATABASE_URL", "must begin with postgresql://, e.g. postgresql://user:password@host/database")
     return url
 
 

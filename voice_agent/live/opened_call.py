@@ -5,7 +5,8 @@ It must not know how a call came in.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -56,9 +57,11 @@ class FinishedCall:
     """Its file; `None`: the agent wants none."""
 
 
-Keep = Callable[[FinishedCall], None]
-"""Keeps what is left of a call, e.g. in the history; runs in a thread of its own."""
+KeepRow = Callable[[FinishedCall], Awaitable[None]]
+"""Keeps what is left of a call in the history."""
 
+Keep = Callable[[FinishedCall], None]
+"""Looks at what is left of a call, behind the history; runs in a thread of its own."""
 
 Redact = Callable[[FinishedCall], FinishedCall]
 """Takes out of a call and of its recording, in its place, what must not be kept; runs in that thread, before."""
@@ -93,6 +96,7 @@ class Surroundings:
     """What tools answer that are not run."""
     greetings: KeptGreetings | None = None
     observers: Sequence[CallObserver] = ()
+    history: KeepRow | None = None
     keep: Sequence[Keep] = ()
     redact: Redact | None = None
     made_by: str = ""
@@ -151,13 +155,14 @@ class OpenedCall:
                 self._masking.flush()
             if self._recording is not None:
                 self._recording.end()
-            await asyncio.to_thread(self._keep)
+            await self._keep(await asyncio.to_thread(self._finished))
 
     def resumption(self) -> Resumption:
         """Give what another stream of the call would go on from."""
         return self._bridge.call.resumption()
 
-    def _keep(self) -> None:
+    def _finished(self) -> FinishedCall:
+        """Put away what is in files, and give the rest."""
         greeting = self._bridge.listener.greeting if isinstance(self._bridge, ListeningBridge) else b""
         if greeting and self._around.greetings is not None:
             self._around.greetings.keep(self._setup, greeting)
@@ -167,15 +172,23 @@ class OpenedCall:
             summary=self._summary,
             recording=self._written(),
         )
-        if self._around.redact is not None:
-            finished = self._around.redact(finished)
+        return finished if self._around.redact is None else self._around.redact(finished)
+
+    async def _keep(self, finished: FinishedCall) -> None:
+        if self._around.history is not None:
+            with self._telling():
+                await self._around.history(finished)
         for keep in self._around.keep:
-            try:
-                keep(finished)
-            except VoiceAgentError as error:
-                # A full disk must not look like a broken call.
-                extra = {"call": self._setup.call_sid}
-                logger.error("not kept: %s", error, extra=extra)  # noqa: TRY400 - the text says it all
+            with self._telling():
+                await asyncio.to_thread(keep, finished)
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except VoiceAgentError as error:
+            # A full disk must not look like a broken call.
+            logger.error("not kept: %s", error, extra={"call": self._setup.call_sid})  # noqa: TRY400 - the text says it all
 
     def _written(self) -> Path | None:
         """Give the recording, and where it is going to be redacted all of it."""

@@ -16,7 +16,7 @@ import logging
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self
 
 import msgspec
 
@@ -69,8 +69,6 @@ _WHY = {
     "completed": "they hung up",
 }
 """`CallStatus` of a call that is over."""
-
-_T = TypeVar("_T")
 
 
 class Api(Protocol):
@@ -188,11 +186,11 @@ class Colleagues:
         )
 
     async def _place(self, link: Link, order: CallColleague) -> None:
-        await self._stored(lambda links: links.add(link, wall_seconds()))
+        await self._links.add(link, wall_seconds())
         url = f"{self._public_url()}{COLLEAGUE_PATH}/{link.id}"
         to, from_ = link.setup.caller, link.setup.called
         sid = await self._api.call(to, from_, url, f"{url}/status", order.destination.seconds)
-        await self._stored(lambda links: links.placed(link.id, sid))
+        await self._links.placed(link.id, sid)
         logger.info("%s is called", order.destination.name, extra={"call": link.caller_sid})
 
     async def _decision(self, link_id: str, ring_s: float) -> str:
@@ -200,7 +198,7 @@ class Colleagues:
         loop = asyncio.get_running_loop()
         until, asked = loop.time() + ring_s, False
         while loop.time() < until:
-            link = await self._stored(lambda links: links.find(link_id))
+            link = await self._links.find(link_id)
             if link is None or link.state == "over":
                 return link.problem if link else "the call was lost"
             if link.state in {"accepted", "joined"}:
@@ -213,15 +211,15 @@ class Colleagues:
     async def _expect(self, link_id: str) -> None:
         """See that the caller comes: who is gone meanwhile does not."""
         await asyncio.sleep(self._patience.join_s)
-        link = await self._stored(lambda links: links.find(link_id))
+        link = await self._links.find(link_id)
         if link is not None and link.state == "accepted":
             await self._drop(link_id, "the caller is gone")
 
     async def _drop(self, link_id: str, problem: str) -> None:
         """End the second call, if it is not over or has become a conference."""
         try:
-            link = await self._stored(lambda links: links.find(link_id))
-            closed = await self._stored(lambda links: links.close(link_id, problem))
+            link = await self._links.find(link_id)
+            closed = await self._links.close(link_id, problem)
             # One that is over has ended by itself, or is being ended by its agent's goodbye.
             if closed and link is not None and link.colleague_sid:
                 await self._hang_up(link.colleague_sid)
@@ -232,26 +230,26 @@ class Colleagues:
 
     async def answered(self, link_id: str, call_sid: str) -> CallSetup | None:
         """Take an answered call: what it is made from, or `None` when nobody waits for it any more."""
-        link = await self._stored(lambda links: links.find(link_id))
+        link = await self._links.find(link_id)
         if link is None or not await self._move(link_id, "asking", "calling"):
             return None
-        await self._stored(lambda links: links.placed(link_id, call_sid))
+        await self._links.placed(link_id, call_sid)
         return msgspec.structs.replace(link.setup, call_sid=call_sid)
 
     async def progress(self, link_id: str, fields: Mapping[str, str]) -> None:
         """Take a status callback of the colleague's call."""
         why = _WHY.get(fields.get("CallStatus", ""))
         if why is not None:
-            await self._stored(lambda links: links.close(link_id, why))
+            await self._links.close(link_id, why)
 
     async def settle(self, call_sid: str, accepted: bool) -> None:
         """Take what the colleague of this call has decided."""
         try:
-            link = await self._stored(lambda links: links.of_colleague(call_sid))
+            link = await self._links.of_colleague(call_sid)
             if link is None:
                 return
             if not accepted:
-                await self._stored(lambda links: links.close(link.id, "they do not take the call"))
+                await self._links.close(link.id, "they do not take the call")
             elif not await self._move(link.id, "accepted", "asking"):
                 await self._drop(link.id, "the caller is gone")
         except CommandError as error:
@@ -268,7 +266,7 @@ class Colleagues:
         self._watch(self._bring_together(link_id, way_back))
 
     async def _bring_together(self, link_id: str, way_back: str) -> None:
-        link = await self._stored(lambda links: links.find(link_id))
+        link = await self._links.find(link_id)
         if link is None:
             return
         moved = await self._move(link_id, "joined", "accepted")
@@ -306,10 +304,7 @@ class Colleagues:
         watch.add_done_callback(self._watches.discard)
 
     async def _move(self, link_id: str, state: State, *before: State) -> bool:
-        return await self._stored(lambda links: links.move(link_id, state, *before))
-
-    async def _stored(self, work: Callable[[Transfers], _T]) -> _T:
-        return await asyncio.to_thread(work, self._links)
+        return await self._links.move(link_id, state, *before)
 
     def _tell(self, problem: str, call_sid: str) -> None:
         if problem:

@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -46,8 +47,8 @@ from voice_agent.server.http_socket import HttpSocket
 from voice_agent.server.placing import Placing, placing_routes
 from voice_agent.server.reception import Reception, Terms
 from voice_agent.server.stream_socket import StreamSocket
-from voice_agent.store.history import FILE_NAME, History, past_call
-from voice_agent.store.transfers import FILE_NAME as TRANSFERS
+from voice_agent.store.database import FILE_NAME, Database
+from voice_agent.store.history import History, past_call
 from voice_agent.store.transfers import Transfers
 from voice_agent.twilio_api.calls import CallsApi
 from voice_agent.twilio_api.colleagues import ColleaguesApi
@@ -130,8 +131,9 @@ class Serving:
             calls = open_rest(CallsApi, self.settings)
             if calls is not None:
                 stack.callback(calls.close)
-            colleagues = await self._colleagues(stack)
-            around = self._surroundings(stack, calls, messages, colleagues)
+            database = await self._database(stack)
+            colleagues = await self._colleagues(stack, database)
+            around = self._surroundings(stack, calls, messages, colleagues, History(database))
             lobby = Lobby(lambda setup, webhook: OpenedCall(setup, webhook, around), self.counters)
             await stack.enter_async_context(lobby)
             self.reception = Reception(
@@ -180,13 +182,18 @@ class Serving:
         except ConfigError as error:
             return error
 
-    async def _colleagues(self, stack: AsyncExitStack) -> Colleagues | None:
+    async def _database(self, stack: AsyncExitStack) -> Database:
+        make_folder(self.settings.data)
+        database = await stack.enter_async_context(Database(database_place(self.settings)))
+        await database.prepare()
+        return database
+
+    async def _colleagues(self, stack: AsyncExitStack, database: Database) -> Colleagues | None:
         api = open_rest(ColleaguesApi, self.settings)
         if api is None:
             return None
         stack.callback(api.close)
-        links = Transfers(self.settings.data / TRANSFERS)
-        return await stack.enter_async_context(Colleagues(links, api, lambda: self.settings.public_url))
+        return await stack.enter_async_context(Colleagues(Transfers(database), api, lambda: self.settings.public_url))
 
     def _surroundings(
         self,
@@ -194,19 +201,17 @@ class Serving:
         calls: CallsApi | None,
         messages: MessagesApi | None,
         colleagues: Colleagues | None,
+        history: History,
     ) -> Surroundings:
         settings = self.settings
-        make_folder(settings.data)
-        history = History(settings.data / FILE_NAME)
-        history.prepare()
         tls()
         spool = Spool(describe)
         stack.push_async_callback(asyncio.to_thread, spool.close)
         if self._credential is not None:
             stack.push_async_callback(self._credential.close)
 
-        def keep_in_history(call: FinishedCall) -> None:
-            history.add(past_call(call.setup, call.summary, call.started_at, call.recording))
+        async def keep_in_history(call: FinishedCall) -> None:
+            await history.add(past_call(call.setup, call.summary, call.started_at, call.recording))
 
         return Surroundings(
             endpoint=self._endpoint,
@@ -224,7 +229,8 @@ class Serving:
             greetings=self._greetings,
             given=self._given,
             observers=self._observers,
-            keep=(keep_in_history, *self._keep),
+            history=keep_in_history,
+            keep=self._keep,
             redact=self._redact,
             made_by=f"voice-agent {_version()}",
         )
@@ -257,6 +263,11 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def database_place(settings: Settings) -> Path | str:
+    """Say where the store is."""
+    return settings.data / FILE_NAME if settings.database_url is None else settings.database_url.reveal()
 
 
 def _config(application: Application, doorstep: Doorstep) -> uvicorn.Config:

@@ -1,0 +1,200 @@
+import asyncio
+import sqlite3
+import stat
+from collections.abc import Awaitable, Callable
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+
+from tests.support.postgres import PASSWORD, Postgres
+from voice_agent.errors import CommandError
+from voice_agent.store.database import Database
+from voice_agent.store.tables import METADATA, REVISIONS
+
+
+def use(place: Path | str, work: Callable[[Database], Awaitable[None]] = Database.prepare, busy_s: float = 5.0) -> None:
+    async def main() -> None:
+        async with Database(place, busy_s) as database:
+            await work(database)
+
+    asyncio.run(main())
+
+
+def test_the_migrations_lead_to_the_tables_that_the_program_knows(place: Path | str) -> None:
+    found: list[object] = []
+
+    async def compare(database: Database) -> None:
+        from alembic.autogenerate import compare_metadata
+
+        async with database.writing() as connection:
+            found.extend(
+                await connection.run_sync(lambda sync: compare_metadata(MigrationContext.configure(sync), METADATA))
+            )
+
+    use(place, compare)
+
+    assert found == []
+
+
+def test_every_migration_is_known_in_its_order() -> None:
+    config = Config()
+    config.set_main_option("script_location", "voice_agent.store:migrations")
+    walked = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+
+    assert tuple(reversed(walked)) == REVISIONS
+
+
+def test_several_programs_may_start_at_once(place: Path | str) -> None:
+    async def main() -> None:
+        databases = [Database(place) for _ in range(5)]
+        async with asyncio.TaskGroup() as tasks:
+            for database in databases:
+                tasks.create_task(database.prepare())
+        for database in databases:
+            async with database:
+                pass
+
+    asyncio.run(main())
+    use(place)
+
+
+def test_a_transaction_that_fails_changes_nothing(place: Path | str) -> None:
+    async def work(database: Database) -> None:
+        with suppress(ZeroDivisionError):
+            async with database.writing() as connection:
+                await connection.execute(
+                    text("INSERT INTO transfers (id, caller_sid, setup, made_at) VALUES ('a', '', '', 0)")
+                )
+                raise ZeroDivisionError
+        async with database.reading() as connection:
+            assert (await connection.scalar(text("SELECT count(*) FROM transfers"))) == 0
+
+    use(place, work)
+
+
+def test_a_database_of_a_newer_program_is_left_alone(place: Path | str) -> None:
+    async def work(database: Database) -> None:
+        async with database.writing() as connection:
+            await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+
+    use(place, work)
+
+    with pytest.raises(CommandError, match=r"was written by a newer voice-agent: update, or name another") as raised:
+        use(place)
+    assert PASSWORD not in str(raised.value)
+
+
+# --- SQLite ----------------------------------------------------------------------------------------------------------
+
+
+def test_only_the_owner_can_read_the_file_and_what_stands_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "calls.sqlite"
+
+    async def work(database: Database) -> None:
+        await database.prepare()
+        assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
+
+    use(path, work)
+
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_file_of_calls_without_revisions_that_counts_further_is_newer(tmp_path: Path) -> None:
+    path = tmp_path / "calls.sqlite"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA user_version = 4")
+
+    with pytest.raises(CommandError, match="was written by a newer voice-agent"):
+        use(path)
+
+
+def test_a_former_program_takes_the_file_for_newer(tmp_path: Path) -> None:
+    use(tmp_path / "calls.sqlite")
+
+    with closing(sqlite3.connect(tmp_path / "calls.sqlite")) as other:
+        assert other.execute("PRAGMA user_version").fetchone()[0] > 3
+
+
+def test_the_former_file_of_transfers_which_were_of_a_day_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "transfers.sqlite").write_bytes(b"numbers of callers")
+    use(tmp_path / "calls.sqlite")
+
+    assert not (tmp_path / "transfers.sqlite").exists()
+
+
+def test_a_locked_file_is_named_with_the_remedy(tmp_path: Path) -> None:
+    path = tmp_path / "calls.sqlite"
+    use(path)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(CommandError, match="is locked by another program"):
+            use(path, busy_s=0.01)
+
+
+@pytest.mark.parametrize("content", [b"this is no database at all, only text" * 10, b"SQLite format 3\0" + b"x" * 4096])
+def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "calls.sqlite").write_bytes(content)
+
+    with pytest.raises(CommandError, match=r"is damaged or no call history: move it away"):
+        use(tmp_path / "calls.sqlite")
+
+
+def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(CommandError, match=r"cannot be made .*: name another folder in DATA"):
+        use(tmp_path / "file" / "calls.sqlite")
+    with pytest.raises(CommandError, match="cannot be written: make it and its folder writable"):
+        use(tmp_path)
+
+
+# --- PostgreSQL ------------------------------------------------------------------------------------------------------
+
+
+def problem(url: str, work: Callable[[Database], Awaitable[None]] = Database.prepare) -> str:
+    with pytest.raises(CommandError) as raised:
+        use(url, work)
+    assert PASSWORD not in str(raised.value)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def test_a_server_that_is_not_there_is_one_line() -> None:
+    assert "postgresql://127.0.0.1:1/calls cannot be reached" in problem(
+        f"postgresql://me:{PASSWORD}@127.0.0.1:1/calls"
+    )
+
+
+def test_a_wrong_password_and_a_missing_database_are_told_apart(server: Postgres) -> None:
+    assert "does not take this user with this password" in problem(server.url(password="wrong"))
+    assert "is not there: create the database" in problem(server.url("missing"))
+
+
+def test_what_a_user_may_not_do_is_told_with_the_remedy(server: Postgres) -> None:
+    with server.database() as url:
+        server.run(f"CREATE ROLE guest LOGIN PASSWORD '{PASSWORD}'")
+        name = url.rpartition("/")[2]
+        assert "grant it the schema" in problem(server.url(name, "guest"))
+        use(url)
+        server.run(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+
+        async def work(database: Database) -> None:
+            async with database.writing() as connection:
+                await connection.execute(text("DELETE FROM calls"))
+
+        assert "is read-only" in problem(url, work)
+
+
+def test_connections_that_the_server_has_closed_are_made_anew(server: Postgres) -> None:
+    async def work(database: Database) -> None:
+        await database.prepare()
+        server.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'voice-agent'")
+        await database.prepare()
+
+    with server.database() as url:
+        use(url, work)

@@ -1,0 +1,278 @@
+"""The store's database: a SQLite file for one machine, PostgreSQL for several.
+
+Calls of the database are never on the audio path, and each has a bound. Whoever comes first brings the tables up to
+date, however many come at once. Every fault is a `CommandError` with one line: what cannot be used, and what to do. It
+must not know what is kept.
+"""
+
+import asyncio
+import importlib.util
+import os
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from voice_agent.errors import CommandError
+from voice_agent.store.tables import REVISIONS
+
+FILE_NAME = "calls.sqlite"
+"""Within `DATA`."""
+
+BUSY_S = 5.0
+"""Longest wait for the database, for another writer included; each of ours takes milliseconds."""
+
+_FORMER_LAST = 3
+"""The last version of a file of calls from before there were `migrations`."""
+
+_MIGRATION_LOCK = 0x766F696365
+"""Any number of our own, the same in all programs: who holds it changes the tables."""
+
+_WRITES = "voice_agent_writes"
+
+
+class Database:
+    """One database. Usage: `async with`, within one event loop; nothing is opened before it is needed."""
+
+    def __init__(self, place: Path | str, busy_s: float = BUSY_S) -> None:
+        """`place`: the SQLite file, made when something is written; or a `postgresql://` URL as libpq takes it."""
+        self.path = place if isinstance(place, Path) else None
+        self._url = "" if isinstance(place, Path) else place
+        self._busy_s = busy_s
+        self._engine: AsyncEngine | None = None
+        self._ready = False
+
+    @property
+    def shown(self) -> str:
+        """Which one it is, without user and password."""
+        if self.path is not None:
+            return str(self.path)
+        parts = urlsplit(self._url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close what was opened."""
+        engine, self._engine, self._ready = self._engine, None, False
+        if engine is not None:
+            await engine.dispose()
+
+    @property
+    def is_there(self) -> bool:
+        """`False`: nothing was ever written, so there is nothing to be read."""
+        return self.path is None or self.path.exists()
+
+    async def prepare(self) -> None:
+        """Make sure that it can be written, and bring its tables up to date."""
+        async with self.writing():
+            pass
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that reads; first see that `is_there`."""
+        async with self._open(writes=False) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that writes: all of it, or on any fault nothing."""
+        async with self._open(writes=True) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _open(self, *, writes: bool) -> AsyncIterator[AsyncConnection]:
+        try:
+            self._make_file()
+            # A lock is waited for by SQLite itself, whose error then says so.
+            async with asyncio.timeout(self._busy_s + 1):
+                if not self._ready:
+                    await self._bring_up()
+                    self._ready = True
+                async with self._transaction(writes=writes) as connection:
+                    yield connection
+        except TimeoutError:
+            raise CommandError(f"{self.shown} did not answer within {self._busy_s:g} s") from None
+        except OSError as error:
+            raise CommandError(self._unmade(error)) from None
+        except DBAPIError as error:
+            raise CommandError(self._explained(error.orig or error)) from None
+        except SQLAlchemyError as error:
+            raise CommandError(f"{self.shown}: {_first_line(error)}") from None
+
+    @asynccontextmanager
+    async def _transaction(self, *, writes: bool) -> AsyncIterator[AsyncConnection]:
+        if self._engine is None:
+            self._engine = self._make_engine()
+        async with self._engine.connect() as connection:
+            await connection.execution_options(**{_WRITES: writes})
+            async with connection.begin():
+                yield connection
+
+    def _make_engine(self) -> AsyncEngine:
+        if self.path is not None:
+            engine = create_async_engine(f"sqlite+aiosqlite:///{self.path}", connect_args={"timeout": self._busy_s})
+            event.listen(engine.sync_engine, "connect", _set_up_sqlite)
+            event.listen(engine.sync_engine, "begin", _begin_sqlite)
+            return engine
+        if importlib.util.find_spec("psycopg") is None:
+            raise CommandError('DATABASE_URL needs the extra "postgres": pip install "voice-agent[postgres]"')
+        return create_async_engine(
+            "postgresql+psycopg://",
+            # libpq reads the whole URL itself: several hosts, sslmode, a service, and what ~/.pgpass holds.
+            async_creator=self._connect,
+            pool_pre_ping=True,
+            pool_timeout=self._busy_s,
+        )
+
+    async def _connect(self) -> Any:
+        from psycopg import AsyncConnection as PostgresConnection  # noqa: PLC0415 - an extra
+
+        return await PostgresConnection.connect(
+            self._url, connect_timeout=max(2, round(self._busy_s)), application_name="voice-agent"
+        )
+
+    # --- tables ------------------------------------------------------------------------------------------------------
+
+    async def _bring_up(self) -> None:
+        async with self._transaction(writes=False) as connection:
+            if await connection.run_sync(self._is_current):
+                return
+        async with self._transaction(writes=True) as connection:
+            if self.path is None:
+                await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+            # Of several that come at once the second finds it done.
+            if not await connection.run_sync(self._is_current):
+                await connection.run_sync(_migrate)
+        self._forget_former()
+
+    def _is_current(self, connection: Connection) -> bool:
+        if not connection.dialect.has_table(connection, "alembic_version"):
+            if self.path is not None and _user_version(connection) > _FORMER_LAST:
+                raise CommandError(self._newer())
+            return False
+        revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+        if revision is not None and revision not in REVISIONS:
+            raise CommandError(self._newer())
+        return bool(revision == REVISIONS[-1])
+
+    def _forget_former(self) -> None:
+        """Delete the file in which former versions kept the transfers of a day."""
+        if self.path is not None:
+            for suffix in ("", "-wal", "-shm"):
+                (self.path.parent / f"transfers.sqlite{suffix}").unlink(missing_ok=True)
+
+    def _make_file(self) -> None:
+        if self.path is not None and not self.path.exists():
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.path.touch(mode=0o600)
+        if self.path is not None and self._engine is None:
+            # aiosqlite's thread stumbles over a file that cannot be opened, where the loop ends soon after.
+            try:
+                os.close(os.open(self.path, os.O_RDWR))
+            except OSError:
+                raise CommandError(self._unwritable()) from None
+
+    # --- faults ------------------------------------------------------------------------------------------------------
+
+    def _newer(self) -> str:
+        elsewhere = "name another folder in DATA" if self.path is not None else "name another database in DATABASE_URL"
+        return f"{self.shown} was written by a newer voice-agent: update, or {elsewhere}"
+
+    def _unmade(self, error: OSError) -> str:
+        if self.path is None:
+            return f"{self.shown} cannot be reached ({error.strerror or _first_line(error)}): see DATABASE_URL"
+        return f"{self.path} cannot be made ({error.strerror}): name another folder in DATA"
+
+    def _unwritable(self) -> str:
+        return f"{self.path} cannot be written: make it and its folder writable, or name another folder in DATA"
+
+    def _explained(self, error: BaseException) -> str:
+        if self.path is None:
+            return _explained_postgres(self.shown, error)
+        code = getattr(error, "sqlite_errorname", "") if isinstance(error, sqlite3.Error) else ""
+        if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return f"{self.path} is locked by another program: close that one and try again"
+        if code.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+            return f"{self.path} is damaged or no call history: {MOVE_IT}"
+        if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+            return self._unwritable()
+        return f"{self.path}: {_first_line(error)}"
+
+
+MOVE_IT = "move it away, and a new one will be made"
+
+_POSTGRES = {
+    "28P01": "does not take this user with this password: see DATABASE_URL",
+    "28000": "does not let this user in: see DATABASE_URL and the server's pg_hba.conf",
+    "3D000": "is not there: create the database, or name another one in DATABASE_URL",
+    "25006": "is read-only, as a standby is: name the primary in DATABASE_URL",
+    "42501": "does not let this user do that: grant it the schema (CREATE, USAGE) and its tables",
+    "53300": "has no connection left for us: raise max_connections, or put a pool before it",
+}
+"""By SQLSTATE. https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+
+_POSTGRES_WORDS = {
+    "password authentication failed": "28P01",
+    "no pg_hba.conf entry": "28000",
+    "does not exist": "3D000",
+}
+"""What says the same where libpq, while it connects, gives no SQLSTATE."""
+
+
+def _explained_postgres(shown: str, error: BaseException) -> str:
+    text = _first_line(error)
+    state = getattr(error, "sqlstate", None) or ""
+    if not state:
+        state = next((state for words, state in _POSTGRES_WORDS.items() if words in str(error)), "")
+        if not state and text.startswith("connection"):
+            return f"{shown} cannot be reached ({text}): is the server running, and DATABASE_URL right?"
+    return f"{shown} {_POSTGRES[state]}" if state in _POSTGRES else f"{shown}: {text}"
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0].strip() or type(error).__name__
+
+
+def _set_up_sqlite(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+    del record
+    # Python's own rules for transactions would begin one before some statements only.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    # Readers do not wait for a writer, and a writer waits for the disk only now and then.
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A reader that becomes a writer may find that somebody else was quicker; a writer says so from the start.
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _user_version(connection: Connection) -> int:
+    return int(connection.exec_driver_sql("PRAGMA user_version").scalar() or 0)
+
+
+def _migrate(connection: Connection) -> None:
+    """Run what is missing of `migrations`. Alembic takes a third of a second to import, and is seldom needed."""
+    from alembic import command  # noqa: PLC0415 - see above
+    from alembic.config import Config  # noqa: PLC0415 - see above
+
+    config = Config()
+    config.set_main_option("script_location", "voice_agent.store:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
