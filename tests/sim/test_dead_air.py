@@ -176,6 +176,15 @@ def test_a_sound_right_behind_a_key_is_taken_for_its_tone_and_owes_no_answer() -
     assert [what for _, what in later.wait(20_000)] == ["dead air: owed answer"]
 
 
+@pytest.mark.parametrize(("length_ms", "told"), [(300, []), (900, [(6020, "dead air: owed answer")])])
+def test_what_lasts_longer_than_a_tone_is_answered_whatever_the_call_took_it_for(length_ms: int, told: Any) -> None:
+    line = Line().play(1000, 2000).at(1900, KeyPressed("5"))
+    line.carrier.feed(1900, phone.Speak(b"\x90" * 8 * length_ms))
+    line.at(2000, SpeechStarted("item_1", 0), Note("debug", BY_KEY)).at(2900, TurnCommitted("item_1"))
+
+    assert line.wait(7000) == told
+
+
 def test_an_apology_is_owed_when_the_model_is_gone_until_the_line_is_closed() -> None:
     line = Line().at(1000, TimerFired(), GONE)
     closed = Line().at(1000, TimerFired(), GONE).at(1500, TimerFired(), ClosePhone("gone"))

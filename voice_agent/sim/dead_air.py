@@ -13,7 +13,8 @@ Some bounds are wider, because nothing in a call can be sooner:
   will not make it sooner; a detector of our own would.)
 - Where the carrier loses the echoes of marks, audio counts as being played for 3 s longer than it was.
 - A line on which nothing passes any more owes nothing.
-- What begins right behind a key, and into the agent's speech, is taken for the key's tone, and wants no answer.
+- What begins right behind a key, and into the agent's speech, is taken for the key's tone, and wants no answer; not
+  what the caller was heard to say for longer than a tone sounds.
 - A call that we placed is held until it is known who answered: the answer to a turn is due then, and a machine is owed
   nothing.
 """
@@ -72,6 +73,9 @@ OPEN_TURN_MS = 45_000
 KEY_WAY_MS = 1000
 """The longest time between the news of a key and that of the sound which began with it."""
 
+KEY_SOUND_MS = 500
+"""The longest time from the news of a key to the end of its tone: the 350 ms that a call waits, and a frame's way."""
+
 HELD_MS = 4000
 """How long a call that we placed waits for the verdict on who answered."""
 
@@ -126,7 +130,11 @@ class DeadAir:
         """When the caller's last turn ended, as the call was told."""
         self._overheard = False
         self._key_ms = -KEY_WAY_MS
-        """When a key was pressed last."""
+        """When the call was told of a key last."""
+        self._tone_end_ms = 0
+        """When its tone is over for certain, on the carrier's clock."""
+        self._by_key = False
+        """The call took what began the open turn for a tone."""
         self._came = ""
         """The response of which something came last: sound, or a call of a tool."""
         self._told = False
@@ -194,7 +202,7 @@ class DeadAir:
             case SpeechStarted():
                 self._open_turn(now_ms)
             case KeyPressed():
-                self._key_ms = now_ms
+                self._key_ms, self._tone_end_ms = now_ms, self._carrier.now_ms + KEY_SOUND_MS
             case TurnCommitted():
                 self._close_turn(now_ms)
             case ResponseCreated():
@@ -218,12 +226,14 @@ class DeadAir:
         self._owed.discard("greeting")
         # A sound that must last to count, and falls into the agent's speech, is no turn until it cuts.
         self._overheard = self._agent.barge_in.after_ms > 0 and self._busy()
+        self._by_key = False
 
     def _close_turn(self, now_ms: int) -> None:
         self._speaking, self._silent_since_ms = False, now_ms
         if self._held:
             self._opens_ms = self._silent_since_ms = max(self._opens_ms, now_ms + self._pause_ms)
-        if not (self._overheard and self._busy()):
+        tone = self._by_key and self._carrier.caller.end <= self._tone_end_ms * BYTES_PER_MS
+        if not ((self._overheard or tone) and self._busy()):
             self._owed.add("answer")
 
     def _busy(self) -> bool:
@@ -241,7 +251,7 @@ class DeadAir:
             case what if what == ONLY_TONES:
                 self._owed.discard("answer")
             case what if what == BY_KEY and now_ms - self._key_ms < KEY_WAY_MS:
-                self._overheard = self._overheard or self._busy()
+                self._by_key = self._by_key or self._busy()
             case "the server did not commit the caller's turn" if self._speaking:
                 self._close_turn(now_ms)
             case "the carrier says who answered" if self._detects:
@@ -256,7 +266,7 @@ class DeadAir:
     def _obey(self, now_ms: int, command: CallCommand) -> None:
         match command:
             case ClearPlayback() | CancelResponse():
-                self._overheard = False
+                self._overheard = self._by_key = False
             case CreateResponse():
                 self._owed.add("request")
             case RunTool() | CallColleague():
