@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Changes voice_agent/call in a thousand small ways, one at a time, and looks which changes no test notices. What is
 # alive and not explained in tests/mutants/survivors.md fails. Can be stopped and goes on where it was; mutants/ holds
-# the results, and without it everything is tested anew. Arguments go to mutmut: infra/mutants.sh 'voice_agent.call.keys*'
+# the results, and without it everything is tested anew. With names of modules only theirs are met, by the tests of the
+# module alone: infra/mutants.sh keys turns
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
@@ -17,6 +18,8 @@ if [ ! -f .venv-mutants/installed ] || [ infra/mutants.sh -nt .venv-mutants/inst
 fi
 
 rm -rf mutants/tests # it is copied anew, and what was deleted must not stay
-.venv-mutants/bin/python -m tests.mutants again
-.venv-mutants/bin/mutmut run "$@"
+.venv-mutants/bin/python -m tests.mutants make
+# Examples alone must kill: what a property finds depends on what it tries, and it tries hundreds of cases.
+(cd mutants && ../.venv-mutants/bin/python -B -m pytest -s -q -p no:cacheprovider -p tests.mutants.meeting \
+  -m 'not hypothesis' --mutants-of "$(IFS=, && echo "$*")" tests/call tests/calls)
 exec .venv-mutants/bin/python -m tests.mutants judge

@@ -1,41 +1,30 @@
-"""What a run of mutmut left alive, held against `survivors.md`: `again` before a run, `judge` after it.
+"""`make`: have mutmut change the core, as many times as it can. `judge`: hold what is alive against `survivors.md`.
 
 Exit status 1: a mutant is alive that nobody has explained, one that is explained is dead, or too many are alive.
 """
 
-import json
 import re
 import sys
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
+from mutmut import __main__ as mutmut
 from mutmut.mutation.diff_apply import get_diff_for_mutant
 
-MADE = Path("mutants")
-"""Where mutmut works and keeps its results."""
-
-STATS = MADE / "mutmut-stats.json"
-"""Which test reaches which function: of functions that are new, mutmut asks only new tests by itself."""
-
-KILLED = {1, 3}
-"""Exit statuses of pytest: a test failed, or could not even run."""
+from tests.mutants.results import KILLED, MADE, results
 
 MOST_ALIVE = 0.05
 """Of all mutants."""
 
 
-def results() -> dict[Path, dict[str, int | None]]:
-    """The exit status of the tests by mutant, for each file of results; `None`: not tested yet."""
-    found = sorted(MADE.rglob("*.py.meta"))
-    return {path: json.loads(path.read_text(encoding="utf-8"))["exit_code_by_key"] for path in found}
-
-
-def again() -> int:
-    """Forget about the survivors, so that mutmut sets today's tests on them; the dead are dead."""
-    STATS.unlink(missing_ok=True)
-    for path, statuses in results().items():
-        data = json.loads(path.read_text(encoding="utf-8"))
-        data["exit_code_by_key"] = {name: status if status in KILLED else None for name, status in statuses.items()}
-        path.write_text(json.dumps(data), encoding="utf-8")
+def make() -> int:
+    """Copy the project to `mutants`, and change its core; what was found out of functions that stay is kept."""
+    MADE.mkdir(exist_ok=True)
+    with redirect_stdout(StringIO()):  # it names every file
+        mutmut.copy_src_dir()
+        mutmut.copy_also_copy_files()
+        mutmut.create_mutants(max_children=2)
     return 0
 
 
@@ -74,4 +63,4 @@ def judge() -> int:
     return int(bool(missing or new or gone) or len(alive) > MOST_ALIVE * len(tested))
 
 
-sys.exit({"again": again, "judge": judge}[sys.argv[1]]())
+sys.exit({"make": make, "judge": judge}[sys.argv[1]]())

@@ -1,0 +1,168 @@
+"""How the tests meet the mutants: a plug-in of pytest that takes the place of the run of the tests.
+
+mutmut makes the mutants, and would have pytest collect hundreds of tests anew for each. Here they are collected once;
+they run once without a mutant, which shows what each of them reaches; then this process forks for every mutant that is
+not known to be dead, and runs what reaches it, until one test fails. Those of its own module come first. With
+`--mutants-of` only the mutants of these modules are met, by the tests of their own module alone: that is quick.
+"""
+
+import json
+import os
+import re
+import resource
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
+
+import pytest
+from mutmut.state import state
+
+from tests.mutants.results import KILLED
+
+MODULE = re.compile(r"voice_agent\.call\.(\w+)\.")
+ORIGINAL = re.compile(r"x(?:_|\u01c1.+\u01c1)(.+)__mutmut_orig")
+"""How mutmut names the copy of a function that it left alone."""
+
+UNDER_TEST = "MUTANT_UNDER_TEST"
+"""The variable by which a changed function knows which mutant it is to be; `stats`: itself, and it tells so."""
+
+MOST_CPU_SECONDS = 120
+"""Of all tests against one mutant: more is an endless loop that no test has noticed."""
+
+TELL_SECONDS = 20
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what `infra/mutants.sh` asks for."""
+    group = parser.getgroup("mutants")
+    group.addoption("--mutants-of", default="", help="modules of `call`, with commas between: their own tests only")
+    group.addoption("--mutants-at-once", type=int, default=os.cpu_count(), help="how many processes")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the `Meeting`."""
+    config.pluginmanager.register(Meeting(config))
+
+
+class Meeting:
+    """See the module."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._modules = {name for name in config.getoption("mutants_of").split(",") if name}
+        self._at_once: int = config.getoption("mutants_at_once")
+        self._reached: dict[str, set[str]] = defaultdict(set)
+        """Tests by the function that they reach, as mutmut names it."""
+        self._met: dict[int, str] = {}
+        """The mutants that are met now, by the process."""
+        self._results: dict[str, int] = {}
+        self._failed = False
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Take the place of the run of the tests."""
+        if session.testsfailed:
+            raise session.Failed("not all tests could be collected")
+        reporter = session.config.pluginmanager.unregister(name="terminalreporter")
+        items = [item for item in session.items if not self._modules or self._own(item.path, self._modules)]
+        self._look(items)
+        if self._failed:
+            raise session.Failed("the tests fail without a mutant")
+        for path in sorted(Path("voice_agent/call").glob("*.py.meta")):
+            self._meet_all(path, items)
+        session.config.pluginmanager.register(reporter, "terminalreporter")
+        return True
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """One failure is enough."""
+        if report.failed and self._met.get(0):
+            os._exit(1)
+        self._failed = self._failed or report.failed
+
+    def _look(self, items: list[pytest.Item]) -> None:
+        """Run all tests without a mutant."""
+        os.environ[UNDER_TEST] = "stats"
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            for function in state()._stats:
+                self._reached[function].add(item.nodeid)
+            state()._stats.clear()
+        os.environ[UNDER_TEST] = ""
+
+    def _own(self, path: Path, modules: set[str]) -> bool:
+        return any(re.fullmatch(rf"test_{name}(_.*)?\.py", path.name) for name in modules)
+
+    def _meet_all(self, path: Path, items: list[pytest.Item]) -> None:
+        module = path.name.removesuffix(".py.meta")
+        data = json.loads(path.read_text(encoding="utf-8"))
+        mutants = [name for name, status in data["exit_code_by_key"].items() if status not in KILLED]
+        if not mutants or (self._modules and module not in self._modules):
+            return
+        began, self._results = time.monotonic(), {}
+        # Whole recorded calls come last, and what is about the module itself first.
+        items = sorted(items, key=lambda item: (not self._own(item.path, {module}), item.path.suffix == ".call"))
+        told = began
+        for number, name in enumerate(mutants):
+            while len(self._met) >= self._at_once:
+                self._await_one()
+            reaching = self._reached[name.rpartition("__mutmut_")[0]]
+            self._meet(name, [item for item in items if item.nodeid in reaching])
+            if time.monotonic() > told + TELL_SECONDS:
+                told = time.monotonic()
+                _say(f"{module}: {number} of {len(mutants)}")
+        while self._met:
+            self._await_one()
+        data["exit_code_by_key"] |= self._results
+        path.write_text(json.dumps(data), encoding="utf-8")
+        alive = sum(status not in KILLED for status in self._results.values())
+        _say(f"{module}: {len(mutants)} mutants met, {alive} alive ({time.monotonic() - began:.0f} s)")
+
+    def _await_one(self) -> None:
+        process, status = os.wait()
+        self._results[self._met.pop(process)] = os.waitstatus_to_exitcode(status)
+
+    def _meet(self, mutant: str, items: list[pytest.Item]) -> None:
+        if process := os.fork():
+            self._met[process] = mutant
+        else:
+            self._met = {0: mutant}
+            self._run(mutant, items)
+
+    def _run(self, mutant: str, items: list[pytest.Item]) -> NoReturn:
+        resource.setrlimit(resource.RLIMIT_CPU, (MOST_CPU_SECONDS, MOST_CPU_SECONDS))
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        status = 2  # something is wrong here, and the mutant is not dead
+        try:
+            os.environ[UNDER_TEST] = mutant
+            _call_directly(mutant)
+            for item, following in zip(items, [*items[1:], None], strict=True):
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            status = 0
+        finally:
+            os._exit(status)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"mutants: {line}\n")
+    sys.stdout.flush()
+
+
+def _call_directly(mutant: str) -> None:
+    """Undo mutmut's look at every call for the mutant that is meant: it takes longer than most functions do."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("voice_agent.call."):
+            classes = [one for one in vars(module).values() if isinstance(one, type) and one.__module__ == name]
+            _undo(module, mutant.removeprefix(f"{name}."))
+            for one in classes:
+                _undo(one, mutant.removeprefix(f"{name}."))
+
+
+def _undo(owner: ModuleType | type, mutant: str) -> None:
+    for name in list(vars(owner)):
+        if (found := ORIGINAL.fullmatch(name)) is not None:
+            is_meant = mutant.rpartition("_")[0] == name.rpartition("_")[0]
+            setattr(owner, found[1], getattr(owner, mutant if is_meant else name))
