@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.script import CLIPS, Script, an_agent
-from voice_agent.agent import Tool
+from voice_agent.agent import DigitsToSend, Tool
 from voice_agent.call.commands import (
     AddUserText,
     CallEnded,
@@ -13,7 +13,7 @@ from voice_agent.call.commands import (
     SettleTransfer,
     ToolAnswered,
 )
-from voice_agent.call.events import KeyPressed, PhoneClosed, ResponseCreated, StreamStopped, ToolRequested
+from voice_agent.call.events import EndRequested, KeyPressed, PhoneClosed, ResponseCreated, StreamStopped, ToolRequested
 
 AGENT = an_agent(
     tools=(Tool("take_call", "Yes.", {}, "take_call"), Tool("decline_call", "No.", {}, "decline_call")),
@@ -59,6 +59,13 @@ def test_a_colleague_who_declines_hears_a_goodbye(way: str) -> None:
 
     assert script.ordered(SettleTransfer) == [SettleTransfer(accepted=False)]
     assert goodbye.instructions == ("Be brief.\n\nThe call is ending without them. Thank them and say a short goodbye.")
+    script.agent_speaks("bye", 200, response="r2")
+    script.response_done("r2")
+    script.wait(1000)
+    script.feed(StreamStopped())
+    assert [(end.outcome, end.reason) for end in script.ordered(CallEnded)] == [
+        ("completed", "the colleague does not take the call")
+    ]
 
 
 def test_the_first_decision_counts() -> None:
@@ -76,6 +83,25 @@ def test_keys_are_no_words_for_the_model() -> None:
     script.wait(3000)
 
     assert script.ordered(AddUserText) == []
+
+
+def test_nobody_takes_a_caller_on_a_line_that_is_being_closed() -> None:
+    script = asked()
+    script.feed(EndRequested("the caller hung up"), KeyPressed("1"))
+    by_tool(script, "take_call")
+
+    assert script.ordered(SettleTransfer) == []
+
+
+def test_a_menu_before_the_colleague_decides_nothing() -> None:
+    menu = Tool("send_digits", "", {}, "send_digits", keys=DigitsToSend())
+    script = Script(an_agent(tools=(*AGENT.tools, menu)), rest=True).begin()
+    script.feed(ResponseCreated("r1", None), ToolRequested("r1", "f1", "c1", "send_digits", '{"digits": "1"}'))
+    script.response_done()
+    script.wait(500)
+
+    assert script.ordered(SettleTransfer) == []
+    assert [answer.output for answer in script.ordered(ToolAnswered)] == ['{"sent":"1"}']
 
 
 def test_a_key_after_the_end_decides_nothing() -> None:

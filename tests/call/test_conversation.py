@@ -73,6 +73,10 @@ def test_a_call_that_goes_on_for_no_reason_of_its_own_is_told_what_was_said_alon
     ]
 
 
+def test_where_nothing_was_said_only_the_reason_is_told() -> None:
+    assert list(history(Resumption(Conversation("test", ()), "Go on."))) == [AddSystemText("history-1", "Go on.")]
+
+
 texts = st.text(max_size=5)
 turns = st.one_of(
     st.builds(CallerTurn, texts, texts),

@@ -135,6 +135,14 @@ def test_the_session_is_told_what_was_heard_of_it_as_its_first_item_and_asked_fo
     assert early.ordered(CallStarted) == [CallStarted(0)]
 
 
+def test_the_session_is_told_of_it_once() -> None:
+    script = kept().begin()
+    script.wait(2500)
+    script.feed(StreamStarted("MZ1", "CA1"))
+
+    assert len(script.ordered(AddAgentText)) == 1
+
+
 def test_a_caller_who_cuts_it_leaves_what_they_heard_and_nothing_is_truncated() -> None:
     script = kept().begin()
     script.wait(1000)

@@ -27,6 +27,26 @@ def test_a_turn_that_did_not_begin_with_a_key_is_not_made_of_keys_alone() -> Non
     assert not turn(1000, 500, 1100).alone
 
 
+def test_a_detector_without_a_silence_of_its_own_tells_the_end_as_it_was() -> None:
+    tones = KeyTones(SemanticVad())
+    tones.pressed(1000)
+    tones.speech_started(700)
+    tones.speech_stopped(1351)
+
+    assert tones.by_key
+    assert not tones.alone
+
+
+def test_what_was_not_heard_is_no_tone() -> None:
+    tones = KeyTones(ServerVad())
+    assert not tones.by_key
+    assert not tones.alone
+    tones = turn(1000, 1000, 1200)
+    tones.speech_started(5000)
+
+    assert not tones.alone
+
+
 def test_a_key_that_comes_later_is_told_of_once() -> None:
     tones = KeyTones(ServerVad(prefix_padding_ms=0))
     tones.speech_started(1000)

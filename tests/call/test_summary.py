@@ -56,6 +56,12 @@ def test_words_stand_where_they_began_though_they_come_later() -> None:
     assert summary.ended == CallEnded("caller_hung_up", "the carrier ended the stream", 5000)
 
 
+def test_the_words_of_an_agent_that_was_handed_the_call_bear_its_name() -> None:
+    summary = told((900, AgentSaid("item_1", "Billing here.", 900, 900, False, "billing")))
+
+    assert summary.lines == [Line(0, "agent", "Billing here.", agent="billing")]
+
+
 def test_a_tool_and_its_answer_are_one_line() -> None:
     summary = told(
         (10, ToolStarted("call_1", "find_table", '{"people":2}')),

@@ -12,12 +12,11 @@ a person who is in a conversation is never hung up on. It must not know how the 
 from collections.abc import Iterator
 from typing import ClassVar
 
-from voice_agent.agent import Agent
+from voice_agent.agent import Agent, OnMachine
 from voice_agent.call.commands import Command, Note
 from voice_agent.call.deadlines import Deadlines
 from voice_agent.call.events import CallerTranscribed, Event, MachineVerdict, StreamStarted, TimerFired
 from voice_agent.call.facts import (
-    CallOver,
     ConversationOpened,
     Fact,
     GoodbyeWanted,
@@ -49,12 +48,10 @@ class AnsweringMachine:
         CallerTranscribed,
         TimerFired,
         LineClosing,
-        CallOver,
     )
 
-    def __init__(self, agent: Agent) -> None:
-        assert agent.on_machine is not None, "see `Call`"
-        self._wish = agent.on_machine
+    def __init__(self, agent: Agent, wish: OnMachine) -> None:
+        self._wish = wish
         self._instructions = agent.instructions
         self._counts_turns = agent.transcription is None
         """Nothing is transcribed, so a turn is taken for words."""
@@ -68,7 +65,7 @@ class AnsweringMachine:
         self._words = False
         """The callee has said something that was transcribed."""
         self._machine = False
-        self._done = False
+        self._closing = False
 
     @property
     def holds(self) -> bool:
@@ -81,7 +78,7 @@ class AnsweringMachine:
 
     def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         """Take one event or fact."""
-        if self._done:
+        if self._closing:
             return
         match event:
             case StreamStarted():
@@ -99,13 +96,12 @@ class AnsweringMachine:
             case TimerFired():
                 for name in self._deadlines.take_due(now_ms):
                     yield from self._due(now_ms, name)
-            case LineClosing() | CallOver():
-                self._done = True
+            case LineClosing():
+                self._closing = True
                 self._deadlines = Deadlines()
 
     def _begin(self, now_ms: int) -> Iterator[Command | Fact]:
         self._streaming = True
-        self._quiet_since_ms = now_ms
         if not self._open:
             self._deadlines.set("open", now_ms + HELD_MS)
             self._deadlines.set("longest", now_ms + LONGEST_GREETING_MS)
@@ -126,7 +122,7 @@ class AnsweringMachine:
         elif not self.holds:
             pass  # it is told, and that is all
         elif self._open and self._words:
-            yield Note("warning", "a late verdict on who answered is not obeyed", {"answered_by": answered_by})
+            yield Note("warning", "a late verdict on who answered is not obeyed")
         else:
             yield from self._take_for_machine(now_ms, answered_by)
 
@@ -135,15 +131,12 @@ class AnsweringMachine:
         self._deadlines = Deadlines()
         leaves = self._wish.do == "leave" and answered_by != "fax"
         yield MachineReached(answered_by, hangs_up=not leaves)
-        if not leaves:
-            self._done = True
-        elif answered_by.startswith("machine_end"):
+        if leaves and answered_by.startswith("machine_end"):
             yield from self._leave_message()
-        else:
+        elif leaves:
             self._deadlines.set("longest", now_ms + LONGEST_GREETING_MS)
 
     def _leave_message(self) -> Iterator[Fact]:
-        self._done = True
         self._deadlines = Deadlines()
         yield GoodbyeWanted(
             "a message was left",
@@ -157,13 +150,14 @@ class AnsweringMachine:
             yield ConversationOpened()
 
     def _due(self, now_ms: int, name: str) -> Iterator[Command | Fact]:
-        if name == "longest":
-            yield from self._leave_message() if self._machine else self._open_conversation()
-        elif self._wish.do == "leave" and (self._caller_speaks or now_ms < self._quiet_since_ms + PAUSE_MS):
-            quiet_from_ms = now_ms if self._caller_speaks else self._quiet_since_ms
-            self._deadlines.set("open", quiet_from_ms + PAUSE_MS)
-        else:
-            yield from self._open_conversation()
+        quiet_from_ms = now_ms if self._caller_speaks else self._quiet_since_ms
+        match name:
+            case "longest" if self._machine:
+                yield from self._leave_message()
+            case "open" if self._wish.do == "leave" and now_ms < quiet_from_ms + PAUSE_MS:
+                self._deadlines.set("open", quiet_from_ms + PAUSE_MS)
+            case "open" | "longest":
+                yield from self._open_conversation()
 
     def __repr__(self) -> str:
         state = "machine" if self._machine else "open" if self._open else "held"

@@ -69,8 +69,8 @@ class Call:
         self._setup = setup
         self._agent = agent.name
         self._now_ms = 0
-        detects = setup.outbound and agent.on_machine is not None and setup.resumed is None
-        machine = AnsweringMachine(agent) if detects else None
+        wish = agent.on_machine if setup.outbound and setup.resumed is None else None
+        machine = None if wish is None else AnsweringMachine(agent, wish)
         held = machine is not None and machine.holds
         turns = Turns(agent, can_excuse="withheld" in clips, held=held)
         self._link = ModelLink(agent, setup.resumed, interrupt_response=turns.flags, create_response=turns.flags)

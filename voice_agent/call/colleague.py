@@ -10,7 +10,7 @@ from typing import ClassVar
 from voice_agent.agent import Agent
 from voice_agent.call.commands import AddToolOutput, Command, SettleTransfer, ToolAnswered
 from voice_agent.call.events import Event, KeyPressed
-from voice_agent.call.facts import CallOver, CallTaken, ClipWanted, Fact, GoodbyeWanted, LineClosing, LineToolCalled
+from voice_agent.call.facts import CallTaken, ClipWanted, Fact, GoodbyeWanted, LineClosing, LineToolCalled
 from voice_agent.call.part import Handled
 
 _KEYS = {"1": True, "2": False}
@@ -24,7 +24,7 @@ def asks_colleague(agent: Agent) -> bool:
 class Colleague:
     """See the module."""
 
-    HANDLES: ClassVar[Handled] = (KeyPressed, LineToolCalled, LineClosing, CallOver)
+    HANDLES: ClassVar[Handled] = (KeyPressed, LineToolCalled, LineClosing)
 
     def __init__(self, agent: Agent, *, can_sign: bool) -> None:
         """`can_sign`: there is a clip `moment`."""
@@ -32,7 +32,7 @@ class Colleague:
         self._tools = {tool.name: tool.kind for tool in agent.tools if tool.kind in {"take_call", "decline_call"}}
         self._can_sign = can_sign
         self._decided = False
-        self._over = False
+        self._closing = False
 
     def deadline(self) -> int | None:
         """None: whoever waits for the answer has the patience."""
@@ -41,16 +41,18 @@ class Colleague:
     def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         """Take one event or fact."""
         del now_ms
+        if self._closing:
+            return
         match event:
-            case KeyPressed() if event.digit in _KEYS and not self._over:
+            case KeyPressed() if event.digit in _KEYS:
                 yield from self._decide(_KEYS[event.digit])
-            case LineToolCalled() if event.name in self._tools and not self._over:
+            case LineToolCalled() if event.name in self._tools:
                 told = "It is decided already." if self._decided else "It is done."
                 yield AddToolOutput(f"output-{event.call_id}", event.call_id, told)
                 yield ToolAnswered(event.call_id, told, failed=False, took_ms=0)
                 yield from self._decide(self._tools[event.name] == "take_call")
-            case LineClosing() | CallOver():
-                self._over = True
+            case LineClosing():
+                self._closing = True
 
     def _decide(self, accepted: bool) -> Iterator[Command | Fact]:
         if self._decided:

@@ -89,10 +89,8 @@ def history(resumed: Resumption) -> Iterator[History]:
         match turn:
             case CallerTurn():
                 yield AddUserText(name, turn.text or NOT_TRANSCRIBED)
-            case AgentTurn() if turn.text:
+            case AgentTurn() if turn.text:  # or nothing of it was heard
                 yield AddAgentText(name, turn.text)
-            case AgentTurn():
-                pass  # nothing of it was heard
             case KeysTurn():
                 yield AddUserText(name, keys_text(turn.digits))
             case ToolTurn():

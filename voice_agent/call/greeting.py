@@ -35,7 +35,7 @@ class Greeting:
 
     HANDLES: ClassVar[Handled] = (StreamStarted, SessionReady, OwnSpeechHeard, ModelGone, LineClosing, CallOver)
 
-    def __init__(self, agent: Agent, kept: bytes | None = None, *, resumed: bool = False) -> None:
+    def __init__(self, agent: Agent, kept: bytes | None, *, resumed: bool) -> None:
         """`kept`: the greeting as it was said before. `resumed`: the conversation goes on, and the model knows why."""
         self._agent = agent
         self._resumed = resumed

@@ -126,10 +126,10 @@ class HandoffPart:
             case PlaybackIdle():
                 self._busy = False
                 yield from self._ask(now_ms)
-            case SessionUpdated() if self._is_ours(event.request):
-                yield from self._hand_over()
-            case ModelError() if self._is_ours(event.event_id):
-                yield from self._refused(now_ms)
+            case SessionUpdated() if (pending := self._asked_by(event.request)) is not None:
+                yield from self._hand_over(pending)
+            case ModelError() if (pending := self._asked_by(event.event_id)) is not None:
+                yield from self._refused(now_ms, pending)
             case TimerFired():
                 if self._deadlines.take_due(now_ms):
                     yield ModelGone(f"the model did not confirm a session.update within {CONFIRM_MS // 1000} s")
@@ -138,8 +138,9 @@ class HandoffPart:
                 self._pending = None
                 self._deadlines = Deadlines()
 
-    def _is_ours(self, event_id: str | None) -> bool:
-        return bool(event_id) and self._pending is not None and event_id == self._pending.event_id
+    def _asked_by(self, event_id: str | None) -> _Pending | None:
+        """Give the hand-over that an answer of the server is about, if it is about one."""
+        return self._pending if event_id and self._pending and event_id == self._pending.event_id else None
 
     def _consider(self, now_ms: int, called: LineToolCalled) -> Iterator[Command | Fact]:
         tool = next((tool for tool in self._agent.tools if tool.name == called.name and tool.handoff), None)
@@ -183,9 +184,8 @@ class HandoffPart:
             event_id=pending.event_id,
         )
 
-    def _hand_over(self) -> Iterator[Command | Fact]:
-        pending, self._pending = self._pending, None
-        assert pending is not None, "what is confirmed is pending"
+    def _hand_over(self, pending: _Pending) -> Iterator[Command | Fact]:
+        self._pending = None
         self._deadlines.clear("confirmed")
         former, self._agent = self._agent, pending.agent
         self._voice = pending.voice
@@ -200,9 +200,7 @@ class HandoffPart:
         }
         yield LineToolAnswered(pending.call_id, _json(told))
 
-    def _refused(self, now_ms: int) -> Iterator[Command | Fact]:
-        pending = self._pending
-        assert pending is not None, "what is refused is pending"
+    def _refused(self, now_ms: int, pending: _Pending) -> Iterator[Command | Fact]:
         self._deadlines.clear("confirmed")
         if pending.voice != self._voice:
             # The two crossed: the session has begun to speak, and keeps its voice.

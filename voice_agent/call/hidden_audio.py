@@ -20,13 +20,13 @@ class HiddenAudio:
     """All audio on its way to the model passes it, from the moment at which secret digits are asked for."""
 
     def __init__(self) -> None:
-        self._hidden = False
+        self._last_key_ms: int | None = None
+        """The newest key for whose sake the caller is hidden; `None`: the caller is heard."""
         self._enough = False
         self._newest_ms = 0
         """The end of the newest frame."""
         self._given_ms = 0
         """The end of what went on."""
-        self._last_key_ms = 0
         self._held: deque[tuple[int, bytes]] = deque()
         """Each with its end."""
 
@@ -38,7 +38,7 @@ class HiddenAudio:
     def frame(self, end_ms: int, audio: bytes) -> tuple[bytes, list[Command]]:
         """Take what ends at `end_ms` of the carrier; give what may go on."""
         self._newest_ms = max(self._newest_ms, end_ms)
-        if self._hidden:
+        if self._last_key_ms is not None:
             commands: list[Command] = []
             if self._enough and self._newest_ms >= self._last_key_ms + AFTER_MS:
                 commands = self.show()
@@ -49,10 +49,9 @@ class HiddenAudio:
 
     def key(self) -> tuple[bytes, list[Command]]:
         """Take a key; what was held back goes on, silent."""
-        self._last_key_ms = self._newest_ms
-        if self._hidden:
+        hidden, self._last_key_ms = self._last_key_ms is not None, self._newest_ms
+        if hidden:
             return b"", []
-        self._hidden = True
         order = HideCaller(max(self._newest_ms - BEFORE_MS, self._given_ms))
         return SILENCE * len(self.release()), [order]
 
@@ -62,7 +61,7 @@ class HiddenAudio:
 
     def show(self) -> list[Command]:
         """Hide nothing any more until another key."""
-        hidden, self._hidden = self._hidden, False
+        hidden, self._last_key_ms = self._last_key_ms is not None, None
         return [ShowCaller()] if hidden else []
 
     def release(self) -> bytes:

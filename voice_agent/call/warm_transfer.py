@@ -145,7 +145,6 @@ class WarmTransfer:
         if self._open is not None:
             open_ = self._open
             self._forget()
-            yield CallerHolds(False)
             yield TransferAgreed(open_.call_id, open_.began_ms, open_.destination)
 
     def _forget(self) -> None:
