@@ -11,7 +11,9 @@ from voice_agent.call.commands import (
     PlayAudio,
     ToolAnswered,
 )
+from voice_agent.call.ending import LAST_WORDS_MS
 from voice_agent.call.events import (
+    EndRequested,
     KeyPressed,
     ModelClosed,
     PhoneClosed,
@@ -46,6 +48,42 @@ def test_the_agent_is_told_why_it_says_goodbye() -> None:
     assert wordless.ordered(CreateResponse) == [
         CreateResponse("goodbye-1", "Be brief.\n\nThe call is ending. Say a short goodbye.", tool_choice="none")
     ]
+
+
+def test_a_call_that_shall_end_soon_says_goodbye_as_at_the_time_limit() -> None:
+    script = Script(an_agent(limits=Limits(minutes=10, idle_seconds=0))).begin()
+    script.wait(5000)
+    script.feed(EndRequested("it costs too much", goodbye=True))
+    script.feed(EndRequested("it costs far too much", goodbye=True))
+    script.wait(0)
+    asked = requests(script)
+    script.agent_speaks("bye", 1000)
+    script.response_done()
+    script.wait(1300)
+
+    assert asked == ["goodbye-1"]
+    assert script.ordered(ClosePhone) == [ClosePhone("it costs too much")]
+
+
+def test_a_call_that_shall_end_soon_has_no_more_time_than_at_the_time_limit() -> None:
+    script = Script(an_agent(limits=Limits(minutes=10, idle_seconds=0))).begin()
+    script.feed(EndRequested("it costs too much", goodbye=True))
+    script.wait(0)
+    script.agent_speaks("bye", 60_000)
+    script.response_done()
+    script.wait(LAST_WORDS_MS - 1)
+    before = script.ordered(ClosePhone)
+    script.wait(1)
+
+    assert before == []
+    assert script.ordered(ClosePhone) == [ClosePhone("it costs too much")]
+
+
+def test_who_has_no_stream_yet_needs_no_goodbye() -> None:
+    script = Script(an_agent())
+    script.feed(EndRequested("it costs too much", goodbye=True))
+
+    assert [ended.outcome for ended in script.ordered(CallEnded)] == ["stopped"]
 
 
 def test_a_goodbye_that_was_asked_for_and_does_not_end_is_cut_off_after_30_s() -> None:

@@ -123,6 +123,16 @@ def test_numbers_and_words_are_read_within_bounds() -> None:
     ]
 
 
+def test_amounts_of_money_are_read() -> None:
+    variables = Variables({"A": "20", "B": "0.50", "C": "0", "D": "-1", "E": "1e3", "F": "nan", "G": "1,5"}, None)
+
+    assert [variables.amount(name) for name in "ABCDEFGH"] == [20, 0.5, None, None, None, None, None, None]
+    assert [str(error) for error in variables.errors] == [
+        f'{name}: must be an amount like 20 or 0.50, not "{text}"'
+        for name, text in (("C", "0"), ("D", "-1"), ("E", "1e3"), ("F", "nan"), ("G", "1,5"))
+    ]
+
+
 @pytest.mark.parametrize(
     "url", ["http://localhost", "http://a.localhost:80", "http://127.0.0.1", "http://127.9.9.9", "ws://[::1]:9000"]
 )

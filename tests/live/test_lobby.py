@@ -11,7 +11,7 @@ from voice_agent.call.conversation import Conversation, Resumption
 from voice_agent.call.events import EndRequested
 from voice_agent.call.setup import CallSetup
 from voice_agent.live.counters import Counters
-from voice_agent.live.lobby import EXPECTED_SECONDS, REMEMBERED, EndedCall, HeldCall, Lobby
+from voice_agent.live.lobby import EXPECTED_SECONDS, REMEMBERED, SOON_SECONDS, EndedCall, HeldCall, Lobby
 from voice_agent.live.session import Session
 from voice_agent.wire.bridge import Input, Output
 from voice_agent.wire.texts import PhoneText
@@ -286,5 +286,21 @@ def test_a_webhook_is_forgotten_when_its_stream_can_no_longer_come() -> None:
             assert lobby.webhook("CA1") is None
             assert lobby.webhook("CA2") == {"From": ""}
             assert lobby.join("CA1") is None
+
+    asyncio.run(main())
+
+
+def test_calls_count_from_their_webhook_to_their_end_and_a_stream_that_does_not_come_no_longer() -> None:
+    async def main() -> None:
+        office = Office()
+        async with asyncio.timeout(5), office.lobby as lobby:
+            office.expect("CA1", preconnect=True)
+            office.expect("CA1", preconnect=True)
+            office.expect("CA2", preconnect=False)
+            assert (lobby.taken, lobby.knows("CA1"), lobby.knows("CA2"), lobby.knows("CA3")) == (2, True, True, False)
+            office.now_s = SOON_SECONDS
+            assert lobby.taken == 1
+            await lobby.end_all("the test is over", 1)
+            assert lobby.taken == 0
 
     asyncio.run(main())

@@ -446,6 +446,19 @@ def test_somebody_else_can_ask_for_the_end() -> None:
     assert bridge.fed == [EndRequested("drain")]
 
 
+def test_the_agent_can_be_asked_for_a_goodbye_before_the_end() -> None:
+    bridge = FakeBridge(lambda received: [ENDED] if isinstance(received, EndRequested) else [])
+    session = Session(bridge, FakeWork())
+
+    async def script() -> None:
+        await settle()
+        session.end("spent", goodbye=True)
+
+    hold(session, script)
+
+    assert bridge.fed == [EndRequested("spent", goodbye=True)]
+
+
 def test_a_call_that_is_asked_to_end_before_it_began_ends_as_soon_as_it_has() -> None:
     bridge = FakeBridge(lambda received: [ENDED] if isinstance(received, EndRequested) else [])
     session = Session(bridge, FakeWork())

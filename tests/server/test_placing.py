@@ -179,6 +179,33 @@ def test_a_twilio_that_does_not_answer_is_told_apart_from_one_that_is_not_there(
         at_site(tmp_path, work, twilio_api_base_url=url)
 
 
+def test_nobody_s_phone_rings_for_a_call_that_could_not_be_held(tmp_path: Path) -> None:
+    async def work(site: Site) -> None:
+        assert site.serving.reception.capacity is not None
+        site.serving.reception.capacity.placed("CA1")
+        assert await site.post(ORDER) == (503, {"detail": "no room for another call: too many calls"})
+        assert site.twilio.calls == {}
+
+    at_site(tmp_path, work, max_calls=1)
+
+
+def test_nobody_is_called_too_often(tmp_path: Path) -> None:
+    async def work(site: Site) -> None:
+        assert (await site.post(ORDER))[0] == 201
+        assert await site.post(ORDER) == (429, {"detail": f"{ANA} was called too often in this minute"})
+        assert len(site.twilio.calls) == 1
+
+    at_site(tmp_path, work, caller_calls_per_minute=1)
+
+
+def test_a_day_whose_money_is_spent_places_no_call(tmp_path: Path) -> None:
+    async def work(site: Site) -> None:
+        site.serving.spending.add(5)
+        assert await site.post(ORDER) == (503, {"detail": "SPEND_PER_DAY is reached: no more calls today"})
+
+    at_site(tmp_path, work, spend_per_day=5.0)
+
+
 def test_a_server_that_stops_places_no_call(tmp_path: Path) -> None:
     async def work(site: Site) -> None:
         site.serving._placing.closing = True

@@ -18,6 +18,8 @@ class TinyRealtime:
 
     def __init__(self) -> None:
         self.url = ""
+        self.usage: dict[str, Any] | None = None
+        """What every response has used."""
         self.received: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.sockets: list[ServerConnection] = []
@@ -53,7 +55,7 @@ class TinyRealtime:
             await send(socket, type="response.output_audio_transcript.delta", delta="Hello!", **ids)
             await send(socket, type="response.output_audio.delta", delta=SILENCE_200_MS, **ids)
             await send(socket, type="response.output_audio.done", **ids)
-            await send(socket, type="response.done", response={**response, "status": "completed"})
+            await send(socket, type="response.done", response={**response, "status": "completed", "usage": self.usage})
 
 
 async def send(socket: ServerConnection, **message: Any) -> None:

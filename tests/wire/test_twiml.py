@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from voice_agent.errors import PeerError
 from voice_agent.wire import twiml
-from voice_agent.wire.twiml import Connect, Dial, Hangup, Pause, Play, Redirect, Say, Verb
+from voice_agent.wire.twiml import Connect, Dial, Hangup, Pause, Play, Redirect, Reject, Say, Verb
 
 URL = "wss://agent.example.com/twilio/media"
 
@@ -32,6 +32,7 @@ VERBS: st.SearchStrategy[Verb] = st.one_of(
     st.builds(Dial, conference=WORDS, ends_conference=st.booleans()),
     st.builds(Redirect, TEXTS, METHODS),
     st.just(Hangup()),
+    st.builds(Reject, st.sampled_from(["rejected", "busy"])),
 )
 
 NOBODY_DIALLED = "TwiML: <Dial> without one number, SIP address or conference is not known here"

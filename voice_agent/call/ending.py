@@ -88,6 +88,8 @@ LAST_WORDS_MS = 15_000
 LAST_ANSWER_MS = 5000
 """A caller who speaks into the goodbye at the time limit is answered for so long before it is said again."""
 
+TIME_LIMIT = "the time limit was reached"
+
 Outcome = Literal[
     "completed", "caller_hung_up", "transferred", "no_stream", "model_failed", "stream_lost", "stopped", "machine"
 ]
@@ -144,6 +146,8 @@ class Ending:
         self._caller_has_floor = False
         self._model_gone: str | None = None
         self._time_is_up = False
+        self._limited_by: str | None = None
+        """What has taken the place of the time limit."""
         self._machine = False
         """Nobody is there who could take the goodbye back."""
         self._taken = False
@@ -198,7 +202,7 @@ class Ending:
             case ModelGone():
                 yield from self._lose_model(now_ms, event.reason)
             case EndRequested():
-                yield from self._leave(now_ms, Cause.END_REQUESTED, "stopped", event.reason)
+                yield from self._end_on_request(now_ms, event)
             case TimerFired():
                 for name in self._deadlines.take_due(now_ms):
                     yield from self._due(now_ms, name)
@@ -279,9 +283,18 @@ class Ending:
         self._deadlines.set("last words", limit_ms - LAST_WORDS_MS)
         self._deadlines.set("limit", limit_ms)
 
+    def _end_on_request(self, now_ms: int, event: EndRequested) -> Iterator[Command | Fact]:
+        """End at once, or bring the time limit forward, whoever has the call."""
+        if not event.goodbye or self.phase is Phase.WAITING:
+            yield from self._leave(now_ms, Cause.END_REQUESTED, "stopped", event.reason)
+        elif self._limited_by is None and self.phase in {Phase.TALKING, Phase.GOODBYE}:
+            self._limited_by = event.reason
+            self._deadlines.set("last words", now_ms)
+            self._deadlines.set("limit", now_ms + LAST_WORDS_MS)
+
     def _hand_over(self, now_ms: int, agent: Agent) -> None:
         self._agent = agent
-        if self.phase is Phase.TALKING:
+        if self.phase is Phase.TALKING and self._limited_by is None:
             self._time_is_up = False
             self._left_ms = None
             self._limit(now_ms)
@@ -393,12 +406,12 @@ class Ending:
                 yield from self._want_goodbye(
                     now_ms,
                     GoodbyeWanted(
-                        "the time limit was reached",
+                        self._limited_by or TIME_LIMIT,
                         f"{self._agent.instructions}\n\nThe time for this call is over. Say so and say goodbye.",
                     ),
                 )
             case "limit":
-                reason = "the time limit was reached" if self._destination is None else self._reason
+                reason = (self._limited_by or TIME_LIMIT) if self._destination is None else self._reason
                 yield from self._leave(now_ms, Cause.GAVE_UP, self._good_end(), reason)
             case "heard" if self._caller_speaks and self.phase is Phase.GOODBYE and not self._machine:
                 # What was too short to interrupt the goodbye has outlasted it.

@@ -348,6 +348,8 @@ class EndRequested(Event, frozen=True):
     """Somebody else ends the call: the operator, a drain, a status callback that says it is over."""
 
     reason: str
+    goodbye: bool = False
+    """The agent shall say goodbye first, as at the time limit: nobody is in a hurry."""
 
 
 PhoneEvent = (

@@ -20,6 +20,7 @@ from voice_agent.config.models import remark
 from voice_agent.config.references import read_references
 from voice_agent.config.settings import ENV_FILE, Settings, doubtful_names, read_settings
 from voice_agent.config.sms_tools import mute
+from voice_agent.live.capacity import usual_most_calls
 from voice_agent.live.clock import utc_now
 from voice_agent.live.endpoints import demands_of, endpoint_of
 from voice_agent.live.opened_call import Redact
@@ -100,6 +101,7 @@ def screen(settings: Settings, agents: Agents, url: str, emulator_url: str, toda
         numbers = ", ".join(agent.numbers) or "no number"
         yield f"agent    {agent.name}: {numbers}{', and any other number' if agents.for_number('') is agent else ''}"
     yield f"data     {settings.data.resolve()}{' (recordings redacted at their end)' if settings.redact else ''}"
+    yield f"calls    {', '.join(_limits(settings))}"
     if settings.is_public:
         yield "Run voice-agent numbers point +1..., or enter at Twilio (your number, Voice Configuration):"
         yield f"  A call comes in       Webhook, HTTP POST: {settings.public_url}/twilio/voice"
@@ -110,6 +112,13 @@ def screen(settings: Settings, agents: Agents, url: str, emulator_url: str, toda
     told = [*warnings(settings, today), *mute(agents.all, settings.has_rest)]
     yield from (f"warning  {line}" for line in told)
     yield f"Listening on {url}; Ctrl-C stops."
+
+
+def _limits(settings: Settings) -> Iterator[str]:
+    yield f"{settings.max_calls or usual_most_calls()} at once"
+    for amount, of in ((settings.spend_per_call, "a call"), (settings.spend_per_day, "a day")):
+        if amount is not None:
+            yield f"{amount:g} {of} for the model's tokens"
 
 
 def warnings(settings: Settings, today: date) -> Iterator[str]:

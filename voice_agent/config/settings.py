@@ -88,6 +88,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     llm_api_key: Secret | None = None
     prices: Path | None = None
     """A table over the packaged one."""
+    max_calls: int | None = None
+    """At once; `None`: as many as this machine holds."""
+    max_lag_ms: int = 100
+    """How late the event loop may be, see `live.loop_lag`, before calls are turned away."""
+    caller_calls_per_minute: int | None = None
+    number_calls_per_minute: int | None = None
+    spend_per_call: float | None = None
+    """What the model's tokens of a call may cost before it says goodbye."""
+    spend_per_day: float | None = None
+    """What those of all calls of a day may cost before no more are taken."""
     console_password: Secret | None = None
     """Opens the console to browsers elsewhere; `None`: to this machine's only."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -167,6 +177,12 @@ def read_settings(environ: Mapping[str, str], env_file: Path | None = None) -> S
         llm_model=variables.text("LLM_MODEL"),
         llm_api_key=variables.secret("LLM_API_KEY"),
         prices=_path(variables, "PRICES"),
+        max_calls=variables.integer("MAX_CALLS", 1, 10_000),
+        max_lag_ms=variables.integer("MAX_LAG_MS", 1, 10_000) or usual.max_lag_ms,
+        caller_calls_per_minute=variables.integer("CALLER_CALLS_PER_MINUTE", 1, 10_000),
+        number_calls_per_minute=variables.integer("NUMBER_CALLS_PER_MINUTE", 1, 10_000),
+        spend_per_call=variables.amount("SPEND_PER_CALL"),
+        spend_per_day=variables.amount("SPEND_PER_DAY"),
         console_password=variables.secret("CONSOLE_PASSWORD"),
         log_level=variables.choice("LOG_LEVEL", ("debug", "info", "warning", "error")) or usual.log_level,
         log_format=variables.choice("LOG_FORMAT", ("text", "json")) or usual.log_format,

@@ -119,6 +119,16 @@ class Variables:
         self.fault(name, f'must be a whole number from {lowest} to {highest}, not "{text[:60]}"')
         return None
 
+    def amount(self, name: str) -> float | None:
+        """Read an amount of money, in the currency of the prices."""
+        text = self.text(name)
+        if text is None:
+            return None
+        if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text) and float(text) > 0:
+            return float(text)
+        self.fault(name, f'must be an amount like 20 or 0.50, not "{text[:60]}"')
+        return None
+
     def url(self, name: str, schemes: Sequence[str], query: bool = False) -> str | None:
         """Read a URL without user, fragment and final slash; a query only where it is allowed."""
         text = self.text(name)

@@ -59,6 +59,10 @@ class Refusal(StrEnum):
     TOKEN_OF_OTHER_CALL = "token of another call"  # noqa: S105 - a reason, no secret
     CALL_UNKNOWN = "call unknown"
     TOO_MANY_CALLS = "too many calls"
+    TOO_BUSY = "event loop too late"
+    CALLER_CALLS_TOO_OFTEN = "caller calls too often"
+    NUMBER_CALLED_TOO_OFTEN = "number called too often"
+    DAY_IS_SPENT = "the day's money is spent"
     STOPPING = "stopping"
 
 

@@ -29,6 +29,9 @@ REMEMBERED = 1000
 EXPECTED_SECONDS = 120
 """How long a webhook's call is expected: its stream's token is valid no longer."""
 
+SOON_SECONDS = 30
+"""How long a webhook's call counts though its stream does not come: a consent line is said before."""
+
 
 class HeldCall(Protocol):
     """A call with its surroundings."""
@@ -116,6 +119,20 @@ class Lobby:
     def sessions(self) -> Mapping[str, Session]:
         """Calls in progress by CallSid, waiting ones included."""
         return {call_sid: held.call.session for call_sid, held in self._held.items()}
+
+    @property
+    def taken(self) -> int:
+        """How many calls there are: in progress, or with a webhook whose stream will come at once."""
+        late_s = self._now_s() - SOON_SECONDS
+        coming = sum(
+            expected.since_s > late_s and self._current(call_sid) is None
+            for call_sid, expected in self._expected.items()
+        )
+        return coming + sum(not held.over for held in self._held.values())
+
+    def knows(self, call_sid: str) -> bool:
+        """Tell whether a call is in progress or expected."""
+        return call_sid in self._expected or self._current(call_sid) is not None
 
     def expect(self, setup: CallSetup, webhook: Mapping[str, str]) -> None:
         """Take a call whose webhook was valid; with `setup.preconnect` it begins now, once a CallSid.
@@ -231,6 +248,8 @@ class Lobby:
             self._counters.add("preconnect", outcome="orphaned")
         if session.unsent:
             self._counters.add("unsent_messages", session.unsent)
+        if session.dropped:
+            self._counters.add("dropped_messages", session.dropped)
         if self._held.get(call_sid) is not held:
             return  # the call has come again meanwhile
         del self._held[call_sid]

@@ -29,6 +29,7 @@ from voice_agent.live.kept_greetings import KeptGreetings, ListeningBridge
 from voice_agent.live.masking import MaskingRecorder
 from voice_agent.live.mcp_secrets import McpSecrets
 from voice_agent.live.session import Recorder, Session
+from voice_agent.live.spending import Spending
 from voice_agent.recording.format import Header
 from voice_agent.recording.spool import CallRecording, Spool, recording_path
 from voice_agent.tools.run import ToolRunner
@@ -92,6 +93,7 @@ class Surroundings:
     """`None`: nobody else can be called."""
     prices: Prices | None = None
     """For the log; `None`: it names tokens only."""
+    spending: Spending | None = None
     given: Mapping[str, GivenAnswer] = field(default_factory=dict)
     """What tools answer that are not run."""
     greetings: KeptGreetings | None = None
@@ -141,6 +143,7 @@ class OpenedCall:
             observers=[
                 self._summary.take,
                 call_log(call_sid, around.counters, bill),
+                *([] if around.spending is None else [around.spending.of_call(self._say_goodbye)]),
                 *(partial(observer, call_sid) for observer in around.observers),
             ],
             recorder=recorder,
@@ -160,6 +163,9 @@ class OpenedCall:
     def resumption(self) -> Resumption:
         """Give what another stream of the call would go on from."""
         return self._bridge.call.resumption()
+
+    def _say_goodbye(self, reason: str) -> None:
+        self.session.end(reason, goodbye=True)
 
     def _finished(self) -> FinishedCall:
         """Put away what is in files, and give the rest."""

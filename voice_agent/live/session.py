@@ -134,6 +134,8 @@ class Session:
         """How it ended; `None` while it lasts."""
         self.unsent = 0
         """Texts that were never written: their leg was gone already, or went before their turn came."""
+        self.dropped = 0
+        """Messages of the caller's audio that were dropped for a model that reads too slowly."""
         self._bridge = bridge
         self._work = work
         self._observers = observers
@@ -143,7 +145,7 @@ class Session:
         self._stepping = False
         self._phone: PhoneSocket | None = None
         self._joined = False
-        self._early_end: str | None = None
+        self._early_end: EndRequested | None = None
         self._early_verdict: MachineVerdict | None = None
         self._model: Leg | None = None
         self._open_legs = 0
@@ -182,7 +184,7 @@ class Session:
                 if self._early_verdict is not None:
                     self.tell(self._early_verdict)
                 if self._early_end is not None:
-                    self._spawn(self._ask_for_end(self._early_end))
+                    self._spawn(self._answer(partial(_at_once, self._early_end)))
                 await self._finished.wait()
                 for job in self._jobs:
                     job.cancel()
@@ -208,12 +210,12 @@ class Session:
         self._start_leg(phone, "phone", first)
         await self._finished.wait()
 
-    def end(self, reason: str) -> None:
-        """Ask for the call's end, from outside its tasks: soon, not at once."""
+    def end(self, reason: str, *, goodbye: bool = False) -> None:
+        """Ask for the call's end, from outside its tasks: soon, not at once. `goodbye`: the agent says it first."""
         if not self._running.is_set():
-            self._early_end = reason
+            self._early_end = EndRequested(reason, goodbye)
         elif not self._finished.is_set():
-            self._spawn(self._ask_for_end(reason))
+            self._spawn(self._answer(partial(_at_once, EndRequested(reason, goodbye))))
 
     def tell(self, verdict: MachineVerdict) -> None:
         """Tell the call who has answered it: soon, not at once."""
@@ -316,6 +318,7 @@ class Session:
             self._model = None
             self._inbox.append(ModelClosed(None, "it does not take its messages"))
         elif dropped:
+            self.dropped += dropped
             self._inbox.append(ModelFault(f"{dropped} messages of caller audio dropped: it reads too slowly"))
 
     def _lose(self, count: int, leg: str) -> None:
@@ -358,9 +361,6 @@ class Session:
 
     async def _answer(self, work: Callable[[], Awaitable[Input]]) -> None:
         self.feed(await work())
-
-    async def _ask_for_end(self, reason: str) -> None:
-        self.feed(EndRequested(reason))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         job = self._tasks.create_task(work)

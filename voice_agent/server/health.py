@@ -46,6 +46,13 @@ def prometheus(reception: Reception) -> str:
             lines.append(f"# TYPE {PREFIX}{name}_total counter")
             last = name
         lines.append(f"{PREFIX}{name}_total{_labels(labels.items())} {count}")
+    if (capacity := reception.capacity) is not None:
+        for name, amount in (
+            ("calls_limit", capacity.limits.calls),
+            ("loop_lag_ms", capacity.lag.ms),
+            ("spent_today", round(capacity.spending.today, 4)),
+        ):
+            lines += [f"# TYPE {PREFIX}{name} gauge", f"{PREFIX}{name} {amount}"]
     waiting = [session.waiting for session in reception.lobby.sessions.values()]
     for name, labels, value in (
         ("calls", {}, len(waiting)),

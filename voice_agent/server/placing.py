@@ -17,11 +17,13 @@ from voice_agent.config.agents import AgentSource
 from voice_agent.config.secret import Secret
 from voice_agent.config.settings import Settings
 from voice_agent.errors import CommandError, ConfigError, PeerError, RefusedError
+from voice_agent.live.admission import Refusal
+from voice_agent.live.capacity import Capacity
 from voice_agent.live.clock import utc_now
 from voice_agent.server.bodies import read_body
 from voice_agent.twilio_api.calls import CallsApi
 from voice_agent.twilio_api.dialler import Dialler, UncertainError
-from voice_agent.twilio_api.dialling import Wish, plan
+from voice_agent.twilio_api.dialling import OutboundCall, Wish, plan
 from voice_agent.twilio_api.rest import GoneError, NotSentError
 
 logger = logging.getLogger(__name__)
@@ -41,8 +43,11 @@ class _Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Placing:
     """What the routes need: agents, settings, the account."""
 
-    def __init__(self, settings: Settings, agents: AgentSource, api: CallsApi | None) -> None:
-        """`api`: `None` without credentials."""
+    def __init__(
+        self, settings: Settings, agents: AgentSource, api: CallsApi | None, capacity: Capacity | None = None
+    ) -> None:
+        """`api`: `None` without credentials. `capacity`: `None` where there is always room."""
+        self.capacity = capacity
         self.settings = settings
         self.agents = agents
         self.api = api
@@ -75,7 +80,7 @@ def placing_routes(placing: Placing) -> APIRouter:
             call = plan(wish, agents, placing.settings, utc_now())
         except (CommandError, ConfigError) as error:
             raise HTTPException(400, str(error)) from None
-        sid = await _place(placing.dialler.place(call), call.to)
+        sid = await _placed_within(placing.capacity, placing.dialler, call)
         logger.info("a call to %s is placed, agent %s", call.to, call.agent, extra={"call": sid})
         return _json({"sid": sid, "to": call.to, "from": call.from_, "agent": call.agent, "status": "queued"}, 201)
 
@@ -110,6 +115,25 @@ async def _read(request: Request) -> _Order:
     except (ValueError, RecursionError) as error:
         form = '{"to": "+14255550123", "agent": "reminder", "variables": {"name": "Ana"}}'
         raise HTTPException(400, f"{error}; send e.g. {form}") from None
+
+
+async def _placed_within(capacity: Capacity | None, dialler: Dialler, call: OutboundCall) -> str:
+    """Place a call, unless it could not be held: before anybody's phone rings."""
+    if capacity is None:
+        return await _place(dialler.place(call), call.to)
+    refusal = capacity.refusal(call.to, call.from_)
+    if refusal is Refusal.DAY_IS_SPENT:
+        raise HTTPException(503, "SPEND_PER_DAY is reached: no more calls today")
+    if refusal in {Refusal.CALLER_CALLS_TOO_OFTEN, Refusal.NUMBER_CALLED_TOO_OFTEN}:
+        called = refusal is Refusal.CALLER_CALLS_TOO_OFTEN
+        told = f"{call.to} was called" if called else f"{call.from_} has called"
+        raise HTTPException(429, f"{told} too often in this minute", {"Retry-After": "60"})
+    if refusal is not None:
+        raise HTTPException(503, f"no room for another call: {refusal.value}", {"Retry-After": "30"})
+    with capacity.placing():
+        sid = await _place(dialler.place(call), call.to)
+        capacity.placed(sid)
+    return sid
 
 
 async def _place(placed: Awaitable[str], to: str) -> str:

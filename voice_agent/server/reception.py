@@ -17,9 +17,10 @@ from voice_agent.call.commands import CallEnded
 from voice_agent.call.events import AnsweredBy, MachineVerdict
 from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.config.agents import Agents, AgentSource
-from voice_agent.config.render import render, variables_in
+from voice_agent.config.render import MAX_CALLER_CHARACTERS, render, variables_in
 from voice_agent.errors import ConfigError
 from voice_agent.live.admission import NONCE_BYTES, TOKEN_PARAMETER, Refusal, StreamTokens, examine_start
+from voice_agent.live.capacity import Capacity
 from voice_agent.live.clock import utc_now, wall_seconds
 from voice_agent.live.counters import Counters
 from voice_agent.live.kept_greetings import KeptGreetings
@@ -44,6 +45,7 @@ AFTER_DIAL_PATH = "/twilio/after-dial"
 
 NOBODY_HERE = "We are sorry, this number is not in service. Goodbye."
 CANNOT_ANSWER = "We are sorry, we cannot take your call right now. Please try again later. Goodbye."
+ALL_BUSY = "We are sorry, all our lines are busy. Please call again in a few minutes. Goodbye."
 STREAM_LOST = "We are sorry, the connection was lost. Please call again. Goodbye."
 MODEL_FAILED = "We are sorry, something went wrong on our side. Please call again later. Goodbye."
 NOT_CONNECTED = "We are sorry, nobody could take your call. Please call again later. Goodbye."
@@ -94,11 +96,13 @@ class Reception:
         colleagues: Colleagues | None = None,
         now: Callable[[], datetime] = utc_now,
         greetings: KeptGreetings | None = None,
+        capacity: Capacity | None = None,
     ) -> None:
         """`colleagues`: `None` where none can be called. `now` tells agents the time, and who is open.
 
-        `greetings`: `None` where none are kept.
+        `greetings`: `None` where none are kept. `capacity`: `None` where nobody is turned away.
         """
+        self.capacity = capacity
         self.colleagues = colleagues
         self.terms = terms
         self.counters = counters
@@ -125,7 +129,7 @@ class Reception:
         agent = None if first is None else agents.on_duty(first, self._now())
         # Who is called is known to whoever places the call.
         outbound = fields.get("Direction", "") == OUTBOUND
-        if agent is None or agent.lookup is None or self.closing or outbound:
+        if agent is None or agent.lookup is None or self.closing or outbound or self._is_full:
             return self.answer(fields, query)
         values = {**agent.variables, "caller": fields.get("From", ""), "called": called}
         found = await look_up(agent.lookup, values, self._agents.references, call_sid)
@@ -152,6 +156,8 @@ class Reception:
         agents, problem = self._agents.current()
         if problem:
             logger.error("%s", problem)
+        if (full := self._full(call_sid, caller, called, outbound=outbound)) is not None:
+            return full
         wanted = dialled(query) if outbound else None
         agent = agents.for_number(called) if wanted is None else agents.named(wanted.agent)
         if agent is None:
@@ -192,6 +198,25 @@ class Reception:
         )
         self.lobby.expect(setup, fields)
         return answer
+
+    @property
+    def _is_full(self) -> bool:
+        return self.capacity is not None and self.capacity.full() is not None
+
+    def _full(self, call_sid: str, caller: str, called: str, *, outbound: bool) -> str | None:
+        """Say what a caller hears whose call cannot be taken now; `None`: it can. Whom we called is never sent away."""
+        if self.capacity is None or self.lobby.knows(call_sid):
+            return None
+        if outbound:
+            self.capacity.arrived(call_sid)
+            return None
+        refusal = self.capacity.refusal(caller, called)
+        if refusal is None:
+            return None
+        self.refuse(refusal, f"a call from {caller[:MAX_CALLER_CHARACTERS]}", call_sid)
+        if refusal is Refusal.CALLER_CALLS_TOO_OFTEN:
+            return twiml.busy()
+        return twiml.hang_up(CANNOT_ANSWER if refusal is Refusal.DAY_IS_SPENT else ALL_BUSY)
 
     def _kept_greeting(self, written: Agent, agent: Agent, known: Mapping[str, str]) -> bytes | None:
         """Give a greeting that was said before: one that is the same for all, and that any voice may interrupt.
@@ -310,6 +335,8 @@ class Reception:
     def status(self, fields: Mapping[str, str]) -> None:
         """Take a status callback: a call that the carrier has ended is over here too."""
         status, call_sid = fields.get("CallStatus", ""), fields.get("CallSid", "")
+        if status in ENDED_STATUSES and self.capacity is not None:
+            self.capacity.arrived(call_sid)
         if status in ENDED_STATUSES and not self.lobby.end(call_sid, f"the carrier says {status}"):
             # A call of ours that nobody took, or one that another server has.
             logger.info("the carrier says %s of a call that was never here", status, extra={"call": call_sid})

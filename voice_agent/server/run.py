@@ -21,13 +21,14 @@ import msgspec
 import uvicorn
 
 from voice_agent.config.agents import AgentSource
-from voice_agent.config.prices import load_prices
+from voice_agent.config.prices import Price, Prices, load_prices
 from voice_agent.config.scenario_keys import GivenAnswer
 from voice_agent.config.secret import Secret, local_auth_token
 from voice_agent.config.settings import Settings
 from voice_agent.errors import CommandError, ConfigError
 from voice_agent.live.admission import StreamTokens
 from voice_agent.live.call_client import CallClient
+from voice_agent.live.capacity import Capacity, Limits, usual_most_calls
 from voice_agent.live.clips import hashes, load_clips
 from voice_agent.live.clock import utc_now
 from voice_agent.live.counters import Counters
@@ -35,9 +36,11 @@ from voice_agent.live.credentials import credential_of
 from voice_agent.live.endpoints import endpoint_of, model_setup
 from voice_agent.live.kept_greetings import KeptGreetings
 from voice_agent.live.lobby import Lobby
+from voice_agent.live.loop_lag import LoopLag
 from voice_agent.live.model_leg import tls
 from voice_agent.live.opened_call import CallObserver, FinishedCall, Keep, OpenedCall, Redact, Surroundings
 from voice_agent.live.recorded import describe
+from voice_agent.live.spending import Spending
 from voice_agent.recording.spool import Spool, make_folder
 from voice_agent.server.app import Application
 from voice_agent.server.colleagues import Colleagues
@@ -104,6 +107,8 @@ class Serving:
         self._endpoint = endpoint_of(settings, emulator_url)
         self._credential = credential_of(settings, self._endpoint)
         self._prices = load_prices(settings.prices)
+        self._lag = LoopLag()
+        self.spending = Spending(_price(settings, self._prices), settings.spend_per_call, settings.spend_per_day)
         self._observers = observers
         self._keep = keep
         assert redact is not None or not settings.redact, "whoever reads the settings has to give what they ask for"
@@ -136,6 +141,7 @@ class Serving:
             around = self._surroundings(stack, calls, messages, colleagues, History(database))
             lobby = Lobby(lambda setup, webhook: OpenedCall(setup, webhook, around), self.counters)
             await stack.enter_async_context(lobby)
+            capacity = Capacity(self._limits(), lambda: lobby.taken, self._lag, self.spending)
             self.reception = Reception(
                 self._terms(),
                 self._agents,
@@ -145,11 +151,13 @@ class Serving:
                 colleagues=colleagues,
                 now=self._now,
                 greetings=self._greetings,
+                capacity=capacity,
             )
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
+            stack.callback(tasks.create_task(self._lag.run()).cancel)
             self._console = Console(self._agents, self._call_client(), tasks, messages)
             routes = console_routes(self._console, self.settings.console_password)
-            self._placing = Placing(self.settings, self._agents, calls)
+            self._placing = Placing(self.settings, self._agents, calls, capacity)
             application = Application(self.reception, routes, placing_routes(self._placing))
             doorstep = Doorstep(self.reception.refusals.turned_out)
             self._server = _Server(_config(application, doorstep))
@@ -226,6 +234,7 @@ class Serving:
             messages=messages,
             colleagues=colleagues,
             prices=self._prices,
+            spending=self.spending,
             greetings=self._greetings,
             given=self._given,
             observers=self._observers,
@@ -233,6 +242,15 @@ class Serving:
             keep=self._keep,
             redact=self._redact,
             made_by=f"voice-agent {_version()}",
+        )
+
+    def _limits(self) -> Limits:
+        settings = self.settings
+        return Limits(
+            calls=settings.max_calls or usual_most_calls(),
+            lag_ms=settings.max_lag_ms,
+            calls_of_caller=settings.caller_calls_per_minute,
+            calls_to_number=settings.number_calls_per_minute,
         )
 
     def _terms(self) -> Terms:
@@ -247,6 +265,15 @@ class Serving:
             rest=settings.has_rest,
             can_apologise="apology" in self._clips,
         )
+
+
+def _price(settings: Settings, prices: Prices) -> Price | None:
+    """Give what the model's tokens cost; `None`: nothing, or nobody has to know."""
+    price = prices.of(settings.model) if settings.model else None
+    limit = "SPEND_PER_CALL" if settings.spend_per_call is not None else "SPEND_PER_DAY"
+    if settings.model and price is None and (settings.spend_per_call or settings.spend_per_day):
+        raise ConfigError(f'cannot be kept, for there is no price of "{settings.model}": add it to PRICES', limit)
+    return price
 
 
 class _Server(uvicorn.Server):

@@ -90,7 +90,14 @@ class Hangup(msgspec.Struct, frozen=True):
     """End the call."""
 
 
-Verb = Say | Play | Pause | Connect | Dial | Redirect | Hangup
+class Reject(msgspec.Struct, frozen=True):
+    """Do not answer the call, which then costs nothing; only as the first verb."""
+
+    reason: Literal["rejected", "busy"] = "rejected"
+    """What the caller hears: that the number is not in service, or the tone of a busy line."""
+
+
+Verb = Say | Play | Pause | Connect | Dial | Redirect | Hangup | Reject
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -111,6 +118,11 @@ def hang_up(say: str | None = None, language: str | None = None) -> str:
     """End the call, after an optional line said by the carrier."""
     spoken = [Say(say, language or "")] if say else []
     return render([*spoken, Hangup()])
+
+
+def busy() -> str:
+    """Do not answer: the caller hears the tone of a busy line."""
+    return render([Reject("busy")])
 
 
 def render(verbs: Iterable[Verb]) -> str:
@@ -162,6 +174,8 @@ def _append(parent: ET.Element, verb: Verb) -> None:
             _element(parent, "Redirect", url, method=_unless_post(method))
         case Hangup():
             _element(parent, "Hangup")
+        case Reject(reason):
+            _element(parent, "Reject", reason=reason)
         case _:
             assert_never(verb)
 
@@ -255,6 +269,13 @@ def _hangup(_: ET.Element) -> Hangup:
     return Hangup()
 
 
+def _reject(element: ET.Element) -> Reject:
+    reason = element.get("reason", "rejected")
+    if reason not in ("rejected", "busy"):
+        raise PeerError(f"TwiML: reason={reason[:40]!r} of <Reject> is neither rejected nor busy")
+    return Reject("busy" if reason == "busy" else "rejected")
+
+
 _READERS: Mapping[str, Callable[[ET.Element], Verb]] = {
     "Say": _say,
     "Play": _play,
@@ -263,6 +284,7 @@ _READERS: Mapping[str, Callable[[ET.Element], Verb]] = {
     "Dial": _dial,
     "Redirect": _redirect,
     "Hangup": _hangup,
+    "Reject": _reject,
 }
 
 

@@ -9,7 +9,7 @@ from typing import Protocol, assert_never
 from voice_agent.emulator.twilio.documents import Address, Document
 from voice_agent.emulator.twilio.webhook import WebhookError
 from voice_agent.sim.carrier import CallEnded
-from voice_agent.wire.twiml import Connect, Dial, Hangup, Pause, Play, Redirect, Say, Verb
+from voice_agent.wire.twiml import Connect, Dial, Hangup, Pause, Play, Redirect, Reject, Say, Verb
 
 DOCUMENTS = 100
 """For one call; a document that redirects to itself would run for ever."""
@@ -103,6 +103,9 @@ async def _perform(line: Line, document: Document, verb: Verb) -> tuple[bool, Ad
             return True, document.address(url, method)
         case Hangup():
             line.note("the TwiML hangs up")
+            return False, None
+        case Reject(reason):
+            line.note("the TwiML rejects the call", reason)
             return False, None
         case _:
             assert_never(verb)

@@ -1,0 +1,72 @@
+"""What the model's tokens cost, as they are reported: of each call, and of all calls of a day.
+
+A call that has cost enough is asked to say goodbye; whether the day's is spent, whoever takes calls has to ask. A day
+is one of this machine's clock. The carrier's minutes and the transcription of the caller's words are not in it. It must
+not know what follows.
+"""
+
+from collections.abc import Callable
+from datetime import date
+
+from voice_agent.call.commands import Report, ResponseUsed
+from voice_agent.config.prices import Price
+from voice_agent.live.clock import utc_now
+
+SPENT = "the spending limit of a call was reached"
+
+
+def _today() -> date:
+    return utc_now().astimezone().date()
+
+
+class Spending:
+    """One for a server."""
+
+    def __init__(
+        self,
+        price: Price | None,
+        per_call: float | None = None,
+        per_day: float | None = None,
+        today: Callable[[], date] = _today,
+    ) -> None:
+        """`price`: `None` where tokens cost nothing. No limit: `None`."""
+        self._price = price
+        self._per_call = per_call
+        self._per_day = per_day
+        self._today = today
+        self._day = today()
+        self._spent = 0.0
+
+    @property
+    def today(self) -> float:
+        """What this day has cost so far."""
+        if self._today() != self._day:
+            self._day, self._spent = self._today(), 0.0
+        return self._spent
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the day's is spent."""
+        return self._per_day is not None and self.today >= self._per_day
+
+    def add(self, cost: float) -> None:
+        """Count what was spent today, also by a former run of the server."""
+        self._spent = self.today + cost
+
+    def of_call(self, say_goodbye: Callable[[str], None]) -> Callable[[int, Report], None]:
+        """Make the observer of one call, which is told once, with a reason, that it has cost enough."""
+        spent = 0.0
+        told = False
+
+        def observe(_: int, report: Report) -> None:
+            nonlocal spent, told
+            if self._price is None or not isinstance(report, ResponseUsed):
+                return
+            cost = self._price.cost(report.usage)
+            self.add(cost)
+            spent += cost
+            if self._per_call is not None and spent >= self._per_call and not told:
+                told = True
+                say_goodbye(SPENT)
+
+        return observe
