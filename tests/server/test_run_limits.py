@@ -61,6 +61,9 @@ def test_a_call_that_has_cost_enough_says_goodbye_and_the_day_s_end_takes_no_mor
         assert (status, twiml.parse(text)) == (200, [twiml.Say(lines.CANNOT_ANSWER), twiml.Hangup()])
         assert "voice_agent_spent_today 0.02\n" in metrics
         assert 'voice_agent_refused_total{reason="the day\'s money is spent"} 1' in metrics
+        # Another server, which finds them in the history.
+        async with a_server(tmp_path, spend_per_day=0.02, **priced(tmp_path)) as call:
+            assert call.serving.spending.is_exhausted
 
     asyncio.run(main())
 

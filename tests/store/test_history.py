@@ -2,7 +2,7 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import msgspec
@@ -106,6 +106,15 @@ def test_a_call_is_found_by_the_beginning_of_its_sid(place: Path | str) -> None:
         assert await found("caAB34") == ["CAab34"]
         assert await found("CA%") == []
         assert await found("CAcd_%") == ["CAcd_%"]
+
+    within(place, work)
+
+
+def test_what_calls_have_used_since_a_moment_is_known(place: Path | str) -> None:
+    async def work(history: History) -> None:
+        await add_all(history, [a_call("CA1", f"2026-11-22T{time}+00:00") for time in ("09:59:59.999", "10:00:00.000")])
+        evening_in_tokyo = datetime(2026, 11, 22, 19, 0, tzinfo=timezone(timedelta(hours=9)))
+        assert await history.used_since(evening_in_tokyo) == [("", Usage(input_tokens=7))]
 
     within(place, work)
 

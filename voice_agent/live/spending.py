@@ -6,7 +6,7 @@ not know what follows.
 """
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 
 from voice_agent.call.commands import Report, ResponseUsed
 from voice_agent.config.prices import Price
@@ -15,8 +15,13 @@ from voice_agent.live.clock import utc_now
 SPENT = "the spending limit of a call was reached"
 
 
+def day_began() -> datetime:
+    """Give the last midnight by this machine's clock."""
+    return utc_now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def _today() -> date:
-    return utc_now().astimezone().date()
+    return day_began().date()
 
 
 class Spending:

@@ -40,7 +40,7 @@ from voice_agent.live.loop_lag import LoopLag
 from voice_agent.live.model_leg import tls
 from voice_agent.live.opened_call import CallObserver, FinishedCall, Keep, OpenedCall, Redact, Surroundings
 from voice_agent.live.recorded import describe
-from voice_agent.live.spending import Spending
+from voice_agent.live.spending import Spending, day_began
 from voice_agent.recording.spool import Spool, make_folder
 from voice_agent.server.app import Application
 from voice_agent.server.colleagues import Colleagues
@@ -138,7 +138,9 @@ class Serving:
                 stack.callback(calls.close)
             database = await self._database(stack)
             colleagues = await self._colleagues(stack, database)
-            around = self._surroundings(stack, calls, messages, colleagues, History(database))
+            history = History(database)
+            await self._remember_spending(history)
+            around = self._surroundings(stack, calls, messages, colleagues, history)
             lobby = Lobby(lambda setup, webhook: OpenedCall(setup, webhook, around), self.counters)
             await stack.enter_async_context(lobby)
             capacity = Capacity(self._limits(), lambda: lobby.taken, self._lag, self.spending)
@@ -243,6 +245,14 @@ class Serving:
             redact=self._redact,
             made_by=f"voice-agent {_version()}",
         )
+
+    async def _remember_spending(self, history: History) -> None:
+        """Count what was spent today before this server began."""
+        if self.settings.spend_per_day is None:
+            return
+        for model, usage in await history.used_since(day_began()):
+            price = self._prices.of(model) if model else None
+            self.spending.add(0 if price is None else price.cost(usage))
 
     def _limits(self) -> Limits:
         settings = self.settings

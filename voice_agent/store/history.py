@@ -3,7 +3,7 @@
 It must not know how a call is held or recorded, nor which database it is.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,12 @@ class History:
             found = await connection.scalars(select(CALLS.c.recording).where(CALLS.c.recording.is_not(None)))
             return {Path(recording).name for recording in found}
 
-    async def _select(self, limit: int, *where: ColumnElement[bool]) -> list[PastCall]:
+    async def used_since(self, moment: datetime) -> list[tuple[str, Usage]]:
+        """Give model and tokens of every call that began at that moment or later."""
+        since = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+        return [(call.model, call.usage) for call in await self._select(None, CALLS.c.started_at >= since)]
+
+    async def _select(self, limit: int | None, *where: ColumnElement[bool]) -> list[PastCall]:
         if not self.database.is_there:
             return []
         wanted = select(*_COLUMNS).where(*where).order_by(CALLS.c.started_at.desc(), CALLS.c.id.desc()).limit(limit)
