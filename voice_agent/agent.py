@@ -215,6 +215,8 @@ class DigitsToSend(msgspec.Struct, frozen=True, kw_only=True):
 
     named: dict[str, str] = {}
     """By the names that the model knows them by; empty: what the model writes."""
+    by: Literal["tones", "call"] = "tones"
+    """`tones`: in the agent's audio. `call`: the carrier presses them, while there is no stream."""
 
 
 class Tool(msgspec.Struct, frozen=True):

@@ -77,8 +77,9 @@ def test_a_key_lasts_100_ms_and_so_does_the_pause_behind_it() -> None:
     assert np.abs(decode(audio[790:800])).max() > 1000
 
 
-def test_a_wait_is_half_a_second_of_silence() -> None:
+def test_a_wait_is_half_a_second_of_silence_and_a_long_one_a_second() -> None:
     assert tones("1w2") == tones("1") + b"\xff" * 4000 + tones("2")
+    assert tones("1W2") == tones("1ww2")
 
 
 def test_no_tone_comes_near_the_clipping_point() -> None:

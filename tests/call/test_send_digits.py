@@ -142,9 +142,9 @@ def test_where_marks_are_lost_what_a_voice_cuts_behind_them_was_heard_until_then
 @pytest.mark.parametrize(
     ("name", "digits", "error"),
     [
-        ("send_digits", "", '"digits" must be 1 to 32 of 0-9, *, # and w (half a second)'),
-        ("send_digits", "12a", '"digits" must be 1 to 32 of 0-9, *, # and w (half a second)'),
-        ("send_digits", "1" * 33, '"digits" must be 1 to 32 of 0-9, *, # and w (half a second)'),
+        ("send_digits", "", '"digits" must be 1 to 32 of 0-9, *, #, w (half a second) and W (a second)'),
+        ("send_digits", "12a", '"digits" must be 1 to 32 of 0-9, *, #, w (half a second) and W (a second)'),
+        ("send_digits", "1" * 33, '"digits" must be 1 to 32 of 0-9, *, #, w (half a second) and W (a second)'),
         ("open_door", "side", "there are no such digits; there are: front, back"),
     ],
 )

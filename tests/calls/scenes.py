@@ -370,6 +370,16 @@ async def open_door(stage: Stage) -> None:
     await stage.hear_out()
 
 
+async def open_door_by_carrier(stage: Stage) -> None:
+    await stage.hear_out()
+    await stage.say("Please open the door for me.")
+    await stage.until(CallEnded)
+    await stage.call.streaming(PATIENCE_S)
+    await stage.hear_out()
+    await stage.say("reception-3")
+    await stage.until_hung_up()
+
+
 async def one_question(stage: Stage) -> None:
     await stage.hear_out()
     await stage.say("reception-2")
@@ -393,6 +403,15 @@ async def a_long_answer(stage: Stage) -> None:
     await stage.hear_out()
 
 
+DOOR: Mapping[str, tuple[Thought, ...]] = {
+    "door": ("One moment, I open it.", ToolCall("send_digits", '{"digits": "12#"}')),
+    '"sent":"12#"': ("It is open now.",),
+}
+
+DOOR_AND_GOODBYE = {**DOOR, "goodbye": ("Thank you, goodbye.", ToolCall("hang_up", "{}"))}
+
+BY_CARRIER = "tools: [hang_up, send_digits: {by: call}]"
+
 BANK: Mapping[str, tuple[Thought, ...]] = {
     "money": ("Please type the number of your account.", ToolCall("account", "{}")),
     '"digits":"1204"': ("Thank you. There are twelve pounds on it.",),
@@ -401,8 +420,7 @@ BANK: Mapping[str, tuple[Thought, ...]] = {
     "secret": ("Please type it.", ToolCall("pin", "{}")),
     '"received":4': (ToolCall("check_pin", '{"pin": "${digits_1}"}'),),
     '"right":true': ("That is right, thank you.",),
-    "door": ("One moment, I open it.", ToolCall("send_digits", '{"digits": "12#"}')),
-    '"sent":"12#"': ("It is open now.",),
+    **DOOR,
 }
 """What the model of the bank does when the caller says these, or a tool answers them."""
 
@@ -497,6 +515,10 @@ SCENES = {
         play=type_pin, agent="bank", calls=BANK, switches=Switches(keys_audible=True), audio="pcm24k"
     ),
     "digits-sent": Scene(play=open_door, agent="bank", calls=BANK),
+    "keys-by-carrier": Scene(play=open_door_by_carrier, agent="front", more=BY_CARRIER, calls=DOOR_AND_GOODBYE),
+    "keys-by-carrier-back": Scene(
+        play=open_door_by_carrier, agent="front", more=BY_CARRIER, calls=DOOR_AND_GOODBYE, nth=1
+    ),
     "semantic-vad": Scene(play=one_question, more="turn_detection: {type: semantic_vad, eagerness: high}"),
     "no-transcription": Scene(play=one_question, more="transcription: off", service="preview"),
     "text-only": Scene(play=interrupted, more="recording: text", audio="pcm24k"),

@@ -183,7 +183,7 @@ KINDS: dict[str, Callable[[Told], bool]] = {
     "a machine that is left a message": ended("machine", "a message was left"),
     "a transfer": lambda told: told.end.destination is not None and not told.end.destination.conference,
     "a caller who comes back from a transfer": lambda told: (
-        told.setup.resumed is not None and bool(told.all(AgentSaid))
+        told.setup.resumed is not None and bool(told.setup.resumed.reason) and bool(told.all(AgentSaid))
     ),
     "a farewell that is taken back": lambda told: (
         any(one.name == "transfer" for one in told.all(ToolStarted))
@@ -223,7 +223,11 @@ KINDS: dict[str, Callable[[Told], bool]] = {
     "digits by terminator": tool_output('"ended_by":"terminator"', failed=False),
     "digits out of time": tool_output('"ended_by":"timeout"', failed=False),
     "secret digits": tool_output('"right":true', failed=False),
-    "digits sent": tool_output('"sent":', failed=False),
+    "digits sent": lambda told: tool_output('"sent":', failed=False)(told) and not told.end.keys,
+    "digits that the carrier sends": lambda told: bool(told.end.keys),
+    "a call that goes on behind digits": lambda told: (
+        told.setup.resumed is not None and told.setup.resumed.pressed > 0 and bool(told.all(AgentSaid))
+    ),
     "keys": lambda told: bool(told.all(KeysPressed)),
     "semantic_vad": lambda told: isinstance(told.agent.turn_detection, SemanticVad) and bool(told.all(CallerSaid)),
     "no transcription": lambda told: told.agent.transcription is None and bool(told.tools),

@@ -73,14 +73,21 @@ def test_of_named_digits_the_model_chooses_one_and_sees_none() -> None:
     assert (tool.name, tool.description) == ("open", "Opens.")
 
 
+def test_the_carrier_may_be_the_one_that_presses() -> None:
+    tool = agent_of("tools:\n- send_digits: {by: call}\n").tools[0]
+
+    assert tool.keys == DigitsToSend(by="call")
+
+
 @pytest.mark.parametrize(
     ("lines", "fault"),
     [
-        ("{digits: {front: A1}}", '"A1" is nothing to press; write at most 32 of 0-9, *, # and w, in quotes'),
+        ("{digits: {front: A1}}", '"A1" is nothing to press; write at most 32 of 0-9, *, #, w and W, in quotes'),
         ('{digits: {front door: "1"}}', '"front door" is no name for digits; use letters, digits and "_"'),
         ("{digits: {}}", '"digits" is empty; leave it out where the model writes them'),
         ("{digits: 12}", '"digits" must be a mapping, not "12"; write e.g. {front_door: "12#"}'),
-        ("{keys: 12}", 'unknown key "keys"; known are name, description, digits'),
+        ("{keys: 12}", 'unknown key "keys"; known are name, description, digits, by'),
+        ("{by: voice}", '"by" cannot be "voice"; known are tones, call'),
         ("12", '"send_digits" must be a mapping, not "12"; write e.g. {digits: {front_door: "12#"}}'),
     ],
 )

@@ -56,6 +56,9 @@ class NotingLine:
     async def pause(self, seconds: float) -> None:
         self._do(f"wait {seconds:g}")
 
+    async def play_keys(self, digits: str) -> None:
+        self._do(f"keys {digits}")
+
     async def left(self) -> None:
         self._do("leaves")
 
@@ -87,8 +90,7 @@ def test_verbs_run_one_after_the_other_until_the_twiml_is_finished() -> None:
         "wait 0.6",
         "the carrier plays: /tune",
         "wait 1",
-        "the carrier plays: 12",
-        "wait 1",
+        "keys 12",
         "pause: 3 s",
         "wait 3",
         "dial +1",

@@ -23,6 +23,8 @@ from voice_agent.wire.bridge import Input, Output
 
 Script = Callable[[Desk], Awaitable[None]]
 
+ON_THE_LINE = {**FIELDS, "CallStatus": "in-progress"}
+
 
 def at_desk(folder: Path, script: Script, agent: str = RECEPTION, *, preconnect: bool = True) -> Desk:
     async def main() -> Desk:
@@ -336,10 +338,46 @@ def test_a_call_that_nobody_knows_any_more_is_ended_politely(tmp_path: Path) -> 
     at_desk(tmp_path, script)
 
 
+# --- keys that the carrier presses -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("keys", "written", "preconnects"), [("12#", "12#", True), ("1" + "W" * 10, "1" + "ww" * 10, False)]
+)
+def test_keys_are_pressed_before_a_further_stream_whose_session_does_not_wait_for_long(
+    tmp_path: Path, keys: str, written: str, preconnects: bool
+) -> None:
+    def answer(received: Input) -> Sequence[Output]:
+        return (
+            [CallEnded("keys_sent", "the carrier presses keys", 0, keys=keys)] if received == EndRequested("") else []
+        )
+
+    async def main() -> Desk:
+        async with asyncio.timeout(5), a_desk(tmp_path, answer=answer) as desk:
+            desk.reception.answer(FIELDS)
+            await settle()
+            desk.calls[0].session.end("")
+            play, connect = twiml.parse(await desk.reception.after_stream(ON_THE_LINE))
+            assert play == twiml.Play(digits=written)
+            assert isinstance(connect, twiml.Connect)
+            await settle()
+            assert (len(desk.calls) == 2) is preconnects
+            assert isinstance(desk.reception.admit(started(connect.parameters)), Session)
+            desk.reception.closing = True
+            desk.calls[1].session.end("")
+            assert twiml.parse(await desk.reception.after_stream(ON_THE_LINE)) == [
+                twiml.Say(lines.STOPPED),
+                twiml.Hangup(),
+            ]
+        return desk
+
+    first, second = asyncio.run(main()).calls
+    assert second.setup == msgspec.structs.replace(first.setup, resumed=first.resumption(), preconnect=preconnects)
+
+
 # --- transfers -------------------------------------------------------------------------------------------------------
 
 DESK = Destination("front_desk", "+14255550101", 15, "+14255550100")
-ON_THE_LINE = {**FIELDS, "CallStatus": "in-progress"}
 
 
 def transferred(folder: Path, script: Script) -> Desk:

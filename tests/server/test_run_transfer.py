@@ -17,8 +17,8 @@ from voice_agent.store.database import FILE_NAME
 TRANSFERRING = AGENT.replace("audio", "off") + 'tools: [transfer: {to: {front_desk: "+14255550101"}}]\n'
 
 
-def puts_through(call: Call) -> None:
-    """Have the model put its first caller through, with a word."""
+def calls_tool(call: Call, name: str, arguments: str) -> None:
+    """Have the model say a word to its first caller, and call a tool."""
     usual = call.model.answer
 
     async def answer(socket: ServerConnection, message: dict[str, Any]) -> None:
@@ -28,8 +28,8 @@ def puts_through(call: Call) -> None:
         response = {"id": "resp_1", "status": "in_progress", "output": []}
         response["metadata"] = message["response"]["metadata"]
         ids = {"response_id": "resp_1", "item_id": "item_1", "output_index": 0, "content_index": 0}
-        item = {"id": "item_2", "type": "function_call", "call_id": "call_1", "name": "transfer"}
-        item["arguments"] = '{"to": "front_desk"}'
+        item = {"id": "item_2", "type": "function_call", "call_id": "call_1", "name": name}
+        item["arguments"] = arguments
         await send(socket, type="response.created", response=response)
         await send(socket, type="response.output_audio_transcript.delta", delta="One moment.", **ids)
         await send(socket, type="response.output_audio.delta", delta=SILENCE_200_MS, **ids)
@@ -48,7 +48,7 @@ def transferred(folder: Path, callee: Callee) -> tuple[Call, list[str], list[str
             a_server(folder, TRANSFERRING) as call,
             EmulatedTwilio(ACCOUNT_SID, TOKEN, callees=lambda _: callee) as twilio,
         ):
-            puts_through(call)
+            calls_tool(call, "transfer", '{"to": "front_desk"}')
             caller = twilio.place_call(f"{call.serving.url}/twilio/voice", "+14255550199", "+14255550100")
             if callee.becomes != "answers":
                 await caller.wait_until(lambda: sum(isinstance(one, AgentBegan) for _, one in call.reports) > 1)

@@ -8,7 +8,7 @@ import pytest
 from tests.support.scenes import an_agent
 from voice_agent.agent import BargeIn, DigitsToSend, Tool
 from voice_agent.audio.dtmf import keys_in
-from voice_agent.call.commands import ToolAnswered
+from voice_agent.call.commands import AgentSaid, CallStarted, ToolAnswered
 from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.sim import carrier as phone
 from voice_agent.sim.realtime import Think, ThoughtCall, ThoughtText
@@ -55,3 +55,23 @@ def test_the_far_end_hears_them_whole_though_it_talks(barge_in: BargeIn, direct:
     assert [found.key for found in keys_in(world.carrier.agent_track)] == list("147*")
     assert answers == ['{"sent":"147*"}']
     assert world.ended is not None
+
+
+@pytest.mark.parametrize("direct", [False, True])
+def test_the_carrier_presses_them_though_the_far_end_talks_and_the_call_goes_on(direct: bool) -> None:
+    tool = Tool("send_digits", "", {}, "send_digits", keys=DigitsToSend(by="call"))
+    setup = CallSetup(
+        call_sid="CA" + "2" * 32, agent=an_agent(tools=(tool,), greeting=None), model=ModelSetup(audio="g711")
+    )
+    first = World(setup, caller=Menu(), mind=mind, chance=random.Random(2), direct=direct).run(60_000)
+    then = setup.going_on(first.bridge.call.resumption())
+    second = World(then, caller=Menu(), mind=mind, chance=random.Random(2), direct=direct).run(60_000)
+
+    assert first.invariants.finish() == second.invariants.finish() == []
+    assert first.ended is not None
+    assert (first.ended.outcome, first.ended.keys) == ("keys_sent", "147*")
+    assert second.ended is not None
+    assert second.ended.outcome == "caller_hung_up"
+    # It speaks at once: that the keys were sent is its turn.
+    assert isinstance(next(iter(second.reports))[1], CallStarted)
+    assert any(isinstance(report, AgentSaid) for _, report in second.reports)

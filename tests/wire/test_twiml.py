@@ -16,7 +16,7 @@ WORDS = TEXTS.filter(bool)
 METHODS = st.sampled_from(["GET", "POST"])
 VERBS: st.SearchStrategy[Verb] = st.one_of(
     st.builds(Say, WORDS, TEXTS, TEXTS),
-    st.builds(Play, TEXTS, TEXTS),
+    st.builds(Play, TEXTS, st.text("0123456789*#wW")),
     st.builds(Pause, st.integers(0, 99999)),
     st.builds(
         Connect,
@@ -73,6 +73,18 @@ def test_a_consent_line_is_said_before_the_stream() -> None:
     xml = twiml.connect_stream(URL, {}, "/after", say="Calls are recorded & kept.", language="en-US")
 
     assert twiml.parse(xml) == [Say("Calls are recorded & kept.", "en-US"), Connect(url=URL, action="/after")]
+
+
+def test_keys_are_pressed_before_the_stream() -> None:
+    xml = twiml.connect_stream(URL, {}, "/after", press="1w2#")
+
+    assert twiml.parse(xml) == [Play(digits="1w2#"), Connect(url=URL, action="/after")]
+
+
+@pytest.mark.parametrize("digits", ["12a", "1 2", "A"])
+def test_what_cannot_be_pressed_is_not_written(digits: str) -> None:
+    with pytest.raises(ValueError, match="cannot be pressed"):
+        twiml.connect_stream(URL, {}, "/after", press=digits)
 
 
 def test_a_call_is_ended_with_or_without_a_word() -> None:
@@ -183,6 +195,10 @@ def test_an_empty_response_has_no_verbs() -> None:
         ),
         ("<Response><Dial><Queue>x</Queue></Dial></Response>", NOBODY_DIALLED),
         ("<Response><Dial><Sip>x</Sip><Number>+1</Number></Dial></Response>", NOBODY_DIALLED),
+        (
+            "<Response><Play digits='1a'/></Response>",
+            "TwiML: digits='1a' of <Play> are not 0-9, *, #, w and W",
+        ),
         ("<Response><Pause length='1s'/></Response>", "TwiML: length='1s' of <Pause> is not a number of seconds"),
         (
             "<Response><Redirect method='PUT'>/</Redirect></Response>",

@@ -22,8 +22,8 @@ TONE_MS: Final = 100
 PAUSE_MS: Final = 100
 """Q.24 lets a receiver miss what is shorter than 40 ms; networks shorten some, and nobody waits long for these."""
 
-WAIT_MS: Final = 500
-"""What a `w` between keys stands for, as in Twilio's digits."""
+WAITS_MS: Final = {"w": 500, "W": 1000}
+"""What stands for a wait between keys, as in Twilio's digits."""
 
 LOW_DBM0: Final = -9.0
 HIGH_DBM0: Final = -7.0
@@ -46,12 +46,12 @@ def _tone(key: str) -> bytes:
 
 _TONES: Final = {key: _tone(key) for key in KEYS}
 _PAUSE: Final = bytes([SILENCE]) * (PAUSE_MS * BYTES_PER_MS)
-_WAIT: Final = bytes([SILENCE]) * (WAIT_MS * BYTES_PER_MS)
+_WAITS: Final = {name: bytes([SILENCE]) * (wait_ms * BYTES_PER_MS) for name, wait_ms in WAITS_MS.items()}
 
 
 def tones(keys: str) -> bytes:
-    """Make the sound of keys, a pause behind each; `w` waits half a second."""
-    return b"".join(_WAIT if key == "w" else _TONES[key] + _PAUSE for key in keys)
+    """Make the sound of keys, a pause behind each; `w` waits half a second, `W` a second."""
+    return b"".join(_WAITS[key] if key in _WAITS else _TONES[key] + _PAUSE for key in keys)
 
 
 # --- the receiver ----------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ name it, in a fixed order, and gives back their commands in order:
     keys, collect_digits, handoff                                 transcript the words, as heard
     sign_of_life   no dead air                                    answering_machine   who answered a call of ours
     warm_transfer  a colleague is asked while the caller holds    colleague           the call in which they are asked
+    send_digits    the agent's keys, as tones                     carrier_keys        the carrier presses them
 """
 
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from typing import cast
 
 from voice_agent.call.answering_machine import AnsweringMachine
 from voice_agent.call.caller_audio import CallerAudioPart
+from voice_agent.call.carrier_keys import CarrierKeys
 from voice_agent.call.colleague import Colleague, asks_colleague
 from voice_agent.call.collect_digits import CollectDigits
 from voice_agent.call.commands import (
@@ -80,6 +82,7 @@ class Call:
         self._transcript = Transcript(setup.resumed)
         asked = asks_colleague(agent)
         warm = any(tool.transfer is not None and tool.transfer.warm for each in agents for tool in each.tools)
+        by_carrier = any(tool.keys is not None and tool.keys.by == "call" for each in agents for tool in each.tools)
         # The order matters where parts see the same event: what was heard is settled before who speaks next,
         # and the end of the call comes last.
         self._parts: tuple[Part, ...] = (
@@ -92,7 +95,8 @@ class Call:
             *((Colleague(agent, can_sign="moment" in clips),) if asked else (Keys(),)),
             *((WarmTransfer(agent, rest=setup.rest, clip=_hold_clip(clips)),) if warm else ()),
             SendDigits(agent),
-            Greeting(agent, setup.kept_greeting, resumed=setup.resumed is not None),
+            *((CarrierKeys(agent, resumed.pressed),) if by_carrier else ()),
+            Greeting(agent, setup.kept_greeting, setup.resumed),
             turns,
             # Behind `turns`: the rules that another agent brings are the last word.
             *((HandoffPart(agent, setup.others),) if any(tool.handoff for tool in agent.tools) else ()),
@@ -124,9 +128,13 @@ class Call:
 
     def resumption(self) -> Resumption:
         """What another stream or session of this call would go on from now; it does not say why."""
-        put_through = self._ended is not None and self._ended.destination is not None
-        left_ms = self._ending.left_ms(self._now_ms)
-        return Resumption(self.conversation(), left_ms=left_ms, transfers=self._tools.transfers + put_through)
+        former, ended = self._setup.resumed, self._ended
+        return Resumption(
+            self.conversation(),
+            left_ms=self._ending.left_ms(self._now_ms),
+            transfers=self._tools.transfers + (ended is not None and ended.destination is not None),
+            pressed=(0 if former is None else former.pressed) + (ended is not None and ended.keys is not None),
+        )
 
     def start(self) -> list[CallCommand]:
         """Begin at 0 ms: the model is connected now, or when the stream starts."""

@@ -378,12 +378,22 @@ class CallEnded(Command, frozen=True, omit_defaults=True):
     """The last thing that a call says, exactly once."""
 
     outcome: Literal[
-        "completed", "caller_hung_up", "transferred", "no_stream", "model_failed", "stream_lost", "stopped", "machine"
+        "completed",
+        "caller_hung_up",
+        "transferred",
+        "keys_sent",
+        "no_stream",
+        "model_failed",
+        "stream_lost",
+        "stopped",
+        "machine",
     ]
     reason: str
     duration_ms: int
     destination: Destination | None = None
     """Of `transferred`: where the carrier shall take the caller now."""
+    keys: str | None = None
+    """Of `keys_sent`: what the carrier shall press now; then the call goes on in another stream."""
 
 
 PhoneCommand = PlayAudio | SendMark | ClearPlayback

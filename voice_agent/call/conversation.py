@@ -75,6 +75,8 @@ class Resumption(msgspec.Struct, frozen=True):
     """What is left of the agent's longest time; `None`: all of it."""
     transfers: int = 0
     """How many came to nothing so far."""
+    pressed: int = 0
+    """How often the carrier has pressed keys."""
 
 
 History = AddUserText | AddAgentText | AddSystemText | AddToolCall | AddToolOutput

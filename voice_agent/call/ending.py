@@ -1,8 +1,8 @@
 """Ending: how a call comes to its end, once, whoever begins it.
 
 The agent's goodbye is heard whole before the line is closed; a caller who speaks before that keeps the call. A transfer
-is a goodbye behind which the carrier takes the caller elsewhere. Closing sockets, REST hang-up, `stop`, a vanished
-caller, a lost model and the time limit all meet here.
+is a goodbye behind which the carrier takes the caller elsewhere; keys that the carrier presses end the stream alone.
+Closing sockets, REST hang-up, `stop`, a vanished caller, a lost model and the time limit all meet here.
 """
 
 from collections.abc import Iterable, Iterator
@@ -42,6 +42,7 @@ from voice_agent.call.facts import (
     BargeIn,
     CallOver,
     CallTaken,
+    CarrierKeysWanted,
     ClipWanted,
     Fact,
     GoodbyeTakenBack,
@@ -91,7 +92,15 @@ LAST_ANSWER_MS = 5000
 TIME_LIMIT = "the time limit was reached"
 
 Outcome = Literal[
-    "completed", "caller_hung_up", "transferred", "no_stream", "model_failed", "stream_lost", "stopped", "machine"
+    "completed",
+    "caller_hung_up",
+    "transferred",
+    "keys_sent",
+    "no_stream",
+    "model_failed",
+    "stream_lost",
+    "stopped",
+    "machine",
 ]
 
 
@@ -122,6 +131,7 @@ class Ending:
         KeyPressed,
         TransferAgreed,
         CallTaken,
+        CarrierKeysWanted,
         ModelGone,
         EndRequested,
         TimerFired,
@@ -158,6 +168,8 @@ class Ending:
         # words, and how far it is.
         self._hang_up: tuple[str, int] | None = None
         self._destination: Destination | None = None
+        self._keys: str | None = None
+        """What the carrier is to press."""
         self._last_response: str | None = None
         self._last_request: str | None = None
         self._last_done = False
@@ -197,7 +209,7 @@ class Ending:
                 yield from self._reach_machine(now_ms, event)
             case AgentChanged():
                 self._hand_over(now_ms, event.agent)
-            case TransferAgreed() | CallTaken():
+            case TransferAgreed() | CallTaken() | CarrierKeysWanted():
                 yield from self._agree(now_ms, event)
             case ModelGone():
                 yield from self._lose_model(now_ms, event.reason)
@@ -438,9 +450,7 @@ class Ending:
         self._deadlines.set("closed", now_ms + CLOSE_MS)
         if outcome != "transferred":
             self._destination = None
-        where = self._destination
-        told = "The call has ended." if where is None else f"The caller is being connected with {where.name}."
-        yield from self._answer_hang_up(now_ms, told)
+        yield from self._answer_hang_up(now_ms, self._told(outcome))
         if self._rest and outcome in {"completed", "machine"}:
             yield HangUp()
         else:
@@ -450,14 +460,29 @@ class Ending:
             yield from self._close_phone()
         yield LineClosing()
 
-    def _agree(self, now_ms: int, event: TransferAgreed | CallTaken) -> Iterator[Command | Fact]:
-        """A colleague waits for the caller: no goodbye, and nothing that could be taken back."""
+    def _told(self, outcome: Outcome) -> str:
+        """Say what the model is told that has called `hang_up` or `transfer`."""
+        if outcome == "keys_sent":
+            return "The keys are pressed first. Call it again behind them."
+        where = self._destination
+        return "The call has ended." if where is None else f"The caller is being connected with {where.name}."
+
+    def _agree(self, now_ms: int, event: TransferAgreed | CallTaken | CarrierKeysWanted) -> Iterator[Command | Fact]:
+        """The carrier takes over: no goodbye, and nothing that could be taken back."""
         if isinstance(event, CallTaken):
             self._taken = True
-        elif self.phase in {Phase.TALKING, Phase.GOODBYE}:
+            return
+        if self.phase not in {Phase.TALKING, Phase.GOODBYE}:
+            return
+        took_ms = now_ms - event.began_ms
+        if isinstance(event, CarrierKeysWanted):
+            self._keys = event.keys
+            for call_id, told in event.answers:
+                yield from _answer(call_id, told, took_ms)
+            yield from self._leave(now_ms, Cause.GAVE_UP, "keys_sent", "the carrier presses keys")
+        else:
             self._destination = event.destination
-            told = f"The caller is being connected with {event.destination.name}."
-            yield from _answer(event.call_id, told, took_ms=now_ms - event.began_ms)
+            yield from _answer(event.call_id, self._told("transferred"), took_ms)
             yield from self._leave(now_ms, Cause.GAVE_UP, "transferred", f"transferred to {event.destination.name}")
 
     def _close_phone(self) -> Iterator[Command]:
@@ -500,9 +525,9 @@ class Ending:
     def _finish(self, now_ms: int) -> Iterator[Command | Fact]:
         yield from self._close_phone()
         yield CallOver()
-        yield CallEnded(
-            self._outcome, self._reason, now_ms, self._destination if self._outcome == "transferred" else None
-        )
+        destination = self._destination if self._outcome == "transferred" else None
+        keys = self._keys if self._outcome == "keys_sent" else None
+        yield CallEnded(self._outcome, self._reason, now_ms, destination, keys)
 
     def __repr__(self) -> str:
         return f"<Ending {self.phase}, {self._deadlines}>"

@@ -172,6 +172,15 @@ class TransferAgreed(Fact, frozen=True):
     destination: Destination
 
 
+class CarrierKeysWanted(Fact, frozen=True):
+    """The carrier shall press keys now, and then go on with the call. Said by `carrier_keys`."""
+
+    keys: str
+    answers: tuple[tuple[str, str], ...]
+    """The model's calls, which are not answered yet, each with its answer."""
+    began_ms: int
+
+
 class CallTaken(Fact, frozen=True):
     """The colleague who is spoken to takes the caller, and is taken there by the carrier. Said by `colleague`."""
 

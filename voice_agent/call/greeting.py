@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from voice_agent.agent import Agent
 from voice_agent.call.commands import AddAgentText, CallStarted, Command
+from voice_agent.call.conversation import Resumption
 from voice_agent.call.events import Event, StreamStarted
 from voice_agent.call.facts import (
     CallOver,
@@ -35,7 +36,7 @@ class Greeting:
 
     HANDLES: ClassVar[Handled] = (StreamStarted, SessionReady, OwnSpeechHeard, ModelGone, LineClosing, CallOver)
 
-    def __init__(self, agent: Agent, kept: bytes | None, *, resumed: bool) -> None:
+    def __init__(self, agent: Agent, kept: bytes | None, resumed: Resumption | None) -> None:
         """`kept`: the greeting as it was said before. `resumed`: the conversation goes on, and the model knows why."""
         self._agent = agent
         self._resumed = resumed
@@ -78,7 +79,10 @@ class Greeting:
         agent = self._agent
         if self._ready_ms < 0 or self._kept is not None:
             return
-        if self._resumed:
+        if self._resumed is not None and not self._resumed.reason:
+            # What the conversation ends with is to be answered, e.g. that keys were sent.
+            yield ResponseWanted("tool")
+        elif self._resumed is not None:
             yield ResponseWanted(
                 "greeting",
                 f"{agent.instructions}\n\nThe call goes on. Tell the caller in a sentence what happened, and go on.",

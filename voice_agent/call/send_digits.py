@@ -2,6 +2,7 @@
 
 They are sent when nothing else plays, and the model is answered when they have been heard. A voice does not cut them:
 a menu speaks all the time, and half a number is worse than none. It must not know how they sound at the far end.
+Where the carrier shall press them, that is `carrier_keys`' affair; what the model may write is the same.
 """
 
 from collections import deque
@@ -11,7 +12,7 @@ from typing import ClassVar
 import msgspec
 
 from voice_agent.agent import Agent, DigitsToSend
-from voice_agent.audio.dtmf import KEYS, tones
+from voice_agent.audio.dtmf import KEYS, WAITS_MS, tones
 from voice_agent.call.commands import Command
 from voice_agent.call.events import Event
 from voice_agent.call.facts import (
@@ -33,6 +34,8 @@ LONGEST = 32
 """Keys in one call of the tool, waits among them: no menu wants more, and they last 16 s at most."""
 
 WAIT = "w"
+
+_KNOWN = frozenset({*KEYS, *WAITS_MS})
 
 
 class SendDigits:
@@ -57,7 +60,7 @@ class SendDigits:
         self._sending: tuple[str, str] | None = None
 
     def _equip(self, agent: Agent) -> None:
-        self._tools = {tool.name: tool.keys for tool in agent.tools if tool.keys is not None}
+        self._tools = {tool.name: tool.keys for tool in agent.tools if tool.keys and tool.keys.by == "tones"}
 
     def deadline(self) -> int | None:
         """None: playback knows when something was heard."""
@@ -103,6 +106,6 @@ def keys_of(wanted: DigitsToSend, arguments: str) -> tuple[str, str]:
             return "", f"there are no such digits; there are: {', '.join(wanted.named)}"
         keys = wanted.named[keys]
     keys = "".join(keys.split()).replace("-", "")
-    if not 0 < len(keys) <= LONGEST or not set(keys) <= {*KEYS, WAIT}:
-        return "", f'"digits" must be 1 to {LONGEST} of 0-9, *, # and w (half a second)'
+    if not 0 < len(keys) <= LONGEST or not _KNOWN.issuperset(keys):
+        return "", f'"digits" must be 1 to {LONGEST} of 0-9, *, #, w (half a second) and W (a second)'
     return keys, ""

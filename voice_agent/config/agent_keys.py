@@ -71,7 +71,15 @@ Missed = Literal["busy", "no-answer", "failed", "declines"]
 MISSED: tuple[Missed, ...] = get_args(Missed)
 """Why somebody does not take a caller. Who is asked first can decline; others can only not answer."""
 Ended = Literal[
-    "completed", "caller_hung_up", "transferred", "no_stream", "model_failed", "stream_lost", "stopped", "machine"
+    "completed",
+    "caller_hung_up",
+    "transferred",
+    "keys_sent",
+    "no_stream",
+    "model_failed",
+    "stream_lost",
+    "stopped",
+    "machine",
 ]
 ENDED: tuple[Ended, ...] = get_args(Ended)
 """The outcomes of a call."""

@@ -15,7 +15,8 @@ And a `send_digits` tool: keys that the agent presses, e.g. in the menu of the l
     - send_digits:
         name: open_door                                 # send_digits, unless there are several
         description: Opens a door.
-        digits: {front: "12#", back: "1w3#"}            # the model chooses a name; `w` waits half a second
+        digits: {front: "12#", back: "1w3#"}            # the model chooses a name; `w` waits 0.5 s, `W` 1 s
+        by: call                                        # the carrier presses them; tones in the audio are the default
 
 It must not know how keys are collected or sent.
 """
@@ -30,6 +31,7 @@ from voice_agent.config.tool_schema import (
     DIGIT_SECONDS,
     DIGITS,
     SEND_DIGITS,
+    SENT_BY,
     SENT_DIGITS,
     TERMINATORS,
 )
@@ -91,17 +93,20 @@ def read_send_digits(fields: Fields) -> Tool | None:
         if not re.fullmatch(VARIABLE, name):
             inner.document.fault(node, f'"{shorten(name)}" is no name for digits; use letters, digits and "_"')
         elif keys and not re.fullmatch(SENT_DIGITS, keys):
-            what = f'"{shorten(keys)}" is nothing to press; write at most 32 of 0-9, *, # and w, in quotes'
+            what = f'"{shorten(keys)}" is nothing to press; write at most 32 of 0-9, *, #, w and W, in quotes'
             inner.document.fault(node, what)
         named[name] = keys
     if digits is not None and not named:
         inner.document.fault(digits.at, '"digits" is empty; leave it out where the model writes them')
-    return send_digits_tool(DigitsToSend(named=named), read_name(inner, "send_digits"), inner.text("description", ""))
+    wanted = DigitsToSend(named=named, by=inner.choice("by", SENT_BY, DigitsToSend().by))
+    return send_digits_tool(wanted, read_name(inner, "send_digits"), inner.text("description", ""))
 
 
 def send_digits_tool(wanted: DigitsToSend, name: str = "send_digits", description: str = "") -> Tool:
     """Describe the tool to the model."""
-    about = "Which of them." if wanted.named else "0-9, * and #, without anything else; w waits half a second."
+    about = (
+        "Which of them." if wanted.named else "0-9, * and #, without anything else; w waits half a second, W a second."
+    )
     digits = {"type": "string", "description": about, **({"enum": list(wanted.named)} if wanted.named else {})}
     return Tool(
         name=name,

@@ -182,7 +182,8 @@ HANDOFF: dict[str, Schema] = {
     "name": text("The model calls it by this name.", TOOL_NAME, default="handoff"),
     "description": text("What they are for; the model goes by it."),
 }
-SENT_DIGITS = "[0-9*#w]{1,32}"
+SENT_DIGITS = "[0-9*#wW]{1,32}"
+SENT_BY: tuple[Literal["tones", "call"], ...] = ("tones", "call")
 SEND_DIGITS: dict[str, Schema] = {
     "name": text("The model calls it by this name.", TOOL_NAME, default="send_digits"),
     "description": text("What it is for; the model goes by it."),
@@ -195,6 +196,7 @@ SEND_DIGITS: dict[str, Schema] = {
         },
         "minProperties": 1,
     },
+    "by": words(SENT_BY, "tones: in the agent's audio. call: the carrier presses them, without a stream.", "tones"),
 }
 _HTTP_TOOL = mapping(HTTP, "A request that the model may have sent.", ("name", "description", "url"))
 PYTHON_TOOL: dict[str, Schema] = {

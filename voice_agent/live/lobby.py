@@ -75,7 +75,7 @@ class _Held:
     def remembered(self) -> EndedCall:
         """Give what is remembered of it."""
         ended = self.call.session.ended
-        goes_on = ended is not None and ended.outcome == "transferred"
+        goes_on = ended is not None and ended.outcome in ("transferred", "keys_sent")
         return EndedCall(ended, self.setup, self.call.resumption() if goes_on else None)
 
 

@@ -13,7 +13,10 @@ from datetime import datetime
 import msgspec
 
 from voice_agent.agent import Agent, BargeIn
+from voice_agent.audio.dtmf import tones
+from voice_agent.audio.mulaw import BYTES_PER_MS
 from voice_agent.call.commands import CallEnded
+from voice_agent.call.conversation import Resumption
 from voice_agent.call.events import AnsweredBy, MachineVerdict
 from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.config.agents import Agents, AgentSource
@@ -53,6 +56,9 @@ STOPPED = "We are sorry, this call has to end now. Please call again. Goodbye."
 
 ENDED_STATUSES = frozenset({"completed", "canceled", "busy", "failed", "no-answer"})
 """`CallStatus` values after which nobody is on the line."""
+
+PRESSED_BEFORE_MS = 5000
+"""So long a session that is made already waits for keys that are pressed before its stream."""
 
 OUTCOME_SECONDS = 2.0
 """How long an `action` request waits for a call that is just ending. Twilio itself waits 15 s."""
@@ -238,8 +244,8 @@ class Reception:
             )  # fmt: skip
         return other or agent
 
-    def _connect(self, call_sid: str, agent: Agent, again: str = "") -> str:
-        """Stream a call to us. `again`: why, in an id, if it has had a stream before."""
+    def _connect(self, call_sid: str, agent: Agent, again: str = "", press: str = "") -> str:
+        """Stream a call to us. `again`: why, in an id, if it has had a stream before. `press`: keys, before it."""
         consent = None if again else agent.consent
         token = self._stream_tokens.issue(call_sid, wall_seconds(), secrets.token_bytes(NONCE_BYTES), again)
         return twiml.connect_stream(
@@ -248,6 +254,7 @@ class Reception:
             f"{self.terms.public_url}{AFTER_STREAM_PATH}",
             say=consent,
             language=agent.language if consent else None,
+            press=press,
         )
 
     def _cannot(self, why: str, call_sid: str) -> None:
@@ -281,7 +288,20 @@ class Reception:
             return self.colleagues.meeting(destination.conference, after_dial)
         if destination is not None:
             return dial(destination, after_dial)
+        keys = None if ended is None or self.closing else ended.keys
+        if known is not None and known.resumption is not None and keys is not None:
+            return self._press(known.setup, known.resumption, keys, fields)
         return twiml.hang_up(self._last_line(ended))
+
+    def _press(self, setup: CallSetup, resumption: Resumption, keys: str, fields: Mapping[str, str]) -> str:
+        """Have the carrier press keys, and then stream the call to us again."""
+        # A session that waits for its stream for too long is given up.
+        preconnect = self.terms.preconnect and len(tones(keys)) <= PRESSED_BEFORE_MS * BYTES_PER_MS
+        setup = msgspec.structs.replace(setup.going_on(resumption), preconnect=preconnect)
+        # https://www.twilio.com/docs/voice/twiml/play#attributes-digits names `w` alone.
+        answer = self._connect(setup.call_sid, setup.agent, f"keys-{resumption.pressed}", keys.replace("W", "ww"))
+        self.lobby.expect(setup, fields)
+        return answer
 
     async def answer_colleague(self, link_id: str, fields: Mapping[str, str]) -> str:
         """A colleague has answered: ask them, or end the call if nobody waits for it any more."""
@@ -361,7 +381,7 @@ class Reception:
                 return None
             case "model_failed":
                 return None if self.terms.can_apologise else MODEL_FAILED
-            case "stopped":
+            case "stopped" | "keys_sent":
                 return STOPPED
             case "stream_lost":
                 return STREAM_LOST

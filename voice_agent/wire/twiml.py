@@ -16,6 +16,8 @@ from voice_agent.errors import PeerError
 
 Method = Literal["GET", "POST"]
 
+_KEYS = re.compile("[0-9*#wW]*")
+
 PARAMETER_LIMIT = 500
 """Characters: name and value of a `<Parameter>` must stay under it together.
 https://www.twilio.com/docs/voice/twiml/stream#custom-parameters"""
@@ -34,6 +36,7 @@ class Play(msgspec.Struct, frozen=True):
 
     url: str = ""
     digits: str = ""
+    """`w` waits half a second, `W` a second."""
 
 
 class Pause(msgspec.Struct, frozen=True):
@@ -104,14 +107,21 @@ Verb = Say | Play | Pause | Connect | Dial | Redirect | Hangup | Reject
 
 
 def connect_stream(
-    url: str, parameters: Mapping[str, str], action: str, say: str | None = None, language: str | None = None
+    url: str,
+    parameters: Mapping[str, str],
+    action: str,
+    say: str | None = None,
+    language: str | None = None,
+    *,
+    press: str = "",
 ) -> str:
-    """Stream the call to `url` (ws or wss, no query), after an optional line said by the carrier.
+    """Stream the call to `url` (ws or wss, no query), after an optional line said by the carrier, and keys.
 
     `action` decides what becomes of the call when the stream has ended. Raises `ValueError` for what Twilio refuses.
     """
     spoken = [Say(say, language or "")] if say else []
-    return render([*spoken, Connect(url=url, parameters=dict(parameters), action=action)])
+    pressed = [Play(digits=press)] if press else []
+    return render([*spoken, *pressed, Connect(url=url, parameters=dict(parameters), action=action)])
 
 
 def hang_up(say: str | None = None, language: str | None = None) -> str:
@@ -145,6 +155,8 @@ def _append(parent: ET.Element, verb: Verb) -> None:
         case Say(text, language, voice):
             _element(parent, "Say", text, language=language, voice=voice)
         case Play(url, digits):
+            if not _KEYS.fullmatch(digits):
+                raise ValueError(f"{digits[:40]!r} cannot be pressed")
             _element(parent, "Play", url, digits=digits)
         case Pause(length_s):
             _element(parent, "Pause", length=str(length_s))
@@ -219,7 +231,10 @@ def _say(element: ET.Element) -> Say:
 
 
 def _play(element: ET.Element) -> Play:
-    return Play(_text(element), element.get("digits", ""))
+    digits = element.get("digits", "")
+    if not _KEYS.fullmatch(digits):
+        raise PeerError(f"TwiML: digits={digits[:40]!r} of <Play> are not 0-9, *, #, w and W")
+    return Play(_text(element), digits)
 
 
 def _pause(element: ET.Element) -> Pause:

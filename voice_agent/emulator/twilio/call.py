@@ -6,12 +6,12 @@ that a driver calls meanwhile. Times are milliseconds since the call was placed.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
-from voice_agent.audio.dtmf import keys_in
+from voice_agent.audio.dtmf import keys_in, tones
 from voice_agent.emulator.twilio.callee import Callee, Verdict
 from voice_agent.emulator.twilio.conference import Conference
 from voice_agent.emulator.twilio.customer import Customer, Order, Post
@@ -107,6 +107,8 @@ class EmulatedCall:
         self._clears = 0
         identity = {"AccountSid": terms.account_sid, "CallSid": self.sid}
         self._customer = Customer(order, identity, terms.auth_token, tasks, self.fault, post=terms.post)
+        self._pressed: list[tuple[int, bytes]] = []
+        """The tones of the carrier's keys, each with its time."""
         self._tasks = tasks
         self._person = "the caller" if order.callee is None else "the callee"
         self._leave: HangUp | None = None
@@ -242,25 +244,28 @@ class EmulatedCall:
 
     @property
     def keys_heard(self) -> str:
-        """The keys that the agent has pressed, as a receiver at this end reads them from its tones."""
+        """The keys that the agent has pressed, or had pressed by the carrier, as a receiver here reads their tones."""
         return "".join(found.key for found in keys_in(self.agent_track))
 
     @property
     def caller_track(self) -> bytes:
-        """What the caller said; mu-law, begins with the first stream."""
+        """What the caller said; mu-law, begins with the first stream, or with keys that were pressed before it."""
         return self._track(lambda carrier: carrier.caller_track)
 
     @property
     def agent_track(self) -> bytes:
-        """What the caller heard of the agent; aligned with `caller_track`."""
-        return self._track(lambda carrier: carrier.agent_track)
+        """What the caller heard of the agent, and keys that the carrier pressed; aligned with `caller_track`."""
+        return self._track(lambda carrier: carrier.agent_track, self._pressed)
 
-    def _track(self, of: Callable[[Carrier], bytes]) -> bytes:
-        sound = bytearray()
-        for stream in self.streams:
-            start = (stream.began_ms - self.streams[0].began_ms) * BYTES_PER_MS
-            sound += SILENCE * (start - len(sound))
-            sound[start:] = of(stream.carrier)
+    def _track(self, of: Callable[[Carrier], bytes], pressed: Sequence[tuple[int, bytes]] = ()) -> bytes:
+        """Put sounds one behind the other. While keys are pressed there is no stream."""
+        streams = [(stream.began_ms, of(stream.carrier)) for stream in self.streams]
+        times = [(at_ms, at_ms + len(part) // BYTES_PER_MS) for at_ms, part in (*self._pressed, *streams)]
+        began_ms = min((at_ms for at_ms, _ in times), default=0)
+        sound = bytearray(SILENCE) * (max((to_ms - began_ms for _, to_ms in times), default=0) * BYTES_PER_MS)
+        for at_ms, part in (*streams, *pressed):
+            start = (at_ms - began_ms) * BYTES_PER_MS
+            sound[start : start + len(part)] = part
         return bytes(sound)
 
     # --- the carrier -------------------------------------------------------------------------------------------------
@@ -391,6 +396,14 @@ class EmulatedCall:
         if verb.conference:
             return await meet(self, self.sid, verb, self._terms.room(verb.conference))
         return await dial(self, verb, self._terms.callees(verb.address))
+
+    async def play_keys(self, digits: str) -> None:
+        """See `verbs.Line`."""
+        self.note("the carrier plays", digits)
+        sound = tones(digits)
+        self._pressed.append((self._now_ms(), sound))
+        await self.pause(len(sound) / BYTES_PER_MS / 1000)
+        self._step()
 
     async def left(self) -> None:
         """See `verbs.Line`."""

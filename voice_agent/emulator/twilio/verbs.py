@@ -42,6 +42,9 @@ class Line(Protocol):
     async def pause(self, seconds: float) -> None:
         """Wait, but not beyond the time at which the call is leaving."""
 
+    async def play_keys(self, digits: str) -> None:
+        """Press keys towards whoever the account speaks with, `w` and `W` among them; takes as long as they sound."""
+
     async def left(self) -> None:
         """Wait until the call is leaving."""
 
@@ -86,9 +89,12 @@ async def _perform(line: Line, document: Document, verb: Verb) -> tuple[bool, Ad
             line.note("the carrier says", text)
             await line.pause(len(text) * SAY_MS_PER_CHARACTER / 1000)
         case Play(url, digits):
-            # Sound files are not fetched: nobody listens to the carrier here.
-            line.note("the carrier plays", url or digits)
-            await line.pause(1)
+            if digits:
+                await line.play_keys(digits)
+            else:
+                # Sound files are not fetched: nobody listens to the carrier here.
+                line.note("the carrier plays", url)
+                await line.pause(1)
         case Pause(length_s):
             line.note("pause", f"{length_s} s")
             await line.pause(length_s)

@@ -26,7 +26,9 @@ def with_pressing(call: MadeUpCall, chance: Chance) -> MadeUpCall:
     agent = call.setup.agent
     if chance.randint(1, 10) > 1 or not agent.tools:
         return call
-    keys = DigitsToSend(named=_NAMED if chance.randint(1, 2) == 1 else {})
+    named = _NAMED if chance.randint(1, 2) == 1 else {}
+    # Where the carrier presses them, the made-up call ends there: another stream is another call.
+    keys = DigitsToSend(named=named, by="call" if chance.randint(1, 4) == 1 else "tones")
     tool = Tool(PRESS, "Press keys.", {"type": "object", "properties": {}}, "send_digits", keys=keys)
     agent = msgspec.structs.replace(agent, tools=(*agent.tools, tool))
     answers = list(call.answers)
