@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -106,6 +106,8 @@ def test_what_is_sent_is_heard_wherever_it_begins(keys: str, shift: int) -> None
 
 
 @given(st.sampled_from(list(PAIRS)), st.integers(-25, -4), st.integers(-4, 4), st.integers(0, 79))
+@example("7", -4, 4, 3)
+@example("*", -21, 4, 73)
 def test_a_foreign_key_of_40_ms_is_heard_at_any_level_of_q24(key: str, level: int, twist: int, shift: int) -> None:
     low, high = level - max(twist, 0), level + min(twist, 0)
     audio = pair(*PAIRS[key], ms=40, low_db=max(low, -25), high_db=max(high, -25))

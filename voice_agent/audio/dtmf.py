@@ -68,7 +68,7 @@ _FEWEST: Final = 2
 _FAINTEST_DBM0: Final = -27.0
 """Of each tone; Q.24 asks for -25 at least."""
 
-_TWIST_DB: Final = (-8.5, 4.5)
+_TWIST_DB: Final = (-8.5, 5.5)
 """How much louder the upper tone may be; Q.24's bounds with the resolution of the window."""
 
 _PURITY: Final = 0.6
