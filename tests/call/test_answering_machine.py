@@ -232,6 +232,16 @@ def test_a_call_that_came_in_waits_for_no_verdict() -> None:
     assert script.feed(MachineVerdict("machine_start")) == []
 
 
+def test_what_is_known_is_told_in_one_line() -> None:
+    held, person, machine = calling(LEAVE).begin(), calling(LEAVE).begin(), calling(LEAVE).begin()
+    person.feed(MachineVerdict("human"))
+    machine.feed(MachineVerdict("machine_start"))
+
+    assert f"<AnsweringMachine held, Deadlines({{'open': {HELD_MS}, 'longest': 30000}})>" in repr(held.call)
+    assert "<AnsweringMachine open, Deadlines({})>" in repr(person.call)
+    assert "<AnsweringMachine machine, Deadlines({'longest': 30000})>" in repr(machine.call)
+
+
 # --- whatever happens ------------------------------------------------------------------------------------------------
 
 

@@ -4,8 +4,21 @@ import itertools
 
 import pytest
 
-from tests.support.script import CLIPS, Script, an_agent
-from voice_agent.agent import Agent, Limits, McpServer
+from tests.support.mcp_calls import (
+    ANSWERED,
+    ASKED,
+    ASKING,
+    CALENDAR,
+    CALLED,
+    ENDED,
+    TOLD,
+    notes,
+    requests,
+    script,
+    with_server,
+)
+from tests.support.script import CLIPS, Script
+from voice_agent.agent import Limits, McpServer
 from voice_agent.call.commands import (
     AnswerMcpApproval,
     CallEnded,
@@ -35,38 +48,6 @@ from voice_agent.call.events import (
     ToolFinished,
     ToolRequested,
 )
-
-CALENDAR = McpServer(server_label="calendar", server_url="https://mcp.example.com/mcp")
-ASKING = McpServer(
-    server_label="calendar",
-    server_url="https://mcp.example.com/mcp",
-    require_approval="always",
-    approve=("free_slots",),
-)
-CALLED = McpCalled("r1", "m1", "calendar", "free_slots", '{"day": 1}')
-ENDED = McpCallEnded("m1", failed=False)
-ANSWERED = McpAnswered("m1", "calendar", "free_slots", '{"day": 1}', "9:00", "")
-ASKED = McpApprovalAsked("a1", "calendar", "free_slots", '{"day": 1}')
-TOLD = ToolAnswered("m1", "9:00", failed=False, took_ms=0)
-
-
-def with_server(server: McpServer = CALENDAR, **changes: object) -> Agent:
-    return an_agent(mcp=(server,), **changes)
-
-
-def script(server: McpServer = CALENDAR, **changes: object) -> Script:
-    """A call in which the model has begun a response of its own."""
-    script = Script(with_server(server, **changes)).begin()
-    script.feed(ResponseCreated("r1", None))
-    return script
-
-
-def requests(script: Script) -> list[str]:
-    return [command.request for command in script.ordered(CreateResponse)]
-
-
-def notes(script: Script) -> list[tuple[str, str]]:
-    return [(note.level, note.what) for note in script.ordered(Note)]
 
 
 def test_the_session_is_given_the_servers() -> None:
@@ -344,96 +325,6 @@ def test_a_listing_that_fails_is_told_and_the_call_goes_on() -> None:
 
     assert call.ordered(Note) == [Note("warning", "an MCP server could not list its tools", {"server": "calendar"})]
     assert call.ordered(CallEnded) == []
-
-
-# --- approval --------------------------------------------------------------------------------------------------------
-
-
-def test_a_question_is_answered_once_however_often_it_comes() -> None:
-    call = script(ASKING)
-    call.feed(CALLED, ASKED, ASKED)
-    call.response_done("r1")
-    call.feed(ASKED)
-
-    assert call.ordered(AnswerMcpApproval) == [AnswerMcpApproval("approval_1", "a1", approve=True)]
-    assert call.ordered(Note) == [
-        Note("info", "an MCP call was approved", {"server": "calendar", "tool": "free_slots"})
-    ]
-
-
-def test_each_answer_has_a_name_of_its_own() -> None:
-    call = script(ASKING)
-    call.feed(ASKED, McpApprovalAsked("a2", "calendar", "book", "{}"))
-
-    assert [answer.item_id for answer in call.ordered(AnswerMcpApproval)] == ["approval_1", "approval_2"]
-
-
-def test_an_approved_call_is_spoken_of_when_it_has_ended() -> None:
-    call = script(ASKING)
-    call.feed(CALLED, ASKED)
-    call.response_done("r1")
-    call.feed(McpCallBegan("m1"))
-    call.wait(5000)
-    before = requests(call)
-    call.feed(ENDED, ANSWERED)
-
-    assert before == []
-    assert requests(call) == ["mcp-1"]
-
-
-def test_a_call_that_is_named_only_after_the_approval_is_told_then() -> None:
-    call = script(ASKING)
-    call.feed(ASKED)
-    call.response_done("r1")
-    call.feed(CALLED, ANSWERED)
-    call.wait(5000)
-
-    assert call.ordered(ToolAnswered) == [TOLD]
-    assert requests(call) == ["mcp-1"]
-
-
-def test_a_server_that_does_nothing_after_an_approval_is_asked_for_a_response() -> None:
-    call = script(ASKING)
-    call.feed(CALLED, ASKED)
-    call.response_done("r1")
-    call.wait(1999)
-    before = requests(call)
-    call.wait(1)
-
-    assert before == []
-    assert requests(call) == ["mcp-1"]
-
-
-@pytest.mark.parametrize("known", [True, False])
-def test_a_call_that_is_not_approved_is_refused_told_and_spoken_of(known: bool) -> None:
-    call = script(ASKING)
-    if known:
-        call.feed(McpCalled("r1", "m1", "calendar", "book", "{}"))
-    call.feed(McpApprovalAsked("a1", "calendar", "book", "{}"))
-    call.response_done("r1")
-
-    assert call.ordered(AnswerMcpApproval) == [
-        AnswerMcpApproval("approval_1", "a1", approve=False, reason="not allowed on this line")
-    ]
-    assert [(start.name, start.server) for start in call.ordered(ToolStarted)] == [("book", "calendar")]
-    assert [answer.failed for answer in call.ordered(ToolAnswered)] == [True]
-    assert call.ordered(Note) == [Note("warning", "an MCP call was refused", {"server": "calendar", "tool": "book"})]
-    assert requests(call) == ["mcp-1"]
-    call.feed(ResponseCreated("r2", "mcp-1"))
-    call.response_done("r2")
-    call.wait(60_000)  # and waited for no longer
-    assert requests(call) == ["mcp-1"]
-
-
-def test_the_result_of_an_approved_call_shows_that_it_was_begun() -> None:
-    call = script(ASKING)
-    call.feed(CALLED, ASKED, ANSWERED)
-    call.response_done("r1")
-    call.feed(ResponseCreated("r2", "mcp-1"))
-    call.response_done("r2")
-    call.wait(60_000)
-
-    assert requests(call) == ["mcp-1"]
 
 
 def test_nothing_of_a_server_is_told_or_answered_once_the_model_is_gone() -> None:

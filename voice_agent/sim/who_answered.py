@@ -74,12 +74,11 @@ class WhoAnswered:
 
 
 def _look_at_waiting(commands: Sequence[CallCommand]) -> str:
-    leaves = any(isinstance(command, ClosePhone) for command in commands)
     for command in commands:
         match command:
             case CreateResponse() if not command.request.startswith(("greeting", "goodbye")):
                 return f"{command.request} was asked for before it was known who answered"
-            case ClearPlayback() if not leaves:
+            case ClearPlayback():
                 return "the greeting was cut before it was known who answered"
             case _:
                 pass
