@@ -156,6 +156,20 @@ def test_a_long_stream_does_not_depend_on_the_chunks(kind: type[Stream], size: i
     assert b"".join([*map(parts.feed, cut(data, [size])), parts.flush()]) == expected
 
 
+FRAME = st.builds(noise, st.sampled_from([6, 30, 48, 160, 288, 480, 960]), st.integers(1, 3))
+
+
+@BOTH
+@given(frames=st.lists(st.tuples(FRAME, st.integers(1, 4)), max_size=8))
+def test_a_frame_that_comes_again_is_filtered_as_any_other(kind: type[Stream], frames: list[tuple[bytes, int]]) -> None:
+    whole, parts = kind(), kind()
+    again = [frame for frame, times in frames for _ in range(times)]
+
+    expected = whole.feed(b"".join(again)) + whole.flush()
+
+    assert b"".join([*map(parts.feed, again), parts.flush()]) == expected
+
+
 @BOTH
 def test_nothing_in_gives_nothing_out(kind: type[Stream]) -> None:
     stream = kind()
