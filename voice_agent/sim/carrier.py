@@ -210,9 +210,12 @@ class Carrier:
         self._origin_ms: int | None = None
         self._marks: deque[tuple[int, str]] = deque()
         """Marks not echoed yet, with the millisecond at which each is due, in order."""
-        self._next_frame_ms = self.switches.frame_ms
+        self._frame_ms = self.switches.frame_ms
+        self._next_frame_ms = self._frame_ms
         """A frame is sent when its last sample is there."""
-        self._silent_frame = SILENCE * (self.switches.frame_ms * BYTES_PER_MS)
+        self._due_ms = self._next_frame_ms
+        """When the next frame or echo is to be sent: asked for far more often than it moves."""
+        self._silent_frame = SILENCE * (self._frame_ms * BYTES_PER_MS)
         self._sequence = 0
         self._chunk = 0
         self._closing: CallEnded | None = None
@@ -243,18 +246,20 @@ class Carrier:
         if self._origin_ms is None:
             self.warn(INVALID_MESSAGE, "a message before start")
             return []
-        if now_ms - self._origin_ms > self.now_ms:
-            self.now_ms = now_ms - self._origin_ms
-        now = self.now_ms
+        now = now_ms - self._origin_ms
+        if now > self.now_ms:
+            self.now_ms = now
+        else:
+            now = self.now_ms
         outputs: list[Output] = []
-        if self._due_ms() <= now:
+        if self._due_ms <= now:
             # What comes in at the very millisecond of a frame may be answered before that frame.
             self._advance(now, now - 1 if self.switches.echo_before_frame else now, outputs)
         if type(received) in _TO_TWILIO:
             self._obey(now, cast("ToTwilio", received), outputs)
         elif type(received) is not TimerFired:
             self._take(now, cast("Rare", received), outputs)
-        if self._due_ms() <= now:
+        if self._due_ms <= now:
             self._advance(now, now, outputs)
         if self._closing and not self._ended and self.agent.end <= now * BYTES_PER_MS:
             self._end(self._closing, outputs)
@@ -266,12 +271,7 @@ class Carrier:
             return None
         if self._closing:
             return self._origin_ms + _ms_after(self.agent.end)
-        return self._origin_ms + self._due_ms()
-
-    def _due_ms(self) -> int:
-        """When the next frame or echo is to be sent."""
-        marks = self._marks
-        return marks[0][0] if marks and marks[0][0] < self._next_frame_ms else self._next_frame_ms
+        return self._origin_ms + self._due_ms
 
     def _advance(self, now: int, frames_until: int, outputs: list[Output]) -> None:
         """Send the frames and echoes that are due, in the order of their times."""
@@ -287,20 +287,21 @@ class Carrier:
             elif frame_ms <= frames_until:
                 self._send_frame(frame_ms, outputs)
             else:
-                return
+                break
+        self._due_ms = marks[0][0] if marks and marks[0][0] < frame_ms else frame_ms
 
     def _send_frame(self, due_ms: int, outputs: list[Output]) -> None:
-        self._next_frame_ms = due_ms + self.switches.frame_ms
-        begin_ms = due_ms - self.switches.frame_ms
+        self._next_frame_ms = due_ms + self._frame_ms
+        begin_ms = due_ms - self._frame_ms
         audio = self.caller.read(begin_ms * BYTES_PER_MS, due_ms * BYTES_PER_MS)
         if audio is None:
             if self.switches.silent_gaps:
                 return
             audio = self._silent_frame
         self._chunk += 1
-        body = MediaBody(timestamp=begin_ms, payload=audio, chunk=self._chunk)
-        media = Media(stream_sid=self.call.stream_sid, media=body, sequence_number=self._next_sequence())
-        outputs.append(SendMessage(media))
+        self._sequence += 1
+        body = MediaBody(begin_ms, audio, "inbound", self._chunk)
+        outputs.append(SendMessage(Media(self.call.stream_sid, body, self._sequence)))
 
     def _echo(self, at_ms: int, name: str, *, flushed: bool, outputs: list[Output]) -> None:
         self.echoes.append(Echo(name, at_ms, flushed))
@@ -348,7 +349,10 @@ class Carrier:
         if type(message) is OutgoingMedia:
             self.agent.put(now * BYTES_PER_MS, message.media.payload)
         elif type(message) is OutgoingMark:
-            self._marks.append((self._mark_due_ms(now), message.mark.name))
+            due_ms = self._mark_due_ms(now)
+            self._marks.append((due_ms, message.mark.name))
+            if due_ms < self._due_ms:
+                self._due_ms = due_ms
         else:
             self._clear(now, outputs)
 
@@ -367,6 +371,7 @@ class Carrier:
             for _, name in self._marks:
                 self._echo(now, name, flushed=True, outputs=outputs)
         self._marks.clear()
+        self._due_ms = self._next_frame_ms
 
     def _press(self, now: int, digit: str, outputs: list[Output]) -> None:
         if self._closing:

@@ -40,30 +40,25 @@ class Agenda:
     def __init__(self) -> None:
         self.next_ms = NEVER
         """When the next thing is due."""
-        self._entries: list[tuple[int, int, Callable[[Any], None], list[Any]]] = []
+        self._entries: list[tuple[int, int, Callable[..., None], list[Any] | None]] = []
         self._numbers = count()
 
-    def at(self, at_ms: int, happen: Callable[[], None]) -> None:
-        """Let something happen."""
-        self.deliver(at_ms, _call, [happen])
-
-    def deliver(self, at_ms: int, take: Callable[[Message], None], messages: list[Message]) -> None:
-        """Let messages come in one after the other; the list may grow until then."""
-        heappush(self._entries, (at_ms, next(self._numbers), take, messages))
+    def at(self, at_ms: int, happen: Callable[..., None], messages: list[Any] | None = None) -> None:
+        """Let something happen; of `messages`, which may grow until then, with one after the other."""
+        heappush(self._entries, (at_ms, next(self._numbers), happen, messages))
         if at_ms < self.next_ms:
             self.next_ms = at_ms
 
     def happen(self) -> None:
         """Let happen what is next."""
         entries = self._entries
-        _, _, take, messages = heappop(entries)
+        _, _, happen, messages = heappop(entries)
         self.next_ms = entries[0][0] if entries else NEVER
-        for message in messages:
-            take(message)
-
-
-def _call(happen: Callable[[], None]) -> None:
-    happen()
+        if messages is None:
+            happen()
+        else:
+            for message in messages:
+                happen(message)
 
 
 class Way(Generic[Message]):
@@ -85,11 +80,11 @@ class Way(Generic[Message]):
 
     def arrival(self, now_ms: int) -> int:
         """When a message that is sent now arrives."""
-        if now_ms != self._drawn_ms:
+        if not self._jitter_ms:
+            self._arrival_ms = now_ms + self._delay_ms
+        elif now_ms != self._drawn_ms:
             self._drawn_ms = now_ms
-            arrival_ms = now_ms + self._delay_ms
-            if self._jitter_ms:
-                arrival_ms += int(self._chance.random() * (self._jitter_ms + 1))
+            arrival_ms = now_ms + self._delay_ms + int(self._chance.random() * (self._jitter_ms + 1))
             if arrival_ms > self._arrival_ms:
                 self._arrival_ms = arrival_ms
         return self._arrival_ms
@@ -100,5 +95,5 @@ class Way(Generic[Message]):
             self._together.append(message)
             return
         self._sent_ms = now_ms
-        self._together = [message]
-        self._agenda.deliver(self.arrival(now_ms), self._deliver, self._together)
+        self._together = together = [message]
+        self._agenda.at(self.arrival(now_ms), self._deliver, together)

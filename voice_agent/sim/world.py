@@ -199,9 +199,9 @@ class World:
     def run(self, until_ms: int, most_steps: int = NEVER) -> "World":
         """Let time pass until the call has ended on both sides, or to `until_ms`; `most_steps` are never enough."""
         agenda = self._agenda
+        happen = agenda.happen
         for _ in range(most_steps):
-            due_ms = agenda.next_ms
-            fire: Callable[[], None] | None = None
+            due_ms, fire = agenda.next_ms, happen
             if self._bridge_due_ms < due_ms:
                 due_ms, fire = self._bridge_due_ms, self._fire_bridge
             if self._carrier_due_ms < due_ms:
@@ -213,10 +213,7 @@ class World:
                 return self
             if due_ms > self.now_ms:
                 self.now_ms = due_ms
-            if fire is None:
-                agenda.happen()
-            else:
-                fire()
+            fire()
         raise AssertionError(f"time does not pass: {most_steps:,} steps")
 
     # --- the clock ---------------------------------------------------------------------------------------------------
@@ -351,22 +348,21 @@ class World:
 
     def _carry_phone(self, outputs: list[phone.Output]) -> None:
         for output in outputs:
-            match output:
-                case phone.SendMessage():
-                    self._carry_up(output)
-                case phone.CloseSocket() if not self._line.dead(self.now_ms):
-                    self._phone_up.send(self.now_ms, PhoneClosed(output.code))
-                case phone.CallEnded():
-                    self.left_ms = self.now_ms
-                case phone.CloseSocket():
-                    pass  # nothing passes on a dead line
-                case _:
-                    assert_never(output)
+            if type(output) is phone.SendMessage:
+                self._carry_up(output)
+            else:
+                self._end_stream(cast("phone.CloseSocket | phone.CallEnded", output))
 
     def _carry_up(self, sent: phone.SendMessage) -> None:
         message = sent.message if self._direct else PhoneText(sent.text)
         for _ in range(1 if self._line.sound else self._line.copies(self.now_ms, sent.message)):
             self._phone_up.send(self.now_ms, message)
+
+    def _end_stream(self, output: phone.CloseSocket | phone.CallEnded) -> None:
+        if isinstance(output, phone.CallEnded):
+            self.left_ms = self.now_ms
+        elif not self._line.dead(self.now_ms):
+            self._phone_up.send(self.now_ms, PhoneClosed(output.code))
 
     # --- the model ---------------------------------------------------------------------------------------------------
 

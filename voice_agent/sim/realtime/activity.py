@@ -6,6 +6,7 @@ enough (simulations, tests) `Energy` goes by the bytes as they came.
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +19,9 @@ CHUNK_SAMPLES = 512
 """32 ms at 16 kHz: what Silero takes at a time."""
 CHUNK_MS = 32
 CHUNK_BYTES = 2 * CHUNK_SAMPLES
+
+_SILENT_DBFS = -55.0
+_LOUD_DBFS = -35.0
 
 
 class Detector(Protocol):
@@ -67,9 +71,6 @@ class At16k:
 class Energy:
     """The detector of simulations, by loudness alone: 0 below -55 dBFS, 1 above -35, linear between."""
 
-    _SILENT_DBFS = -55.0
-    _LOUD_DBFS = -35.0
-
     def __init__(self) -> None:
         self._format = PCM
         self._size = 0
@@ -91,13 +92,16 @@ class Energy:
         while len(waiting) >= self._size:
             chunk, waiting = waiting[: self._size], waiting[self._size :]
             # Most of what anybody hears is this very chunk.
-            found.append(0.0 if chunk == self._silence else self._probability(chunk))
+            found.append(0.0 if chunk == self._silence else _probability(chunk, self._format))
         self._waiting = waiting
         return found
 
-    def _probability(self, chunk: bytes) -> float:
-        level = level_dbfs(_samples(chunk, self._format))
-        return min(1.0, max(0.0, (level - self._SILENT_DBFS) / (self._LOUD_DBFS - self._SILENT_DBFS)))
+
+@lru_cache(maxsize=256)
+def _probability(chunk: bytes, audio_format: AudioFormat) -> float:
+    """Judge a chunk by loudness; simulated voices are few, and repeat themselves."""
+    level = level_dbfs(_samples(chunk, audio_format))
+    return min(1.0, max(0.0, (level - _SILENT_DBFS) / (_LOUD_DBFS - _SILENT_DBFS)))
 
 
 def _samples(audio: bytes, audio_format: AudioFormat) -> NDArray[np.int16]:

@@ -111,35 +111,47 @@ class FaultySession:
         """Take one input at `now_ms` (never decreasing)."""
         if self._closed:
             return []
-        outputs = [*self._happen(now_ms), *self._deliver(now_ms)]
-        if self._closed:
-            return outputs
-        if not (isinstance(received, ClientText | ClientAudio) and self._refuse(now_ms, received)):
+        outputs: list[Output] = []
+        due_ms = self._own_deadline()
+        if due_ms is not None and due_ms <= now_ms:
+            outputs = [*self._happen(now_ms), *self._deliver(now_ms)]
+            if self._closed:
+                return outputs
+        if not (self._faults.refusals and self._refuse(now_ms, received)):
             outputs += self._give(now_ms, received)
-        return outputs + self._deliver(now_ms)
+        return outputs + self._deliver(now_ms) if self._waiting else outputs
 
     def deadline(self) -> int | None:
         """When to feed `TimerFired` unless something else comes first; `None`: not at all."""
         if self._closed:
             return None
-        times = [self._session.deadline()]
-        times += [timed.at_ms + self._began_ms for timed in self._timed[:1]]
-        times += [due_ms for due_ms, _, _ in self._waiting[:1]]
-        return min((time for time in times if time is not None), default=None)
+        due_ms, own_ms = self._session.deadline(), self._own_deadline()
+        return own_ms if due_ms is None or (own_ms is not None and own_ms < due_ms) else due_ms
+
+    def _own_deadline(self) -> int | None:
+        """When something happens by itself, or arrives."""
+        due_ms = self._timed[0].at_ms + self._began_ms if self._timed else None
+        if self._waiting and (due_ms is None or self._waiting[0][0] < due_ms):
+            due_ms = self._waiting[0][0]
+        return due_ms
 
     # --- what goes in ------------------------------------------------------------------------------------------------
 
-    def _give(self, now_ms: int, received: Input) -> Iterator[Output]:
+    def _give(self, now_ms: int, received: Input) -> list[Output]:
+        outputs: list[Output] = []
         if isinstance(received, ThoughtDone):
             if received.response_id in self._voiced:
-                return  # the session must not complete it before its first audio
-            yield from self._end_doomed(now_ms, received.response_id)
+                return []  # the session must not complete it before its first audio
+            outputs += self._end_doomed(now_ms, received.response_id)
         elif isinstance(received, Spoken) and received.last and not received.pcm:
-            yield from self._end_doomed(now_ms, received.response_id)
-        yield from self._pass(now_ms, self._session.feed(now_ms, received))
+            outputs += self._end_doomed(now_ms, received.response_id)
+        sent = self._session.feed(now_ms, received)
+        if sent:
+            outputs += self._pass(now_ms, sent)
+        return outputs
 
-    def _refuse(self, now_ms: int, received: ClientText | ClientAudio) -> bool:
-        if not self._faults.refusals:
+    def _refuse(self, now_ms: int, received: Input) -> bool:
+        if not isinstance(received, ClientText | ClientAudio):
             return False
         event_type, event_id = _named(received)
         for refusal in self._faults.refusals:

@@ -75,16 +75,14 @@ class Hearing:
 
     def append(self, audio: bytes) -> Iterable[TurnBegan | TurnEnded]:
         """Take audio; yield each fact when its events have been sent."""
-        self._buffer.append(audio)
         rules = self._rules
         if rules is None:
+            self._buffer.append(audio)
             return ()
         found = self._turns.feed(audio, rules)
-        if found:
-            return self._tell(found, rules)
-        if not self._turns.speaking:
-            self._buffer.keep(rules.prefix_padding_ms + LOOKBACK_MS)
-        return ()
+        quiet = not (found or self._turns.speaking)
+        self._buffer.append(audio, rules.prefix_padding_ms + LOOKBACK_MS if quiet else None)
+        return self._tell(found, rules) if found else ()
 
     def _tell(self, found: list[SpeechBegan | SpeechEnded], rules: TurnRules) -> Iterator[TurnBegan | TurnEnded]:
         for one in found:

@@ -75,9 +75,14 @@ class InputBuffer:
         self._format = audio_format
         return True
 
-    def append(self, data: bytes) -> None:
-        """Add audio."""
+    def append(self, data: bytes, newest_ms: int | None = None) -> None:
+        """Add audio; of all, keep no more than the newest."""
         self._audio += data
+        if newest_ms is not None:
+            excess_ms = len(self._audio) // self._format.bytes_per_ms - newest_ms
+            if excess_ms > 0:
+                del self._audio[: excess_ms * self._format.bytes_per_ms]
+                self.start_ms += excess_ms
 
     def take(self, until_ms: int) -> bytes:
         """Remove what lies before `until_ms` and return it."""
@@ -87,13 +92,6 @@ class InputBuffer:
         del self._audio[:end]
         self.start_ms += length_ms
         return taken
-
-    def keep(self, newest_ms: int) -> None:
-        """Drop all but the newest."""
-        excess_ms = len(self._audio) // self._format.bytes_per_ms - newest_ms
-        if excess_ms > 0:
-            del self._audio[: excess_ms * self._format.bytes_per_ms]
-            self.start_ms += excess_ms
 
 
 class SpeechBegan(msgspec.Struct, frozen=True):

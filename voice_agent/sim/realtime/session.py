@@ -108,7 +108,9 @@ class RealtimeSession:
         match received:
             case ClientAudio():
                 self._hear(received.audio)
-                self._note_end(now_ms, self._answering.advance(now_ms))
+                ended = self._answering.advance(now_ms)
+                if ended is not None:
+                    self._note_end(now_ms, ended)
             case TimerFired():
                 self._take_time(now_ms)
             case ClientText():
