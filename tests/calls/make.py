@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from aiohttp import web
 
-from tests.calls.scenes import SCENES, Scene, Stage
+from tests.calls.scenes import CUSTOMERS, SCENES, Scene, Stage
+from tests.support.http_server import server
 from voice_agent.audio.resample import Downsampler
 from voice_agent.call.commands import Report
 from voice_agent.config.agents import AgentFolder, load_agents
@@ -82,6 +84,11 @@ def agent_file(scene: Scene, folder: Path) -> Path:
     return path
 
 
+def replace_text(file: Path, text: str, by: str) -> None:
+    """Write another text wherever this one stands."""
+    file.write_text(file.read_text("utf-8").replace(text, by), encoding="utf-8")
+
+
 def spoken_to(scene: Scene, port: int) -> dict[str, Any]:
     """Give the settings for a local server that is taken for one of the services."""
     address, key = f"http://127.0.0.1:{port}", Secret("any")
@@ -140,8 +147,14 @@ async def hold(scene: Scene, agent: Path, speech: Speech, data: Path) -> Path:
     if scene.placed:
         callee = Callee(is_a=scene.placed, rings_ms=500, greeting=voice(speech, scene.answered_with))
     account_sid, token = "AC" + secrets.token_hex(16), secrets.token_hex(16)
+
+    async def look_up(request: web.Request) -> web.StreamResponse:
+        assert request.path == "/callers/+14255550123"
+        return web.json_response({"customer": dict(scene.customer)})
+
     async with (
         asyncio.timeout(LONGEST_S),
+        server(look_up) as customers,
         serve_realtime("127.0.0.1", 0, speech, Prompted(brain, scene.calls), faults=scene.faults) as realtime,
         EmulatedTwilio(
             account_sid,
@@ -160,11 +173,13 @@ async def hold(scene: Scene, agent: Path, speech: Speech, data: Path) -> Path:
             twilio_phone_number="+14255550100",
             dial_countries=("+1",),
         )
+        replace_text(agent, CUSTOMERS, customers)
         async with Serving(
             settings,
             AgentFolder(agent),
             observers=[lambda sid, _now_ms, report: reports[sid].append(report)],
             keep=[keep],
+            now=utc_now if scene.at is None else lambda: scene.at or utc_now(),
         ) as serving:
             if scene.placed:
                 call = twilio.calls[await placed(serving.settings, agent)]

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
@@ -94,6 +95,10 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     """What they do when they are asked."""
     nth: int = 0
     """Which of the recordings is kept, in the order in which they ended: a caller who comes back has two."""
+    at: datetime | None = None
+    """What agents take for the time when the call comes; `None`: the time."""
+    customer: Mapping[str, str] = {}
+    """What is found of a caller who is looked up, at the address `CUSTOMERS`."""
     stopped: bool = False
     """The server is stopped at the end of the caller's part."""
 
@@ -104,6 +109,12 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
 async def tool_and_goodbye(stage: Stage) -> None:
     await stage.hear_out()
     await stage.say("reception-2")
+    await stage.hear_out()
+    await stage.say("reception-3")
+    await stage.until_hung_up()
+
+
+async def goodbye(stage: Stage) -> None:
     await stage.hear_out()
     await stage.say("reception-3")
     await stage.until_hung_up()
@@ -441,6 +452,25 @@ async def until_hung_up(stage: Stage) -> None:
     await stage.until_hung_up(40)
 
 
+# --- who takes a call ------------------------------------------------------------------------------------------------
+
+CUSTOMERS = "http://customers.example"
+
+LOOKED_UP = f"""\
+variables: {{name: dear caller}}
+greeting: "Alder Books. Hello {{{{ name }}}}, how can I help?"
+lookup:
+  url: {CUSTOMERS}/callers/{{{{ caller }}}}
+  allow_private: true
+  variables: {{name: customer.name}}"""
+
+ON_WEEKDAYS = """\
+timezone: America/Los_Angeles
+hours: {open: {monday-friday: "09:00-17:00"}, closed: {agent: night}}"""
+
+A_SUNDAY = datetime(2026, 11, 29, 20, tzinfo=UTC)
+
+
 SCENES = {
     "tool-and-goodbye": Scene(play=tool_and_goodbye),
     "hung-up-in-the-greeting": Scene(play=greeting_alone),
@@ -494,6 +524,8 @@ SCENES = {
         },
     ),
     "handed-over": Scene(play=an_invoice, agent="desk"),
+    "looked-up": Scene(play=goodbye, agent="front", more=LOOKED_UP, customer={"name": "Ana"}),
+    "closed-hours": Scene(play=goodbye, agent="front", more=ON_WEEKDAYS, at=A_SUNDAY),
     "transferred": Scene(play=to_a_person, agent="front", dialled=Callee(talks_ms=1000)),
     "transferred-back": Scene(
         play=to_a_person_who_is_busy, agent="front", dialled=Callee(becomes="busy", rings_ms=1500), nth=1

@@ -181,6 +181,10 @@ KINDS: dict[str, Callable[[Told], bool]] = {
     ),
     "a machine that is hung up on": ended("machine", "answered by machine"),
     "a machine that is left a message": ended("machine", "a message was left"),
+    "a caller who was looked up": lambda told: told.agent.lookup is not None and told.agent.variables["name"] == "Ana",
+    "a call outside of an agent's hours": lambda told: (
+        told.agent.name == "night" and "Sunday" in told.agent.instructions
+    ),
     "a transfer": lambda told: told.end.destination is not None and not told.end.destination.conference,
     "a caller who comes back from a transfer": lambda told: (
         told.setup.resumed is not None and bool(told.setup.resumed.reason) and bool(told.all(AgentSaid))
