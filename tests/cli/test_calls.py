@@ -61,6 +61,14 @@ def test_before_the_first_call_the_list_says_so(history: FileHistory, capsys: py
     assert run(capsys, "list") == (0, f"no calls yet ({history.path})\n")
 
 
+def test_the_list_says_how_long_calls_are_kept(
+    history: FileHistory, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEEP_DAYS", "30")
+
+    assert run(capsys, "list")[1].splitlines()[-1] == "`serve` deletes calls after 30 days (KEEP_DAYS)"
+
+
 def test_the_list_is_a_table_with_the_latest_first(
     history: FileHistory, call: PastCall, capsys: pytest.CaptureFixture[str]
 ) -> None:

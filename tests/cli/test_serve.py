@@ -175,6 +175,13 @@ def test_the_screen_names_the_provider_the_agents_and_what_to_paste_at_twilio() 
 
 def test_the_screen_says_that_recordings_are_redacted() -> None:
     assert shown(Settings(redact=True))[3].endswith("/data (recordings redacted at their end)")
+    assert shown(Settings(keep_days=30))[3].endswith("/data, kept for 30 days")
+
+
+def test_the_screen_says_how_much_is_taken_on() -> None:
+    assert "calls    7 at once, 0.5 a call for the model's tokens, 20 a day for the model's tokens" in shown(
+        Settings(max_calls=7, spend_per_call=0.5, spend_per_day=20.0)
+    )
     assert shown(Settings())[3].endswith("/data")
 
 

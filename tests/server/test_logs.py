@@ -1,7 +1,7 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from voice_agent.config.references import References
+from voice_agent.config.secret import Secret
 from voice_agent.server.logs import set_up_logging, shorten_numbers
 
 
@@ -17,10 +19,15 @@ def fail(text: str) -> None:
 
 
 @contextmanager
-def logging_to(stream: io.StringIO, level: Literal["debug", "info"], style: Literal["text", "json"]) -> Iterator[None]:
+def logging_to(
+    stream: io.StringIO,
+    level: Literal["debug", "info"],
+    style: Literal["text", "json"],
+    cover: Callable[[str], str] = str,
+) -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in ("", "voice_agent", "uvicorn.error")]
     levels = [logger.level for logger in loggers]
-    handler = set_up_logging(level, style, stream)
+    handler = set_up_logging(level, style, stream, cover)
     try:
         yield
     finally:
@@ -64,6 +71,15 @@ def test_a_line_of_json_says_the_same() -> None:
     assert first["time"].endswith("+00:00")
     assert "call" not in broken
     assert broken["traceback"].endswith("KeyError: '+1425555****'")
+
+
+def test_what_is_known_to_be_secret_is_covered_wherever_it_comes_from() -> None:
+    stream = io.StringIO()
+    cover = References({"API_TOKEN": Secret("very-secret")}).covered
+    with logging_to(stream, "info", "json", cover):
+        logging.getLogger("voice_agent.test").warning("a peer says %s", "very-secret")
+
+    assert json.loads(stream.getvalue())["message"] == "a peer says ${API_TOKEN}"
 
 
 def test_the_level_is_ours_and_other_packages_stay_quiet() -> None:

@@ -119,6 +119,20 @@ def test_what_calls_have_used_since_a_moment_is_known(place: Path | str) -> None
     within(place, work)
 
 
+def test_calls_of_before_a_moment_are_forgotten_with_their_words(place: Path | str) -> None:
+    async def work(history: History) -> None:
+        await add_all(history, [a_call("CA1", f"2026-11-22T{time}+00:00") for time in ("09:59:59.999", "10:00:00.000")])
+        ten = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+        assert await history.recordings_before(ten) == ["data/recordings/one.call"]
+        assert [await history.forget_before(ten) for _ in range(2)] == [1, 0]
+        assert [call.started_at for call in await history.latest(9)] == ["2026-11-22T10:00:00.000+00:00"]
+        await history.forget_before(ten + timedelta(days=1))
+
+    within(place, work)
+    if isinstance(place, Path):
+        assert b"At eight?" not in place.read_bytes()
+
+
 def test_the_recordings_of_all_calls_are_known_by_their_names(place: Path | str) -> None:
     async def work(history: History) -> None:
         assert await history.recordings() == set()

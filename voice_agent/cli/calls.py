@@ -72,7 +72,10 @@ async def _run(settings: Settings, action: str, given: Mapping[str, object]) -> 
             case "list", {"limit": int(limit)}:
                 calls = [*await history.latest(max(0, limit)), *unlisted(await history.recordings(), recordings)]
                 calls.sort(key=lambda call: call.started_at, reverse=True)
-                return list_calls(calls[: max(0, limit)], database.shown, prices)
+                status = list_calls(calls[: max(0, limit)], database.shown, prices)
+                if settings.keep_days is not None:
+                    print(f"`serve` deletes calls after {settings.keep_days} days (KEEP_DAYS)")
+                return status
             case "show", {"call": str(call), "carrier": True}:
                 return show_carrier(_recording(await _found(history, recordings, call)))
             case "show", {"call": str(call), "wav": (None | Path()) as wav, "timeline": bool(whole)}:

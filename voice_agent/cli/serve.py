@@ -17,7 +17,7 @@ import msgspec
 
 from voice_agent.config.agents import AgentFolder, Agents
 from voice_agent.config.models import remark
-from voice_agent.config.references import read_references
+from voice_agent.config.references import References, read_references
 from voice_agent.config.settings import ENV_FILE, Settings, doubtful_names, read_settings
 from voice_agent.config.sms_tools import mute
 from voice_agent.live.capacity import usual_most_calls
@@ -57,7 +57,8 @@ def run(with_emulator: bool = False) -> int:
     for line in doubtful_names(os.environ, ENV_FILE):
         print(f"warning: {line}", file=sys.stderr)
     redaction = Redaction(read_wanted(settings.redact_words)) if settings.redact else None
-    handler = set_up_logging(settings.log_level, settings.log_format)
+    cover = References(settings.secrets).covered
+    handler = set_up_logging(settings.log_level, settings.log_format, cover=cover)
     usual = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
@@ -100,7 +101,8 @@ def screen(settings: Settings, agents: Agents, url: str, emulator_url: str, toda
     for agent in agents.all:
         numbers = ", ".join(agent.numbers) or "no number"
         yield f"agent    {agent.name}: {numbers}{', and any other number' if agents.for_number('') is agent else ''}"
-    yield f"data     {settings.data.resolve()}{' (recordings redacted at their end)' if settings.redact else ''}"
+    kept = f", kept for {settings.keep_days} days" if settings.keep_days is not None else ""
+    yield f"data     {settings.data.resolve()}{' (recordings redacted at their end)' if settings.redact else ''}{kept}"
     yield f"calls    {', '.join(_limits(settings))}"
     if settings.is_public:
         yield "Run voice-agent numbers point +1..., or enter at Twilio (your number, Voice Configuration):"

@@ -78,6 +78,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data: Path = Path("data")
     database_url: Secret | None = None
     """A PostgreSQL that several servers share, as libpq writes it; `None`: a SQLite file in `data`."""
+    keep_days: int | None = None
+    """After so many days a call's recording and its row of the history are deleted; `None`: never."""
     redact: bool = False
     """Recordings are redacted when their calls are over, and the history with them."""
     redact_words: Path | None = None
@@ -102,6 +104,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Opens the console to browsers elsewhere; `None`: to this machine's only."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
+
+    def __repr__(self) -> str:
+        """Show all but the query of an address that may hold a key."""
+        address, _, query = (self.realtime_url or "").partition("?")
+        shown = {"realtime_url": f"{address}?…"} if query else {}
+        fields = {name: getattr(self, name) for name in self.__struct_fields__} | shown
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in fields.items())})"
+
+    @property
+    def secrets(self) -> dict[str, Secret]:
+        """All that are set, by the names of their variables."""
+        fields = {name.upper(): getattr(self, name) for name in self.__struct_fields__}
+        return {name: value for name, value in fields.items() if isinstance(value, Secret)}
 
     @property
     def model(self) -> str:
@@ -171,6 +186,7 @@ def read_settings(environ: Mapping[str, str], env_file: Path | None = None) -> S
         agents=_path(variables, "AGENTS") or usual.agents,
         data=_path(variables, "DATA") or usual.data,
         database_url=_database_url(variables),
+        keep_days=variables.integer("KEEP_DAYS", 1, 36_500),
         redact=variables.choice("REDACT", ("on", "off")) == "on",
         redact_words=_path(variables, "REDACT_WORDS"),
         llm_url=variables.url("LLM_URL", ("https", "http")),

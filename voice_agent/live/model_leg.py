@@ -13,6 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from voice_agent.call.events import ModelClosed, ModelFault, ModelOpened, ModelRefused
+from voice_agent.config.references import SHORTEST
 from voice_agent.config.variables import is_loopback
 from voice_agent.live.credentials import Credential, CredentialError
 from voice_agent.live.leg import CLOSE_SECONDS, CloseLimit, Feed
@@ -71,6 +72,8 @@ class ModelLeg:
         self._secrets = secrets
         self._open_seconds = open_seconds
         # The type stands first in what our own codec writes, so the beginning of the text is enough.
+        self._keys: tuple[str, ...] = ()
+        """What opened the connection."""
         self._outbox = Outbox(OUTBOX_LIMIT, lambda text: APPEND in text[:64])
         self._limit = CloseLimit()
         self._socket: ClientConnection | None = None
@@ -115,6 +118,7 @@ class ModelLeg:
                 if self._credential is not None:
                     headers = {**where.headers, **await self._credential.headers()}
                     where = msgspec.structs.replace(where, headers=headers)
+                self._keys = tuple(value.removeprefix("Bearer ") for value in where.headers.values())
                 self._socket = await self._connect(where)
         except InvalidStatus as error:
             response = error.response
@@ -157,12 +161,21 @@ class ModelLeg:
                 text = await socket.recv()
             except ConnectionClosed as closed:
                 if closed.rcvd is not None:
-                    return ModelClosed(closed.rcvd.code, explain_close(closed.rcvd.code, closed.rcvd.reason))
+                    reason = self._without_keys(closed.rcvd.reason)
+                    return ModelClosed(closed.rcvd.code, explain_close(closed.rcvd.code, reason))
                 return ModelClosed(None, explain_close(BROKEN, closed.sent.reason if closed.sent is not None else ""))
             if not isinstance(text, str):
                 feed(ModelFault("a binary message"))
             else:
+                text = self._without_keys(text)
                 feed(ModelText(text if self._secrets is None else self._secrets.incoming(text)))
+
+    def _without_keys(self, text: str) -> str:
+        """Take out what a gateway repeats of our own key, e.g. in an error: all that it says is recorded."""
+        for key in self._keys:
+            if len(key) >= SHORTEST and key in text:
+                text = text.replace(key, "…")
+        return text
 
     async def _write(self, socket: ClientConnection) -> None:
         try:

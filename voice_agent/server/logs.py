@@ -6,6 +6,7 @@ It must not know who logs.
 import logging
 import re
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal, TextIO
 
@@ -61,15 +62,30 @@ class JsonFormatter(logging.Formatter):
         return msgspec.json.encode(fields).decode()
 
 
+class _Covering(logging.Formatter):
+    def __init__(self, plain: logging.Formatter, cover: Callable[[str], str]) -> None:
+        super().__init__()
+        self._plain = plain
+        self._cover = cover
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._cover(self._plain.format(record))
+
+
 def set_up_logging(
-    level: Literal["debug", "info", "warning", "error"], style: Literal["text", "json"], stream: TextIO | None = None
+    level: Literal["debug", "info", "warning", "error"],
+    style: Literal["text", "json"],
+    stream: TextIO | None = None,
+    cover: Callable[[str], str] = str,
 ) -> logging.Handler:
     """Send the program's log lines to `stream` (stderr); gives the handler, to be taken away again.
+
+    `cover`: takes secrets out of a line, wherever they come from; they should not get there in the first place.
 
     Other packages are heard from `warning` on only: at `debug` the WebSocket library logs every message.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
+    handler.setFormatter(_Covering(JsonFormatter() if style == "json" else TextFormatter(), cover))
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.WARNING)

@@ -7,7 +7,7 @@ import logging
 import re
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
@@ -73,7 +73,7 @@ class Terms:
 
     public_url: str
     """Without a final slash."""
-    tokens: tuple[str, ...]
+    tokens: tuple[str, ...] = field(repr=False)
     """Auth Tokens that sign, primary first."""
     model: ModelSetup
     preconnect: bool

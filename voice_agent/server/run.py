@@ -40,6 +40,7 @@ from voice_agent.live.loop_lag import LoopLag
 from voice_agent.live.model_leg import tls
 from voice_agent.live.opened_call import CallObserver, FinishedCall, Keep, OpenedCall, Redact, Surroundings
 from voice_agent.live.recorded import describe
+from voice_agent.live.retention import Retention
 from voice_agent.live.spending import Spending, day_began
 from voice_agent.recording.spool import Spool, make_folder
 from voice_agent.server.app import Application
@@ -74,6 +75,7 @@ SHUTDOWN_SECONDS = 2
 
 
 GREETINGS = "greetings"
+RECORDINGS = "recordings"
 """Below the folder of the data."""
 
 
@@ -157,6 +159,9 @@ class Serving:
             )
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             stack.callback(tasks.create_task(self._lag.run()).cancel)
+            if self.settings.keep_days is not None:
+                retention = Retention(self.settings.keep_days, self.settings.data / RECORDINGS, history)
+                stack.callback(tasks.create_task(retention.run()).cancel)
             self._console = Console(self._agents, self._call_client(), tasks, messages)
             routes = console_routes(self._console, self.settings.console_password)
             self._placing = Placing(self.settings, self._agents, calls, capacity)
@@ -228,7 +233,7 @@ class Serving:
             clips=self._clips,
             clip_hashes=hashes(self._clips),
             counters=self.counters,
-            recordings=settings.data / "recordings",
+            recordings=settings.data / RECORDINGS,
             spool=spool,
             api=calls,
             credential=self._credential,

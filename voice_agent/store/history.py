@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, func, insert, select
+from sqlalchemy import ColumnElement, delete, func, insert, select
 
 from voice_agent.call.events import TranscriptionUsage, Usage
 from voice_agent.call.setup import CallSetup
@@ -114,8 +114,23 @@ class History:
 
     async def used_since(self, moment: datetime) -> list[tuple[str, Usage]]:
         """Give model and tokens of every call that began at that moment or later."""
-        since = moment.astimezone(UTC).isoformat(timespec="milliseconds")
-        return [(call.model, call.usage) for call in await self._select(None, CALLS.c.started_at >= since)]
+        since = CALLS.c.started_at >= _in_utc(moment)
+        return [(call.model, call.usage) for call in await self._select(None, since)]
+
+    async def recordings_before(self, moment: datetime) -> list[str]:
+        """Give the paths of the recordings of calls that began before that moment."""
+        if not self.database.is_there:
+            return []
+        old = CALLS.c.started_at < _in_utc(moment)
+        async with self.database.reading() as connection:
+            return [path for path in await connection.scalars(select(CALLS.c.recording).where(old)) if path]
+
+    async def forget_before(self, moment: datetime) -> int:
+        """Delete the calls that began before that moment; says how many."""
+        if not self.database.is_there:
+            return 0
+        async with self.database.writing() as connection:
+            return (await connection.execute(delete(CALLS).where(CALLS.c.started_at < _in_utc(moment)))).rowcount
 
     async def _select(self, limit: int | None, *where: ColumnElement[bool]) -> list[PastCall]:
         if not self.database.is_there:
@@ -133,3 +148,8 @@ class History:
         except msgspec.DecodeError as error:
             where = self.database.shown
             raise CommandError(f"{where} holds a call that cannot be read ({error}): {MOVE_IT}") from None
+
+
+def _in_utc(moment: datetime) -> str:
+    """Write a moment as `started_at` is written."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,94 @@
+"""Deletes what must not be kept any longer: recordings and rows of the history, so many days after their call.
+
+It must not know what is in them.
+"""
+
+import asyncio
+import contextlib
+import logging
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from voice_agent.errors import CommandError
+from voice_agent.live.clock import utc_now
+
+logger = logging.getLogger(__name__)
+
+EVERY_S = 24 * 3600
+"""Once a day is often enough for what is counted in days."""
+
+_BEGAN = re.compile(r"(\d{8}T\d{6})-CA[0-9a-f]+\.")
+"""How the name of a recording begins, see `recording.spool.recording_path`."""
+
+
+class Rows(Protocol):
+    """What is needed of the history."""
+
+    async def recordings_before(self, moment: datetime) -> list[str]:
+        """Give the paths of the recordings of calls that began earlier."""
+        ...
+
+    async def forget_before(self, moment: datetime) -> int:
+        """Delete the rows of calls that began earlier; says how many."""
+        ...
+
+
+class Retention:
+    """One for a server: `run` it beside, or `delete` once."""
+
+    def __init__(self, days: int, folder: Path, rows: Rows, now: Callable[[], datetime] = utc_now) -> None:
+        """`folder`: of the recordings."""
+        self._days = days
+        self._folder = folder
+        self._rows = rows
+        self._now = now
+
+    async def run(self, every_s: float = EVERY_S) -> None:
+        """Delete now and once a day, until it is cancelled. What fails is told, and tried again the next day."""
+        while True:
+            try:
+                files, rows = await self.delete()
+                if files or rows:
+                    logger.info("deleted after %d days: %d files and %d calls of the history", self._days, files, rows)
+            except CommandError as error:
+                logger.error("calls that are older than KEEP_DAYS are not deleted: %s", error)  # noqa: TRY400 - the text says it all
+            await asyncio.sleep(every_s)
+
+    async def delete(self) -> tuple[int, int]:
+        """Delete what is too old; says how many files and rows. A row stays as long as its recording does."""
+        moment = self._now() - timedelta(days=self._days)
+        elsewhere = [Path(path) for path in await self._rows.recordings_before(moment)]
+        files = await asyncio.to_thread(_delete, self._folder, elsewhere, moment)
+        return files, await self._rows.forget_before(moment)
+
+
+def _delete(folder: Path, elsewhere: Iterable[Path], moment: datetime) -> int:
+    """Delete the old recordings of a folder, and some files more."""
+    old = {path for path in folder.rglob("*") if (began := _began(path)) is not None and began < moment}
+    deleted = 0
+    for path in sorted(old.union(elsewhere)):
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            continue  # somebody else was first
+        except OSError as error:
+            raise CommandError(f"{path} cannot be deleted ({error.strerror})") from None
+        deleted += 1
+        if path.parent != folder and not any(path.parent.iterdir()):
+            with contextlib.suppress(OSError):
+                path.parent.rmdir()
+    return deleted
+
+
+def _began(path: Path) -> datetime | None:
+    """Say when a recording's call began, by its name, for a copy has another time; `None`: the file is none of ours."""
+    found = _BEGAN.match(path.name)
+    if found is None or not path.is_file():
+        return None
+    try:
+        return datetime.strptime(found[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
