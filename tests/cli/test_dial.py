@@ -37,8 +37,20 @@ AGENTS = Agents(
 Work = Callable[[Settings, EmulatedTwilio], Awaitable[None]]
 
 
+class Asked:
+    """Somebody who rings for ever; `asked` is set as soon as Twilio has been asked to call them, before it answers."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
+    def __call__(self, number: str) -> Callee:
+        assert number == ANA
+        self.asked.set()
+        return Callee(rings_ms=60_000)
+
+
 def with_account(
-    work: Work, callee: Callee, twiml: str = "<Hangup/>", health: str = "ok\n", data: Path = Path("data")
+    work: Work, callee: Callee | Asked, twiml: str = "<Hangup/>", health: str = "ok\n", data: Path = Path("data")
 ) -> Customer:
     """Run with an account where this callee is at every number, and somebody who answers the webhooks."""
 
@@ -54,7 +66,9 @@ def with_account(
                     "/twilio/amd": (204, "", ""),
                 }
             ) as server,
-            EmulatedTwilio(ACCOUNT_SID, TOKEN, numbers=numbers, callees=lambda _: callee) as twilio,
+            EmulatedTwilio(
+                ACCOUNT_SID, TOKEN, numbers=numbers, callees=callee if isinstance(callee, Asked) else lambda _: callee
+            ) as twilio,
         ):
             settings = Settings(
                 public_url=server.url,
@@ -148,6 +162,41 @@ def test_ctrl_c_ends_the_call() -> None:
         assert placed.status == "canceled"
 
     with_account(work, Callee(rings_ms=60_000))
+
+
+def test_ctrl_c_while_twilio_is_still_asked_ends_the_call_that_comes_of_it() -> None:
+    ana = Asked()
+
+    async def work(settings: Settings, twilio: EmulatedTwilio) -> None:
+        call = plan(Wish(to=ANA), AGENTS, settings, utc_now())
+        screen = Screen()
+        async with asyncio.TaskGroup() as tasks:
+            dialling = tasks.create_task(call_one(settings, call, screen.tell, every_s=0.01))
+            await ana.asked.wait()
+            dialling.cancel()
+        ((sid, placed),) = twilio.calls.items()
+        assert dialling.cancelled()
+        # It was not even known that it rings.
+        assert screen.lines[1:] == [f"{sid} is being ended"]
+        await placed.ended()
+        assert placed.status == "canceled"
+
+    with_account(work, ana)
+
+
+def test_ctrl_c_before_anybody_was_called_says_so() -> None:
+    async def work(settings: Settings, twilio: EmulatedTwilio) -> None:
+        call = plan(Wish(to="+15005550003"), AGENTS, settings, utc_now())
+        screen = Screen()
+        async with asyncio.TaskGroup() as tasks:
+            dialling = tasks.create_task(call_one(settings, call, screen.tell, every_s=0.01))
+            await screen.until("calling")
+            dialling.cancel()
+        assert dialling.cancelled()
+        assert screen.lines[1].startswith("Twilio has taken no call, as far as it says")
+        assert twilio.calls == {}
+
+    with_account(work, Callee())
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_dial import AGENTS, with_account
+from tests.cli.test_dial import AGENTS, Asked, with_account
 from tests.support.screen import Screen
 from tests.support.tiny_customer import CALLED
 from voice_agent.cli.dial import call_list
@@ -139,6 +139,23 @@ def test_a_call_that_was_placed_before_the_stop_is_followed_and_not_placed_again
         assert states(path) == {ANA: "canceled"}
 
     with_account(work, Callee(rings_ms=60_000))
+
+
+def test_a_list_that_is_stopped_while_twilio_is_asked_knows_the_call_that_came_of_it(tmp_path: Path) -> None:
+    path, ana = a_list(tmp_path, f"number,name\n{ANA},Ana\n"), Asked()
+
+    async def work(settings: Settings, twilio: EmulatedTwilio) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            listing = tasks.create_task(call_list(settings, AGENTS, Wish(to=""), path, at_once=2, every_s=0.01))
+            await ana.asked.wait()
+            listing.cancel()
+        assert listing.cancelled()
+        (call,) = twilio.calls.values()
+        assert call.sid in journal_path(path).read_text(encoding="utf-8")
+        call.hang_up()
+
+    with_account(work, ana)
+    assert states(path) == {ANA: PLACED}
 
 
 @pytest.mark.parametrize("twilio_has_it", [True, False])

@@ -162,16 +162,17 @@ async def _call(settings: Settings, call: OutboundCall, tell: Tell, every_s: flo
     try:
         await look_whether_served(settings)
         tell(f"calling {call.to} from {call.from_}, agent {call.agent}")
+        placed: list[str] = []
         try:
-            sid = await Dialler(api, settings.dial_per_second).place(call)
-        except asyncio.CancelledError:
-            tell("it is not known whether Twilio calls already; see console.twilio.com, Monitor, Calls")
-            raise
-        try:
+            sid = await Dialler(api, settings.dial_per_second).place(call, placed.append)
             course = await follow(api, sid, _timed(tell), every_s)
         except asyncio.CancelledError:
-            tell(f"{sid} is being ended")
-            await api.hang_up(sid)
+            for sid in placed:
+                tell(f"{sid} is being ended")
+                if problem := await api.hang_up(sid):
+                    tell(f"it is not known whether {sid} has ended: {problem}")
+            if not placed:
+                tell("Twilio has taken no call, as far as it says; see console.twilio.com, Monitor, Calls")
             raise
     finally:
         api.close()

@@ -178,7 +178,7 @@ class _Queue:
         if not sid:
             self._write(call, PLACING)
             try:
-                sid = await self._dialler.place(call)
+                return await self._dialler.place(call, lambda placed: self._write(call, PLACED, sid=placed))
             except RefusedError as error:
                 if error.code in OF_THE_NUMBER:
                     tell(str(error))

@@ -5,6 +5,7 @@ becomes of a call that was placed.
 """
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from voice_agent.errors import PeerError, RefusedError
@@ -18,6 +19,10 @@ CLOCKS_APART = timedelta(minutes=1)
 
 class UncertainError(PeerError):
     """Nobody knows whether a call was placed."""
+
+
+def _ignore(sid: str) -> None:
+    del sid
 
 
 class Dialler:
@@ -34,14 +39,27 @@ class Dialler:
         """How long a call would wait that was asked for now."""
         return max(0.0, self._free_at - asyncio.get_running_loop().time())
 
-    async def place(self, call: OutboundCall) -> str:
+    async def place(self, call: OutboundCall, placed: Callable[[str], None] = _ignore) -> str:
         """Place a call when its turn has come; gives its SID.
 
+        `placed` is told the SID, too: even if who waits here is cancelled, for Twilio may have granted it by then.
         Raises `RefusedError` or `NotSentError`: there is no call; `UncertainError`: there may be one.
         """
         wait_s = self.waits_s
         self._free_at = asyncio.get_running_loop().time() + wait_s + self._between_s
         await asyncio.sleep(wait_s)
+        creating = asyncio.ensure_future(self._create(call))
+        try:
+            sid = await asyncio.shield(creating)
+        except asyncio.CancelledError:
+            await asyncio.wait({creating})
+            if creating.exception() is None:
+                placed(creating.result())
+            raise
+        placed(sid)
+        return sid
+
+    async def _create(self, call: OutboundCall) -> str:
         asked_at = datetime.now(UTC)
         try:
             return await self._api.create(call)
