@@ -1,5 +1,6 @@
 """Greetings that are kept: when one is worth it, and where it is found again."""
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -10,7 +11,7 @@ from voice_agent.agent import Agent, ModelOptions
 from voice_agent.call.commands import AgentSaid, PlayAudio
 from voice_agent.call.greeting import LONGEST_KEPT_MS
 from voice_agent.call.setup import CallSetup, ModelSetup
-from voice_agent.live.kept_greetings import GreetingListener, KeptGreetings
+from voice_agent.live.kept_greetings import MOST_KEPT, GreetingListener, KeptGreetings
 
 AGENT = an_agent(greeting="Hello there, who is it?")
 SETUP = CallSetup(call_sid="CA1", agent=AGENT)
@@ -100,6 +101,26 @@ def test_who_deletes_one_gets_a_new_one(tmp_path: Path) -> None:
 
     assert greetings.find(AGENT, SETUP.model) is None
     assert greetings.wanted(SETUP)
+
+
+def test_only_the_newest_are_kept_and_those_that_are_in_use(tmp_path: Path) -> None:
+    setups = [
+        CallSetup(call_sid="CA1", agent=msgspec.structs.replace(AGENT, greeting=f"Hello {number}."))
+        for number in range(MOST_KEPT + 2)
+    ]
+    (tmp_path / ".test-1.wav.CA9").write_bytes(b"left behind")
+    os.utime(tmp_path / ".test-1.wav.CA9", (1, 1))
+    for at, setup in enumerate(setups[:-2], 2):
+        KeptGreetings(tmp_path).keep(setup, SOUND)
+        newest = max(tmp_path.glob("test-*.wav"), key=lambda path: path.stat().st_mtime_ns)
+        os.utime(newest, (at, at))
+    assert KeptGreetings(tmp_path).find(setups[0].agent, SETUP.model) == SOUND
+    for setup in setups[-2:]:
+        KeptGreetings(tmp_path).keep(setup, SOUND)
+
+    found = [KeptGreetings(tmp_path).find(setup.agent, SETUP.model) is not None for setup in setups]
+    assert found == [True, False, False, *[True] * (MOST_KEPT - 1)]
+    assert len(list(tmp_path.iterdir())) == MOST_KEPT
 
 
 def test_a_broken_or_overlong_file_and_a_full_disk_change_nothing_else(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 A greeting is kept when a call's model has said it whole, word for word, and it was heard to its end. It must be the
 same for all callers, and short enough to be played before anybody hears the caller (`greeting.LONGEST_KEPT_MS`). The
-files are plain WAVs: whoever does not like one deletes it, and the next call's model says it anew.
+files are plain WAVs: whoever does not like one deletes it, and the next call's model says it anew. Texts and voices
+change, so that only the newest are kept (`MOST_KEPT`).
 """
 
 import hashlib
@@ -27,6 +28,9 @@ BYTES_PER_MS = 8
 
 TAIL_MS = 10
 """So much may be missing of a greeting, or be more than the model sent: what a resampler holds back."""
+
+MOST_KEPT = 100
+"""Files: 3 MB. Whatever was in use longest ago goes first; were it one that is wanted, it would be said anew."""
 
 _WORD = re.compile(r"\w+")
 
@@ -56,10 +60,17 @@ class KeptGreetings:
     def _read(self, path: Path) -> bytes | None:
         try:
             audio = read_mulaw(path)
-        except VoiceAgentError as error:
+            path.touch()  # it is in use
+        except (OSError, VoiceAgentError) as error:
             logger.warning("a kept greeting is not used: %s", error)
             return None
         return audio if len(audio) <= LONGEST_KEPT_MS * BYTES_PER_MS else None
+
+    def _drop_oldest(self) -> None:
+        """Keep the folder small, also of what a process has left behind that died while it wrote."""
+        newest_first = sorted(self._folder.glob("*.wav*"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        for path in newest_first[MOST_KEPT:]:
+            path.unlink(missing_ok=True)
 
     def keep(self, setup: CallSetup, audio: bytes) -> None:
         """Keep what was heard in a call; to be called in a thread. A full disk is told and changes nothing else."""
@@ -69,6 +80,7 @@ class KeptGreetings:
             whole = self._folder / f".{name}.{setup.call_sid}"
             write_mono(whole, audio)
             whole.replace(self._folder / name)
+            self._drop_oldest()
         except (OSError, VoiceAgentError) as error:
             logger.warning("a greeting is not kept: %s", error)
             return
