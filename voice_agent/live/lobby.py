@@ -33,6 +33,13 @@ SOON_SECONDS = 30
 """How long a webhook's call counts though its stream does not come: a consent line is said before."""
 
 
+COMES_BACK = frozenset({"transferred", "keys_sent"})
+"""Outcomes after which a call may have another stream."""
+
+UNJOINED_SECONDS = 0.2
+"""How long a call may take to end whose stream has ended before it came here."""
+
+
 class HeldCall(Protocol):
     """A call with its surroundings."""
 
@@ -75,7 +82,7 @@ class _Held:
     def remembered(self) -> EndedCall:
         """Give what is remembered of it."""
         ended = self.call.session.ended
-        goes_on = ended is not None and ended.outcome in ("transferred", "keys_sent")
+        goes_on = ended is not None and ended.outcome in COMES_BACK
         return EndedCall(ended, self.setup, self.call.resumption() if goes_on else None)
 
 
@@ -133,6 +140,15 @@ class Lobby:
     def knows(self, call_sid: str) -> bool:
         """Tell whether a call is in progress or expected."""
         return call_sid in self._expected or self._current(call_sid) is not None
+
+    def announce(self, setup: CallSetup, webhook: Mapping[str, str]) -> None:
+        """Count a call whose webhook was valid, before it is known whether it is to be expected."""
+        if self._current(setup.call_sid) is None:
+            self._expected.setdefault(setup.call_sid, _Expected(setup, webhook, self._now_s()))
+
+    def retract(self, call_sid: str) -> None:
+        """Expect a call no more that was announced."""
+        self._expected.pop(call_sid, None)
 
     def expect(self, setup: CallSetup, webhook: Mapping[str, str]) -> None:
         """Take a call whose webhook was valid; with `setup.preconnect` it begins now, once a CallSid.
@@ -203,6 +219,22 @@ class Lobby:
                 return None
             return held.remembered()
         return self._ended.get(call_sid)
+
+    async def outcome_after_stream(self, call_sid: str, patience_seconds: float) -> EndedCall | None:
+        """Tell how a call ended whose stream the carrier has ended: one that does not know that yet is told."""
+        held = self._held.get(call_sid)
+        joined = held is not None and held.call.session.joined
+        known = await self.outcome(call_sid, patience_seconds if joined else min(patience_seconds, UNJOINED_SECONDS))
+        if known is None and held is not None and joined:
+            held.call.session.lose()
+            known = await self.outcome(call_sid, patience_seconds)
+        return known
+
+    async def dismiss(self, call_sid: str, patience_seconds: float) -> None:
+        """End a call whose stream did not come, so that it may be expected anew."""
+        if self._current(call_sid) is not None:
+            self._held[call_sid].call.session.end("its stream did not come")
+            await self.outcome(call_sid, patience_seconds)
 
     async def end_all(self, reason: str, patience_seconds: float) -> None:
         """Ask every call to end, and give up on those that take longer than `patience_seconds`."""

@@ -6,11 +6,13 @@ It must not know how a call came in.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+
+import msgspec
 
 from voice_agent.call.commands import Report
 from voice_agent.call.conversation import Resumption
@@ -22,6 +24,7 @@ from voice_agent.config.scenario_keys import GivenAnswer
 from voice_agent.errors import VoiceAgentError
 from voice_agent.live.call_log import call_log
 from voice_agent.live.call_work import CallWork, CarrierApi, Colleagues
+from voice_agent.live.checkpointing import CallCheckpoint, Checkpointing, kept_setup, kept_webhook
 from voice_agent.live.clock import utc_now
 from voice_agent.live.counters import Counters
 from voice_agent.live.credentials import Credential
@@ -32,6 +35,8 @@ from voice_agent.live.session import Recorder, Session
 from voice_agent.live.spending import Spending
 from voice_agent.recording.format import Header
 from voice_agent.recording.spool import CallRecording, Spool, recording_path
+from voice_agent.store.checkpoints import Checkpoint
+from voice_agent.store.history import past_call
 from voice_agent.tools.run import ToolRunner
 from voice_agent.tools.text_message import MessageSender
 from voice_agent.wire.bridge import Bridge, Input, Output
@@ -41,9 +46,6 @@ logger = logging.getLogger(__name__)
 
 CallObserver = Callable[[str, int, Report], None]
 """Is told every report of every call: CallSid, `now_ms`, report. Quick, and never waits."""
-
-NOT_KEPT = frozenset({"CallToken"})
-"""Fields of a webhook that are credentials: with a CallToken its caller's number can be used as one's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +99,8 @@ class Surroundings:
     given: Mapping[str, GivenAnswer] = field(default_factory=dict)
     """What tools answer that are not run."""
     greetings: KeptGreetings | None = None
+    checkpoints: Checkpointing | None = None
+    """`None`: a call goes on nowhere when its stream or this process dies."""
     observers: Sequence[CallObserver] = ()
     history: KeepRow | None = None
     keep: Sequence[Keep] = ()
@@ -109,6 +113,7 @@ class OpenedCall:
 
     def __init__(self, setup: CallSetup, webhook: Mapping[str, str], around: Surroundings) -> None:
         self._setup = setup
+        self._webhook = webhook
         self._around = around
         self._started_at = utc_now()
         self._summary = Summary()
@@ -128,6 +133,10 @@ class OpenedCall:
             recorder = self._masking = MaskingRecorder(self._recording)
         listens = around.greetings is not None and around.greetings.wanted(setup)
         self._bridge = ListeningBridge(setup, around.clips) if listens else Bridge(setup, around.clips)
+        self._checkpoint: CallCheckpoint | None = None
+        if around.checkpoints is not None:
+            self._checkpoint = around.checkpoints.open(call_sid, self._stands, self._superseded)
+        keeping = [] if self._checkpoint is None else [self._checkpoint.observe]
         self.session = Session(
             self._bridge,
             CallWork(
@@ -145,14 +154,17 @@ class OpenedCall:
                 call_log(call_sid, around.counters, bill),
                 *([] if around.spending is None else [around.spending.of_call(self._say_goodbye)]),
                 *(partial(observer, call_sid) for observer in around.observers),
+                *keeping,
             ],
             recorder=recorder,
+            leaving=None if self._checkpoint is None else self._checkpoint.leaving,
         )
 
     async def run(self) -> None:
         """Hold the call, then end its recording and keep what is left; a fault of ours is raised after that."""
         try:
-            await self.session.run()
+            async with self._checkpoint or nullcontext():
+                await self.session.run()
         finally:
             if self._masking is not None:
                 self._masking.flush()
@@ -166,6 +178,21 @@ class OpenedCall:
 
     def _say_goodbye(self, reason: str) -> None:
         self.session.end(reason, goodbye=True)
+
+    def _stands(self) -> Checkpoint:
+        """Say how the call stands."""
+        recording = None if self._recording is None else self._recording.path
+        row = past_call(self._setup, self._summary, self._started_at, recording)
+        if self._around.redact is not None:
+            # What may be kept of it is found out at its end.
+            row = msgspec.structs.replace(row, transcript=())
+        return Checkpoint(
+            setup=kept_setup(self._setup), webhook=kept_webhook(self._webhook), resumption=self.resumption(), row=row
+        )
+
+    def _superseded(self) -> None:
+        logger.warning("another server has taken the call up", extra={"call": self._setup.call_sid})
+        self.session.end("another server has taken the call up")
 
     def _finished(self) -> FinishedCall:
         """Put away what is in files, and give the rest."""
@@ -216,11 +243,13 @@ class OpenedCall:
             setup=setup,
             started_at=started_at,
             audio="kept" if setup.agent.recording == "audio" else "digests",
-            webhook={name: value for name, value in webhook.items() if name not in NOT_KEPT},
+            webhook=kept_webhook(webhook),
             clips=dict(around.clip_hashes),
             made_by=around.made_by,
         )
-        path = recording_path(around.recordings / started_at[:10], started_at, setup.call_sid)
+        place = None if around.checkpoints is None else around.checkpoints.place(setup.call_sid)
+        part = 1 if place is None else place.number + 1
+        path = recording_path(around.recordings / started_at[:10], started_at, setup.call_sid, part)
         return around.spool.open(path, header, self._recording_stopped)
 
     def _recording_stopped(self, problem: str) -> None:

@@ -128,8 +128,12 @@ class Session:
         observers: Sequence[Observer] = (),
         recorder: Recorder | None = None,
         clock: CallClock | None = None,
+        leaving: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """`recorder`: `None` where nothing may be kept. `clock`: begins now unless given."""
+        """`recorder`: `None` where nothing may be kept. `clock`: begins now unless given.
+
+        `leaving`: is waited for before the stream is closed from here; it has a bound of its own.
+        """
         self.ended: CallEnded | None = None
         """How it ended; `None` while it lasts."""
         self.unsent = 0
@@ -141,6 +145,7 @@ class Session:
         self._observers = observers
         self._recorder = recorder
         self._clock = clock or CallClock()
+        self._leaving = leaving
         self._inbox: deque[Input] = deque()
         self._stepping = False
         self._phone: PhoneSocket | None = None
@@ -217,6 +222,17 @@ class Session:
         elif not self._finished.is_set():
             self._spawn(self._answer(partial(_at_once, EndRequested(reason, goodbye))))
 
+    def lose(self) -> None:
+        """Take the stream for gone, as the carrier says: soon, not at once. A call without a stream ends, too."""
+        if self._running.is_set() and not self._finished.is_set():
+            self._spawn(self._lose_phone())
+
+    async def _lose_phone(self) -> None:
+        if self._phone is not None:
+            self._phone.close("the carrier says that it has ended")
+            self._phone = None
+        self.feed(PhoneClosed(None, "and nobody told"))
+
     def tell(self, verdict: MachineVerdict) -> None:
         """Tell the call who has answered it: soon, not at once."""
         if not self._running.is_set():
@@ -265,7 +281,9 @@ class Session:
                     if self._model is not None:
                         self._model.close("")
                 case ClosePhone():
-                    if self._phone is not None:
+                    if self._leaving is not None:
+                        self._spawn(self._leave(self._leaving, output.reason))
+                    elif self._phone is not None:
                         self._phone.close(output.reason)
                 case RunTool() | KeepDigits() | CallColleague() | SettleTransfer() | HangUp() | CheckPhone():
                     self._have_done(output)
@@ -299,6 +317,11 @@ class Session:
                 if leg is not None:
                     leg.close(report.reason)
             self._look_whether_finished()
+
+    async def _leave(self, leaving: Callable[[], Awaitable[None]], reason: str) -> None:
+        await leaving()
+        if self._phone is not None:
+            self._phone.close(reason)
 
     def _to_phone(self, text: str) -> None:
         if self._phone is None:

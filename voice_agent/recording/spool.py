@@ -34,14 +34,14 @@ _T = TypeVar("_T")
 _Queued = tuple[int, _T | Entry | None, Sequence[_T]]
 
 
-def recording_path(folder: Path, started_at: str, call_sid: str) -> Path:
+def recording_path(folder: Path, started_at: str, call_sid: str, part: int = 1) -> Path:
     """Name the file of a call: its beginning first, so that names sort by time, and a call may come back later.
 
-    `started_at` is ISO 8601.
+    `started_at` is ISO 8601. `part`: which of the call's streams it is; two may begin in the same second.
     """
     moment = "".join(character for character in started_at[:19] if character.isdigit() or character == "T")
     sid = "".join(character for character in call_sid if character.isascii() and character.isalnum())
-    return folder / f"{moment}-{sid}{SUFFIX}"
+    return folder / f"{moment}-{sid}{f'-{part}' if part > 1 else ''}{SUFFIX}"
 
 
 def make_folder(folder: Path) -> None:

@@ -63,7 +63,7 @@ class MediaStreams:
             self._reception.refuse(Refusal.NO_START, str(refused))
             await _close(send, str(refused))
             return
-        admitted = self._reception.admit(start)
+        admitted = await self._reception.let_in(start)
         if isinstance(admitted, Refusal):
             await _close(send, admitted.value)
             return

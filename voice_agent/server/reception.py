@@ -27,11 +27,13 @@ from voice_agent.live.capacity import Capacity
 from voice_agent.live.clock import utc_now, wall_seconds
 from voice_agent.live.counters import Counters
 from voice_agent.live.kept_greetings import KeptGreetings
-from voice_agent.live.lobby import Lobby
+from voice_agent.live.lobby import EndedCall, Lobby
 from voice_agent.live.session import Session
 from voice_agent.server.colleagues import Colleagues
+from voice_agent.server.continuing import Continuing
 from voice_agent.server.refusals import Refusals
 from voice_agent.server.transfers import CONNECTED, came_back, dial
+from voice_agent.store.checkpoints import Stored
 from voice_agent.tools.lookup import Found, look_up
 from voice_agent.twilio_api.dialling import Dialled, dialled
 from voice_agent.wire import twiml
@@ -62,6 +64,9 @@ PRESSED_BEFORE_MS = 5000
 
 OUTCOME_SECONDS = 2.0
 """How long an `action` request waits for a call that is just ending. Twilio itself waits 15 s."""
+
+LOST = frozenset({"stream_lost", "stopped"})
+"""Outcomes of calls that may go on elsewhere."""
 
 _CALL_SID = re.compile(r"CA[0-9a-f]{32}")
 """Twilio's form. A CallSid becomes a file's name, so nothing else may pass."""
@@ -103,10 +108,12 @@ class Reception:
         now: Callable[[], datetime] = utc_now,
         greetings: KeptGreetings | None = None,
         capacity: Capacity | None = None,
+        continuing: Continuing | None = None,
     ) -> None:
         """`colleagues`: `None` where none can be called. `now` tells agents the time, and who is open.
 
-        `greetings`: `None` where none are kept. `capacity`: `None` where nobody is turned away.
+        `greetings`: `None` where none are kept. `capacity`: `None` where nobody is turned away. `continuing`: `None`
+        where a call ends with its stream.
         """
         self.capacity = capacity
         self.colleagues = colleagues
@@ -120,6 +127,7 @@ class Reception:
         self._stream_tokens = stream_tokens
         self._now = now
         self._greetings = greetings
+        self._continuing = continuing
 
     def refuse(self, refusal: Refusal, detail: str, call_sid: str = "") -> None:
         """Count and log what is refused."""
@@ -136,40 +144,60 @@ class Reception:
         # Who is called is known to whoever places the call.
         outbound = fields.get("Direction", "") == OUTBOUND
         if agent is None or agent.lookup is None or self.closing or outbound or self._is_full:
-            return self.answer(fields, query)
+            return await self._take(fields, query)
         values = {**agent.variables, "caller": fields.get("From", ""), "called": called}
         found = await look_up(agent.lookup, values, self._agents.references, call_sid)
-        return self.answer(fields, query, found)
+        return await self._take(fields, query, found)
+
+    async def _take(self, fields: Mapping[str, str], query: str, found: Found | None = None) -> str:
+        answer, setup = self._decide(fields, query, found)
+        if setup is None:
+            return answer
+        # It counts from now on, though others are decided about meanwhile.
+        self.lobby.announce(setup, fields)
+        if self._continuing is not None and not await self._continuing.expect(setup, fields):
+            self.lobby.retract(setup.call_sid)
+            self.refuse(Refusal.WEBHOOK_REPLAYED, "the call has had its stream, here or elsewhere", setup.call_sid)
+            return twiml.hang_up()
+        self.lobby.expect(setup, fields)
+        return answer
 
     def answer(self, fields: Mapping[str, str], query: str = "", found: Found | None = None) -> str:
         """Take a call: TwiML that streams it to us, or a polite refusal. `found`: what is known of the caller.
 
         `query`: of the webhook's address; in calls that we placed it tells whom they are for.
         """
+        answer, setup = self._decide(fields, query, found)
+        if setup is not None:
+            self.lobby.expect(setup, fields)
+        return answer
+
+    def _decide(self, fields: Mapping[str, str], query: str, found: Found | None) -> tuple[str, CallSetup | None]:
+        """Give the answer, and the call that is to be expected then."""
         call_sid, outbound = fields.get("CallSid", ""), fields.get("Direction", "") == OUTBOUND
         caller, called = (fields.get("To" if outbound else "From", ""), fields.get("From" if outbound else "To", ""))
         self.counters.add("webhooks")
         if not _CALL_SID.fullmatch(call_sid):
             self.refuse(Refusal.CALL_UNKNOWN, "the webhook names no CallSid of Twilio's form")
-            return twiml.hang_up(CANNOT_ANSWER)
+            return twiml.hang_up(CANNOT_ANSWER), None
         if self.closing:
             self.refuse(Refusal.STOPPING, "the server stops", call_sid)
-            return twiml.hang_up(CANNOT_ANSWER)
+            return twiml.hang_up(CANNOT_ANSWER), None
         if self._stream_tokens.used(call_sid):
             # Twilio asks once more only if it has not heard our answer, and then no stream has come.
             self.refuse(Refusal.WEBHOOK_REPLAYED, "the call has had its stream", call_sid)
-            return twiml.hang_up()
+            return twiml.hang_up(), None
         agents, problem = self._agents.current()
         if problem:
             logger.error("%s", problem)
         if (full := self._full(call_sid, caller, called, outbound=outbound)) is not None:
-            return full
+            return full, None
         wanted = dialled(query) if outbound else None
         agent = agents.for_number(called) if wanted is None else agents.named(wanted.agent)
         if agent is None:
             nobody = f"no agent has the number {called}, and none is the default one"
             self._cannot(nobody if wanted is None else f'there is no agent "{wanted.agent[:64]}"', call_sid)
-            return twiml.hang_up(NOBODY_HERE)
+            return twiml.hang_up(NOBODY_HERE), None
         now = self._now()
         # Whoever places a call has chosen the hour.
         on_duty = agent if outbound else agents.on_duty(agent, now)
@@ -185,11 +213,11 @@ class Reception:
             if on_duty is None and agent.hours is not None:
                 self.counters.add("closed")
                 logger.info("closed: agent %s is not open now", agent.name, extra={"call": call_sid})
-                return twiml.hang_up(agent.hours.message or CANNOT_ANSWER, agent.language)
+                return twiml.hang_up(agent.hours.message or CANNOT_ANSWER, agent.language), None
             answer = self._connect(call_sid, agent)
         except (ConfigError, ValueError) as error:
             self._cannot(str(error), call_sid)
-            return twiml.hang_up(CANNOT_ANSWER)
+            return twiml.hang_up(CANNOT_ANSWER), None
         setup = CallSetup(
             call_sid=call_sid,
             agent=agent,
@@ -202,8 +230,7 @@ class Reception:
             others=others,
             kept_greeting=None if outbound else self._kept_greeting(taker, agent, known),
         )
-        self.lobby.expect(setup, fields)
-        return answer
+        return answer, setup
 
     @property
     def _is_full(self) -> bool:
@@ -244,9 +271,12 @@ class Reception:
             )  # fmt: skip
         return other or agent
 
-    def _connect(self, call_sid: str, agent: Agent, again: str = "", press: str = "") -> str:
-        """Stream a call to us. `again`: why, in an id, if it has had a stream before. `press`: keys, before it."""
-        consent = None if again else agent.consent
+    def _connect(self, call_sid: str, agent: Agent, again: str = "", press: str = "", *, begun: bool = True) -> str:
+        """Stream a call to us. `again`: why, in an id, if a stream was ordered before. `press`: keys, before it.
+
+        `begun`: something was said in a stream before.
+        """
+        consent = None if again and begun else agent.consent
         token = self._stream_tokens.issue(call_sid, wall_seconds(), secrets.token_bytes(NONCE_BYTES), again)
         return twiml.connect_stream(
             self.terms.stream_url,
@@ -261,10 +291,25 @@ class Reception:
         self.counters.add("unanswered")
         logger.error("a call is not answered: %s", why, extra={"call": call_sid})
 
-    def admit(self, start: Start) -> Session | Refusal:
-        """Let a stream in whose `start` has come: its session, or why not. Nothing has been paid for it so far."""
+    async def let_in(self, start: Start) -> Session | Refusal:
+        """Let a stream in whose `start` has come, also one that another server has ordered: see `admit`."""
         call_sid = start.start.call_sid
         refusal = examine_start(self._stream_tokens, start, wall_seconds())
+        if refusal is None and self._continuing is not None:
+            if self.lobby.webhook(call_sid) is None and call_sid not in self.lobby.sessions:
+                known = await self._continuing.find(call_sid)
+                if known is not None and known.state == "expected":
+                    self.lobby.expect(self._here(self._continuing.adopt(known)), known.checkpoint.webhook)
+            if not await self._continuing.admit(call_sid, start.start.stream_sid):
+                refusal = Refusal.TOKEN_USED
+        return self._join(start, refusal)
+
+    def admit(self, start: Start) -> Session | Refusal:
+        """Let a stream in whose `start` has come: its session, or why not. Nothing has been paid for it so far."""
+        return self._join(start, examine_start(self._stream_tokens, start, wall_seconds()))
+
+    def _join(self, start: Start, refusal: Refusal | None) -> Session | Refusal:
+        call_sid = start.start.call_sid
         webhook = self.lobby.webhook(call_sid)
         if refusal is None and (webhook is None or webhook.get("AccountSid", "") != start.start.account_sid):
             refusal = Refusal.CALL_UNKNOWN
@@ -278,8 +323,14 @@ class Reception:
     async def after_stream(self, fields: Mapping[str, str]) -> str:
         """Say what becomes of a call whose stream has ended."""
         call_sid = fields.get("CallSid", "")
-        known = await self.lobby.outcome(call_sid, OUTCOME_SECONDS)
+        known = await self.lobby.outcome_after_stream(call_sid, OUTCOME_SECONDS)
         ended = known.ended if known else None
+        if self._continuing is not None and (ended is None or ended.outcome in LOST):
+            stored = await self._continuing.ended(call_sid)
+            if stored is not None and stored.state != "over" and (again := await self._go_on(stored, fields)):
+                return again
+            known = known or self._outcome_elsewhere(stored)
+            ended = known.ended if known else None
         logger.info("after the stream: %s", ended.outcome if ended else "unknown", extra={"call": call_sid})
         destination = None if ended is None else ended.destination
         after_dial = f"{self.terms.public_url}{AFTER_DIAL_PATH}"
@@ -290,18 +341,40 @@ class Reception:
             return dial(destination, after_dial)
         keys = None if ended is None or self.closing else ended.keys
         if known is not None and known.resumption is not None and keys is not None:
-            return self._press(known.setup, known.resumption, keys, fields)
+            return await self._press(known.setup, known.resumption, keys, fields)
         return twiml.hang_up(self._last_line(ended))
 
-    def _press(self, setup: CallSetup, resumption: Resumption, keys: str, fields: Mapping[str, str]) -> str:
+    async def _press(self, setup: CallSetup, resumption: Resumption, keys: str, fields: Mapping[str, str]) -> str:
         """Have the carrier press keys, and then stream the call to us again."""
         # A session that waits for its stream for too long is given up.
         preconnect = self.terms.preconnect and len(tones(keys)) <= PRESSED_BEFORE_MS * BYTES_PER_MS
         setup = msgspec.structs.replace(setup.going_on(resumption), preconnect=preconnect)
         # https://www.twilio.com/docs/voice/twiml/play#attributes-digits names `w` alone.
         answer = self._connect(setup.call_sid, setup.agent, f"keys-{resumption.pressed}", keys.replace("W", "ww"))
-        self.lobby.expect(setup, fields)
+        await self._expect_again(setup, fields)
         return answer
+
+    async def _go_on(self, stored: Stored, fields: Mapping[str, str]) -> str | None:
+        """Take up a call whose stream, or whose server, has died; `None`: it ends."""
+        assert self._continuing is not None, "whoever asks has looked"
+        if fields.get("CallStatus") in ENDED_STATUSES:
+            return None
+        if self.closing:
+            # Whoever takes our place, or is beside us, is asked in our stead as soon as we listen no more.
+            return twiml.render([twiml.Redirect(f"{self.terms.public_url}{AFTER_STREAM_PATH}")])
+        setup = await self._continuing.take_up(stored, fields.get("StreamSid", ""))
+        if setup is None:
+            return None
+        setup = self._here(setup)
+        await self.lobby.dismiss(setup.call_sid, OUTCOME_SECONDS)
+        self.lobby.expect(setup, fields)
+        begun = setup.resumed is not None
+        return self._connect(setup.call_sid, setup.agent, f"lost-{stored.number + 1}", begun=begun)
+
+    def _here(self, setup: CallSetup) -> CallSetup:
+        """Give a call that another server had our own surroundings."""
+        terms = self.terms
+        return msgspec.structs.replace(setup, model=terms.model, preconnect=terms.preconnect, rest=terms.rest)
 
     async def answer_colleague(self, link_id: str, fields: Mapping[str, str]) -> str:
         """A colleague has answered: ask them, or end the call if nobody waits for it any more."""
@@ -320,7 +393,7 @@ class Reception:
         """Take a status callback of a colleague's call."""
         if self.colleagues is not None:
             await self.colleagues.progress(link_id, fields)
-        self.status(fields)
+        await self.over(fields)
 
     async def after_dial(self, fields: Mapping[str, str]) -> str:
         """Say what becomes of a caller whose transfer is over: if it came to nothing, they are back with the agent."""
@@ -332,6 +405,8 @@ class Reception:
             self.refuse(Refusal.STOPPING, "the server stops", call_sid)
             return twiml.hang_up(NOT_CONNECTED)
         known = await self.lobby.outcome(call_sid, OUTCOME_SECONDS)
+        if known is None and self._continuing is not None:
+            known = self._outcome_elsewhere(await self._continuing.ended(call_sid))
         destination = None if known is None or known.ended is None else known.ended.destination
         if known is None or destination is None or known.resumption is None:
             self._cannot(f"a transfer ended ({status}), and nothing is known of its call any more", call_sid)
@@ -349,8 +424,25 @@ class Reception:
             self.refuse(Refusal.WEBHOOK_REPLAYED, "the call has had its stream after this transfer", call_sid)
             return twiml.hang_up()
         answer = self._connect(call_sid, setup.agent, occasion)
-        self.lobby.expect(setup, fields)
+        await self._expect_again(setup, fields)
         return answer
+
+    async def _expect_again(self, setup: CallSetup, fields: Mapping[str, str]) -> None:
+        if self._continuing is not None:
+            await self._continuing.expect_again(setup, fields)
+        self.lobby.expect(setup, fields)
+
+    def _outcome_elsewhere(self, stored: Stored | None) -> EndedCall | None:
+        """Tell how a call ended that another server had."""
+        if stored is None or stored.state != "over":
+            return None
+        return EndedCall(stored.checkpoint.ended, self._here(stored.checkpoint.setup), stored.checkpoint.resumption)
+
+    async def over(self, fields: Mapping[str, str]) -> None:
+        """Take a status callback, and forget a call that is over."""
+        self.status(fields)
+        if self._continuing is not None and fields.get("CallStatus", "") in ENDED_STATUSES:
+            await self._continuing.over(fields.get("CallSid", ""))
 
     def status(self, fields: Mapping[str, str]) -> None:
         """Take a status callback: a call that the carrier has ended is over here too."""

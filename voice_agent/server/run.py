@@ -5,8 +5,8 @@ It must not know what is printed, nor which signals end it.
 
 import asyncio
 import contextlib
+import hmac
 import logging
-import secrets
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -29,6 +29,7 @@ from voice_agent.errors import CommandError, ConfigError
 from voice_agent.live.admission import StreamTokens
 from voice_agent.live.call_client import CallClient
 from voice_agent.live.capacity import Capacity, Limits, usual_most_calls
+from voice_agent.live.checkpointing import Checkpointing
 from voice_agent.live.clips import hashes, load_clips
 from voice_agent.live.clock import utc_now
 from voice_agent.live.counters import Counters
@@ -46,11 +47,13 @@ from voice_agent.recording.spool import Spool, make_folder
 from voice_agent.server.app import Application
 from voice_agent.server.colleagues import Colleagues
 from voice_agent.server.console import Console, console_routes
+from voice_agent.server.continuing import Continuing
 from voice_agent.server.doorstep import Doorstep
 from voice_agent.server.http_socket import HttpSocket
 from voice_agent.server.placing import Placing, placing_routes
 from voice_agent.server.reception import Reception, Terms
 from voice_agent.server.stream_socket import StreamSocket
+from voice_agent.store.checkpoints import Checkpoints
 from voice_agent.store.database import FILE_NAME, Database
 from voice_agent.store.history import History, past_call
 from voice_agent.store.transfers import Transfers
@@ -140,22 +143,27 @@ class Serving:
                 stack.callback(calls.close)
             database = await self._database(stack)
             colleagues = await self._colleagues(stack, database)
-            history = History(database)
-            await self._remember_spending(history)
-            around = self._surroundings(stack, calls, messages, colleagues, history)
+            self._history = History(database)
+            self._checkpoints = Checkpointing(Checkpoints(database), self.counters)
+            around = self._surroundings(stack, calls, messages, colleagues)
             lobby = Lobby(lambda setup, webhook: OpenedCall(setup, webhook, around), self.counters)
             await stack.enter_async_context(lobby)
+            terms = self._terms()
+            continuing = Continuing(self._checkpoints, self._history, self.counters)
+            await continuing.sweep()
+            await self._remember_spending(self._history)
             capacity = Capacity(self._limits(), lambda: lobby.taken, self._lag, self.spending)
             self.reception = Reception(
-                self._terms(),
+                terms,
                 self._agents,
                 lobby,
-                StreamTokens(secrets.token_bytes(32)),
+                StreamTokens(token_secret(terms.tokens[0])),
                 self.counters,
                 colleagues=colleagues,
                 now=self._now,
                 greetings=self._greetings,
                 capacity=capacity,
+                continuing=continuing,
             )
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             stack.callback(tasks.create_task(self._lag.run()).cancel)
@@ -216,7 +224,6 @@ class Serving:
         calls: CallsApi | None,
         messages: MessagesApi | None,
         colleagues: Colleagues | None,
-        history: History,
     ) -> Surroundings:
         settings = self.settings
         tls()
@@ -226,7 +233,7 @@ class Serving:
             stack.push_async_callback(self._credential.close)
 
         async def keep_in_history(call: FinishedCall) -> None:
-            await history.add(past_call(call.setup, call.summary, call.started_at, call.recording))
+            await self._history.add(past_call(call.setup, call.summary, call.started_at, call.recording))
 
         return Surroundings(
             endpoint=self._endpoint,
@@ -246,6 +253,7 @@ class Serving:
             given=self._given,
             observers=self._observers,
             history=keep_in_history,
+            checkpoints=self._checkpoints,
             keep=self._keep,
             redact=self._redact,
             made_by=f"voice-agent {_version()}",
@@ -305,6 +313,11 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def token_secret(auth_token: str) -> bytes:
+    """Give what seals the streams' tokens: the same on all servers of an account, and after a restart."""
+    return hmac.digest(auth_token.encode(), b"voice-agent stream tokens", "sha256")
 
 
 def database_place(settings: Settings) -> Path | str:

@@ -64,7 +64,7 @@ def webhooks(reception: Reception, form_seconds: float = BODY_SECONDS) -> APIRou
 
     @router.post("/twilio/status")
     async def status(request: Request) -> Response:
-        reception.status(await signed_fields(request))
+        await reception.over(await signed_fields(request))
         return Response(status_code=204)
 
     @router.post("/twilio/amd")

@@ -16,7 +16,9 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, Table, event
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -91,6 +93,12 @@ class Database:
         """Open a transaction that writes: all of it, or on any fault nothing."""
         async with self._open(writes=True) as connection:
             yield connection
+
+    def insert_new(self, table: Table) -> sqlite_dialect.Insert | postgresql.Insert:
+        """Begin an INSERT that leaves a row alone whose key is there already."""
+        if self.path is not None:
+            return sqlite_dialect.insert(table).on_conflict_do_nothing()
+        return postgresql.insert(table).on_conflict_do_nothing()
 
     @asynccontextmanager
     async def _open(self, *, writes: bool) -> AsyncIterator[AsyncConnection]:

@@ -1,0 +1,148 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.store.test_checkpoints import TALK
+from tests.store.test_history import SETUP, a_call
+from voice_agent.call.commands import CallEnded
+from voice_agent.call.conversation import Conversation, Resumption
+from voice_agent.live.checkpointing import Checkpointing
+from voice_agent.live.clock import wall_seconds
+from voice_agent.live.counters import Counters
+from voice_agent.server.continuing import BACK, FORGOTTEN_S, MOST_TAKEN_UP, Continuing
+from voice_agent.store.checkpoints import Checkpoint, Checkpoints, State, Stored
+from voice_agent.store.database import Database
+from voice_agent.store.history import History
+
+SID = SETUP.call_sid
+LOST = Checkpoint(
+    setup=SETUP,
+    webhook={"AccountSid": "AC1"},
+    resumption=Resumption(TALK, left_ms=60_000),
+    stream_sid="MZ1",
+    row=a_call(),
+)
+
+
+class Server:
+    """One of several on one store."""
+
+    def __init__(self, database: Database) -> None:
+        self.store = Checkpoints(database)
+        self.history = History(database)
+        self.counters = Counters()
+        self.continuing = Continuing(Checkpointing(self.store, self.counters), self.history, self.counters)
+
+    async def lost(self, checkpoint: Checkpoint = LOST, state: State = "going", now_s: int | None = None) -> Stored:
+        await self.continuing.expect(SETUP, {})
+        await self.store.write(SID, 0, state, checkpoint, wall_seconds() if now_s is None else now_s)
+        stored = await self.store.find(SID)
+        assert stored is not None
+        return stored
+
+
+def with_servers(folder: Path, work: Callable[[Server, Server], Awaitable[None]]) -> None:
+    async def main() -> None:
+        path = folder / "calls.sqlite"
+        async with asyncio.timeout(10), Database(path) as one, Database(path) as other:
+            await work(Server(one), Server(other))
+
+    asyncio.run(main())
+
+
+def test_a_call_of_a_dead_server_goes_on_elsewhere_and_its_first_part_is_in_the_history(tmp_path: Path) -> None:
+    async def work(dead: Server, other: Server) -> None:
+        setup = await other.continuing.take_up(await dead.lost(), "MZ1")
+
+        assert setup is not None
+        assert setup.resumed is not None
+        assert (setup.resumed.conversation, setup.resumed.reason) == (TALK, BACK)
+        assert setup.resumed.left_ms is not None
+        assert 55_000 < setup.resumed.left_ms <= 60_000
+        (row,) = await other.history.latest(5)
+        assert (row.outcome, row.recording, row.transcript) == ("stream_lost", a_call().recording, a_call().transcript)
+
+    with_servers(tmp_path, work)
+
+
+def test_of_two_servers_that_are_asked_one_takes_it_up(tmp_path: Path) -> None:
+    async def work(one: Server, other: Server) -> None:
+        known = await one.lost()
+
+        assert await one.continuing.take_up(known, "MZ1") is not None
+        assert await other.continuing.take_up(known, "MZ1") is None
+        assert len(await one.history.latest(5)) == 1
+
+    with_servers(tmp_path, work)
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "written_s"),
+    [
+        (msgspec.structs.replace(LOST, taken_up=MOST_TAKEN_UP), 0),
+        (LOST, 61),
+        (msgspec.structs.replace(LOST, stream_sid="MZ2"), 0),
+    ],
+    ids=["lost time and again", "its time is up", "another stream"],
+)
+def test_some_calls_do_not_go_on(tmp_path: Path, checkpoint: Checkpoint, written_s: int) -> None:
+    async def work(one: Server, other: Server) -> None:
+        known = await one.lost(checkpoint, now_s=wall_seconds() - written_s)
+
+        assert await other.continuing.take_up(known, "MZ1") is None
+
+    with_servers(tmp_path, work)
+
+
+def test_before_a_word_was_said_a_call_begins_anew(tmp_path: Path) -> None:
+    silent = msgspec.structs.replace(LOST, resumption=Resumption(Conversation("reception")))
+
+    async def work(one: Server, other: Server) -> None:
+        setup = await other.continuing.take_up(await one.lost(silent), "")
+
+        assert setup is not None
+        assert setup.resumed is None
+
+    with_servers(tmp_path, work)
+
+
+def test_a_stream_that_one_server_has_ordered_another_may_let_in_once(tmp_path: Path) -> None:
+    async def work(one: Server, other: Server) -> None:
+        assert await one.continuing.expect(SETUP, {"AccountSid": "AC1"})
+        known = await other.continuing.find(SID)
+        assert known is not None
+        assert other.continuing.adopt(known) == SETUP
+        assert await other.continuing.admit(SID, "MZ1")
+        assert not await one.continuing.admit(SID, "MZ2")
+        assert not await one.continuing.expect(SETUP, {})
+
+    with_servers(tmp_path, work)
+
+
+def test_a_call_that_is_being_ended_elsewhere_is_waited_for(tmp_path: Path) -> None:
+    async def work(one: Server, other: Server) -> None:
+        await one.lost(state="leaving")
+        ended = msgspec.structs.replace(LOST, ended=CallEnded("completed", "", 1))
+        async with asyncio.TaskGroup() as tasks:
+            asked = tasks.create_task(other.continuing.ended(SID))
+            await asyncio.sleep(0)
+            await one.store.write(SID, 0, "over", ended, wall_seconds())
+        stored = asked.result()
+        assert stored is not None
+        assert stored.state == "over"
+
+    with_servers(tmp_path, work)
+
+
+def test_a_call_that_died_alone_is_put_into_the_history_in_the_end(tmp_path: Path) -> None:
+    async def work(dead: Server, other: Server) -> None:
+        await dead.lost(now_s=wall_seconds() - FORGOTTEN_S - 1)
+        await other.continuing.sweep()
+
+        assert [row.outcome for row in await other.history.latest(5)] == ["stream_lost"]
+        assert await other.continuing.find(SID) is None
+
+    with_servers(tmp_path, work)

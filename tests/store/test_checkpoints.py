@@ -1,0 +1,122 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from sqlalchemy import text
+
+from tests.store.test_history import SETUP, a_call
+from voice_agent.call.commands import CallEnded, Destination
+from voice_agent.call.conversation import AgentTurn, CallerTurn, Conversation, Resumption, ToolTurn
+from voice_agent.errors import CommandError
+from voice_agent.store.checkpoints import Checkpoint, Checkpoints, Stored
+from voice_agent.store.database import Database
+
+TALK = Conversation(
+    "reception",
+    (
+        CallerTurn("u1", "Two people, please."),
+        AgentTurn("a1", "At eight?", interrupted=True),
+        ToolTurn("t1", "book", "{}", None),
+    ),
+)
+FIRST = Checkpoint(setup=SETUP, webhook={"From": "+14255550123"})
+LATER = Checkpoint(
+    setup=SETUP,
+    webhook={},
+    resumption=Resumption(TALK, left_ms=60_000),
+    stream_sid="MZ1",
+    ended=CallEnded("transferred", "", 9, Destination("desk", "+14255550101", 30)),
+    row=a_call(),
+)
+
+
+def within(place: Path | str, work: Callable[[Checkpoints], Awaitable[None]]) -> None:
+    async def main() -> None:
+        async with Database(place) as database:
+            await work(Checkpoints(database))
+
+    asyncio.run(main())
+
+
+def test_what_one_server_has_written_another_reads_whole(place: Path | str) -> None:
+    async def work(checkpoints: Checkpoints) -> None:
+        assert await checkpoints.find("CA1") is None
+        assert await checkpoints.add("CA1", FIRST, 1000)
+        assert await checkpoints.find("CA1") == Stored(
+            call_sid="CA1", state="expected", number=0, checkpoint=FIRST, written_at=1000
+        )
+        assert await checkpoints.write("CA1", 0, "over", LATER, 1001)
+        assert await checkpoints.find("CA1") == Stored(
+            call_sid="CA1", state="over", number=0, checkpoint=LATER, written_at=1001
+        )
+        await checkpoints.forget("CA1")
+        assert await checkpoints.find("CA1") is None
+
+    within(place, work)
+
+
+def test_a_call_is_new_once(place: Path | str) -> None:
+    async def work(checkpoints: Checkpoints) -> None:
+        assert await checkpoints.add("CA1", FIRST, 1000)
+        assert not await checkpoints.add("CA1", LATER, 1001)
+        found = await checkpoints.find("CA1")
+        assert found is not None
+        assert found.checkpoint == FIRST
+
+    within(place, work)
+
+
+def test_of_several_servers_one_lets_the_stream_in(place: Path | str) -> None:
+    async def work(checkpoints: Checkpoints) -> None:
+        await checkpoints.add("CA1", FIRST, 1000)
+        async with asyncio.TaskGroup() as tasks:
+            admitted = [tasks.create_task(checkpoints.admit("CA1", 0)) for _ in range(5)]
+        assert sorted(task.result() for task in admitted) == [False] * 4 + [True]
+
+    within(place, work)
+
+
+def test_of_several_servers_one_takes_a_call_up_and_who_had_it_writes_no_more(place: Path | str) -> None:
+    async def work(checkpoints: Checkpoints) -> None:
+        await checkpoints.add("CA1", FIRST, 1000)
+        async with asyncio.TaskGroup() as tasks:
+            taken = [tasks.create_task(checkpoints.take_up("CA1", 0, LATER, 1001)) for _ in range(5)]
+        assert sorted(task.result() for task in taken) == [False] * 4 + [True]
+        assert not await checkpoints.write("CA1", 0, "over", FIRST, 1002)
+        assert await checkpoints.admit("CA1", 1)
+        found = await checkpoints.find("CA1")
+        assert found is not None
+        assert (found.state, found.number, found.checkpoint) == ("going", 1, LATER)
+
+    within(place, work)
+
+
+def test_what_is_old_is_dropped_and_given_by_its_state(place: Path | str) -> None:
+    async def work(checkpoints: Checkpoints) -> None:
+        for call_sid, now_s in (("CA1", 1000), ("CA2", 2000), ("CA3", 1000)):
+            await checkpoints.add(call_sid, FIRST, now_s)
+        await checkpoints.write("CA3", 0, "over", FIRST, 1000)
+
+        assert [stored.call_sid for stored in await checkpoints.take_old(1500, ("expected", "going"))] == ["CA1"]
+        assert [await checkpoints.find(call_sid) is None for call_sid in ("CA1", "CA2", "CA3")] == [True, False, False]
+
+    within(place, work)
+
+
+def test_a_row_that_cannot_be_read_is_one_line(place: Path | str) -> None:
+    async def work(checkpoints: Checkpoints) -> None:
+        await checkpoints.add("CA1", FIRST, 1000)
+        async with checkpoints._database.writing() as connection:
+            await connection.execute(text("UPDATE checkpoints SET content = '{}'"))
+        with pytest.raises(CommandError, match="a call that cannot be read"):
+            await checkpoints.find("CA1")
+
+    within(place, work)
+
+
+def test_a_checkpoint_of_before_a_field_was_added_is_read(place: Path | str) -> None:
+    short = msgspec.json.decode(msgspec.json.encode({"setup": SETUP, "webhook": {}}), type=Checkpoint)
+
+    assert (short.taken_up, short.row, short.resumption) == (0, None, None)

@@ -1,0 +1,126 @@
+"""What calls in progress need to go on, should their stream or their server die: one row a call.
+
+A row's `number` says which stream of the call it is about. Whoever takes a call up counts it on, and from then on
+nothing is taken any more from whoever had the call before. It must not know how a call is held, nor why it goes on.
+"""
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+from sqlalchemy import ColumnElement, delete, select, update
+
+from voice_agent.call.commands import CallEnded
+from voice_agent.call.conversation import Resumption
+from voice_agent.call.setup import CallSetup
+from voice_agent.errors import CommandError
+from voice_agent.store.database import Database
+from voice_agent.store.history import PastCall
+from voice_agent.store.tables import CHECKPOINTS
+
+KEPT_S = 24 * 3600
+"""What is older belongs to calls that are over: Twilio's longest `<Dial>` lasts 4 hours by default."""
+
+State = Literal["expected", "going", "leaving", "lost", "over"]
+"""`expected`: a stream has been ordered. `going`: it is there. `leaving`: it is being closed on purpose, and how the
+call ends is about to be known. `lost`: it ended, and nobody wanted that. `over`: it ended on purpose."""
+
+_COLUMNS = (CHECKPOINTS.c.state, CHECKPOINTS.c.number, CHECKPOINTS.c.content, CHECKPOINTS.c.written_at)
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a call."""
+
+    setup: CallSetup
+    """Of its latest stream; what it goes on from now stands in `resumption`."""
+    webhook: dict[str, str]
+    """The fields that its stream was ordered with, without credentials."""
+    resumption: Resumption | None = None
+    """`None`: nothing was said yet, or nobody will go on with it."""
+    taken_up: int = 0
+    """How often a stream was lost and the call went on."""
+    stream_sid: str = ""
+    """Of the stream that is or was there last."""
+    ended: CallEnded | None = None
+    row: PastCall | None = None
+    """What the history would get if the call ended now; `None`: nothing, or it has it."""
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """A row."""
+
+    call_sid: str
+    state: State
+    number: int
+    checkpoint: Checkpoint
+    written_at: int
+    """Seconds since 1970."""
+
+
+class Checkpoints:
+    """The table. Every method raises `CommandError` with one line when the database cannot be used.
+
+    `now_s`: seconds since 1970.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, call_sid: str, checkpoint: Checkpoint, now_s: int) -> bool:
+        """Expect the first stream of a call; `False`: the call is known already, and nothing changes."""
+        row = {"call_sid": call_sid, "state": "expected", "number": 0, **_content(checkpoint, now_s)}
+        async with self._database.writing() as connection:
+            adding = self._database.insert_new(CHECKPOINTS).values(row).returning(CHECKPOINTS.c.call_sid)
+            return (await connection.execute(adding)).first() is not None
+
+    async def find(self, call_sid: str) -> Stored | None:
+        """Give what is known of a call."""
+        async with self._database.reading() as connection:
+            found = (await connection.execute(select(*_COLUMNS).where(CHECKPOINTS.c.call_sid == call_sid))).first()
+        return None if found is None else _stored(call_sid, *found)
+
+    async def admit(self, call_sid: str, number: int) -> bool:
+        """Let the expected stream in; `False`: there is none, or it is there already."""
+        return await self._update(call_sid, number, {"state": "going"}, CHECKPOINTS.c.state == "expected")
+
+    async def write(self, call_sid: str, number: int, state: State, checkpoint: Checkpoint, now_s: int) -> bool:
+        """Keep how a call stands; `False`: somebody else has it now."""
+        return await self._update(call_sid, number, {"state": state, **_content(checkpoint, now_s)})
+
+    async def take_up(self, call_sid: str, number: int, checkpoint: Checkpoint, now_s: int) -> bool:
+        """Expect the stream after that of this `number`; `False`: somebody else does already."""
+        return await self._update(
+            call_sid, number, {"state": "expected", "number": number + 1, **_content(checkpoint, now_s)}
+        )
+
+    async def forget(self, call_sid: str) -> None:
+        """Drop what is known of a call."""
+        async with self._database.writing() as connection:
+            await connection.execute(delete(CHECKPOINTS).where(CHECKPOINTS.c.call_sid == call_sid))
+
+    async def take_old(self, before_s: int, states: Iterable[State]) -> list[Stored]:
+        """Drop, and give, what has been in one of these states since before a time."""
+        where = (CHECKPOINTS.c.written_at < before_s, CHECKPOINTS.c.state.in_(states))
+        wanted = delete(CHECKPOINTS).where(*where).returning(CHECKPOINTS.c.call_sid, *_COLUMNS)
+        async with self._database.writing() as connection:
+            return [_stored(*row) for row in await connection.execute(wanted)]
+
+    async def _update(
+        self, call_sid: str, number: int, values: dict[str, str | int], *where: ColumnElement[bool]
+    ) -> bool:
+        of_call = (CHECKPOINTS.c.call_sid == call_sid, CHECKPOINTS.c.number == number)
+        async with self._database.writing() as connection:
+            updated = await connection.execute(update(CHECKPOINTS).where(*of_call, *where).values(values))
+        return updated.rowcount > 0
+
+
+def _content(checkpoint: Checkpoint, now_s: int) -> dict[str, str | int]:
+    return {"content": msgspec.json.encode(checkpoint).decode(), "written_at": now_s}
+
+
+def _stored(call_sid: str, state: State, number: int, content: str, written_at: int) -> Stored:
+    try:
+        checkpoint = msgspec.json.decode(content, type=Checkpoint)
+    except msgspec.DecodeError as error:
+        raise CommandError(f"the store holds a call that cannot be read: {call_sid} ({error})") from None
+    return Stored(call_sid=call_sid, state=state, number=number, checkpoint=checkpoint, written_at=written_at)
