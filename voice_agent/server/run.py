@@ -168,7 +168,7 @@ class Serving:
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             stack.callback(tasks.create_task(self._lag.run()).cancel)
             if self.settings.keep_days is not None:
-                retention = Retention(self.settings.keep_days, self.settings.data / RECORDINGS, history)
+                retention = Retention(self.settings.keep_days, self.settings.data / RECORDINGS, self._history)
                 stack.callback(tasks.create_task(retention.run()).cancel)
             self._console = Console(self._agents, self._call_client(), tasks, messages)
             routes = console_routes(self._console, self.settings.console_password)
