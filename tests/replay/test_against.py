@@ -10,6 +10,7 @@ import pytest
 from tests.support import spoken_calls
 from tests.support.fake_speech import fake_speech
 from voice_agent.call.commands import AgentSaid, CallEnded, CallerSaid, Report
+from voice_agent.call.conversation import CallerTurn, Conversation, Resumption
 from voice_agent.call.summary import Line
 from voice_agent.config.expectations import Expectations
 from voice_agent.config.settings import Provider
@@ -73,7 +74,12 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Held:
         (folder / f"{name}.call").write_bytes((folder / "hours.call").read_bytes())
         (folder / f"{name}.expect.yaml").write_text(expected, encoding="utf-8")
     (folder / "no.call").write_bytes(b"RIFF")
-    names = ("no", "hours", "wrong", "unmet", "gone")
+    came_back = spoken_calls.spoken_file(
+        spoken_calls.Turn(WORDS, answers=("The line was busy.", "Yes.")),
+        resumed=Resumption(Conversation("reception", (CallerTurn("u1", "Is Ana there?"),)), "The line of Ana is busy."),
+    )
+    (folder / "back.call").write_bytes(came_back)
+    names = ("no", "hours", "wrong", "unmet", "gone", "back")
 
     async def hold() -> Held:
         async with serve_realtime("127.0.0.1", 0, fake_speech(WORDS, WORDS), Echo()) as server:
@@ -131,6 +137,17 @@ def test_files_that_are_no_good_are_told_and_the_rest_of_a_run_goes_on(held: Hel
     assert isinstance(held.files["gone"], PeerError)
     assert isinstance(held.files["wrong"], ConfigError)
     assert 'wrong.expect.yaml:1:1: unknown key "sayd"; write "said"' in str(held.files["wrong"])
+
+
+def test_a_call_that_went_on_from_another_one_goes_on_from_it_again(held: Held) -> None:
+    back = held.files["back"]
+
+    assert isinstance(back, Verdict)
+    # Not the greeting: this model repeats what it was told last.
+    assert back.call.said[0] == "The line of Ana is busy."
+    kept = read(recording_of(back)).header.setup
+    assert kept.resumed is not None
+    assert kept.resumed.conversation.turns == (CallerTurn("u1", "Is Ana there?"),)
 
 
 @pytest.mark.parametrize("provider", ["openai", "azure"])

@@ -9,6 +9,7 @@ import msgspec
 from tests.support.recorded import write
 from tests.support.simulated import steps_of
 from voice_agent.agent import Agent, Tool
+from voice_agent.call.conversation import Resumption
 from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.recording.entries import Step
 from voice_agent.recording.format import Header
@@ -118,6 +119,7 @@ def spoken_file(
     speak: Callable[[str], bytes] | None = None,
     faults: Sequence[str] = (),
     edit: Callable[[list[Step]], list[Step]] = list,
+    resumed: Resumption | None = None,
 ) -> bytes:
     """Hold a call to its end; give its recording's file, after `edit`."""
     setup = CallSetup(
@@ -128,6 +130,7 @@ def spoken_file(
         model=ModelSetup(
             audio="pcm24k" if audio == "pcm24k" else "g711", dialect="preview" if dialect == "preview" else "ga"
         ),
+        resumed=resumed,
     )
     world = World(
         setup,

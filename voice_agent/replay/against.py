@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from voice_agent.agent import Agent
+from voice_agent.call.conversation import Resumption
 from voice_agent.config.agents import agent_named, load_agent, load_agents
 from voice_agent.config.expectations import Expectations, read_expectations
 from voice_agent.config.references import NOTHING, References
@@ -92,7 +93,14 @@ class Against:
         """Hold one call; what was `expected` stands in the file `beside`."""
         who = recorded_caller(recording, self._clips)
         today = self._agent_for(recording.header.setup.agent.name, agent or self._agent)
-        held = await self.talk(who.part, today, caller=who.caller, called=who.called, others=self._others())
+        held = await self.talk(
+            who.part,
+            today,
+            caller=who.caller,
+            called=who.called,
+            others=self._others(),
+            resumed=recording.header.setup.resumed,
+        )
         failures, at_ms = failures_of(held, expected, beside)
         notes = [f"recording: {held.recording}", *who.remarks, *held.remarks]
         if held.unplayed:
@@ -117,6 +125,7 @@ class Against:
         others: Iterable[Agent] = (),
         now: Callable[[], datetime] = utc_now,
         given: Given | None = None,
+        resumed: Resumption | None = None,
     ) -> Talk:
         """Hold a call of any part with any agent; see `talk.talk`."""
         return await talk(
@@ -130,6 +139,7 @@ class Against:
             others=others,
             now=now,
             given=given,
+            resumed=resumed,
         )
 
     def _others(self) -> Sequence[Agent]:

@@ -12,6 +12,7 @@ import msgspec
 
 from voice_agent.agent import Agent
 from voice_agent.call.commands import Note, Report
+from voice_agent.call.conversation import Resumption
 from voice_agent.call.summary import Line
 from voice_agent.config.agents import OneAgent
 from voice_agent.config.references import NOTHING, References
@@ -61,11 +62,13 @@ async def talk(
     others: Iterable[Agent] = (),
     now: Callable[[], datetime] = utc_now,
     given: Given | None = None,
+    resumed: Resumption | None = None,
 ) -> Talk:
     """Hold the call, in real time. Its recording goes below `settings.data`, whatever the agent says of recordings.
 
     `references`: what the agent may name, with the values. `others`: those whom it may leave the call to. `now`: what
-    they take for the time when the call comes. `given`: what is otherwise than in life.
+    they take for the time when the call comes. `given`: what is otherwise than in life. `resumed`: what the call goes
+    on from; `None`: it begins.
 
     Raises `CommandError` or `ConfigError` when it cannot be held at all.
     """
@@ -91,6 +94,7 @@ async def talk(
             keep=[finished.append],
             now=now,
             given=given,
+            resumed=resumed,
         ) as line,
     ):
         call, played = await take_part(line, agent, part, watch, caller=caller, called=called, given=given)

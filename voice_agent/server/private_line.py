@@ -10,6 +10,7 @@ from datetime import datetime
 
 import msgspec
 
+from voice_agent.call.conversation import Resumption
 from voice_agent.config.agent_keys import Missed
 from voice_agent.config.agents import AgentSource
 from voice_agent.config.scenario_keys import Given
@@ -99,10 +100,12 @@ async def private_line(
     keep: Sequence[Keep] = (),
     now: Callable[[], datetime] = utc_now,
     given: Given | None = None,
+    resumed: Resumption | None = None,
 ) -> AsyncIterator[PrivateLine]:
     """Open a line. Of `settings` the model, its audio and `data` count; Twilio's account and the address are its own.
 
-    Recordings are whole when the block has been left; they are not redacted. Raises what `Serving` raises.
+    `resumed`: what a call to the agent goes on from. Recordings are whole when the block has been left; they are not
+    redacted. Raises what `Serving` raises.
     """
     account_sid, token = "AC" + secrets.token_hex(16), secrets.token_hex(16)
     missed = given.callees.items() if given else ()
@@ -134,6 +137,7 @@ async def private_line(
             keep=keep,
             now=now,
             given=given.tools if given else None,
+            resumed=resumed,
         )
         async with serving:
             yield PrivateLine(twilio, serving, agents, callees)

@@ -107,13 +107,15 @@ class Reception:
         colleagues: Colleagues | None = None,
         now: Callable[[], datetime] = utc_now,
         greetings: KeptGreetings | None = None,
+        resumed: Resumption | None = None,
         capacity: Capacity | None = None,
         continuing: Continuing | None = None,
     ) -> None:
         """`colleagues`: `None` where none can be called. `now` tells agents the time, and who is open.
 
-        `greetings`: `None` where none are kept. `capacity`: `None` where nobody is turned away. `continuing`: `None`
-        where a call ends with its stream.
+        `greetings`: `None` where none are kept. `resumed`: what every call that comes in goes on from, which is for
+        calls that are held once more; `None`: it begins. `capacity`: `None` where nobody is turned away. `continuing`:
+        `None` where a call ends with its stream.
         """
         self.capacity = capacity
         self.colleagues = colleagues
@@ -127,6 +129,7 @@ class Reception:
         self._stream_tokens = stream_tokens
         self._now = now
         self._greetings = greetings
+        self._resumed = resumed
         self._continuing = continuing
 
     def refuse(self, refusal: Refusal, detail: str, call_sid: str = "") -> None:
@@ -230,7 +233,7 @@ class Reception:
             others=others,
             kept_greeting=None if outbound else self._kept_greeting(taker, agent, known),
         )
-        return answer, setup
+        return answer, setup if self._resumed is None else setup.going_on(self._resumed)
 
     @property
     def _is_full(self) -> bool:

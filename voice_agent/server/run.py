@@ -20,6 +20,7 @@ from typing import Self
 import msgspec
 import uvicorn
 
+from voice_agent.call.conversation import Resumption
 from voice_agent.config.agents import AgentSource
 from voice_agent.config.prices import Price, Prices, load_prices
 from voice_agent.config.scenario_keys import GivenAnswer
@@ -97,10 +98,13 @@ class Serving:
         clips: Mapping[str, bytes] | None = None,
         now: Callable[[], datetime] = utc_now,
         given: Mapping[str, GivenAnswer] | None = None,
+        resumed: Resumption | None = None,
     ) -> None:
         """`emulator_url`: a local Realtime server, for the provider `emulator`. `keep`: beside the history.
 
         `now`: what agents take for the time when a call comes. `given`: what tools answer that are not run, by name.
+
+        `resumed`: what calls that come in go on from.
 
         `redact`: what does the work of `settings.redact`, before anything is kept.
 
@@ -121,6 +125,7 @@ class Serving:
         self._now = now
         self._greetings = KeptGreetings(settings.data / GREETINGS)
         self._given = given or {}
+        self._resumed = resumed
         self._clips = load_clips() if clips is None else clips
 
     @property
@@ -162,6 +167,7 @@ class Serving:
                 colleagues=colleagues,
                 now=self._now,
                 greetings=self._greetings,
+                resumed=self._resumed,
                 capacity=capacity,
                 continuing=continuing,
             )
