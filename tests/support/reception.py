@@ -18,6 +18,7 @@ from voice_agent.live.counters import Counters
 from voice_agent.live.kept_greetings import KeptGreetings
 from voice_agent.live.lobby import Lobby
 from voice_agent.live.session import Session
+from voice_agent.server.continuing import Continuing
 from voice_agent.server.reception import Reception, Terms
 from voice_agent.wire.bridge import Input, Output
 from voice_agent.wire.texts import PhoneText
@@ -69,7 +70,16 @@ class FakeCall:
 class Desk:
     """A reception, and the calls that it let in."""
 
-    def __init__(self, lobby: Lobby, counters: Counters, calls: list[FakeCall], agents: Path, terms: Terms) -> None:
+    def __init__(
+        self,
+        lobby: Lobby,
+        counters: Counters,
+        calls: list[FakeCall],
+        agents: Path,
+        terms: Terms,
+        *,
+        continuing: Continuing | None,
+    ) -> None:
         self.calls = calls
         self.now = utc_now
         self.reception = Reception(
@@ -80,6 +90,7 @@ class Desk:
             counters,
             now=self._look_at_the_clock,
             greetings=KeptGreetings(agents / GREETINGS),
+            continuing=continuing,
         )
 
     def _look_at_the_clock(self) -> datetime:
@@ -97,6 +108,7 @@ async def a_desk(
     *,
     preconnect: bool = True,
     can_apologise: bool = True,
+    continuing: Continuing | None = None,
 ) -> AsyncIterator[Desk]:
     """Open the reception; calls that are left at the end are ended."""
     (folder / "reception.yaml").write_text(agent)
@@ -116,5 +128,5 @@ async def a_desk(
         can_apologise=can_apologise,
     )
     async with Lobby(open_call, counters) as lobby:
-        yield Desk(lobby, counters, calls, folder, terms)
+        yield Desk(lobby, counters, calls, folder, terms, continuing=continuing)
         await lobby.end_all("the test is over", 1)

@@ -1,0 +1,82 @@
+"""Callers who come back from a transfer, or from keys that were pressed, to another server than they were with."""
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+
+from tests.support.pump import settle
+from tests.support.reception import Desk, a_desk
+from tests.support.tiny_twilio import CALL_SID, FIELDS
+from voice_agent.agent import Agent
+from voice_agent.call.commands import CallEnded, Destination
+from voice_agent.call.conversation import CallerTurn, Conversation, Resumption
+from voice_agent.call.setup import CallSetup
+from voice_agent.live.checkpointing import Checkpointing
+from voice_agent.live.clock import wall_seconds
+from voice_agent.live.counters import Counters
+from voice_agent.server import reception as lines
+from voice_agent.server.continuing import Continuing
+from voice_agent.store.checkpoints import Checkpoint, Checkpoints
+from voice_agent.store.database import Database
+from voice_agent.store.history import History
+from voice_agent.wire import twiml
+
+SAID = Resumption(Conversation("reception", (CallerTurn("u1", "Is Ana there?"),)), left_ms=60_000, pressed=1)
+DESK = Destination("front_desk", "+14255550101", 15)
+ON_THE_LINE = {**FIELDS, "CallStatus": "in-progress"}
+BUSY = {**ON_THE_LINE, "DialCallStatus": "busy"}
+
+
+def asked_elsewhere(folder: Path, ended: CallEnded, fields: dict[str, str]) -> tuple[Desk, list[twiml.Verb]]:
+    """Have another server hold a call to its end; then ask this one, of which nobody has ever heard."""
+
+    async def main() -> tuple[Desk, list[twiml.Verb]]:
+        async with asyncio.timeout(10), Database(folder / "calls.sqlite") as database:
+            store = Checkpoints(database)
+            setup = CallSetup(call_sid=CALL_SID, agent=Agent(name="reception", instructions="Be kind."), rest=True)
+            before = Checkpoint(setup=setup, webhook={})
+            await store.add(CALL_SID, before, wall_seconds())
+            over = msgspec.structs.replace(before, resumption=SAID, ended=ended)
+            await store.write(CALL_SID, 0, "over", over, wall_seconds())
+            counters = Counters()
+            continuing = Continuing(Checkpointing(store, counters), History(database), counters)
+            async with a_desk(folder, continuing=continuing) as desk:
+                ask = desk.reception.after_dial if "DialCallStatus" in fields else desk.reception.after_stream
+                verbs = twiml.parse(await ask(fields))
+                await settle()
+            return desk, verbs
+
+    return asyncio.run(main())
+
+
+def test_who_was_not_put_through_is_back_with_an_agent_that_knows_why(tmp_path: Path) -> None:
+    desk, (connect,) = asked_elsewhere(tmp_path, CallEnded("transferred", "", 1, DESK), BUSY)
+    (call,) = desk.calls
+
+    assert isinstance(connect, twiml.Connect)
+    assert call.setup.resumed is not None
+    assert call.setup.resumed.conversation == SAID.conversation
+    assert call.setup.resumed.reason.startswith("The transfer to front_desk came to nothing: the line is busy.")
+    # The other server's account is not this one's.
+    assert call.setup.rest is False
+
+
+def test_a_call_is_put_through_and_its_keys_are_pressed_whoever_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "dial").mkdir()
+    _, (dialled,) = asked_elsewhere(tmp_path / "dial", CallEnded("transferred", "", 1, DESK), ON_THE_LINE)
+    desk, (play, connect) = asked_elsewhere(tmp_path, CallEnded("keys_sent", "", 1, keys="12#"), ON_THE_LINE)
+    (call,) = desk.calls
+
+    assert isinstance(dialled, twiml.Dial)
+    assert dialled.number == DESK.address
+    assert play == twiml.Play(digits="12#")
+    assert isinstance(connect, twiml.Connect)
+    assert call.setup.resumed == SAID
+
+
+def test_a_call_that_is_over_stays_over(tmp_path: Path) -> None:
+    desk, verbs = asked_elsewhere(tmp_path, CallEnded("completed", "", 1), BUSY)
+
+    assert verbs == [twiml.Say(lines.NOT_CONNECTED), twiml.Hangup()]
+    assert desk.calls == []
