@@ -53,6 +53,7 @@ def test_a_call_to_an_agents_number_is_streamed_with_a_token_and_an_action(tmp_p
 
         assert connect.url == "wss://phone.example/twilio/media"
         assert connect.action == f"{PUBLIC_URL}/twilio/after-stream"
+        assert connect.status_callback == f"{PUBLIC_URL}/twilio/status"
         assert set(connect.parameters) == {"token"}
 
     (call,) = at_desk(tmp_path, script).calls
@@ -282,6 +283,28 @@ def test_the_status_of_a_call_that_was_never_here_is_a_line_for_the_operator(
         at_desk(tmp_path, script)
     assert [line for line in caplog.messages if line.startswith("the carrier says")] == [
         "the carrier says busy of a call that was never here"
+    ]
+
+
+def test_what_the_carrier_complains_about_is_a_line_for_the_operator_and_ends_no_call(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def script(desk: Desk) -> None:
+        connect_of(await desk.reception.receive({**FIELDS, "ErrorCode": "11200", "ErrorUrl": "https://other.example"}))
+        await settle()
+        for event in ("stream-started", "stream-error"):
+            about = {"StreamEvent": event, "StreamError": "31920 handshake failed", "CallStatus": "in-progress"}
+            await desk.reception.over({**FIELDS, **about})
+        await settle()
+        assert desk.calls[0].session.ended is None
+        assert desk.reception.counters.get("carrier_errors") == 2
+
+    at_desk(tmp_path, script)
+
+    told = [record.message for record in caplog.records if record.levelname == "ERROR"]
+    assert [line.partition(":")[0] for line in told] == [
+        "the carrier had no answer before this one",
+        "the call could not be streamed",
     ]
 
 

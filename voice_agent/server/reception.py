@@ -29,6 +29,7 @@ from voice_agent.live.counters import Counters
 from voice_agent.live.kept_greetings import KeptGreetings
 from voice_agent.live.lobby import EndedCall, Lobby
 from voice_agent.live.session import Session
+from voice_agent.server.carrier_errors import stream_error, webhook_error
 from voice_agent.server.colleagues import Colleagues
 from voice_agent.server.continuing import Continuing
 from voice_agent.server.refusals import Refusals
@@ -46,6 +47,7 @@ OUTBOUND = "outbound-api"
 
 STREAM_PATH = "/twilio/media"
 AFTER_STREAM_PATH = "/twilio/after-stream"
+STATUS_PATH = "/twilio/status"
 AFTER_DIAL_PATH = "/twilio/after-dial"
 
 NOBODY_HERE = "We are sorry, this number is not in service. Goodbye."
@@ -139,6 +141,7 @@ class Reception:
     async def receive(self, fields: Mapping[str, str], query: str = "") -> str:
         """Find out who is calling, where an agent asks for that, and take the call; see `answer`."""
         called, call_sid = fields.get("To", ""), fields.get("CallSid", "")
+        self._complain(webhook_error(fields), call_sid)
         agents, problem = self._agents.current()
         if problem:
             logger.error("%s", problem)
@@ -288,6 +291,7 @@ class Reception:
             say=consent,
             language=agent.language if consent else None,
             press=press,
+            status_callback=f"{self.terms.public_url}{STATUS_PATH}",
         )
 
     def _cannot(self, why: str, call_sid: str) -> None:
@@ -442,10 +446,17 @@ class Reception:
         return EndedCall(stored.checkpoint.ended, self._here(stored.checkpoint.setup), stored.checkpoint.resumption)
 
     async def over(self, fields: Mapping[str, str]) -> None:
-        """Take a status callback, and forget a call that is over."""
+        """Take a status callback of a call, and forget one that is over; or that of a stream."""
+        self._complain(stream_error(fields), fields.get("CallSid", ""))
         self.status(fields)
         if self._continuing is not None and fields.get("CallStatus", "") in ENDED_STATUSES:
             await self._continuing.over(fields.get("CallSid", ""))
+
+    def _complain(self, problem: str, call_sid: str) -> None:
+        """Pass on what the carrier complains about."""
+        if problem:
+            self.counters.add("carrier_errors")
+            logger.error("%s", problem, extra={"call": call_sid})
 
     def status(self, fields: Mapping[str, str]) -> None:
         """Take a status callback: a call that the carrier has ended is over here too."""

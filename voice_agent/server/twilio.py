@@ -12,7 +12,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from voice_agent.live.admission import Refusal
 from voice_agent.server.bodies import BODY_SECONDS, read_body
 from voice_agent.server.colleagues import COLLEAGUE_PATH
-from voice_agent.server.reception import AFTER_DIAL_PATH, AFTER_STREAM_PATH, Reception
+from voice_agent.server.reception import AFTER_DIAL_PATH, AFTER_STREAM_PATH, STATUS_PATH, Reception
 from voice_agent.wire.signature import valid_request
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ def webhooks(reception: Reception, form_seconds: float = BODY_SECONDS) -> APIRou
         await reception.colleague_status(link_id, await signed_fields(request))
         return Response(status_code=204)
 
-    @router.post("/twilio/status")
+    @router.post(STATUS_PATH)
     async def status(request: Request) -> Response:
         await reception.over(await signed_fields(request))
         return Response(status_code=204)

@@ -114,6 +114,7 @@ def connect_stream(
     language: str | None = None,
     *,
     press: str = "",
+    status_callback: str = "",
 ) -> str:
     """Stream the call to `url` (ws or wss, no query), after an optional line said by the carrier, and keys.
 
@@ -121,7 +122,8 @@ def connect_stream(
     """
     spoken = [Say(say, language or "")] if say else []
     pressed = [Play(digits=press)] if press else []
-    return render([*spoken, *pressed, Connect(url=url, parameters=dict(parameters), action=action)])
+    connect = Connect(url=url, parameters=dict(parameters), action=action, status_callback=status_callback)
+    return render([*spoken, *pressed, connect])
 
 
 def hang_up(say: str | None = None, language: str | None = None) -> str:
