@@ -10,6 +10,7 @@ from voice_agent.call.commands import (
     CallCommand,
     CallEnded,
     ClearPlayback,
+    ClosePhone,
     CreateResponse,
     HangUp,
     PlayAudio,
@@ -17,6 +18,7 @@ from voice_agent.call.commands import (
 from voice_agent.call.events import (
     AnsweredBy,
     CallEvent,
+    EndRequested,
     MachineVerdict,
     ModelAudio,
     ResponseCreated,
@@ -54,6 +56,7 @@ def test_before_it_is_known_who_answered_only_the_greeting_may_be_asked_for_and_
     assert judged(LEAVE, (3999, TimerFired(), [ClearPlayback()])) == [
         "the greeting was cut before it was known who answered"
     ]
+    assert judged(LEAVE, (3999, EndRequested("drained"), [ClearPlayback(), ClosePhone("drained")])) == []
 
 
 def test_once_a_person_is_known_or_the_time_is_up_everything_may_be_said() -> None:
