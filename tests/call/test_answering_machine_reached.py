@@ -235,7 +235,7 @@ def test_a_machine_hears_no_excuse_for_a_message_that_the_provider_has_withheld(
 def test_a_machine_hears_no_apology_for_a_lost_model() -> None:
     script = greeted(calling(LEAVE))
     script.feed(MachineVerdict("machine_start"))
-    told = script.feed(ModelClosed(1011, "gone"))
+    told = script.feed(ModelClosed(4000, "gone"))
 
     assert [one for one in told if isinstance(one, PlayAudio)] == []
     assert [one for one in told if isinstance(one, ClosePhone)] != []
@@ -243,7 +243,7 @@ def test_a_machine_hears_no_apology_for_a_lost_model() -> None:
 
 def test_an_apology_to_a_machine_is_broken_off() -> None:
     script = greeted(calling())
-    script.feed(ModelClosed(1011, "gone"))
+    script.feed(ModelClosed(4000, "gone"))
     script.feed(MachineVerdict("machine_start"))
     script.feed(StreamStopped())
 

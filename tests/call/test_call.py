@@ -163,6 +163,6 @@ def test_when_all_is_settled_only_the_next_frame_and_the_time_limit_are_waited_f
     script.feed(ResponseCreated("r5", "keys-4"))
     script.response_done("r5")
 
-    assert set(begun) == {"Turns", "Ending", "SignOfLife", "CallerAudioPart"}
+    assert set(begun) == {"StalledSession", "Ending", "SignOfLife", "CallerAudioPart"}
     assert set(measured) == {"Ending", "CallerAudioPart"}
     assert waiting(script) == {"CallerAudioPart": script.now_ms + 750, "Ending": 585_000}

@@ -206,7 +206,7 @@ def test_exactly_10_s_can_wait(more: int, told: int) -> None:
 
 def test_a_model_that_is_gone_is_given_nothing() -> None:
     script = by_hand(Script().begin())
-    script.feed(ModelClosed(1011), CallerAudio(0, SPEECH))
+    script.feed(ModelClosed(4000), CallerAudio(0, SPEECH))
     script.wait(2000)
 
     assert appended(script) == b""

@@ -192,7 +192,7 @@ def test_who_hangs_up_before_the_keys_ends_the_call(gone: StreamStopped | PhoneC
 def test_a_model_that_is_lost_before_the_keys_ends_in_its_apology() -> None:
     script = a_call()
     ask(script, ("press", "5"), words_ms=1000)
-    script.feed(ModelClosed(1011))
+    script.feed(ModelClosed(4000))
     script.wait(3000)
     script.feed(PhoneClosed(1000))
 

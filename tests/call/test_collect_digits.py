@@ -284,7 +284,7 @@ def test_a_caller_who_types_is_neither_asked_for_a_sign_of_life_nor_whether_they
     assert [request.request for request in script.ordered(CreateResponse)] == ["tool-1", "idle-2"]
 
 
-@pytest.mark.parametrize("end", [ModelClosed(1011), StreamStopped()])
+@pytest.mark.parametrize("end", [ModelClosed(4000), StreamStopped()])
 def test_nothing_is_answered_once_model_or_caller_are_gone(end: ModelClosed | StreamStopped) -> None:
     script = collecting(length=2)
     press(script, "1")

@@ -14,9 +14,9 @@ from voice_agent.call.conversation import (
     CallerTurn,
     Conversation,
     KeysTurn,
-    Resumption,
     ToolTurn,
     Turn,
+    answered,
     history,
 )
 
@@ -43,7 +43,7 @@ def test_a_conversation_is_plain_data_that_survives_being_stored() -> None:
 
 
 def test_a_session_is_told_all_that_was_said_and_then_why_it_goes_on() -> None:
-    told = list(history(Resumption(Conversation("test", TURNS), "The line was lost.")))
+    told = list(history(TURNS, "The line was lost."))
 
     assert told == [
         AddAgentText("history-1", "Hello."),
@@ -52,29 +52,32 @@ def test_a_session_is_told_all_that_was_said_and_then_why_it_goes_on() -> None:
         AddToolCall("history-4", "c1", "look_up", "{}"),
         AddToolOutput("history-4-output", "c1", "yes"),
         AddToolCall("history-5", "c2", "look_up", "{}"),
-        AddToolOutput("history-5-output", "c2", NOT_ANSWERED),
         AddSystemText("history-6", "The line was lost."),
     ]
+
+
+def test_nobody_answers_the_open_calls_of_a_call_that_is_over() -> None:
+    assert [*answered(TURNS)] == [*TURNS[:-1], ToolTurn("c2", "look_up", "{}", NOT_ANSWERED)]
 
 
 def test_a_turn_without_words_is_told_of_the_caller_only() -> None:
     turns = (CallerTurn("u1", ""), AgentTurn("a", "", interrupted=True))
 
-    assert list(history(Resumption(Conversation("test", turns), "Go on."))) == [
+    assert list(history(turns, "Go on.")) == [
         AddUserText("history-1", NOT_TRANSCRIBED),
         AddSystemText("history-3", "Go on."),
     ]
 
 
 def test_a_call_that_goes_on_for_no_reason_of_its_own_is_told_what_was_said_alone() -> None:
-    assert list(history(Resumption(Conversation("test", TURNS[:2])))) == [
+    assert list(history(TURNS[:2], "")) == [
         AddAgentText("history-1", "Hello."),
         AddUserText("history-2", "Is it open?"),
     ]
 
 
 def test_where_nothing_was_said_only_the_reason_is_told() -> None:
-    assert list(history(Resumption(Conversation("test", ()), "Go on."))) == [AddSystemText("history-1", "Go on.")]
+    assert list(history((), "Go on.")) == [AddSystemText("history-1", "Go on.")]
 
 
 texts = st.text(max_size=5)
@@ -87,15 +90,14 @@ turns = st.one_of(
 
 
 @given(st.lists(turns, max_size=8))
-def test_every_tool_call_that_is_told_is_answered_at_once_and_no_text_is_empty(said: list[Turn]) -> None:
-    told = list(history(Resumption(Conversation("test", tuple(said)), "Go on.")))
+def test_every_call_of_a_call_that_is_over_is_answered_at_once_and_no_text_is_empty(said: list[Turn]) -> None:
+    told = list(history(answered(said), "Go on."))
 
     assert [type(last) for last in told[-1:]] == [AddSystemText]
     for command, following in pairwise(told):
         if isinstance(command, AddToolCall):
             assert isinstance(following, AddToolOutput)
             assert following.call_id == command.call_id
-            assert following.output
         if isinstance(command, AddUserText | AddAgentText):
             assert command.text
     assert sum(isinstance(one, AddToolOutput) for one in told) == sum(isinstance(one, ToolTurn) for one in said)

@@ -38,7 +38,7 @@ def in_its_goodbye(script: Script) -> None:
 
 
 def in_its_apology(script: Script) -> None:
-    script.begin().feed(ModelClosed(1011))
+    script.begin().feed(ModelClosed(4000))
 
 
 def leaving(script: Script) -> None:

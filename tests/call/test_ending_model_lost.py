@@ -22,7 +22,7 @@ def apologies(script: Script) -> int:
 
 def test_a_caller_whose_model_is_lost_hears_an_apology_and_then_the_action_decides() -> None:
     script = Script(rest=True).begin()
-    script.feed(ModelClosed(1011, "internal error"))
+    script.feed(ModelClosed(4000, "internal error"))
     script.wait(350)
     before = script.ordered(ClosePhone)
     script.wait(100)
@@ -38,7 +38,7 @@ def test_a_caller_whose_model_is_lost_hears_an_apology_and_then_the_action_decid
 def test_the_apology_plays_behind_what_is_still_to_be_heard() -> None:
     script = Script().begin()
     script.agent_speaks("a", 3000)
-    script.feed(ModelClosed(None))
+    script.feed(ModelClosed(4000))
     script.wait(3350)
     before = script.ordered(ClosePhone)
     script.wait(100)
@@ -49,17 +49,17 @@ def test_the_apology_plays_behind_what_is_still_to_be_heard() -> None:
 
 def test_without_an_apology_to_play_the_line_is_closed_at_once() -> None:
     script = Script(clips={}).begin()
-    script.feed(ModelClosed(1011))
+    script.feed(ModelClosed(4000))
     closed = script.ordered(ClosePhone)
     script.feed(PhoneClosed(1000))
 
-    assert closed == [ClosePhone("the model's socket closed: 1011")]
-    assert ends(script) == [("model_failed", "the model's socket closed: 1011")]
+    assert closed == [ClosePhone("the model's socket closed: 4000")]
+    assert ends(script) == [("model_failed", "the model's socket closed: 4000")]
 
 
 def test_an_apology_whose_end_is_never_confirmed_does_not_hold_the_line_for_ever() -> None:
     script = Script().begin()
-    script.feed(ModelClosed(1011))
+    script.feed(ModelClosed(4000))
     script.echo = False
     script.wait(60_000)
 
@@ -69,7 +69,7 @@ def test_an_apology_whose_end_is_never_confirmed_does_not_hold_the_line_for_ever
 def test_an_apology_behind_endless_words_is_not_waited_for() -> None:
     script = Script().begin()
     script.agent_speaks("a", 90_000)
-    script.feed(ModelClosed(1011))
+    script.feed(ModelClosed(4000))
     script.wait(59_999)
     before = script.ordered(ClosePhone)
     script.wait(1)
@@ -77,7 +77,7 @@ def test_an_apology_behind_endless_words_is_not_waited_for() -> None:
     script.feed(PhoneClosed(1000))
 
     assert (before, after) == ([], 1)
-    assert ends(script) == [("model_failed", "the model's socket closed: 1011")]
+    assert ends(script) == [("model_failed", "the model's socket closed: 4000")]
 
 
 def test_a_model_lost_before_the_stream_starts_is_apologised_for_when_it_does() -> None:
@@ -96,7 +96,7 @@ def test_a_model_lost_before_the_stream_starts_is_apologised_for_when_it_does() 
 def test_a_model_lost_during_the_goodbye_changes_nothing_once_the_words_are_all_there() -> None:
     script = Script().begin()
     hangs_up(script, words_ms=2000)
-    script.feed(ModelClosed(1011))
+    script.feed(ModelClosed(4000))
     script.wait(2400)
     script.feed(PhoneClosed(1000))
 
@@ -109,7 +109,7 @@ def test_a_model_lost_in_the_middle_of_the_goodbye_is_apologised_for() -> None:
     script = Script().begin()
     script.agent_speaks("bye", 1000, done=False)
     script.feed(ToolRequested("r1", "f1", "c1", "hang_up", "{}"))
-    script.feed(ModelClosed(1011))
+    script.feed(ModelClosed(4000))
     script.wait(1500)
     script.feed(PhoneClosed(1000))
 

@@ -16,6 +16,7 @@ from voice_agent.call.commands import (
     ConfigureSession,
     CreateResponse,
     HandedOver,
+    Note,
     RunTool,
     ToolAnswered,
 )
@@ -116,14 +117,18 @@ def test_where_one_was_refused_another_may_be_asked() -> None:
     assert call.ordered(HandedOver) == [HandedOver("sales")]
 
 
-def test_a_server_that_confirms_nothing_counts_as_gone() -> None:
+def test_a_session_that_confirms_nothing_is_opened_anew_and_asked_once_more() -> None:
     call = a_call()
     asked(call)
     call.response_done()
-    call.wait(CONFIRM_MS + 20_000)
+    call.wait(CONFIRM_MS)
+    (told,) = (note for note in call.ordered(Note) if note.what == "the model's session is opened anew")
+    call.begin_session()
+    call.feed(SessionUpdated(request="handoff-2"))
 
-    assert call.ordered(CallEnded)[-1].outcome == "model_failed"
-    assert "session.update" in call.ordered(CallEnded)[-1].reason
+    assert "session.update" in told.fields["reason"]
+    assert [command.event_id for command in call.ordered(ConfigureSession)] == ["", "handoff-1", "", "handoff-2"]
+    assert len(call.ordered(HandedOver)) == 1
 
 
 def test_other_confirmations_are_no_hand_over() -> None:

@@ -208,7 +208,7 @@ def test_before_both_sides_can_speak_there_is_no_silence() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 5])
-@pytest.mark.parametrize("event", [ModelClosed(1011), StreamStopped()])
+@pytest.mark.parametrize("event", [ModelClosed(4000), StreamStopped()])
 def test_nobody_is_asked_when_there_is_nobody_to_ask_or_to_answer(seconds: int, event: CallEvent) -> None:
     script = patient(seconds)
     script.feed(event)
@@ -246,7 +246,7 @@ def test_patience_ends_with_the_model() -> None:
     script = Script(an_agent(limits=Limits(minutes=10, idle_seconds=5)), clips={}).begin()
     (part,) = (part for part in script.call._parts if type(part).__name__ == "Idle")
     before = part.deadline()
-    script.feed(ModelClosed(1011))
+    script.feed(ModelClosed(4000))
     after = part.deadline()
     script.feed(KeyPressed("1"))
 

@@ -94,7 +94,7 @@ def test_the_text_and_the_request_that_follows_it_bear_different_names() -> None
 
 def test_keys_go_nowhere_once_the_model_is_gone() -> None:
     script = Script().begin()
-    script.feed(KeyPressed("1"), ModelClosed(1011))
+    script.feed(KeyPressed("1"), ModelClosed(4000))
     script.feed(KeyPressed("2"))
     script.wait(2000)
 

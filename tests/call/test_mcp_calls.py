@@ -329,7 +329,7 @@ def test_a_listing_that_fails_is_told_and_the_call_goes_on() -> None:
 
 def test_nothing_of_a_server_is_told_or_answered_once_the_model_is_gone() -> None:
     call = script(ASKING)
-    call.feed(CALLED, ModelClosed(1011))
+    call.feed(CALLED, ModelClosed(4000))
 
     assert call.feed(ASKED, ANSWERED, McpToolsListed("calendar", ("book",)), McpListingFailed("calendar")) == []
 

@@ -12,6 +12,7 @@ from voice_agent.call.commands import (
     CloseModel,
     ConfigureSession,
     ConnectModel,
+    CreateResponse,
     Note,
     PlayAudio,
 )
@@ -23,11 +24,14 @@ from voice_agent.call.events import (
     ModelFault,
     ModelOpened,
     ModelRefused,
+    ResponseCreated,
+    ResponseDone,
     SessionCreated,
     SessionUpdated,
     StreamStopped,
     TranscriptionFailed,
 )
+from voice_agent.call.model_link import AFTER_OPEN_MS, AGAIN_MS, OPEN_MS, SET_UP_MS, SETTLED_MS
 
 NOT_SET_UP = "the model's session was not set up within 6 s; check the network and the provider's status page"
 
@@ -169,20 +173,154 @@ def test_a_session_that_is_ready_needs_no_sign_of_life() -> None:
     ("event", "reason"),
     [
         (ModelRefused(401, "401: the key is wrong"), "401: the key is wrong"),
-        (ModelRefused(None, "nobody is there"), "nobody is there"),
         (ModelRefused(429, "429: the quota is used up", 4), "429: the quota is used up"),
-        (ModelClosed(None), "the model's socket closed: no close frame"),
-        (ModelClosed(1001), "the model's socket closed: 1001"),
-        (ModelClosed(1011, "close 1011: it failed"), "the model's socket closed: close 1011: it failed"),
-        (ModelError("session_expired", "60 minutes"), "session_expired: 60 minutes; check the account at the provider"),
+        (ModelClosed(1008), "the model's socket closed: 1008"),
+        (ModelClosed(3000, "close 3000: the key"), "the model's socket closed: close 3000: the key"),
+        (ModelError("insufficient_quota", "pay"), "insufficient_quota: pay; check the account at the provider"),
     ],
 )
-def test_a_lost_model_is_told_once_with_what_to_check(event: ModelClosed, reason: str) -> None:
+def test_a_model_that_gives_no_other_session_is_told_once_with_what_to_check(event: ModelClosed, reason: str) -> None:
     script = Script().begin()
     script.feed(event, ModelClosed(1006))
 
     assert lost(script) == [reason]
     assert len(script.ordered(CloseModel)) == 1
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        (ModelClosed(None), "the model's socket closed: no close frame"),
+        (ModelClosed(1001), "the model's socket closed: 1001"),
+        (ModelClosed(1011, "close 1011: it failed"), "the model's socket closed: close 1011: it failed"),
+        (ModelError("session_expired", "60 minutes"), "session_expired: 60 minutes"),
+    ],
+)
+def test_a_session_that_is_lost_is_opened_anew_at_once(event: ModelClosed, reason: str) -> None:
+    script = Script().begin()
+    script.fresh()
+    told = script.feed(event)
+
+    assert told == [Note("warning", "the model's session is opened anew", {"reason": reason}), ConnectModel()]
+    script.wait(200)
+    back = script.begin_session()
+    assert Note("info", "the model is back", {"after_ms": 200, "endpoint": 1}) in back
+    assert lost(script) == []
+
+
+def test_a_session_is_opened_anew_twice_and_then_the_model_is_gone() -> None:
+    script = Script().begin()
+    for _ in range(3):
+        script.feed(ModelClosed(1011))
+        script.begin_session()
+
+    assert len(script.ordered(ConnectModel)) == 3
+    assert lost(script) == ["the model's socket closed: 1011"]
+
+
+def test_a_session_that_has_answered_begins_a_new_count() -> None:
+    script = Script().begin()
+    for number in range(5):
+        script.feed(ResponseCreated(f"r{number}", None), ResponseDone(f"r{number}", "completed"), ModelClosed(1011))
+        script.begin_session()
+
+    assert len(script.ordered(ConnectModel)) == 6
+    assert lost(script) == []
+
+
+def test_so_does_one_that_has_lived_for_a_while() -> None:
+    script = Script().begin()
+    for _ in range(4):
+        script.wait(SETTLED_MS)
+        script.feed(ModelClosed(1011))
+        script.begin_session()
+
+    assert lost(script) == []
+
+
+def test_a_session_that_is_slow_to_come_back_is_asked_for_twice() -> None:
+    script = Script().begin()
+    script.feed(ModelClosed(1011))
+    script.wait(AGAIN_MS)
+    twice = script.ordered(ConnectModel)
+    script.wait(SET_UP_MS)
+
+    assert len(twice) == 3
+    assert lost(script) == [NOT_SET_UP]
+
+
+def test_the_end_of_a_session_that_is_not_waited_for_any_more_means_nothing() -> None:
+    script = Script()
+    script.begin_stream()
+    script.feed(ModelRefused(503, "busy"), ModelClosed(1006))
+    script.wait(500)
+
+    assert len(script.ordered(ConnectModel)) == 2
+    assert lost(script) == []
+
+
+def endpoints(script: Script) -> list[int]:
+    """Which endpoints were asked, in order."""
+    return [command.endpoint for command in script.ordered(ConnectModel)]
+
+
+def test_where_there_is_another_endpoint_nobody_waits_for_one_that_does_not_answer() -> None:
+    script = Script(fallbacks=1)
+    script.begin_stream()
+    script.wait(OPEN_MS - 1)
+    before = endpoints(script)
+    script.wait(1)
+
+    assert (before, endpoints(script)) == ([0], [0, 1])
+    script.begin_session()
+    assert lost(script) == []
+
+
+def test_nor_for_one_that_opens_and_sets_nothing_up() -> None:
+    script = Script(fallbacks=1)
+    script.begin_stream()
+    script.wait(900)
+    script.feed(ModelOpened())
+    script.wait(AFTER_OPEN_MS - 1)
+    before = endpoints(script)
+    script.wait(1)
+
+    assert (before, endpoints(script)) == ([0], [0, 1])
+
+
+@pytest.mark.parametrize("event", [ModelRefused(401, "key"), ModelRefused(429, "busy", 1), ModelRefused(None, "none")])
+def test_a_refusal_leads_to_the_next_endpoint_at_once(event: ModelRefused) -> None:
+    script = Script(fallbacks=2)
+    script.begin_stream()
+    told = script.feed(event)
+
+    fields = {"reason": event.detail, "endpoint": 2}
+    assert told == [Note("warning", "another endpoint is asked for the model", fields), ConnectModel(1)]
+    script.feed(event)
+    assert endpoints(script) == [0, 1, 2]
+
+
+def test_a_lost_session_is_sought_where_it_was_and_then_round_about() -> None:
+    script = Script(fallbacks=2)
+    script.begin_stream()
+    script.feed(ModelRefused(401, "key"))
+    script.begin_session()
+    for _ in range(5):
+        script.feed(ModelClosed(1011))
+        script.begin_session()
+
+    # The first one was asked in this trouble before.
+    assert endpoints(script) == [0, 1, 1, 1, 2, 2, 2]
+    assert len(lost(script)) == 0
+    script.feed(ModelClosed(1011))
+    assert len(lost(script)) == 1
+
+
+def test_an_endpoint_whose_account_is_used_up_is_not_asked_again() -> None:
+    script = Script(fallbacks=1).begin()
+    script.feed(ModelError("insufficient_quota", "pay"))
+
+    assert endpoints(script) == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -224,11 +362,14 @@ def test_a_try_that_comes_too_late_is_not_made() -> None:
     assert len(lost(script)) == 1
 
 
-def test_a_model_that_turns_mute_is_told_like_any_lost_one() -> None:
+def test_a_session_that_turns_mute_is_opened_anew_like_any_lost_one() -> None:
     script = Script(an_agent(greeting="Hello.")).begin()
     script.wait(4000)
 
-    assert lost(script) == ["the model did not begin a response within 4 s; look at the provider's status page"]
+    reason = "the model did not begin a response within 4 s; look at the provider's status page"
+    assert Note("warning", "the model's session is opened anew", {"reason": reason}) in script.said
+    script.begin_session()
+    assert [command.request for command in script.ordered(CreateResponse)] == ["greeting-1", "greeting-2"]
 
 
 def test_a_session_that_comes_after_the_model_was_given_up_is_not_set_up() -> None:
@@ -295,7 +436,7 @@ def test_its_state_is_told_in_one_word() -> None:
     seen.append(repr(script.call._link))
     script.begin_session()
     seen.append(repr(script.call._link))
-    script.feed(ModelClosed(1006))
+    script.feed(ModelClosed(4000))
     seen.append(repr(script.call._link))
 
     assert seen == [f"<ModelLink {state}>" for state in ("idle", "connecting", "ready", "gone")]

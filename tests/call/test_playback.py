@@ -355,7 +355,7 @@ def test_audio_that_comes_after_its_item_was_cut_is_never_played_whatever_was_sa
 def test_what_was_heard_of_an_answer_whose_model_was_lost_was_said() -> None:
     script = Script().begin()
     script.agent_speaks("a", 1000, done=False)
-    script.feed(ModelClosed(1011))
+    script.feed(ModelClosed(4000))
     script.wait(1200)
 
     assert [(said.heard_ms, said.interrupted) for said in script.ordered(AgentSaid)] == [(1000, False)]
@@ -376,7 +376,7 @@ def test_a_cut_is_not_told_to_a_model_that_is_gone() -> None:
     script.response_done()
     script.wait(500)
     script.caller_speaks()
-    script.feed(ModelClosed(1011))
+    script.feed(ModelClosed(4000))
     script.wait(100)
 
     assert truncations(script) == []

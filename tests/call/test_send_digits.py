@@ -168,7 +168,7 @@ def test_nothing_is_sent_once_the_model_is_gone() -> None:
     script = a_call()
     script.agent_speaks("a", 1000)
     ask(script, "5")
-    script.feed(ModelClosed(1011))
+    script.feed(ModelClosed(4000))
     script.wait(5000)
 
     assert played(script) == ""

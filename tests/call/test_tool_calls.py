@@ -143,7 +143,7 @@ def test_a_tool_that_finishes_after_the_caller_interrupted_adds_its_item_and_not
 def test_nothing_is_run_or_answered_once_the_model_is_gone() -> None:
     script = Script().begin()
     calls(script, "c1")
-    script.feed(ModelClosed(1011))
+    script.feed(ModelClosed(4000))
     script.feed(ToolFinished("c1", "42"), ToolRequested("r1", "f2", "c2", "look_up", "{}"))
     script.wait(30_000)
 

@@ -153,7 +153,7 @@ def test_a_model_that_is_lost_in_the_farewell_does_not_hold_the_caller_back(hear
     script._responses.add("r1")
     if heard_ms:
         script.agent_speaks("bye", heard_ms, done=False)
-    script.feed(ToolRequested("r1", "f1", "c1", "transfer", TO_DESK), ModelClosed(1011))
+    script.feed(ToolRequested("r1", "f1", "c1", "transfer", TO_DESK), ModelClosed(4000))
     script.wait(1000)
     script.feed(PhoneClosed(1000))
 

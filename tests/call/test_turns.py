@@ -8,8 +8,8 @@ from voice_agent.call.commands import (
     AddToolOutput,
     CancelResponse,
     ClearPlayback,
-    CloseModel,
     ConfigureSession,
+    ConnectModel,
     CreateResponse,
     PlayAudio,
     SetTurnFlags,
@@ -324,7 +324,7 @@ def test_a_greeting_refused_because_another_response_is_active_is_asked_for_agai
     assert requests(script) == ["greeting", "greeting"]
 
 
-def test_a_failed_response_is_retried_once_and_then_the_model_counts_as_gone() -> None:
+def test_a_failed_response_is_retried_once_and_then_the_session_is_opened_anew() -> None:
     script = begun_with()
     script.caller_speaks()
     script.caller_stops()
@@ -333,7 +333,7 @@ def test_a_failed_response_is_retried_once_and_then_the_model_counts_as_gone() -
     script.feed(ResponseCreated("r2", script.ordered(CreateResponse)[0].request), ResponseDone("r2", "failed", "x"))
 
     assert retried == ["retry"]
-    assert len(script.ordered(CloseModel)) == 1
+    assert len(script.ordered(ConnectModel)) == 2
 
 
 def test_a_greeting_that_failed_is_asked_for_again_as_a_greeting() -> None:
@@ -372,21 +372,21 @@ def test_a_protected_greeting_that_was_refused_is_asked_for_again() -> None:
     assert len(script.ordered(SetTurnFlags)) == 1
 
 
-def test_a_model_that_does_not_begin_what_was_asked_for_counts_as_gone() -> None:
+def test_a_session_that_does_not_begin_what_was_asked_for_is_opened_anew() -> None:
     script = Script(an_agent(greeting="Hello.")).begin()
     script.wait(4000)
 
-    assert len(script.ordered(CloseModel)) == 1
+    assert len(script.ordered(ConnectModel)) == 2
 
 
-def test_a_model_that_begins_and_says_nothing_counts_as_gone() -> None:
+def test_a_session_that_begins_a_response_and_says_nothing_is_opened_anew() -> None:
     script = begun_with()
     script.caller_speaks()
     script.caller_stops()
     script.feed(ResponseCreated("r1", None))
     script.wait(8000)
 
-    assert len(script.ordered(CloseModel)) == 1
+    assert len(script.ordered(ConnectModel)) == 2
 
 
 def test_all_that_is_new_is_spoken_of_in_one_response() -> None:
@@ -403,16 +403,16 @@ def test_all_that_is_new_is_spoken_of_in_one_response() -> None:
     assert requests(script) == ["keys"]
 
 
-def test_a_model_is_given_up_once_even_by_a_timer_that_comes_very_late() -> None:
+def test_a_session_is_given_up_once_even_by_a_timer_that_comes_very_late() -> None:
     script = Script(an_agent(greeting="Hello.")).begin()
     script.feed(ResponseCreated("r1", None))
     script.now_ms += 20_000
     script.feed(TimerFired())
 
-    assert len(script.ordered(CloseModel)) == 1
+    assert len(script.ordered(ConnectModel)) == 2
 
 
-def test_nothing_is_asked_of_a_model_that_was_given_up() -> None:
+def test_nothing_is_asked_of_a_session_that_was_given_up() -> None:
     script = begun_with()
     script.feed(KeyPressed("1"))
     script.wait(1500)
@@ -423,7 +423,7 @@ def test_nothing_is_asked_of_a_model_that_was_given_up() -> None:
     script.feed(ResponseDone("r1", "failed", "x"))
 
     told = [type(command).__name__ for command in script.said[before:]]
-    assert told[:3] == ["Note", "Note", "CloseModel"]
+    assert told[:3] == ["Note", "Note", "ConnectModel"]
     assert requests(script) == ["keys", "keys"]
 
 

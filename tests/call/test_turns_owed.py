@@ -5,7 +5,7 @@ from voice_agent.agent import BargeIn, Limits, SemanticVad
 from voice_agent.call.commands import (
     CancelResponse,
     ClearPlayback,
-    CloseModel,
+    ConnectModel,
     CreateResponse,
     Note,
     PlayAudio,
@@ -106,7 +106,7 @@ def test_its_state_is_told_in_one_line() -> None:
     script.feed(TurnCommitted("u1"), ResponseCreated("r2", None))
 
     assert speaking == "<Turns caller speaking, response None, waiting ['tool'], Deadlines({})>"
-    assert repr(part) == "<Turns caller silent, response r2, waiting [], Deadlines({'output': 8000})>"
+    assert repr(part) == "<Turns caller silent, response r2, waiting [], Deadlines({})>"
 
 
 def test_a_question_into_our_own_sign_of_life_is_answered_however_late_it_is_told() -> None:
@@ -159,11 +159,11 @@ def test_what_belongs_to_another_response_does_not_keep_a_stuck_one_alive() -> N
     script.wait(7000)
     script.feed(AgentTranscript("r0", "a", "late words"))
     script.wait(999)
-    before = script.ordered(CloseModel)
+    before = script.ordered(ConnectModel)[1:]
     script.wait(1)
 
     assert before == []
-    assert len(script.ordered(CloseModel)) == 1
+    assert len(script.ordered(ConnectModel)) == 2
 
 
 def test_sound_words_and_tool_calls_each_keep_a_response_alive() -> None:
@@ -177,11 +177,11 @@ def test_sound_words_and_tool_calls_each_keep_a_response_alive() -> None:
         script.wait(7999)
         script.feed(event)
     script.wait(7999)
-    before = script.ordered(CloseModel)
+    before = script.ordered(ConnectModel)[1:]
     script.wait(1)
 
     assert before == []
-    assert len(script.ordered(CloseModel)) == 1
+    assert len(script.ordered(ConnectModel)) == 2
 
 
 def test_a_turn_that_is_closed_twice_is_answered_once() -> None:
@@ -248,11 +248,11 @@ def test_a_response_that_calls_a_server_may_be_silent_for_as_long_as_a_tool_may_
     script = Script(an_agent(limits=Limits(minutes=10, idle_seconds=0, tool_seconds=3))).begin()
     script.feed(ResponseCreated("r1", None), McpCalled("r1", "m1", "calendar", "free_slots", "{}"))
     script.wait(10_999)
-    before = script.ordered(CloseModel)
+    before = script.ordered(ConnectModel)[1:]
     script.wait(1)
 
     assert before == []
-    assert len(script.ordered(CloseModel)) == 1
+    assert len(script.ordered(ConnectModel)) == 2
 
 
 def test_a_call_of_another_response_gives_a_silent_one_no_time() -> None:
@@ -260,7 +260,7 @@ def test_a_call_of_another_response_gives_a_silent_one_no_time() -> None:
     script.feed(ResponseCreated("r1", None), McpCalled("r0", "m1", "calendar", "free_slots", "{}"))
     script.wait(8000)
 
-    assert len(script.ordered(CloseModel)) == 1
+    assert len(script.ordered(ConnectModel)) == 2
 
 
 def test_a_policy_of_one_millisecond_waits_for_that() -> None:

@@ -5,7 +5,7 @@ import pytest
 from tests.support.script import Script, an_agent
 from voice_agent.agent import BargeIn, Limits
 from voice_agent.call.commands import (
-    CloseModel,
+    ConnectModel,
     CreateResponse,
     Note,
 )
@@ -93,18 +93,18 @@ def test_what_was_refused_for_another_response_that_is_not_seen_is_asked_for_2_s
     assert requests(script) == ["greeting-1", "greeting-2"]
 
 
-def test_a_model_that_refuses_for_a_response_that_is_never_seen_is_given_up() -> None:
+def test_a_session_that_refuses_for_a_response_that_is_never_seen_is_given_up() -> None:
     script = greeting()
     script.feed(ModelError(BUSY, "busy", "greeting-1"))
     script.wait(2000)
     script.feed(ModelError(BUSY, "busy", "greeting-2"))
     script.wait(1999)
-    before = script.ordered(CloseModel)
+    before = script.ordered(ConnectModel)[1:]
     script.wait(1)
 
     assert before == []
-    assert script.ordered(CloseModel) == [CloseModel()]
-    assert [note.fields["reason"] for note in notes(script) if note.level == "error"] == [
+    assert len(script.ordered(ConnectModel)) == 2
+    assert [note.fields["reason"] for note in notes(script) if note.what == "the model's session is opened anew"] == [
         "responses keep failing: the model says that it makes one, and none is seen"
     ]
 
@@ -131,30 +131,32 @@ def test_a_request_that_was_refused_is_not_waited_for() -> None:
     script.agent_speaks("a", 6000)
     script.wait(5000)
 
-    assert script.ordered(CloseModel) == []
+    assert len(script.ordered(ConnectModel)) == 1
 
 
 @pytest.mark.parametrize(("code", "reason"), [("server_error", "server_error: oh"), (None, "error: oh")])
-def test_a_refusal_is_told_and_the_second_one_loses_the_model(code: str | None, reason: str) -> None:
+def test_a_refusal_is_told_and_the_second_one_loses_the_session(code: str | None, reason: str) -> None:
     script = greeting()
     script.feed(ModelError(code, "oh", "greeting-1"))
     first = [note for note in notes(script) if note.what == "a response failed"]
     script.feed(ModelError(code, "oh", "greeting-2"))
 
     assert first == [Note("warning", "a response failed", {"reason": reason})]
-    assert notes(script)[-1] == Note("error", "the model is gone", {"reason": f"responses keep failing: {reason}"})
+    assert notes(script)[-1] == Note(
+        "warning", "the model's session is opened anew", {"reason": f"responses keep failing: {reason}"}
+    )
 
 
 def test_a_refusal_that_names_another_request_changes_nothing() -> None:
     script = greeting()
     script.feed(ModelError("server_error", "oh", "truncate-a"))
     script.wait(3999)
-    before = script.ordered(CloseModel)
+    before = script.ordered(ConnectModel)[1:]
     script.wait(1)
 
     assert requests(script) == ["greeting-1"]
     assert before == []
-    assert len(script.ordered(CloseModel)) == 1
+    assert len(script.ordered(ConnectModel)) == 2
 
 
 def test_a_response_that_completes_or_says_something_forgives_the_failure_before_it() -> None:
@@ -167,7 +169,7 @@ def test_a_response_that_completes_or_says_something_forgives_the_failure_before
     script.feed(ResponseCreated("r5", None))
     script.response_done("r5", "failed")
 
-    assert script.ordered(CloseModel) == []
+    assert len(script.ordered(ConnectModel)) == 1
 
 
 def test_a_response_that_is_left_incomplete_without_a_sound_is_asked_for_once_more() -> None:
@@ -177,7 +179,7 @@ def test_a_response_that_is_left_incomplete_without_a_sound_is_asked_for_once_mo
     script.feed(ResponseCreated("r2", "greeting-2"), ResponseDone("r2", "incomplete", "max_output_tokens"))
 
     assert again == ["greeting-1", "greeting-2"]
-    assert [note.fields["reason"] for note in notes(script) if note.level == "error"] == [
+    assert [note.fields["reason"] for note in notes(script) if note.what == "the model's session is opened anew"] == [
         "responses keep failing: left incomplete: max_output_tokens"
     ]
 
@@ -214,14 +216,16 @@ def test_the_end_of_a_response_that_is_not_known_asks_for_nothing() -> None:
     assert requests(script) == []
 
 
-def test_why_a_model_is_given_up_is_told() -> None:
+def test_why_a_session_is_given_up_is_told() -> None:
     script = greeting()
     for number in (1, 2):
         script.feed(
             ResponseCreated(f"r{number}", f"greeting-{number}"), ResponseDone(f"r{number}", "failed", "no luck")
         )
 
-    assert Note("error", "the model is gone", {"reason": "responses keep failing: no luck"}) in notes(script)
+    assert Note(
+        "warning", "the model's session is opened anew", {"reason": "responses keep failing: no luck"}
+    ) in notes(script)
 
 
 def test_a_cancelled_response_that_is_left_incomplete_is_not_asked_for_again() -> None:

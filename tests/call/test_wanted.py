@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voice_agent.call.facts import ResponseWanted
-from voice_agent.call.wanted import queued
+from voice_agent.call.wanted import WITHDRAWN, Requests, queued
 
 TURN, KEYS, MCP = ResponseWanted("turn"), ResponseWanted("keys"), ResponseWanted("mcp")
 IDLE = ResponseWanted("idle", "Ask whether they are there.")
@@ -39,3 +39,27 @@ def test_however_many_are_wanted_one_is_plain_and_each_purpose_stands_once(wante
     assert sum(one.instructions is None for one in waiting) <= 1
     assert len({one.purpose for one in waiting}) == len(waiting)
     assert bool(waiting) == bool(wanted)
+
+
+def test_a_request_is_settled_once_and_by_its_own_name_only() -> None:
+    requests = Requests()
+    requests.want(TURN)
+    name = requests.ask(TURN)
+
+    assert (requests.waiting, name) == ([], "turn-1")
+    assert [requests.settle(given) for given in (None, "turn-2", name, name)] == [None, None, TURN, None]
+
+
+def test_what_was_asked_for_and_is_not_wanted_any_more_is_not_asked_for_again() -> None:
+    requests = Requests()
+    requests.want(IDLE)
+    name = requests.ask(IDLE)
+    requests.want(KEYS)
+    requests.active = IDLE
+    requests.withdraw("idle")
+
+    assert requests.settle(name) is WITHDRAWN
+    assert requests.active is WITHDRAWN
+    assert requests.comes("keys")
+    requests.withdraw_all()
+    assert not requests.comes("keys")

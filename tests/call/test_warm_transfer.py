@@ -176,7 +176,7 @@ def test_without_credentials_nobody_is_called_and_the_operator_knows() -> None:
 
 def test_an_answer_that_comes_when_the_model_is_lost_changes_nothing() -> None:
     script = holding()
-    script.feed(ModelClosed(1011))
+    script.feed(ModelClosed(4000))
     accepts(script)
     script.wait(5000)
     script.feed(PhoneClosed(1000))

@@ -47,5 +47,5 @@ def test_tools_are_the_agents_and_each_leg_is_a_new_one() -> None:
     work = a_work(None)
 
     assert asyncio.run(work.run_tool(RunTool("c1", "book", "{}"))).failed
-    assert isinstance(work.model_leg(), ModelLeg)
-    assert work.model_leg() is not work.model_leg()
+    assert isinstance(work.model_leg(0), ModelLeg)
+    assert work.model_leg(0) is not work.model_leg(0)

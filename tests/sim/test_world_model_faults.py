@@ -74,21 +74,38 @@ def test_a_quota_that_is_exhausted_for_long_is_apologised_for_at_once() -> None:
     assert len(call.notes) == 1
 
 
-@pytest.mark.parametrize(
-    ("fault", "read"),
-    [
-        ("close=4000@0.1", "the preview dialect is switched off there"),
-        ("close=4000@4", "the preview dialect is switched off there"),
-        ("close=1001@4", "the session reached the API's longest duration"),
-        ("close=1011@4", "the server failed; a new session may work at once"),
-        ("drop@4", "close 1006: the connection broke"),
-    ],
-)
-def test_a_session_that_is_closed_is_apologised_for(fault: str, read: str) -> None:
+@pytest.mark.parametrize("fault", ["close=4000@0.1", "close=4000@4"])
+def test_a_session_that_is_closed_for_good_is_apologised_for(fault: str) -> None:
     call = FaultyCall(fault)
 
     assert call.ends_with_an_apology()
-    assert read in call.notes[-1][2]
+    assert "the preview dialect is switched off there" in call.notes[-1][2]
+
+
+@pytest.mark.parametrize(
+    ("fault", "read"),
+    [
+        ("close=1001@4", "the session reached the API's longest duration"),
+        ("close=1011@4", "the server failed; a new session may work at once"),
+        ("drop@4", "close 1006: the connection broke"),
+        ("error=session_expired@4", "session_expired: "),
+    ],
+)
+def test_a_session_that_is_lost_is_opened_anew_and_not_heard_of(fault: str, read: str) -> None:
+    call = FaultyCall(fault)
+
+    assert call.goes_on()
+    assert [note[:2] for note in call.notes] == [
+        ("warning", "the model's session is opened anew"),
+        ("info", "the model is back"),
+    ]
+    assert read in call.notes[0][2]
+
+
+def test_a_session_that_is_lost_again_and_again_is_apologised_for() -> None:
+    call = FaultyCall("drop@4", "drop@0.5", "drop@0.5")
+
+    assert call.ends_with_an_apology()
 
 
 def test_a_server_that_accepts_and_says_nothing_is_given_up_in_time() -> None:
@@ -158,18 +175,20 @@ def test_a_failed_response_is_asked_for_again(code: str, midway: str) -> None:
 
 @pytest.mark.parametrize("code", FAILURES)
 def test_responses_that_keep_failing_are_apologised_for(code: str) -> None:
-    call = FaultyCall(f"fail={code}")
+    call = FaultyCall(*[f"fail={code}"] * 3)
 
     assert call.ends_with_an_apology()
     assert call.ended is not None
     assert call.ended.reason.startswith(f"responses keep failing: {code}")
 
 
-def test_a_model_that_begins_and_says_nothing_is_apologised_for() -> None:
-    call = FaultyCall("mute")
+def test_a_session_that_begins_and_says_nothing_is_covered_and_opened_anew() -> None:
+    call = FaultyCall("mute", asks=0)
 
-    assert call.ends_with_an_apology()
+    assert call.ended is None
     assert call.heard("moment")
+    assert not call.heard("apology")
+    assert "go on with a response for 8 s" in call.notes[0][2]
 
 
 # --- error codes -----------------------------------------------------------------------------------------------------
@@ -222,7 +241,6 @@ def test_a_session_that_is_not_understood_is_apologised_for(code: str) -> None:
 
 
 FATAL = [
-    "session_expired",
     "insufficient_quota",
     "credit_balance_exhausted",
     "billing_hard_limit_reached",

@@ -325,15 +325,26 @@ class AnyCall:
     def _count(self, command: CallCommand) -> None:
         kind = type(command).__name__
         self._counts[kind] += 1
-        if isinstance(command, CallEnded | ClosePhone | CloseModel | HangUp | ConnectModel | ConfigureSession):
+        if isinstance(command, ConnectModel):
+            self._begin_session()
+        if isinstance(command, CallEnded | ClosePhone | CloseModel | HangUp | ConfigureSession):
             self._once(kind, self._counts[kind])
         if isinstance(command, ToModel) and self._counts["CloseModel"]:
             self._break(f"{command} to a model that was closed")
+        if isinstance(command, ToModel) and self._counts["ConnectModel"] > 1 and not self._counts["ConfigureSession"]:
+            self._break(f"{command} to a session that is not set up")
         if isinstance(command, ToPhone) and not self._streaming:
             self._break(f"{kind} to a phone that is not there yet, or not any more")
         for name in _names(command):
             self._counts[name] += 1
             self._once(name, self._counts[name])
+
+    def _begin_session(self) -> None:
+        """Forget what was said to the former one, and in it; the caller is heard again."""
+        for name in [name for name in self._counts if name.startswith("event ") or name == "ConfigureSession"]:
+            del self._counts[name]
+        self._sent.clear()
+        self._speaking, self._stopped_ms = False, None
 
     def _once(self, what: str, times: int) -> None:
         if times > 1:
@@ -350,6 +361,8 @@ def _names(command: CallCommand) -> list[str]:
         case CreateResponse():
             return [f"event {command.request}"]
         case CancelResponse() | TruncateItem() | AddUserText():
+            return [f"event {command.event_id}"]
+        case AddToolOutput() if command.event_id.startswith("history"):
             return [f"event {command.event_id}"]
         case AddToolOutput():
             return [f"event {command.event_id}", f"call {command.call_id}"]

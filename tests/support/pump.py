@@ -88,7 +88,8 @@ class FakeWork:
         self.tool_hangs = False
         self._in_progress = in_progress
 
-    def model_leg(self) -> FakeLeg:
+    def model_leg(self, endpoint: int) -> FakeLeg:
+        del endpoint
         self.legs.append(self.models.pop(0) if self.models else FakeLeg())
         return self.legs[-1]
 

@@ -1,7 +1,7 @@
 """Simulated calls for tests and benches: callers who interrupt, and what they meet."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -161,8 +161,9 @@ def asked_call(
     rest: bool = False,
     delta_ms: int = 200,
     direct: bool = False,
+    faults: Sequence[str] = (),
 ) -> World:
-    """Run a call in which the caller only asks."""
+    """Run a call in which the caller only asks. `faults`: of each connection to the model."""
     chance = random.Random(seed)
     world = World(
         CallSetup(call_sid=f"CA{seed:032}", agent=agent or an_agent(), rest=rest, model=ModelSetup(audio="g711")),
@@ -175,6 +176,7 @@ def asked_call(
         clips={"apology": b"\x90" * 8000, "moment": b"\x90" * 4000},
         delta_ms=delta_ms,
         direct=direct,
+        faults=faults,
     )
     return world.run(120_000)
 

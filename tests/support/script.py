@@ -30,7 +30,7 @@ from voice_agent.call.events import (
     TimerFired,
     TurnCommitted,
 )
-from voice_agent.call.setup import CallSetup
+from voice_agent.call.setup import CallSetup, ModelSetup
 
 OrderedBy = TypeVar("OrderedBy", bound=Command)
 
@@ -74,7 +74,9 @@ class Script:
         outbound: bool = False,
         others: Sequence[Agent] = (),
         kept_greeting: bytes | None = None,
+        fallbacks: int = 0,
     ) -> None:
+        """`fallbacks`: endpoints beside the first one."""
         setup = CallSetup(
             call_sid="CA1",
             agent=agent or an_agent(),
@@ -84,6 +86,7 @@ class Script:
             outbound=outbound,
             others=tuple(others),
             kept_greeting=kept_greeting,
+            fallbacks=(ModelSetup(),) * fallbacks,
         )
         self.call = Call(setup, clips)
         self.now_ms = 0

@@ -4,12 +4,13 @@
 name it, in a fixed order, and gives back their commands in order:
 
     caller_audio   gaps, padding, the wait for the session        playback   what was heard; cuts and truncations
-    model_link     connected, set up, gone                        turns      barge-in; who may speak
+    model_link     connected, set up, lost, opened anew, gone     turns      barge-in; who may speak
     greeting, idle, tool_calls, mcp_calls                         ending     how a call ends
     keys, collect_digits, handoff                                 transcript the words, as heard
-    sign_of_life   no dead air                                    answering_machine   who answered a call of ours
-    warm_transfer  a colleague is asked while the caller holds    colleague           the call in which they are asked
-    send_digits    the agent's keys, as tones                     carrier_keys        the carrier presses them
+    stalled_session  what a session owes and does not give        sign_of_life   no dead air
+    warm_transfer  a colleague is asked while the caller holds    colleague  the call in which they are asked
+    send_digits    the agent's keys, as tones                     carrier_keys   the carrier presses them
+    answering_machine  who answered a call of ours
 """
 
 from collections.abc import Mapping
@@ -21,21 +22,31 @@ from voice_agent.call.carrier_keys import CarrierKeys
 from voice_agent.call.colleague import Colleague, asks_colleague
 from voice_agent.call.collect_digits import CollectDigits
 from voice_agent.call.commands import (
+    AddAgentText,
+    AddSystemText,
+    AddToolCall,
+    AddToolOutput,
+    AddUserText,
+    AnswerMcpApproval,
     AppendAudio,
     CallCommand,
     CallEnded,
+    CancelResponse,
     Command,
+    CreateResponse,
     HandedOver,
     KeysPressed,
     PlayAudio,
     SendMark,
+    SetTurnFlags,
     ToolAnswered,
     ToolStarted,
+    TruncateItem,
 )
 from voice_agent.call.conversation import Conversation, Resumption
 from voice_agent.call.ending import Ending
 from voice_agent.call.events import CallEvent, Event
-from voice_agent.call.facts import Fact
+from voice_agent.call.facts import Fact, HistoryWanted, SessionLost
 from voice_agent.call.greeting import Greeting
 from voice_agent.call.handoff import HandoffPart
 from voice_agent.call.idle import Idle
@@ -47,6 +58,7 @@ from voice_agent.call.playback import Playback
 from voice_agent.call.send_digits import SendDigits
 from voice_agent.call.setup import CallSetup
 from voice_agent.call.sign_of_life import SignOfLife
+from voice_agent.call.stalled_session import StalledSession
 from voice_agent.call.states import Phase
 from voice_agent.call.tool_calls import ToolCalls
 from voice_agent.call.transcript import Transcript
@@ -58,6 +70,20 @@ _NOTED = (ToolStarted, ToolAnswered, KeysPressed, HandedOver)
 
 _SOUND = frozenset({AppendAudio, PlayAudio, SendMark})
 """What goes out with every frame and every delta: nobody else in the call has to know of it."""
+
+_FOR_SESSION = (
+    SetTurnFlags,
+    CreateResponse,
+    CancelResponse,
+    TruncateItem,
+    AddUserText,
+    AddAgentText,
+    AddSystemText,
+    AddToolCall,
+    AddToolOutput,
+    AnswerMcpApproval,
+)
+"""What a session that is lost cannot be told. The next one learns what matters of it from the history."""
 
 
 class Call:
@@ -75,7 +101,7 @@ class Call:
         machine = None if wish is None else AnsweringMachine(agent, wish)
         held = machine is not None and machine.holds
         turns = Turns(agent, can_excuse="withheld" in clips, held=held)
-        self._link = ModelLink(agent, setup.resumed, interrupt_response=turns.flags, create_response=turns.flags)
+        self._link = ModelLink(len(setup.models), setup.resumed)
         resumed = setup.resumed or Resumption(Conversation(agent.name))
         self._ending = Ending(agent, rest=setup.rest, can_apologise="apology" in clips, left_ms=resumed.left_ms)
         self._tools = ToolCalls(agent, resumed.transfers)
@@ -98,6 +124,7 @@ class Call:
             *((CarrierKeys(agent, resumed.pressed),) if by_carrier else ()),
             Greeting(agent, setup.kept_greeting, setup.resumed),
             turns,
+            StalledSession(agent),
             # Behind `turns`: the rules that another agent brings are the last word.
             *((HandoffPart(agent, setup.others),) if any(tool.handoff for tool in agent.tools) else ()),
             *((VoiceLength(agent.barge_in.after_ms),) if lengths else ()),
@@ -116,6 +143,8 @@ class Call:
         for part in self._parts:
             self._note_deadline(part)
         self._ended: CallEnded | None = None
+        self._session_lost = False
+        """There is no session that could be told anything."""
 
     @property
     def phase(self) -> Phase:
@@ -152,18 +181,19 @@ class Call:
         self._now_ms = now_ms
         if self._ended is not None:
             return []
-        commands: list[Command | Fact] = []
+        commands: list[Command] = []
         pending: list[Event | Fact] = [event]
         for current in pending:  # which grows by the facts that are concluded meanwhile
             for part in self._routes.get(type(current), ()):
                 for output in part.feed(now_ms, current):
                     if type(output) in _SOUND:
-                        commands.append(output)
-                    elif isinstance(output, Fact):
+                        commands.append(cast("Command", output))
+                    elif isinstance(output, Fact | Event):
+                        self._follow_session(output)
                         pending.append(output)
                     elif isinstance(output, CallEnded):
                         self._ended = output
-                    else:
+                    elif not (self._session_lost and isinstance(output, _FOR_SESSION)):
                         if isinstance(output, _NOTED):
                             self._note(output)
                         commands.append(output)
@@ -181,6 +211,13 @@ class Call:
         if self._ended is not None:
             return None
         return min(self._deadlines.values()) if self._deadlines else None
+
+    def _follow_session(self, said: Fact | Event) -> None:
+        """Know whether there is a session, from the moment at which it is said."""
+        if isinstance(said, SessionLost):
+            self._session_lost = True
+        elif isinstance(said, HistoryWanted):
+            self._session_lost = False
 
     def _note_deadline(self, part: Part) -> None:
         due_ms = part.deadline()

@@ -1,10 +1,14 @@
 """The caller's voice on its way to the model: gaps filled by the carrier's clock, silence padded, a bounded wait.
 
+What was given lately is kept, so that a session which takes a conversation over hears what the lost one had not
+understood: the turn that was open, or the last one if nobody has written it down and its answer is missing.
+
 Server VAD counts the audio that was appended, so a hole in the stream would shift its times and an ended stream would
 never end a turn. Twilio sends no frames in some silences and in packet loss
 (livekit agents PR #1608).
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
@@ -13,12 +17,15 @@ from voice_agent.call.commands import AppendAudio, CheckPhone, Command, Note
 from voice_agent.call.deadlines import Deadlines
 from voice_agent.call.events import (
     CallerAudio,
+    CallerTranscribed,
     Event,
     KeyPressed,
     PhoneChecked,
+    SpeechStarted,
     SpeechStopped,
     StreamStarted,
     TimerFired,
+    TurnCommitted,
 )
 from voice_agent.call.facts import (
     AgentChanged,
@@ -31,7 +38,10 @@ from voice_agent.call.facts import (
     LineClosing,
     ModelGone,
     SecrecyEnded,
+    SessionLost,
     SessionReady,
+    TurnHeardAgain,
+    TurnUnanswered,
 )
 from voice_agent.call.hidden_audio import HiddenAudio
 from voice_agent.call.part import Handled
@@ -50,6 +60,17 @@ ROUNDING_MS = 1
 BUFFER_MS = 10_000
 """How much of the caller waits for the session; the oldest goes first."""
 
+KEPT_MS = 15_000
+"""How much of what was given is kept for the next session: more than it will be given, for the turn began before."""
+
+TRIM_MS = 1000
+"""Kept beyond that at most."""
+
+UNHEARD_MS = 500
+"""What a lost session was given last may not have reached it, or no speech was found in it so far."""
+
+LOST_AUDIO = "of what the caller said the model has not heard all"
+
 STALL_MS = 750
 """Without frames for so long the model is given silence, so that VAD can end a turn."""
 
@@ -62,6 +83,8 @@ LATE_MS = 100
 CHECK_MS = 15_000
 """A stream silent for so long is asked whether it lives."""
 
+_MOST_GIVEN = (KEPT_MS + TRIM_MS) * BYTES_PER_MS
+
 
 class CallerAudioPart:
     """See the module. Audio goes out as one `AppendAudio` a frame, once the session is ready."""
@@ -69,6 +92,8 @@ class CallerAudioPart:
     HANDLES: ClassVar[Handled] = (
         CallerAudio,
         StreamStarted,
+        SessionLost,
+        TurnUnanswered,
         SessionReady,
         ModelGone,
         LineClosing,
@@ -76,7 +101,10 @@ class CallerAudioPart:
         CollectionBegan,
         CollectionEnded,
         SecrecyEnded,
+        SpeechStarted,
         SpeechStopped,
+        TurnCommitted,
+        CallerTranscribed,
         AgentChanged,
         PhoneChecked,
         TimerFired,
@@ -89,6 +117,17 @@ class CallerAudioPart:
         self._ready = False
         self._gone = False
         self._buffer = bytearray()
+        self._given: deque[bytes] = deque()
+        """The newest of what this session was given."""
+        self._given_bytes = 0
+        self._turn: int | None = None
+        """Where the open turn began, in bytes of the session."""
+        self._last_turn: tuple[str, int] | None = None
+        """The last one's item and beginning, while its words are not known."""
+        self._settled = 0
+        """Up to where turns are over."""
+        self._again_from: int | None = None
+        """From where on the next session is given once more what the lost one had."""
         self._filled_ms = 0
         """The carrier's time up to which the model has (or will have) audio."""
         self._appended = 0
@@ -119,6 +158,14 @@ class CallerAudioPart:
                 self._seen(now_ms)
             case SessionReady():
                 yield from self._release()
+            case SessionLost():
+                self._lose_session()
+            case TurnUnanswered() if self._last_turn is not None and self._again_from is not None:
+                item_id, began = self._last_turn
+                self._again_from = min(self._again_from, began)
+                yield TurnHeardAgain(item_id)
+            case SpeechStarted() | TurnCommitted() | CallerTranscribed():
+                self._follow_turn(event)
             case ModelGone() | LineClosing():
                 self._gone = True
                 self._buffer.clear()
@@ -128,6 +175,7 @@ class CallerAudioPart:
                 self._silence_ms = _silence_ms(event.agent.turn_detection)
             case SpeechStopped():
                 # The newest byte is the carrier's `_filled_ms` and the session's `_session_ms`.
+                self._settled = event.audio_end_ms * BYTES_PER_MS
                 heard_ms = event.audio_end_ms - self._silence_ms
                 yield CallerStopped(self._filled_ms - self._session_ms + heard_ms)
             case PhoneChecked(alive=True):
@@ -141,6 +189,22 @@ class CallerAudioPart:
                         yield CheckPhone()
             case CallOver():
                 self._deadlines.clear("stall", "check")
+
+    def _follow_turn(self, event: Event | Fact) -> None:
+        match event:
+            case SpeechStarted():
+                self._turn = event.audio_start_ms * BYTES_PER_MS if self._turn is None else self._turn
+            case TurnCommitted():
+                self._last_turn = None if self._turn is None else (event.item_id, self._turn)
+                self._turn = None
+            case CallerTranscribed():
+                if self._last_turn is not None and event.item_id == self._last_turn[0]:
+                    self._last_turn = None
+
+    def _lose_session(self) -> None:
+        self._ready = False
+        unheard = max(self._settled, self._appended - UNHEARD_MS * BYTES_PER_MS)
+        self._again_from = unheard if self._turn is None else min(self._turn, unheard)
 
     def _take_keys(self, event: Event | Fact) -> Iterator[Command | Fact]:
         hidden = self._hidden
@@ -210,8 +274,16 @@ class CallerAudioPart:
             return ()
         if self._ready:
             self._appended += len(audio)
+            self._given.append(audio)
+            self._given_bytes += len(audio)
+            if self._given_bytes > _MOST_GIVEN:
+                self._trim()
             return (AppendAudio(audio),)
         return self._keep(audio)
+
+    def _trim(self) -> None:
+        while self._given_bytes > KEPT_MS * BYTES_PER_MS:
+            self._given_bytes -= len(self._given.popleft())
 
     def _keep(self, audio: bytes) -> Iterator[Command]:
         self._buffer += audio
@@ -224,10 +296,24 @@ class CallerAudioPart:
 
     def _release(self) -> Iterator[Command]:
         self._ready = True
+        if self._again_from is not None:
+            yield from self._give_again(self._appended - self._again_from)
         if self._buffer:
             audio = bytes(self._buffer)
             self._buffer.clear()
             yield from self._give(audio)
+
+    def _give_again(self, length: int) -> Iterator[Command]:
+        """Begin with so much of what the lost session was given, as far as it is kept and not too long ago."""
+        given = b"".join(self._given)[-length:] if length > 0 else b""
+        most = BUFFER_MS * BYTES_PER_MS - len(self._buffer)
+        lost = max(0, length - min(len(given), most))
+        if lost:
+            yield Note("warning", LOST_AUDIO, {"lost_ms": lost // BYTES_PER_MS})
+        self._buffer[:0] = given[-most:] if most > 0 else b""
+        self._given.clear()
+        self._given_bytes = self._appended = self._settled = 0
+        self._again_from = self._turn = self._last_turn = None
 
 
 def _silence_ms(turn_detection: TurnDetection) -> int:

@@ -66,8 +66,14 @@ class HangUp(Command, frozen=True):
 # --- to the model leg, in order --------------------------------------------------------------------------------------
 
 
-class ConnectModel(Command, frozen=True):
-    """Open the WebSocket; answered by `ModelOpened` or `ModelRefused`."""
+class ConnectModel(Command, frozen=True, omit_defaults=True):
+    """Open the WebSocket; answered by `ModelOpened` or `ModelRefused`.
+
+    Of one that was ordered before nothing more is heard.
+    """
+
+    endpoint: int = 0
+    """Which of the call's, in the order of `CallSetup.models`."""
 
 
 class ConfigureSession(Command, frozen=True):

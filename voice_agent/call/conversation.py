@@ -5,7 +5,7 @@ the `history`, its own conversation begins with the turns of the former one, and
 limits is used. `Call.resumption()` gives it; why the call goes on is added by whoever knows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -83,10 +83,20 @@ History = AddUserText | AddAgentText | AddSystemText | AddToolCall | AddToolOutp
 """How a session is told what was said before it began."""
 
 
-def history(resumed: Resumption) -> Iterator[History]:
-    """Tell a session that has just been set up all that was said, as heard, and then the reason."""
+def answered(turns: Iterable[Turn]) -> Iterator[Turn]:
+    """Give the turns of a call that is over: nobody answers its open tool calls any more."""
+    for turn in turns:
+        is_open = isinstance(turn, ToolTurn) and turn.output is None
+        yield msgspec.structs.replace(turn, output=NOT_ANSWERED) if is_open else turn
+
+
+def history(turns: Iterable[Turn], reason: str) -> Iterator[History]:
+    """Tell a session that has just been set up all that was said, as heard, and then the reason.
+
+    A tool call that is open is told without an answer, which comes when there is one.
+    """
     number = 0
-    for number, turn in enumerate(resumed.conversation.turns, 1):
+    for number, turn in enumerate(turns, 1):
         name = f"history-{number}"
         match turn:
             case CallerTurn():
@@ -97,9 +107,10 @@ def history(resumed: Resumption) -> Iterator[History]:
                 yield AddUserText(name, keys_text(turn.digits))
             case ToolTurn():
                 yield AddToolCall(name, turn.call_id, turn.name, turn.arguments)
-                yield AddToolOutput(f"{name}-output", turn.call_id, turn.output or NOT_ANSWERED)
-    if resumed.reason:
-        yield AddSystemText(f"history-{number + 1}", resumed.reason)
+                if turn.output is not None:
+                    yield AddToolOutput(f"{name}-output", turn.call_id, turn.output)
+    if reason:
+        yield AddSystemText(f"history-{number + 1}", reason)
 
 
 def keys_text(digits: str) -> str:

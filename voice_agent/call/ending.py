@@ -38,6 +38,7 @@ from voice_agent.call.events import (
     TimerFired,
 )
 from voice_agent.call.facts import (
+    SESSION_LOST,
     AgentChanged,
     BargeIn,
     CallOver,
@@ -362,8 +363,9 @@ class Ending:
         if self.phase is not Phase.GOODBYE or event.response_id != self._last_response:
             return
         silent = self._spoken != event.response_id
-        if silent and event.status in {"failed", "incomplete"} and self._last_request is not None:
-            return  # `turns` asks for it once more, has a clip played in its place, or gives the model up
+        failed = event.status in {"failed", "incomplete"} or event.reason == SESSION_LOST
+        if silent and failed and self._last_request is not None:
+            return  # `turns` asks for it once more, has a clip played in its place, or gives the session up
         if silent and self._last_request is None and not self._busy:
             yield from self._ask_for_words(now_ms)
             return

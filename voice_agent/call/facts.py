@@ -10,6 +10,9 @@ import msgspec
 from voice_agent.agent import Agent
 from voice_agent.call.commands import Destination
 
+SESSION_LOST = "session_lost"
+"""The `reason` of a `ResponseDone` that no model said: the response was open when its session was lost."""
+
 
 class Fact(msgspec.Struct, frozen=True, gc=False):
     """The root of all facts."""
@@ -20,9 +23,45 @@ class SessionReady(Fact, frozen=True):
 
 
 class ModelGone(Fact, frozen=True):
-    """The model cannot serve this call any more. Said by `model_link` and `turns`."""
+    """The model cannot serve this call any more. Said by `model_link`."""
 
     reason: str
+
+
+class SessionFailed(Fact, frozen=True):
+    """The session is of no use any more, though its socket may be open. Said by `turns` and `handoff`."""
+
+    reason: str
+
+
+class SessionLost(Fact, frozen=True):
+    """The session is gone, and another is being opened: what hung on it is settled. Said by `model_link`.
+
+    Each response that was open is then said to be done, as if it had been cancelled.
+    """
+
+    reason: str
+
+
+class SessionOpened(Fact, frozen=True):
+    """A session wants to know how it is set up. Said by `model_link`, heard by `turns`."""
+
+
+class HistoryWanted(Fact, frozen=True):
+    """A session is to be told what was said before it began. Said by `model_link`, heard by `transcript`."""
+
+    reason: str
+    """Why it was another session that heard it, for the model."""
+
+
+class TurnUnanswered(Fact, frozen=True):
+    """The caller's last turn was committed to a session that is lost, and there is no answer. Said by `turns`."""
+
+
+class TurnHeardAgain(Fact, frozen=True):
+    """Nobody has written that turn down, so the next session hears it once more. Said by `caller_audio`."""
+
+    item_id: str
 
 
 class ResponseWanted(Fact, frozen=True):
@@ -127,6 +166,8 @@ class ItemHeard(Fact, frozen=True):
     total_ms: int
     """What the model has sent of it."""
     interrupted: bool
+    unfinished: bool = False
+    """More of it was to come when its session was lost: its words may be ahead of its sound."""
 
 
 class HangUpWanted(Fact, frozen=True):
@@ -196,6 +237,8 @@ class AgentChanged(Fact, frozen=True):
     """The call was handed over: from now on this agent speaks, with its tools and by its limits. Said by `handoff`."""
 
     agent: Agent
+    voice: str = ""
+    """The session has this one, whatever the agent's own is; empty: the agent's own."""
 
 
 class CollectionBegan(Fact, frozen=True):

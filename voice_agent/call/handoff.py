@@ -35,6 +35,9 @@ from voice_agent.call.facts import (
     ModelGone,
     PlaybackBusy,
     PlaybackIdle,
+    SessionFailed,
+    SessionLost,
+    SessionReady,
 )
 from voice_agent.call.part import Handled
 
@@ -78,6 +81,8 @@ class HandoffPart:
         ModelError,
         PlaybackBusy,
         PlaybackIdle,
+        SessionLost,
+        SessionReady,
         TimerFired,
         ModelGone,
         LineClosing,
@@ -99,6 +104,8 @@ class HandoffPart:
         self._handed_over = 0
         self._updates = 0
         self._deadlines = Deadlines()
+        self._ready = True
+        """There is a session; no tool is called before there is one."""
         self._gone = False
 
     def deadline(self) -> int | None:
@@ -132,11 +139,23 @@ class HandoffPart:
                 yield from self._refused(now_ms, pending)
             case TimerFired():
                 if self._deadlines.take_due(now_ms):
-                    yield ModelGone(f"the model did not confirm a session.update within {CONFIRM_MS // 1000} s")
+                    yield SessionFailed(f"the model did not confirm a session.update within {CONFIRM_MS // 1000} s")
+            case SessionLost():
+                self._lose_session()
+            case SessionReady():
+                self._ready = True
+                yield from self._ask(now_ms)
             case ModelGone() | LineClosing() | CallOver():
                 self._gone = True
                 self._pending = None
                 self._deadlines = Deadlines()
+
+    def _lose_session(self) -> None:
+        """Begin with the next session as it begins with us: with the agent that has the call."""
+        self._ready = self._spoken = False
+        if self._pending is not None:
+            self._pending.event_id = ""
+        self._deadlines.clear("confirmed")
 
     def _asked_by(self, event_id: str | None) -> _Pending | None:
         """Give the hand-over that an answer of the server is about, if it is about one."""
@@ -163,7 +182,7 @@ class HandoffPart:
     def _ask(self, now_ms: int) -> Iterator[Command]:
         """Send the update as soon as that may be; done already, or nothing to do: nothing."""
         pending = self._pending
-        if pending is None or pending.event_id or pending.response_id in self._open:
+        if pending is None or pending.event_id or pending.response_id in self._open or not self._ready:
             return
         if self._busy and self._agent.barge_in.protect_greeting:
             return  # it may be what plays: until it was heard, the rules of turns are the greeting's
@@ -191,7 +210,7 @@ class HandoffPart:
         self._voice = pending.voice
         self._handed_over += 1
         yield HandedOver(pending.agent.name)
-        yield AgentChanged(pending.agent)
+        yield AgentChanged(pending.agent, pending.voice)
         told = {
             "you_are_now": pending.agent.name,
             "handed_over_by": former.name,

@@ -33,6 +33,7 @@ from voice_agent.call.facts import (
     PlaybackBusy,
     PlaybackIdle,
     ResponseWanted,
+    SessionLost,
     SessionReady,
     ToolsBusy,
     TurnClosed,
@@ -45,6 +46,7 @@ _BEGINS: dict[type[Event | Fact], str] = {
     PlaybackBusy: "agent",
     ResponseCreated: "response",
     CollectionBegan: "keys",
+    SessionLost: "session",
 }
 _ENDS: dict[type[Event | Fact], str] = {
     StreamStarted: "stream",
@@ -63,6 +65,7 @@ class Idle:
 
     HANDLES: ClassVar[Handled] = (
         StreamStarted,
+        SessionLost,
         SessionReady,
         KeyPressed,
         ResponseCreated,

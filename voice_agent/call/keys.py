@@ -16,6 +16,7 @@ from voice_agent.call.facts import (
     LineClosing,
     ModelGone,
     ResponseWanted,
+    SessionLost,
     SessionReady,
 )
 from voice_agent.call.part import Handled
@@ -30,6 +31,7 @@ class Keys:
     HANDLES: ClassVar[Handled] = (
         KeyLeft,
         CollectionBegan,
+        SessionLost,
         SessionReady,
         TimerFired,
         ModelGone,
@@ -59,8 +61,8 @@ class Keys:
                 self._deadlines.clear("last key")
                 # What was pressed in the open is no secret; told now, it would sound like the answer.
                 yield Note("info", "keys before a secret number are dropped") if event.secret else KeysAhead(digits)
-            case SessionReady():
-                self._ready = True
+            case SessionLost() | SessionReady():
+                self._ready = isinstance(event, SessionReady)
             case TimerFired():
                 if self._deadlines.take_due(now_ms):
                     yield from self._give(now_ms)

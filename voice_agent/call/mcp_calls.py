@@ -37,6 +37,7 @@ from voice_agent.call.facts import (
     RemoteCallBegan,
     RemoteCallEnded,
     ResponseWanted,
+    SessionLost,
 )
 from voice_agent.call.part import Handled
 
@@ -47,6 +48,7 @@ APPROVED_MS = 2000
 """What was approved is begun at once; later than this the model's server seems to wait for a request."""
 
 REFUSED = '{"error": "the call was not approved"}'
+LOST = '{"error": "the connection broke off before there was an answer: it is not known what came of it"}'
 OVERDUE = '{"error": "the tool did not answer in time"}'
 
 
@@ -75,6 +77,7 @@ class McpCalls:
         McpApprovalAsked,
         AgentChanged,
         TimerFired,
+        SessionLost,
         ModelGone,
         LineClosing,
         CallOver,
@@ -127,9 +130,20 @@ class McpCalls:
             case TimerFired():
                 for name in self._deadlines.take_due(now_ms):
                     yield from self._due(name)
+            case SessionLost():
+                yield from self._lose_session()
             case ModelGone() | LineClosing() | CallOver():
                 self._gone = True
                 self._deadlines = Deadlines()
+
+    def _lose_session(self) -> Iterator[Command | Fact]:
+        """End the calls that the lost session's server carries out; the next one's is told that nobody knows more."""
+        if self._calls or self._approved:
+            yield ResponseWanted("mcp")
+        for item_id in list(self._calls):
+            yield from self._end(item_id, LOST, "its session was lost", in_conversation=False)
+        self._approved.clear()
+        self._deadlines = Deadlines()
 
     def _look_at_tools(self, event: McpToolsListed) -> Iterator[Command]:
         server = self._servers.get(event.server)

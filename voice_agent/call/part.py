@@ -16,7 +16,7 @@ class Part(Protocol):
 
     HANDLES: ClassVar[Handled]
 
-    def feed(self, now_ms: int, event: Event | Fact) -> Iterable[Command | Fact]:
+    def feed(self, now_ms: int, event: Event | Fact) -> Iterable[Command | Fact | Event]:
         """Take one event or fact; give commands and facts, in order. Never awaits, never raises for a peer's fault."""
         ...
 

@@ -45,6 +45,7 @@ from voice_agent.call.facts import (
     PlaybackBusy,
     PlaybackIdle,
     ResponseDropped,
+    SessionLost,
     SoundHeard,
     SoundWanted,
 )
@@ -67,7 +68,18 @@ Basis = Literal["mark", "estimate", "clock"]
 class _Item:
     """What is known of one item of the model that has audio."""
 
-    __slots__ = ("content_index", "cut", "done", "heard", "ours", "queued", "response_id", "sent_ms", "settled")
+    __slots__ = (
+        "content_index",
+        "cut",
+        "done",
+        "heard",
+        "queued",
+        "response_id",
+        "sent_ms",
+        "settled",
+        "unfinished",
+        "unknown",
+    )
 
     def __init__(self, response_id: str, content_index: int) -> None:
         self.response_id = response_id
@@ -79,8 +91,10 @@ class _Item:
         self.done = False
         self.cut = False
         """Nothing of it may be played any more."""
-        self.ours = False
-        """The session does not know it."""
+        self.unknown = False
+        """The session does not know it: it is ours, or a former session's."""
+        self.unfinished = False
+        """Its session was lost before all of it had come."""
         self.settled = False
         """What was heard of it is final and told."""
 
@@ -113,6 +127,7 @@ class Playback:
         SoundWanted,
         OwnSpeechWanted,
         CallerStopped,
+        SessionLost,
         ModelGone,
         LineClosing,
         CallOver,
@@ -173,6 +188,8 @@ class Playback:
             case TimerFired():
                 for name in self._deadlines.take_due(now_ms):
                     yield from self._due(now_ms, name)
+            case SessionLost():
+                yield from self._lose_session()
             case ModelGone():
                 self._model_gone = True
                 yield from self._end_items(list(self._items))
@@ -238,7 +255,7 @@ class Playback:
                 self._deadlines.set("sound", self._expected_end_ms + SOUND_WAIT_MS)
             case OwnSpeechWanted():
                 item = self._items[fact.item_id] = _Item("", 0)
-                item.ours = item.done = True
+                item.unknown = item.done = True
                 item.queued = len(fact.audio)
                 item.sent_ms = len(fact.audio) // BYTES_PER_MS
                 yield from self._play(now_ms, fact.item_id, fact.audio)
@@ -374,16 +391,25 @@ class Playback:
         if item.settled:
             return
         item.settled = True
-        whole = item.done and item.heard + REACHED_BYTES >= item.sent_ms * BYTES_PER_MS
+        complete = item.done and not item.unfinished
+        whole = complete and item.heard + REACHED_BYTES >= item.sent_ms * BYTES_PER_MS
         heard_ms = item.sent_ms if whole else min(item.heard // BYTES_PER_MS, item.sent_ms)
-        if not whole and item.sent_ms > 0 and not (item.ours or self._model_gone or self._closing):
+        if not whole and item.sent_ms > 0 and not (item.unknown or self._model_gone or self._closing):
             # There is a model whose memory can be cut.
             yield TruncateItem(f"truncate-{item_id}", item_id, item.content_index, heard_ms, basis)
-        yield ItemHeard(item_id, heard_ms, item.sent_ms, interrupted=not whole)
+        yield ItemHeard(item_id, heard_ms, item.sent_ms, interrupted=not whole, unfinished=item.unfinished)
 
     def _end_response(self, response_id: str) -> Iterator[Command | Fact]:
         yield from self._end_items([key for key, item in self._items.items() if item.response_id == response_id])
         self._dropped.discard(response_id)
+
+    def _lose_session(self) -> Iterator[Command | Fact]:
+        """Play on what has come; no model's memory of it can be cut any more."""
+        for item in self._items.values():
+            item.unfinished = item.unfinished or not item.done
+            item.unknown = True
+        yield from self._end_items(list(self._items))
+        self._dropped.clear()
 
     def _end_items(self, item_ids: list[str]) -> Iterator[Command | Fact]:
         """No more audio of these comes: what was never queued was never heard."""

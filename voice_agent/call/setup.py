@@ -26,6 +26,8 @@ class CallSetup(msgspec.Struct, frozen=True, kw_only=True):
     caller: str = ""
     called: str = ""
     model: ModelSetup = ModelSetup()
+    fallbacks: tuple[ModelSetup, ...] = ()
+    """Where a session is opened instead, in this order, when it cannot be had there."""
     outbound: bool = False
     """We placed it: `caller` is the number that we called, for who has it is on the line, and `called` is ours."""
     preconnect: bool = True
@@ -38,6 +40,11 @@ class CallSetup(msgspec.Struct, frozen=True, kw_only=True):
     """The agent's greeting as its model said it in a former call, mu-law 8 kHz: it is played when the stream begins."""
     resumed: Resumption | None = None
     """What the call goes on from; `None`: it begins."""
+
+    @property
+    def models(self) -> tuple[ModelSetup, ...]:
+        """All endpoints of the call, in their order."""
+        return (self.model, *self.fallbacks)
 
     def going_on(self, resumed: Resumption) -> "CallSetup":
         """Give the setup of the same call's next stream, with the agent that had the call at last."""

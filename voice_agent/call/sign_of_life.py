@@ -22,6 +22,7 @@ from voice_agent.call.facts import (
     PlaybackBusy,
     PlaybackIdle,
     ResponseAsked,
+    SessionLost,
     SessionReady,
     ToolsBusy,
     TurnClosed,
@@ -32,12 +33,16 @@ from voice_agent.call.part import Handled
 SILENCE_MS = 2500
 """Longest silence towards a caller who waits: a call promises less than 3 s, of which the way to the ear takes some."""
 
+LOST_MS = 1500
+"""The same where the session was lost: another is most often there by then, and if not, it may take longer."""
+
 
 class SignOfLife:
     """See the module."""
 
     HANDLES: ClassVar[Handled] = (
         StreamStarted,
+        SessionLost,
         SessionReady,
         TurnOpened,
         TurnClosed,
@@ -111,6 +116,12 @@ class SignOfLife:
         match event:
             case StreamStarted() if not self._ready:
                 self._owed.add("session")
+            case SessionLost():
+                self._owed.add("session")
+                if "response" in self._owed:
+                    self._owed.add("answer")
+                # What was open is heard again by the next session; until then nobody knows who speaks.
+                self._heard.discard("caller")
             case SessionReady():
                 self._ready = True
                 self._owed.discard("session")
@@ -137,7 +148,8 @@ class SignOfLife:
             if self._silent_since_ms is None or self._settled_ms not in (-1, now_ms):
                 self._silent_since_ms = now_ms
             self._settled_ms = -1
-            self._deadlines.set("sign", self._silent_since_ms + SILENCE_MS)
+            lost = self._ready and "session" in self._owed
+            self._deadlines.set("sign", max(now_ms, self._silent_since_ms + (LOST_MS if lost else SILENCE_MS)))
 
     def __repr__(self) -> str:
         return f"<SignOfLife owed {sorted(self._owed)}, heard {sorted(self._heard)}, {self._deadlines}>"

@@ -6,11 +6,33 @@ An item of the agent that was cut is cut in its words too, in proportion: the AP
 from collections.abc import Iterator
 from typing import ClassVar
 
-from voice_agent.call.commands import AgentSaid, CallerSaid, Command, TranscriptionUsed
-from voice_agent.call.conversation import AgentTurn, CallerTurn, KeysTurn, Resumption, ToolTurn, Turn
+from voice_agent.call.commands import AddAgentText, AgentSaid, CallerSaid, Command, TranscriptionUsed
+from voice_agent.call.conversation import (
+    AgentTurn,
+    CallerTurn,
+    KeysTurn,
+    Resumption,
+    ToolTurn,
+    Turn,
+    answered,
+    history,
+)
 from voice_agent.call.events import AgentTranscript, CallerTranscribed, Event, ResponseCreated, TurnCommitted
-from voice_agent.call.facts import AgentChanged, Fact, ItemHeard, OwnSpeechHeard, OwnSpeechWanted
+from voice_agent.call.facts import (
+    AgentChanged,
+    Fact,
+    HistoryWanted,
+    ItemHeard,
+    OwnSpeechHeard,
+    OwnSpeechWanted,
+    SessionLost,
+    TurnHeardAgain,
+)
 from voice_agent.call.part import Handled
+
+MS_PER_CHARACTER = 60
+"""How fast a voice speaks. The words of an answer come ahead of its sound: where that breaks off, only this tells how
+many of them were heard."""
 
 
 def cut_words(text: str, heard_ms: int, total_ms: int) -> str:
@@ -24,7 +46,7 @@ def cut_words(text: str, heard_ms: int, total_ms: int) -> str:
 
 
 class Transcript:
-    """See the module. `turns` is in the order of the conversation, not of the words' arrival."""
+    """See the module. `turns` are in the order of the conversation, not of the words' arrival."""
 
     HANDLES: ClassVar[Handled] = (
         AgentTranscript,
@@ -34,19 +56,34 @@ class Transcript:
         ResponseCreated,
         AgentChanged,
         OwnSpeechWanted,
+        SessionLost,
+        HistoryWanted,
+        TurnHeardAgain,
     )
 
     def __init__(self, resumed: Resumption | None = None) -> None:
-        self.turns: list[Turn] = [] if resumed is None else list(resumed.conversation.turns)
+        self._turns: list[Turn] = [] if resumed is None else [*answered(resumed.conversation.turns)]
         self._words: dict[str, str] = {}
         self._places: dict[str, int] = {}
         """Where the caller's turns stand, by their items."""
         self._own: set[str] = set()
-        """Items that the session does not know."""
+        """Items that no session knows: `greeting` tells them."""
+        self._again: set[str] = set()
+        """Turns of the caller that are heard once more."""
+        self._former: set[str] = set()
+        """Items of lost sessions, of which something may be heard yet."""
+        self._untold = False
+        """There is no session that knows what was said."""
         self._agent = ""
         """Who has the call, when it was handed over."""
         self._agents: dict[str, str] = {}
         """Who speaks in a response, and in an item of it, when that is not the agent that took the call."""
+
+    @property
+    def turns(self) -> list[Turn]:
+        """All that was said so far."""
+        again = self._again
+        return [turn for turn in self._turns if not (isinstance(turn, CallerTurn) and turn.item_id in again)]
 
     def deadline(self) -> int | None:
         """None: words come when they come."""
@@ -76,33 +113,49 @@ class Transcript:
                 if event.usage is not None:
                     yield TranscriptionUsed(event.usage)
             case ItemHeard() if event.total_ms > 0:
-                text = cut_words(self._words.pop(event.item_id, ""), event.heard_ms, event.total_ms)
-                agent = self._agents.pop(event.item_id, "")
-                self.turns.append(AgentTurn(event.item_id, text, event.interrupted, agent))
-                yield AgentSaid(event.item_id, text, event.heard_ms, event.total_ms, event.interrupted, agent)
-                if event.item_id in self._own:
-                    yield OwnSpeechHeard(event.item_id, text)
+                yield from self._hear(event)
+            case SessionLost():
+                self._untold = True
+                self._former.update(self._words.keys() - self._own)
+            case HistoryWanted():
+                self._untold = False
+                yield from history(self.turns, event.reason)
+            case TurnHeardAgain():
+                self._again.add(event.item_id)
+
+    def _hear(self, event: ItemHeard) -> Iterator[Command | Fact]:
+        words = self._words.pop(event.item_id, "")
+        total_ms = max(event.total_ms, len(words) * MS_PER_CHARACTER) if event.unfinished else event.total_ms
+        text = cut_words(words, event.heard_ms, total_ms)
+        agent = self._agents.pop(event.item_id, "")
+        self._turns.append(AgentTurn(event.item_id, text, event.interrupted, agent))
+        yield AgentSaid(event.item_id, text, event.heard_ms, event.total_ms, event.interrupted, agent)
+        if event.item_id in self._own:
+            yield OwnSpeechHeard(event.item_id, text)
+        if event.item_id in self._former and text and not self._untold:
+            # It was in the air when the session was told the rest.
+            yield AddAgentText(f"heard-{event.item_id}", text)
 
     def _put(self, turn: CallerTurn) -> None:
         """Keep one turn of the caller, whose commit and whose words come in either order."""
-        place = self._places.setdefault(turn.item_id, len(self.turns))
-        if place == len(self.turns):
-            self.turns.append(turn)
+        place = self._places.setdefault(turn.item_id, len(self._turns))
+        if place == len(self._turns):
+            self._turns.append(turn)
         elif turn.text:
-            self.turns[place] = turn
+            self._turns[place] = turn
 
     def note_keys(self, digits: str) -> None:
         """Keys were given to the model."""
-        self.turns.append(KeysTurn(digits))
+        self._turns.append(KeysTurn(digits))
 
     def note_tool(self, call_id: str, name: str, arguments: str) -> None:
         """A tool was called; its answer is filled in by `note_answer`."""
-        self.turns.append(ToolTurn(call_id, name, arguments, None))
+        self._turns.append(ToolTurn(call_id, name, arguments, None))
 
     def note_answer(self, call_id: str, output: str) -> None:
         """A tool was answered."""
-        for index, turn in reversed([*enumerate(self.turns)]):
+        for index, turn in reversed([*enumerate(self._turns)]):
             # The latest of that id: ids of a former session may come again.
             if isinstance(turn, ToolTurn) and turn.call_id == call_id:
-                self.turns[index] = ToolTurn(call_id, turn.name, turn.arguments, output)
+                self._turns[index] = ToolTurn(call_id, turn.name, turn.arguments, output)
                 return

@@ -35,7 +35,6 @@ from voice_agent.call.commands import (
 )
 from voice_agent.call.deadlines import Deadlines
 from voice_agent.call.events import (
-    AgentTranscript,
     Event,
     McpCalled,
     ModelAudio,
@@ -68,15 +67,20 @@ from voice_agent.call.facts import (
     ResponseAsked,
     ResponseDropped,
     ResponseWanted,
+    SessionFailed,
+    SessionLost,
+    SessionOpened,
     SessionReady,
     SpeechLasted,
     TurnClosed,
+    TurnHeardAgain,
     TurnOpened,
+    TurnUnanswered,
 )
 from voice_agent.call.key_tones import KEY_MS, TONE_MS, KeyTones
 from voice_agent.call.part import Handled
-from voice_agent.call.turn_flags import TurnFlags
-from voice_agent.call.wanted import FIRST_WORDS, RESULTS, WITHDRAWN, queued
+from voice_agent.call.turn_flags import Floor
+from voice_agent.call.wanted import FIRST_WORDS, RESULTS, WITHDRAWN, Requests
 
 SERVER_ANSWER_MS = 2000
 """The server creates its response right after it committed the turn; later than this it will not."""
@@ -84,19 +88,11 @@ SERVER_ANSWER_MS = 2000
 COMMIT_MS = 2000
 """`committed` follows `speech_stopped` at once; later than this the turn is taken as closed."""
 
-CREATED_MS = 4000
-"""A request of ours that is not even begun after so long will not be."""
-
-OUTPUT_MS = 8000
-"""A response that is begun and brings neither sound, words, a tool call nor its end for so long is stuck."""
-
-_OWED = {
-    "created": f"begin a response within {CREATED_MS // 1000} s",
-    "output": f"go on with a response for {OUTPUT_MS // 1000} s",
-}
+HEARD_AGAIN_MS = 2000
+"""A session that is given what the caller said before it began hears it at once; later than this it hears nothing."""
 
 MOST_FAILURES = 2
-"""So many failed responses in a row, and the model counts as gone: one retry."""
+"""So many failed responses in a row, and the session is of no use: one retry."""
 
 WITHHELD = "content_filter"
 """The provider's filter stopped the answer: a fixed line of ours is heard instead."""
@@ -104,25 +100,24 @@ WITHHELD = "content_filter"
 BY_KEY = "what the caller began with a key is taken for its tone"
 ONLY_TONES = "only keys were heard in a turn, and it is not answered"
 
-_OUTPUT = (ModelAudio, AgentTranscript, ToolRequested)
-"""What shows that a response goes on; it changes nothing about who may speak."""
-
 
 class Turns:
     """See the module."""
 
     HANDLES: ClassVar[Handled] = (
+        SessionOpened,
         SessionReady,
+        SessionLost,
         SessionUpdated,
         AgentChanged,
         SpeechStarted,
         SpeechStopped,
         SpeechLasted,
         TurnCommitted,
+        TurnHeardAgain,
         ResponseCreated,
         ResponseDone,
         ModelAudio,
-        AgentTranscript,
         ToolRequested,
         McpCalled,
         ModelError,
@@ -144,14 +139,11 @@ class Turns:
     def __init__(self, agent: Agent, *, can_excuse: bool, held: bool = False) -> None:
         """`can_excuse`: there is a clip `withheld`. `held`: it is not known yet who answered."""
         self._can_excuse = can_excuse
-        self._follow(agent)
-        self._protected = agent.barge_in.protect_greeting and agent.greeting is not None
-        self._held = held
+        self._floor = Floor(agent, held=held)
+        self._tones = KeyTones(agent.turn_detection)
         self._machine = False
         """Held for good."""
-        self._flags = TurnFlags(self._after_ms == 0 and not self._protected and not held)
         self._deadlines = Deadlines()
-        self._ready = False
         self._over = False
         self._speaking = False
         self._busy = False
@@ -161,32 +153,19 @@ class Turns:
         """The open turn began while the agent spoke, and did not cut it."""
         self._answer_owed = False
         """A turn was committed while nobody could be answered."""
-        self._collecting = False
         self._has_cut = False
         """The agent was cut in the open turn."""
         self._active: str | None = None
-        self._active_wanted: ResponseWanted | None = None
-        """What the active response was asked for; `None` when the server began it by itself."""
         self._sounds = False
         """Sound of the active response has come."""
         self._calls = False
         """A call of a tool has."""
-        self._requested: tuple[str, ResponseWanted] | None = None
+        self._again = False
+        """The next session hears the open turn, or the last one, once more."""
         self._cancelled: set[str] = set()
         self._protected_response: str | None = None
-        self._wanted: list[ResponseWanted] = []
+        self._requests = Requests()
         self._failures = 0
-        self._requests = 0
-
-    def _follow(self, agent: Agent) -> None:
-        self._agent = agent
-        self._after_ms = agent.barge_in.after_ms
-        self._tones = KeyTones(agent.turn_detection)
-
-    @property
-    def flags(self) -> bool:
-        """What both turn flags must be when the session begins."""
-        return self._flags.in_force
 
     def deadline(self) -> int | None:
         """The earliest of what the server owes, and of a barge-in that needs a length."""
@@ -196,20 +175,16 @@ class Turns:
         """Take one event or fact."""
         if self._over:
             return ()
-        if isinstance(event, _OUTPUT):
-            if event.response_id == self._active:
-                self._deadlines.set("output", now_ms + OUTPUT_MS)
-                self._sounds = self._sounds or isinstance(event, ModelAudio)
-                self._calls = self._calls or isinstance(event, ToolRequested)
-            if isinstance(event, ModelAudio) and event.response_id not in self._cancelled:
-                self._words = True
+        if isinstance(event, ModelAudio):
+            self._sounds = self._sounds or event.response_id == self._active
+            self._words = self._words or event.response_id not in self._cancelled
             return ()
         return self._decide(now_ms, event)
 
     def _decide(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         yield from self._take(now_ms, event)
         self._pay()
-        yield from self._ask(now_ms)
+        yield from self._ask()
 
     def _take(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:  # noqa: C901, PLR0912 - one match
         match event:
@@ -224,34 +199,33 @@ class Turns:
             case TurnCommitted():
                 yield from self._close_turn(now_ms)
             case ResponseCreated():
-                yield from self._begin_response(now_ms, event)
+                yield from self._begin_response(event)
             case ResponseDone():
                 yield from self._end_response(event)
-            case McpCalled():
-                if event.response_id == self._active:
-                    self._calls = True
-                    # Some servers end the response first, some go on with it when the call is over.
-                    self._deadlines.set("output", now_ms + self._agent.limits.tool_seconds * 1000 + OUTPUT_MS)
+            case ToolRequested() | McpCalled():
+                self._calls = self._calls or event.response_id == self._active
             case ModelError():
                 yield from self._refused(now_ms, event)
             case ResponseWanted():
                 self._want(event)
             case GoodbyeTakenBack():
-                self._withdraw("goodbye")
+                self._requests.withdraw("goodbye")
             case KeyHeard() | CollectionBegan() | CollectionEnded():
                 yield from self._take_keys(now_ms, event)
-            case SessionReady():
-                self._ready = True
-                yield from self._give_floor()
+            case SessionOpened() | SessionReady() | SessionLost():
+                yield from self._take_session(now_ms, event)
+            case TurnHeardAgain():
+                self._requests.withdraw("turn")
+                self._again = True
             case ConversationOpened():
-                self._held = False
-                yield from self._give_floor()
+                self._floor.held = False
+                yield from self._floor.give()
             case MachineReached():
                 yield from self._reach_machine()
             case AgentChanged():
-                yield from self._hand_over(event.agent)
+                yield from self._hand_over(event)
             case SessionUpdated(request=""):
-                self._flags.confirm()
+                self._floor.confirm()
             case PlaybackBusy():
                 self._busy = True
             case PlaybackIdle():
@@ -264,51 +238,90 @@ class Turns:
             case ModelGone() | LineClosing() | CallOver():
                 self._end()
 
-    def _hand_over(self, agent: Agent) -> Iterator[Command]:
+    def _hand_over(self, changed: AgentChanged) -> Iterator[Command]:
         """Follow the rules that another agent came with; what the former one was still to say is not said."""
-        self._follow(agent)
-        self._protected = False
-        yield from self._flags.replace(self._after_ms == 0, agent.turn_detection)
-        yield from self._give_floor()
+        self._tones = KeyTones(changed.agent.turn_detection)
+        yield from self._floor.hand_over(changed.agent, changed.voice)
         for purpose in ("greeting", "idle"):
-            self._withdraw(purpose)
+            self._requests.withdraw(purpose)
 
     def _end(self) -> None:
         self._over = True
         self._deadlines = Deadlines()
 
+    # --- the session -------------------------------------------------------------------------------------------------
+
+    def _take_session(self, now_ms: int, fact: Event | Fact) -> Iterator[Command | Fact]:
+        match fact:
+            case SessionOpened():
+                yield self._floor.configure()
+            case SessionReady():
+                self._floor.ready = True
+                yield from self._floor.give()
+                if self._again or self._speaking:
+                    self._again = True
+                    self._deadlines.set("heard again", now_ms + HEARD_AGAIN_MS)
+            case SessionLost():
+                yield from self._lose_session()
+
+    def _lose_session(self) -> Iterator[Fact]:
+        """Keep what is still to be said, and ask the next session for it."""
+        lost = self._active is not None and self._active not in self._cancelled
+        lost = lost and self._requests.active is not WITHDRAWN
+        unheard = lost and not (self._sounds or self._calls)
+        answer_due = self._deadlines.armed("server answer") or (unheard and self._requests.active is None)
+        # When what came of a response was heard, the next session goes on from there.
+        self._answer_owed = self._answer_owed or (lost and self._sounds)
+        if unheard and self._active == self._protected_response:
+            self._protected_response = None  # the greeting is said again, under the same protection
+        self._requests.lose(with_open=unheard)
+        self._active = None
+        self._cancelled.clear()
+        self._suspend()
+        self._tones = KeyTones(self._floor.agent.turn_detection)
+        self._failures = 0
+        if answer_due or self._requests.comes("turn"):
+            self._want(ResponseWanted("turn"))
+            yield TurnUnanswered()
+
+    def _suspend(self) -> None:
+        self._floor.ready = False
+        self._deadlines = Deadlines()
+
     def _give_up(self, reason: str) -> Iterator[Fact]:
-        """Say that the model is gone; from this moment nothing is asked of it."""
-        if not self._over:
-            self._end()
-            yield ModelGone(reason)
+        """Say that the session is of no use; from this moment nothing is asked of it."""
+        if self._floor.ready:
+            self._suspend()
+            yield SessionFailed(reason)
 
     # --- the caller's turn -------------------------------------------------------------------------------------------
 
     def _open_turn(self, now_ms: int, audio_start_ms: int) -> Iterator[Command | Fact]:
         self._speaking = True
         self._tones.speech_started(audio_start_ms)
-        self._deadlines.clear("commit", "server answer")
+        self._deadlines.clear("commit", "server answer", "heard again")
         self._has_cut = False
         agent_has_floor = self._busy or self._active is not None
         # Only the greeting itself is protected, not what is said before it because the caller was first.
-        protected = self._held or (self._protected and self._protected_response is not None)
+        protected = self._floor.held or (self._floor.protected and self._protected_response is not None)
         # An answer that cannot be heard yet must not begin while the caller speaks, however short that is: not behind a
         # clip of ours either.
         patience_ms = self._patience_ms()
         self._overheard = agent_has_floor and (protected or patience_ms > 0)
-        yield CallerBegan()
-        yield TurnOpened(self._overheard or self._tones.by_key or self._collecting)
+        if not self._again:
+            yield CallerBegan()
+        self._again = False
+        yield TurnOpened(self._overheard or self._tones.by_key or self._floor.collecting)
         if self._tones.by_key:
             yield Note("debug", BY_KEY)
         if not agent_has_floor or protected:
-            if self._held and not (self._machine or self._busy or self._protected):
+            if self._floor.held and not (self._machine or self._busy or self._floor.protected):
                 yield from self._put_off()
             return
         if self._overheard:
             self._deadlines.set("barge-in", now_ms + patience_ms)
         else:
-            yield from self._cut(cancel=not self._flags.in_force)
+            yield from self._cut(cancel=not self._floor.in_force)
 
     def _patience_ms(self) -> int:
         """How long speech that has just begun must last until it cuts the agent; 0: it cuts at once."""
@@ -316,22 +329,22 @@ class Turns:
             return TONE_MS + self._tones.silence_ms
         if not (self._busy and self._words):
             return 0
-        if self._after_ms > 0:
+        if self._floor.after_ms > 0:
             # Normally `SpeechLasted` comes first; a voice too soft to be measured is taken by the detector's word.
-            return self._after_ms + self._tones.silence_ms
+            return self._floor.after_ms + self._tones.silence_ms
         # While digits are collected, the message of a key whose tone this is may be on its way.
-        return KEY_MS if self._collecting else 0
+        return KEY_MS if self._floor.collecting else 0
 
     def _take_keys(self, now_ms: int, fact: KeyHeard | CollectionBegan | CollectionEnded) -> Iterator[Command]:
         match fact:
             case KeyHeard():
                 yield from self._hear_key(now_ms, fact.session_ms)
             case CollectionBegan():
-                self._collecting = True
-                yield from self._flags.ask(False, self._agent.turn_detection)
+                self._floor.collecting = True
+                yield from self._floor.give()
             case CollectionEnded():
-                self._collecting = False
-                yield from self._give_floor()
+                self._floor.collecting = False
+                yield from self._floor.give()
 
     def _hear_key(self, now_ms: int, session_ms: int) -> Iterator[Command]:
         if self._tones.pressed(session_ms):
@@ -341,7 +354,7 @@ class Turns:
 
     def _yield_floor(self) -> Iterator[Command | Fact]:
         """Let nothing begin over a caller who has outlasted what was heard; what has begun goes on after its pause."""
-        goes_on = self._sounds or self._protected or self._held
+        goes_on = self._sounds or self._floor.protected or self._floor.held
         if self._overheard and self._speaking and self._active is not None and not goes_on:
             yield from self._cut(cancel=True)
 
@@ -368,19 +381,19 @@ class Turns:
         if self._speaking:
             self._speaking = False
             yield TurnClosed()
-        if self._tones.alone and not self._has_cut and not self._flags.in_force:
+        if self._tones.alone and not self._has_cut and not self._floor.in_force:
             yield Note("debug", ONLY_TONES)
-        elif self._protected or self._held:
+        elif self._floor.protected or self._floor.held:
             # A greeting that is still to come answers a "hello?".
-            self._answer_owed = self._answer_owed or not (self._held and self._greeting_comes())
-        elif self._flags.in_force:
+            self._answer_owed = self._answer_owed or not (self._floor.held and self._requests.comes("greeting"))
+        elif self._floor.in_force:
             # The server answers what the conversation holds at this moment; a result that comes later is not in it.
             self._answer_owed = False
-            self._wanted = [waiting for waiting in self._wanted if waiting.keep]
+            self._requests.keep(lambda waiting: waiting.keep)
             self._deadlines.set("server answer", now_ms + SERVER_ANSWER_MS)
         elif not (self._overheard and self._agent_has_words()):
             # As the server would: the answer takes the place of what was only waiting to be said.
-            self._wanted = [waiting for waiting in self._wanted if waiting.keep or waiting.instructions is None]
+            self._requests.keep(lambda waiting: waiting.keep or waiting.instructions is None)
             self._want(ResponseWanted("turn"))
         self._overheard = False
 
@@ -393,75 +406,59 @@ class Turns:
 
     def _want(self, wanted: ResponseWanted) -> None:
         if not self._machine or wanted.purpose == "goodbye":
-            self._wanted = queued(self._wanted, wanted)
-
-    def _withdraw(self, purpose: str) -> None:
-        self._wanted = [waiting for waiting in self._wanted if waiting.purpose != purpose]
-        if self._requested is not None and self._requested[1].purpose == purpose:
-            self._requested = (self._requested[0], WITHDRAWN)
-        if self._active_wanted is not None and self._active_wanted.purpose == purpose:
-            self._active_wanted = WITHDRAWN
+            self._requests.want(wanted)
 
     def _may_ask(self) -> bool:
         return (
-            self._ready
+            self._floor.ready
             and not self._speaking
             and self._active is None
-            and self._requested is None
-            and not self._deadlines.armed("server answer")
-            and not self._deadlines.armed("other response")
+            and self._requests.requested is None
+            and not any(map(self._deadlines.armed, ("server answer", "other response", "heard again")))
         )
 
-    def _ask(self, now_ms: int) -> Iterator[Command | Fact]:
-        if not self._wanted or self._over or not self._may_ask():
+    def _ask(self) -> Iterator[Command | Fact]:
+        if not self._requests.waiting or self._over or not self._may_ask():
             return
-        wanted = next((one for one in self._wanted if not self._held or one.purpose in FIRST_WORDS), None)
+        wanted = next(
+            (one for one in self._requests.waiting if not self._floor.held or one.purpose in FIRST_WORDS), None
+        )
         if wanted is None:
             return
-        self._wanted.remove(wanted)
-        self._requests += 1
-        request = f"{wanted.purpose}-{self._requests}"
-        self._requested = (request, wanted)
-        self._deadlines.set("created", now_ms + CREATED_MS)
+        request = self._requests.ask(wanted)
         yield CreateResponse(request, wanted.instructions, wanted.tool_choice)
         yield ResponseAsked(wanted.purpose, request)
 
-    def _begin_response(self, now_ms: int, event: ResponseCreated) -> Iterator[Command | Fact]:
+    def _begin_response(self, event: ResponseCreated) -> Iterator[Command | Fact]:
         self._deadlines.clear("server answer")
-        wanted = None
-        if self._requested is not None and event.request == self._requested[0]:
-            wanted = self._requested[1]
-            self._requested = None
-            self._deadlines.clear("created")
-        elif event.request is None:
+        wanted = self._requests.settle(event.request)
+        if event.request is None:
             # The server's own answer takes the place of all that was waiting, but for what it does not know yet.
-            self._wanted = [waiting for waiting in self._wanted if waiting.keep or waiting.purpose in RESULTS]
-        self._withdraw("idle")  # the silence is broken
+            self._requests.keep(lambda waiting: waiting.keep or waiting.purpose in RESULTS)
+        self._requests.withdraw("idle")  # the silence is broken
         self._active = event.response_id
-        self._active_wanted = None
+        self._requests.active = None
         self._sounds = self._calls = False
-        if self._speaking or (self._held and (wanted is None or wanted.purpose not in FIRST_WORDS)):
+        if self._speaking or (self._floor.held and (wanted is None or wanted.purpose not in FIRST_WORDS)):
             # A sound that is no turn gets no answer which would take its place.
             # What a server begins by itself behind a call of its own is not lost either.
             wanted = wanted or (ResponseWanted("mcp") if event.request is None else WITHDRAWN)
-            if wanted.keep or ((self._overheard or self._held) and wanted is not WITHDRAWN):
-                self._wanted.append(wanted)
+            if wanted.keep or ((self._overheard or self._floor.held) and wanted is not WITHDRAWN):
+                self._requests.waiting.append(wanted)
             yield ResponseDropped(event.response_id)
             yield from self._cancel(event.response_id)
             return
-        self._active_wanted = wanted
-        if self._protected and wanted is not None and wanted.purpose == "greeting":
+        self._requests.active = wanted
+        if self._floor.protected and wanted is not None and wanted.purpose == "greeting":
             self._protected_response = event.response_id
-        self._deadlines.set("output", now_ms + OUTPUT_MS)
 
     def _end_response(self, event: ResponseDone) -> Iterator[Command | Fact]:
         if event.usage is not None:
             yield ResponseUsed(event.usage)
         wanted, came = None, True
         if event.response_id == self._active:
-            wanted, came = self._active_wanted, self._sounds or self._calls or self._active in self._cancelled
-            self._active = self._active_wanted = None
-            self._deadlines.clear("output")
+            wanted, came = self._requests.active, self._sounds or self._calls or self._active in self._cancelled
+            self._active = self._requests.active = None
         self._deadlines.clear("other response")
         if event.status == "failed":
             yield Note("warning", "a response failed", {"reason": event.reason})
@@ -486,24 +483,22 @@ class Turns:
 
     def _try_again(self, wanted: ResponseWanted, reason: str) -> Iterator[Fact]:
         self._failures += 1
-        if self._failures >= MOST_FAILURES:
-            yield from self._give_up(f"responses keep failing: {reason}")
-        elif wanted is not WITHDRAWN:
+        if wanted is not WITHDRAWN:
             if wanted.purpose == "greeting":
                 self._protected_response = None  # it is said again, under the same protection
             self._want(wanted)
+        if self._failures >= MOST_FAILURES:
+            yield from self._give_up(f"responses keep failing: {reason}")
 
     def _refused(self, now_ms: int, event: ModelError) -> Iterator[Command | Fact]:
-        if self._requested is None or event.event_id != self._requested[0]:
+        wanted = self._requests.settle(event.event_id)
+        if wanted is None:
             return
-        wanted = self._requested[1]
-        self._requested = None
-        self._deadlines.clear("created")
         if event.code == "conversation_already_has_active_response":
             # The server was first. Its response, known or about to be, comes to an end; then ours is asked for again,
             # unless that was the answer.
             if wanted.instructions is not None or wanted.purpose in RESULTS:
-                self._wanted.insert(0, wanted)
+                self._requests.waiting.insert(0, wanted)
             if self._active is None:
                 self._deadlines.set("other response", now_ms + SERVER_ANSWER_MS)
         else:
@@ -519,11 +514,16 @@ class Turns:
             case "commit":
                 yield Note("warning", "the server did not commit the caller's turn")
                 yield from self._close_turn(now_ms)
+            case "heard again":
+                self._again = False
+                if self._speaking:
+                    yield TurnClosed()
+                self._speaking = False
+                if not self._overheard:
+                    self._want(ResponseWanted("turn"))
             case "server answer":
                 yield Note("warning", "the server did not answer the caller's turn by itself")
                 self._want(ResponseWanted("turn"))
-            case "created" | "output":
-                yield from self._give_up(f"the model did not {_OWED[name]}; look at the provider's status page")
             case "other response":
                 # It ended unseen, or never was: `_ask` may go on, but not for ever.
                 yield from self._try_again(WITHDRAWN, "the model says that it makes one, and none is seen")
@@ -532,45 +532,39 @@ class Turns:
 
     def _unprotect(self) -> Iterator[Command]:
         """Give the caller the floor once the protected greeting was heard, or cannot be heard any more."""
-        if not self._protected or self._protected_response is None or self._active == self._protected_response:
+        if not self._floor.protected or self._protected_response is None or self._active == self._protected_response:
             return
-        self._protected = False
-        yield from self._give_floor()
+        self._floor.protected = False
+        yield from self._floor.give()
 
     # --- who may speak at all ----------------------------------------------------------------------------------------
 
-    def _give_floor(self) -> Iterator[Command]:
-        """Let the agent's policy rule, unless something still stands against it."""
-        if self._ready and not (self._protected or self._held):
-            yield from self._flags.ask(self._after_ms == 0 and not self._collecting, self._agent.turn_detection)
-
     def _pay(self) -> None:
         """Ask for the answer that is owed, once it can be given."""
-        if self._answer_owed and not (self._protected or self._held or self._busy or self._active is not None):
+        if self._answer_owed and not (
+            self._floor.protected or self._floor.held or self._busy or self._active is not None
+        ):
             self._answer_owed = False
             self._want(ResponseWanted("turn"))
 
     def _put_off(self) -> Iterator[Command | Fact]:
         """Let a greeting that is begun and not heard yet wait: somebody says hello first."""
-        wanted, self._active_wanted = self._active_wanted, WITHDRAWN
+        wanted, self._requests.active = self._requests.active, WITHDRAWN
         if wanted is not None and wanted is not WITHDRAWN:
             self._want(wanted)
             yield from self._cut(cancel=True)
 
-    def _greeting_comes(self) -> bool:
-        return any(one.purpose == "greeting" for one in (*self._wanted, *(self._requested or ())[1:]))
-
     def _reach_machine(self) -> Iterator[Command | Fact]:
-        self._held = self._machine = True
-        self._wanted.clear()
-        if self._requested is not None:
-            self._requested = (self._requested[0], WITHDRAWN)
-        self._active_wanted = None if self._active_wanted is None else WITHDRAWN
+        self._floor.held = self._machine = True
+        self._requests.withdraw_all()
         self._deadlines.clear("barge-in", "server answer")
-        yield from self._flags.ask(False, self._agent.turn_detection)
+        yield from self._floor.give()
         if self._busy or self._active is not None:
             yield from self._cut(cancel=True)
 
     def __repr__(self) -> str:
-        speaks, waiting = "speaking" if self._speaking else "silent", [wanted.purpose for wanted in self._wanted]
+        speaks, waiting = (
+            "speaking" if self._speaking else "silent",
+            [wanted.purpose for wanted in self._requests.waiting],
+        )
         return f"<Turns caller {speaks}, response {self._active}, waiting {waiting}, {self._deadlines}>"

@@ -29,6 +29,8 @@ _FAULTS = f"""faults
   So that a client can be tested against what goes wrong, a session has faults on request: by the header {HEADER},
   by the query &{QUERY}= of the address, or of all sessions by --fault. Several, parted by commas, work together;
   seconds count from the session's beginning. For example: ?model=any&fault=delay=300,close=1011@5
+  With --fault, semicolons part the faults of the first session, the second and so on; the last part is that of all
+  that follow: --fault "drop@5;" breaks the first connection and no other.
 
 {{kinds}}"""
 
@@ -77,7 +79,8 @@ def run(
     """Serve until SIGINT or SIGTERM; 0. Faults of settings, files and the port are raised: 2."""
     faults = ",".join(fault or [])
     try:
-        parse_faults(faults)
+        for part in faults.split(";"):
+            parse_faults(part)
     except PeerError as error:
         raise CommandError(f"--fault: {error}") from None
     settings = read_settings(os.environ, ENV_FILE)

@@ -64,11 +64,12 @@ async def serve_realtime(
 ) -> AsyncIterator[RealtimeServer]:
     """Serve sessions until the block is left, then close them. Port 0 takes a free one. Raises `CommandError`.
 
-    `faults`: what goes wrong in every session, whatever its client asks for (see `emulator.faults`).
+    `faults`: what goes wrong in every session, whatever its client asks for (see `emulator.faults`); parted by
+    semicolons, of the first, the second and so on, the last of all that follow.
     """
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="speech") as threads:
         mind, settings = Mind(speech, brain, threads), options or RealtimeOptions()
-        calls = Calls(mind, settings, faults)
+        calls = Calls(mind, settings, faults.rpartition(";")[2])
         open_sockets = _OpenSockets(mind, settings, calls, faults)
         application = web.Application()
         for form in (PREVIEW_PATH, f"{PREVIEW_PATH}/"):
@@ -124,7 +125,8 @@ class _OpenSockets:
         self._mind = mind
         self._options = options
         self._calls = calls
-        self._faults = faults
+        self._faults = faults.split(";")
+        self._sessions = 0
         self._open: set[web.WebSocketResponse] = set()
 
     async def hold(self, request: web.Request) -> web.StreamResponse:
@@ -136,7 +138,8 @@ class _OpenSockets:
             _examine_intent(request)
             call = self._calls.find(request.query["call_id"]) if "call_id" in request.query else None
             bound = self._calls.session_asked_for(request)
-            faults = faults_asked_for(request, self._faults)
+            of_all = self._faults.pop(0) if len(self._faults) > 1 and call is None else self._faults[0]
+            faults = faults_asked_for(request, of_all)
         except BadRequest as bad:
             return bad.answer
         refused = await refuse(request, faults)
@@ -178,7 +181,10 @@ class _OpenSockets:
             return
         named = request.query.get("deployment") or request.query.get("model")
         model = named or (bound or {}).get("model") or self._options.model
-        options = msgspec.structs.replace(self._options, model=model, dialect=dialect)
+        self._sessions += 1
+        # No service uses an id twice, not in another session either.
+        ids = f"{self._sessions}_" if self._sessions > 1 else ""
+        options = msgspec.structs.replace(self._options, model=model, dialect=dialect, ids=ids)
         session = RealtimeSession(options, At16k(self._mind.speech.new_activity()))
         if bound is not None:
             session.configure({name: value for name, value in bound.items() if name != "model"})

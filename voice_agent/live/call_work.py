@@ -67,8 +67,9 @@ class CallWork:
         self._credential = credential
         self._secrets = secrets
 
-    def model_leg(self) -> ModelLeg:
+    def model_leg(self, endpoint: int) -> ModelLeg:
         """Make a leg to the endpoint."""
+        del endpoint
         return ModelLeg(self._endpoint, self._credential, secrets=self._secrets)
 
     async def run_tool(self, order: RunTool) -> ToolFinished:

@@ -80,8 +80,8 @@ class CallBridge(Protocol):
 class Work(Protocol):
     """The slow work of one call, off the audio path. A failure is an answer too; nothing is raised."""
 
-    def model_leg(self) -> Leg:
-        """Make a leg to the model; its `run` connects."""
+    def model_leg(self, endpoint: int) -> Leg:
+        """Make a leg to the model, to which of the call's endpoints; its `run` connects."""
         ...
 
     async def run_tool(self, order: RunTool) -> ToolFinished:
@@ -275,7 +275,9 @@ class Session:
                 case ModelText():
                     self._to_model(output.text)
                 case ConnectModel():
-                    self._model = self._work.model_leg()
+                    if self._model is not None:
+                        self._model.close("")
+                    self._model = self._work.model_leg(output.endpoint)
                     self._start_leg(self._model, "model")
                 case CloseModel():
                     if self._model is not None:

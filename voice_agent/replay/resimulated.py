@@ -103,21 +103,24 @@ class Log:
         self._header = header
         self._feeds = feeds
         self._stream = stream
+        self._session = ModelCodec(header.setup.model)
 
     def write(self) -> bytes:
         """Write it as a recording."""
         writer = RecordingWriter(self._header)
-        session = ModelCodec(self._header.setup.model)
         for now_ms, received, outputs in self._feeds:
             entry = None if received is None else describe(_as_received(received))
-            sent = [text for output in outputs for text in self._as_sent(session, output)]
+            sent = [text for output in outputs for text in self._as_sent(output)]
             writer.feed(now_ms, entry, [describe(output) for output in sent])
         return writer.end()
 
-    def _as_sent(self, session: ModelCodec, output: Output | Sound) -> list[Output]:
+    def _as_sent(self, output: Output | Sound) -> list[Output]:
         match output:
+            case ConnectModel():
+                self._session = ModelCodec(self._header.setup.models[output.endpoint])
+                return [output]
             case AppendAudio():
-                return [ModelText(text) for text in session.send(output)]
+                return [ModelText(text) for text in self._session.send(output)]
             case PlayAudio() | SendMark() | ClearPlayback():
                 return [PhoneText(self._stream.send(output))]
             case _:
@@ -307,6 +310,7 @@ class _World:
     def _work(self, order: ConnectModel | CloseModel | ClosePhone | HangUp | CheckPhone | RunTool) -> None:
         match order:
             case ConnectModel():
+                self._model.close()
                 self._model_is_closing = False
                 self._connect()
             case CloseModel():

@@ -9,12 +9,14 @@ it.
 Some bounds are wider, because nothing in a call can be sooner:
 
 - A turn that the server leaves open is the caller's until its end is told. A server that falls silent in the middle of
-  one is noticed by the socket's keep-alive only, after 40 s, and then by the apology. (A session that is opened anew
-  will not make it sooner; a detector of our own would.)
+  one is noticed by the socket's keep-alive only, after 40 s, and then another session hears the turn. (A detector of
+  our own would make it sooner.)
 - Where the carrier loses the echoes of marks, audio counts as being played for 3 s longer than it was.
 - A line on which nothing passes any more owes nothing.
 - What begins right behind a key, and into the agent's speech, is taken for the key's tone, and wants no answer; not
   what the caller was heard to say for longer than a tone sounds.
+- A session that is lost takes its turns and responses with it: what it owed, the next one owes. Nobody can be heard
+  until that is there.
 - A call that we placed is held until it is known who answered: the answer to a turn is due then, and a machine is owed
   nothing.
 """
@@ -31,6 +33,7 @@ from voice_agent.call.commands import (
     CancelResponse,
     ClearPlayback,
     ClosePhone,
+    ConnectModel,
     CreateResponse,
     HandedOver,
     HangUp,
@@ -122,6 +125,8 @@ class DeadAir:
         self._carrier = carrier
         self._longest_ms = longest_ms
         self._owed: set[str] = set()
+        self._cancelled: set[str] = set()
+        """Responses that were cancelled and are not done."""
         self._owed_since_ms = 0
         self._ready = self._streaming = self._over = False
         self._speaking = False
@@ -212,12 +217,23 @@ class DeadAir:
                 self._came = event.response_id
             case ResponseDone():
                 self._owed.discard(f"response {event.response_id}")
+                self._cancelled.discard(f"response {event.response_id}")
                 if event.status in {"failed", "incomplete"} and event.response_id != self._came:
                     self._owed.add("answer")
 
     def _owe_greeting(self) -> None:
         if self._ready and self._streaming and self._greets:
             self._owed.add("greeting")
+
+    def _lose_session(self, now_ms: int) -> None:
+        self._ready = self._greets = False
+        lost = {debt for debt in self._owed if debt.startswith("response")}
+        if lost - self._cancelled:
+            self._owed.add("answer")
+        self._owed = self._owed - lost | {"session"}
+        self._cancelled.clear()
+        if self._speaking:
+            self._speaking, self._silent_since_ms = False, now_ms
 
     def _open_turn(self, now_ms: int) -> None:
         self._held = self._held and now_ms < self._opens_ms
@@ -267,6 +283,10 @@ class DeadAir:
         match command:
             case ClearPlayback() | CancelResponse():
                 self._overheard = self._by_key = False
+                if isinstance(command, CancelResponse):
+                    self._cancelled.add(f"response {command.response_id}")
+            case ConnectModel() if self._ready:
+                self._lose_session(now_ms)
             case CreateResponse():
                 self._owed.add("request")
             case RunTool() | CallColleague():

@@ -21,6 +21,7 @@ judged by what the call was fed and what it ordered, so it is the same whether t
     outlives     the call went on after its caller had gone
     open         a socket was left open after the end
     machine      something was said before it was known who answered a call of ours, or to a machine
+    lost         see `lost_session`
     log          what was kept of the call does not give the same again
     crash        the core failed
 """
@@ -43,6 +44,7 @@ from voice_agent.call.commands import (
     CancelResponse,
     ClearPlayback,
     ClosePhone,
+    ConnectModel,
     CreateResponse,
     HandedOver,
     HangUp,
@@ -76,6 +78,7 @@ from voice_agent.call.setup import CallSetup
 from voice_agent.call.turns import BY_KEY
 from voice_agent.sim.carrier import Carrier
 from voice_agent.sim.dead_air import LONGEST_MS, DeadAir
+from voice_agent.sim.lost_session import LostSession
 from voice_agent.sim.track import BYTES_PER_MS
 from voice_agent.sim.who_answered import WhoAnswered
 
@@ -94,6 +97,7 @@ Rule = Literal[
     "outlives",
     "open",
     "machine",
+    "lost",
     "log",
     "crash",
 ]
@@ -179,6 +183,8 @@ class _Item(msgspec.Struct):
     cut: bool = False
     cut_ms: int = 0
     """When it was cut, if it was."""
+    lost_ms: int | None = None
+    """When its session was lost, if it was."""
 
 
 class Invariants:
@@ -199,6 +205,7 @@ class Invariants:
         self._who_answered = WhoAnswered(setup)
         kept = setup.kept_greeting is not None
         self._dead_air = DeadAir(setup.agent, carrier, self._bounds.silence_ms, setup.others, held=held, kept=kept)
+        self._lost_session = LostSession(setup)
         self._agents = {agent.name: agent for agent in (*setup.others, setup.agent)}
         self._follow(setup.agent)
         self._limit_ms: int | None = None
@@ -265,6 +272,8 @@ class Invariants:
             self._break("machine", wrong)
         if wrong := self._dead_air.watch(now_ms, event, commands):
             self._break("dead air", wrong)
+        if wrong := self._lost_session.watch(event, commands):
+            self._break("lost", wrong)
         if self._caller_waits:
             self._look_at_caller(event, commands)
         if type(event) not in _HARMLESS:
@@ -309,6 +318,8 @@ class Invariants:
             if abs(error) > self._bounds.by_basis.get(cut.basis, abs(error)):
                 what = f"{cut.item_id} was truncated at {cut.told_ms} ms, {error:+} ms from the truth (by {cut.basis})"
                 self.broken.append(Break("credit", cut.at_ms, what))
+        if wrong := self._lost_session.finish():
+            self._break("lost", wrong)
         self._look_at_transcript()
         return [str(found) for found in self.broken]
 
@@ -316,7 +327,8 @@ class Invariants:
         heard, cut = self._heard(), {truncation.item_id for truncation in self.truncations}
         for item_id, item in self._items.items():
             unheard_ms = item.sent_ms - heard.get(item_id, 0) // BYTES_PER_MS
-            lasted_ms = (self._now_ms if self._gone_ms is None else self._gone_ms) - item.cut_ms
+            ends = (self._now_ms, self._gone_ms, item.lost_ms)
+            lasted_ms = min(end for end in ends if end is not None) - item.cut_ms
             forgotten = item.cut and item_id not in cut and lasted_ms > TRUNCATED_MS
             if forgotten and unheard_ms > self._bound("whole", item_id, unheard_ms):
                 what = f"{item_id} was cut {unheard_ms} ms before its end, and the model never told"
@@ -395,6 +407,8 @@ class Invariants:
                 self._look_for_secrets(command)
             case CreateResponse():
                 self._look_at_request(event, command.request)
+            case ConnectModel():
+                self._lose_session()
             case HangUp() | ClosePhone():
                 if isinstance(event, TimerFired) and self._closing_ms is None:
                     self._look_at_goodbye()
@@ -412,6 +426,13 @@ class Invariants:
             case CallEnded():
                 self._close()
                 self._ended = True
+
+    def _lose_session(self) -> None:
+        if not self._caller_waits:
+            self._caller_waits, self._kept = True, 0
+        self._caller_speaks = False
+        for item in self._items.values():
+            item.lost_ms = self._now_ms if item.lost_ms is None else item.lost_ms
 
     def _look_at_note(self, what: str) -> None:
         match what:
@@ -508,6 +529,8 @@ class Invariants:
                 self._pressing.discard(command.call_id)
                 self._look_at_answer(command.call_id)
                 self._look_for_secrets(command)
+            case ToolAnswered() if self._lost_session.lost:
+                self._look_at_answer(command.call_id)  # the next session learns it from the history
             case AnswerMcpApproval():
                 self._look_at_answer(command.request_id)
             case ToolStarted() if command.server:

@@ -42,6 +42,8 @@ class Agenda:
         """When the next thing is due."""
         self._entries: list[tuple[int, int, Callable[..., None], list[Any] | None]] = []
         self._numbers = count()
+        self._happening: tuple[int, int, Callable[..., None], list[Any] | None] = (0, 0, self.happen, None)
+        """What comes in at this moment."""
 
     def at(self, at_ms: int, happen: Callable[..., None], messages: list[Any] | None = None) -> None:
         """Let something happen; of `messages`, which may grow until then, with one after the other."""
@@ -49,10 +51,16 @@ class Agenda:
         if at_ms < self.next_ms:
             self.next_ms = at_ms
 
+    def forget(self, take: Callable[[Any], None]) -> None:
+        """Let nothing come in any more that is on its way to this very taker."""
+        for _, _, taker, messages in (self._happening, *self._entries):
+            if taker is take and messages is not None:
+                messages.clear()
+
     def happen(self) -> None:
         """Let happen what is next."""
         entries = self._entries
-        _, _, happen, messages = heappop(entries)
+        self._happening = _, _, happen, messages = heappop(entries)
         self.next_ms = entries[0][0] if entries else NEVER
         if messages is None:
             happen()
@@ -88,6 +96,10 @@ class Way(Generic[Message]):
             if arrival_ms > self._arrival_ms:
                 self._arrival_ms = arrival_ms
         return self._arrival_ms
+
+    def cut(self) -> None:
+        """Lose what is on its way: the connection is another one from now on."""
+        self._agenda.forget(self._deliver)
 
     def send(self, now_ms: int, message: Message) -> None:
         """Deliver a message when it arrives; what is sent at one moment travels together."""

@@ -151,6 +151,8 @@ class World:
         self.log: list[tuple[int, Input, list[Output]]] = []
         """Every feed, as a recording would keep it, without the call's beginning; only through the wires."""
         self.ended: CallEnded | None = None
+        self.sessions = 0
+        """How many the model's service has opened."""
         self.left_ms: int | None = None
         """When the call left the stream at the carrier."""
         self._caller = caller
@@ -273,11 +275,15 @@ class World:
         match order:
             case ConnectModel():
                 self._connecting += 1
+                self._drop_session()
+                # Of a former connection, or an attempt at one, nothing is heard any more.
+                self._model_up.cut()
+                self._model_down.cut()
                 self._later(self._timing.connect_ms, partial(self._connect, self._connecting))
             case CloseModel():
                 self._connecting += 1
                 self._drop_session()
-                self._later(10, partial(self._feed, ModelClosed(1000)))
+                self._later(10, partial(self._closed, self._connecting))
             case ClosePhone():
                 self._phone_down.send(self.now_ms, phone.BridgeClosed(1000, order.reason))
                 self._agenda.at(self._phone_down.arrival(self.now_ms), partial(self._feed, PhoneClosed(1000)))
@@ -394,7 +400,10 @@ class World:
             self._model_down.send(self.now_ms, refused)
             return
         self._session_began_ms = self.now_ms
-        session = model.RealtimeSession(self._options, Energy())
+        self.sessions += 1
+        # No service uses an id twice, not in another session either.
+        ids = f"{self.sessions}_" if self.sessions > 1 else ""
+        session = model.RealtimeSession(msgspec.structs.replace(self._options, ids=ids), Energy())
         self.session = session if faults is None else model.FaultySession(session, faults)
         for timed in () if faults is None else faults.timed:
             if timed.what == "silence":
@@ -403,6 +412,10 @@ class World:
         outputs = self.session.start(0)
         self._session_due_ms = _or_never(self.session.deadline()) + self._session_began_ms
         self._carry_model(outputs)
+
+    def _closed(self, attempt: int) -> None:
+        if attempt == self._connecting:
+            self._feed(ModelClosed(1000))
 
     def _drop_session(self) -> None:
         self.session = None
@@ -422,6 +435,7 @@ class World:
                 self._carry_model(outputs)
 
     def _carry_model(self, outputs: list[model.Output]) -> None:
+        session = self.session
         for output in outputs:
             match output:
                 case model.SendAudio():
@@ -430,16 +444,16 @@ class World:
                     self._model_down.send(self.now_ms, ModelText(output.text))
                 case model.Recognise():
                     heard = model.Recognised(output.item_id, next(self._heard, "hello"))
-                    self._later(self._timing.recognise_ms, partial(self._to_session, heard))
+                    self._later(self._timing.recognise_ms, partial(self._answer, session, heard))
                 case model.Think():
-                    self._later(self._timing.think_ms, partial(self._think, output))
+                    self._later(self._timing.think_ms, partial(self._think, session, output))
                 case model.Speak():
                     spoken = model.Spoken(output.response_id, output.item_id, self._speak(output.text), last=True)
-                    self._later(self._timing.speak_ms, partial(self._to_session, spoken))
+                    self._later(self._timing.speak_ms, partial(self._answer, session, spoken))
                 case model.ListTools():
-                    self._later(self._timing.tool_ms, partial(self._to_session, self._listed(output)))
+                    self._later(self._timing.tool_ms, partial(self._answer, session, self._listed(output)))
                 case model.CallTool():
-                    self._call_remote(output)
+                    self._call_remote(session, output)
                 case model.StopWork() | model.PlayFrame():
                     pass
                 case model.CloseSocket():
@@ -454,19 +468,26 @@ class World:
             return model.ListingFailed(order.item_id)
         return model.ToolsListed(order.item_id, tuple(model.McpToolInfo(name=name) for name in tools))
 
-    def _call_remote(self, order: model.CallTool) -> None:
+    def _call_remote(self, session: model.Session | None, order: model.CallTool) -> None:
         work = _work(self._mcp.get(order.server.label, {}).get(order.name, ""), order.arguments)
         answer: model.Input = model.ToolCalled(order.item_id, work.output)
         if work.failed or not work.output:
             answer = model.ToolCallFailed(order.item_id, "tool_execution_error", work.output or "it has no answer")
-        self._do(work, partial(self._to_session, answer))
+        self._do(work, partial(self._answer, session, answer))
 
     def _voiced(self, sent: model.SendAudio) -> ModelText | Delta:
         if self._direct:
             return Delta(AudioKey(sent.response_id, sent.item_id, sent.content_index), sent.delta)
         return ModelText(sent.text)
 
-    def _think(self, think: model.Think) -> None:
+    def _answer(self, session: model.Session | None, received: model.Input) -> None:
+        """Give the result of slow work to the session that wanted it."""
+        if self.session is session:
+            self._to_session(received)
+
+    def _think(self, session: model.Session | None, think: model.Think) -> None:
+        if self.session is not session:
+            return
         for thought in self._mind(think):
             self._to_session(thought)
         self._to_session(model.ThoughtDone(think.response_id))

@@ -23,6 +23,7 @@ from voice_agent.call.commands import (
     CancelResponse,
     ClearPlayback,
     ConfigureSession,
+    ConnectModel,
     CreateResponse,
     PlayAudio,
     Report,
@@ -94,6 +95,7 @@ class Bridge:
         """`clips`: packaged speech by name, mu-law 8 kHz. `call`: one that is watched, made of the same two."""
         self.call = call or Call(setup, clips)
         self.phone = PhoneCodec()
+        self._models = setup.models
         self.model = ModelCodec(setup.model)
 
     def start(self) -> list[Output]:
@@ -157,5 +159,8 @@ class Bridge:
                 | AnswerMcpApproval()
             ):
                 return [ModelText(text) for text in self.model.send(command)]
+            case ConnectModel():
+                self.model = ModelCodec(self._models[command.endpoint])
+                return [command]
             case _:
                 return [command]

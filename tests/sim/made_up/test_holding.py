@@ -86,10 +86,10 @@ def test_an_operator_ends_the_call() -> None:
     assert held(plain(mishaps=Mishaps(end_requested_ms=4000))).outcome == "stopped"
 
 
-def test_a_half_open_session_is_found_broken_and_apologised_for() -> None:
+def test_a_half_open_session_is_found_broken_and_opened_anew() -> None:
     came = held(plain(faults=("silence@3",), leaving=Leaving(after_ms=80_000)))
 
-    assert (came.breaks, came.outcome) == ((), "model_failed")
+    assert (came.breaks, came.outcome) == ((), "caller_hung_up")
 
 
 def test_a_way_so_long_that_no_sound_can_come_in_time_is_dead_air() -> None:

@@ -335,6 +335,8 @@ class RealtimeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The most that a response may read: gpt-realtime-2.1's 128,000 less the 32,000 that it may say."""
     session_minutes: float = 60
     """The longest session, 60 at both vendors."""
+    ids: str = ""
+    """What the numbers in its ids begin with, for no service uses an id twice."""
     mcp_continues: bool = False
     """A response speaks of an MCP call's result without being asked for. Whether the services do that no document
     tells; the vendor's own examples ask."""

@@ -16,16 +16,22 @@ _AUDIO_DELTA = "response.output_audio.delta"
 class Outbox:
     """Collects outputs until the step ends. Also makes every id: they are counters, so a session repeats exactly."""
 
-    def __init__(self, write: Callable[[str, dict[str, Any]], list[tuple[str, dict[str, Any]]]] | None = None) -> None:
-        """`write`: gives what is sent instead of an event, by its type and fields; `None`: the event."""
+    def __init__(
+        self, write: Callable[[str, dict[str, Any]], list[tuple[str, dict[str, Any]]]] | None = None, ids: str = ""
+    ) -> None:
+        """`write`: gives what is sent instead of an event, by its type and fields; `None`: the event.
+
+        `ids`: what the numbers in ids begin with.
+        """
         self._write = write
+        self._ids = ids
         self._outputs: list[Output] = []
         self._counts: dict[str, int] = {}
 
     def new_id(self, kind: str) -> str:
         """Make the next of `item_1`, `item_2`, ..."""
         number = self._counts[kind] = self._counts.get(kind, 0) + 1
-        return f"{kind}_{number}"
+        return f"{kind}_{self._ids}{number}"
 
     def send(self, event_type: str, **fields: Any) -> None:
         """Send one server event."""

@@ -67,7 +67,7 @@ class RealtimeSession:
         self._edge: OutputBuffer | PreviewEdge | None = output
         if self._edge is None and options.dialect == "preview":
             self._edge = PreviewEdge()
-        self._outbox = Outbox(None if self._edge is None else self._edge.write)
+        self._outbox = Outbox(None if self._edge is None else self._edge.write, options.ids)
         self._settings = Settings(options)
         self._conversation = Conversation()
         self._hearing = Hearing(self._settings, self._conversation, detector, self._outbox)
