@@ -397,6 +397,13 @@ async def one_question(stage: Stage) -> None:
     await stage.hear_out()
 
 
+async def out_of_a_broken_answer(stage: Stage) -> None:
+    await stage.hear_out()
+    await stage.say("reception-2")
+    await stage.hear(1500)
+    await stage.wait(14)
+
+
 async def an_invoice(stage: Stage) -> None:
     await stage.hear_out()
     await stage.say("I have a question about my invoice.")
@@ -481,8 +488,11 @@ SCENES = {
     "model-refused-401": Scene(play=silently, faults="status-401"),
     "model-refused-429": Scene(play=silently, faults="status-429,retry-after=7", service="preview"),
     "model-refused-503": Scene(play=silently, faults="status-503", service="azure", audio="pcm24k"),
-    "model-lost": Scene(play=silently, faults="drop@4"),
-    "model-lost-in-an-answer": Scene(play=out_of_an_answer, faults="close=1011@9", audio="pcm24k"),
+    "model-lost": Scene(play=silently, faults="close=4000@4"),
+    "session-lost-in-an-answer": Scene(play=out_of_a_broken_answer, faults="drop@8.6;"),
+    "session-lost-in-a-turn": Scene(play=one_question, faults="close=1011@5.3;status-503,retry-after=1;"),
+    "session-lost-in-a-tool": Scene(play=order_three, agent="shop", faults="error=session_expired@7;"),
+    "model-lost-in-an-answer": Scene(play=out_of_an_answer, faults="close=3000@9"),
     "stream-lost": Scene(play=into_a_lost_stream, service="preview", audio="pcm24k"),
     "time-limit": Scene(play=a_minute, agent="shop", more="limits: {minutes: 1, idle_seconds: 0}"),
     "idle-goodbye": Scene(play=silently, agent="shop", more="limits: {idle_seconds: 5}", service="preview"),
