@@ -48,6 +48,7 @@ class Call:
     def __init__(self, folder: Path, model: TinyRealtime) -> None:
         self.model = model
         self.reports: list[tuple[str, Report]] = []
+        self._news = asyncio.Event()
         self.settings = Settings(
             port=0,
             data=folder / "data",
@@ -60,6 +61,15 @@ class Call:
     @property
     def ended(self) -> list[CallEnded]:
         return [report for _, report in self.reports if isinstance(report, CallEnded)]
+
+    def report(self, call_sid: str, report: Report) -> None:
+        self.reports.append((call_sid, report))
+        self._news.set()
+
+    async def reported(self, kind: type[Report]) -> None:
+        while not any(isinstance(report, kind) for _, report in self.reports):
+            self._news.clear()
+            await self._news.wait()
 
     async def answer(self, **fields: str) -> twiml.Connect:
         status, text = await webhook(f"{self.serving.url}/twilio/voice", {**FIELDS, **fields})
@@ -100,7 +110,7 @@ async def a_server(
         agents = AgentFolder(folder / "agents", demands)
 
         def observe(call_sid: str, now_ms: int, report: Report) -> None:
-            call.reports.append((call_sid, report))
+            call.report(call_sid, report)
 
         serving = Serving(call.settings, agents, observers=[observe], keep=keep, redact=redact, clips=clips or {})
         async with serving as call.serving:

@@ -16,6 +16,8 @@ from tests.support.http_server import server
 from tests.support.stored import latest
 from tests.support.tiny_realtime import send
 from tests.support.tiny_twilio import ACCOUNT_SID, FIELDS, TOKEN
+from voice_agent.call.commands import ToolStarted
+from voice_agent.call.hidden_audio import BEFORE_MS
 from voice_agent.config.agents import Demands
 from voice_agent.config.references import read_references
 from voice_agent.emulator.twilio import EmulatedTwilio, IncomingNumber
@@ -133,7 +135,7 @@ def test_secret_digits_get_to_a_tool_and_into_nothing_that_is_kept_or_logged(
 async def typed(call: Call, keys: str) -> list[str]:
     """Let the model collect a number and have it checked; gives what it is answered."""
     told: list[str] = []
-    collecting, checked = asyncio.Event(), asyncio.Event()
+    checked = asyncio.Event()
     usual = call.model.answer
     steps = iter([("pin", "{}"), ("check", '{"pin": "${digits_1}"}')])
 
@@ -148,7 +150,6 @@ async def typed(call: Call, keys: str) -> list[str]:
                 item["arguments"] = arguments
                 done = {"response_id": response["id"], "output_index": 0, "item": item}
                 await send(socket, type="response.output_item.done", **done)
-                collecting.set()
             await send(socket, type="response.done", response={**response, "status": "completed"})
         if message.get("item", {}).get("type") == "function_call_output":
             told.append(message["item"]["output"])
@@ -157,8 +158,8 @@ async def typed(call: Call, keys: str) -> list[str]:
 
     call.model.answer = answer  # type: ignore[method-assign] # a model of its own for each test
     stream = await call.stream()
-    await collecting.wait()
-    await asyncio.sleep(0.25)  # what is pressed sooner was pressed before the tool was called
+    await call.reported(ToolStarted)
+    await asyncio.sleep(BEFORE_MS / 1000)  # what is pressed sooner was pressed in the open
     for number, key in enumerate(keys):
         await stream.send(tiny_twilio.media("f39/" * 40, 40 * number))
         await stream.send(tiny_twilio.key(key))
