@@ -13,7 +13,7 @@ import re
 import signal
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -57,8 +57,11 @@ class Meeting:
         self._at_once: int = config.getoption("mutants_at_once")
         self._reached: dict[str, set[str]] = defaultdict(set)
         """Tests by the function that they reach, as mutmut names it."""
-        self._met: dict[int, str] = {}
-        """The mutants that are met now, by the process."""
+        self._met: dict[int, tuple[str, int]] = {}
+        """The mutants that are met now, by the process, with where it tells which test has seen its mutant."""
+        self._seen_by: dict[str, Counter[str]] = defaultdict(Counter)
+        """How many mutants each test has seen, by the function, and by the module."""
+        self._tell: int | None = None
         self._results: dict[str, int] = {}
         self._failed = False
 
@@ -80,7 +83,8 @@ class Meeting:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """One failure is enough."""
-        if report.failed and self._met.get(0):
+        if report.failed and self._tell is not None:
+            os.write(self._tell, report.nodeid.encode())
             os._exit(1)
         self._failed = self._failed or report.failed
 
@@ -99,38 +103,57 @@ class Meeting:
 
     def _meet_all(self, path: Path, items: list[pytest.Item]) -> None:
         module = path.name.removesuffix(".py.meta")
-        data = json.loads(path.read_text(encoding="utf-8"))
-        mutants = [name for name, status in data["exit_code_by_key"].items() if status not in KILLED]
+        mutants = [name for name, status in _known(path).items() if status not in KILLED]
         if not mutants or (self._modules and module not in self._modules):
             return
-        began, self._results = time.monotonic(), {}
+        if self._modules:
+            items = [item for item in items if self._own(item.path, {module})]
         # Whole recorded calls come last, and what is about the module itself first.
-        items = sorted(items, key=lambda item: (not self._own(item.path, {module}), item.path.suffix == ".call"))
-        told = began
+        items.sort(key=lambda item: (not self._own(item.path, {module}), item.path.suffix == ".call"))
+        began = told = time.monotonic()
         for number, name in enumerate(mutants):
             while len(self._met) >= self._at_once:
                 self._await_one()
-            reaching = self._reached[name.rpartition("__mutmut_")[0]]
-            self._meet(name, [item for item in items if item.nodeid in reaching])
+            self._meet(name, self._fitting(name, module, items))
             if time.monotonic() > told + TELL_SECONDS:
                 told = time.monotonic()
                 _say(f"{module}: {number} of {len(mutants)}")
+                self._keep(path)
         while self._met:
             self._await_one()
+        self._keep(path)
+        alive = sum(status not in KILLED for status in map(_known(path).get, mutants))
+        _say(f"{module}: {len(mutants)} mutants met, {alive} alive ({time.monotonic() - began:.0f} s)")
+
+    def _fitting(self, mutant: str, module: str, items: list[pytest.Item]) -> list[pytest.Item]:
+        """Give the tests that reach a mutant; what has seen others of its function, or of its module, comes first."""
+        function = mutant.rpartition("__mutmut_")[0]
+        here, near, reaching = self._seen_by[function], self._seen_by[module], self._reached[function]
+        reaching_items = (item for item in items if item.nodeid in reaching)
+        return sorted(reaching_items, key=lambda item: (-here[item.nodeid], -near[item.nodeid]))
+
+    def _keep(self, path: Path) -> None:
+        """Write down what came out so far: the run may be stopped, and goes on from there."""
+        data = json.loads(path.read_text(encoding="utf-8"))
         data["exit_code_by_key"] |= self._results
         path.write_text(json.dumps(data), encoding="utf-8")
-        alive = sum(status not in KILLED for status in self._results.values())
-        _say(f"{module}: {len(mutants)} mutants met, {alive} alive ({time.monotonic() - began:.0f} s)")
+        self._results.clear()
 
     def _await_one(self) -> None:
         process, status = os.wait()
-        self._results[self._met.pop(process)] = os.waitstatus_to_exitcode(status)
+        mutant, told = self._met.pop(process)
+        self._results[mutant] = os.waitstatus_to_exitcode(status)
+        with os.fdopen(told, encoding="utf-8") as pipe:
+            if test := pipe.read():
+                self._seen_by[mutant.rpartition("__mutmut_")[0]][test] += 1
+                self._seen_by[mutant.split(".")[2]][test] += 1
 
     def _meet(self, mutant: str, items: list[pytest.Item]) -> None:
+        told, self._tell = os.pipe()
         if process := os.fork():
-            self._met[process] = mutant
+            os.close(self._tell)
+            self._met[process], self._tell = (mutant, told), None
         else:
-            self._met = {0: mutant}
             self._run(mutant, items)
 
     def _run(self, mutant: str, items: list[pytest.Item]) -> NoReturn:
@@ -148,6 +171,10 @@ class Meeting:
             status = 0
         finally:
             os._exit(status)
+
+
+def _known(path: Path) -> dict[str, int | None]:
+    return dict(json.loads(path.read_text(encoding="utf-8"))["exit_code_by_key"])
 
 
 def _each(items: list[pytest.Item]) -> Iterator[tuple[pytest.Item, pytest.Item | None]]:
