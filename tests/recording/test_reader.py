@@ -115,13 +115,28 @@ def test_forged_rows_end_in_nothing_worse_than_a_peer_error(forged: object) -> N
 
 
 @pytest.mark.parametrize(
-    "row", [[0, 9, "x"], [1, 0, "\x01", [], 0], [2, 0, 5, [], 0], [1, 0, "\x02", [], 99], [1, 0, "\x02", [], -1]]
+    "row",
+    [
+        [0, 9, "x"],
+        [1, 0, "\x01", [], 0],
+        [2, 0, 5, [], 0],
+        [1, 0, "\x02", [], 99],
+        [1, 0, "\x02", [], -1],
+        [1, 0, "\x02" * 1_000_000, [], 0],
+    ],
 )
 def test_rows_that_fit_nothing_are_damage(row: object) -> None:
     data = STEPS_ONLY + pack(b"T", zlib.compress(msgspec.msgpack.encode([[0, row, []]])))
 
     with pytest.raises(PeerError, match="damaged at byte"):
         list(Recording(data).steps())
+
+
+def test_a_row_that_is_nested_without_end_is_damage() -> None:
+    rows = b"\x91\x94\x00\xc0\x90" + b"\x91" * 5000 + b"\xc0"  # a fourth field, of lists in lists
+
+    with pytest.raises(PeerError, match="damaged at byte"):
+        list(Recording(STEPS_ONLY + pack(b"T", zlib.compress(rows))).steps())
 
 
 def test_a_block_that_swells_without_end_is_damage() -> None:
@@ -168,6 +183,10 @@ def test_nothing_may_follow_the_end(more: bytes) -> None:
             "header is not as this version writes it: .*; if a later voice-agent made it, update",
         ),
         (MAGIC + b"\x01" + pack(b"H", zlib.compress(b'"\xff"')), "header is not as this version writes it"),
+        (
+            MAGIC + b"\x01" + pack(b"H", zlib.compress(b'{"x":' + b"[" * 5000 + b"]" * 5000 + b"}")),
+            "header is not as this version writes it: maximum recursion depth",
+        ),
     ],
 )
 def test_what_is_no_recording_is_named_with_the_reason(data: bytes, problem: str) -> None:

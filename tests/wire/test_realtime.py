@@ -195,6 +195,11 @@ def test_half_a_character_is_refused_without_being_quoted() -> None:
     assert problem_of(realtime.parse, '{"type":"x\ud800"}') == "not text"
 
 
+def test_an_unknown_type_is_not_quoted_where_the_rest_is_broken() -> None:
+    assert "SECRET" not in problem_of(realtime.parse, '{"type":"SECRET\\u0000","x":}')
+    assert problem_of(realtime.parse, '{"type":"SECRET","type":"session.created"}') == "session.created: two types"
+
+
 def test_a_broken_delta_does_not_show_its_audio() -> None:
     problem = problem_of(realtime.parse, with_field("response.output_audio.delta", item_id=None, delta="SECRET"))
 

@@ -107,7 +107,7 @@ def _read_header(data: bytes) -> Header:
         raise damaged(first.at)
     try:
         return _HEADER.decode(_unpack(zlib.decompressobj(), first))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no JSON, no Unicode, nested beyond reason
         raise PeerError(
             f"the recording's header is not as this version writes it: {error}; if a later voice-agent made it, update"
         ) from None
@@ -161,7 +161,7 @@ class _Decoder:
             try:
                 for row in _STEP_ROWS.decode(_unpack(self._stream, block)):
                     yield self._step(row)
-            except (msgspec.DecodeError, UnicodeDecodeError, IndexError, ValueError):
+            except (IndexError, ValueError, RecursionError):
                 raise damaged(block.at) from None
 
     def _step(self, row: StepRow) -> Step:
@@ -176,6 +176,8 @@ class _Decoder:
         if isinstance(row, RawRow):
             return Entry(way, row.text.decode("utf-8", "surrogatepass"))
         if isinstance(row, FirstRow):
+            if row.text.count(AUDIO_MARK) > 1:
+                raise ValueError("a text holds one audio; a forged one may hold a million")
             template = _Template(row.text, row.numbers)
             if len(self._templates) < TEMPLATES:
                 self._templates.append(template)

@@ -454,10 +454,13 @@ def _unknown(text: str, error: Exception, known: AbstractSet[str]) -> Unknown:
     """
     try:
         name = _TYPE_DECODER.decode(text).type
-    except (ValueError, RecursionError):
-        raise PeerError(_reason(error)) from None
+    except (ValueError, RecursionError) as broken:
+        # The union's decoder may have quoted a type, at any length, before it came to what is broken.
+        raise PeerError(_reason(broken)) from None
     if name in known:
-        raise PeerError(f"{name}: {_reason(error)}") from None
+        # It takes the first of two types, where this one took the last.
+        problem = "two types" if str(error).startswith("Invalid value") else _reason(error)
+        raise PeerError(f"{name}: {problem}") from None
     return Unknown(name[:_CUT])
 
 

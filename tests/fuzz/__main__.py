@@ -1,0 +1,53 @@
+"""Fuzzes one target: `python -m tests.fuzz TARGET RUNS`, in the environment that `infra/fuzz.sh` makes.
+
+What was found interesting is kept in build/fuzz/TARGET and used the next time; an input that breaks something is
+written to build/fuzz/finds, and the exit status is not 0. With `--keep` nothing is tried: the few inputs that together
+reach all that was reached are put into build/fuzz/TARGET/few.
+"""
+
+import hashlib
+import random
+import shutil
+import sys
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["voice_agent"]):
+    from tests.fuzz.mutating import mutate
+    from tests.fuzz.targets import TARGETS, corpus, samples
+
+BUILD = Path("build") / "fuzz"
+LONGEST = 16_384
+"""Bytes of an input that is made up. A recording that is a sample may be longer."""
+
+
+def main() -> None:
+    """See the module."""
+    target, runs, *more = sys.argv[1:]
+    folder = BUILD / target
+    kept = folder / "kept"
+    finds = BUILD / "finds"
+    for made in (kept, finds):
+        made.mkdir(parents=True, exist_ok=True)
+    for data in (*samples(target), *corpus(target)):
+        (kept / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
+    options = [f"-runs={runs}", f"-max_len={LONGEST}", "-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1"]
+    places = [str(kept)]
+    if "--keep" in more:
+        few = folder / "few"
+        shutil.rmtree(few, ignore_errors=True)
+        few.mkdir()
+        options, places = [*options, "-merge=1"], [str(few), str(kept)]
+
+    def change(data: bytes, longest: int, seed: int) -> bytes:
+        chance = random.Random(seed)
+        return mutate(target, data, chance, lambda part: bytes(atheris.Mutate(part, longest)))[:longest]
+
+    program = [sys.argv[0], *options, f"-artifact_prefix={finds}/{target}-", *places]
+    atheris.Setup(program, TARGETS[target], custom_mutator=change)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
