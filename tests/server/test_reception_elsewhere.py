@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from tests.support.pump import settle
-from tests.support.reception import Desk, a_desk
+from tests.support.reception import PUBLIC_URL, Desk, a_desk
 from tests.support.tiny_twilio import CALL_SID, FIELDS
 from voice_agent.agent import Agent
 from voice_agent.call.commands import CallEnded, Destination
@@ -28,8 +28,10 @@ ON_THE_LINE = {**FIELDS, "CallStatus": "in-progress"}
 BUSY = {**ON_THE_LINE, "DialCallStatus": "busy"}
 
 
-def asked_elsewhere(folder: Path, ended: CallEnded, fields: dict[str, str]) -> tuple[Desk, list[twiml.Verb]]:
-    """Have another server hold a call to its end; then ask this one, of which nobody has ever heard."""
+def asked_elsewhere(
+    folder: Path, ended: CallEnded, fields: dict[str, str], *, closing: bool = False
+) -> tuple[Desk, list[twiml.Verb]]:
+    """Have another server hold a call to its end; then ask this one, which has never heard of it, and may stop now."""
 
     async def main() -> tuple[Desk, list[twiml.Verb]]:
         async with asyncio.timeout(10), Database(folder / "calls.sqlite") as database:
@@ -42,6 +44,7 @@ def asked_elsewhere(folder: Path, ended: CallEnded, fields: dict[str, str]) -> t
             counters = Counters()
             continuing = Continuing(Checkpointing(store, counters), History(database), counters)
             async with a_desk(folder, continuing=continuing) as desk:
+                desk.reception.closing = closing
                 ask = desk.reception.after_dial if "DialCallStatus" in fields else desk.reception.after_stream
                 verbs = twiml.parse(await ask(fields))
                 await settle()
@@ -73,6 +76,14 @@ def test_a_call_is_put_through_and_its_keys_are_pressed_whoever_is_asked(tmp_pat
     assert play == twiml.Play(digits="12#")
     assert isinstance(connect, twiml.Connect)
     assert call.setup.resumed == SAID
+
+
+def test_a_server_that_stops_leaves_the_keys_to_whoever_takes_its_place(tmp_path: Path) -> None:
+    pressing = CallEnded("keys_sent", "", 1, keys="12#")
+    desk, verbs = asked_elsewhere(tmp_path, pressing, ON_THE_LINE, closing=True)
+
+    assert verbs == [twiml.Redirect(f"{PUBLIC_URL}/twilio/after-stream")]
+    assert desk.calls == []
 
 
 def test_a_call_that_is_over_stays_over(tmp_path: Path) -> None:

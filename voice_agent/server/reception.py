@@ -346,9 +346,12 @@ class Reception:
             return self.colleagues.meeting(destination.conference, after_dial)
         if destination is not None:
             return dial(destination, after_dial)
-        keys = None if ended is None or self.closing else ended.keys
+        keys = None if ended is None else ended.keys
         if known is not None and known.resumption is not None and keys is not None:
-            return await self._press(known.setup, known.resumption, keys, fields)
+            if not self.closing:
+                return await self._press(known.setup, known.resumption, keys, fields)
+            if self._continuing is not None:
+                return self._elsewhere()
         return twiml.hang_up(self._last_line(ended))
 
     async def _press(self, setup: CallSetup, resumption: Resumption, keys: str, fields: Mapping[str, str]) -> str:
@@ -367,8 +370,7 @@ class Reception:
         if fields.get("CallStatus") in ENDED_STATUSES:
             return None
         if self.closing:
-            # Whoever takes our place, or is beside us, is asked in our stead as soon as we listen no more.
-            return twiml.render([twiml.Redirect(f"{self.terms.public_url}{AFTER_STREAM_PATH}")])
+            return self._elsewhere()
         setup = await self._continuing.take_up(stored, fields.get("StreamSid", ""))
         if setup is None:
             return None
@@ -377,6 +379,10 @@ class Reception:
         self.lobby.expect(setup, fields)
         begun = setup.resumed is not None
         return self._connect(setup.call_sid, setup.agent, f"lost-{stored.number + 1}", begun=begun)
+
+    def _elsewhere(self) -> str:
+        """Have whoever takes our place, or is beside us, asked in our stead as soon as we listen no more."""
+        return twiml.render([twiml.Redirect(f"{self.terms.public_url}{AFTER_STREAM_PATH}")])
 
     def _here(self, setup: CallSetup) -> CallSetup:
         """Give a call that another server had our own surroundings."""
