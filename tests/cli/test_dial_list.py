@@ -6,16 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.cli.test_dial import AGENTS, Asked, with_account
 from tests.support.screen import Screen
 from tests.support.tiny_customer import CALLED
 from voice_agent.cli.dial import call_list
+from voice_agent.cli.dial_list import read_list
 from voice_agent.config.settings import Settings
 from voice_agent.emulator.twilio import Callee, EmulatedTwilio
 from voice_agent.errors import CommandError
 from voice_agent.store.dialled import PLACED, PLACING, Step, journal_path, open_journal
-from voice_agent.twilio_api.dialling import Wish
+from voice_agent.twilio_api.dialling import OutboundCall, Wish
 
 ANA, BO, CY = "+14255550123", "+14255550124", "+14255550125"
 PEOPLE = f"number,name\n{ANA},Ana\n{BO},Bo\n+1 425 555 0125,\n"
@@ -225,3 +228,30 @@ def test_a_list_that_cannot_be_read_is_one_line(tmp_path: Path, content: bytes |
 
     with pytest.raises(CommandError, match=r"people\.csv: (No such file|not UTF-8)"):
         called(path)
+
+
+def test_a_quote_that_is_never_closed_is_a_line(tmp_path: Path) -> None:
+    path = a_list(tmp_path, f'number,name\n{ANA},"Ana\n' + f"{BO},Bo\n" * 9000)
+
+    with pytest.raises(
+        CommandError, match=r"people.csv:2: field larger than field limit .*; is a quote never closed\?"
+    ):
+        read_list(path, Wish(to=""), unplanned, print)
+
+
+def unplanned(wish: Wish) -> OutboundCall:
+    raise CommandError(f"{wish.to} is not called here")
+
+
+@given(
+    st.text(max_size=60)
+    | st.lists(st.sampled_from(["number", "name", ",", ";", "\n", "\r", '"', "+14255550123", "\x00", "\ufeff"])).map(
+        "".join
+    )
+)
+def test_any_list_is_calls_or_lines(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.csv"
+    path.write_text(text, encoding="utf-8", errors="replace")
+
+    with pytest.raises(CommandError):
+        read_list(path, Wish(to=""), unplanned, print)

@@ -2,8 +2,10 @@ from datetime import datetime
 from textwrap import dedent
 
 import pytest
+from hypothesis import given, settings
 
 from tests.support.agent_files import MINIMAL, faults_of
+from tests.support.any_yaml import any_yaml
 from voice_agent.config.agent_file import read_agent
 from voice_agent.config.expectations import Expectations, ExpectedTool
 from voice_agent.config.scenario_keys import GivenAnswer, Scenario, Turn
@@ -172,3 +174,16 @@ def test_a_scenario_may_be_a_call_of_ours() -> None:
     (scenario,) = scenarios_of(text)
 
     assert scenario.given.answered_by == "machine"
+
+
+@settings(max_examples=40)
+@given(
+    any_yaml(
+        "name", "caller", "given", "expect", "say", "interrupt_ms", "silence_ms", "keys", "now", "tools", "tool_ms",
+        "callees", "answered_by",
+    )
+)  # fmt: skip
+def test_anything_is_scenarios_or_lines_that_say_where_they_are_wrong(text: str) -> None:
+    inner = "".join(f"  {line}\n" for line in text.splitlines())
+
+    assert all(line.startswith("a.yaml:") for line in faults_of(f"scenarios:\n- \n{inner}"))

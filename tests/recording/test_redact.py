@@ -166,3 +166,19 @@ def test_a_broken_list_is_told_by_its_line(tmp_path: Path, content: bytes, probl
 def test_a_missing_list_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.txt: cannot be read: No such file or directory"):
         read_wanted(tmp_path / "none.txt")
+
+
+@given(
+    st.lists(st.sampled_from(["re: (", "re: [", "re: a+", "re:", "re: \\", "#", "Anna"])).map("\n".join)
+    | st.text(st.characters(codec="utf-8"))
+)
+def test_any_list_of_words_is_read_or_told_with_its_line(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.getbasetemp() / "any-words"
+    path.write_text(text, encoding="utf-8")
+    told = str(path)
+    try:
+        read_wanted(path)
+    except ConfigError as error:
+        told = str(error)
+
+    assert told.startswith((str(path), "REDACT_WORDS"))

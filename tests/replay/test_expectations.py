@@ -1,7 +1,9 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
 
+from tests.support.any_yaml import any_yaml
 from voice_agent.call.commands import (
     AgentBegan,
     AgentSaid,
@@ -161,3 +163,19 @@ def test_what_became_another_is_told_and_a_frame_more_or_less_is_not() -> None:
         "answers with a response time: 1 -> 0",
         "ended: completed -> unknown",
     ]
+
+
+@settings(max_examples=40)
+@given(any_yaml("heard", "said", "tools", "interruptions", "responses", "slowest_ms", "cost", "money", "ended"))
+def test_any_file_is_expectations_or_lines_that_say_where_it_is_wrong(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.expect.yaml"
+    path.write_text(text, encoding="utf-8")
+    told = f"{path}:"
+    try:
+        read_expectations(path)
+    except ConfigError as error:
+        told = str(error)
+
+    assert all(line.startswith(f"{path}:") for line in told.splitlines())

@@ -1,6 +1,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from voice_agent.errors import ConfigError
 from voice_agent.wire.endpoint import Endpoint, endpoint, explain_close, explain_refusal, explain_silence
@@ -349,3 +351,23 @@ def test_a_service_that_says_how_long_to_wait_is_quoted(retry_after: str, told: 
     assert explain_refusal(429, "", AZURE, retry_after) == (
         f"HTTP 429: the quota is exhausted; wait, or raise the account's limit{told}"
     )
+
+
+ADDRESSES = st.text(max_size=20) | st.builds(
+    "{}://{}{}".format,
+    st.sampled_from(["ws", "wss", "http", "https"]),
+    st.sampled_from(["a.example", "[::1]", "[", "a:99999", "a:x", "u:secret-key@h", ""]),
+    st.sampled_from(
+        ["", "/v1/realtime?model=m", "/openai/realtime?api-version=1&api-key=secret-key", "?x", "#f", "/["]
+    ),
+)
+
+
+@given(st.sampled_from(["azure", "openai", "emulator"]), ADDRESSES, ADDRESSES)
+def test_any_address_is_an_endpoint_or_a_line_and_neither_shows_a_key(provider: Any, url: str, base_url: str) -> None:
+    try:
+        shown = repr(endpoint(provider, model="m", key="secret-key", base_url=base_url, url=url))
+    except ConfigError as error:
+        shown = str(error)
+
+    assert "secret-key" not in shown

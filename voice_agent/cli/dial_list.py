@@ -78,13 +78,16 @@ def read_list(listed: Path, usual: Wish, plan: Plan, tell: Callable[[str], None]
     head = text.partition("\n")[0]
     separator = ";" if ";" in head and "," not in head else ","
     reader = csv.DictReader(io.StringIO(text), delimiter=separator, restkey="", skipinitialspace=True)
-    names = reader.fieldnames or []
+    try:
+        rows, names = [(reader.line_num, row) for row in reader], reader.fieldnames or []
+    except csv.Error as error:
+        raise CommandError(f"{listed}:{reader.line_num + 1}: {error}; is a quote never closed?") from error
     if NUMBER not in names:
         raise CommandError(f'{listed}:1: there is no column "{NUMBER}"; the first line names the columns')
     calls: dict[str, OutboundCall] = {}
     faults: list[str] = []
-    for row in reader:
-        where = f"{listed}:{reader.line_num}"
+    for line, row in rows:
+        where = f"{listed}:{line}"
         if "" in row:
             faults.append(f"{where}: there are more cells than columns")
             continue

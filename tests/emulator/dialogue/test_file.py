@@ -1,8 +1,10 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
 
 import voice_agent
+from tests.support.any_yaml import any_yaml
 from voice_agent.emulator.dialogue.file import Dialogue, choose_dialogue, load_dialogue, load_dialogues
 from voice_agent.errors import ConfigError
 
@@ -64,3 +66,22 @@ def test_a_wrong_file_is_told_in_one_line_with_its_place(tmp_path: Path, text: s
 def test_a_missing_file_is_told() -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         load_dialogue(Path("nowhere.dialogue.yaml"))
+
+
+@settings(max_examples=40)
+@given(
+    any_yaml(
+        "tools", "greeting", "fallback", "slots", "kind", "ask", "words", "intents", "examples", "keywords", "needs",
+        "call", "name", "arguments", "answers", "when", "say", "hang_up",
+    )
+)  # fmt: skip
+def test_any_file_is_a_dialogue_or_a_line(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.dialogue.yaml"
+    path.write_text(text, encoding="utf-8")
+    told = str(path)
+    try:
+        load_dialogue(path)
+    except ConfigError as error:
+        told = str(error)
+
+    assert told.startswith(str(path))
