@@ -274,3 +274,69 @@ def test_any_env_file_gives_settings_or_lines(tmp_path_factory: pytest.TempPathF
 )
 def test_the_model_s_name_is_known_as_far_as_somebody_wrote_it(settings: Settings, model: str) -> None:
     assert settings.model == model
+
+
+AZURE = {
+    "AZURE_OPENAI_ENDPOINT": "https://one.openai.azure.com",
+    "AZURE_OPENAI_DEPLOYMENT": "rt",
+    "AZURE_OPENAI_API_KEY": "key-1",
+}
+
+
+def test_further_endpoints_have_what_differs_under_a_number_of_their_own() -> None:
+    settings = read_settings(
+        AZURE
+        | {
+            "REALTIME_FALLBACKS": "azure_2, azure_3 openai EMULATOR emulator_2",
+            "AZURE_OPENAI_ENDPOINT_2": "https://two.openai.azure.com",
+            "AZURE_OPENAI_API_KEY_2": "key-2",
+            "AZURE_OPENAI_DEPLOYMENT_3": "rt-mini",
+            "OPENAI_API_KEY": "key-3",
+            "REALTIME_URL_2": "ws://127.0.0.1:9001/v1/realtime?model=m",
+            "REALTIME_PROVIDER": "azure",
+        }
+    )
+    named = {each.name: each.settings for each in settings.realtime_fallbacks}
+
+    assert list(named) == ["azure_2", "azure_3", "openai", "emulator", "emulator_2"]
+    assert {name: each.realtime_provider for name, each in named.items()} == {
+        "azure_2": "azure", "azure_3": "azure", "openai": "openai", "emulator": "emulator", "emulator_2": "emulator",
+    }  # fmt: skip
+    second, third = named["azure_2"], named["azure_3"]
+    assert (second.azure_openai_endpoint, second.azure_openai_deployment) == ("https://two.openai.azure.com", "rt")
+    assert second.azure_openai_api_key == Secret("key-2")
+    assert (third.azure_openai_endpoint, third.azure_openai_deployment) == ("https://one.openai.azure.com", "rt-mini")
+    assert third.azure_openai_api_key == Secret("key-1")
+    assert (named["emulator"].realtime_url, named["emulator_2"].realtime_url) == (
+        None,
+        "ws://127.0.0.1:9001/v1/realtime?model=m",
+    )
+    assert {secret.reveal() for secret in settings.secrets.values()} == {"key-1", "key-2", "key-3"}
+    assert "key-" not in repr(settings)
+
+
+def test_the_key_of_one_address_is_not_sent_to_another() -> None:
+    settings = read_settings(
+        AZURE | {"REALTIME_FALLBACKS": "azure_2", "AZURE_OPENAI_ENDPOINT_2": "https://two.openai.azure.com"}
+    )
+
+    assert settings.realtime_fallbacks[0].settings.azure_openai_api_key is None
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("azure_1", '"azure_1" is no endpoint; write e.g. "azure_2, openai"'),
+        ("azure", "names azure, which is the first endpoint already; a second one is azure_2"),
+        ("emulator emulator", "names emulator, which is in it already; a second one is emulator_2"),
+        ("openai", "is missing; REALTIME_FALLBACKS names that endpoint"),
+    ],
+)
+def test_a_further_endpoint_that_cannot_be_is_refused_in_a_line(written: str, told: str) -> None:
+    (line,) = faults(**AZURE, REALTIME_FALLBACKS=written)
+
+    assert told in line
+
+
+def test_a_number_behind_a_variable_of_an_endpoint_is_no_typing_error() -> None:
+    assert doubtful_names({"AZURE_OPENAI_ENDPOINT_2": "x", "REALTIME_URL_3": "x"}) == []

@@ -3,7 +3,10 @@ import asyncio
 from voice_agent.agent import Agent
 from voice_agent.call.commands import RunTool
 from voice_agent.call.events import HangUpFinished
+from voice_agent.call.setup import ModelSetup
 from voice_agent.live.call_work import CallWork
+from voice_agent.live.endpoint_health import EndpointHealth
+from voice_agent.live.endpoints import Reachable
 from voice_agent.live.model_leg import ModelLeg
 from voice_agent.tools.run import ToolRunner
 from voice_agent.wire.endpoint import Endpoint
@@ -22,9 +25,25 @@ class FakeApi:
         return True
 
 
-def a_work(api: FakeApi | None) -> CallWork:
+ENDPOINTS = [Reachable(ModelSetup(name=name), Endpoint("ws://127.0.0.1:1/", {})) for name in ("azure", "openai")]
+
+
+def a_work(api: FakeApi | None, health: EndpointHealth | None = None) -> CallWork:
     tools = ToolRunner(Agent(name="test", instructions=""))
-    return CallWork("CA1", Endpoint("ws://127.0.0.1:1/", {}), tools, api)
+    return CallWork("CA1", ENDPOINTS, tools, api, health=health)
+
+
+def test_an_endpoint_that_a_call_goes_past_is_given_up_for_the_others_and_not_one_that_it_asks_again() -> None:
+    health = EndpointHealth()
+    work = a_work(None, health)
+    for endpoint in (0, 0):
+        work.model_leg(endpoint)
+    before = health.rests_s("azure")
+    work.model_leg(1)
+
+    assert before == 0
+    assert health.rests_s("azure") > 0
+    assert health.rests_s("openai") == 0
 
 
 def test_the_carrier_is_asked_about_this_call() -> None:

@@ -1,10 +1,11 @@
+import msgspec
 import pytest
 
 from voice_agent.call.setup import ModelSetup
 from voice_agent.config.secret import Secret
-from voice_agent.config.settings import Settings
+from voice_agent.config.settings import Fallback, Settings
 from voice_agent.errors import ConfigError
-from voice_agent.live.endpoints import endpoint_of, model_setup
+from voice_agent.live.endpoints import endpoint_of, model_setup, reachable
 
 AZURE = Settings(
     realtime_provider="azure",
@@ -34,6 +35,19 @@ def test_a_recording_learns_how_the_model_is_spoken_to_but_no_address() -> None:
         provider="openai", model="gpt-realtime-2.1", audio="g711"
     )
     assert model_setup(Settings(), endpoint_of(Settings())).model == ""
+
+
+def test_all_endpoints_are_reached_in_their_order_and_named_where_there_are_several() -> None:
+    (alone,) = reachable(AZURE)
+    several = reachable(
+        msgspec.structs.replace(AZURE, realtime_fallbacks=(Fallback("openai", OPENAI),)), "ws://127.0.0.1:5"
+    )
+
+    assert alone.setup.name == ""
+    assert [(each.setup.name, each.setup.audio, each.endpoint.headers) for each in several] == [
+        ("azure", "pcm24k", {"api-key": "k1"}),
+        ("openai", "g711", {"Authorization": "Bearer k2"}),
+    ]
 
 
 def test_what_is_missing_is_named() -> None:

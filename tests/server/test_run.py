@@ -19,10 +19,10 @@ from tests.support import tiny_twilio
 from tests.support.stored import latest
 from tests.support.tiny_realtime import TinyRealtime, tiny_realtime
 from tests.support.tiny_twilio import CALL_SID, FIELDS, TOKEN, open_stream, request, webhook
-from voice_agent.call.commands import CallEnded, Report
+from voice_agent.call.commands import CallEnded, Note, Report
 from voice_agent.config.agents import ANY, AgentFolder, Demands
 from voice_agent.config.secret import Secret, local_auth_token
-from voice_agent.config.settings import PACKAGED_AGENTS, Settings
+from voice_agent.config.settings import PACKAGED_AGENTS, Fallback, Settings
 from voice_agent.errors import CommandError
 from voice_agent.live.opened_call import FinishedCall, Keep, Redact
 from voice_agent.recording import reader
@@ -418,3 +418,27 @@ def test_with_credentials_a_call_can_be_ended_by_rest(tmp_path: Path, settings: 
             return call.serving.reception.terms.rest
 
     assert asyncio.run(main()) is rest
+
+
+def test_a_dead_endpoint_costs_one_caller_a_moment_and_the_next_one_nothing(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with tiny_realtime() as other:
+            second = Fallback("emulator_2", Settings(realtime_url=other.url))
+            dead = "ws://127.0.0.1:1/v1/realtime?model=m"
+            async with a_server(tmp_path, realtime_url=dead, realtime_fallbacks=(second,)) as call:
+                stream = await call.stream()
+                heard = [json.loads(await stream.recv())["event"] for _ in range(3)]
+                ready = await request(f"{call.serving.url}/readyz")
+                await stream.send(tiny_twilio.stop())
+                await stream.close()
+                metrics = await request(f"{call.serving.url}/metrics")
+
+            notes = [report.fields for _, report in call.reports if isinstance(report, Note)]
+            assert heard == ["mark", "media", "mark"]
+            assert [note.get("endpoint") for note in notes] == ["emulator_2"]
+            assert call.serving.reception.terms.models[0].name == "emulator_2"
+            assert "emulator: left alone for" in ready[1]
+            assert "emulator_2: asked" in ready[1]
+            assert 'endpoint_rest_seconds{endpoint="emulator_2"} 0' in metrics[1]
+
+    asyncio.run(main())

@@ -124,7 +124,12 @@ def test_no_secret_is_in_any_log_recording_history_answer_or_repr(tmp_path: Path
                 (streams,) = [stack.enter_context(logging_as_serve_does(call.settings))]
                 shown.extend(await a_bad_call(call))
                 serving = call.serving
-                things = (call.settings, serving.reception.terms, serving._endpoint, serving._agents.references)
+                things = (
+                    call.settings,
+                    serving.reception.terms,
+                    serving._endpoints[0].endpoint,
+                    serving._agents.references,
+                )
                 shown.extend(map(repr, (*things, *vars(serving).values(), *vars(serving.reception).values())))
                 assert call.model.headers[0]["Authorization"] == f"Bearer {PLANTED['openai_api_key']}"
             shown.extend(stream.getvalue() for stream in streams)

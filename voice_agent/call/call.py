@@ -101,7 +101,7 @@ class Call:
         machine = None if wish is None else AnsweringMachine(agent, wish)
         held = machine is not None and machine.holds
         turns = Turns(agent, can_excuse="withheld" in clips, held=held)
-        self._link = ModelLink(len(setup.models), setup.resumed)
+        self._link = ModelLink([model.name for model in setup.models], setup.resumed)
         resumed = setup.resumed or Resumption(Conversation(agent.name))
         self._ending = Ending(agent, rest=setup.rest, can_apologise="apology" in clips, left_ms=resumed.left_ms)
         self._tools = ToolCalls(agent, resumed.transfers)

@@ -8,7 +8,7 @@ with the reason.
 It knows nothing of what is said on the link. Which errors end a session is decided here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from voice_agent.call.commands import CloseModel, Command, ConnectModel, Note
@@ -122,9 +122,9 @@ class ModelLink:
         CallOver,
     )
 
-    def __init__(self, endpoints: int = 1, resumed: Resumption | None = None) -> None:
-        """`endpoints`: how many the call has; they are asked in their order."""
-        self._endpoints = endpoints
+    def __init__(self, endpoints: Sequence[str] = ("",), resumed: Resumption | None = None) -> None:
+        """`endpoints`: what those of the call are called; they are asked in their order."""
+        self._names = [name or number for number, name in enumerate(endpoints, 1)]
         self._resumed = resumed
         self._deadlines = Deadlines()
         self._ordered = False
@@ -223,7 +223,9 @@ class ModelLink:
         reasons = [] if self._resumed is None else [self._resumed.reason]
         if self._lost_ms is not None:
             yield Note(
-                "info", "the model is back", {"after_ms": now_ms - self._lost_ms, "endpoint": self._endpoint + 1}
+                "info",
+                "the model is back",
+                {"after_ms": now_ms - self._lost_ms, "endpoint": self._names[self._endpoint]},
             )
             reasons.append(LOST)
         if reasons:
@@ -259,7 +261,7 @@ class ModelLink:
             return
         if self._endpoint != former:
             wait_ms = 0
-            fields = {"reason": reason, "endpoint": self._endpoint + 1}
+            fields = {"reason": reason, "endpoint": self._names[self._endpoint]}
             yield Note("warning", "another endpoint is asked for the model", fields)
         elif wait_ms:
             yield Note("warning", "the model refused, and is asked again", {"reason": reason, "wait_ms": wait_ms})
@@ -290,7 +292,7 @@ class ModelLink:
 
     def _others(self) -> list[int]:
         """Give the endpoints that were not asked in this trouble, the next one first."""
-        count = self._endpoints
+        count = len(self._names)
         round_about = [(self._endpoint + step) % count for step in range(1, count)]
         return [endpoint for endpoint in round_about if endpoint not in self._asked]
 

@@ -11,6 +11,8 @@ from voice_agent.call.conversation import Resumption
 class ModelSetup(msgspec.Struct, frozen=True, kw_only=True):
     """How the model is spoken to; no address and no secret."""
 
+    name: str = ""
+    """What the settings call the endpoint."""
     provider: Literal["azure", "openai", "emulator"] = "emulator"
     model: str = ""
     dialect: Literal["ga", "preview"] = "ga"

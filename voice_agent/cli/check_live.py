@@ -73,6 +73,10 @@ async def try_all(settings: Settings, agents: Sequence[Agent] = (), seconds: flo
             for name, user, secret in _twilio_credentials(settings)
         ),
         ("REALTIME_PROVIDER", lambda: try_model(settings)),
+        *(
+            ("REALTIME_FALLBACKS", functools.partial(try_model, each.settings, each.name))
+            for each in settings.realtime_fallbacks
+        ),
         ("LLM_URL", lambda: try_llm(settings)),
         *((what, functools.partial(try_http_tool, what, tool.http)) for what, _, tool in tools if tool.http),
         *(
@@ -155,11 +159,12 @@ async def _try_twilio(settings: Settings, what: str, user: str, secret: Secret) 
 # --- the model -------------------------------------------------------------------------------------------------------
 
 
-async def try_model(settings: Settings) -> Finding:
-    """Open a session as a call does, and wait for its first word."""
-    what = "REALTIME_PROVIDER"
-    if settings.realtime_provider == "emulator" and settings.realtime_url is None:
+async def try_model(settings: Settings, name: str = "") -> Finding:
+    """Open a session as a call does, and wait for its first word. `name`: of an endpoint in `REALTIME_FALLBACKS`."""
+    what = "REALTIME_FALLBACKS" if name else "REALTIME_PROVIDER"
+    if settings.realtime_provider == "emulator" and settings.realtime_url is None and not name:
         return Finding("not tried", what, "is the local Realtime server, which needs no account")
+    name = name or settings.realtime_provider
     where = endpoint_of(settings)
     first: asyncio.Future[Input] = asyncio.get_running_loop().create_future()
 
@@ -190,8 +195,8 @@ async def try_model(settings: Settings) -> Finding:
         case _:
             problem = "not a Realtime endpoint: its first message is no text"
     if problem:
-        return Finding("wrong", what, f"{settings.realtime_provider}: {problem}")
-    return Finding("ok", what, f"{settings.realtime_provider} opens a session at {where.shown}")
+        return Finding("wrong", what, f"{name}: {problem}")
+    return Finding("ok", what, f"{name} opens a session at {where.shown}")
 
 
 class _Error(msgspec.Struct):

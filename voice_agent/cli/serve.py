@@ -98,6 +98,8 @@ def screen(settings: Settings, agents: Agents, url: str, emulator_url: str, toda
     """Say in one screen who answers what, and what to enter where."""
     where = endpoint_of(settings, emulator_url)
     yield f"model    {PROVIDERS[where.provider]}: {where.shown} (audio {settings.realtime_audio})"
+    for fallback in settings.realtime_fallbacks:
+        yield f"         else {fallback.name}: {endpoint_of(fallback.settings).shown}"
     for agent in agents.all:
         numbers = ", ".join(agent.numbers) or "no number"
         yield f"agent    {agent.name}: {numbers}{', and any other number' if agents.for_number('') is agent else ''}"

@@ -5,7 +5,7 @@ nor read the process's environment by itself: `read_settings(os.environ, ENV_FIL
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qs, urlsplit
@@ -26,6 +26,30 @@ PACKAGED_AGENTS = Path(__file__).resolve().parent.parent / "examples"
 Provider = Literal["azure", "openai", "emulator"]
 
 _LOOKALIKE = ("TWILIO_", "OPENAI_", "AZURE_OPENAI_", "REALTIME_", "DIAL_")
+
+
+_OF_AN_ENDPOINT = (
+    "REALTIME_URL",
+    "REALTIME_DIALECT",
+    "AZURE_OPENAI_ENDPOINT",
+    "AZURE_OPENAI_DEPLOYMENT",
+    "AZURE_OPENAI_MODEL",
+    "AZURE_OPENAI_API_KEY",
+    "AZURE_OPENAI_API_VERSION",
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "OPENAI_REALTIME_MODEL",
+)
+"""What a second endpoint of a provider has under its own number."""
+
+
+class Fallback(msgspec.Struct, frozen=True):
+    """A further endpoint."""
+
+    name: str
+    """A provider, with a number if it is not its first: `openai`, `azure_2`."""
+    settings: "Settings"
+    """Those that lead there."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +78,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     api_token: Secret | None = None
     """Opens `POST /calls`; `None`: it is closed."""
     realtime_provider: Provider = "emulator"
+    realtime_fallbacks: tuple[Fallback, ...] = ()
+    """Where calls go when no session can be had there, in this order."""
     preconnect: bool = True
     realtime_url: str | None = None
     """A whole `ws(s)://` URL that wins over what the provider would build."""
@@ -116,7 +142,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def secrets(self) -> dict[str, Secret]:
         """All that are set, by the names of their variables."""
         fields = {name.upper(): getattr(self, name) for name in self.__struct_fields__}
-        return {name: value for name, value in fields.items() if isinstance(value, Secret)}
+        of_others = {
+            f"{name} of {fallback.name}": secret
+            for fallback in self.realtime_fallbacks
+            for name, secret in fallback.settings.secrets.items()
+        }
+        return {name: value for name, value in fields.items() if isinstance(value, Secret)} | of_others
 
     @property
     def model(self) -> str:
@@ -205,6 +236,7 @@ def read_settings(environ: Mapping[str, str], env_file: Path | None = None) -> S
     )
     _examine_twilio(variables, settings)
     _examine_model(variables, settings)
+    settings = msgspec.structs.replace(settings, realtime_fallbacks=tuple(_fallbacks(variables, settings)))
     raise_all(variables.errors)
     return settings
 
@@ -218,6 +250,7 @@ def doubtful_names(environ: Mapping[str, str], env_file: Path | None = None) -> 
     """List, a line each, the names that look like a setting but are none: typing errors, most of the time."""
     variables = Variables(environ, env_file)
     known = [name.upper() for name in Settings.__struct_fields__]
+    known += [f"{name}_{number}" for name in _OF_AN_ENDPOINT for number in _NUMBERS]
     lines = []
     for name in variables.names:
         ours = name.startswith(_LOOKALIKE) or name not in environ
@@ -284,6 +317,57 @@ def _provider(variables: Variables) -> Provider:
     return "openai" if openai else "emulator"
 
 
+_NUMBERS = "23456789"
+_FALLBACK = re.compile(rf"(azure|openai|emulator)(?:_([{_NUMBERS}]))?")
+
+
+def _fallbacks(variables: Variables, first: Settings) -> Iterator[Fallback]:
+    seen: dict[str, str] = {first.realtime_provider: "the first endpoint"}
+    for written in filter(None, re.split(r"[\s,]+", variables.text("REALTIME_FALLBACKS") or "")):
+        form = _FALLBACK.fullmatch(written.lower())
+        if form is None:
+            variables.fault("REALTIME_FALLBACKS", f'"{written[:40]}" is no endpoint; write e.g. "azure_2, openai"')
+        elif form[0] in seen:
+            what = f"names {form[0]}, which is {seen[form[0]]} already; a second one is {form[1]}_2"
+            variables.fault("REALTIME_FALLBACKS", what)
+        else:
+            seen[form[0]] = "in it"
+            yield Fallback(form[0], _elsewhere(variables, first, form[1], form[2] or ""))
+
+
+def _elsewhere(variables: Variables, first: Settings, provider: str, number: str) -> Settings:
+    """Give the settings of another endpoint: what has no number of its own is the provider's first one's.
+
+    But for the whole URL, which is the first endpoint's alone, and for the key of an address with a number.
+    """
+
+    def own(name: str) -> str:
+        return f"{name}_{number}" if number else ""
+
+    def named(name: str) -> str:
+        return own(name) if own(name) in variables.names else name
+
+    has_address = own("AZURE_OPENAI_ENDPOINT") in variables.names
+    elsewhere = msgspec.structs.replace(
+        first,
+        realtime_provider=msgspec.convert(provider, Provider),
+        realtime_url=variables.url(own("REALTIME_URL"), ("wss", "ws"), query=True),
+        realtime_dialect=variables.choice(own("REALTIME_DIALECT"), ("ga", "preview")),
+        azure_openai_endpoint=_address_of_key(variables, named("AZURE_OPENAI_ENDPOINT")),
+        azure_openai_deployment=variables.text(named("AZURE_OPENAI_DEPLOYMENT")),
+        azure_openai_model=variables.text(named("AZURE_OPENAI_MODEL")),
+        azure_openai_api_key=variables.secret((own if has_address else named)("AZURE_OPENAI_API_KEY")),
+        azure_openai_api_version=variables.text(named("AZURE_OPENAI_API_VERSION")),
+        openai_api_key=variables.secret(named("OPENAI_API_KEY")),
+        openai_base_url=_address_of_key(variables, named("OPENAI_BASE_URL")),
+        openai_realtime_model=variables.text(named("OPENAI_REALTIME_MODEL")) or first.openai_realtime_model,
+    )
+    for name in _NEEDED[elsewhere.realtime_provider]:
+        if named(name) not in variables.names and elsewhere.realtime_url is None:
+            variables.fault(own(name) or name, "is missing; REALTIME_FALLBACKS names that endpoint")
+    return elsewhere
+
+
 def _examine_twilio(variables: Variables, settings: Settings) -> None:
     names = variables.names
     token = "TWILIO_AUTH_TOKEN" in names
@@ -300,15 +384,17 @@ def _examine_twilio(variables: Variables, settings: Settings) -> None:
         variables.fault("TWILIO_AUTH_TOKEN", "is missing; TWILIO_ACCOUNT_SID opens nothing without it")
 
 
+_NEEDED: dict[Provider, tuple[str, ...]] = {
+    "azure": ("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_DEPLOYMENT"),
+    "openai": ("OPENAI_API_KEY",),
+    "emulator": (),
+}
+
+
 def _examine_model(variables: Variables, settings: Settings) -> None:
     names = variables.names
     provider = settings.realtime_provider
-    needed = {
-        "azure": ("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_DEPLOYMENT"),
-        "openai": ("OPENAI_API_KEY",),
-        "emulator": (),
-    }[provider]
-    for name in needed:
+    for name in _NEEDED[provider]:
         # A whole URL may lead to a server that wants none of them.
         if name not in names and "REALTIME_URL" not in names:
             variables.fault(name, f"is missing; REALTIME_PROVIDER is {provider}")

@@ -3,16 +3,18 @@
 Fits `session.Work`. It must not know why something is done.
 """
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
 from voice_agent.call.commands import CallColleague, KeepDigits, RunTool
 from voice_agent.call.events import ColleagueAnswered, HangUpFinished, ToolFinished
 from voice_agent.call.setup import CallSetup
-from voice_agent.live.credentials import Credential
+from voice_agent.live.endpoint_health import EndpointHealth
+from voice_agent.live.endpoints import Reachable
 from voice_agent.live.mcp_secrets import McpSecrets
 from voice_agent.live.model_leg import ModelLeg
 from voice_agent.tools.run import ToolRunner
-from voice_agent.wire.endpoint import Endpoint
 
 
 class CarrierApi(Protocol):
@@ -45,32 +47,38 @@ class CallWork:
     def __init__(
         self,
         call_sid: str,
-        endpoint: Endpoint,
+        endpoints: Sequence[Reachable],
         tools: ToolRunner,
         api: CarrierApi | None,
         *,
-        credential: Credential | None = None,
         secrets: McpSecrets | None = None,
         setup: CallSetup | None = None,
         colleagues: Colleagues | None = None,
+        health: EndpointHealth | None = None,
     ) -> None:
-        """`api`: `None` without credentials of the carrier. `credential`: of the endpoint, beside its fixed headers.
+        """`endpoints`: in the order of the call. `api`: `None` without credentials of the carrier.
 
         `secrets`: of the agent's MCP servers. `setup`: the call's, for `colleagues`; `None`: nobody else can be called.
         """
         self._setup = setup
         self._colleagues = colleagues
         self._call_sid = call_sid
-        self._endpoint = endpoint
+        self._endpoints = endpoints
+        self._asked: int | None = None
+        """Which of them was asked last."""
+        self._health = health or EndpointHealth()
         self._tools = tools
         self._api = api
-        self._credential = credential
         self._secrets = secrets
 
     def model_leg(self, endpoint: int) -> ModelLeg:
-        """Make a leg to the endpoint."""
-        del endpoint
-        return ModelLeg(self._endpoint, self._credential, secrets=self._secrets)
+        """Make a leg to one of the endpoints; whoever goes from one to another has given that up."""
+        if self._asked is not None and self._asked != endpoint:
+            self._health.gave_none(self._endpoints[self._asked].setup.name)
+        self._asked = endpoint
+        there = self._endpoints[endpoint]
+        opened = partial(self._health.opened, there.setup.name)
+        return ModelLeg(there.endpoint, there.credential, secrets=self._secrets, opened=opened)
 
     async def run_tool(self, order: RunTool) -> ToolFinished:
         """Run one tool of the agent."""

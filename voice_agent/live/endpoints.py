@@ -3,11 +3,14 @@
 It must not open anything.
 """
 
+from dataclasses import dataclass
+
 from voice_agent.call.setup import ModelSetup
 from voice_agent.config.agents import Demands
 from voice_agent.config.references import References
 from voice_agent.config.secret import Secret
 from voice_agent.config.settings import Settings
+from voice_agent.live.credentials import Credential, credential_of
 from voice_agent.wire.endpoint import Endpoint, endpoint
 
 
@@ -47,14 +50,37 @@ def demands_of(settings: Settings, references: References) -> Demands:
     return Demands(model=settings.model, preview=preview, references=references)
 
 
-def model_setup(settings: Settings, where: Endpoint) -> ModelSetup:
-    """Say how the model is spoken to, without its address and key."""
+def model_setup(settings: Settings, where: Endpoint, name: str = "") -> ModelSetup:
+    """Say how the model is spoken to, without its address and key. `name`: the endpoint's, if it has one."""
     return ModelSetup(
+        name=name,
         provider=where.provider,
         model=settings.model,
         dialect=where.dialect,
         audio=settings.realtime_audio,
     )
+
+
+@dataclass(frozen=True)
+class Reachable:
+    """One of the endpoints that calls may use, with all that it takes to reach it."""
+
+    setup: ModelSetup
+    endpoint: Endpoint
+    credential: Credential | None = None
+    """Beside its fixed headers."""
+
+
+def reachable(settings: Settings, emulator_url: str = "") -> tuple[Reachable, ...]:
+    """Give all endpoints, in the order of the settings. Raises as above; they have names where there are several."""
+    fallbacks = settings.realtime_fallbacks
+    first = settings.realtime_provider if fallbacks else ""
+    named = [(first, settings, emulator_url), *((each.name, each.settings, "") for each in fallbacks)]
+    found = []
+    for name, each, url in named:
+        where = endpoint_of(each, url)
+        found.append(Reachable(model_setup(each, where, name), where, credential_of(each, where)))
+    return tuple(found)
 
 
 def _text(secret: Secret | None) -> str:

@@ -6,6 +6,7 @@ It must not know what the texts mean, except which of them are caller audio, the
 import asyncio
 import functools
 import ssl
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import msgspec
@@ -62,14 +63,16 @@ class ModelLeg:
         credential: Credential | None = None,
         open_seconds: float = OPEN_SECONDS,
         secrets: McpSecrets | None = None,
+        opened: Callable[[], None] | None = None,
     ) -> None:
         """`credential`: asked for headers beside the endpoint's own when the connection is opened.
 
-        `secrets`: what texts on this side of the socket must not hold.
+        `secrets`: what texts on this side of the socket must not hold. `opened`: called when the socket is open.
         """
         self._endpoint = endpoint
         self._credential = credential
         self._secrets = secrets
+        self._opened = opened
         self._open_seconds = open_seconds
         # The type stands first in what our own codec writes, so the beginning of the text is enough.
         self._keys: tuple[str, ...] = ()
@@ -101,6 +104,8 @@ class ModelLeg:
                 if refused is not None:
                     feed(refused)
                     return
+                if self._opened is not None:
+                    self._opened()
                 feed(ModelOpened())
                 closed = await self._talk(feed)
         except TimeoutError:

@@ -27,7 +27,8 @@ from voice_agent.live.call_work import CallWork, CarrierApi, Colleagues
 from voice_agent.live.checkpointing import CallCheckpoint, Checkpointing, kept_setup, kept_webhook
 from voice_agent.live.clock import utc_now
 from voice_agent.live.counters import Counters
-from voice_agent.live.credentials import Credential
+from voice_agent.live.endpoint_health import EndpointHealth
+from voice_agent.live.endpoints import Reachable
 from voice_agent.live.kept_greetings import KeptGreetings, ListeningBridge
 from voice_agent.live.masking import MaskingRecorder
 from voice_agent.live.mcp_secrets import McpSecrets
@@ -40,7 +41,6 @@ from voice_agent.store.history import past_call
 from voice_agent.tools.run import ToolRunner
 from voice_agent.tools.text_message import MessageSender
 from voice_agent.wire.bridge import Bridge, Input, Output
-from voice_agent.wire.endpoint import Endpoint
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +77,8 @@ WRITTEN_S = 60.0
 class Surroundings:
     """What all calls of a server share."""
 
-    endpoint: Endpoint
+    endpoints: Mapping[str, Reachable]
+    """By the names that the settings of calls' models hold."""
     clips: Mapping[str, bytes]
     clip_hashes: Mapping[str, str]
     """SHA-256 in hex, for recordings."""
@@ -85,8 +86,8 @@ class Surroundings:
     recordings: Path
     spool: Spool[Input | Output]
     api: CarrierApi | None
-    credential: Credential | None = None
-    """Of the endpoint, beside its fixed headers."""
+    health: EndpointHealth = field(default_factory=EndpointHealth)
+    """Of the endpoints."""
     references: References = NOTHING
     """What agents may name, with the values."""
     messages: MessageSender | None = None
@@ -141,10 +142,10 @@ class OpenedCall:
             self._bridge,
             CallWork(
                 call_sid,
-                around.endpoint,
+                [around.endpoints[model.name] for model in setup.models],
                 tools,
                 around.api,
-                credential=around.credential,
+                health=around.health,
                 secrets=secrets,
                 setup=setup,
                 colleagues=around.colleagues,

@@ -3,12 +3,12 @@
 It must not know how calls work.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 
-from voice_agent.server.reception import Reception
+from voice_agent.server.reception import Reception, Terms
 
 PREFIX = "voice_agent_"
 
@@ -25,7 +25,7 @@ def health(reception: Reception) -> APIRouter:
     async def readyz() -> Response:
         if reception.closing:
             return PlainTextResponse("stopping\n", status_code=503)
-        return PlainTextResponse("ready\n")
+        return PlainTextResponse("".join(["ready\n", *map(_told, _rests(reception.terms))]))
 
     @router.get("/metrics")
     async def metrics() -> Response:
@@ -53,9 +53,11 @@ def prometheus(reception: Reception) -> str:
             ("spent_today", round(capacity.spending.today, 4)),
         ):
             lines += [f"# TYPE {PREFIX}{name} gauge", f"{PREFIX}{name} {amount}"]
+    rests = [("endpoint_rest_seconds", {"endpoint": name}, rests_s) for name, rests_s in _rests(reception.terms)]
     waiting = [session.waiting for session in reception.lobby.sessions.values()]
     for name, labels, value in (
         ("calls", {}, len(waiting)),
+        *rests,
         ("outbox_messages", {"leg": "phone", "of": "all"}, sum(phone for phone, _ in waiting)),
         ("outbox_messages", {"leg": "phone", "of": "longest"}, max((phone for phone, _ in waiting), default=0)),
         ("outbox_messages", {"leg": "model", "of": "all"}, sum(model for _, model in waiting)),
@@ -66,6 +68,17 @@ def prometheus(reception: Reception) -> str:
             last = name
         lines.append(f"{PREFIX}{name}{_labels(labels.items())} {value}")
     return "\n".join(lines) + "\n"
+
+
+def _rests(terms: Terms) -> Iterator[tuple[str, int]]:
+    """Give the model's endpoints, if there is a choice, with the seconds for which calls still go past each."""
+    for model in (terms.model, *terms.fallbacks) if terms.fallbacks else ():
+        yield model.name, terms.health.rests_s(model.name)
+
+
+def _told(endpoint: tuple[str, int]) -> str:
+    name, rests_s = endpoint
+    return f"{name}: {f'left alone for {rests_s} s' if rests_s else 'asked'}\n"
 
 
 def _labels(labels: Iterable[tuple[str, str]]) -> str:

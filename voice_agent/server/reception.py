@@ -26,6 +26,7 @@ from voice_agent.live.admission import NONCE_BYTES, TOKEN_PARAMETER, Refusal, St
 from voice_agent.live.capacity import Capacity
 from voice_agent.live.clock import utc_now, wall_seconds
 from voice_agent.live.counters import Counters
+from voice_agent.live.endpoint_health import EndpointHealth
 from voice_agent.live.kept_greetings import KeptGreetings
 from voice_agent.live.lobby import EndedCall, Lobby
 from voice_agent.live.session import Session
@@ -83,11 +84,19 @@ class Terms:
     tokens: tuple[str, ...] = field(repr=False)
     """Auth Tokens that sign, primary first."""
     model: ModelSetup
+    fallbacks: tuple[ModelSetup, ...] = ()
+    """Of the model's endpoints."""
+    health: EndpointHealth = field(default_factory=EndpointHealth)
     preconnect: bool
     rest: bool
     """REST credentials are there."""
     can_apologise: bool
     """The packaged apology is there, so that a caller whose model failed has heard it before the stream ended."""
+
+    @property
+    def models(self) -> tuple[ModelSetup, ...]:
+        """The endpoints of the next call, in the order in which it asks them; see `EndpointHealth.in_order`."""
+        return tuple(self.health.in_order((self.model, *self.fallbacks)))
 
     @property
     def stream_url(self) -> str:
@@ -224,13 +233,15 @@ class Reception:
         except (ConfigError, ValueError) as error:
             self._cannot(str(error), call_sid)
             return twiml.hang_up(CANNOT_ANSWER), None
+        models = self.terms.models
         setup = CallSetup(
             call_sid=call_sid,
             agent=agent,
             caller=caller,
             called=called,
             outbound=outbound,
-            model=self.terms.model,
+            model=models[0],
+            fallbacks=models[1:],
             preconnect=self.terms.preconnect,
             rest=self.terms.rest,
             others=others,
@@ -387,7 +398,10 @@ class Reception:
     def _here(self, setup: CallSetup) -> CallSetup:
         """Give a call that another server had our own surroundings."""
         terms = self.terms
-        return msgspec.structs.replace(setup, model=terms.model, preconnect=terms.preconnect, rest=terms.rest)
+        models = terms.models
+        return msgspec.structs.replace(
+            setup, model=models[0], fallbacks=models[1:], preconnect=terms.preconnect, rest=terms.rest
+        )
 
     async def answer_colleague(self, link_id: str, fields: Mapping[str, str]) -> str:
         """A colleague has answered: ask them, or end the call if nobody waits for it any more."""

@@ -34,8 +34,8 @@ from voice_agent.live.checkpointing import Checkpointing
 from voice_agent.live.clips import hashes, load_clips
 from voice_agent.live.clock import utc_now
 from voice_agent.live.counters import Counters
-from voice_agent.live.credentials import credential_of
-from voice_agent.live.endpoints import endpoint_of, model_setup
+from voice_agent.live.endpoint_health import EndpointHealth
+from voice_agent.live.endpoints import reachable
 from voice_agent.live.kept_greetings import KeptGreetings
 from voice_agent.live.lobby import Lobby
 from voice_agent.live.loop_lag import LoopLag
@@ -113,8 +113,8 @@ class Serving:
         self.settings = settings
         self.counters = Counters()
         self._agents = agents
-        self._endpoint = endpoint_of(settings, emulator_url)
-        self._credential = credential_of(settings, self._endpoint)
+        self._endpoints = reachable(settings, emulator_url)
+        self._health = EndpointHealth()
         self._prices = load_prices(settings.prices)
         self._lag = LoopLag()
         self.spending = Spending(_price(settings, self._prices), settings.spend_per_call, settings.spend_per_day)
@@ -207,7 +207,7 @@ class Serving:
 
     def _call_client(self) -> CallClient | ConfigError:
         try:
-            return CallClient(self._endpoint, self._credential)
+            return CallClient(self._endpoints[0].endpoint, self._endpoints[0].credential)
         except ConfigError as error:
             return error
 
@@ -235,21 +235,22 @@ class Serving:
         tls()
         spool = Spool(describe)
         stack.push_async_callback(asyncio.to_thread, spool.close)
-        if self._credential is not None:
-            stack.push_async_callback(self._credential.close)
+        for each in self._endpoints:
+            if each.credential is not None:
+                stack.push_async_callback(each.credential.close)
 
         async def keep_in_history(call: FinishedCall) -> None:
             await self._history.add(past_call(call.setup, call.summary, call.started_at, call.recording))
 
         return Surroundings(
-            endpoint=self._endpoint,
+            endpoints={each.setup.name: each for each in self._endpoints},
             clips=self._clips,
             clip_hashes=hashes(self._clips),
             counters=self.counters,
             recordings=settings.data / RECORDINGS,
             spool=spool,
             api=calls,
-            credential=self._credential,
+            health=self._health,
             references=self._agents.references,
             messages=messages,
             colleagues=colleagues,
@@ -289,7 +290,9 @@ class Serving:
         return Terms(
             public_url=settings.public_url,
             tokens=tuple(secret.reveal() for secret in signing if secret is not None),
-            model=model_setup(settings, self._endpoint),
+            model=self._endpoints[0].setup,
+            fallbacks=tuple(each.setup for each in self._endpoints[1:]),
+            health=self._health,
             preconnect=settings.preconnect,
             rest=settings.has_rest,
             can_apologise="apology" in self._clips,
