@@ -216,6 +216,20 @@ def test_a_beginning_of_several_calls_names_them(
     assert run(capsys, "show", "CA0f")[0] == 0
 
 
+def test_a_call_of_several_streams_is_shown_and_exported_as_its_parts(
+    history: FileHistory, call: PastCall, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    history.add(msgspec.structs.replace(call, started_at="2026-11-22T10:05:00.000+00:00", reason="the second"))
+    status, out = run(capsys, "show", SID, "--wav", "both.wav")
+
+    assert status == 0
+    assert [line.split(maxsplit=1)[1] for line in out.splitlines() if line.startswith("part")] == ["1 of 2", "2 of 2"]
+    assert out.index("part          1 of 2") < out.index("part          2 of 2") < out.index("the second")
+    assert run(capsys, "export", SID, "both.call") == (0, "wrote both.call\nwrote both-2.call\n")
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names >= {"both.wav", "both-2.wav", "both.call", "both-2.call"}
+
+
 def test_a_call_without_its_recording_is_shown_and_not_exported(
     history: FileHistory, call: PastCall, capsys: pytest.CaptureFixture[str]
 ) -> None:

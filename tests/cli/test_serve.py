@@ -5,9 +5,10 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -51,71 +52,147 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return surround
 
 
-def test_a_server_says_where_it_listens_and_ends_within_seconds_of_a_signal(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "voice_agent.cli.main", "serve"],
-        env=environment(tmp_path),
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        assert process.stdout is not None
-        lines = []
-        for line in process.stdout:
-            lines.append(line)
-            if line.startswith("Listening on "):
-                break
-        url = lines[-1].split()[2].rstrip(";")
-        status, text = asyncio.run(request(f"{url}/healthz"))
-        process.send_signal(signal.SIGTERM)
-        rest = process.stdout.read()
+class Served:
+    """`voice-agent serve` in a process of its own, from its first line to its end."""
 
-    assert (status, text) == (200, "ok\n")
-    assert process.returncode == 0
-    assert rest == "stopping: calls in progress are ended\n"
+    def __init__(self, folder: Path, *arguments: str, inherited: socket.socket | None = None, **variables: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "voice_agent.cli.main", "serve", *arguments],
+            env=environment(folder, **variables),
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            pass_fds=() if inherited is None else (inherited.fileno(),),
+        )
+
+    def __enter__(self) -> Self:
+        self.url = self.listening()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def listening(self) -> str:
+        """Wait until it listens; gives where."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith("Listening on "):
+                return line.split()[2].rstrip(";")
+        raise AssertionError(self.process.stderr.read() if self.process.stderr else "")
+
+    def asks(self, path: str) -> tuple[int, str]:
+        return asyncio.run(request(f"{self.url}{path}"))
+
+    @property
+    def worker(self) -> int:
+        """The process that serves, which its parent starts again."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return int(children[0])
+
+    def stopped(self, signum: int = signal.SIGTERM) -> tuple[int, str, str]:
+        """Send a signal; gives exit status and what was still told."""
+        self.process.send_signal(signum)
+        out, errors = self.process.communicate(timeout=20)
+        return self.process.returncode, out, errors
+
+
+def test_a_server_says_where_it_listens_and_ends_within_seconds_of_a_signal(tmp_path: Path) -> None:
+    with Served(tmp_path) as served:
+        assert served.asks("/healthz") == (200, "ok\n")
+        assert served.stopped() == (0, "stopping\n", "")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for the worker where Linux tells of it")
+def test_a_server_that_dies_is_there_again_and_what_asks_meanwhile_waits(tmp_path: Path) -> None:
+    with Served(tmp_path) as served:
+        worker = served.worker
+        os.kill(worker, signal.SIGKILL)
+        while Path(f"/proc/{worker}").exists():
+            time.sleep(0.001)
+        began = time.monotonic()
+        assert served.asks("/healthz") == (200, "ok\n")
+        assert time.monotonic() - began < 3
+        assert served.listening() == served.url
+        status, out, errors = served.stopped(signal.SIGINT)
+
+    assert (status, out) == (0, "stopping\n")
+    assert errors.endswith("the server died of signal 9: it is started again\n")
+    assert errors.count("\n") == 1
+
+
+def test_a_server_whose_parent_is_killed_stops(tmp_path: Path) -> None:
+    with Served(tmp_path) as served:
+        served.process.kill()
+        # It holds the other end of this pipe until it ends.
+        out, _ = served.process.communicate(timeout=20)
+
+    assert out == "stopping\n"
+
+
+def test_a_socket_that_somebody_else_has_opened_is_served(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        fd = str(listening.fileno())
+        with Served(tmp_path, "--fd", fd, inherited=listening) as served:
+            assert served.url == f"http://127.0.0.1:{listening.getsockname()[1]}"
+            assert served.asks("/healthz") == (200, "ok\n")
+            assert served.stopped()[0] == 0
+
+
+def test_a_descriptor_that_is_no_listening_socket_is_one_line(
+    surroundings: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    surroundings()
+    with socket.socket() as silent:
+        assert main.main(["serve", "--fd", str(silent.fileno())]) == 2
+        silent.detach()
+    assert main.main(["serve", "--fd", "987"]) == 2
+    silent_line, none_line = capfd.readouterr().err.splitlines()
+    assert "does not listen" in silent_line
+    assert "--fd 987 is no socket" in none_line
 
 
 def test_faults_are_lines_and_exit_status_2(
-    tmp_path: Path, surroundings: Any, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, surroundings: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     surroundings(PORT="x", LOG_LEVEL="loud")
 
     assert main.main(["serve"]) == 2
-    faults = capsys.readouterr().err.splitlines()
+    faults = capfd.readouterr().err.splitlines()
     assert len(faults) == 2
     assert "PORT" in faults[0] + faults[1]
     assert "LOG_LEVEL" in faults[0] + faults[1]
 
 
-def test_a_broken_agent_does_not_start(tmp_path: Path, surroundings: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_broken_agent_does_not_start(tmp_path: Path, surroundings: Any, capfd: pytest.CaptureFixture[str]) -> None:
     surroundings()
     (tmp_path / "reception.yaml").write_text(AGENT + "voize: marin\n")
 
     assert main.main(["serve"]) == 2
-    (fault,) = capsys.readouterr().err.splitlines()
+    (fault,) = capfd.readouterr().err.splitlines()
     assert "reception.yaml:5:1" in fault
     assert "voice" in fault
 
 
-def test_a_port_that_is_taken_is_one_line(surroundings: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_that_is_taken_is_one_line(surroundings: Any, capfd: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         surroundings(PORT=str(port))
 
         assert main.main(["serve"]) == 2
-    (fault,) = capsys.readouterr().err.splitlines()
+    (fault,) = capfd.readouterr().err.splitlines()
     assert f"cannot listen on 127.0.0.1:{port}" in fault
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(
-    tmp_path: Path, surroundings: Any, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, surroundings: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("")
     surroundings(DATA=str(tmp_path / "file"))
 
     assert main.main(["serve"]) == 2
-    (fault,) = capsys.readouterr().err.splitlines()
+    (fault,) = capfd.readouterr().err.splitlines()
     assert "DATA" in fault
 
 
@@ -123,22 +200,22 @@ def test_a_folder_that_cannot_be_written_is_one_line(
     ("words", "problem"), [("re: (", "words.txt:1: '(' is no regular"), (None, "words.txt: cannot")]
 )
 def test_a_list_of_words_that_cannot_be_used_is_one_line(
-    tmp_path: Path, surroundings: Any, capsys: pytest.CaptureFixture[str], words: str | None, problem: str
+    tmp_path: Path, surroundings: Any, capfd: pytest.CaptureFixture[str], words: str | None, problem: str
 ) -> None:
     surroundings(REDACT="on", REDACT_WORDS="words.txt")
     if words is not None:
         (tmp_path / "words.txt").write_text(words)
 
     assert main.main(["serve"]) == 2
-    (fault,) = capsys.readouterr().err.splitlines()
+    (fault,) = capfd.readouterr().err.splitlines()
     assert problem in fault
 
 
-def test_doubtful_names_are_warned_about(surroundings: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_doubtful_names_are_warned_about(surroundings: Any, capfd: pytest.CaptureFixture[str]) -> None:
     surroundings(REALTIME_AUDO="g711", DATA="/dev/null")
 
     assert main.main(["serve"]) == 2
-    assert 'warning: REALTIME_AUDO: unknown; is it meant to be "REALTIME_AUDIO"?' in capsys.readouterr().err
+    assert 'warning: REALTIME_AUDO: unknown; is it meant to be "REALTIME_AUDIO"?' in capfd.readouterr().err
 
 
 def shown(settings: Settings) -> list[str]:
@@ -202,8 +279,8 @@ def test_the_emulator_can_be_asked_for_by_an_argument() -> None:
     parser = argparse.ArgumentParser()
     serve.arguments(parser)
 
-    assert vars(parser.parse_args(["--with-emulator"])) == {"with_emulator": True}
-    assert vars(parser.parse_args([])) == {"with_emulator": False}
+    assert vars(parser.parse_args(["--with-emulator"])) == {"with_emulator": True, "fd": None}
+    assert vars(parser.parse_args([])) == {"with_emulator": False, "fd": None}
 
 
 def test_a_model_that_ends_soon_is_a_warning() -> None:

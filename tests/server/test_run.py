@@ -1,5 +1,6 @@
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
@@ -100,6 +101,8 @@ async def a_server(
     keep: Sequence[Keep] = (),
     redact: Redact | None = None,
     demands: Demands = ANY,
+    listening: socket.socket | None = None,
+    replaced: bool = False,
     **settings: Any,
 ) -> AsyncIterator[Call]:
     (folder / "agents").mkdir(exist_ok=True)
@@ -112,7 +115,16 @@ async def a_server(
         def observe(call_sid: str, now_ms: int, report: Report) -> None:
             call.report(call_sid, report)
 
-        serving = Serving(call.settings, agents, observers=[observe], keep=keep, redact=redact, clips=clips or {})
+        serving = Serving(
+            call.settings,
+            agents,
+            observers=[observe],
+            keep=keep,
+            redact=redact,
+            clips=clips or {},
+            listening=listening,
+            replaced=replaced,
+        )
         async with serving as call.serving:
             yield call
 

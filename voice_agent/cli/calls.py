@@ -77,12 +77,13 @@ async def _run(settings: Settings, action: str, given: Mapping[str, object]) -> 
                     print(f"`serve` deletes calls after {settings.keep_days} days (KEEP_DAYS)")
                 return status
             case "show", {"call": str(call), "carrier": True}:
-                return show_carrier(_recording(await _found(history, recordings, call)))
+                return max([show_carrier(_recording(part)) for part in await _found(history, recordings, call)])
             case "show", {"call": str(call), "wav": (None | Path()) as wav, "timeline": bool(whole)}:
-                return show_call(await _found(history, recordings, call), wav, whole, prices)
+                return show_parts(await _found(history, recordings, call), wav, whole, prices)
             case "export", {"call": str(call), "file": Path() as file, "redact": bool(wants_redaction)}:
-                past = await _found(history, recordings, call)
-                return export_call(past, file, read_wanted(settings.redact_words) if wants_redaction else None)
+                wanted = read_wanted(settings.redact_words) if wants_redaction else None
+                parts = await _found(history, recordings, call)
+                return max([export_call(part, _numbered(file, n), wanted) for n, part in enumerate(parts, 1)])
             case _:
                 raise AssertionError("argparse lets nothing else through")
 
@@ -125,8 +126,22 @@ def list_calls(calls: list[PastCall], where: str, prices: Prices) -> int:
     return 0
 
 
+def show_parts(parts: list[PastCall], wav: Path | None, whole: bool, prices: Prices) -> int:
+    """Print a call that had several streams, one after another."""
+    for number, part in enumerate(parts, 1):
+        if len(parts) > 1:
+            print(f"{'' if number == 1 else chr(10)}{'part':<13} {number} of {len(parts)}")
+        show_call(part, None if wav is None else _numbered(wav, number), whole, prices)
+    return 0
+
+
+def _numbered(file: Path, number: int) -> Path:
+    """Name the file of a part: the first has the name that was asked for."""
+    return file if number == 1 else file.with_stem(f"{file.stem}-{number}")
+
+
 def show_call(call: PastCall, wav: Path | None, whole: bool, prices: Prices) -> int:
-    """Print one call and where its files lie."""
+    """Print one call, or one part of it, and where its files lie."""
     for name, value in _facts(call, prices):
         print(f"{name:<13} {value}")
     print()
@@ -205,10 +220,11 @@ _WRITERS: dict[str, Callable[[_Exported, Path], None]] = {
 }
 
 
-async def _found(history: History, recordings: Path, call_sid: str) -> PastCall:
+async def _found(history: History, recordings: Path, call_sid: str) -> list[PastCall]:
+    """Give a call: its parts, the first first."""
     if call_sid.endswith(SUFFIX):
         try:
-            return _recorded_call(Path(call_sid))
+            return [_recorded_call(Path(call_sid))]
         except PeerError as error:
             raise CommandError(f"{call_sid}: {error}") from None
     found = unlisted(await history.recordings(), recordings)
@@ -221,7 +237,7 @@ async def _found(history: History, recordings: Path, call_sid: str) -> PastCall:
     sids = sorted({call.call_sid for call in calls})
     if len(sids) > 1:
         raise CommandError(f"{call_sid} is the beginning of several calls: {', '.join(sids)}")
-    return calls[0]
+    return sorted(calls, key=lambda call: call.started_at)
 
 
 def _path(call: PastCall) -> Path:

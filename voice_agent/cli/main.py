@@ -6,8 +6,10 @@ parameters are the parsed arguments by name. It is imported only when it is aske
 
 import argparse
 import importlib
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from voice_agent.errors import VoiceAgentError
 
@@ -26,6 +28,8 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 success, 1 the command's own failure, 2 wrong usage or surroundings, 130 interrupted."""
+    # Before numpy is imported: a pool would cost the resamplers' small matrices more than it saves.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     values = sys.argv[1:] if argv is None else list(argv)
     parser = argparse.ArgumentParser(prog="voice-agent", description="An AI agent on a phone number.")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -36,8 +40,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             importlib.import_module(f"voice_agent.cli.{name}").arguments(subparser)
     arguments = vars(parser.parse_args(values))
     command = importlib.import_module(f"voice_agent.cli.{arguments.pop('command')}")
+    return told(partial(command.run, **arguments))
+
+
+def told(run: Callable[[], int]) -> int:
+    """Give an exit status, and tell what is known to go wrong in one line."""
     try:
-        return int(command.run(**arguments))
+        return int(run())
     except VoiceAgentError as error:
         print(f"voice-agent: {error}", file=sys.stderr)
         return 2

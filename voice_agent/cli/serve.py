@@ -2,19 +2,22 @@
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import importlib.util
 import logging
 import os
 import signal
+import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from datetime import date
 from functools import partial
 
 import msgspec
 
+from voice_agent.cli.main import told
 from voice_agent.config.agents import AgentFolder, Agents
 from voice_agent.config.models import remark
 from voice_agent.config.references import References, read_references
@@ -28,7 +31,8 @@ from voice_agent.recording.redact import read_wanted
 from voice_agent.replay.put_away import Redaction
 from voice_agent.server.local_model import local_realtime
 from voice_agent.server.logs import set_up_logging
-from voice_agent.server.run import Serving
+from voice_agent.server.parent import READY, supervise
+from voice_agent.server.run import Serving, listen, taken_over
 
 SUMMARY = "answer the phone"
 
@@ -46,16 +50,48 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="let the local Realtime server answer, whatever account the settings name",
     )
+    parser.add_argument(
+        "--fd",
+        type=int,
+        metavar="N",
+        help="listen on this socket, which another program has opened, instead of on HOST and PORT",
+    )
 
 
-def run(with_emulator: bool = False) -> int:
-    """Serve until SIGINT or SIGTERM; 0. Faults of settings, agents, port and folders are raised: 2."""
+def run(with_emulator: bool = False, fd: int | None = None) -> int:
+    """Serve until SIGINT or SIGTERM; 0. Faults of settings, agents, port and folders are raised or told: 2."""
     settings = read_settings(os.environ, ENV_FILE)
     if with_emulator:
         settings = msgspec.structs.replace(settings, realtime_provider="emulator", realtime_url=None)
-    agents = AgentFolder(settings.agents, demands_of(settings, read_references(os.environ, ENV_FILE)))
     for line in doubtful_names(os.environ, ENV_FILE):
         print(f"warning: {line}", file=sys.stderr)
+    inherited = _of_systemd(os.environ) if fd is None else fd
+    with listen(settings.host, settings.port) if inherited is None else taken_over(inherited) as listening:
+        if inherited is None and hasattr(os, "fork"):
+            handler = set_up_logging(settings.log_level, settings.log_format)
+            try:
+                return supervise(lambda line: told(partial(serve, settings, listening, line)))
+            finally:
+                logging.getLogger().removeHandler(handler)
+        return serve(settings, listening, replaced=inherited is not None)
+
+
+def _of_systemd(environ: Mapping[str, str]) -> int | None:
+    """Say which socket systemd has opened for us.
+
+    https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html
+    """
+    if environ.get("LISTEN_PID") != str(os.getpid()) or environ.get("LISTEN_FDS", "0") == "0":
+        return None
+    return 3
+
+
+def serve(
+    settings: Settings, listening: socket.socket, line: socket.socket | None = None, *, replaced: bool = False
+) -> int:
+    """Serve on a socket. `line`: to the parent. `replaced`: whoever holds the socket starts another server then."""
+    references = read_references(os.environ, ENV_FILE)
+    agents = AgentFolder(settings.agents, demands_of(settings, references))
     redaction = Redaction(read_wanted(settings.redact_words)) if settings.redact else None
     cover = References(settings.secrets).covered
     handler = set_up_logging(settings.log_level, settings.log_format, cover=cover)
@@ -64,7 +100,9 @@ def run(with_emulator: bool = False) -> int:
     try:
         with asyncio.Runner(loop_factory=_fast_loop()) as runner:
             # Flushed, for whoever waits for the line with the address may read it through a pipe.
-            runner.run(hold(settings, agents, partial(print, flush=True), redaction))
+            runner.run(
+                hold(settings, agents, partial(print, flush=True), redaction, listening, line=line, replaced=replaced)
+            )
     finally:
         sys.setswitchinterval(usual)
         logging.getLogger().removeHandler(handler)
@@ -72,26 +110,64 @@ def run(with_emulator: bool = False) -> int:
 
 
 async def hold(
-    settings: Settings, agents: AgentFolder, tell: Callable[[str], None], redact: Redact | None = None
+    settings: Settings,
+    agents: AgentFolder,
+    tell: Callable[[str], None],
+    redact: Redact | None,
+    listening: socket.socket,
+    *,
+    line: socket.socket | None = None,
+    replaced: bool = False,
 ) -> None:
-    """Serve until a signal comes; `tell` gets what a user sees, line by line."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    """Serve until a signal comes; `tell` gets what a user sees, line by line. For the others see `serve`."""
+    stop = _Stop(line)
     async with AsyncExitStack() as stack:
         emulator_url = ""
         if settings.realtime_provider == "emulator" and settings.realtime_url is None:
             emulator_url = await stack.enter_async_context(local_realtime(settings, tell))
-        serving = await stack.enter_async_context(Serving(settings, agents, emulator_url=emulator_url, redact=redact))
+        serving = Serving(
+            settings, agents, emulator_url=emulator_url, redact=redact, listening=listening, replaced=replaced
+        )
+        await stack.enter_async_context(serving)
+        if line is not None:
+            with contextlib.suppress(OSError):  # the parent is gone: `stop` knows
+                line.send(READY)
         today = utc_now().date()
-        for line in screen(serving.settings, agents.current()[0], serving.url, emulator_url, today):
-            tell(line)
+        for told_line in screen(serving.settings, agents.current()[0], serving.url, emulator_url, today):
+            tell(told_line)
         # A full collection over what is loaded stops all calls for 20 ms; none of it is ever garbage.
         gc.collect()
         gc.freeze()
-        await stop.wait()
-        tell("stopping: calls in progress are ended")
+        await stop.asked.wait()
+        if waiting := serving.close_to_new_calls():
+            most = f"at most {settings.drain_seconds} s; once more to end at once"
+            tell(f"stopping: {waiting} {'call is' if waiting == 1 else 'calls are'} waited for ({most})")
+        else:
+            tell("stopping")
+        await serving.drain(stop.at_once)
+
+
+class _Stop:
+    """What signals ask for: the first one a stop, the second one a stop at once. A parent that is gone asks, too."""
+
+    def __init__(self, line: socket.socket | None) -> None:
+        self.asked = asyncio.Event()
+        self.at_once = asyncio.Event()
+        self._line = line
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._ask)
+        if line is not None:
+            line.setblocking(False)
+            loop.add_reader(line, self._lose_parent)
+
+    def _ask(self) -> None:
+        (self.at_once if self.asked.is_set() else self.asked).set()
+
+    def _lose_parent(self) -> None:
+        assert self._line is not None
+        asyncio.get_running_loop().remove_reader(self._line)
+        self._ask()
 
 
 def screen(settings: Settings, agents: Agents, url: str, emulator_url: str, today: date) -> Iterator[str]:

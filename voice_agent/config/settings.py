@@ -128,6 +128,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What those of all calls of a day may cost before no more are taken."""
     console_password: Secret | None = None
     """Opens the console to browsers elsewhere; `None`: to this machine's only."""
+    drain_seconds: int = 240
+    """How long a stop waits for the calls in progress."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
 
@@ -184,6 +186,7 @@ def read_settings(environ: Mapping[str, str], env_file: Path | None = None) -> S
     """
     variables = Variables(environ, env_file)
     usual = Settings()
+    drain = variables.integer("DRAIN_SECONDS", 0, 3600)
     port = variables.integer("PORT", 0, 65535)
     port = usual.port if port is None else port
     settings = Settings(
@@ -231,6 +234,7 @@ def read_settings(environ: Mapping[str, str], env_file: Path | None = None) -> S
         spend_per_call=variables.amount("SPEND_PER_CALL"),
         spend_per_day=variables.amount("SPEND_PER_DAY"),
         console_password=variables.secret("CONSOLE_PASSWORD"),
+        drain_seconds=usual.drain_seconds if drain is None else drain,
         log_level=variables.choice("LOG_LEVEL", ("debug", "info", "warning", "error")) or usual.log_level,
         log_format=variables.choice("LOG_FORMAT", ("text", "json")) or usual.log_format,
     )

@@ -30,6 +30,9 @@ SETTLES_S = 2.0
 LOOK_S = 0.1
 """Between two looks."""
 
+SWEEP_S = 600
+"""From one look at what is old to the next."""
+
 FORGOTTEN_S = 2 * 3600
 """No call lasts so long without a word; what is left of such a one goes to the history."""
 
@@ -168,6 +171,12 @@ class Continuing:
     async def _forget(self, call_sid: str) -> bool:
         await self._store.forget(call_sid)
         return True
+
+    async def keep_sweeping(self) -> None:
+        """See `sweep`; until it is cancelled."""
+        while True:
+            await self.sweep()
+            await asyncio.sleep(SWEEP_S)
 
     async def sweep(self) -> None:
         """Put what is left of calls that died alone into the history, and forget the others of yesterday."""

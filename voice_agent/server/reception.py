@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -136,6 +137,8 @@ class Reception:
         self.lobby = lobby
         self.closing = False
         """Set when the server stops: no further call is taken."""
+        self.last: Literal["", "ends", "hands over"] = ""
+        """What becomes of the calls that are left, once the server has waited for them long enough."""
         self._agents = agents
         self._stream_tokens = stream_tokens
         self._now = now
@@ -177,6 +180,14 @@ class Reception:
         self.lobby.expect(setup, fields)
         return answer
 
+    def turns_away(self, fields: Mapping[str, str]) -> bool:
+        """Tell whether a call is for somebody else, because the server stops: one that it does not have."""
+        call_sid = fields.get("CallSid", "")
+        if not self.closing or self.lobby.knows(call_sid):
+            return False
+        self.refuse(Refusal.STOPPING, "the server stops", call_sid)
+        return True
+
     def answer(self, fields: Mapping[str, str], query: str = "", found: Found | None = None) -> str:
         """Take a call: TwiML that streams it to us, or a polite refusal. `found`: what is known of the caller.
 
@@ -194,9 +205,6 @@ class Reception:
         self.counters.add("webhooks")
         if not _CALL_SID.fullmatch(call_sid):
             self.refuse(Refusal.CALL_UNKNOWN, "the webhook names no CallSid of Twilio's form")
-            return twiml.hang_up(CANNOT_ANSWER), None
-        if self.closing:
-            self.refuse(Refusal.STOPPING, "the server stops", call_sid)
             return twiml.hang_up(CANNOT_ANSWER), None
         if self._stream_tokens.used(call_sid):
             # Twilio asks once more only if it has not heard our answer, and then no stream has come.
@@ -359,9 +367,9 @@ class Reception:
             return dial(destination, after_dial)
         keys = None if ended is None else ended.keys
         if known is not None and known.resumption is not None and keys is not None:
-            if not self.closing:
+            if not self.last:
                 return await self._press(known.setup, known.resumption, keys, fields)
-            if self._continuing is not None:
+            if self.last == "hands over":
                 return self._elsewhere()
         return twiml.hang_up(self._last_line(ended))
 
@@ -380,8 +388,8 @@ class Reception:
         assert self._continuing is not None, "whoever asks has looked"
         if fields.get("CallStatus") in ENDED_STATUSES:
             return None
-        if self.closing:
-            return self._elsewhere()
+        if self.last:
+            return self._elsewhere() if self.last == "hands over" else None
         setup = await self._continuing.take_up(stored, fields.get("StreamSid", ""))
         if setup is None:
             return None
@@ -392,8 +400,8 @@ class Reception:
         return self._connect(setup.call_sid, setup.agent, f"lost-{stored.number + 1}", begun=begun)
 
     def _elsewhere(self) -> str:
-        """Have whoever takes our place, or is beside us, asked in our stead as soon as we listen no more."""
-        return twiml.render([twiml.Redirect(f"{self.terms.public_url}{AFTER_STREAM_PATH}")])
+        """Have whoever takes our place, or is beside us, asked in our stead: as soon as we listen no more."""
+        return twiml.render([twiml.Pause(1), twiml.Redirect(f"{self.terms.public_url}{AFTER_STREAM_PATH}")])
 
     def _here(self, setup: CallSetup) -> CallSetup:
         """Give a call that another server had our own surroundings."""
@@ -428,9 +436,6 @@ class Reception:
         if status in CONNECTED or fields.get("CallStatus") in ENDED_STATUSES:
             logger.info("after the transfer: %s", status or "the caller is gone", extra={"call": call_sid})
             return twiml.hang_up()
-        if self.closing:
-            self.refuse(Refusal.STOPPING, "the server stops", call_sid)
-            return twiml.hang_up(NOT_CONNECTED)
         known = await self.lobby.outcome(call_sid, OUTCOME_SECONDS)
         if known is None and self._continuing is not None:
             known = self._outcome_elsewhere(await self._continuing.ended(call_sid))

@@ -71,6 +71,9 @@ MESSAGE_BYTES = 64 * 1024
 END_SECONDS = 6.0
 """How long calls may take to end when the server stops: a little more than the core waits for a carrier."""
 
+LOOK_SECONDS = 0.1
+"""Between two looks whether calls are left."""
+
 AFTER_STREAM_SECONDS = 0.5
 """How long the server then still answers: Twilio asks what becomes of a call right after its stream has ended."""
 
@@ -99,6 +102,8 @@ class Serving:
         now: Callable[[], datetime] = utc_now,
         given: Mapping[str, GivenAnswer] | None = None,
         resumed: Resumption | None = None,
+        listening: socket.socket | None = None,
+        replaced: bool = False,
     ) -> None:
         """`emulator_url`: a local Realtime server, for the provider `emulator`. `keep`: beside the history.
 
@@ -107,6 +112,9 @@ class Serving:
         `resumed`: what calls that come in go on from.
 
         `redact`: what does the work of `settings.redact`, before anything is kept.
+
+        `listening`: a socket that somebody else holds; without it, one is opened. `replaced`: whoever holds it starts
+        another server behind this one.
 
         With port 0 a free one is taken, and a loopback `public_url` follows it.
         """
@@ -126,6 +134,8 @@ class Serving:
         self._greetings = KeptGreetings(settings.data / GREETINGS)
         self._given = given or {}
         self._resumed = resumed
+        self._listening = listening
+        self._replaced = replaced or settings.database_url is not None
         self._clips = load_clips() if clips is None else clips
 
     @property
@@ -137,7 +147,7 @@ class Serving:
     async def __aenter__(self) -> Self:
         """Start; raises `CommandError` or `ConfigError` with one line."""
         async with AsyncExitStack() as stack:
-            self._socket = stack.enter_context(_listen(self.settings.host, self.settings.port))
+            self._socket = self._listening or stack.enter_context(listen(self.settings.host, self.settings.port))
             if self.settings.port == 0 and not self.settings.is_public:
                 self.settings = msgspec.structs.replace(self.settings, public_url=self.url)
             messages = open_rest(MessagesApi, self.settings)
@@ -155,7 +165,6 @@ class Serving:
             await stack.enter_async_context(lobby)
             terms = self._terms()
             continuing = Continuing(self._checkpoints, self._history, self.counters)
-            await continuing.sweep()
             await self._remember_spending(self._history)
             capacity = Capacity(self._limits(), lambda: lobby.taken, self._lag, self.spending)
             self.reception = Reception(
@@ -176,6 +185,7 @@ class Serving:
             if self.settings.keep_days is not None:
                 retention = Retention(self.settings.keep_days, self.settings.data / RECORDINGS, self._history)
                 stack.callback(tasks.create_task(retention.run()).cancel)
+            stack.callback(tasks.create_task(continuing.keep_sweeping()).cancel)
             self._console = Console(self._agents, self._call_client(), tasks, messages)
             routes = console_routes(self._console, self.settings.console_password)
             self._placing = Placing(self.settings, self._agents, calls, capacity)
@@ -195,8 +205,25 @@ class Serving:
         # The stack is not told of an error: its task group would wrap it into a group.
         await self._stack.aclose()
 
-    async def _stop(self) -> None:
+    def close_to_new_calls(self) -> int:
+        """Take no more calls; gives how many are left."""
         self.reception.closing = self._placing.closing = True
+        return self.reception.lobby.taken
+
+    async def drain(self, at_once: asyncio.Event) -> None:
+        """Let the calls that are left come to their end, for as long as they may take, or until somebody hurries."""
+        lobby = self.reception.lobby
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.settings.drain_seconds):
+                while lobby.taken and not at_once.is_set():
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(LOOK_SECONDS):
+                            await at_once.wait()
+
+    async def _stop(self) -> None:
+        self.close_to_new_calls()
+        self.reception.last = "hands over" if self._replaced else "ends"
+        self._checkpoints.handing_over = self._replaced
         await self._console.close()
         lobby = self.reception.lobby
         talking = any(session.joined and session.ended is None for session in lobby.sessions.values())
@@ -351,7 +378,8 @@ def _config(application: Application, doorstep: Doorstep) -> uvicorn.Config:
     )
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Open the server's socket; raises `CommandError`."""
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
@@ -360,6 +388,19 @@ def _listen(host: str, port: int) -> socket.socket:
         raise CommandError(
             f"cannot listen on {host}:{port} ({why}): stop what listens there, or set HOST and PORT"
         ) from None
+
+
+def taken_over(descriptor: int) -> socket.socket:
+    """Take a listening socket that another program has opened; raises `CommandError`."""
+    try:
+        taken = socket.socket(fileno=descriptor)
+        taken.getsockname()
+    except OSError as error:
+        raise CommandError(f"--fd {descriptor} is no socket ({error.strerror or error})") from None
+    if not taken.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        taken.detach()
+        raise CommandError(f"--fd {descriptor} does not listen: open it with backlog, e.g. by systemd's ListenStream=")
+    return taken
 
 
 def _version() -> str:

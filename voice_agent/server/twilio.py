@@ -41,9 +41,19 @@ def webhooks(reception: Reception, form_seconds: float = BODY_SECONDS) -> APIRou
             raise HTTPException(403, "not signed by Twilio; is PUBLIC_URL the address that Twilio calls?")
         return dict(fields)
 
+    async def fields_of_call(request: Request) -> Mapping[str, str]:
+        """Read the form of a call that we may have to take; raises 503 when the server stops.
+
+        A proxy may ask the next server then; Twilio asks the number's fallback URL.
+        """
+        fields = await signed_fields(request)
+        if reception.turns_away(fields):
+            raise HTTPException(503, "the server stops", headers={"Retry-After": "1"})
+        return fields
+
     @router.post("/twilio/voice")
     async def voice(request: Request) -> Response:
-        return _xml(await reception.receive(await signed_fields(request), request.url.query))
+        return _xml(await reception.receive(await fields_of_call(request), request.url.query))
 
     @router.post(AFTER_STREAM_PATH)
     async def after_stream(request: Request) -> Response:
@@ -51,7 +61,7 @@ def webhooks(reception: Reception, form_seconds: float = BODY_SECONDS) -> APIRou
 
     @router.post(AFTER_DIAL_PATH)
     async def after_dial(request: Request) -> Response:
-        return _xml(await reception.after_dial(await signed_fields(request)))
+        return _xml(await reception.after_dial(await fields_of_call(request)))
 
     @router.post(COLLEAGUE_PATH + "/{link_id}")
     async def colleague(link_id: str, request: Request) -> Response:
