@@ -9,6 +9,7 @@ from voice_agent.call.commands import (
     ClearPlayback,
     CloseModel,
     ClosePhone,
+    HangUp,
     Note,
 )
 from voice_agent.call.events import (
@@ -99,6 +100,14 @@ def test_what_is_queued_is_not_played_on_behind_an_end_from_outside() -> None:
     script.feed(EndRequested("drained"))
 
     assert [type(c) for c in script.said if isinstance(c, ClearPlayback | ClosePhone)] == [ClearPlayback, ClosePhone]
+
+
+def test_what_is_queued_is_not_played_on_where_the_carrier_refuses_to_hang_up() -> None:
+    script = Script(rest=True).begin()
+    script.agent_speaks("i1", 20 * 60_000)
+    script.wait(15 * 60_000)
+
+    assert [type(c) for c in script.said if isinstance(c, ClearPlayback | HangUp)] == [ClearPlayback, HangUp]
 
 
 def test_nothing_is_cleared_on_a_line_that_has_gone() -> None:

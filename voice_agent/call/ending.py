@@ -453,12 +453,12 @@ class Ending:
         if outcome != "transferred":
             self._destination = None
         yield from self._answer_hang_up(now_ms, self._told(outcome))
+        if self._busy:
+            yield ClearPlayback()  # a carrier may play to its end what it holds, whoever has hung up
         if self._rest and outcome in {"completed", "machine"}:
             yield HangUp()
         else:
-            # The `<Connect action>` decides what becomes of the caller, who may hear what is queued to its end first.
-            if self._busy:
-                yield ClearPlayback()
+            # The `<Connect action>` decides what becomes of the caller.
             yield from self._close_phone()
         yield LineClosing()
 
