@@ -104,8 +104,8 @@ def test_what_is_queued_is_not_played_on_behind_an_end_from_outside() -> None:
 
 def test_what_is_queued_is_not_played_on_where_the_carrier_refuses_to_hang_up() -> None:
     script = Script(rest=True).begin()
-    script.agent_speaks("i1", 20 * 60_000)
-    script.wait(15 * 60_000)
+    hangs_up(script, words_ms=60_000)
+    script.wait(31_000)
 
     assert [type(c) for c in script.said if isinstance(c, ClearPlayback | HangUp)] == [ClearPlayback, HangUp]
 
