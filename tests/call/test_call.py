@@ -24,6 +24,7 @@ from voice_agent.call.events import (
     TurnCommitted,
 )
 from voice_agent.call.setup import CallSetup
+from voice_agent.call.renewal import RENEW_MS
 from voice_agent.call.states import Phase
 
 Happenings = list[tuple[CallEvent, int]]
@@ -163,6 +164,6 @@ def test_when_all_is_settled_only_the_next_frame_and_the_time_limit_are_waited_f
     script.feed(ResponseCreated("r5", "keys-4"))
     script.response_done("r5")
 
-    assert set(begun) == {"StalledSession", "Ending", "SignOfLife", "CallerAudioPart"}
-    assert set(measured) == {"Ending", "CallerAudioPart"}
-    assert waiting(script) == {"CallerAudioPart": script.now_ms + 750, "Ending": 585_000}
+    assert set(begun) == {"StalledSession", "Ending", "SignOfLife", "CallerAudioPart", "Renewal"}
+    assert set(measured) == {"Ending", "CallerAudioPart", "Renewal"}
+    assert waiting(script) == {"CallerAudioPart": script.now_ms + 750, "Ending": 585_000, "Renewal": RENEW_MS}

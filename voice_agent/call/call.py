@@ -8,6 +8,7 @@ name it, in a fixed order, and gives back their commands in order:
     greeting, idle, tool_calls, mcp_calls                         ending     how a call ends
     keys, collect_digits, handoff                                 transcript the words, as heard
     stalled_session  what a session owes and does not give        sign_of_life   no dead air
+    renewal        a session that grows old is exchanged
     warm_transfer  a colleague is asked while the caller holds    colleague  the call in which they are asked
     send_digits    the agent's keys, as tones                     carrier_keys   the carrier presses them
     answering_machine  who answered a call of ours
@@ -55,6 +56,7 @@ from voice_agent.call.mcp_calls import McpCalls
 from voice_agent.call.model_link import ModelLink
 from voice_agent.call.part import Part
 from voice_agent.call.playback import Playback
+from voice_agent.call.renewal import Renewal
 from voice_agent.call.send_digits import SendDigits
 from voice_agent.call.setup import CallSetup
 from voice_agent.call.sign_of_life import SignOfLife
@@ -125,6 +127,7 @@ class Call:
             Greeting(agent, setup.kept_greeting, setup.resumed),
             turns,
             StalledSession(agent),
+            Renewal(),
             # Behind `turns`: the rules that another agent brings are the last word.
             *((HandoffPart(agent, setup.others),) if any(tool.handoff for tool in agent.tools) else ()),
             *((VoiceLength(agent.barge_in.after_ms),) if lengths else ()),

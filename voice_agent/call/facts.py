@@ -29,9 +29,11 @@ class ModelGone(Fact, frozen=True):
 
 
 class SessionFailed(Fact, frozen=True):
-    """The session is of no use any more, though its socket may be open. Said by `turns` and `handoff`."""
+    """The session is of no use any more, though its socket may be open; heard by `model_link`."""
 
     reason: str
+    renewed: bool = False
+    """Nothing is wrong with it, so far."""
 
 
 class SessionLost(Fact, frozen=True):

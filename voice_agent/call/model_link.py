@@ -9,7 +9,7 @@ It knows nothing of what is said on the link. Which errors end a session is deci
 """
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from voice_agent.call.commands import CloseModel, Command, ConnectModel, Note
 from voice_agent.call.conversation import Resumption
@@ -165,7 +165,7 @@ class ModelLink:
                     self._settle()
             case SessionFailed() if self._ready:
                 fatal = any(code in event.reason for code in FATAL_CODES)
-                yield from self._fail(now_ms, event.reason, again=not fatal)
+                yield from self._fail(now_ms, event.reason, again=not fatal, renewed=event.renewed)
             case ModelGone():
                 if not self._gone:
                     yield Note("error", "the model is gone", {"reason": event.reason})
@@ -246,7 +246,9 @@ class ModelLink:
 
     # --- another try -------------------------------------------------------------------------------------------------
 
-    def _fail(self, now_ms: int, reason: str, *, again: bool, wait_ms: int = 0) -> Iterator[Command | Fact | Event]:
+    def _fail(
+        self, now_ms: int, reason: str, *, again: bool, wait_ms: int = 0, renewed: bool = False
+    ) -> Iterator[Command | Fact | Event]:
         """Take that there is no session, or none any more. `again`: the same endpoint may give another one."""
         if self._gone:
             return
@@ -266,7 +268,8 @@ class ModelLink:
         elif wait_ms:
             yield Note("warning", "the model refused, and is asked again", {"reason": reason, "wait_ms": wait_ms})
         else:
-            yield Note("warning", "the model's session is opened anew", {"reason": reason})
+            level: Literal["info", "warning"] = "info" if renewed else "warning"
+            yield Note(level, "the model's session is opened anew", {"reason": reason})
         if was_ready:
             yield SessionLost(reason)
             for response_id in self._open:

@@ -1,0 +1,114 @@
+"""Renewal: a session that nears its longest time is exchanged at a quiet moment, so that none ends in a sentence.
+
+Quiet is when for a while nobody has spoken, nothing plays, and neither a response nor a tool is waited for. Where no
+such moment comes the session ends by itself, and is opened anew like any that is lost. It must not know how.
+"""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from voice_agent.call.commands import Command
+from voice_agent.call.deadlines import Deadlines
+from voice_agent.call.events import Event, ResponseCreated, ResponseDone, StreamStarted, TimerFired
+from voice_agent.call.facts import (
+    CallerHolds,
+    CallOver,
+    CollectionBegan,
+    CollectionEnded,
+    Fact,
+    LineClosing,
+    ModelGone,
+    PlaybackBusy,
+    PlaybackIdle,
+    ResponseAsked,
+    SessionFailed,
+    SessionLost,
+    SessionReady,
+    ToolsBusy,
+    TurnClosed,
+    TurnOpened,
+)
+from voice_agent.call.part import Handled
+
+RENEW_MS = 50 * 60_000
+"""Both vendors end a session after 60 minutes (protocol notes 1.5)."""
+
+QUIET_MS = 3000
+"""Longer than a server takes to answer a turn by itself."""
+
+_BEGINS: dict[type[Event | Fact], str] = {
+    TurnOpened: "caller",
+    PlaybackBusy: "agent",
+    ResponseAsked: "response",
+    ResponseCreated: "response",
+    CollectionBegan: "keys",
+    SessionLost: "session",
+}
+_ENDS: dict[type[Event | Fact], str] = {
+    StreamStarted: "stream",
+    SessionReady: "session",
+    TurnClosed: "caller",
+    PlaybackIdle: "agent",
+    ResponseDone: "response",
+    CollectionEnded: "keys",
+}
+
+
+class Renewal:
+    """See the module."""
+
+    HANDLES: ClassVar[Handled] = (
+        *_BEGINS,
+        *_ENDS,
+        ToolsBusy,
+        CallerHolds,
+        TimerFired,
+        ModelGone,
+        LineClosing,
+        CallOver,
+    )
+
+    def __init__(self) -> None:
+        self._deadlines = Deadlines()
+        self._busy = {"stream", "session"}
+        """Why this is no quiet moment."""
+        self._old = False
+        """The session should be exchanged."""
+        self._over = False
+
+    def deadline(self) -> int | None:
+        """When the session is old, and then when it has been quiet for long enough."""
+        return self._deadlines.earliest()
+
+    def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
+        """Take one event or fact."""
+        if self._over:
+            return
+        match event:
+            case TimerFired():
+                for name in self._deadlines.take_due(now_ms):
+                    if name == "quiet":
+                        yield SessionFailed("it nears its longest time", renewed=True)
+                    self._old = True
+            case SessionReady():
+                self._old = False
+                self._deadlines.set("old", now_ms + RENEW_MS)
+            case ToolsBusy():
+                (self._busy.add if event.busy else self._busy.discard)("tools")
+            case CallerHolds():
+                (self._busy.add if event.holds else self._busy.discard)("hold")
+            case ModelGone() | LineClosing() | CallOver():
+                self._over = True
+                self._deadlines = Deadlines()
+                return
+        if (begun := _BEGINS.get(type(event))) is not None:
+            self._busy.add(begun)
+        elif (ended := _ENDS.get(type(event))) is not None:
+            self._busy.discard(ended)
+        if self._busy or not self._old:
+            self._deadlines.clear("quiet")
+        elif not self._deadlines.armed("quiet"):
+            self._deadlines.set("quiet", now_ms + QUIET_MS)
+
+    def __repr__(self) -> str:
+        return f"<Renewal busy {sorted(self._busy)}, {self._deadlines}>"
