@@ -6,7 +6,7 @@ from functools import partial
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voice_agent.sim.network import NEVER, Agenda, Way
+from voice_agent.sim.network import Agenda, Way
 
 
 class Line:
@@ -27,8 +27,8 @@ class Line:
             self.way.send(now_ms, message)
 
     def wait(self, until_ms: int) -> None:
-        while self.agenda.next_ms <= until_ms:
-            self.now_ms = self.agenda.next_ms
+        while self.agenda.entries and self.agenda.entries[0][0] <= until_ms:
+            self.now_ms = self.agenda.entries[0][0]
             self.agenda.happen()
         self.now_ms = until_ms
 
@@ -38,8 +38,8 @@ def test_what_is_due_at_one_moment_happens_in_the_order_of_asking() -> None:
     for at_ms, name in ((20, "late"), (10, "first"), (10, "second")):
         agenda.at(at_ms, partial(done.append, name))
     dues = []
-    while agenda.next_ms < NEVER:
-        dues.append(agenda.next_ms)
+    while agenda.entries:
+        dues.append(agenda.entries[0][0])
         agenda.happen()
 
     assert done == ["first", "second", "late"]

@@ -14,7 +14,7 @@ name it, in a fixed order, and gives back their commands in order:
     answering_machine  who answered a call of ours
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import cast
 
 from voice_agent.call.answering_machine import AnsweringMachine
@@ -87,6 +87,9 @@ _FOR_SESSION = (
 )
 """What a session that is lost cannot be told. The next one learns what matters of it from the history."""
 
+_Route = tuple[Part, Callable[[int, Event | Fact], Iterable[Command | Fact | Event]], Callable[[], int | None]]
+"""A part, with what is called of it 50 times a second."""
+
 
 class Call:
     """One call. Call `start` once, then `feed` for every event; after each, look at `deadline`."""
@@ -137,10 +140,10 @@ class Call:
             *(() if machine is None else (machine,)),
             self._transcript,
         )
-        self._routes: dict[type[Event | Fact], list[Part]] = {}
+        self._routes: dict[type[Event | Fact], list[_Route]] = {}
         for part in self._parts:
             for kind in part.HANDLES:
-                self._routes.setdefault(kind, []).append(part)
+                self._routes.setdefault(kind, []).append((part, part.feed, part.deadline))
         self._deadlines: dict[Part, int] = {}
         """When each part that waits for something wants a `TimerFired`; only what was fed can have changed it."""
         for part in self._parts:
@@ -187,8 +190,8 @@ class Call:
         commands: list[Command] = []
         pending: list[Event | Fact] = [event]
         for current in pending:  # which grows by the facts that are concluded meanwhile
-            for part in self._routes.get(type(current), ()):
-                for output in part.feed(now_ms, current):
+            for part, feed, deadline in self._routes.get(type(current), ()):
+                for output in feed(now_ms, current):
                     if type(output) in _SOUND:
                         commands.append(cast("Command", output))
                     elif isinstance(output, Fact | Event):
@@ -200,7 +203,7 @@ class Call:
                         if isinstance(output, _NOTED):
                             self._note(output)
                         commands.append(output)
-                due_ms = part.deadline()
+                due_ms = deadline()
                 if due_ms is not None:
                     self._deadlines[part] = due_ms
                 elif part in self._deadlines:

@@ -10,11 +10,11 @@ never end a turn. Twilio sends no frames in some silences and in packet loss
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from typing import ClassVar
 
 from voice_agent.agent import ServerVad, TurnDetection
 from voice_agent.call.commands import AppendAudio, CheckPhone, Command, Note
-from voice_agent.call.deadlines import Deadlines
 from voice_agent.call.events import (
     CallerAudio,
     CallerTranscribed,
@@ -80,6 +80,9 @@ PAD_STEP_MS = 250
 LATE_MS = 100
 """A wake-up that comes so much later than it was due: this process stood still, and frames may lie unread meanwhile."""
 
+NEVER = 1 << 60
+"""The moment of what is not waited for."""
+
 CHECK_MS = 15_000
 """A stream silent for so long is asked whether it lives."""
 
@@ -113,7 +116,6 @@ class CallerAudioPart:
 
     def __init__(self, turn_detection: TurnDetection) -> None:
         self._silence_ms = _silence_ms(turn_detection)
-        self._deadlines = Deadlines()
         self._ready = False
         self._gone = False
         self._buffer = bytearray()
@@ -133,8 +135,11 @@ class CallerAudioPart:
         self._appended = 0
         """How many bytes the model was given since its session began: its own time."""
         self._padded_to_ms = 0
-        self._stall_ms = 0
+        # Not `Deadlines`: both move with every frame.
+        self._stall_ms = NEVER
         """When silence is due."""
+        self._check_ms = NEVER
+        """When the carrier is asked."""
         self._was_late = False
         """It was put off since the last frame."""
         self._lost = False
@@ -143,11 +148,12 @@ class CallerAudioPart:
 
     def deadline(self) -> int | None:
         """The stall's padding and the check of a silent stream."""
-        return self._deadlines.earliest()
+        due_ms = self._stall_ms if self._stall_ms < self._check_ms else self._check_ms
+        return None if due_ms == NEVER else due_ms
 
     def feed(self, now_ms: int, event: Event | Fact) -> Iterable[Command | Fact]:
         """Take one event or fact."""
-        if isinstance(event, CallerAudio):
+        if type(event) is CallerAudio:
             self._seen(now_ms)
             return self._take_frame(event)
         return self._take(now_ms, event)
@@ -179,16 +185,14 @@ class CallerAudioPart:
                 heard_ms = event.audio_end_ms - self._silence_ms
                 yield CallerStopped(self._filled_ms - self._session_ms + heard_ms)
             case PhoneChecked(alive=True):
-                self._deadlines.set("check", now_ms + CHECK_MS)
+                self._check_ms = now_ms + CHECK_MS
             case TimerFired():
-                for name in self._deadlines.take_due(now_ms):
-                    if name == "stall":
-                        yield from self._pad(now_ms)
-                    else:
-                        yield Note("warning", "no audio from the carrier: asking whether the stream lives")
-                        yield CheckPhone()
+                dues = ((self._check_ms, self._check), (self._stall_ms, self._pad))
+                for due_ms, do in sorted(dues, key=itemgetter(0)):
+                    if due_ms <= now_ms:
+                        yield from do(now_ms)
             case CallOver():
-                self._deadlines.clear("stall", "check")
+                self._stall_ms = self._check_ms = NEVER
 
     def _follow_turn(self, event: Event | Fact) -> None:
         match event:
@@ -233,12 +237,8 @@ class CallerAudioPart:
     def _seen(self, now_ms: int) -> None:
         self._padded_to_ms = now_ms
         self._was_late = False
-        self._await_stall(now_ms + STALL_MS)
-        self._deadlines.set("check", now_ms + CHECK_MS)
-
-    def _await_stall(self, due_ms: int) -> None:
-        self._stall_ms = due_ms
-        self._deadlines.set("stall", due_ms)
+        self._stall_ms = now_ms + STALL_MS
+        self._check_ms = now_ms + CHECK_MS
 
     def _take_frame(self, event: CallerAudio) -> Iterable[Command]:
         gap_ms = event.timestamp_ms - self._filled_ms
@@ -257,15 +257,21 @@ class CallerAudioPart:
         yield from self._give(ready)
         yield from orders
 
+    def _check(self, now_ms: int) -> Iterator[Command]:
+        del now_ms
+        self._check_ms = NEVER
+        yield Note("warning", "no audio from the carrier: asking whether the stream lives")
+        yield CheckPhone()
+
     def _pad(self, now_ms: int) -> Iterator[Command]:
         if now_ms >= self._stall_ms + LATE_MS and not self._was_late:
             self._was_late = True
-            self._await_stall(now_ms + LATE_MS)
+            self._stall_ms = now_ms + LATE_MS
             return
         missing_ms = now_ms - self._padded_to_ms
         self._padded_to_ms = now_ms
         self._filled_ms += missing_ms
-        self._await_stall(now_ms + PAD_STEP_MS)
+        self._stall_ms = now_ms + PAD_STEP_MS
         held = b"" if self._hidden is None else self._hidden.release()
         yield from self._give(held + SILENCE * (missing_ms * BYTES_PER_MS))
 

@@ -215,7 +215,7 @@ class Playback:
 
     # --- playing -----------------------------------------------------------------------------------------------------
 
-    def _take_audio(self, now_ms: int, event: ModelAudio) -> Iterator[Command | Fact]:
+    def _take_audio(self, now_ms: int, event: ModelAudio) -> Iterable[Command | Fact]:
         item = self._items.get(event.item_id)
         if item is None:
             item = self._items[event.item_id] = _Item(event.response_id, event.content_index)
@@ -223,12 +223,14 @@ class Playback:
             item.sent_ms = event.sent_ms
         item.done = item.done or event.done
         if event.response_id in self._dropped or item.cut or item.settled:
-            return
+            return ()
+        outputs: list[Command | Fact] = []
         if event.audio and self._streaming and not self._closing:
             item.queued += len(event.audio)
-            yield from self._play(now_ms, event.item_id, event.audio)
+            outputs = self._play(now_ms, event.item_id, event.audio)
         if item.done:
-            yield from self._settle_if_heard(event.item_id, item)
+            outputs += self._settle_if_heard(event.item_id, item)
+        return outputs
 
     def _play(self, now_ms: int, item_id: str | None, audio: bytes) -> list[Command | Fact]:
         outputs: list[Command | Fact] = []

@@ -184,6 +184,9 @@ CLOSED_BY_SERVER = 31921
 
 _TO_TWILIO = frozenset(get_args(ToTwilio))
 
+_NO_MARK = 1 << 60
+"""When the next echo is due while none is waited for."""
+
 _NORMAL_CLOSURE = 1000
 """RFC 6455, 7.4.1: the only code that tells of a purpose fulfilled."""
 _NO_CODE = 1005
@@ -255,10 +258,11 @@ class Carrier:
         if self._due_ms <= now:
             # What comes in at the very millisecond of a frame may be answered before that frame.
             self._advance(now, now - 1 if self.switches.echo_before_frame else now, outputs)
-        if type(received) in _TO_TWILIO:
-            self._obey(now, cast("ToTwilio", received), outputs)
-        elif type(received) is not TimerFired:
-            self._take(now, cast("Rare", received), outputs)
+        if type(received) is not TimerFired:
+            if type(received) in _TO_TWILIO:
+                self._obey(now, cast("ToTwilio", received), outputs)
+            else:
+                self._take(now, cast("Rare", received), outputs)
         if self._due_ms <= now:
             self._advance(now, now, outputs)
         if self._closing and not self._ended and self.agent.end <= now * BYTES_PER_MS:
@@ -278,17 +282,16 @@ class Carrier:
         if self._closing or self._ended:
             return
         marks = self._marks
-        echo_first = self.switches.echo_before_frame
         while True:
             frame_ms = self._next_frame_ms
-            if marks and marks[0][0] <= now and (marks[0][0] < frame_ms or (echo_first and marks[0][0] == frame_ms)):
-                due_ms, name = marks.popleft()
-                self._echo(due_ms, name, flushed=False, outputs=outputs)
+            mark_ms = marks[0][0] if marks else _NO_MARK
+            if mark_ms <= now and (mark_ms < frame_ms or (mark_ms == frame_ms and self.switches.echo_before_frame)):
+                self._echo(mark_ms, marks.popleft()[1], flushed=False, outputs=outputs)
             elif frame_ms <= frames_until:
                 self._send_frame(frame_ms, outputs)
             else:
                 break
-        self._due_ms = marks[0][0] if marks and marks[0][0] < frame_ms else frame_ms
+        self._due_ms = mark_ms if mark_ms < frame_ms else frame_ms
 
     def _send_frame(self, due_ms: int, outputs: list[Output]) -> None:
         self._next_frame_ms = due_ms + self._frame_ms

@@ -148,6 +148,15 @@ class DeadAir:
         """Nothing is owed any more: the caller is gone, or cannot be reached."""
         self._over = True
 
+    def wait(self, now_ms: int) -> str:
+        """Look at a step in which nothing but time has passed; give what is wrong, or nothing."""
+        if self._over:
+            return ""
+        wrong = self._listen(now_ms) if self._owed or self._speaking else ""
+        if not self._owed:
+            self._owed_since_ms = now_ms
+        return wrong
+
     def watch(self, now_ms: int, event: CallEvent, commands: Sequence[CallCommand]) -> str:
         """Look at one step; give what is wrong, or nothing."""
         if self._over:

@@ -268,6 +268,11 @@ class Invariants:
     def watch(self, now_ms: int, event: CallEvent, commands: Sequence[CallCommand]) -> None:
         """Look at one step."""
         self._now_ms = now_ms
+        passed_on = type(event) is CallerAudio and len(commands) == 1 and type(commands[0]) is AppendAudio
+        if passed_on and not (self._caller_waits or self._ended):
+            if wrong := self._dead_air.wait(now_ms):
+                self._break("dead air", wrong)
+            return
         if wrong := self._who_answered.watch(now_ms, event, commands):
             self._break("machine", wrong)
         if wrong := self._dead_air.watch(now_ms, event, commands):

@@ -38,30 +38,25 @@ class Agenda:
     """What is going to happen: at one moment in the order of asking."""
 
     def __init__(self) -> None:
-        self.next_ms = NEVER
-        """When the next thing is due."""
-        self._entries: list[tuple[int, int, Callable[..., None], list[Any] | None]] = []
+        self.entries: list[tuple[int, int, Callable[..., None], list[Any] | None]] = []
+        """A heap: what is next comes first, by its time. To be looked at only."""
         self._numbers = count()
         self._happening: tuple[int, int, Callable[..., None], list[Any] | None] = (0, 0, self.happen, None)
         """What comes in at this moment."""
 
     def at(self, at_ms: int, happen: Callable[..., None], messages: list[Any] | None = None) -> None:
         """Let something happen; of `messages`, which may grow until then, with one after the other."""
-        heappush(self._entries, (at_ms, next(self._numbers), happen, messages))
-        if at_ms < self.next_ms:
-            self.next_ms = at_ms
+        heappush(self.entries, (at_ms, next(self._numbers), happen, messages))
 
     def forget(self, take: Callable[[Any], None]) -> None:
         """Let nothing come in any more that is on its way to this very taker."""
-        for _, _, taker, messages in (self._happening, *self._entries):
+        for _, _, taker, messages in (self._happening, *self.entries):
             if taker is take and messages is not None:
                 messages.clear()
 
     def happen(self) -> None:
         """Let happen what is next."""
-        entries = self._entries
-        self._happening = _, _, happen, messages = heappop(entries)
-        self.next_ms = entries[0][0] if entries else NEVER
+        self._happening = _, _, happen, messages = heappop(self.entries)
         if messages is None:
             happen()
         else:

@@ -18,7 +18,6 @@ import msgspec
 from voice_agent.call.commands import (
     AppendAudio,
     CallColleague,
-    CallCommand,
     CallEnded,
     CheckPhone,
     ClearPlayback,
@@ -27,6 +26,7 @@ from voice_agent.call.commands import (
     Command,
     ConnectModel,
     HangUp,
+    PhoneCommand,
     PlayAudio,
     Report,
     RunTool,
@@ -145,7 +145,8 @@ class World:
         )
         self.session: model.Session | None = None
         self.invariants = Invariants(setup, self.carrier, bounds)
-        self.bridge = Bridge(setup, clips, WatchedCall(setup, clips, self.invariants))
+        self._call = WatchedCall(setup, clips, self.invariants)
+        self.bridge = Bridge(setup, clips, self._call)
         self.reports: list[tuple[int, Command]] = []
         """Everything that the call reported, with its time."""
         self.log: list[tuple[int, Input, list[Output]]] = []
@@ -176,8 +177,9 @@ class World:
         self._agenda = agenda = Agenda()
         self._session_began_ms = 0
         phone_jitter_ms, model_jitter_ms = network.phone_jitter_ms, network.model_jitter_ms
+        reach_phone = self._to_phone if mishaps.dead_at_ms is None else self._reach_phone
         self._phone_up = Way(agenda, chance, network.phone_up_ms, phone_jitter_ms, self._feed)
-        self._phone_down = Way(agenda, chance, network.phone_down_ms, phone_jitter_ms, self._reach_phone)
+        self._phone_down = Way(agenda, chance, network.phone_down_ms, phone_jitter_ms, reach_phone)
         self._model_up = Way(agenda, chance, network.model_ms, model_jitter_ms, self._to_session)
         self._model_down = Way(agenda, chance, network.model_ms, model_jitter_ms, self._feed)
         # When each of the three wants to be woken; asked only after it was fed, which alone can change it.
@@ -200,10 +202,9 @@ class World:
 
     def run(self, until_ms: int, most_steps: int = NEVER) -> "World":
         """Let time pass until the call has ended on both sides, or to `until_ms`; `most_steps` are never enough."""
-        agenda = self._agenda
-        happen = agenda.happen
+        entries, happen = self._agenda.entries, self._agenda.happen
         for _ in range(most_steps):
-            due_ms, fire = agenda.next_ms, happen
+            due_ms, fire = entries[0][0] if entries else NEVER, happen
             if self._bridge_due_ms < due_ms:
                 due_ms, fire = self._bridge_due_ms, self._fire_bridge
             if self._carrier_due_ms < due_ms:
@@ -238,27 +239,28 @@ class World:
         if self.ended is not None:
             return  # nobody listens any more, see `live.session`
         if self._direct:
-            for event in self.bridge.read(received):
-                for command in self.bridge.call.feed(self.now_ms, event):
-                    self._carry(command)
+            self._feed_direct(received)
         else:
             fed = cast("Input", received)  # nothing is unwritten on a wire
             outputs = self.bridge.feed(self.now_ms, fed)
             self.log.append((self.now_ms, fed, outputs))
             self._carry_out(outputs)
-        due_ms = self.bridge.deadline()
+        due_ms = self._call.deadline()
         self._bridge_due_ms = NEVER if due_ms is None else due_ms
 
-    def _carry(self, command: CallCommand) -> None:
-        """Spare a command its text, if it is one that crosses often."""
-        if type(command) is AppendAudio:
-            audio = self.bridge.model.append(command)
-            if audio:
-                self._model_up.send(self.now_ms, model.ClientAudio(audio))
-        elif type(command) is PlayAudio or type(command) is SendMark or type(command) is ClearPlayback:
-            self._phone_down.send(self.now_ms, self.bridge.phone.message(command))
-        else:
-            self._carry_out(self.bridge.write(command))
+    def _feed_direct(self, received: Input | Unwritten) -> None:
+        """Spare commands their text, if they are such as cross often."""
+        bridge, now_ms = self.bridge, self.now_ms
+        for event in bridge.read(received):
+            for command in self._call.feed(now_ms, event):
+                if type(command) is AppendAudio:
+                    audio = bridge.model.append(command)
+                    if audio:
+                        self._model_up.send(now_ms, model.ClientAudio(audio))
+                elif type(command) in _TO_PHONE:
+                    self._phone_down.send(now_ms, bridge.phone.message(cast("PhoneCommand", command)))
+                else:
+                    self._carry_out(bridge.write(command))
 
     def _carry_out(self, outputs: list[Output]) -> None:
         for output in outputs:
@@ -346,8 +348,9 @@ class World:
             self._to_phone(received)
 
     def _to_phone(self, received: phone.Input) -> None:
-        outputs = self.carrier.feed(self.now_ms, received)
-        due_ms = self.carrier.deadline()
+        carrier = self.carrier
+        outputs = carrier.feed(self.now_ms, received)
+        due_ms = carrier.deadline()
         self._carrier_due_ms = NEVER if due_ms is None else due_ms
         if outputs:
             self._carry_phone(outputs)
@@ -355,14 +358,11 @@ class World:
     def _carry_phone(self, outputs: list[phone.Output]) -> None:
         for output in outputs:
             if type(output) is phone.SendMessage:
-                self._carry_up(output)
+                message = output.message if self._direct else PhoneText(output.text)
+                for _ in range(1 if self._line.sound else self._line.copies(self.now_ms, output.message)):
+                    self._phone_up.send(self.now_ms, message)
             else:
                 self._end_stream(cast("phone.CloseSocket | phone.CallEnded", output))
-
-    def _carry_up(self, sent: phone.SendMessage) -> None:
-        message = sent.message if self._direct else PhoneText(sent.text)
-        for _ in range(1 if self._line.sound else self._line.copies(self.now_ms, sent.message)):
-            self._phone_up.send(self.now_ms, message)
 
     def _end_stream(self, output: phone.CloseSocket | phone.CallEnded) -> None:
         if isinstance(output, phone.CallEnded):
@@ -438,9 +438,10 @@ class World:
         session = self.session
         for output in outputs:
             match output:
-                case model.SendAudio():
-                    self._model_down.send(self.now_ms, self._voiced(output))
-                case model.SendEvent() | model.SendText():
+                case model.SendAudio() if self._direct:
+                    key = AudioKey(output.response_id, output.item_id, output.content_index)
+                    self._model_down.send(self.now_ms, Delta(key, output.delta))
+                case model.SendAudio() | model.SendEvent() | model.SendText():
                     self._model_down.send(self.now_ms, ModelText(output.text))
                 case model.Recognise():
                     heard = model.Recognised(output.item_id, next(self._heard, "hello"))
@@ -475,11 +476,6 @@ class World:
             answer = model.ToolCallFailed(order.item_id, "tool_execution_error", work.output or "it has no answer")
         self._do(work, partial(self._answer, session, answer))
 
-    def _voiced(self, sent: model.SendAudio) -> ModelText | Delta:
-        if self._direct:
-            return Delta(AudioKey(sent.response_id, sent.item_id, sent.content_index), sent.delta)
-        return ModelText(sent.text)
-
     def _answer(self, session: model.Session | None, received: model.Input) -> None:
         """Give the result of slow work to the session that wanted it."""
         if self.session is session:
@@ -497,6 +493,8 @@ def _work(tool: Tool, arguments: str) -> ToolWork:
     work = tool(arguments) if callable(tool) else tool
     return ToolWork(work) if isinstance(work, str) else work
 
+
+_TO_PHONE = frozenset({PlayAudio, SendMark, ClearPlayback})
 
 _CARRIER_TIME = phone.TimerFired()
 _SESSION_TIME = model.TimerFired()

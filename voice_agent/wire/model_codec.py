@@ -6,7 +6,7 @@ had, what was asked of the session, which surprises were told already. It must n
 
 import copy
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from voice_agent.audio.resample import Downsampler, Upsampler
 from voice_agent.call.commands import (
@@ -78,7 +78,7 @@ class ModelCodec:
 
     def hear(self, delta: Delta) -> list[CallEvent]:
         """Take a delta of audio that needs no reading; the same as `receive` of its text."""
-        return [*self._agent.delta(delta.key, delta.audio)]
+        return cast("list[CallEvent]", self._agent.delta(delta.key, delta.audio))
 
     def send(self, command: ModelCommand) -> list[str]:
         """Write one command; the texts must reach the server in this order."""
