@@ -49,7 +49,8 @@ from voice_agent.replay.held_call import HeldCall, changes
 from voice_agent.replay.parts import BYTES_PER_MS, Connection, Parts, ToolRun, parts_of
 from voice_agent.replay.recorded_model import RecordedModel
 from voice_agent.sim import carrier as phone
-from voice_agent.sim.invariants import Invariants, WatchedCall
+from voice_agent.sim.invariants import Invariants
+from voice_agent.sim.watched_call import WatchedCall
 from voice_agent.wire.bridge import Bridge, Input, Output, Sound
 from voice_agent.wire.model_codec import ModelCodec
 from voice_agent.wire.phone_codec import PhoneCodec

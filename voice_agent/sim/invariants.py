@@ -32,7 +32,6 @@ from typing import Literal
 import msgspec
 
 from voice_agent.agent import Agent
-from voice_agent.call.call import Call
 from voice_agent.call.commands import (
     AddToolOutput,
     AddUserText,
@@ -588,18 +587,3 @@ class Invariants:
 def _remote(call_id: str) -> str:
     """Name a call that an MCP server carries out; a question about it may bear the same id."""
     return f"at an MCP server, {call_id}"
-
-
-class WatchedCall(Call):
-    """A call at whose every step the invariants look."""
-
-    def __init__(self, setup: CallSetup, clips: Mapping[str, bytes], invariants: Invariants) -> None:
-        super().__init__(setup, clips)
-        self._invariants = invariants
-        self._feed = super().feed
-
-    def feed(self, now_ms: int, event: CallEvent) -> list[CallCommand]:
-        """See `Call.feed`."""
-        commands = self._feed(now_ms, event)
-        self._invariants.watch(now_ms, event, commands)
-        return commands

@@ -49,11 +49,12 @@ from voice_agent.call.events import (
 from voice_agent.call.setup import CallSetup
 from voice_agent.sim import carrier as phone
 from voice_agent.sim import realtime as model
-from voice_agent.sim.invariants import Bounds, Invariants, WatchedCall
+from voice_agent.sim.invariants import Bounds, Invariants
 from voice_agent.sim.mishaps import Line, Mishaps, ToolWork
 from voice_agent.sim.network import NEVER, Agenda, Chance, Network, Way
 from voice_agent.sim.realtime.activity import Energy
 from voice_agent.sim.realtime.upgrade import refuse_upgrade
+from voice_agent.sim.watched_call import WatchedCall
 from voice_agent.wire.bridge import Bridge, Input, Output, Unwritten
 from voice_agent.wire.endpoint import Endpoint, explain_close, explain_refusal
 from voice_agent.wire.item_audio import AudioKey, Delta
