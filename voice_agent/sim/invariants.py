@@ -466,8 +466,8 @@ class Invariants:
         if self._caller_speaks:
             self._break("over caller", "a response was asked for while the caller speaks")
         unheard_ms = self._carrier.agent.end // BYTES_PER_MS - self._carrier.now_ms
-        # A question that failed in the middle is asked once more, behind what has come of it; one that was lost with its
-        # session, behind the sign of life.
+        # A question that failed in the middle is asked once more, behind what has come of it; one that was lost with
+        # its session, behind the sign of life.
         failed = isinstance(event, ResponseDone) and event.status in {"failed", "incomplete"}
         once_more = failed or isinstance(event, SessionUpdated)
         if request.startswith("idle") and unheard_ms > 0 and not once_more:
