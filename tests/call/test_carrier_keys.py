@@ -199,6 +199,19 @@ def test_a_model_that_is_lost_before_the_keys_ends_in_its_apology() -> None:
     assert [(end.outcome, end.keys) for end in script.ordered(CallEnded)] == [("model_failed", None)]
 
 
+@pytest.mark.parametrize("in_response", [True, False])
+def test_a_session_that_is_lost_before_the_keys_does_not_keep_them_back(in_response: bool) -> None:
+    script = a_call()
+    ask(script, ("press", "5"), words_ms=1000, done=not in_response)
+    script.feed(ModelClosed(1011))
+    script.wait(1500)
+    (end,) = closed(script)
+
+    assert (end.outcome, end.keys) == ("keys_sent", "5")
+    told = ToolTurn("c1", "press", '{"digits": "5"}', '{"sent":"5"}')
+    assert told in script.call.resumption().conversation.turns
+
+
 @pytest.mark.parametrize("digits", ["", "12a", "1" * 33])
 def test_what_cannot_be_pressed_is_answered_and_the_stream_stays(digits: str) -> None:
     script = a_call()

@@ -76,6 +76,34 @@ def test_a_call_that_goes_on_for_no_reason_of_its_own_is_told_what_was_said_alon
     ]
 
 
+def test_what_a_tool_has_answered_comes_last_where_nothing_else_says_why_the_model_speaks() -> None:
+    said = AgentTurn("b", "One moment.", interrupted=False)
+    call = ToolTurn("c1", "press", "{}", "pressed")
+    (hello, question, moment, *called) = history((*TURNS[:2], call, said), "")
+
+    assert (hello, question) == (AddAgentText("history-1", "Hello."), AddUserText("history-2", "Is it open?"))
+    assert moment == AddAgentText("history-3", "One moment.")
+    assert called == [
+        AddToolCall("history-4", "c1", "press", "{}"),
+        AddToolOutput("history-4-output", "c1", "pressed"),
+    ]
+    assert [type(one) for one in history((call, said), "The line was lost.")] == [
+        AddToolCall,
+        AddToolOutput,
+        AddAgentText,
+        AddSystemText,
+    ]
+
+
+@given(st.lists(st.sampled_from([*TURNS, ToolTurn("c3", "look_up", "{}", "no")]), max_size=6))
+def test_without_a_reason_nothing_is_left_out_nor_added(said: list[Turn]) -> None:
+    def told(reason: str) -> list[str]:
+        plain = [one for one in history(said, reason) if not isinstance(one, AddSystemText)]
+        return sorted(str(msgspec.structs.replace(one, event_id="")) for one in plain)
+
+    assert told("") == told("Go on.")
+
+
 def test_where_nothing_was_said_only_the_reason_is_told() -> None:
     assert list(history((), "Go on.")) == [AddSystemText("history-1", "Go on.")]
 

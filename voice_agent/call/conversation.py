@@ -93,10 +93,11 @@ def answered(turns: Iterable[Turn]) -> Iterator[Turn]:
 def history(turns: Iterable[Turn], reason: str) -> Iterator[History]:
     """Tell a session that has just been set up all that was said, as heard, and then the reason.
 
-    A tool call that is open is told without an answer, which comes when there is one.
+    A tool call that is open is told without an answer, which comes when there is one. Where no reason says why the
+    model speaks next, it is what a tool has answered, and that comes last.
     """
     number = 0
-    for number, turn in enumerate(turns, 1):
+    for number, turn in enumerate(turns if reason else _answer_last([*turns]), 1):
         name = f"history-{number}"
         match turn:
             case CallerTurn():
@@ -111,6 +112,14 @@ def history(turns: Iterable[Turn], reason: str) -> Iterator[History]:
                     yield AddToolOutput(f"{name}-output", turn.call_id, turn.output)
     if reason:
         yield AddSystemText(f"history-{number + 1}", reason)
+
+
+def _answer_last(turns: list[Turn]) -> list[Turn]:
+    """Put the words before the tool call that they came with: they are known when they were heard, the call at once."""
+    words: list[Turn] = []
+    while turns and isinstance(turns[-1], AgentTurn):
+        words.insert(0, turns.pop())
+    return [*turns[:-1], *words, turns[-1]] if turns and isinstance(turns[-1], ToolTurn) else [*turns, *words]
 
 
 def keys_text(digits: str) -> str:
