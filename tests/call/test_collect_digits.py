@@ -1,92 +1,25 @@
 """The tool that waits for keys."""
 
-import json
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.script import Script, an_agent
-from voice_agent.agent import Agent, DigitCollection, Limits, Tool
-from voice_agent.call.collect_digits import CollectDigits
+from tests.support.collecting import Conversing, answers, ask, collecting, pause, press, told
+from tests.support.script import an_agent
+from voice_agent.agent import DigitCollection, Limits, Tool
+from voice_agent.call.collect_digits import HABIT_MS
 from voice_agent.call.commands import (
-    AddToolOutput,
-    AddUserText,
     ClearPlayback,
     CreateResponse,
-    HideKeys,
-    KeepDigits,
-    Note,
     RunTool,
-    ShowKeys,
     ToolAnswered,
 )
-from voice_agent.call.conversation import Conversation, KeysTurn, Resumption, ToolTurn
 from voice_agent.call.events import (
-    KeyPressed,
     ModelClosed,
     ResponseCreated,
     ResponseDone,
     StreamStopped,
-    ToolRequested,
 )
-from voice_agent.call.facts import LineToolCalled
-
-
-class Conversing(Script):
-    """A script whose model answers by itself what it is asked."""
-
-    def __init__(self, agent: Agent) -> None:
-        super().__init__(agent)
-        self.agent = agent
-        self.answered: list[str] = []
-
-
-def collecting(**wanted: Any) -> Conversing:
-    """A call in which digits are being collected, while nobody speaks."""
-    tools = (
-        Tool("pin", "The PIN.", {}, "collect_digits", digits=DigitCollection(**wanted)),
-        Tool("birthday", "The day of birth.", {}, "collect_digits", digits=DigitCollection(length=8)),
-        Tool("look_up", "Look it up.", {}, "python", "m:f"),
-    )
-    script = Conversing(an_agent(tools=tools))
-    script.begin()
-    ask(script)
-    return script
-
-
-def ask(script: Conversing, call_id: str = "c1", name: str = "pin", response: str = "r1") -> None:
-    """The model calls a tool, in a response of its own."""
-    script.feed(
-        ResponseCreated(response, None),
-        ToolRequested(response, f"i-{call_id}", call_id, name, "{}"),
-        ResponseDone(response, "completed"),
-    )
-
-
-def press(script: Conversing, keys: str, pause_ms: int = 300) -> None:
-    for key in keys:
-        script.feed(KeyPressed(key))
-        pause(script, pause_ms)
-
-
-def pause(script: Conversing, ms: int) -> None:
-    """Let time pass; the model answers what it is asked, without a word."""
-    end_ms = script.now_ms + ms
-    while script.now_ms < end_ms:
-        for request in {asked.request for asked in script.ordered(CreateResponse)} - set(script.answered):
-            script.answered.append(request)
-            script.feed(ResponseCreated(f"r-{request}", request), ResponseDone(f"r-{request}", "completed"))
-        script.wait(min(100, end_ms - script.now_ms))
-
-
-def answers(script: Conversing) -> list[dict[str, Any]]:
-    return [json.loads(answer.output) for answer in script.ordered(AddToolOutput)]
-
-
-def told(script: Conversing) -> list[str]:
-    return [text.text for text in script.ordered(AddUserText)]
 
 
 def test_a_number_of_its_length_is_the_answer_and_no_text() -> None:
@@ -343,94 +276,11 @@ def test_every_call_is_answered_once_and_every_key_goes_one_way(
 # --- secret numbers --------------------------------------------------------------------------------------------------
 
 
-def kept(script: Script) -> list[tuple[str, str]]:
-    return [(order.name, order.digits) for order in script.ordered(KeepDigits)]
+def test_when_a_number_is_whole_nobody_is_waited_for() -> None:
+    script = collecting(length=2)
+    begun = repr(script.call)
+    press(script, "12", 0)
+    pause(script, HABIT_MS)
 
-
-def test_of_a_secret_number_the_model_learns_the_length_and_a_name() -> None:
-    script = collecting(length=4, secret=True)
-    script.wait(300)
-    press(script, "1204")
-
-    assert answers(script) == [{"received": 4, "digits": "${digits_1}", "ended_by": "length"}]
-    assert kept(script) == [("digits_1", "1204")]
-    assert [answered.output for answered in script.ordered(ToolAnswered)] == [script.ordered(AddToolOutput)[0].output]
-
-
-def test_a_second_secret_number_has_a_name_of_its_own_and_an_empty_one_has_none() -> None:
-    script = collecting(secret=True, timeout_seconds=2)
-    script.wait(300)
-    press(script, "12#")
-    pause(script, 2000)
-    ask(script, "c2", "pin", "r2")
-    pause(script, 2500)
-    ask(script, "c3", "pin", "r3")
-    pause(script, 300)
-    press(script, "34#")
-
-    assert [answer.get("digits") for answer in answers(script)] == ["${digits_1}", None, "${digits_2}"]
-    assert [answer["received"] for answer in answers(script)] == [2, 0, 2]
-    assert kept(script) == [("digits_1", "12"), ("digits_2", "34")]
-
-
-def test_secrecy_lasts_until_nobody_types_any_more() -> None:
-    script = collecting(length=2, secret=True)
-    script.wait(300)
-    press(script, "12")
-    press(script, "3456#", 1400)
-    before = script.ordered(ShowKeys)
-    pause(script, 100)
-    press(script, "7")
-    pause(script, 2000)
-
-    assert before == []
-    assert len(script.ordered(ShowKeys)) == 1
-    assert told(script) == ["The caller pressed these keys: 7"]
-
-
-def test_secrecy_ends_at_once_when_nothing_was_typed() -> None:
-    script = collecting(secret=True, timeout_seconds=2)
-    script.wait(2000)
-
-    assert len(script.ordered(HideKeys)) == len(script.ordered(ShowKeys)) == 1
-
-
-def test_keys_from_before_a_secret_number_are_no_part_of_it_and_not_told() -> None:
-    script = Conversing(collecting(length=2, secret=True).agent)
-    script.begin()
-    press(script, "9", 100)
-    ask(script)
-    press(script, "8", 190)  # so soon that its sound began before
-    pause(script, 100)
-    press(script, "12")
-    pause(script, 3000)
-
-    assert kept(script) == [("digits_1", "12")]
-    assert told(script) == []
-    assert [note.what for note in script.ordered(Note)] == ["keys before a secret number are dropped"]
-
-
-def test_a_plain_collection_behind_a_secret_one_hides_nothing() -> None:
-    script = collecting(length=2, secret=True)
-    script.wait(300)
-    press(script, "12")
-    ask(script, "c2", "birthday", "r2")
-    press(script, "24121990")
-
-    assert [type(order).__name__ for order in script.said if isinstance(order, HideKeys | ShowKeys)] == [
-        "HideKeys",
-        "ShowKeys",
-    ]
-    assert answers(script)[-1] == {"digits": "24121990", "ended_by": "length"}
-    assert len(kept(script)) == 1
-
-
-def test_the_names_of_a_former_stream_are_not_given_again() -> None:
-    output = '{"received":4,"digits":"${digits_1}","ended_by":"length"}'
-    turns = (ToolTurn("c0", "pin", "{}", output), ToolTurn("c9", "look_up", "{}", None), KeysTurn("1"))
-    tool = Tool("pin", "", {}, "collect_digits", digits=DigitCollection(secret=True))
-    part = CollectDigits(an_agent(tools=(tool,)), Resumption(Conversation("test", turns), "They are back."))
-    list(part.feed(0, LineToolCalled("c1", "pin", "{}")))
-    outputs = [output for key in "12#" for output in part.feed(300, KeyPressed(key))]
-
-    assert [order for order in outputs if isinstance(order, KeepDigits)] == [KeepDigits("digits_2", "12")]
+    assert "<CollectDigits collecting, Deadlines({'key': 8000})>" in begun
+    assert "<CollectDigits idle, Deadlines({})>" in repr(script.call)

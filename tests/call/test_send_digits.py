@@ -8,7 +8,7 @@ import pytest
 from tests.support.script import Script, an_agent
 from voice_agent.agent import DigitsToSend, Tool
 from voice_agent.audio.dtmf import keys_in, tones
-from voice_agent.call.commands import AddToolOutput, ClearPlayback, PlayAudio, TruncateItem
+from voice_agent.call.commands import AddToolOutput, ClearPlayback, PlayAudio, ToolAnswered, TruncateItem
 from voice_agent.call.events import KeyPressed, ModelClosed, ResponseCreated, ResponseDone, ToolRequested
 from voice_agent.call.playback import SOUND_WAIT_MS
 
@@ -17,7 +17,7 @@ DOORS = Tool("open_door", "", {}, "send_digits", keys=DigitsToSend(named={"front
 
 
 def a_call() -> Script:
-    return Script(an_agent(tools=(ANY, DOORS))).begin()
+    return Script(an_agent(tools=(Tool("hang_up", "", {}, "hang_up"), ANY, DOORS))).begin()
 
 
 def ask(script: Script, digits: str, call_id: str = "c1", name: str = "send_digits") -> None:
@@ -162,6 +162,19 @@ def test_arguments_that_are_no_texts_are_answered_at_once(arguments: str) -> Non
     script.feed(ToolRequested("r1", "i1", "c1", "send_digits", arguments))
 
     assert answers(script) == [{"error": "the arguments must be a JSON object of texts"}]
+
+
+def test_no_arguments_are_no_keys_and_every_key_may_be_sent_up_to_the_most() -> None:
+    script = a_call()
+    script.feed(ToolRequested("r1", "i1", "c1", "send_digits", ""))
+    refused = script.ordered(ToolAnswered)
+    most = "1234567890*#".ljust(32, "9")
+    ask(script, most, "c2")
+    script.wait(10_000)
+
+    assert [answer.failed for answer in refused] == [True]
+    assert answers(script)[0]["error"].startswith('"digits" must be 1 to 32')
+    assert played(script) == most
 
 
 def test_nothing_is_sent_once_the_model_is_gone() -> None:

@@ -184,6 +184,13 @@ def test_an_answer_that_comes_when_the_model_is_lost_changes_nothing() -> None:
     assert [end.outcome for end in script.ordered(CallEnded)] == ["model_failed"]
 
 
+def test_who_is_asked_is_told_in_one_line() -> None:
+    idle, asked = Script(AGENT, rest=True).begin(), holding()
+
+    assert "<WarmTransfer idle, Deadlines({})>" in repr(idle.call)
+    assert "<WarmTransfer _Open(call_id='c1', destination=Destination(name='desk'" in repr(asked.call)
+
+
 def test_an_answer_to_nobody_is_passed_over() -> None:
     script = Script(AGENT, rest=True).begin()
     script.feed(ColleagueAnswered("c9", conference="room"))

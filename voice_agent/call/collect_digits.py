@@ -22,16 +22,13 @@ from voice_agent.call.deadlines import Deadlines
 from voice_agent.call.events import Event, KeyPressed, ResponseCreated, ResponseDone, TimerFired
 from voice_agent.call.facts import (
     AgentChanged,
-    CallOver,
     CollectionBegan,
     CollectionEnded,
     Fact,
     KeyLeft,
     KeysAhead,
-    LineClosing,
     LineToolAnswered,
     LineToolCalled,
-    ModelGone,
     PlaybackBusy,
     PlaybackIdle,
     SecrecyEnded,
@@ -69,9 +66,6 @@ class CollectDigits:
         *_BEGINS,
         *_ENDS,
         TimerFired,
-        ModelGone,
-        LineClosing,
-        CallOver,
     )
 
     def __init__(self, agent: Agent, resumed: Resumption | None = None) -> None:
@@ -81,13 +75,12 @@ class CollectDigits:
         self._busy: set[str] = set()
         """Who speaks."""
         self._open: _Open | None = None
-        self._habit = ""
+        self._habit: str | None = None
         """The terminator that may still follow."""
-        self._secret = False
-        """Keys are hidden."""
-        self._hidden_from_ms = 0
+        self._hidden_from_ms: int | None = None
+        """Keys are hidden, and from then on they count; `None`: they are not hidden."""
         turns = () if resumed is None else resumed.conversation.turns
-        self._kept = sum(isinstance(turn, ToolTurn) and '"${digits_' in (turn.output or "") for turn in turns)
+        self._kept = sum(isinstance(turn, ToolTurn) and '"${digits_' in str(turn.output) for turn in turns)
         """How many secret numbers there were."""
 
     def _equip(self, agent: Agent) -> None:
@@ -113,11 +106,8 @@ class CollectDigits:
                     if name == "key":
                         yield from self._end("timeout")
                     else:
-                        self._habit = ""
+                        self._habit = None
                         yield from self._show()
-            case ModelGone() | LineClosing() | CallOver():
-                self._open = None
-                self._deadlines = Deadlines()
             case _:
                 self._look_who_speaks(now_ms, event)
 
@@ -137,19 +127,19 @@ class CollectDigits:
     def _begin(self, now_ms: int, called: LineToolCalled) -> Iterator[Command | Fact]:
         yield from self._end("another call")
         yield from self._show()
-        self._habit = ""
+        self._habit = None
         self._deadlines.clear("habit")
         self._open = _Open(called.call_id, self._tools[called.name])
         self._wait(now_ms)
         secret = self._open.wanted.secret
         if secret:
-            self._secret, self._hidden_from_ms = True, now_ms + BEFORE_MS
+            self._hidden_from_ms = now_ms + BEFORE_MS
             yield HideKeys(self._open.wanted.terminator)
         yield CollectionBegan(secret)
 
     def _show(self) -> Iterator[Command | Fact]:
-        if self._secret:
-            self._secret = False
+        if self._hidden_from_ms is not None:
+            self._hidden_from_ms = None
             yield ShowKeys()
             yield SecrecyEnded()
 
@@ -159,12 +149,12 @@ class CollectDigits:
 
     def _take_key(self, now_ms: int, digit: str) -> Iterator[Command | Fact]:
         collection = self._open
-        if self._secret and (collection is None or now_ms < self._hidden_from_ms):
+        if self._hidden_from_ms is not None and (collection is None or now_ms < self._hidden_from_ms):
             if collection is None:
                 self._deadlines.set("habit", now_ms + HABIT_MS)
             return
         if collection is None:
-            habit, self._habit = self._habit, ""
+            habit, self._habit = self._habit, None
             if digit != habit:
                 yield KeyLeft(digit)
             return

@@ -27,7 +27,6 @@ from voice_agent.call.events import (
 )
 from voice_agent.call.facts import (
     AgentChanged,
-    CallOver,
     Fact,
     LineClosing,
     LineToolAnswered,
@@ -86,7 +85,6 @@ class HandoffPart:
         TimerFired,
         ModelGone,
         LineClosing,
-        CallOver,
     )
 
     def __init__(self, agent: Agent, others: Iterable[Agent]) -> None:
@@ -106,7 +104,6 @@ class HandoffPart:
         self._deadlines = Deadlines()
         self._ready = True
         """There is a session; no tool is called before there is one."""
-        self._gone = False
 
     def deadline(self) -> int | None:
         """The end of the wait for the server."""
@@ -117,7 +114,7 @@ class HandoffPart:
         if isinstance(event, ModelAudio):
             self._spoken = True
             return ()
-        return () if self._gone else self._take(now_ms, event)
+        return self._take(now_ms, event)
 
     def _take(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         match event:
@@ -145,8 +142,7 @@ class HandoffPart:
             case SessionReady():
                 self._ready = True
                 yield from self._ask(now_ms)
-            case ModelGone() | LineClosing() | CallOver():
-                self._gone = True
+            case ModelGone() | LineClosing():
                 self._pending = None
                 self._deadlines = Deadlines()
 
@@ -162,10 +158,10 @@ class HandoffPart:
         return self._pending if event_id and self._pending and event_id == self._pending.event_id else None
 
     def _consider(self, now_ms: int, called: LineToolCalled) -> Iterator[Command | Fact]:
-        tool = next((tool for tool in self._agent.tools if tool.name == called.name and tool.handoff), None)
-        if tool is None or tool.handoff is None:
+        handoff = next((tool.handoff for tool in self._agent.tools if tool.name == called.name), None)
+        if handoff is None:
             return
-        chosen = _chosen(tool.handoff, called.arguments)
+        chosen = _chosen(handoff, called.arguments)
         if isinstance(chosen, str):
             yield _failed(called.call_id, chosen)
         elif self._pending is not None:
@@ -173,10 +169,10 @@ class HandoffPart:
         elif self._handed_over >= MOST_HANDOVERS:
             problem = f"this call was handed over {MOST_HANDOVERS} times, which is the most: help the caller yourself"
             yield _failed(called.call_id, problem)
-        elif (agent := self._agents.get(chosen.to or "")) is None:
-            yield _failed(called.call_id, f"{chosen.to} cannot be reached: help the caller yourself")
+        elif (agent := self._agents.get(chosen[0])) is None:
+            yield _failed(called.call_id, f"{chosen[0]} cannot be reached: help the caller yourself")
         else:
-            self._pending = _Pending(called.call_id, called.response_id, agent, chosen.reason)
+            self._pending = _Pending(called.call_id, called.response_id, agent, chosen[1])
             yield from self._ask(now_ms)
 
     def _ask(self, now_ms: int) -> Iterator[Command]:
@@ -232,8 +228,8 @@ class HandoffPart:
         return f"<HandoffPart {self._agent.name} has the call, pending {self._pending}, {self._deadlines}>"
 
 
-def _chosen(handoff: Handoff, arguments: str) -> _Arguments | str:
-    """Give what the model asks for, or for the model what is wrong with it; the only agent there is needs no name."""
+def _chosen(handoff: Handoff, arguments: str) -> tuple[str, str] | str:
+    """Give whom the model asks for and why, or what is wrong for it to read; the only agent there is needs no name."""
     names = ", ".join(handoff.to)
     try:
         chosen = msgspec.json.decode(arguments or "{}", type=_Arguments)
@@ -245,7 +241,7 @@ def _chosen(handoff: Handoff, arguments: str) -> _Arguments | str:
         return f'"to" is missing: give one of {names}'
     if chosen.to not in handoff.to:
         return f'there is no "{chosen.to[:LONGEST_NAME]}" to hand over to; there are: {names}'
-    return chosen
+    return chosen.to, chosen.reason
 
 
 def _failed(call_id: str, problem: str) -> LineToolAnswered:
@@ -253,5 +249,4 @@ def _failed(call_id: str, problem: str) -> LineToolAnswered:
 
 
 def _json(told: dict[str, str]) -> str:
-    """Write it; what the model wrote may hold what no JSON can."""
-    return msgspec.json.encode({key: text.encode(errors="replace").decode() for key, text in told.items()}).decode()
+    return msgspec.json.encode(told).decode()

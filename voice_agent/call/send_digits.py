@@ -81,7 +81,6 @@ class SendDigits:
                 self._equip(event.agent)
             case ModelGone() | LineClosing() | CallOver():
                 self._waiting.clear()
-                self._sending = None
         if self._waiting and self._sending is None and not self._busy:
             self._sending = self._waiting.popleft()
             yield SoundWanted(tones(self._sending[1]))

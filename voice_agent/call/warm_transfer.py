@@ -179,5 +179,5 @@ class WarmTransfer:
 
 
 def _no(call_id: str, problem: str) -> LineToolAnswered:
-    error = {"error": f"the caller is not connected: {problem}".encode(errors="replace").decode()}
+    error = {"error": f"the caller is not connected: {problem}"}
     return LineToolAnswered(call_id, msgspec.json.encode(error).decode(), failed=True)
