@@ -61,13 +61,13 @@ BUGS = (
     Bug(
         "clears without truncating",  # openai-agents-python#1999
         _PLAYBACK,
-        "if not whole and item.sent_ms > 0 and not (item.ours or self._model_gone or self._closing):",
+        "if not whole and item.sent_ms > 0 and not (item.unknown or self._model_gone or self._closing):",
         "if False:",
     ),
     Bug(
         "truncates an answer that was heard whole",  # openai-agents-python#2370
         _PLAYBACK,
-        "whole = item.done and item.heard + REACHED_BYTES >= item.sent_ms * BYTES_PER_MS",
+        "whole = complete and item.heard + REACHED_BYTES >= item.sent_ms * BYTES_PER_MS",
         "whole = False",
     ),
     Bug(
@@ -91,14 +91,14 @@ BUGS = (
     Bug(
         "asks for an answer while another is made",  # openai-agents-python#2760
         _TURNS,
-        "and self._active is None\n            and self._requested is None",
-        "and self._requested is None",
+        "and self._active is None\n            and self._requests.requested is None",
+        "and self._requests.requested is None",
     ),
     Bug(
         "asks for an answer while the caller speaks",
         _TURNS,
-        "self._ready\n            and not self._speaking",
-        "self._ready",
+        "self._floor.ready\n            and not self._speaking",
+        "self._floor.ready",
     ),
     Bug(
         "answers a tool twice",
@@ -152,7 +152,7 @@ BUGS = (
     Bug(
         "gives a stalled stream no silence",  # the turn never ends
         _CALLER,
-        "yield from self._pad(now_ms)",
+        "yield from self._give(held + SILENCE * (missing_ms * BYTES_PER_MS))",
         "yield from ()",
     ),
     Bug(
