@@ -5,7 +5,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import event, given
+from hypothesis import strategies as st
 
+from tests.support.any_call import AnyCall, steps
 from tests.support.script import Script, an_agent
 from voice_agent.agent import DigitsToSend, Tool, Transfer
 from voice_agent.call.carrier_keys import ENOUGH, MOST, VOICE_MS
@@ -17,20 +20,26 @@ from voice_agent.call.commands import (
     CreateResponse,
     HangUp,
     PlayAudio,
+    ToolAnswered,
 )
 from voice_agent.call.conversation import Conversation, Resumption, ToolTurn
 from voice_agent.call.events import (
+    CallEvent,
     ColleagueAnswered,
     ModelClosed,
     PhoneClosed,
     ResponseCreated,
     ResponseDone,
+    SessionCreated,
+    SessionUpdated,
     SpeechStopped,
+    StreamStarted,
     StreamStopped,
     ToolFinished,
     ToolRequested,
     TurnCommitted,
 )
+from voice_agent.call.setup import CallSetup
 
 PRESS = Tool("press", "", {}, "send_digits", keys=DigitsToSend(by="call"))
 TOOLS = (
@@ -262,3 +271,27 @@ def test_a_tool_that_sends_tones_is_not_the_carrier_s() -> None:
 
     assert answers(script) == [("c1", {"sent": "5"})]
     assert script.ordered(ClosePhone) == []
+
+
+PRESSES = st.tuples(st.integers(0, 40), st.sampled_from(["5", "1w2", "x"]))
+
+
+@given(steps(20), st.lists(PRESSES, min_size=1, max_size=3))
+def test_whatever_happens_keys_break_no_rule_and_are_pressed_as_the_model_was_told(
+    happenings: list[tuple[CallEvent, int]], presses: list[tuple[int, str]]
+) -> None:
+    events = list(happenings)
+    for number, (at, digits) in enumerate(presses):
+        name = f"p{number}"
+        asked = ToolRequested(name, name, name, "press", json.dumps({"digits": digits}))
+        response: list[CallEvent] = [ResponseCreated(name, None), asked, ResponseDone(name, "completed")]
+        events[at:at] = [(one, 100) for one in response]
+    call = AnyCall(CallSetup(call_sid="CA1", agent=an_agent(tools=TOOLS), rest=True))
+    call.run([SessionCreated("s"), SessionUpdated(), StreamStarted("MZ1", "CA1")], [*events, (PhoneClosed(1000), 9000)])
+
+    answers = [one.output for one in call.said if isinstance(one, ToolAnswered) and one.call_id.startswith("p")]
+    sent = [json.loads(one)["sent"] for one in answers if "sent" in one]
+    pressed = [one.keys for one in call.said if isinstance(one, CallEnded) and one.keys is not None]
+    event("pressed" if pressed else "not pressed")
+    assert call.broken == []
+    assert pressed == (["w".join(sent)] if sent else [])

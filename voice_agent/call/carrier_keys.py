@@ -13,7 +13,7 @@ import msgspec
 from voice_agent.agent import Agent
 from voice_agent.call.commands import Command
 from voice_agent.call.deadlines import Deadlines
-from voice_agent.call.events import Event, ResponseCreated, ResponseDone, TimerFired
+from voice_agent.call.events import Event, ResponseCreated, ResponseDone, StreamStarted, TimerFired
 from voice_agent.call.facts import (
     AgentChanged,
     CallerHolds,
@@ -46,6 +46,7 @@ class CarrierKeys:
 
     HANDLES: ClassVar[Handled] = (
         LineToolCalled,
+        StreamStarted,
         ResponseCreated,
         ResponseDone,
         PlaybackBusy,
@@ -67,8 +68,8 @@ class CarrierKeys:
         self._deadlines = Deadlines()
         self._unanswered = False
         """The other end speaks, or has spoken, and is not answered yet."""
-        self._busy: set[str] = set()
-        """What the stream must not be closed on."""
+        self._busy = {"no stream"}
+        """What the stream must not be closed on, and that there is one."""
         self._waiting: list[tuple[str, str]] = []
         """Calls of the tool, each with its keys."""
         self._began_ms = 0
@@ -117,6 +118,8 @@ class CarrierKeys:
 
     def _look_who_is_busy(self, event: Event | Fact) -> None:
         match event:
+            case StreamStarted():
+                self._busy.discard("no stream")
             case ResponseCreated():
                 self._unanswered = False
                 self._busy.add(f"response {event.response_id}")
