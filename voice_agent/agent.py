@@ -286,6 +286,19 @@ class McpServer(msgspec.Struct, frozen=True, kw_only=True):
         return self.approve == "all" or tool in self.approve
 
 
+class LastResort(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of a caller when no model can be had."""
+
+    say: str = ""
+    """Said by the carrier in the agent's language."""
+    clip: bytes = b""
+    """Heard before that, mu-law 8 kHz; none: the packaged apology, unless something is said."""
+    then: Literal["hang_up", "voicemail"] = "hang_up"
+    """Unless there is a `transfer`."""
+    transfer: Transfer | None = None
+    """To one address."""
+
+
 class Agent(msgspec.Struct, frozen=True, kw_only=True):
     """One agent. Texts may still hold `{{ variables }}`; `config.render` fills them in for one call."""
 
@@ -317,6 +330,9 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     """In the file they stand among the tools."""
     limits: Limits = Limits()
     model: ModelOptions = ModelOptions()
+    last_resort: LastResort | None = None
+    hold_sound: bool = True
+    """Who waits in silence is told that somebody is there."""
     hours: Hours | None = None
     """`None`: always. Needs `timezone`."""
     timezone: str | None = None

@@ -1,7 +1,8 @@
 """How a call ends whose model is lost: with an apology."""
 
 from tests.support.endings import answers, ends, hangs_up
-from tests.support.script import CLIPS, Script
+from tests.support.script import CLIPS, Script, an_agent
+from voice_agent.agent import LastResort
 from voice_agent.call.commands import (
     CallEnded,
     ClosePhone,
@@ -115,3 +116,18 @@ def test_a_model_lost_in_the_middle_of_the_goodbye_is_apologised_for() -> None:
 
     assert apologies(script) == 1
     assert [end.outcome for end in script.ordered(CallEnded)] == ["model_failed"]
+
+
+def test_an_apology_of_the_agents_own_is_heard_in_the_place_of_the_packaged_one() -> None:
+    script = Script(an_agent(last_resort=LastResort(clip=b"\x77" * 800))).begin()
+    script.feed(ModelClosed(4000))
+
+    assert [command.audio for command in script.ordered(PlayAudio)] == [b"\x77" * 800]
+
+
+def test_where_the_carrier_apologises_the_line_is_left_to_it_at_once() -> None:
+    script = Script(an_agent(last_resort=LastResort(say="Es tut uns leid."))).begin()
+    script.feed(ModelClosed(4000))
+
+    assert script.ordered(PlayAudio) == []
+    assert len(script.ordered(ClosePhone)) == 1

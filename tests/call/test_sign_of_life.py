@@ -226,3 +226,11 @@ def test_who_holds_no_more_is_owed_nothing() -> None:
     list(sign.feed(1000, CallerHolds(False)))
 
     assert sign.deadline() is None
+
+
+def test_an_agent_without_a_hold_sound_leaves_a_waiting_caller_in_silence() -> None:
+    script = Script(an_agent(hold_sound=False))
+    script.begin_stream()
+    script.wait(3000)
+
+    assert signs(script) == 0

@@ -355,6 +355,31 @@ def test_what_follows_a_stream_depends_on_how_its_call_ended(
     asyncio.run(main())
 
 
+def test_a_caller_for_whom_no_model_can_be_had_may_leave_a_message_and_is_thanked(tmp_path: Path) -> None:
+    def answer(received: Input) -> Sequence[Output]:
+        return [CallEnded("model_failed", "", 0)]
+
+    async def main() -> None:
+        agent = f"{RECEPTION}language: de\nlast_resort: {{say: Es tut uns leid., then: voicemail}}\n"
+        async with (
+            asyncio.timeout(5),
+            a_desk(tmp_path, agent, answer) as desk,
+        ):
+            desk.reception.answer(FIELDS)
+            await settle()
+            desk.reception.status({**FIELDS, "CallStatus": "completed"})
+            said, record, _ = twiml.parse(await desk.reception.after_stream(FIELDS))
+            assert isinstance(record, twiml.Record)
+            thanks = twiml.parse(await desk.reception.after_stream({**FIELDS, "RecordingSid": "RE0"}))
+
+        assert said == twiml.Say("Es tut uns leid.", "de")
+        assert record.action == f"{desk.reception.terms.public_url}/twilio/after-stream"
+        assert thanks == [twiml.Say("Thank you. Goodbye."), twiml.Hangup()]
+        assert desk.reception.counters.get("messages_left") == 1
+
+    asyncio.run(main())
+
+
 def test_a_call_that_nobody_knows_any_more_is_ended_politely(tmp_path: Path) -> None:
     async def script(desk: Desk) -> None:
         verbs = twiml.parse(await desk.reception.after_stream(FIELDS))

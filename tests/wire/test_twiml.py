@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from voice_agent.errors import PeerError
 from voice_agent.wire import twiml
-from voice_agent.wire.twiml import Connect, Dial, Hangup, Pause, Play, Redirect, Reject, Say, Verb
+from voice_agent.wire.twiml import Connect, Dial, Hangup, Pause, Play, Record, Redirect, Reject, Say, Verb
 
 URL = "wss://agent.example.com/twilio/media"
 
@@ -30,6 +30,7 @@ VERBS: st.SearchStrategy[Verb] = st.one_of(
     st.builds(Dial, number=WORDS, action=TEXTS, method=METHODS, timeout_s=st.integers(0, 99999), caller_id=TEXTS),
     st.builds(Dial, sip=WORDS, action=TEXTS),
     st.builds(Dial, conference=WORDS, ends_conference=st.booleans()),
+    st.builds(Record, TEXTS, st.integers(0, 99999)),
     st.builds(Redirect, TEXTS, METHODS),
     st.just(Hangup()),
     st.builds(Reject, st.sampled_from(["rejected", "busy"])),

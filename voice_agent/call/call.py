@@ -17,6 +17,7 @@ name it, in a fixed order, and gives back their commands in order:
 from collections.abc import Callable, Iterable, Mapping
 from typing import cast
 
+from voice_agent.agent import Agent
 from voice_agent.call.answering_machine import AnsweringMachine
 from voice_agent.call.caller_audio import CallerAudioPart
 from voice_agent.call.carrier_keys import CarrierKeys
@@ -97,6 +98,7 @@ class Call:
     def __init__(self, setup: CallSetup, clips: Mapping[str, bytes]) -> None:
         """`clips`: packaged speech by name (`apology`, `moment`, `withheld`), mu-law 8 kHz; any may be missing."""
         agent = setup.agent
+        clips = _with_last_words(agent, clips)
         agents = (agent, *setup.others)
         lengths = any(each.barge_in.after_ms for each in agents)
         self._setup = setup
@@ -135,7 +137,7 @@ class Call:
             *((HandoffPart(agent, setup.others),) if any(tool.handoff for tool in agent.tools) else ()),
             *((VoiceLength(agent.barge_in.after_ms),) if lengths else ()),
             Idle(agent, held=held),
-            SignOfLife(can_sign="moment" in clips),
+            SignOfLife(can_sign="moment" in clips and agent.hold_sound),
             self._ending,
             *(() if machine is None else (machine,)),
             self._transcript,
@@ -246,6 +248,15 @@ class Call:
 
     def __repr__(self) -> str:
         return f"<Call {self._setup.call_sid} {self.phase} at {self._now_ms} ms: {self._parts}>"
+
+
+def _with_last_words(agent: Agent, clips: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    """Give the clips with the agent's own apology, or without one where the carrier says it."""
+    wanted = agent.last_resort
+    if wanted is None or not (wanted.clip or wanted.say):
+        return clips
+    others = {name: audio for name, audio in clips.items() if name != "apology"}
+    return others | ({"apology": wanted.clip} if wanted.clip else {})
 
 
 def _hold_clip(clips: Mapping[str, bytes]) -> str | None:

@@ -20,6 +20,8 @@
                     # or {type: semantic_vad, eagerness: auto}
     barge_in: at_once                       # or {after_ms: 300}, {greeting: protected}, or both keys
     on_machine: hang_up                     # in calls that it places: hang_up, continue, or {leave: "..."}
+    last_resort: {then: voicemail}          # when no model can be had, see `last_resort_keys`
+    hold_sound: true                        # whether who waits in silence is told that somebody is there
     transcription: {model: gpt-4o-mini-transcribe, language: en, prompt: Alder Dental}      # or `off`
     noise_reduction: off                    # near_field | far_field | off
     model: {reasoning_effort: low}          # see `model_keys`; what is left out is left to the model
@@ -40,6 +42,7 @@ from voice_agent.agent import Agent, Limits
 from voice_agent.config.agent_keys import AGENT, IDLE_SECONDS, LIMITS, MCP_KEY, MINUTES, RECORDING, TRANSFERS
 from voice_agent.config.faults import nearest
 from voice_agent.config.hours import read_hours
+from voice_agent.config.last_resort_keys import read_last_resort
 from voice_agent.config.lookup_keys import read_lookup
 from voice_agent.config.machine_keys import read_on_machine
 from voice_agent.config.model_keys import read_model
@@ -100,6 +103,8 @@ def read_agent(text: str, file: str, folder: str = "") -> AgentFile:
         mcp=tools.mcp,
         limits=_limits(fields),
         model=read_model(fields),
+        last_resort=read_last_resort(fields, folder, tools.tools),
+        hold_sound=fields.flag("hold_sound", True),
         hours=read_hours(fields),
         timezone=_timezone(fields),
         recording=_recording(fields),
@@ -290,6 +295,9 @@ def _templates(fields: Fields, agent: Agent) -> Iterator[tuple[yaml.Node, str]]:
     node = fields.node("on_machine")
     if node is not None and agent.on_machine is not None and agent.on_machine.text:
         yield node, agent.on_machine.text
+    node = fields.node("last_resort")
+    if node is not None and agent.last_resort is not None and agent.last_resort.say:
+        yield node, agent.last_resort.say
     node = fields.node("transcription")
     if isinstance(node, yaml.MappingNode) and agent.transcription is not None and agent.transcription.prompt:
         yield node, agent.transcription.prompt

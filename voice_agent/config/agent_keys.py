@@ -120,6 +120,19 @@ BARGE_IN: dict[str, Schema] = {
 ON_MACHINE: dict[str, Schema] = {
     "leave": text("What is said behind the machine's greeting; {{ variables }} are filled in.", SAYABLE),
 }
+LAST_WORDS: tuple[Literal["hang_up", "voicemail"], ...] = ("hang_up", "voicemail")
+LAST_TRANSFER: dict[str, Schema] = {
+    "transfer": text("A name of the agent's transfer tools, a number or a SIP address."),
+}
+LAST_RESORT: dict[str, Schema] = {
+    "clip": text("A WAV file beside this one, heard in the call; unset: the packaged English apology."),
+    "say": text("Said by the carrier in the agent's language, behind the clip or in its place; may hold variables."),
+    "then": either(
+        "Where the caller goes.",
+        words(LAST_WORDS, "Leave a message, or nowhere.", "hang_up"),
+        mapping(LAST_TRANSFER, required=("transfer",)),
+    ),
+}
 TRANSCRIPTION: dict[str, Schema] = {
     "model": text("A model at OpenAI; at Azure the name of a transcription deployment.", default=_HEARD.model),
     "language": text("What the caller is expected to speak; unset: the agent's language."),
@@ -315,6 +328,8 @@ AGENT: dict[str, Schema] = {
         {"enum": list(ON_MACHINE_WORDS)},
         mapping(ON_MACHINE, "Leave a message.", tuple(ON_MACHINE)),
     ),
+    "last_resort": mapping(LAST_RESORT, "What becomes of a caller when no model can be had."),
+    "hold_sound": flag("Whether a caller who waits in silence is told that somebody is there.", True),
     "transcription": either("How speech becomes text.", {"const": "off"}, mapping(TRANSCRIPTION)),
     "noise_reduction": words(NOISE, "The microphone that noise is removed for.", "off"),
     "scenarios": {

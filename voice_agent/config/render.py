@@ -113,6 +113,9 @@ def render(agent: Agent, caller: str, called: str, now: datetime, variables: Map
     on_machine = agent.on_machine
     if on_machine is not None:
         on_machine = msgspec.structs.replace(on_machine, text=fill("on_machine", on_machine.text))
+    last_resort = agent.last_resort
+    if last_resort is not None:
+        last_resort = msgspec.structs.replace(last_resort, say=fill("last_resort.say", last_resort.say))
     model = agent.model
     if model.prompt is not None:
         filled = {key: fill(f"model.prompt.variables.{key}", text) for key, text in model.prompt.variables.items()}
@@ -123,6 +126,7 @@ def render(agent: Agent, caller: str, called: str, now: datetime, variables: Map
         greeting=None if agent.greeting is None else fill("greeting", agent.greeting),
         consent=None if agent.consent is None else fill("consent", agent.consent),
         on_machine=on_machine,
+        last_resort=last_resort,
         transcription=transcription,
         hours=hours,
         model=model,

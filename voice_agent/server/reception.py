@@ -34,6 +34,7 @@ from voice_agent.live.session import Session
 from voice_agent.server.carrier_errors import stream_error, webhook_error
 from voice_agent.server.colleagues import Colleagues
 from voice_agent.server.continuing import Continuing
+from voice_agent.server.last_resort import THANKS, last_resort
 from voice_agent.server.refusals import Refusals
 from voice_agent.server.transfers import CONNECTED, came_back, dial
 from voice_agent.store.checkpoints import Stored
@@ -349,6 +350,10 @@ class Reception:
     async def after_stream(self, fields: Mapping[str, str]) -> str:
         """Say what becomes of a call whose stream has ended."""
         call_sid = fields.get("CallSid", "")
+        if "RecordingSid" in fields:
+            self.counters.add("messages_left")
+            logger.warning("a message was left: recording %s", fields["RecordingSid"], extra={"call": call_sid})
+            return twiml.hang_up(THANKS)
         known = await self.lobby.outcome_after_stream(call_sid, OUTCOME_SECONDS)
         ended = known.ended if known else None
         if self._continuing is not None and (ended is None or ended.outcome in LOST):
@@ -360,6 +365,9 @@ class Reception:
         logger.info("after the stream: %s", ended.outcome if ended else "unknown", extra={"call": call_sid})
         destination = None if ended is None else ended.destination
         after_dial = f"{self.terms.public_url}{AFTER_DIAL_PATH}"
+        if known is not None and ended is not None and ended.outcome == "model_failed":
+            usual, again = self._last_line(ended), f"{self.terms.public_url}{AFTER_STREAM_PATH}"
+            return last_resort(known.setup.agent, usual=usual, after_dial=after_dial, after_record=again)
         if destination is not None and destination.conference and self.colleagues is not None:
             self.colleagues.join(destination.conference, after_dial)
             return self.colleagues.meeting(destination.conference, after_dial)

@@ -82,6 +82,14 @@ class Dial(msgspec.Struct, frozen=True, kw_only=True):
         return self.number or self.sip or self.conference
 
 
+class Record(msgspec.Struct, frozen=True):
+    """Record what the caller says, behind a beep; ended by silence, a key or the caller's hang-up."""
+
+    action: str
+    """Asked for further TwiML when there is a recording; where nothing was said the next verb runs."""
+    longest_s: int = 3600
+
+
 class Redirect(msgspec.Struct, frozen=True):
     """Go on with the TwiML of another address."""
 
@@ -100,7 +108,7 @@ class Reject(msgspec.Struct, frozen=True):
     """What the caller hears: that the number is not in service, or the tone of a busy line."""
 
 
-Verb = Say | Play | Pause | Connect | Dial | Redirect | Hangup | Reject
+Verb = Say | Play | Pause | Connect | Dial | Record | Redirect | Hangup | Reject
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -184,6 +192,8 @@ def _append(parent: ET.Element, verb: Verb) -> None:
                 _element(dial, "Conference", verb.conference, endConferenceOnExit=ends, beep="false")
             else:
                 _element(dial, "Sip" if verb.sip else "Number", verb.address)
+        case Record(action, longest_s):
+            _element(parent, "Record", action=action, maxLength=str(longest_s))
         case Redirect(url, method):
             _element(parent, "Redirect", url, method=_unless_post(method))
         case Hangup():
@@ -278,6 +288,10 @@ def _dial(element: ET.Element) -> Dial:
     )
 
 
+def _record(element: ET.Element) -> Record:
+    return Record(element.get("action", ""), _seconds(element, "maxLength", 3600))
+
+
 def _redirect(element: ET.Element) -> Redirect:
     return Redirect(_text(element), _method(element))
 
@@ -299,6 +313,7 @@ _READERS: Mapping[str, Callable[[ET.Element], Verb]] = {
     "Pause": _pause,
     "Connect": _connect,
     "Dial": _dial,
+    "Record": _record,
     "Redirect": _redirect,
     "Hangup": _hangup,
     "Reject": _reject,

@@ -9,13 +9,19 @@ from typing import Protocol, assert_never
 from voice_agent.emulator.twilio.documents import Address, Document
 from voice_agent.emulator.twilio.webhook import WebhookError
 from voice_agent.sim.carrier import CallEnded
-from voice_agent.wire.twiml import Connect, Dial, Hangup, Pause, Play, Redirect, Reject, Say, Verb
+from voice_agent.wire.twiml import Connect, Dial, Hangup, Pause, Play, Record, Redirect, Reject, Say, Verb
 
 DOCUMENTS = 100
 """For one call; a document that redirects to itself would run for ever."""
 
 SAY_MS_PER_CHARACTER = 60
 """How long the carrier's own voice takes: about 170 words a minute."""
+
+RECORDED_S = 2
+"""How long a message is that somebody leaves."""
+
+RECORDINGS = "https://api.twilio.com/2010-04-01/Accounts/AC0/Recordings"
+"""Where one would be."""
 
 TOO_MANY_DOCUMENTS = 12100
 
@@ -105,6 +111,14 @@ async def _perform(line: Line, document: Document, verb: Verb) -> tuple[bool, Ad
             if verb.action and not line.leaving:
                 action = document.address(verb.action, verb.method)
                 return True, await line.request(action, fields)
+        case Record(action, longest_s):
+            # What is said is not kept: this carrier shows what becomes of the call.
+            line.note("the carrier records a message", f"{longest_s} s at most")
+            await line.pause(RECORDED_S)
+            if action and not line.leaving:
+                address = document.address(action, "POST")
+                told = {"RecordingUrl": f"{RECORDINGS}/RE{'0' * 32}", "RecordingDuration": str(RECORDED_S)}
+                return True, await line.request(address, told | {"RecordingSid": f"RE{'0' * 32}"})
         case Redirect(url, method):
             return True, document.address(url, method)
         case Hangup():
