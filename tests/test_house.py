@@ -79,6 +79,7 @@ TESTED_BESIDE = {
 
 OF_NO_MODULE = {
     "readme": "the README",
+    "cli/serve_killed": "the server, its parent and its calls",
     "house": "the rules of the house",
     "config/examples": "the packaged agents, which are files",
     "replay/users_project": "somebody else's tests",

@@ -68,12 +68,23 @@ def run(with_emulator: bool = False, fd: int | None = None) -> int:
     inherited = _of_systemd(os.environ) if fd is None else fd
     with listen(settings.host, settings.port) if inherited is None else taken_over(inherited) as listening:
         if inherited is None and hasattr(os, "fork"):
-            handler = set_up_logging(settings.log_level, settings.log_format)
-            try:
-                return supervise(lambda line: told(partial(serve, settings, listening, line)))
-            finally:
-                logging.getLogger().removeHandler(handler)
+            return _supervised(settings, listening)
         return serve(settings, listening, replaced=inherited is not None)
+
+
+def _supervised(settings: Settings, listening: socket.socket) -> int:
+    """Serve in a process that is started again when it dies."""
+    handler = set_up_logging(settings.log_level, settings.log_format)
+
+    def work(line: socket.socket) -> int:
+        # The server has a handler of its own.
+        logging.getLogger().removeHandler(handler)
+        return told(partial(serve, settings, listening, line))
+
+    try:
+        return supervise(work)
+    finally:
+        logging.getLogger().removeHandler(handler)
 
 
 def _of_systemd(environ: Mapping[str, str]) -> int | None:

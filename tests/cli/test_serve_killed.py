@@ -1,0 +1,96 @@
+"""`kill -9` of the server in calls, through real sockets: the calls go on, and nothing of them is lost."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.test_serve import AGENT, Served
+from tests.support.stored import latest
+from tests.support.tiny_realtime import tiny_realtime
+from tests.support.tiny_twilio import ACCOUNT_SID, TOKEN
+from voice_agent.emulator.twilio import EmulatedTwilio
+from voice_agent.errors import PeerError
+from voice_agent.recording.reader import read
+from voice_agent.store.checkpoints import Checkpoints
+from voice_agent.store.database import FILE_NAME, Database
+
+CALLS = 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for the worker where Linux tells of it")
+def test_calls_go_on_when_their_server_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "agents").mkdir()
+    (tmp_path / "agents" / "reception.yaml").write_text(AGENT.replace("off", "audio") + "greeting: Hello!\n")
+
+    async def main() -> tuple[list[str], list[int], str]:
+        async with asyncio.timeout(30), tiny_realtime() as model, EmulatedTwilio(ACCOUNT_SID, TOKEN) as twilio:
+            with Served(
+                tmp_path,
+                REALTIME_URL=model.url,
+                TWILIO_AUTH_TOKEN=TOKEN,
+                REALTIME_AUDIO="g711",
+                MAX_LAG_MS="10000",
+                AGENTS=str(tmp_path / "agents"),
+            ) as served:
+                calls = [
+                    twilio.place_call(f"{served.url}/twilio/voice", f"+1425555019{n}", "+14255550100")
+                    for n in range(CALLS)
+                ]
+                await said(tmp_path, [call.sid for call in calls])
+                os.kill(served.worker, signal.SIGKILL)
+                for call in calls:
+                    assert await call.wait_until(lambda call=call: len(call.streams) == 2)  # type: ignore[misc]
+                await until(lambda: told(model.of_type("conversation.item.create")))
+                for call in calls:
+                    call.hang_up()
+                    await call.ended()
+                status, _, errors = await asyncio.to_thread(served.stopped)
+                assert status == 0
+                items = [item["item"]["role"] for item in model.of_type("conversation.item.create")]
+                return items, [len(call.streams) for call in calls], errors
+
+    async def told(items: list[dict[str, Any]]) -> bool:
+        return len(items) == 2 * CALLS
+
+    items, streams, errors = asyncio.run(main())
+    rows = latest(tmp_path / "data" / FILE_NAME, 10)
+
+    assert sorted(items) == ["assistant"] * CALLS + ["system"] * CALLS
+    assert streams == [2] * CALLS
+    assert errors.count("the call was lost and goes on") == CALLS
+    assert sorted(row.outcome for row in rows) == ["caller_hung_up"] * CALLS + ["stream_lost"] * CALLS
+    assert len({row.recording for row in rows}) == 2 * CALLS
+    for row in rows:
+        assert steps_of(Path(str(row.recording))) > 10
+
+
+async def said(folder: Path, sids: list[str]) -> None:
+    """Wait until what the caller heard of the greeting is kept."""
+    async with Database(folder / "data" / FILE_NAME) as database:
+
+        async def kept() -> bool:
+            found = [await Checkpoints(database).find(sid) for sid in sids]
+            return all(one is not None and one.checkpoint.resumption is not None and
+                       one.checkpoint.resumption.conversation.turns for one in found)  # fmt: skip
+
+        await until(kept)
+
+
+async def until(condition: Callable[[], Coroutine[Any, Any, bool]]) -> None:
+    while not await condition():  # noqa: ASYNC110 - of another process
+        await asyncio.sleep(0.02)
+
+
+def steps_of(path: Path) -> int:
+    """Read a recording, which may end in the middle of a block."""
+    steps = 0
+    with contextlib.suppress(PeerError):
+        for _ in read(path).steps():
+            steps += 1
+    return steps
