@@ -198,7 +198,7 @@ def test_rubbish_on_the_stream_is_counted_and_the_call_goes_on(tmp_path: Path) -
             await stream.send(tiny_twilio.stop())
             await stream.close()
             await call.model.closed.wait()
-            text = (await request(f"{call.serving.url}/metrics"))[1]
+            text = (await request(f"{call.serving.url}/metrics", host="127.0.0.1"))[1]
 
         assert call.ended[0].outcome == "caller_hung_up"
         assert f'notes_total{{what="a message of the stream was skipped"}} {len(rubbish)}' in text

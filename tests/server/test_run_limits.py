@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from tests.server.test_run import a_server
 from tests.support import tiny_twilio
 from tests.support.tiny_twilio import FIELDS, request, webhook
+from voice_agent.config.secret import Secret
 from voice_agent.errors import ConfigError
 from voice_agent.live.spending import SPENT
 from voice_agent.server import reception as lines
@@ -53,7 +54,7 @@ def test_a_call_that_has_cost_enough_says_goodbye_and_the_day_s_end_takes_no_mor
             await echo(stream)
             asked = [message["response"]["instructions"] for message in call.model.of_type("response.create")]
             status, text = await webhook(f"{call.serving.url}/twilio/voice", {**FIELDS, "CallSid": "CA" + "5" * 32})
-            metrics = (await request(f"{call.serving.url}/metrics"))[1]
+            metrics = (await request(f"{call.serving.url}/metrics", host="127.0.0.1"))[1]
 
         assert (call.ended[0].outcome, call.ended[0].reason) == ("completed", SPENT)
         assert len(asked) == 2
@@ -66,6 +67,21 @@ def test_a_call_that_has_cost_enough_says_goodbye_and_the_day_s_end_takes_no_mor
             assert call.serving.spending.is_exhausted
 
     asyncio.run(main())
+
+
+def test_counts_are_for_this_machine_and_for_who_knows_the_token(tmp_path: Path) -> None:
+    async def main() -> list[int]:
+        async with a_server(tmp_path, api_token=Secret("secret")) as call:
+            url = f"{call.serving.url}/metrics"
+            return [
+                (await request(url, host="phone.example"))[0],
+                (await request(url, headers={"X-Forwarded-For": "127.0.0.1"}, host="127.0.0.1"))[0],
+                (await request(url, headers={"Authorization": "Bearer guessed"}))[0],
+                (await request(url, headers={"Authorization": "Bearer secret"}))[0],
+                (await request(url, host="127.0.0.1"))[0],
+            ]
+
+    assert asyncio.run(main()) == [403, 403, 403, 200, 200]
 
 
 def test_a_limit_needs_a_price(tmp_path: Path) -> None:
@@ -87,7 +103,7 @@ def test_who_speaks_goes_on_while_others_are_turned_away(tmp_path: Path) -> None
                 for number in range(7, 10)
             ]
             assert all(twiml.parse(text)[0] == twiml.Say(lines.ALL_BUSY) for _, text in answers)
-            metrics = (await request(f"{call.serving.url}/metrics"))[1]
+            metrics = (await request(f"{call.serving.url}/metrics", host="127.0.0.1"))[1]
             assert "voice_agent_calls_limit 1\n" in metrics
             assert "voice_agent_calls 1\n" in metrics
             await stream.send(tiny_twilio.stop())

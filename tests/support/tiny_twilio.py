@@ -30,13 +30,17 @@ async def request(
     fields: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
+    host: str = "elsewhere.example",
 ) -> tuple[int, str]:
-    """Send one request over a socket of its own: POST with fields or a body, else GET."""
+    """Send one request over a socket of its own: POST with fields or a body, else GET.
+
+    `host`: what it says of the server's name; Twilio's is never what the server believes to be called.
+    """
     parts = urlsplit(url)
     content = urlencode(fields).encode() if fields is not None else body or b""
     method = "GET" if fields is None and body is None else "POST"
     target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
-    lines = [f"{method} {target} HTTP/1.1", "Host: elsewhere.example"]
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     lines += [f"Content-Length: {len(content)}", "Content-Type: application/x-www-form-urlencoded", "Connection: close"]
     async with asyncio.timeout(5):

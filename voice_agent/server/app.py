@@ -5,6 +5,7 @@ It must not know how it is served.
 
 from fastapi import APIRouter, FastAPI
 
+from voice_agent.config.secret import Secret
 from voice_agent.live.phone_leg import Receive, Send
 from voice_agent.server.health import health
 from voice_agent.server.media import START_SECONDS, MediaStreams, Scope
@@ -15,12 +16,18 @@ from voice_agent.server.twilio import webhooks
 class Application:
     """One ASGI application. Streams go past FastAPI: its layers would cost each of their 100 messages a second."""
 
-    def __init__(self, reception: Reception, *more: APIRouter, start_seconds: float = START_SECONDS) -> None:
-        """`more`: routes beside Twilio's: those of the console, those that place calls."""
+    def __init__(
+        self,
+        reception: Reception,
+        *more: APIRouter,
+        start_seconds: float = START_SECONDS,
+        api_token: Secret | None = None,
+    ) -> None:
+        """`more`: routes beside Twilio's: those of the console, those that place calls. `api_token`: see `health`."""
         # The interactive documentation would tell strangers what there is to try; a redirect would repeat their `Host`.
         self._pages = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
         self._pages.include_router(webhooks(reception))
-        self._pages.include_router(health(reception))
+        self._pages.include_router(health(reception, api_token))
         for routes in more:
             self._pages.include_router(routes)
         self._streams = MediaStreams(reception, start_seconds)

@@ -9,13 +9,11 @@ import asyncio
 import base64
 import binascii
 import hmac
-import ipaddress
 import logging
 import re
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
-from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 from fastapi import APIRouter, HTTPException, Request
@@ -32,6 +30,7 @@ from voice_agent.live.clock import seconds, utc_now
 from voice_agent.live.mcp_secrets import McpSecrets
 from voice_agent.live.sideband import Sideband
 from voice_agent.server.bodies import read_body
+from voice_agent.server.insiders import is_of_this_machine, split
 from voice_agent.tools.run import ToolRunner
 from voice_agent.tools.text_message import MessageSender
 from voice_agent.wire.dialects import GA
@@ -232,28 +231,18 @@ def console_routes(console: Console, password: Secret | None) -> APIRouter:
 def admit(request: Request, password: Secret | None) -> None:
     """Let a browser in: by the password (HTTP Basic, any name), or without one from this machine alone. Else raises.
 
-    A request that came through a tunnel or a proxy has a loopback peer too, so none of their headers may be there; a
-    foreign page in a browser of this machine shows itself by its `Origin` or, by a name of its own, in `Host`.
+    A foreign page in a browser of this machine shows itself by its `Origin`.
     """
     headers = request.headers
     origin = headers.get("origin")
-    if origin is not None and _split(origin).netloc != headers.get("host"):
+    if origin is not None and split(origin).netloc != headers.get("host"):
         raise HTTPException(403, "a page of another origin may not use the console")
     if password is not None:
         if not hmac.compare_digest(_given_password(headers).encode(), password.reveal().encode()):
             raise HTTPException(401, "CONSOLE_PASSWORD is wanted", {"WWW-Authenticate": 'Basic realm="console"'})
         return
-    forwarded = any(name == "forwarded" or name.startswith("x-forwarded") for name in headers)
-    peer = request.client.host if request.client else ""
-    if forwarded or not _is_here(peer) or not _is_here(_split(f"//{headers.get('host', '')}").hostname or ""):
+    if not is_of_this_machine(request):
         raise HTTPException(403, "the console is for this machine only; set CONSOLE_PASSWORD to open it to others")
-
-
-def _split(address: str) -> SplitResult:
-    try:
-        return urlsplit(address)
-    except ValueError:
-        return urlsplit("")
 
 
 def _given_password(headers: Mapping[str, str]) -> str:
@@ -264,15 +253,6 @@ def _given_password(headers: Mapping[str, str]) -> str:
         return base64.b64decode(value, validate=True).decode().partition(":")[2]
     except (binascii.Error, UnicodeDecodeError):
         return ""
-
-
-def _is_here(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 async def _read(request: Request, kind: type[_Body]) -> _Body:

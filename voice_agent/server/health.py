@@ -5,16 +5,18 @@ It must not know how calls work.
 
 from collections.abc import Iterable, Iterator
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import PlainTextResponse
 
+from voice_agent.config.secret import Secret
+from voice_agent.server.insiders import bears, is_of_this_machine
 from voice_agent.server.reception import Reception, Terms
 
 PREFIX = "voice_agent_"
 
 
-def health(reception: Reception) -> APIRouter:
-    """Make the routes."""
+def health(reception: Reception, api_token: Secret | None = None) -> APIRouter:
+    """Make the routes. Counts are for this machine, and for whoever knows `api_token`: strangers need not know them."""
     router = APIRouter()
 
     @router.get("/healthz")
@@ -28,7 +30,9 @@ def health(reception: Reception) -> APIRouter:
         return PlainTextResponse("".join(["ready\n", *map(_told, _rests(reception.terms))]))
 
     @router.get("/metrics")
-    async def metrics() -> Response:
+    async def metrics(request: Request) -> Response:
+        if not is_of_this_machine(request) and not bears(request, api_token):
+            raise HTTPException(403, "for this machine only, or with Authorization: Bearer and API_TOKEN")
         return Response(prometheus(reception), media_type="text/plain; version=0.0.4")
 
     return router

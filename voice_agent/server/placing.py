@@ -6,7 +6,6 @@
 `voice-agent dial`. It must not know how a call is held.
 """
 
-import hmac
 import logging
 from collections.abc import Awaitable
 
@@ -14,13 +13,13 @@ import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 
 from voice_agent.config.agents import AgentSource
-from voice_agent.config.secret import Secret
 from voice_agent.config.settings import Settings
 from voice_agent.errors import CommandError, ConfigError, PeerError, RefusedError
 from voice_agent.live.admission import Refusal
 from voice_agent.live.capacity import Capacity
 from voice_agent.live.clock import utc_now
 from voice_agent.server.bodies import read_body
+from voice_agent.server.insiders import bears
 from voice_agent.twilio_api.calls import CallsApi
 from voice_agent.twilio_api.dialler import Dialler, UncertainError
 from voice_agent.twilio_api.dialling import OutboundCall, Wish, plan
@@ -60,7 +59,11 @@ def placing_routes(placing: Placing) -> APIRouter:
     """Make the routes."""
 
     async def admit(request: Request) -> None:
-        _admit(request.headers.get("authorization", ""), placing.settings.api_token)
+        token = placing.settings.api_token
+        if token is None:
+            raise HTTPException(403, "API_TOKEN is not set, so nobody may place calls")
+        if not bears(request, token):
+            raise HTTPException(401, "Authorization: Bearer, and API_TOKEN", {"WWW-Authenticate": "Bearer"})
 
     router = APIRouter(dependencies=[Depends(admit)])
 
@@ -97,15 +100,6 @@ def placing_routes(placing: Placing) -> APIRouter:
         return _json({"sid": sid, **msgspec.structs.asdict(course)}, 200)
 
     return router
-
-
-def _admit(authorization: str, token: Secret | None) -> None:
-    if token is None:
-        raise HTTPException(403, "API_TOKEN is not set, so nobody may place calls")
-    scheme, _, given = authorization.partition(" ")
-    right = hmac.compare_digest(given.strip().encode(), token.reveal().encode())
-    if scheme.lower() != "bearer" or not right:
-        raise HTTPException(401, "Authorization: Bearer, and API_TOKEN", {"WWW-Authenticate": "Bearer"})
 
 
 async def _read(request: Request) -> _Order:

@@ -189,7 +189,9 @@ class Serving:
             self._console = Console(self._agents, self._call_client(), tasks, messages)
             routes = console_routes(self._console, self.settings.console_password)
             self._placing = Placing(self.settings, self._agents, calls, capacity)
-            application = Application(self.reception, routes, placing_routes(self._placing))
+            application = Application(
+                self.reception, routes, placing_routes(self._placing), api_token=self.settings.api_token
+            )
             doorstep = Doorstep(self.reception.refusals.turned_out)
             self._server = _Server(_config(application, doorstep))
             tasks.create_task(self._server.serve([self._socket]))
