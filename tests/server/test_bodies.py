@@ -31,6 +31,16 @@ def test_what_is_longer_is_refused_before_its_end() -> None:
     assert (refused.value.status_code, refused.value.detail) == (413, "more than 3 bytes")
 
 
+def test_a_peer_that_goes_in_the_middle_of_it_is_no_fault_of_ours() -> None:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    with pytest.raises(HTTPException) as refused:
+        asyncio.run(read_body(Request({"type": "http"}, receive), 3))
+
+    assert refused.value.status_code == 400
+
+
 def test_what_does_not_come_is_not_waited_for() -> None:
     with pytest.raises(HTTPException) as refused:
         read([b"ab"], 3, 0.01)

@@ -443,7 +443,7 @@ def test_a_dead_endpoint_costs_one_caller_a_moment_and_the_next_one_nothing(tmp_
                 ready = await request(f"{call.serving.url}/readyz")
                 await stream.send(tiny_twilio.stop())
                 await stream.close()
-                metrics = await request(f"{call.serving.url}/metrics")
+                metrics = await request(f"{call.serving.url}/metrics", host="127.0.0.1")
 
             notes = [report.fields for _, report in call.reports if isinstance(report, Note)]
             assert heard == ["mark", "media", "mark"]

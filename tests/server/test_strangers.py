@@ -304,6 +304,31 @@ def test_callbacks_of_calls_that_are_not_here_change_nothing_whatever_is_in_them
     assert at_site(tmp_path, work).calls == []
 
 
+def test_a_body_that_breaks_off_leaves_no_traceback(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def work(site: Site) -> None:
+        application, sent = Application(site.desk.reception), []
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/twilio/voice",
+            "raw_path": b"",
+            "query_string": b"",
+            "headers": [],
+        }
+
+        async def receive() -> Any:
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await application(scope, receive, send)
+        assert sent[0]["status"] == 400
+
+    at_site(tmp_path, work)
+    assert caplog.records == []
+
+
 def test_a_form_of_thousands_of_fields_is_refused_like_any_other(tmp_path: Path) -> None:
     async def work(site: Site) -> None:
         status, _ = await site.post("/twilio/voice", {f"f{number}": "" for number in range(8000)}, signed="/elsewhere")

@@ -179,6 +179,7 @@ def _endings() -> st.SearchStrategy[CallEvent]:
             ModelRefused(401, "401"),
             SessionUpdated("formats", unusable=True),
             EndRequested("drained"),
+            EndRequested("spent", goodbye=True),
         ]
     )
 
