@@ -34,5 +34,5 @@ for target in ${TARGETS:-twilio realtime recording call}; do
     echo "fuzz: $target, $(find "$corpus" -type f | wc -l) inputs in $corpus"
     continue
   fi
-  echo "fuzz: $target, $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs, nothing undeclared"
+  echo "fuzz: $target, $(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | tail -n 1) inputs, nothing undeclared"
 done
