@@ -75,6 +75,7 @@ def test_a_carrier_that_does_not_answer_is_left_after_5_s() -> None:
 
     assert before == []
     assert ends(script) == [("completed", "the agent hung up")]
+    assert script.call.phase is Phase.ENDED
     assert len(script.ordered(ClosePhone)) == 1
 
 

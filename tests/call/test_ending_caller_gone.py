@@ -164,3 +164,10 @@ def test_what_went_before_is_told_in_one_line() -> None:
     script = Script().begin()
 
     assert repr(script.call._ending).startswith("<Ending talking, Deadlines({")
+
+
+def test_why_a_call_is_over_whose_caller_has_hung_up_is_told() -> None:
+    script = Script().begin()
+    script.feed(StreamStopped())
+
+    assert ends(script) == [("caller_hung_up", "the carrier ended the stream")]

@@ -13,9 +13,8 @@ from voice_agent.call.commands import (
 )
 from voice_agent.call.conversation import Conversation, Resumption
 from voice_agent.call.ending import STREAM_WAIT_MS
-from voice_agent.call.events import (
-    PhoneClosed,
-)
+from voice_agent.call.events import PhoneClosed, ResponseCreated
+from voice_agent.call.states import Phase
 
 
 def test_the_agent_says_goodbye_before_the_time_limit() -> None:
@@ -81,6 +80,22 @@ def test_a_goodbye_under_way_is_not_asked_for_twice_at_the_time_limit() -> None:
     assert [c.reason for c in script.ordered(ClosePhone)] == ["the agent hung up"]
 
 
+def test_last_words_that_fall_into_the_callers_turn_are_said_behind_the_answer_to_it() -> None:
+    script = Script(an_agent(limits=Limits(minutes=1, idle_seconds=0))).begin()
+    script.wait(44_000)
+    script.caller_speaks()
+    script.wait(2000)
+    while_speaking = requests(script)
+    script.caller_stops()
+    script.feed(ResponseCreated("r1", None))
+    script.agent_speaks("a", 1000)
+    script.response_done()
+    script.wait(1100)
+
+    assert while_speaking == []
+    assert requests(script) == ["goodbye-1"]
+
+
 def test_a_goodbye_that_does_not_end_is_cut_off_after_30_s() -> None:
     script = Script().begin()
     hangs_up(script, words_ms=60_000)
@@ -104,3 +119,4 @@ def test_a_stream_that_does_not_come_ends_the_call_after_10_s() -> None:
     assert ends(script) == [("no_stream", "the stream did not come")]
     assert script.ordered(ClosePhone) == []
     assert isinstance(script.said[-1], CallEnded)
+    assert script.call.phase is Phase.ENDED
