@@ -13,6 +13,7 @@ from voice_agent.call.commands import (
     ClosePhone,
     CreateResponse,
     HangUp,
+    Note,
     PlayAudio,
 )
 from voice_agent.call.events import (
@@ -57,7 +58,8 @@ def test_the_message_is_said_when_the_machine_listens_and_heard_before_the_line_
     told = script.feed(MachineVerdict("machine_end_beep"))
 
     assert purposes(told) == ["goodbye"]
-    assert 'Say exactly: "Please call us back."' in str(script.ordered(CreateResponse)[-1].instructions)
+    instructions = 'Be brief.\n\nAn answering machine is recording. Say exactly: "Please call us back."'
+    assert script.ordered(CreateResponse)[-1].instructions == instructions
     script.agent_speaks("message", 2000, response="r2")
     script.response_done("r2")
     script.wait(1900)
@@ -180,6 +182,8 @@ def test_a_late_verdict_never_ends_a_conversation() -> None:
     script.wait(1000)
     assert script.ordered(HangUp) == []
     assert "a late verdict on who answered is not obeyed" in notes(script)
+    late = Note("info", "the carrier says who answered", {"answered_by": "machine_start", "late": True})
+    assert late in script.said
 
 
 def test_a_sound_without_words_is_no_conversation() -> None:

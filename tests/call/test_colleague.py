@@ -41,6 +41,8 @@ def test_a_colleague_accepts_by_key_or_word_and_stays_until_the_carrier_takes_th
     script.feed(StreamStopped(), PhoneClosed(1000))
 
     assert script.ordered(SettleTransfer) == [SettleTransfer(accepted=True)]
+    told = [] if way == "1" else [ToolAnswered("c1", "It is done.", failed=False, took_ms=0)]
+    assert script.ordered(ToolAnswered) == told
     assert before == []
     assert [command.audio for command in script.ordered(PlayAudio)] == [CLIPS["moment"]]
     assert [(end.outcome, end.reason) for end in script.ordered(CallEnded)] == [
