@@ -43,6 +43,17 @@ def test_who_comes_when_all_lines_are_busy_is_told_so_and_costs_no_session(tmp_p
     assert desk.refusals() == {"too many calls": 1}
 
 
+def test_who_finds_no_room_goes_where_the_agent_s_file_says_that_a_caller_goes_without_a_model(tmp_path: Path) -> None:
+    agent = RECEPTION + 'last_resort: {say: "Sorry, {{ caller }}.", then: {transfer: "+14255550101"}}\n'
+    _, verbs = full_desk(tmp_path, call(1), call(2), call(3), agent=agent)
+
+    say, dial, hang_up = verbs
+    assert say == twiml.Say("Sorry, +14255550199.", "en")
+    assert isinstance(dial, twiml.Dial)
+    assert dial.number == "+14255550101"
+    assert hang_up == twiml.Hangup()
+
+
 def test_a_webhook_that_is_repeated_is_not_another_call(tmp_path: Path) -> None:
     _, verbs = full_desk(tmp_path, call(1), call(2), call(2))
 

@@ -214,8 +214,6 @@ class Reception:
         agents, problem = self._agents.current()
         if problem:
             logger.error("%s", problem)
-        if (full := self._full(call_sid, caller, called, outbound=outbound)) is not None:
-            return full, None
         wanted = dialled(query) if outbound else None
         agent = agents.for_number(called) if wanted is None else agents.named(wanted.agent)
         if agent is None:
@@ -238,6 +236,8 @@ class Reception:
                 self.counters.add("closed")
                 logger.info("closed: agent %s is not open now", agent.name, extra={"call": call_sid})
                 return twiml.hang_up(agent.hours.message or CANNOT_ANSWER, agent.language), None
+            if (full := self._full(call_sid, caller, called, agent, outbound=outbound)) is not None:
+                return full, None
             answer = self._connect(call_sid, agent)
         except (ConfigError, ValueError) as error:
             self._cannot(str(error), call_sid)
@@ -262,7 +262,7 @@ class Reception:
     def _is_full(self) -> bool:
         return self.capacity is not None and self.capacity.full() is not None
 
-    def _full(self, call_sid: str, caller: str, called: str, *, outbound: bool) -> str | None:
+    def _full(self, call_sid: str, caller: str, called: str, agent: Agent, *, outbound: bool) -> str | None:
         """Say what a caller hears whose call cannot be taken now; `None`: it can. Whom we called is never sent away."""
         if self.capacity is None or self.lobby.knows(call_sid):
             return None
@@ -275,7 +275,13 @@ class Reception:
         self.refuse(refusal, f"a call from {caller[:MAX_CALLER_CHARACTERS]}", call_sid)
         if refusal is Refusal.CALLER_CALLS_TOO_OFTEN:
             return twiml.busy()
-        return twiml.hang_up(CANNOT_ANSWER if refusal is Refusal.DAY_IS_SPENT else ALL_BUSY)
+        # To a caller it is all the same why no model can be had.
+        return last_resort(
+            agent,
+            usual=CANNOT_ANSWER if refusal is Refusal.DAY_IS_SPENT else ALL_BUSY,
+            after_dial=f"{self.terms.public_url}{AFTER_DIAL_PATH}",
+            after_record=f"{self.terms.public_url}{AFTER_STREAM_PATH}",
+        )
 
     def _kept_greeting(self, written: Agent, agent: Agent, known: Mapping[str, str]) -> bytes | None:
         """Give a greeting that was said before: one that is the same for all, and that any voice may interrupt.
