@@ -76,3 +76,14 @@ def test_two_sessions_in_a_row_that_are_lost_are_no_end_either() -> None:
     assert world.invariants.finish() == []
     assert world.ended is not None
     assert (world.ended.outcome, world.sessions) == ("completed", 3)
+
+
+def test_a_greeting_of_a_former_call_that_is_told_late_was_heard_first() -> None:
+    watch = watched()
+    watch.watch(READY, [AddAgentText("history-1", "Hello.")])
+    heard = AgentSaid("kept-greeting", "Good day.", 10, 10, interrupted=False)
+    watch._heard.insert(0, heard.text)
+
+    assert watch.finish() != ""
+    assert watch.watch(HEARD, [AddAgentText("greeting-heard", "Good day.", first=True)]) == ""
+    assert watch.finish() == ""

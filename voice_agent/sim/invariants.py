@@ -536,7 +536,7 @@ class Invariants:
                 self._pressing.discard(command.call_id)
                 self._look_at_answer(command.call_id)
                 self._look_for_secrets(command)
-            case ToolAnswered() if self._lost_session.lost:
+            case ToolAnswered() if self._lost_session.lost and not self._is_answered(command.call_id):
                 self._look_at_answer(command.call_id)  # the next session learns it from the history
             case AnswerMcpApproval():
                 self._look_at_answer(command.request_id)
@@ -552,6 +552,9 @@ class Invariants:
         told = command.output if isinstance(command, AddToolOutput) else command.text.replace(" ", "")
         if any(len(secret) >= SECRET_DIGITS and secret in told for secret in self._secrets):
             self._break("secret", f"what was typed in secret is told: {told}")
+
+    def _is_answered(self, call_id: str) -> bool:
+        return call_id in self._uses and self._uses[call_id].answers > 0
 
     def _look_at_answer(self, call_id: str) -> None:
         use = self._uses.setdefault(call_id, _Use(self._now_ms, 0))

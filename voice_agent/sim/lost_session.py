@@ -84,8 +84,9 @@ class LostSession:
                     self._said.append((command.item_id, command.text))
                 else:
                     self._heard.append(command.text)
-            case AddAgentText() if self._told is not None and not command.first:
-                self._told.append(command.text)
+            case AddAgentText() if self._told is not None:
+                # What was kept of a former call was heard before anything else.
+                self._told.insert(0 if command.first else len(self._told), command.text)
             case _ if self.lost and isinstance(command, _TOLD):
                 return f"a lost session is told something: {type(command).__name__}"
         return ""

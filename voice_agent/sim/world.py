@@ -153,8 +153,8 @@ class World:
         self.log: list[tuple[int, Input, list[Output]]] = []
         """Every feed, as a recording would keep it, without the call's beginning; only through the wires."""
         self.ended: CallEnded | None = None
-        self.sessions = 0
-        """How many the model's service has opened."""
+        self.sessions = self._endpoint = 0
+        """How many sessions the model's service has opened, and which endpoint was asked last."""
         self.left_ms: int | None = None
         """When the call left the stream at the carrier."""
         self._caller = caller
@@ -278,6 +278,7 @@ class World:
         match order:
             case ConnectModel():
                 self._connecting += 1
+                self._endpoint = order.endpoint
                 self._drop_session()
                 # Of a former connection, or an attempt at one, nothing is heard any more.
                 self._model_up.cut()
@@ -404,7 +405,8 @@ class World:
         self.sessions += 1
         # No service uses an id twice, not in another session either.
         ids = f"{self.sessions}_" if self.sessions > 1 else ""
-        session = model.RealtimeSession(msgspec.structs.replace(self._options, ids=ids), Energy())
+        options = msgspec.structs.replace(self._options, ids=ids, dialect=self.setup.models[self._endpoint].dialect)
+        session = model.RealtimeSession(options, Energy())
         self.session = session if faults is None else model.FaultySession(session, faults)
         for timed in () if faults is None else faults.timed:
             if timed.what == "silence":

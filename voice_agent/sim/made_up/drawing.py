@@ -26,6 +26,7 @@ from voice_agent.call.greeting import LONGEST_KEPT_MS
 from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.sim.carrier import Switches
 from voice_agent.sim.made_up.call import LATEST_MS, Act, Leaving, MadeUpCall, Moment, Part, Way
+from voice_agent.sim.made_up.fallbacks import with_fallbacks
 from voice_agent.sim.made_up.faults import draw_faults
 from voice_agent.sim.made_up.machines import with_callee
 from voice_agent.sim.made_up.pressing import with_pressing
@@ -90,7 +91,8 @@ def draw(seed: int, chance: Chance) -> MadeUpCall:
     call = _with_others(chance, call) if _one_in(chance, 6) else call
     call = with_transfer(with_callee(call, chance), chance)
     call = with_pressing(call, chance)
-    return _with_kept_greeting(chance, call) if _one_in(chance, 8) else call
+    call = _with_kept_greeting(chance, call) if _one_in(chance, 8) else call
+    return with_fallbacks(call, chance)
 
 
 # --- chance ----------------------------------------------------------------------------------------------------------
