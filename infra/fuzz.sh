@@ -28,7 +28,7 @@ for target in ${TARGETS:-twilio realtime recording call}; do
   if [ "${1:-}" = --keep ]; then
     few=build/fuzz/$target/few corpus=tests/fuzz/corpus/$target
     mkdir -p "$corpus"
-    find "$few" -type f -size -3k -printf '%s %f\n' | sort -n | head -n 60 | while read -r _ name; do
+    find "$few" -type f -size -5k -printf '%s %f\n' | sort -n | head -n 60 | while read -r _ name; do
       cp "$few/$name" "$corpus/${name:0:16}"
     done
     echo "fuzz: $target, $(find "$corpus" -type f | wc -l) inputs in $corpus"

@@ -26,26 +26,29 @@ def main() -> None:
     """See the module."""
     target, runs, *more = sys.argv[1:]
     folder = BUILD / target
-    kept = folder / "kept"
+    kept, few = folder / "kept", folder / "few"
     finds = BUILD / "finds"
     for made in (kept, finds):
         made.mkdir(parents=True, exist_ok=True)
-    for data in (*samples(target), *corpus(target)):
-        (kept / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
+    # A merge starts the program again, by a shell: with options of its own, which are handed on.
+    again = f"{sys.executable} -m tests.fuzz {target} {runs}"
     options = [f"-runs={runs}", f"-max_len={LONGEST}", "-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1"]
-    places = [str(kept)]
-    if "--keep" in more:
-        few = folder / "few"
+    if more == ["--keep"]:
         shutil.rmtree(few, ignore_errors=True)
         few.mkdir()
-        options, places = [*options, "-merge=1"], [str(few), str(kept)]
+        options += ["-merge=1", str(few), str(kept)]
+    elif more:
+        options = more
+    else:
+        for data in (*samples(target), *corpus(target)):
+            (kept / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
+        options += [f"-artifact_prefix={finds}/{target}-", str(kept)]
 
     def change(data: bytes, longest: int, seed: int) -> bytes:
         chance = random.Random(seed)
         return mutate(target, data, chance, lambda part: bytes(atheris.Mutate(part, longest)))[:longest]
 
-    program = [sys.argv[0], *options, f"-artifact_prefix={finds}/{target}-", *places]
-    atheris.Setup(program, TARGETS[target], custom_mutator=change)
+    atheris.Setup([again, *options], TARGETS[target], custom_mutator=change)
     atheris.Fuzz()
 
 
