@@ -377,3 +377,21 @@ def test_what_an_mcp_server_was_asked_and_answered_goes_with_its_numbers() -> No
     assert tool.text == 'book (calendar) {"redacted":true}'
     assert "[redacted]" in tool.remark
     assert replay(Recording(found), {}).same
+
+
+@pytest.mark.parametrize("lost_s", [2.0, 6.0, 8.5, 9.0, 9.6])
+def test_in_a_call_whose_session_was_lost_no_secret_is_heard_and_what_is_none_is(lost_s: float) -> None:
+    """Each session counts from its own beginning, and what it is given once more lies on two clocks."""
+    turns = (
+        Turn("What are your opening hours?"),
+        Turn("my number is four two five triple five oh one two three", answers=("Thank you.",) * 3),
+        Turn("And where are you?"),
+    )
+    before = spoken_call(*turns, faults=[f"drop@{lost_s}"])
+    after = redacted(before)
+    first, secret, last = loud_ms(before)
+
+    assert not any(began_ms < secret[1] and secret[0] < ended_ms for began_ms, ended_ms in loud_ms(after))
+    assert loud_ms(after)[-1] == last
+    assert first in loud_ms(after) or lost_s < 4
+    assert replay(after, {}).same

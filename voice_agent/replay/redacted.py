@@ -7,7 +7,7 @@ new recording: therefore it replays strictly. Where the core listens to the loud
 a length) it may act otherwise in a turn that was silenced.
 """
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import Any
@@ -31,6 +31,9 @@ from voice_agent.wire import realtime, twilio
 
 BEFORE_MS = 500
 """So much before `speech_started` belongs to a turn: the detector is late."""
+
+GIVEN_AGAIN_FRAMES = 1000
+"""So many frames at most may another session be given once more: more than 15 s of them."""
 
 _PHONE_BYTES_PER_MS = 8
 _BYTES_PER_MS = {"pcm24k": 48, "g711": 8}
@@ -88,8 +91,10 @@ class _Turn:
     def __init__(self) -> None:
         self.of_caller = False
         self.of_tool = False
+        self.session = 0
+        """In which session of the model it was heard."""
         self.began_ms: int | None = None
-        """On the session's audio clock; `None`: not a turn of the caller's voice."""
+        """On that session's audio clock; `None`: not a turn of the caller's voice."""
         self.ended_ms: int | None = None
         self.pieces: dict[str, str] = defaultdict(str)
         """Deltas, joined by the type of their event."""
@@ -141,6 +146,8 @@ class _Survey:
             self._take_phone(index, received.text)
         elif received is not None and find_audio(received.way, received.text) is None:
             self._take_words(received)
+        if any(_connects(entry) for entry in step.sent):
+            self.clock.begin_session()
         self.clock.appended(sum(_appended(entry) for entry in step.sent))
 
     def _take_phone(self, index: int, text: str) -> None:
@@ -176,7 +183,7 @@ class _Survey:
             return
         if isinstance(message, realtime.SpeechStarted):
             turn = self.turns[message.item_id]
-            turn.of_caller = True
+            turn.of_caller, turn.session = True, self.clock.session
             started_ms = message.audio_start_ms
             turn.began_ms = started_ms if turn.began_ms is None else min(turn.began_ms, started_ms)
         elif isinstance(message, realtime.SpeechStopped):
@@ -254,22 +261,48 @@ class _Plan:
         return isinstance(message, realtime.AudioDelta) and message.item_id in self._kept
 
 
+_Span = tuple[int, float, float]
+"""A session, and from when to when on its clock."""
+
+
+def _lies_in(place: _Span, span: _Span) -> bool:
+    return place[0] == span[0] and span[1] <= place[1] and place[2] <= span[2]
+
+
+def _touches(place: _Span, span: _Span) -> bool:
+    return place[0] == span[0] and place[1] < span[2] and span[1] < place[2]
+
+
 class _FrameClock:
     """Brings the session's audio clock and the carrier's frames together.
 
-    The session counts what was appended; a frame is appended in the step that brings it, or waits for the session.
+    The session counts what was appended; a frame is appended in the step that brings it, or waits for the session. One
+    that takes a call over is given what the former one had not understood once more: such a frame lies on both clocks.
     """
 
     def __init__(self, bytes_per_ms: int) -> None:
         self._bytes_per_ms = bytes_per_ms
         self._appended = 0
+        self.session = 0
+        """The number of the session that there is."""
         self._waiting: list[tuple[int, int, int]] = []
-        self._placed: dict[int, tuple[float, float]] = {}
-        """By step: from when to when its frame lies on the session's clock."""
+        self._given: list[tuple[int, int, int]] = []
+        """The frames that a former session was given, once there is another."""
+        self._frames: deque[tuple[int, int, int]] = deque(maxlen=GIVEN_AGAIN_FRAMES)
+        self._placed: dict[int, list[_Span]] = defaultdict(list)
+        """By step: where its frame lies on the clocks of sessions."""
 
     def frame(self, index: int, timestamp_ms: int, length_ms: int) -> None:
         """A frame came in this step."""
-        self._waiting.append((index, timestamp_ms, timestamp_ms + length_ms))
+        frame = (index, timestamp_ms, timestamp_ms + length_ms)
+        self._waiting.append(frame)
+        self._frames.append(frame)
+
+    def begin_session(self) -> None:
+        """Another session begins, which counts from nothing."""
+        self.session += 1
+        self._appended = 0
+        self._given = [frame for frame in self._frames if frame not in self._waiting]
 
     def appended(self, count: int) -> None:
         """So many bytes went to the session in this step, those of the last frame at their end."""
@@ -278,16 +311,19 @@ class _FrameClock:
         self._appended += count
         if self._waiting:
             behind_ms = self._appended / self._bytes_per_ms - self._waiting[-1][2]
-            self._placed |= {index: (start + behind_ms, end + behind_ms) for index, start, end in self._waiting}
+            for index, start, end in (*self._given, *self._waiting):
+                if end + behind_ms > 0:
+                    self._placed[index].append((self.session, start + behind_ms, end + behind_ms))
+            self._given.clear()
             self._waiting.clear()
 
-    def inside(self, kept: list[tuple[float, float]], others: list[tuple[float, float]]) -> set[int]:
+    def inside(self, kept: list[_Span], others: list[_Span]) -> set[int]:
         """Give the steps whose frames lie in one of the first and touch none of the others."""
         return {
             index
-            for index, (start, end) in self._placed.items()
-            if any(began <= start and end <= ended for began, ended in kept)
-            and not any(start < ended and began < end for began, ended in others)
+            for index, places in self._placed.items()
+            if any(_lies_in(place, span) for place in places for span in kept)
+            and not any(_touches(place, span) for place in places for span in others)
         }
 
 
@@ -306,9 +342,13 @@ def _known_numbers(header: Header) -> set[str]:
     return {digits_of(number) for number in named}
 
 
-def _span(turn: _Turn) -> tuple[float, float]:
+def _span(turn: _Turn) -> _Span:
     assert turn.began_ms is not None, "asked only of the caller's turns"
-    return turn.began_ms - BEFORE_MS, float("inf") if turn.ended_ms is None else turn.ended_ms
+    return turn.session, turn.began_ms - BEFORE_MS, float("inf") if turn.ended_ms is None else turn.ended_ms
+
+
+def _connects(sent: Entry) -> bool:
+    return sent.way == "fact" and '"ConnectModel"' in sent.text[:40]
 
 
 def _appended(sent: Entry) -> int:
