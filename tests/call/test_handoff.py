@@ -186,6 +186,7 @@ def test_two_hand_overs_in_one_response_are_one_and_both_are_answered() -> None:
 
     assert call.ordered(HandedOver) == [HandedOver("billing")]
     assert [answer.failed for answer in call.ordered(ToolAnswered)] == [True, False]
+    assert "being handed over to billing already" in call.ordered(ToolAnswered)[0].output
     assert len(call.ordered(CreateResponse)) == 1
 
 

@@ -18,6 +18,7 @@ from voice_agent.call.commands import (
 from voice_agent.call.events import (
     EndRequested,
     KeyPressed,
+    ModelClosed,
     ModelError,
     ResponseCreated,
     SessionUpdated,
@@ -91,6 +92,24 @@ def test_the_server_has_4_s_to_confirm() -> None:
 
     assert call.ordered(HandedOver) == [HandedOver("billing")]
     assert any("the model did not confirm a session.update within 4 s" in repr(note) for note in silent.ordered(Note))
+
+
+def test_a_hand_over_whose_session_is_lost_is_asked_of_the_next_one_in_its_own_voice() -> None:
+    call = a_call()
+    asked(call)
+    call.response_done()
+    call.wait(CONFIRM_MS - 100)
+    call.feed(ModelClosed(1006))
+    lost = len(updates(call))
+    call.wait(200)
+    call.begin_session()
+    again = updates(call)[-1]
+    call.feed(SessionUpdated(request=again.event_id))
+
+    assert lost == 1
+    assert (again.instructions, again.voice) == (BILLING.instructions, BILLING.voice)
+    assert call.ordered(HandedOver) == [HandedOver("billing")]
+    assert not any("did not confirm" in repr(note) for note in call.ordered(Note))
 
 
 def test_a_call_of_the_tool_behind_the_end_of_its_response_is_carried_out_at_once() -> None:

@@ -86,3 +86,14 @@ def test_nothing_is_lost_and_nothing_near_a_key_is_heard(acts: list[str]) -> Non
                 given_up += hidden.frame(max(end_ms, 0), LOUD)[0]
 
     assert len(given_up) + hidden.held_ms * 8 == length
+
+
+def test_a_key_right_behind_the_end_of_secrecy_hides_from_where_it_ended() -> None:
+    audio = HiddenAudio()
+    audio.frame(20, b"\x00" * 160)
+    audio.key()
+    audio.enough()
+    for end_ms in range(40, 260, 20):
+        audio.frame(end_ms, b"\x00" * 160)
+
+    assert audio.key() == (b"\xff" * 160, [HideCaller(220)])

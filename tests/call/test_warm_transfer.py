@@ -152,6 +152,7 @@ def test_who_does_not_take_the_call_is_told_to_the_model_and_the_agent_goes_on()
     script.wait(10_000)
 
     assert answers(script) == ['{"error":"the caller is not connected: desk: nobody answered"}']
+    assert script.ordered(ToolAnswered)[-1].failed
     assert [asked.request for asked in script.ordered(CreateResponse)] == ["tool-1"]
     assert holds(script) == 0
 
@@ -218,7 +219,33 @@ def test_somebody_unknown_is_not_called(arguments: str) -> None:
     script.feed(ResponseCreated("r1", None), ToolRequested("r1", "f1", "c1", "transfer", arguments))
 
     assert script.ordered(CallColleague) == []
-    assert len(answers(script)) == 1
+    (answer,) = script.ordered(ToolAnswered)
+    assert answer.failed
+    assert "desk" in answer.output
+
+
+def test_who_is_named_is_called_and_no_arguments_mean_the_only_one_there_is() -> None:
+    two = msgspec.structs.replace(WARM, to={"desk": "+14255550101", "sales": "+14255550102"})
+    named = Script(an_agent(tools=(Tool("transfer", "", {}, "transfer", transfer=two),)), rest=True).begin()
+    named.feed(ResponseCreated("r1", None), ToolRequested("r1", "f1", "c1", "transfer", '{"to":"sales"}'))
+    only = Script(AGENT, rest=True).begin()
+    only.feed(ResponseCreated("r1", None), ToolRequested("r1", "f1", "c1", "transfer", ""))
+
+    assert [order.destination.name for order in named.ordered(CallColleague)] == ["sales"]
+    assert only.ordered(CallColleague) == [CallColleague("c1", DESK, "")]
+
+
+def test_a_caller_who_does_not_hold_any_more_is_owed_no_sound() -> None:
+    script = holding()
+    script.wait(1000)
+    script.feed(ColleagueAnswered("c1", problem="nobody answered"))
+    script.agent_speaks("b", 500, response="r2")
+    script.response_done("r2")
+    script.wait(500)
+    before = len(script.ordered(PlayAudio))
+    script.wait(8000)
+
+    assert len(script.ordered(PlayAudio)) == before
 
 
 def test_colleagues_who_do_not_take_the_caller_are_asked_only_so_often() -> None:

@@ -172,7 +172,6 @@ class CollectDigits:
         if self._open is None:
             return
         collection, self._open = self._open, None
-        self._deadlines.clear("key")
         name = ""
         if collection.wanted.secret and collection.digits:
             self._kept += 1

@@ -158,7 +158,7 @@ class HandoffPart:
         return self._pending if event_id and self._pending and event_id == self._pending.event_id else None
 
     def _consider(self, now_ms: int, called: LineToolCalled) -> Iterator[Command | Fact]:
-        handoff = next((tool.handoff for tool in self._agent.tools if tool.name == called.name), None)
+        handoff = {tool.name: tool.handoff for tool in self._agent.tools}.get(called.name)
         if handoff is None:
             return
         chosen = _chosen(handoff, called.arguments)
