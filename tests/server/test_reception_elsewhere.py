@@ -29,7 +29,7 @@ BUSY = {**ON_THE_LINE, "DialCallStatus": "busy"}
 
 
 def asked_elsewhere(
-    folder: Path, ended: CallEnded, fields: dict[str, str], *, closing: bool = False
+    folder: Path, ended: CallEnded, fields: dict[str, str], *, handing_over: bool = False
 ) -> tuple[Desk, list[twiml.Verb]]:
     """Have another server hold a call to its end; then ask this one, which has never heard of it, and may stop now."""
 
@@ -44,7 +44,7 @@ def asked_elsewhere(
             counters = Counters()
             continuing = Continuing(Checkpointing(store, counters), History(database), counters)
             async with a_desk(folder, continuing=continuing) as desk:
-                desk.reception.closing = closing
+                desk.reception.last = "hands over" if handing_over else ""
                 ask = desk.reception.after_dial if "DialCallStatus" in fields else desk.reception.after_stream
                 verbs = twiml.parse(await ask(fields))
                 await settle()
@@ -80,7 +80,7 @@ def test_a_call_is_put_through_and_its_keys_are_pressed_whoever_is_asked(tmp_pat
 
 def test_a_server_that_stops_leaves_the_keys_to_whoever_takes_its_place(tmp_path: Path) -> None:
     pressing = CallEnded("keys_sent", "", 1, keys="12#")
-    desk, verbs = asked_elsewhere(tmp_path, pressing, ON_THE_LINE, closing=True)
+    desk, verbs = asked_elsewhere(tmp_path, pressing, ON_THE_LINE, handing_over=True)
 
     assert verbs == [twiml.Redirect(f"{PUBLIC_URL}/twilio/after-stream")]
     assert desk.calls == []
