@@ -100,6 +100,14 @@ def test_two_turns_of_which_only_the_last_was_answered_follow_each_other_after_t
     assert second.after_ms is None
 
 
+def test_a_question_in_which_the_session_was_lost_is_said_once_and_whole() -> None:
+    (asked, left) = moves_of("session-lost-in-a-turn")
+
+    assert "opening hours on Saturday" in recognise(MoonshineHearing(), asked.sound)
+    assert 1500 < length_ms(asked) < 4000
+    assert left.leaves
+
+
 def test_a_redacted_turn_is_told_for_it_cannot_be_said_again() -> None:
     recording = spoken_call(Turn("My number is 425 555 0123."), Turn("Thanks."))
     who = recorded_caller(Recording(redact(recording, CLIPS, Wanted())), CLIPS)

@@ -198,6 +198,8 @@ class _Spoken:
         elif isinstance(message, realtime.SessionCreated):
             self._appended = 0
             self._anchors.clear()
+            # What was open when a session was lost is heard by the next one, from its beginning.
+            self._spans = {item_id: span for item_id, span in self._spans.items() if span.end_ms is not None}
 
     def _on_carrier(self, session_ms: int) -> int:
         if not self._anchors:
