@@ -31,7 +31,7 @@ BUSY = {**ON_THE_LINE, "DialCallStatus": "busy"}
 def asked_elsewhere(
     folder: Path, ended: CallEnded, fields: dict[str, str], *, handing_over: bool = False
 ) -> tuple[Desk, list[twiml.Verb]]:
-    """Have another server hold a call to its end; then ask this one, which has never heard of it, and may stop now."""
+    """Have another server hold a call to its end; then ask this one, which never heard of it, and may be replaced."""
 
     async def main() -> tuple[Desk, list[twiml.Verb]]:
         async with asyncio.timeout(10), Database(folder / "calls.sqlite") as database:
