@@ -13,6 +13,7 @@ has node || missing+=("node: Node.js 20 or later (Debian, Ubuntu: nodejs)")
 has npm || missing+=("npm (Debian, Ubuntu: npm)")
 has "${CHROMIUM:-chromium}" || has chromium-browser || has google-chrome ||
   missing+=("chromium (Debian, Ubuntu: chromium), or CHROMIUM=/path/to/chrome")
+has haproxy || [ -x /usr/sbin/haproxy ] || missing+=("haproxy (Debian, Ubuntu: haproxy)")
 if [ ${#missing[@]} -gt 0 ]; then
   printf 'test-system: missing: %s\n' "${missing[@]}" >&2
   exit 2
@@ -23,7 +24,7 @@ if [ ! -f .venv-system/installed ] || [ tests/system/requirements.txt -nt .venv-
   echo "test-system: installing into .venv-system (about 500 MB the first time)"
   [ -x .venv-system/bin/python ] || "$python" -m venv .venv-system
   .venv-system/bin/python -m pip install --disable-pip-version-check --quiet \
-    --editable '.[emulator,azure,dev]' --requirement tests/system/requirements.txt
+    --editable '.[emulator,azure,postgres,dev]' --requirement tests/system/requirements.txt
   touch .venv-system/installed
 fi
 npm install --no-save --no-package-lock --no-audit --no-fund --silent --prefix tests/system/js

@@ -10,7 +10,7 @@ import importlib.util
 import os
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -33,6 +33,9 @@ FILE_NAME = "calls.sqlite"
 BUSY_S = 5.0
 """Longest wait for the database, for another writer included; each of ours takes milliseconds."""
 
+CONNECTIONS = 4
+"""To a SQLite file; each has a thread."""
+
 _FORMER_LAST = 3
 """The last version of a file of calls from before there were `migrations`."""
 
@@ -52,6 +55,8 @@ class Database:
         self._busy_s = busy_s
         self._engine: AsyncEngine | None = None
         self._ready = False
+        self._writers = asyncio.Lock()
+        """SQLite lets one write at a time, and has the others try again and again in no order; so they queue here."""
 
     @property
     def shown(self) -> str:
@@ -109,7 +114,8 @@ class Database:
                 if not self._ready:
                     await self._bring_up()
                     self._ready = True
-                async with self._transaction(writes=writes) as connection:
+                queue = self._writers if writes and self.path is not None else nullcontext()
+                async with queue, self._transaction(writes=writes) as connection:
                     yield connection
         except TimeoutError:
             raise CommandError(f"{self.shown} did not answer within {self._busy_s:g} s") from None
@@ -131,7 +137,12 @@ class Database:
 
     def _make_engine(self) -> AsyncEngine:
         if self.path is not None:
-            engine = create_async_engine(f"sqlite+aiosqlite:///{self.path}", connect_args={"timeout": self._busy_s})
+            engine = create_async_engine(
+                f"sqlite+aiosqlite:///{self.path}",
+                connect_args={"timeout": self._busy_s},
+                pool_size=CONNECTIONS,
+                max_overflow=0,
+            )
             event.listen(engine.sync_engine, "connect", _set_up_sqlite)
             event.listen(engine.sync_engine, "begin", _begin_sqlite)
             return engine

@@ -1,0 +1,120 @@
+"""The figures of the README's "When a server dies, and when it stops"; each test prints its own (`pytest -s`)."""
+
+import asyncio
+import contextlib
+import random
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.postgres import postgres
+from tests.system.reliability import Figures, Server, figures, hold, talking_model
+from voice_agent.store.database import FILE_NAME
+
+CALLS = 50
+
+PROXY = """
+global
+    maxconn 4000
+defaults
+    mode http
+    timeout connect 2s
+    timeout client 30s
+    timeout server 30s
+    timeout tunnel 1h
+    option http-buffer-request
+    option redispatch
+    retries 3
+    retry-on all-retryable-errors
+frontend phone
+    bind 127.0.0.1:{port}
+    default_backend servers
+backend servers
+    balance roundrobin
+    option httpchk GET /readyz
+    timeout check 3s
+    default-server check inter 1s fall 2 rise 1
+    server one 127.0.0.1:{one}
+    server two 127.0.0.1:{two}
+"""
+
+
+def told(name: str, found: Figures, *, apart: int = 1) -> None:
+    """Print the figures, and hold what must be so on any machine; silences depend on how busy it is."""
+    print(f"\n{name}: {found}")  # noqa: T201 - what `pytest -s` is asked for
+    assert found.went_on == found.calls
+    assert found.unreadable == 0
+    assert found.sentences_apart <= apart
+
+
+def test_fifty_calls_on_one_machine_go_on_when_their_server_is_killed(tmp_path: Path) -> None:
+    async def main() -> Figures:
+        async with talking_model() as model:
+            with Server(tmp_path / "one", 0, REALTIME_URL=model.url) as server:
+
+                async def disturb() -> None:
+                    await asyncio.sleep(random.Random(1).random() * 2)
+                    server.kill_worker()
+                    await asyncio.to_thread(server.until_it_listens)
+
+                callers = await hold(server.url, CALLS, disturb, seed=1)
+                await asyncio.to_thread(server.stop)
+            return await figures(callers, tmp_path / "one" / "data" / FILE_NAME)
+
+    told("kill -9, one machine", asyncio.run(main()))
+
+
+@contextlib.contextmanager
+def proxy(folder: Path, ports: tuple[int, int]) -> Iterator[str]:
+    """HAProxy before two servers; gives its address."""
+    program = shutil.which("haproxy") or "/usr/sbin/haproxy"
+    assert Path(program).exists(), "haproxy is missing (Debian, Ubuntu: haproxy)"
+    port = free_port()
+    (folder / "haproxy.cfg").write_text(PROXY.format(port=port, one=ports[0], two=ports[1]))
+    process = subprocess.Popen([program, "-q", "-f", folder / "haproxy.cfg"])
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize("what", ["kill -9 of one of two servers", "rolling restart of two servers"])
+def test_fifty_calls_on_two_servers_go_on(tmp_path: Path, what: str) -> None:
+    async def main(store: str) -> Figures:
+        ports = free_port(), free_port()
+        async with talking_model() as model:
+            with proxy(tmp_path, ports) as url:
+                common = {"REALTIME_URL": model.url, "DATABASE_URL": store, "PUBLIC_URL": url, "PRECONNECT": "off",
+                          "DRAIN_SECONDS": "5"}  # fmt: skip
+                with (
+                    Server(tmp_path / "one", ports[0], **common) as one,
+                    Server(tmp_path / "two", ports[1], **common) as two,
+                ):
+                    await asyncio.sleep(1)
+
+                    async def kill() -> None:
+                        one.kill_all()
+
+                    async def roll() -> None:
+                        for server in (one, two):
+                            await asyncio.to_thread(server.stop)
+                            await asyncio.to_thread(server.begin)
+                            await asyncio.sleep(2)
+
+                    callers = await hold(url, CALLS, kill if what.startswith("kill") else roll, seed=2)
+                return await figures(callers, store)
+
+    with postgres() as server, server.database() as store:
+        # A call that is handed over is cut in its sentence; what was heard of it is reckoned, and said again.
+        told(what, asyncio.run(main(store)), apart=1 if what.startswith("kill") else 3)
