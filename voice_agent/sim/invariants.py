@@ -536,14 +536,14 @@ class Invariants:
                 self._pressing.discard(command.call_id)
                 self._look_at_answer(command.call_id)
                 self._look_for_secrets(command)
-            case ToolAnswered() if self._lost_session.lost and not self._is_answered(command.call_id):
-                self._look_at_answer(command.call_id)  # the next session learns it from the history
             case AnswerMcpApproval():
                 self._look_at_answer(command.request_id)
             case ToolStarted() if command.server:
                 self._uses.setdefault(_remote(command.call_id), _Use(self._now_ms, self._remote_limit_ms))
             case ToolAnswered() if _remote(command.call_id) in self._uses:
                 self._look_at_answer(_remote(command.call_id))
+            case ToolAnswered() if self._lost_session.lost and not self._is_answered(command.call_id):
+                self._look_at_answer(command.call_id)  # the next session learns it from the history
 
     def _look_for_secrets(self, command: KeepDigits | AddToolOutput | AddUserText) -> None:
         if isinstance(command, KeepDigits):
