@@ -380,20 +380,24 @@ class Note(Command, frozen=True):
     fields: dict[str, Any] = {}
 
 
+Outcome = Literal[
+    "completed",
+    "caller_hung_up",
+    "transferred",
+    "keys_sent",
+    "no_stream",
+    "model_failed",
+    "stream_lost",
+    "stopped",
+    "machine",
+]
+"""How a call ended."""
+
+
 class CallEnded(Command, frozen=True, omit_defaults=True):
     """The last thing that a call says, exactly once."""
 
-    outcome: Literal[
-        "completed",
-        "caller_hung_up",
-        "transferred",
-        "keys_sent",
-        "no_stream",
-        "model_failed",
-        "stream_lost",
-        "stopped",
-        "machine",
-    ]
+    outcome: Outcome
     reason: str
     duration_ms: int
     destination: Destination | None = None

@@ -6,18 +6,18 @@ Closing sockets, REST hang-up, `stop`, a vanished caller, a lost model and the t
 """
 
 from collections.abc import Iterable, Iterator
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from voice_agent.agent import Agent
 from voice_agent.call.commands import (
     AddToolOutput,
     CallEnded,
-    ClearPlayback,
     ClosePhone,
     Command,
     Destination,
     HangUp,
     Note,
+    Outcome,
     ToolAnswered,
 )
 from voice_agent.call.deadlines import Deadlines
@@ -56,6 +56,7 @@ from voice_agent.call.facts import (
     PlaybackIdle,
     ResponseAsked,
     ResponseWanted,
+    StopPlaying,
     TransferAgreed,
     TurnClosed,
     TurnOpened,
@@ -92,18 +93,6 @@ LAST_ANSWER_MS = 5000
 
 TIME_LIMIT = "the time limit was reached"
 
-Outcome = Literal[
-    "completed",
-    "caller_hung_up",
-    "transferred",
-    "keys_sent",
-    "no_stream",
-    "model_failed",
-    "stream_lost",
-    "stopped",
-    "machine",
-]
-
 
 class Ending:
     """See the module and `states`."""
@@ -134,6 +123,7 @@ class Ending:
         CallTaken,
         CarrierKeysWanted,
         ModelGone,
+        StopPlaying,
         EndRequested,
         TimerFired,
     )
@@ -196,12 +186,8 @@ class Ending:
                 yield from self._take_response(now_ms, event)
             case TurnOpened() | TurnClosed() | BargeIn() | KeyPressed():
                 yield from self._take_caller(now_ms, event)
-            case PlaybackBusy():
-                self._busy = True
-                self._deadlines.clear("heard")
-            case PlaybackIdle():
-                self._busy = False
-                self._hear_out(now_ms)
+            case PlaybackBusy() | PlaybackIdle() | StopPlaying():
+                yield from self._take_playback(now_ms, event)
             case HangUpWanted():
                 yield from self._want_hang_up(now_ms, event)
             case GoodbyeWanted():
@@ -244,6 +230,17 @@ class Ending:
                     yield Note("warning", "the carrier refused to hang up", {"problem": event.problem})
                 if self.phase is Phase.LEAVING:
                     yield from self._close_phone()
+
+    def _take_playback(self, now_ms: int, event: PlaybackBusy | PlaybackIdle | StopPlaying) -> Iterator[Command | Fact]:
+        match event:
+            case PlaybackBusy():
+                self._busy = True
+                self._deadlines.clear("heard")
+            case PlaybackIdle():
+                self._busy = False
+                self._hear_out(now_ms)
+            case StopPlaying():
+                yield from self._close_line()
 
     def _take_response(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         match event:
@@ -349,7 +346,6 @@ class Ending:
     def _reach_machine(self, now_ms: int, event: MachineReached) -> Iterator[Command | Fact]:
         yield from self._take_back(now_ms)
         self._machine = True
-        self._busy = False  # `playback` has cut what was being said to it
         if event.hangs_up or self._model_gone is not None:
             outcome = self._good_end() if self._model_gone is None else "model_failed"
             yield from self._leave(now_ms, Cause.GAVE_UP, outcome, f"answered by {event.answered_by}")
@@ -454,8 +450,12 @@ class Ending:
             self._destination = None
         yield from self._answer_hang_up(now_ms, self._told(outcome))
         if self._busy:
-            yield ClearPlayback()  # a carrier may play to its end what it holds, whoever has hung up
-        if self._rest and outcome in {"completed", "machine"}:
+            yield StopPlaying()  # and then, when that is done
+        else:
+            yield from self._close_line()
+
+    def _close_line(self) -> Iterator[Command | Fact]:
+        if self._rest and self._outcome in {"completed", "machine"}:
             yield HangUp()
         else:
             # The `<Connect action>` decides what becomes of the caller.

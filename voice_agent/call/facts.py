@@ -320,6 +320,10 @@ class GoodbyeTakenBack(Fact, frozen=True):
     """The call goes on: a goodbye that was asked for and not begun is not wanted any more. Said by `ending`."""
 
 
+class StopPlaying(Fact, frozen=True):
+    """The line is about to be closed, and a carrier may play to its end what it holds. Said by `ending`."""
+
+
 class LineClosing(Fact, frozen=True):
     """We end the call: what the model or the caller says from now on is not answered any more. Said by `ending`."""
 

@@ -48,6 +48,7 @@ from voice_agent.call.facts import (
     SessionLost,
     SoundHeard,
     SoundWanted,
+    StopPlaying,
 )
 from voice_agent.call.part import Handled
 from voice_agent.call.playout import BYTES_PER_MS, REACHED_BYTES, Playout
@@ -129,6 +130,7 @@ class Playback:
         CallerStopped,
         SessionLost,
         ModelGone,
+        StopPlaying,
         LineClosing,
         CallOver,
     )
@@ -170,7 +172,7 @@ class Playback:
         match event:
             case StreamStarted():
                 self._streaming = True
-            case BargeIn() | MachineReached():
+            case BargeIn() | MachineReached() | StopPlaying():
                 # What plays to a machine is cut at once: the line may be closed in this very step.
                 if isinstance(event, BargeIn) and event.response_id is not None:
                     self._dropped.add(event.response_id)
@@ -325,7 +327,7 @@ class Playback:
     # --- cutting -----------------------------------------------------------------------------------------------------
 
     def _barge_in(self, now_ms: int) -> Iterator[Command | Fact]:
-        if self._playout is None:
+        if self._playout is None or self._closing:
             return
         if self._sound:
             self._cut_behind_sound = True
