@@ -17,6 +17,7 @@ from voice_agent.call.events import (
     KeyPressed,
     McpCalled,
     ModelAudio,
+    ModelError,
     ResponseCreated,
     ResponseDone,
     SpeechStarted,
@@ -36,6 +37,16 @@ def requests(script: Script) -> list[str]:
 
 def notes(script: Script) -> list[Note]:
     return script.ordered(Note)
+
+
+def test_an_answer_that_fell_upon_a_response_which_was_still_being_cancelled_is_asked_for_behind_it() -> None:
+    script = Script().begin()
+    script.feed(SpeechStarted("u1", 0), ResponseCreated("r1", None), SpeechStopped("u1", 0), TurnCommitted("u1"))
+    script.feed(ModelError("conversation_already_has_active_response", "There is one already."))
+    before = requests(script)
+    script.feed(ResponseDone("r1", "cancelled", "client_cancelled"))
+
+    assert (before, requests(script)) == ([], ["turn-1"])
 
 
 def test_a_turn_that_is_neither_committed_nor_answered_is_told_and_answered_by_us() -> None:

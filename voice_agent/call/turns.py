@@ -420,9 +420,8 @@ class Turns:
     def _ask(self) -> Iterator[Command | Fact]:
         if not self._requests.waiting or self._over or not self._may_ask():
             return
-        wanted = next(
-            (one for one in self._requests.waiting if not self._floor.held or one.purpose in FIRST_WORDS), None
-        )
+        may = (one for one in self._requests.waiting if not self._floor.held or one.purpose in FIRST_WORDS)
+        wanted = next(may, None)
         if wanted is None:
             return
         request = self._requests.ask(wanted)
@@ -491,10 +490,14 @@ class Turns:
             yield from self._give_up(f"responses keep failing: {reason}")
 
     def _refused(self, now_ms: int, event: ModelError) -> Iterator[Command | Fact]:
+        already = event.code == "conversation_already_has_active_response"
         wanted = self._requests.settle(event.event_id)
         if wanted is None:
-            return
-        if event.code == "conversation_already_has_active_response":
+            if already and self._deadlines.armed("server answer"):
+                # Its own answer to the turn fell upon a response that was still being cancelled.
+                self._deadlines.clear("server answer")
+                self._want(ResponseWanted("turn"))
+        elif already:
             # The server was first. Its response, known or about to be, comes to an end; then ours is asked for again,
             # unless that was the answer.
             if wanted.instructions is not None or wanted.purpose in RESULTS:
@@ -563,8 +566,6 @@ class Turns:
             yield from self._cut(cancel=True)
 
     def __repr__(self) -> str:
-        speaks, waiting = (
-            "speaking" if self._speaking else "silent",
-            [wanted.purpose for wanted in self._requests.waiting],
-        )
+        speaks = "speaking" if self._speaking else "silent"
+        waiting = [wanted.purpose for wanted in self._requests.waiting]
         return f"<Turns caller {speaks}, response {self._active}, waiting {waiting}, {self._deadlines}>"
