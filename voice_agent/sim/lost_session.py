@@ -14,6 +14,7 @@ from voice_agent.call.commands import (
     AppendAudio,
     CallCommand,
     CancelResponse,
+    CloseModel,
     ConnectModel,
     CreateResponse,
     SetTurnFlags,
@@ -77,6 +78,9 @@ class LostSession:
         match command:
             case ConnectModel() if self._ready:
                 return self._lose()
+            case CloseModel():
+                wrong, self._told = self.finish(), None  # what is in the air can be told to nobody any more
+                return wrong
             case TruncateItem() if command.item_id in self._former:
                 return f"{command.item_id} is cut in a session that does not know it"
             case AgentSaid() if command.text:
