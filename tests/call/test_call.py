@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.support.any_call import BEGINNINGS, AnyCall, setups, steps
 from tests.support.script import CLIPS, Script, an_agent
 from voice_agent.call.call import Call
-from voice_agent.call.commands import CallEnded, ConnectModel
+from voice_agent.call.commands import AddToolOutput, CallEnded, ConnectModel
 from voice_agent.call.conversation import AgentTurn, CallerTurn, Conversation, KeysTurn, ToolTurn
 from voice_agent.call.events import (
     AgentTranscript,
@@ -15,6 +15,7 @@ from voice_agent.call.events import (
     CallEvent,
     KeyPressed,
     ModelAudio,
+    ModelClosed,
     ResponseCreated,
     StreamStarted,
     StreamStopped,
@@ -69,6 +70,13 @@ def test_after_its_end_nothing_comes_out_any_more() -> None:
     assert isinstance(script.said[-1], CallEnded)
     assert script.feed(KeyPressed("1"), TimerFired(), StreamStarted("MZ2", "CA1")) == []
     assert script.call.deadline() is None
+
+
+def test_before_its_session_is_set_up_a_model_is_told_nothing() -> None:
+    script = Script()
+    script.feed(ModelClosed(1006), ToolRequested("r1", "a", "c1", "hang_up", "{}"))
+
+    assert script.ordered(AddToolOutput) == []
 
 
 def test_time_cannot_run_backwards() -> None:

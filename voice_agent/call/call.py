@@ -48,7 +48,7 @@ from voice_agent.call.commands import (
 from voice_agent.call.conversation import Conversation, Resumption
 from voice_agent.call.ending import Ending
 from voice_agent.call.events import CallEvent, Event
-from voice_agent.call.facts import Fact, HistoryWanted, SessionLost
+from voice_agent.call.facts import Fact, HistoryWanted, SessionLost, SessionReady
 from voice_agent.call.greeting import Greeting
 from voice_agent.call.handoff import HandoffPart
 from voice_agent.call.idle import Idle
@@ -151,7 +151,7 @@ class Call:
         for part in self._parts:
             self._note_deadline(part)
         self._ended: CallEnded | None = None
-        self._session_lost = False
+        self._session_lost = True
         """There is no session that could be told anything."""
 
     @property
@@ -224,7 +224,7 @@ class Call:
         """Know whether there is a session, from the moment at which it is said."""
         if isinstance(said, SessionLost):
             self._session_lost = True
-        elif isinstance(said, HistoryWanted):
+        elif isinstance(said, HistoryWanted | SessionReady):
             self._session_lost = False
 
     def _note_deadline(self, part: Part) -> None:
