@@ -1,4 +1,4 @@
-"""The README is held to the truth: its commands parse, its names exist, its examples run.
+"""The README and the guides that it leads to are held to the truth: commands parse, names exist, examples run.
 
 `make test` is what runs this, from `.ci/run`; the call of `make demo` is held in `tests/cli/test_demo.py`.
 """
@@ -33,7 +33,11 @@ from voice_agent.replay.expectations import examine
 from voice_agent.replay.held_call import HeldCall
 
 ROOT = Path(__file__).resolve().parent.parent
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDES = ("config/AGENT.md", "twilio_api/DIALLING.md", "emulator/EMULATORS.md", "replay/REPLAYING.md")
+"""Within the package, each in the room that it tells of."""
+
+PAGES = (ROOT / "README.md", *(ROOT / "voice_agent" / guide for guide in GUIDES))
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 PROSE = FENCE.sub("", TEXT)
 CODE = re.findall(r"`([^`\n]+)`", PROSE)
