@@ -19,9 +19,11 @@ class LoopLag:
 
     @property
     def ms(self) -> int:
-        """By how much three quarters of the last wake-ups were late at most."""
-        in_order = sorted(self._late_ms)
-        return in_order[len(in_order) * 3 // 4] if in_order else 0
+        """By how much three quarters of the last wake-ups were late at most; 0 until there are enough of them.
+
+        A server that has just started is late because it starts, which is over before its calls need it.
+        """
+        return sorted(self._late_ms)[SAMPLES * 3 // 4] if len(self._late_ms) == SAMPLES else 0
 
     def note(self, late_s: float) -> None:
         """Take one measurement."""
