@@ -39,7 +39,7 @@ from voice_agent.call.events import (
     ToolRequested,
     TurnCommitted,
 )
-from voice_agent.call.sign_of_life import LOST_MS
+from voice_agent.call.sign_of_life import LOST_MS, SILENCE_MS
 from voice_agent.call.turns import HEARD_AGAIN_MS
 
 DROPPED = ModelClosed(None)
@@ -295,6 +295,17 @@ def test_a_sign_of_life_covers_a_session_that_is_slow_to_come_back() -> None:
     script.wait(1)
 
     assert before == []
+    assert [command.audio for command in script.ordered(PlayAudio)] == [CLIPS["moment"]]
+
+
+def test_a_caller_whose_turn_was_open_for_a_dead_session_waits_no_longer_than_any_other() -> None:
+    script = Script().begin()
+    script.feed(SpeechStarted("u1", 0))
+    script.wait(40_000)  # the session is dead, and nobody knows it yet
+    script.feed(DROPPED)
+    script.begin_session()  # and hears nothing
+    script.wait(SILENCE_MS)
+
     assert [command.audio for command in script.ordered(PlayAudio)] == [CLIPS["moment"]]
 
 

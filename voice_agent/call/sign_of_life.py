@@ -118,9 +118,10 @@ class SignOfLife:
                 self._owed.add("session")
             case SessionLost():
                 self._owed.add("session")
-                if "response" in self._owed:
+                # What was open is heard again by the next session; until then nobody knows who speaks, and a caller who
+                # has long finished waits.
+                if "response" in self._owed or ("caller" in self._heard and not self._overheard):
                     self._owed.add("answer")
-                # What was open is heard again by the next session; until then nobody knows who speaks.
                 self._heard.discard("caller")
             case SessionReady():
                 self._ready = True
