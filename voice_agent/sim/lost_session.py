@@ -79,7 +79,8 @@ class LostSession:
             case ConnectModel() if self._ready:
                 return self._lose()
             case CloseModel():
-                wrong, self._told = self.finish(), None  # what is in the air can be told to nobody any more
+                # What is in the air can be told to nobody any more, and nobody is set up.
+                wrong, self._told, self._ready = self.finish(), None, True
                 return wrong
             case TruncateItem() if command.item_id in self._former:
                 return f"{command.item_id} is cut in a session that does not know it"
