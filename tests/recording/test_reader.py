@@ -132,13 +132,6 @@ def test_rows_that_fit_nothing_are_damage(row: object) -> None:
         list(Recording(data).steps())
 
 
-def test_time_that_runs_backwards_is_damage() -> None:
-    rows = msgspec.msgpack.encode([[20, None, []], [-1, None, []]])
-
-    with pytest.raises(PeerError, match="damaged at byte"):
-        list(Recording(STEPS_ONLY + pack(b"T", zlib.compress(rows))).steps())
-
-
 def test_a_row_that_is_nested_without_end_is_damage() -> None:
     rows = b"\x91\x94\x00\xc0\x90" + b"\x91" * 5000 + b"\xc0"  # a fourth field, of lists in lists
 
