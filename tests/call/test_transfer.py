@@ -54,7 +54,7 @@ def test_a_number_or_name_that_the_file_does_not_have_is_nobody(name: str) -> No
     assert told == f'there is nobody named "{name}" to transfer to; there are: front_desk, night_desk'
 
 
-NESTED = '{"to":"front_desk","x":' + "[" * 5000 + "]" * 5000 + "}"
+NESTED = '{"to":"front_desk","x":' + "[" * 100_000 + "]" * 100_000 + "}"
 
 
 @pytest.mark.parametrize("arguments", ["front_desk", '["front_desk"]', '{"to":5}', '{"to":', "\udcff", NESTED])

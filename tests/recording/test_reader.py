@@ -133,7 +133,7 @@ def test_rows_that_fit_nothing_are_damage(row: object) -> None:
 
 
 def test_a_row_that_is_nested_without_end_is_damage() -> None:
-    rows = b"\x91\x94\x00\xc0\x90" + b"\x91" * 5000 + b"\xc0"  # a fourth field, of lists in lists
+    rows = b"\x91\x94\x00\xc0\x90" + b"\x91" * 100_000 + b"\xc0"  # a fourth field, of lists in lists
 
     with pytest.raises(PeerError, match="damaged at byte"):
         list(Recording(STEPS_ONLY + pack(b"T", zlib.compress(rows))).steps())
@@ -184,7 +184,7 @@ def test_nothing_may_follow_the_end(more: bytes) -> None:
         ),
         (MAGIC + b"\x01" + pack(b"H", zlib.compress(b'"\xff"')), "header is not as this version writes it"),
         (
-            MAGIC + b"\x01" + pack(b"H", zlib.compress(b'{"x":' + b"[" * 5000 + b"]" * 5000 + b"}")),
+            MAGIC + b"\x01" + pack(b"H", zlib.compress(b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}")),
             "header is not as this version writes it: maximum recursion depth",
         ),
     ],
