@@ -313,7 +313,7 @@ def test_what_cannot_be_redacted_is_one_line() -> None:
         redact(Recording(bytes(data)), {}, WANTED)
     with pytest.raises(CommandError, match="an input that this version does not know"):
         redact(unknown, {}, WANTED)
-    with pytest.raises(CommandError, match="cannot be redacted: today.s bridge fails on it"):
+    with pytest.raises(CommandError, match="cannot be redacted: today's bridge fails on it"):
         redact(backwards, {}, WANTED)
     with pytest.raises(CommandError, match="take that word out of the list"):
         redact(settled, {}, Wanted(("hang up",)))
