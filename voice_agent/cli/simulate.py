@@ -81,20 +81,27 @@ def run(
     if again is not None:
         return keep_smallest(read_made_up(again), out, wired=True)
     state = _state(resume, seed, wires)
-    stopped = 0
+    heard: list[int] = []
+
+    def interrupt(number: int, _: object) -> None:
+        heard.append(number)
+        raise KeyboardInterrupt(number)
+
     try:
-        with _heard({signal.SIGTERM}, _interrupt):
+        with _heard({signal.SIGINT, signal.SIGTERM}, interrupt):
             for totals in _hold(state, calls, workers or os.cpu_count() or 1, resume):
                 state.totals.add(totals)
-    except KeyboardInterrupt as interrupt:
-        stopped = _number(interrupt)
+                if heard:
+                    break  # what was raised is lost, as in a destructor
+    except KeyboardInterrupt as raised:
+        heard.append(_number(raised))
     if resume is not None:
         _save(resume, state)
     print(report(state.totals, state.seed, state.done))
-    if stopped:
+    if heard:
         if resume is not None:
             print(f"stopped; the same command goes on from here ({resume})")
-        return 128 + stopped
+        return 128 + heard[0]
     return _tell_breaks(state, out) if state.totals.broken else 0
 
 
@@ -175,10 +182,6 @@ def _heard(signals: set[signal.Signals], by: Callable[[int, object], None]) -> I
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _interrupt(number: int, _: object) -> None:
-    raise KeyboardInterrupt(number)
 
 
 def _number(interrupt: KeyboardInterrupt) -> int:
