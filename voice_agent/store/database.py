@@ -270,8 +270,8 @@ def _set_up_sqlite(connection: DBAPIConnection, record: ConnectionPoolEntry) -> 
     # Python's own rules for transactions would begin one before some statements only.
     connection.isolation_level = None
     cursor = connection.cursor()
-    # Readers do not wait for a writer, and a writer waits for the disk only now and then. The file keeps the mode. Of two
-    # who change it at once one is refused without a wait, and need not: the other does it.
+    # Readers do not wait for a writer, and a writer waits for the disk only now and then. The file keeps the mode; of
+    # two who change it at once one is refused without a wait, and need not: the other does it.
     with suppress(sqlite3.OperationalError):
         cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = NORMAL")
