@@ -3,10 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.script import an_agent
-from voice_agent.agent import BargeIn, ServerVad
+from voice_agent.agent import ServerVad
 from voice_agent.call.commands import SetTurnFlags
-from voice_agent.call.turn_flags import Floor, TurnFlags
+from voice_agent.call.turn_flags import TurnFlags
 
 VAD, OTHER = ServerVad(), ServerVad(threshold=0.8)
 
@@ -58,30 +57,3 @@ def test_when_all_is_confirmed_what_was_asked_for_last_is_in_force(begins: bool,
         flags.confirm()
 
     assert flags.in_force == wanted
-
-
-def test_a_session_begins_with_the_flags_that_should_hold_and_owes_no_confirmation() -> None:
-    floor = Floor(an_agent(), held=False)
-    floor.ready = True
-    floor.collecting = True
-    (asked,) = floor.give()
-    floor.collecting = False
-    configured = floor.configure()
-
-    assert not asked.interrupt_response  # type: ignore[attr-defined]
-    assert (configured.interrupt_response, configured.create_response) == (True, True)
-    assert list(floor.give()) == []
-
-
-def test_without_a_session_nothing_is_asked() -> None:
-    floor = Floor(an_agent(barge_in=BargeIn(after_ms=300)), held=True)
-    floor.held = False
-
-    assert list(floor.give()) == []
-
-
-def test_another_agent_speaks_with_the_voice_that_the_session_has() -> None:
-    floor = Floor(an_agent(), held=False)
-    list(floor.hand_over(an_agent(voice="ash"), "marin"))
-
-    assert floor.configure().voice == "marin"

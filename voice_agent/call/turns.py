@@ -25,6 +25,7 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from voice_agent.agent import Agent
+from voice_agent.call.caller_turn import CallerTurn
 from voice_agent.call.commands import (
     CallerBegan,
     CancelResponse,
@@ -77,9 +78,9 @@ from voice_agent.call.facts import (
     TurnOpened,
     TurnUnanswered,
 )
-from voice_agent.call.key_tones import KEY_MS, TONE_MS, KeyTones
+from voice_agent.call.floor import Floor
+from voice_agent.call.key_tones import TONE_MS
 from voice_agent.call.part import Handled
-from voice_agent.call.turn_flags import Floor
 from voice_agent.call.wanted import FIRST_WORDS, RESULTS, WITHDRAWN, Requests
 
 SERVER_ANSWER_MS = 2000
@@ -140,21 +141,14 @@ class Turns:
         """`can_excuse`: there is a clip `withheld`. `held`: it is not known yet who answered."""
         self._can_excuse = can_excuse
         self._floor = Floor(agent, held=held)
-        self._tones = KeyTones(agent.turn_detection)
-        self._machine = False
-        """Held for good."""
+        self._turn = CallerTurn(agent.turn_detection)
         self._deadlines = Deadlines()
         self._over = False
-        self._speaking = False
         self._busy = False
         self._words = False
         """What plays, if anything does, is the model's, not only a clip of ours."""
-        self._overheard = False
-        """The open turn began while the agent spoke, and did not cut it."""
         self._answer_owed = False
         """A turn was committed while nobody could be answered."""
-        self._has_cut = False
-        """The agent was cut in the open turn."""
         self._active: str | None = None
         self._sounds = False
         """Sound of the active response has come."""
@@ -163,7 +157,6 @@ class Turns:
         self._again = False
         """The next session hears the open turn, or the last one, once more."""
         self._cancelled: set[str] = set()
-        self._protected_response: str | None = None
         self._requests = Requests()
         self._failures = 0
 
@@ -193,7 +186,7 @@ class Turns:
             case SpeechStopped():
                 self._await_commit(now_ms, event.audio_end_ms)
             case SpeechLasted():
-                if self._deadlines.armed("barge-in") and not self._tones.by_key:
+                if self._deadlines.armed("barge-in") and not self._turn.tones.by_key:
                     self._deadlines.clear("barge-in")
                     yield from self._due(now_ms, "barge-in")
             case TurnCommitted():
@@ -210,27 +203,24 @@ class Turns:
                 self._want(event)
             case GoodbyeTakenBack():
                 self._requests.withdraw("goodbye")
-            case KeyHeard() | CollectionBegan() | CollectionEnded():
-                yield from self._take_keys(now_ms, event)
+            case KeyHeard():
+                yield from self._hear_key(now_ms, event.session_ms)
             case SessionOpened() | SessionReady() | SessionLost():
                 yield from self._take_session(now_ms, event)
             case TurnHeardAgain():
                 self._requests.withdraw("turn")
                 self._again = True
-            case ConversationOpened():
-                self._floor.held = False
-                yield from self._floor.give()
+            case ConversationOpened() | CollectionBegan() | CollectionEnded() | SessionUpdated():
+                yield from self._floor.take(event)
             case MachineReached():
-                yield from self._reach_machine()
+                yield from self._reach_machine(event)
             case AgentChanged():
                 yield from self._hand_over(event)
-            case SessionUpdated(request=""):
-                self._floor.confirm()
             case PlaybackBusy():
                 self._busy = True
             case PlaybackIdle():
                 self._busy = self._words = False
-                yield from self._unprotect()
+                yield from self._floor.greeting_over(self._active)
                 yield from self._yield_floor()
             case TimerFired():
                 for name in self._deadlines.take_due(now_ms):
@@ -240,7 +230,7 @@ class Turns:
 
     def _hand_over(self, changed: AgentChanged) -> Iterator[Command]:
         """Follow the rules that another agent came with; what the former one was still to say is not said."""
-        self._tones = KeyTones(changed.agent.turn_detection)
+        self._turn.forget_tones(changed.agent.turn_detection)
         yield from self._floor.hand_over(changed.agent, changed.voice)
         for purpose in ("greeting", "idle"):
             self._requests.withdraw(purpose)
@@ -258,7 +248,7 @@ class Turns:
             case SessionReady():
                 self._floor.ready = True
                 yield from self._floor.give()
-                if self._again or self._speaking:
+                if self._again or self._turn.speaking:
                     self._again = True
                     self._deadlines.set("heard again", now_ms + HEARD_AGAIN_MS)
             case SessionLost():
@@ -272,13 +262,13 @@ class Turns:
         answer_due = self._deadlines.armed("server answer") or (unheard and self._requests.active is None)
         # When what came of a response was heard, the next session goes on from there.
         self._answer_owed = self._answer_owed or (lost and self._sounds)
-        if unheard and self._active == self._protected_response:
-            self._protected_response = None  # the greeting is said again, under the same protection
+        if unheard:
+            self._floor.greeting_failed(self._active)
         self._requests.lose(with_open=unheard)
         self._active = None
         self._cancelled.clear()
         self._suspend()
-        self._tones = KeyTones(self._floor.agent.turn_detection)
+        self._turn.forget_tones(self._floor.agent.turn_detection)
         self._failures = 0
         if answer_due or self._requests.comes("turn"):
             self._want(ResponseWanted("turn"))
@@ -297,70 +287,43 @@ class Turns:
     # --- the caller's turn -------------------------------------------------------------------------------------------
 
     def _open_turn(self, now_ms: int, audio_start_ms: int) -> Iterator[Command | Fact]:
-        self._speaking = True
-        self._tones.speech_started(audio_start_ms)
+        self._turn.begins(audio_start_ms)
         self._deadlines.clear("commit", "server answer", "heard again")
-        self._has_cut = False
         agent_has_floor = self._busy or self._active is not None
-        # Only the greeting itself is protected, not what is said before it because the caller was first.
-        protected = self._floor.held or (self._floor.protected and self._protected_response is not None)
+        protected = self._floor.held or self._floor.greets
         # An answer that cannot be heard yet must not begin while the caller speaks, however short that is: not behind a
         # clip of ours either.
-        patience_ms = self._patience_ms()
-        self._overheard = agent_has_floor and (protected or patience_ms > 0)
+        patience_ms = self._turn.patience_ms(self._floor, words=self._busy and self._words)
+        self._turn.overheard = agent_has_floor and (protected or patience_ms > 0)
         if not self._again:
             yield CallerBegan()
         self._again = False
-        yield TurnOpened(self._overheard or self._tones.by_key or self._floor.collecting)
-        if self._tones.by_key:
+        yield TurnOpened(self._turn.overheard or self._turn.tones.by_key or self._floor.collecting)
+        if self._turn.tones.by_key:
             yield Note("debug", BY_KEY)
         if not agent_has_floor or protected:
-            if self._floor.held and not (self._machine or self._busy or self._floor.protected):
+            if self._floor.held and not (self._floor.machine or self._busy or self._floor.protected):
                 yield from self._put_off()
             return
-        if self._overheard:
+        if self._turn.overheard:
             self._deadlines.set("barge-in", now_ms + patience_ms)
         else:
             yield from self._cut(cancel=not self._floor.in_force)
 
-    def _patience_ms(self) -> int:
-        """How long speech that has just begun must last until it cuts the agent; 0: it cuts at once."""
-        if self._tones.by_key:
-            return TONE_MS + self._tones.silence_ms
-        if not (self._busy and self._words):
-            return 0
-        if self._floor.after_ms > 0:
-            # Normally `SpeechLasted` comes first; a voice too soft to be measured is taken by the detector's word.
-            return self._floor.after_ms + self._tones.silence_ms
-        # While digits are collected, the message of a key whose tone this is may be on its way.
-        return KEY_MS if self._floor.collecting else 0
-
-    def _take_keys(self, now_ms: int, fact: KeyHeard | CollectionBegan | CollectionEnded) -> Iterator[Command]:
-        match fact:
-            case KeyHeard():
-                yield from self._hear_key(now_ms, fact.session_ms)
-            case CollectionBegan():
-                self._floor.collecting = True
-                yield from self._floor.give()
-            case CollectionEnded():
-                self._floor.collecting = False
-                yield from self._floor.give()
-
     def _hear_key(self, now_ms: int, session_ms: int) -> Iterator[Command]:
-        if self._tones.pressed(session_ms):
+        if self._turn.tones.pressed(session_ms):
             yield Note("debug", BY_KEY)
-        if self._tones.by_key and self._deadlines.armed("barge-in"):
-            self._deadlines.set("barge-in", now_ms + TONE_MS + self._tones.silence_ms)
+        if self._turn.tones.by_key and self._deadlines.armed("barge-in"):
+            self._deadlines.set("barge-in", now_ms + TONE_MS + self._turn.tones.silence_ms)
 
     def _yield_floor(self) -> Iterator[Command | Fact]:
         """Let nothing begin over a caller who has outlasted what was heard; what has begun goes on after its pause."""
-        goes_on = self._sounds or self._floor.protected or self._floor.held
-        if self._overheard and self._speaking and self._active is not None and not goes_on:
+        goes_on = self._sounds or self._floor.closed
+        if self._turn.overheard and self._turn.speaking and self._active is not None and not goes_on:
             yield from self._cut(cancel=True)
 
     def _cut(self, *, cancel: bool) -> Iterator[Command | Fact]:
-        self._overheard = False
-        self._has_cut = True
+        self._turn.cuts()
         yield BargeIn(self._active)
         if cancel and self._active is not None:
             yield from self._cancel(self._active)
@@ -371,19 +334,19 @@ class Turns:
             yield CancelResponse(f"cancel-{response_id}", response_id)
 
     def _await_commit(self, now_ms: int, audio_end_ms: int) -> None:
-        self._tones.speech_stopped(audio_end_ms)
+        self._turn.tones.speech_stopped(audio_end_ms)
         self._deadlines.clear("barge-in")
-        if self._speaking:
+        if self._turn.speaking:
             self._deadlines.set("commit", now_ms + COMMIT_MS)
 
     def _close_turn(self, now_ms: int) -> Iterator[Command | Fact]:
         self._deadlines.clear("commit", "barge-in")
-        if self._speaking:
-            self._speaking = False
+        if self._turn.speaking:
+            self._turn.speaking = False
             yield TurnClosed()
-        if self._tones.alone and not self._has_cut and not self._floor.in_force:
+        if self._turn.tones.alone and not self._turn.has_cut and not self._floor.in_force:
             yield Note("debug", ONLY_TONES)
-        elif self._floor.protected or self._floor.held:
+        elif self._floor.closed:
             # A greeting that is still to come answers a "hello?".
             self._answer_owed = self._answer_owed or not (self._floor.held and self._requests.comes("greeting"))
         elif self._floor.in_force:
@@ -391,11 +354,11 @@ class Turns:
             self._answer_owed = False
             self._requests.keep(lambda waiting: waiting.keep)
             self._deadlines.set("server answer", now_ms + SERVER_ANSWER_MS)
-        elif not (self._overheard and self._agent_has_words()):
+        elif not (self._turn.overheard and self._agent_has_words()):
             # As the server would: the answer takes the place of what was only waiting to be said.
             self._requests.keep(lambda waiting: waiting.keep or waiting.instructions is None)
             self._want(ResponseWanted("turn"))
-        self._overheard = False
+        self._turn.overheard = False
 
     def _agent_has_words(self) -> bool:
         """Whether it says, or will say, what a sound too short to count leaves alone; a clip of ours is no answer."""
@@ -405,13 +368,13 @@ class Turns:
     # --- responses ---------------------------------------------------------------------------------------------------
 
     def _want(self, wanted: ResponseWanted) -> None:
-        if not self._machine or wanted.purpose == "goodbye":
+        if not self._floor.machine or wanted.purpose == "goodbye":
             self._requests.want(wanted)
 
     def _may_ask(self) -> bool:
         return (
             self._floor.ready
-            and not self._speaking
+            and not self._turn.speaking
             and self._active is None
             and self._requests.requested is None
             and not any(map(self._deadlines.armed, ("server answer", "other response", "heard again")))
@@ -438,18 +401,18 @@ class Turns:
         self._active = event.response_id
         self._requests.active = None
         self._sounds = self._calls = False
-        if self._speaking or (self._floor.held and (wanted is None or wanted.purpose not in FIRST_WORDS)):
+        if self._turn.speaking or (self._floor.held and (wanted is None or wanted.purpose not in FIRST_WORDS)):
             # A sound that is no turn gets no answer which would take its place.
             # What a server begins by itself behind a call of its own is not lost either.
             wanted = wanted or (ResponseWanted("mcp") if event.request is None else WITHDRAWN)
-            if wanted.keep or ((self._overheard or self._floor.held) and wanted is not WITHDRAWN):
+            if wanted.keep or ((self._turn.overheard or self._floor.held) and wanted is not WITHDRAWN):
                 self._requests.waiting.append(wanted)
             yield ResponseDropped(event.response_id)
             yield from self._cancel(event.response_id)
             return
         self._requests.active = wanted
-        if self._floor.protected and wanted is not None and wanted.purpose == "greeting":
-            self._protected_response = event.response_id
+        if wanted is not None and wanted.purpose == "greeting":
+            self._floor.greeting_begins(event.response_id)
 
     def _end_response(self, event: ResponseDone) -> Iterator[Command | Fact]:
         if event.usage is not None:
@@ -467,11 +430,11 @@ class Turns:
         else:
             self._failures = 0
         if not self._busy:
-            yield from self._unprotect()
+            yield from self._floor.greeting_over(self._active)
 
     def _end_incomplete(self, event: ResponseDone, wanted: ResponseWanted, *, came: bool) -> Iterator[Command | Fact]:
         yield Note("warning", "a response was left incomplete", {"reason": event.reason})
-        excused = self._can_excuse and event.reason == WITHHELD and not (self._speaking or self._machine)
+        excused = self._can_excuse and event.reason == WITHHELD and not (self._turn.speaking or self._floor.machine)
         if excused:
             yield ClipWanted("withheld", event.response_id)
         if excused or came:
@@ -484,7 +447,7 @@ class Turns:
         self._failures += 1
         if wanted is not WITHDRAWN:
             if wanted.purpose == "greeting":
-                self._protected_response = None  # it is said again, under the same protection
+                self._floor.greeting_failed()
             self._want(wanted)
         if self._failures >= MOST_FAILURES:
             yield from self._give_up(f"responses keep failing: {reason}")
@@ -519,10 +482,10 @@ class Turns:
                 yield from self._close_turn(now_ms)
             case "heard again":
                 self._again = False
-                if self._speaking:
+                if self._turn.speaking:
                     yield TurnClosed()
-                self._speaking = False
-                if not self._overheard:
+                self._turn.speaking = False
+                if not self._turn.overheard:
                     self._want(ResponseWanted("turn"))
             case "server answer":
                 yield Note("warning", "the server did not answer the caller's turn by itself")
@@ -531,22 +494,11 @@ class Turns:
                 # It ended unseen, or never was: `_ask` may go on, but not for ever.
                 yield from self._try_again(WITHDRAWN, "the model says that it makes one, and none is seen")
 
-    # --- the protected text ------------------------------------------------------------------------------------------
-
-    def _unprotect(self) -> Iterator[Command]:
-        """Give the caller the floor once the protected greeting was heard, or cannot be heard any more."""
-        if not self._floor.protected or self._protected_response is None or self._active == self._protected_response:
-            return
-        self._floor.protected = False
-        yield from self._floor.give()
-
     # --- who may speak at all ----------------------------------------------------------------------------------------
 
     def _pay(self) -> None:
         """Ask for the answer that is owed, once it can be given."""
-        if self._answer_owed and not (
-            self._floor.protected or self._floor.held or self._busy or self._active is not None
-        ):
+        if self._answer_owed and not (self._floor.closed or self._busy or self._active is not None):
             self._answer_owed = False
             self._want(ResponseWanted("turn"))
 
@@ -557,15 +509,14 @@ class Turns:
             self._want(wanted)
             yield from self._cut(cancel=True)
 
-    def _reach_machine(self) -> Iterator[Command | Fact]:
-        self._floor.held = self._machine = True
+    def _reach_machine(self, reached: MachineReached) -> Iterator[Command | Fact]:
         self._requests.withdraw_all()
         self._deadlines.clear("barge-in", "server answer")
-        yield from self._floor.give()
+        yield from self._floor.take(reached)
         if self._busy or self._active is not None:
             yield from self._cut(cancel=True)
 
     def __repr__(self) -> str:
-        speaks = "speaking" if self._speaking else "silent"
+        speaks = "speaking" if self._turn.speaking else "silent"
         waiting = [wanted.purpose for wanted in self._requests.waiting]
         return f"<Turns caller {speaks}, response {self._active}, waiting {waiting}, {self._deadlines}>"
