@@ -7,8 +7,8 @@ import pytest
 from tests.support import tiny_twilio
 from tests.support.asgi import FakeWebSocket, websocket_scope
 from tests.support.reception import Desk, a_desk
-from tests.support.tiny_twilio import FIELDS, TOKEN
-from voice_agent.server.media import MESSAGES_BEFORE_START, MediaStreams
+from tests.support.tiny_twilio import CALL_SID, FIELDS, TOKEN
+from voice_agent.server.media import MESSAGES_BEFORE_START, MediaStreams, Scope
 from voice_agent.wire import twiml
 from voice_agent.wire.signature import sign
 from voice_agent.wire.texts import PhoneText
@@ -25,8 +25,25 @@ def parameters_of(desk: Desk) -> dict[str, str]:
     return connect.parameters
 
 
+class Browsers:
+    """A console that lets in whoever says so, and has begun one call, or none."""
+
+    def __init__(self, call_sid: str = CALL_SID) -> None:
+        self._call_sid = call_sid
+
+    def lets_in(self, scope: Scope) -> bool:
+        return (b"cookie", b"console=in") in scope["headers"]
+
+    def has(self, call_sid: str) -> bool:
+        return call_sid == self._call_sid
+
+
 def stream(
-    folder: Path, script: Script, headers: dict[str, str] | None = None, start_seconds: float = 5
+    folder: Path,
+    script: Script,
+    headers: dict[str, str] | None = None,
+    start_seconds: float = 5,
+    browsers: Browsers | None = None,
 ) -> tuple[Desk, FakeWebSocket]:
     """Open one stream and let the script be its carrier."""
 
@@ -40,7 +57,7 @@ def stream(
             async def receive() -> object:
                 return next(first, None) or await socket.receive()
 
-            await MediaStreams(desk.reception, start_seconds)(scope, receive, socket.send)  # type: ignore[arg-type]
+            await MediaStreams(desk.reception, start_seconds, browsers)(scope, receive, socket.send)  # type: ignore[arg-type]
         return desk, socket
 
     return asyncio.run(main())
@@ -165,3 +182,56 @@ def test_a_stream_without_a_good_token_is_closed_before_any_session(tmp_path: Pa
     assert socket.close_frame[0] == 1008
     assert desk.calls == []
     assert sum(desk.refusals().values()) == 1
+
+
+def test_a_browser_that_the_console_lets_in_speaks_in_the_call_that_it_has_begun(tmp_path: Path) -> None:
+    async def script(desk: Desk, socket: FakeWebSocket) -> None:
+        socket.says(tiny_twilio.connected(), tiny_twilio.start(parameters_of(desk)), "audio", "end")
+
+    desk, socket = stream(tmp_path, script, {"Cookie": "console=in"}, browsers=Browsers())
+
+    assert PhoneText("audio") in desk.calls[0].bridge.fed
+    assert socket.admitted
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ({"Cookie": "console=out"}, "upgrade unsigned"),
+        ({"Cookie": "console=in", "X-Twilio-Signature": "bm8="}, "upgrade wrongly signed"),
+    ],
+)
+def test_a_browser_that_the_console_does_not_let_in_needs_a_signature_as_all_do(
+    tmp_path: Path, headers: dict[str, str], reason: str
+) -> None:
+    async def script(desk: Desk, socket: FakeWebSocket) -> None:
+        parameters_of(desk)
+
+    desk, socket = stream(tmp_path, script, headers, browsers=Browsers())
+
+    assert [message["type"] for message in socket.sent] == ["websocket.close"]
+    assert desk.refusals() == {reason: 1}
+
+
+@pytest.mark.parametrize(("begun", "parameters"), [("CAffffffffffffffffffffffffffffffff", True), (CALL_SID, False)])
+def test_a_browser_gets_no_call_that_it_has_not_begun_and_none_without_the_token(
+    tmp_path: Path, begun: str, parameters: bool
+) -> None:
+    async def script(desk: Desk, socket: FakeWebSocket) -> None:
+        good = parameters_of(desk)
+        socket.says(tiny_twilio.connected(), tiny_twilio.start(good if parameters else {"token": "guessed"}))
+
+    desk, socket = stream(tmp_path, script, {"Cookie": "console=in"}, browsers=Browsers(begun))
+
+    assert socket.close_frame[0] == 1008
+    assert not any(call.session.joined for call in desk.calls)
+    assert sum(desk.refusals().values()) == 1
+
+
+def test_the_token_of_a_browsers_call_is_not_used_up_by_who_may_not_use_it(tmp_path: Path) -> None:
+    async def script(desk: Desk, socket: FakeWebSocket) -> None:
+        socket.says(tiny_twilio.connected(), tiny_twilio.start(parameters_of(desk)))
+
+    desk, _ = stream(tmp_path, script, {"Cookie": "console=in"}, browsers=Browsers("CA0"))
+
+    assert not desk.reception._stream_tokens.used(CALL_SID)

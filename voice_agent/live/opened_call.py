@@ -122,9 +122,9 @@ class OpenedCall:
         self._masking: MaskingRecorder | None = None
         call_sid = setup.call_sid
         bill = None if around.prices is None else partial(around.prices.told, setup.model.model)
-        tools = ToolRunner(
-            setup.agent, call_sid, around.references, around.messages, given=around.given, others=setup.others
-        )
+        # The account that the carrier knows; a browser's call has none, whoever it says is calling.
+        api, colleagues, messages = (around.api, around.colleagues, around.messages) if setup.rest else (None,) * 3
+        tools = ToolRunner(setup.agent, call_sid, around.references, messages, given=around.given, others=setup.others)
         secrets = None
         agents = (setup.agent, *setup.others)
         if any(agent.mcp for agent in agents):
@@ -144,11 +144,11 @@ class OpenedCall:
                 call_sid,
                 [around.endpoints[model.name] for model in setup.models],
                 tools,
-                around.api,
+                api,
                 health=around.health,
                 secrets=secrets,
                 setup=setup,
-                colleagues=around.colleagues,
+                colleagues=colleagues,
             ),
             observers=[
                 self._summary.take,

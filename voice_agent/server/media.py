@@ -1,13 +1,14 @@
 """The stream's endpoint, `WS /twilio/media`: who may in, and then the call.
 
 Plain ASGI, because 50 messages a second and call pass here. Before a session is joined a stream must be signed, begin
-with `connected` and `start` in time, and show its call's token.
+with `connected` and `start` in time, and show its call's token. A browser cannot sign: its stream is let in where the
+console lets the browser in, and only to a call that the console has begun.
 """
 
 import asyncio
 import logging
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, Protocol
 
 from voice_agent.errors import PeerError
 from voice_agent.live.admission import TOKEN_PARAMETER, Refusal
@@ -38,19 +39,36 @@ class _RefusedError(Exception):
     """The stream does not begin as it must; the text is the close frame's reason."""
 
 
+class Browsers(Protocol):
+    """What is needed of the console."""
+
+    def lets_in(self, scope: Scope) -> bool:
+        """Tell whether a WebSocket's upgrade comes from a browser that may use the console, from a page of ours."""
+
+    def has(self, call_sid: str) -> bool:
+        """Tell whether a browser has begun this call."""
+
+
 class MediaStreams:
     """The ASGI application of all streams."""
 
-    def __init__(self, reception: Reception, start_seconds: float = START_SECONDS) -> None:
+    def __init__(
+        self, reception: Reception, start_seconds: float = START_SECONDS, browsers: Browsers | None = None
+    ) -> None:
+        """`browsers`: `None` where there is no console, and all that comes is signed."""
         self._reception = reception
         self._start_seconds = start_seconds
+        self._browsers = browsers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one stream from its upgrade to its end."""
         await receive()  # websocket.connect
         terms = self._reception.terms
         signature = _header(scope, b"x-twilio-signature")
-        if not valid_upgrade(terms.tokens, terms.stream_url, signature):
+        browsers = self._browsers if signature is None else None
+        if browsers is not None and not browsers.lets_in(scope):
+            browsers = None
+        if browsers is None and not valid_upgrade(terms.tokens, terms.stream_url, signature):
             refusal = Refusal.UPGRADE_WRONGLY_SIGNED if signature else Refusal.UPGRADE_UNSIGNED
             peer = (scope.get("client") or ("?",))[0]
             self._reception.refuse(refusal, f"{peer} asked for {terms.stream_url}")
@@ -62,6 +80,10 @@ class MediaStreams:
         except _RefusedError as refused:
             self._reception.refuse(Refusal.NO_START, str(refused))
             await _close(send, str(refused))
+            return
+        if browsers is not None and not browsers.has(start.start.call_sid):
+            self._reception.refuse(Refusal.UPGRADE_UNSIGNED, "a browser names a call that it has not begun")
+            await _close(send, Refusal.UPGRADE_UNSIGNED.value)
             return
         admitted = await self._reception.let_in(start)
         if isinstance(admitted, Refusal):

@@ -106,6 +106,15 @@ class Terms:
         return f"ws{self.public_url.removeprefix('http')}{STREAM_PATH}"
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """Whom a call is for that no carrier brings: a browser's."""
+
+    agent: Agent
+    agents: Agents
+    """With those that it may hand the call over to."""
+
+
 class Reception:
     """One for the server."""
 
@@ -151,25 +160,35 @@ class Reception:
         """Count and log what is refused."""
         self.refusals.tell(refusal, detail, call_sid)
 
-    async def receive(self, fields: Mapping[str, str], query: str = "") -> str:
-        """Find out who is calling, where an agent asks for that, and take the call; see `answer`."""
+    async def receive(self, fields: Mapping[str, str], query: str = "", chosen: Chosen | None = None) -> str:
+        """Find out who is calling, where an agent asks for that, and take the call; see `answer`.
+
+        `chosen`: the agent, whatever number was called at whatever hour. The carrier is none then that could be asked.
+        """
         called, call_sid = fields.get("To", ""), fields.get("CallSid", "")
         self._complain(webhook_error(fields), call_sid)
-        agents, problem = self._agents.current()
-        if problem:
-            logger.error("%s", problem)
-        first = agents.for_number(called)
-        agent = None if first is None else agents.on_duty(first, self._now())
+        if chosen is None:
+            agents = self._current()
+            first = agents.for_number(called)
+            agent = None if first is None else agents.on_duty(first, self._now())
+        else:
+            agent = chosen.agent
         # Who is called is known to whoever places the call.
         outbound = fields.get("Direction", "") == OUTBOUND
         if agent is None or agent.lookup is None or self.closing or outbound or self._is_full:
-            return await self._take(fields, query)
+            return await self._take(fields, query, None, chosen)
         values = {**agent.variables, "caller": fields.get("From", ""), "called": called}
         found = await look_up(agent.lookup, values, self._agents.references, call_sid)
-        return await self._take(fields, query, found)
+        return await self._take(fields, query, found, chosen)
 
-    async def _take(self, fields: Mapping[str, str], query: str, found: Found | None = None) -> str:
-        answer, setup = self._decide(fields, query, found)
+    def _current(self) -> Agents:
+        agents, problem = self._agents.current()
+        if problem:
+            logger.error("%s", problem)
+        return agents
+
+    async def _take(self, fields: Mapping[str, str], query: str, found: Found | None, chosen: Chosen | None) -> str:
+        answer, setup = self._decide(fields, query, found, chosen)
         if setup is None:
             return answer
         # It counts from now on, though others are decided about meanwhile.
@@ -199,7 +218,9 @@ class Reception:
             self.lobby.expect(setup, fields)
         return answer
 
-    def _decide(self, fields: Mapping[str, str], query: str, found: Found | None) -> tuple[str, CallSetup | None]:
+    def _decide(
+        self, fields: Mapping[str, str], query: str, found: Found | None, chosen: Chosen | None = None
+    ) -> tuple[str, CallSetup | None]:
         """Give the answer, and the call that is to be expected then."""
         call_sid, outbound = fields.get("CallSid", ""), fields.get("Direction", "") == OUTBOUND
         caller, called = (fields.get("To" if outbound else "From", ""), fields.get("From" if outbound else "To", ""))
@@ -211,18 +232,19 @@ class Reception:
             # Twilio asks once more only if it has not heard our answer, and then no stream has come.
             self.refuse(Refusal.WEBHOOK_REPLAYED, "the call has had its stream", call_sid)
             return twiml.hang_up(), None
-        agents, problem = self._agents.current()
-        if problem:
-            logger.error("%s", problem)
+        agents = self._current() if chosen is None else chosen.agents
         wanted = dialled(query) if outbound else None
-        agent = agents.for_number(called) if wanted is None else agents.named(wanted.agent)
+        if chosen is not None:
+            agent: Agent | None = chosen.agent
+        else:
+            agent = agents.for_number(called) if wanted is None else agents.named(wanted.agent)
         if agent is None:
             nobody = f"no agent has the number {called}, and none is the default one"
             self._cannot(nobody if wanted is None else f'there is no agent "{wanted.agent[:64]}"', call_sid)
             return twiml.hang_up(NOBODY_HERE), None
         now = self._now()
         # Whoever places a call has chosen the hour.
-        on_duty = agent if outbound else agents.on_duty(agent, now)
+        on_duty = agent if outbound or chosen is not None else agents.on_duty(agent, now)
         try:
             taker = self._taker(agents, on_duty or agent, found or Found(), call_sid)
             known = ({} if found is None else found.variables) | _variables(taker, wanted)
@@ -252,7 +274,7 @@ class Reception:
             model=models[0],
             fallbacks=models[1:],
             preconnect=self.terms.preconnect,
-            rest=self.terms.rest,
+            rest=self.terms.rest and chosen is None,
             others=others,
             kept_greeting=None if outbound else self._kept_greeting(taker, agent, known),
         )
@@ -420,9 +442,9 @@ class Reception:
     def _here(self, setup: CallSetup) -> CallSetup:
         """Give a call that another server had our own surroundings."""
         terms = self.terms
-        models = terms.models
+        models, rest = terms.models, terms.rest and setup.rest
         return msgspec.structs.replace(
-            setup, model=models[0], fallbacks=models[1:], preconnect=terms.preconnect, rest=terms.rest
+            setup, model=models[0], fallbacks=models[1:], preconnect=terms.preconnect, rest=rest
         )
 
     async def answer_colleague(self, link_id: str, fields: Mapping[str, str]) -> str:
