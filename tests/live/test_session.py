@@ -528,3 +528,26 @@ def test_secret_digits_are_kept_by_the_work_and_are_no_report() -> None:
 
     assert work.kept == [kept]
     assert told == [ENDED]
+
+
+def test_who_listens_is_given_every_step_until_they_have_heard_enough() -> None:
+    bridge = FakeBridge(by_text(a=[PhoneText("1")], b=[PhoneText("2")], end=[ENDED]))
+    phone = FakeLeg()
+    session = Session(bridge, FakeWork())
+    heard: list[tuple[Input, list[Output]]] = []
+
+    def listener(now_ms: int, received: Input, outputs: Sequence[Output]) -> None:
+        heard.append((received, [*outputs]))
+        if received == PhoneText("b"):
+            stop()
+
+    stop = session.listen(listener)
+
+    async def script() -> None:
+        for text in ("a", "b", "end"):
+            phone.hear(PhoneText(text))
+
+    run_with_phone(session, phone, script)
+
+    assert heard == [(PhoneText("a"), [PhoneText("1")]), (PhoneText("b"), [PhoneText("2")])]
+    assert session.ended == ENDED

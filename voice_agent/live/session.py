@@ -49,6 +49,10 @@ Observer = Callable[[int, Report], None]
 """Is told every report with its `now_ms`, at once: it must be quick and must not wait."""
 
 
+Listener = Callable[[int, Input, Sequence[Output]], None]
+"""Is given every step while it goes on: `now_ms`, the input, what came of it. As quick as an observer."""
+
+
 class Recorder(Protocol):
     """What a session needs of a recording; both return at once."""
 
@@ -146,6 +150,7 @@ class Session:
         self._recorder = recorder
         self._clock = clock or CallClock()
         self._leaving = leaving
+        self._listeners: list[Listener] = []
         self._inbox: deque[Input] = deque()
         self._stepping = False
         self._phone: PhoneSocket | None = None
@@ -222,6 +227,15 @@ class Session:
         elif not self._finished.is_set():
             self._spawn(self._answer(partial(_at_once, EndRequested(reason, goodbye))))
 
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Give a listener every step from now on; gives what ends that."""
+        self._listeners = [*self._listeners, listener]
+        return partial(self._stop_listening, listener)
+
+    def _stop_listening(self, listener: Listener) -> None:
+        # A list of its own, for this may be called by a listener.
+        self._listeners = [other for other in self._listeners if other is not listener]
+
     def lose(self) -> None:
         """Take the stream for gone, as the carrier says: soon, not at once. A call without a stream ends, too."""
         if self._running.is_set() and not self._finished.is_set():
@@ -262,6 +276,8 @@ class Session:
                 outputs = self._bridge.feed(now_ms, received)
                 if self._recorder is not None:
                     self._recorder.record(now_ms, received, outputs)
+                for listener in self._listeners:
+                    listener(now_ms, received, outputs)
                 self._carry_out(now_ms, outputs)
         finally:
             self._stepping = False
