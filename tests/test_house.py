@@ -70,6 +70,7 @@ TESTED_BESIDE = {
     "replay/talk": "replay/test_against.py",
     "replay/talks": "replay/test_pytest_plugin.py",
     "server/private_line": "cli/test_demo.py",
+    "server/console/application": "server/console/test_guard.py",
     "sim/network": "sim/test_world.py",
     "sim/watched_call": "sim/test_world.py",
     "store/tables": "store/test_database.py",

@@ -1,5 +1,6 @@
 import argparse
 import asyncio
+import io
 import os
 import signal
 import socket
@@ -16,8 +17,9 @@ from tests.support.tiny_twilio import TOKEN, request
 from voice_agent.agent import Agent
 from voice_agent.cli import main, serve
 from voice_agent.config.agents import Agents
+from voice_agent.config.password import Password
 from voice_agent.config.secret import Secret
-from voice_agent.config.settings import Settings
+from voice_agent.config.settings import Settings, read_settings
 
 AGENT = "name: reception\ndefault: true\ninstructions: Be brief.\nrecording: off\n"
 
@@ -279,8 +281,25 @@ def test_the_emulator_can_be_asked_for_by_an_argument() -> None:
     parser = argparse.ArgumentParser()
     serve.arguments(parser)
 
-    assert vars(parser.parse_args(["--with-emulator"])) == {"with_emulator": True, "fd": None}
-    assert vars(parser.parse_args([])) == {"with_emulator": False, "fd": None}
+    assert vars(parser.parse_args(["--with-emulator"])) == {
+        "with_emulator": True,
+        "hash_password": False,
+        "fd": None,
+    }
+    assert not any(vars(parser.parse_args([])).values())
+
+
+def test_a_password_on_standard_input_becomes_a_setting_that_opens_with_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert serve.print_hash(io.StringIO("\n")) == 2
+    assert capsys.readouterr().out == ""
+    assert serve.print_hash(io.StringIO("correct horse\n")) == 0
+
+    (tmp_path / ".env").write_text(capsys.readouterr().out)
+    password = read_settings({}, tmp_path / ".env").console_password
+    assert password is not None
+    assert Password(password.reveal()).is_("correct horse")
 
 
 def test_a_model_that_ends_soon_is_a_warning() -> None:

@@ -4,9 +4,11 @@ import argparse
 import asyncio
 import contextlib
 import gc
+import getpass
 import importlib.util
 import logging
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -14,12 +16,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from datetime import date
 from functools import partial
+from typing import TextIO
 
 import msgspec
 
 from voice_agent.cli.main import told
 from voice_agent.config.agents import AgentFolder, Agents
 from voice_agent.config.models import remark
+from voice_agent.config.password import hashed
 from voice_agent.config.references import References, read_references
 from voice_agent.config.settings import ENV_FILE, Settings, doubtful_names, read_settings
 from voice_agent.config.sms_tools import mute
@@ -51,6 +55,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="let the local Realtime server answer, whatever account the settings name",
     )
     parser.add_argument(
+        "--hash-password",
+        action="store_true",
+        help="ask for a password, print what may be set as CONSOLE_PASSWORD instead of it, and do nothing else",
+    )
+    parser.add_argument(
         "--fd",
         type=int,
         metavar="N",
@@ -58,8 +67,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(with_emulator: bool = False, fd: int | None = None) -> int:
+def run(with_emulator: bool = False, hash_password: bool = False, fd: int | None = None) -> int:
     """Serve until SIGINT or SIGTERM; 0. Faults of settings, agents, port and folders are raised or told: 2."""
+    if hash_password:
+        return print_hash(sys.stdin)
     settings = read_settings(os.environ, ENV_FILE)
     if with_emulator:
         settings = msgspec.structs.replace(settings, realtime_provider="emulator", realtime_url=None)
@@ -70,6 +81,17 @@ def run(with_emulator: bool = False, fd: int | None = None) -> int:
         if inherited is None and hasattr(os, "fork"):
             return _supervised(settings, listening)
         return serve(settings, listening, replaced=inherited is not None)
+
+
+def print_hash(given: TextIO) -> int:
+    """Ask for a password, on a terminal without showing it, and print its hash; 2: there is none."""
+    password = getpass.getpass() if given.isatty() else given.readline().rstrip("\n")
+    if not password:
+        print("the password is empty", file=sys.stderr)
+        return 2
+    # Quoted, for a shell and for .env alike: it is full of dollar signs.
+    print(f"CONSOLE_PASSWORD='{hashed(password, secrets.token_bytes(16))}'")
+    return 0
 
 
 def _supervised(settings: Settings, listening: socket.socket) -> int:

@@ -14,9 +14,11 @@ import msgspec
 
 from voice_agent.config.faults import nearest, raise_all
 from voice_agent.config.models import problem_of_kind
+from voice_agent.config.password import Password
 from voice_agent.config.schema_forms import E164, PREFIX
 from voice_agent.config.secret import Secret
 from voice_agent.config.variables import Variables, is_loopback
+from voice_agent.errors import ConfigError
 
 ENV_FILE = Path(".env")
 """Where every command looks for settings, in the folder it was started from."""
@@ -127,7 +129,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     spend_per_day: float | None = None
     """What those of all calls of a day may cost before no more are taken."""
     console_password: Secret | None = None
-    """Opens the console to browsers elsewhere; `None`: to this machine's only."""
+    """Opens the console to browsers elsewhere, or its hash; `None`: to this machine's only."""
     drain_seconds: int = 240
     """How long a stop waits for the calls in progress."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -233,7 +235,7 @@ def read_settings(environ: Mapping[str, str], env_file: Path | None = None) -> S
         number_calls_per_minute=variables.integer("NUMBER_CALLS_PER_MINUTE", 1, 10_000),
         spend_per_call=variables.amount("SPEND_PER_CALL"),
         spend_per_day=variables.amount("SPEND_PER_DAY"),
-        console_password=variables.secret("CONSOLE_PASSWORD"),
+        console_password=_console_password(variables),
         drain_seconds=usual.drain_seconds if drain is None else drain,
         log_level=variables.choice("LOG_LEVEL", ("debug", "info", "warning", "error")) or usual.log_level,
         log_format=variables.choice("LOG_FORMAT", ("text", "json")) or usual.log_format,
@@ -284,6 +286,18 @@ def _database_url(variables: Variables) -> Secret | None:
     if url is not None and not re.match(r"postgres(ql)?://", url.reveal()):
         variables.fault("DATABASE_URL", "must begin with postgresql://, e.g. postgresql://user:password@host/database")
     return url
+
+
+def _console_password(variables: Variables) -> Secret | None:
+    """Read it, which may be a hash."""
+    password = variables.secret("CONSOLE_PASSWORD")
+    if password is not None:
+        try:
+            Password(password.reveal())
+        except ConfigError as error:
+            variables.fault("CONSOLE_PASSWORD", error.what)
+            return None
+    return password
 
 
 def _countries(variables: Variables) -> tuple[str, ...]:

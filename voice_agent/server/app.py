@@ -4,6 +4,7 @@ It must not know how it is served.
 """
 
 from fastapi import APIRouter, FastAPI
+from starlette.types import ASGIApp
 
 from voice_agent.config.secret import Secret
 from voice_agent.live.phone_leg import Receive, Send
@@ -11,6 +12,8 @@ from voice_agent.server.health import health
 from voice_agent.server.media import START_SECONDS, MediaStreams, Scope
 from voice_agent.server.reception import STREAM_PATH, Reception
 from voice_agent.server.twilio import webhooks
+
+CONSOLE = "/console"
 
 
 class Application:
@@ -22,8 +25,9 @@ class Application:
         *more: APIRouter,
         start_seconds: float = START_SECONDS,
         api_token: Secret | None = None,
+        console: ASGIApp | None = None,
     ) -> None:
-        """`more`: routes beside Twilio's: those of the console, those that place calls. `api_token`: see `health`."""
+        """`more`: routes that place calls. `api_token`: see `health`. `console`: all that is below its path."""
         # The interactive documentation would tell strangers what there is to try; a redirect would repeat their `Host`.
         self._pages = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
         self._pages.include_router(webhooks(reception))
@@ -31,10 +35,13 @@ class Application:
         for routes in more:
             self._pages.include_router(routes)
         self._streams = MediaStreams(reception, start_seconds)
+        self._console = console
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] == "websocket" and scope["path"].rstrip("/") == STREAM_PATH:
             await self._streams(scope, receive, send)
+        elif self._console is not None and (scope["path"] == CONSOLE or scope["path"].startswith(f"{CONSOLE}/")):
+            await self._console(scope, receive, send)
         else:
             await self._pages(scope, receive, send)

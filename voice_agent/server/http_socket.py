@@ -10,6 +10,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from voice_agent.live.admission import Refusal
 from voice_agent.server.doorstep import Doorstep
+from voice_agent.server.stream_socket import EXTENSION
 
 
 class HttpSocket(H11Protocol):
@@ -35,6 +36,12 @@ class HttpSocket(H11Protocol):
         super().handle_events()
         if self.cycle is not before and not self.cycle.response_complete:
             self._doorstep.wait_for_answer(self.transport)
+            # The application runs as a task, which has not begun yet.
+            self.scope["extensions"] = {EXTENSION: {"socket": self}}
+
+    def let_in(self) -> None:
+        """Take it from the doorstep until its answer is whole, however long that takes."""
+        self._doorstep.leave(self.transport)
 
     def handle_websocket_upgrade(self, event: Any) -> None:
         """Hand the connection to the WebSocket, which has the time of an answer until it is let in."""

@@ -8,11 +8,12 @@ import ipaddress
 from urllib.parse import SplitResult, urlsplit
 
 from fastapi import Request
+from starlette.requests import HTTPConnection
 
 from voice_agent.config.secret import Secret
 
 
-def is_of_this_machine(request: Request) -> bool:
+def is_of_this_machine(request: HTTPConnection) -> bool:
     """Tell whether a request comes from this machine and from nowhere beyond it.
 
     One that came through a tunnel or a proxy has a loopback peer, too, so none of their headers may be there; a foreign

@@ -47,7 +47,9 @@ from voice_agent.live.spending import Spending, day_began
 from voice_agent.recording.spool import Spool, make_folder
 from voice_agent.server.app import Application
 from voice_agent.server.colleagues import Colleagues
-from voice_agent.server.console import Console, console_routes
+from voice_agent.server.console.access import Access
+from voice_agent.server.console.application import application as console_application
+from voice_agent.server.console.webrtc import BrowserCalls, webrtc_routes
 from voice_agent.server.continuing import Continuing
 from voice_agent.server.doorstep import Doorstep
 from voice_agent.server.http_socket import HttpSocket
@@ -186,11 +188,18 @@ class Serving:
                 retention = Retention(self.settings.keep_days, self.settings.data / RECORDINGS, self._history)
                 stack.callback(tasks.create_task(retention.run()).cancel)
             stack.callback(tasks.create_task(continuing.keep_sweeping()).cancel)
-            self._console = Console(self._agents, self._call_client(), tasks, messages)
-            routes = console_routes(self._console, self.settings.console_password)
+            client = self._call_client()
+            self._browser_calls = BrowserCalls(self._agents, client, tasks, messages)
             self._placing = Placing(self.settings, self._agents, calls, capacity)
             application = Application(
-                self.reception, routes, placing_routes(self._placing), api_token=self.settings.api_token
+                self.reception,
+                placing_routes(self._placing),
+                api_token=self.settings.api_token,
+                console=console_application(
+                    Access(self.settings.console_password, token_secret(terms.tokens[0]), self.settings.public_url),
+                    [webrtc_routes(self._browser_calls)],
+                    "" if isinstance(client, ConfigError) else client.address.calls,
+                ),
             )
             doorstep = Doorstep(self.reception.refusals.turned_out)
             self._server = _Server(_config(application, doorstep))
@@ -226,7 +235,7 @@ class Serving:
         self.close_to_new_calls()
         self.reception.last = "hands over" if self._replaced else "ends"
         self._checkpoints.handing_over = self._replaced
-        await self._console.close()
+        await self._browser_calls.close()
         lobby = self.reception.lobby
         talking = any(session.joined and session.ended is None for session in lobby.sessions.values())
         await lobby.end_all("the server stops", END_SECONDS)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.server.test_console import Site
+from tests.server.console.test_webrtc import Site
 from tests.support.fake_speech import fake_speech
 from tests.support.mcp_server import KEY, TOKEN, calendar_server
 from tests.support.realtime_client import tone

@@ -1,5 +1,4 @@
 import asyncio
-import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -7,7 +6,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-from fastapi import HTTPException, Request
 
 from tests.support.fake_speech import fake_speech
 from tests.support.realtime_client import tone
@@ -15,14 +13,13 @@ from tests.support.webrtc_client import called
 from voice_agent.agent import Agent, BargeIn
 from voice_agent.config.agents import AgentFolder
 from voice_agent.config.handoff_tools import handoff_tool
-from voice_agent.config.secret import Secret
 from voice_agent.config.settings import PACKAGED_AGENTS, Settings
 from voice_agent.config.tool_keys import HANG_UP
 from voice_agent.emulator.brains import choose_brain
 from voice_agent.emulator.realtime import serve_realtime
 from voice_agent.errors import ConfigError
 from voice_agent.live.call_client import CallClient
-from voice_agent.server.console import MOST_WAITING, Console, Refused, admit, session_of
+from voice_agent.server.console.webrtc import MOST_WAITING, BrowserCalls, Refused, session_of
 from voice_agent.server.run import Serving
 from voice_agent.sim.realtime import RealtimeOptions
 from voice_agent.wire.endpoint import endpoint
@@ -37,11 +34,12 @@ class Site:
         self.serving = serving
         self._http = http
 
-    async def post(self, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+    async def post(self, path: str, body: Any = None) -> tuple[int, Any]:
         """Give status and JSON."""
-        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self._http.get(f"{self.serving.url}/console/api/session") as response:
+            token = (await response.json())["token"]
         sent = {"data": body} if isinstance(body, bytes) else {"json": body}
-        async with self._http.post(f"{self.serving.url}{path}", headers=given, **sent) as response:
+        async with self._http.post(f"{self.serving.url}{path}", headers={"X-Console-Token": token}, **sent) as response:
             return response.status, await response.json() if response.content_type == "application/json" else None
 
 
@@ -95,7 +93,7 @@ def test_the_servers_end_hangs_up(tmp_path: Path) -> None:
                 await site.post(minted["call_url"], {"call_id": call_id})
                 await client.until("response.created")
                 await site.serving.reception.lobby.end_all("the test is over", 1)
-                await site.serving._console.close()
+                await site.serving._browser_calls.close()
                 await client.until_closed()
 
     asyncio.run(main())
@@ -129,67 +127,6 @@ def test_a_call_of_no_session_and_one_with_another_form_are_refused(tmp_path: Pa
     asyncio.run(main())
 
 
-def test_what_came_through_a_proxy_needs_the_password(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with a_site(tmp_path) as site:
-            assert (await site.post("/console/session", {}, X_Forwarded_For="192.0.2.1"))[0] == 403
-
-    asyncio.run(main())
-
-
-def a_request(peer: str = "127.0.0.1", **headers: str) -> Request:
-    given = {"host": "127.0.0.1:8080", **headers}
-    encoded = [(name.replace("_", "-").lower().encode(), value.encode()) for name, value in given.items()]
-    return Request({"type": "http", "headers": encoded, "client": (peer, 1)})
-
-
-def basic(password: str) -> str:
-    return f"Basic {base64.b64encode(f'anna:{password}'.encode()).decode()}"
-
-
-@pytest.mark.parametrize(
-    "request_",
-    [
-        a_request(),
-        a_request("::1", host="[::1]:8080"),
-        a_request(host="localhost:8080", origin="http://localhost:8080"),
-    ],
-)
-def test_a_browser_of_this_machine_gets_in(request_: Request) -> None:
-    admit(request_, None)
-
-
-@pytest.mark.parametrize(
-    "request_",
-    [
-        a_request("192.0.2.1"),
-        a_request(host="phone.example"),
-        a_request(host=""),
-        a_request(host="["),
-        a_request(origin="http://["),
-        a_request(forwarded="for=192.0.2.1"),
-        a_request(x_forwarded_host="phone.example"),
-        a_request(origin="https://evil.example"),
-        a_request(origin="null"),
-    ],
-)
-def test_a_stranger_does_not(request_: Request) -> None:
-    with pytest.raises(HTTPException) as refused:
-        admit(request_, None)
-
-    assert refused.value.status_code == 403
-
-
-def test_the_password_opens_it_from_anywhere_and_is_then_wanted_of_all() -> None:
-    password = Secret("long enough")
-    admit(a_request("192.0.2.1", host="phone.example", authorization=basic("long enough")), password)
-
-    for given in ({}, {"authorization": basic("wrong")}, {"authorization": "Basic ?"}, {"authorization": "Bearer x"}):
-        with pytest.raises(HTTPException) as refused:
-            admit(a_request(**given), password)
-        assert refused.value.status_code == 401
-
-
 def test_the_browser_has_the_servers_turns_and_no_formats() -> None:
     agent = Agent(name="a", instructions="Be kind.", barge_in=BargeIn(after_ms=300))
     session = session_of(agent)
@@ -212,7 +149,7 @@ def test_an_endpoint_without_calls_and_one_that_is_not_there_are_told(tmp_path: 
         async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
             for client, status in ((ConfigError("the preview has none"), 409), (nowhere, 502)):
                 with pytest.raises(Refused) as refused:
-                    await Console(agents, client, tasks).begin("reception")
+                    await BrowserCalls(agents, client, tasks).begin("reception")
                 assert refused.value.status == status
 
     asyncio.run(main())

@@ -1,4 +1,4 @@
-"""The console: a browser on this machine, or one that knows the password, talks to an agent over WebRTC.
+"""A browser talks to an agent over WebRTC.
 
 `POST /console/session` mints an ephemeral secret for an agent as its file describes it; the browser calls the endpoint
 with it and tells us the call's id (`POST /console/session/{id}/call`); a sideband then greets, runs the agent's tools
@@ -6,31 +6,26 @@ and hangs up. Audio does not pass here, and nothing is recorded.
 """
 
 import asyncio
-import base64
-import binascii
-import hmac
 import logging
 import re
 import secrets
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from fastapi import APIRouter, HTTPException, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 
 from voice_agent.agent import RUN_HERE, Agent
 from voice_agent.call.commands import ConfigureSession
 from voice_agent.config.agents import AgentSource
 from voice_agent.config.render import render
-from voice_agent.config.secret import Secret
 from voice_agent.errors import ConfigError, PeerError
 from voice_agent.live.call_client import CallClient
 from voice_agent.live.clock import seconds, utc_now
 from voice_agent.live.mcp_secrets import McpSecrets
 from voice_agent.live.sideband import Sideband
-from voice_agent.server.bodies import read_body
-from voice_agent.server.insiders import is_of_this_machine, split
+from voice_agent.server.console.answers import json_of, read
 from voice_agent.tools.run import ToolRunner
 from voice_agent.tools.text_message import MessageSender
 from voice_agent.wire.dialects import GA
@@ -69,7 +64,7 @@ class Refused(Exception):  # noqa: N818 - what is refused is the request, not ou
         self.line = line
 
 
-class Console:
+class BrowserCalls:
     """The browsers' calls of one server."""
 
     def __init__(
@@ -200,64 +195,23 @@ class _Attend(msgspec.Struct, forbid_unknown_fields=True):
     call_id: str
 
 
-_Body = TypeVar("_Body", _Begin, _Attend)
-
-
-def console_routes(console: Console, password: Secret | None) -> APIRouter:
-    """Make the routes under `/console`."""
+def webrtc_routes(calls: BrowserCalls) -> APIRouter:
+    """Make the routes."""
     router = APIRouter()
 
     @router.post("/console/session")
     async def begin(request: Request) -> Response:
-        admit(request, password)
         try:
-            made = await console.begin((await _read(request, _Begin)).agent)
+            return json_of(await calls.begin((await read(request, _Begin, BODY_BYTES)).agent))
         except Refused as refused:
             raise HTTPException(refused.status, refused.line) from None
-        return JSONResponse(made, headers={"Cache-Control": "no-store"})
 
     @router.post("/console/session/{session_id}/call")
     async def attend(request: Request, session_id: str) -> Response:
-        admit(request, password)
         try:
-            console.attend(session_id, (await _read(request, _Attend)).call_id)
+            calls.attend(session_id, (await read(request, _Attend, BODY_BYTES)).call_id)
         except Refused as refused:
             raise HTTPException(refused.status, refused.line) from None
         return Response(status_code=204)
 
     return router
-
-
-def admit(request: Request, password: Secret | None) -> None:
-    """Let a browser in: by the password (HTTP Basic, any name), or without one from this machine alone. Else raises.
-
-    A foreign page in a browser of this machine shows itself by its `Origin`.
-    """
-    headers = request.headers
-    origin = headers.get("origin")
-    if origin is not None and split(origin).netloc != headers.get("host"):
-        raise HTTPException(403, "a page of another origin may not use the console")
-    if password is not None:
-        if not hmac.compare_digest(_given_password(headers).encode(), password.reveal().encode()):
-            raise HTTPException(401, "CONSOLE_PASSWORD is wanted", {"WWW-Authenticate": 'Basic realm="console"'})
-        return
-    if not is_of_this_machine(request):
-        raise HTTPException(403, "the console is for this machine only; set CONSOLE_PASSWORD to open it to others")
-
-
-def _given_password(headers: Mapping[str, str]) -> str:
-    scheme, _, value = headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "basic":
-        return ""
-    try:
-        return base64.b64decode(value, validate=True).decode().partition(":")[2]
-    except (binascii.Error, UnicodeDecodeError):
-        return ""
-
-
-async def _read(request: Request, kind: type[_Body]) -> _Body:
-    body = await read_body(request, BODY_BYTES)
-    try:
-        return msgspec.json.decode(body or b"{}", type=kind)
-    except (ValueError, RecursionError) as error:
-        raise HTTPException(422, str(error)) from None
