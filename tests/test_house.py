@@ -61,6 +61,7 @@ TESTED_BESIDE = {
     "emulator/speech/loading": "emulator/speech/test_recorded.py",
     "emulator/tls": "emulator/test_realtime.py",
     "live/opened_call": "server/test_run.py",
+    "server/health": "server/test_run_limits.py",
     "replay/held_call": "replay/test_expectations.py",
     "replay/judging": "cli/test_replay.py",
     "replay/parts": "replay/test_resimulated.py",

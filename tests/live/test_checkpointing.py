@@ -8,7 +8,7 @@ import pytest
 from tests.support.simulated import setup
 from voice_agent.call.commands import CallEnded, CallerSaid, Note
 from voice_agent.live.checkpointing import CallCheckpoint, Checkpointing, Place, kept_setup, kept_webhook
-from voice_agent.live.counters import Counters
+from voice_agent.live.metrics import Metrics
 from voice_agent.store.checkpoints import Checkpoint, Checkpoints, Stored
 from voice_agent.store.database import Database
 
@@ -20,8 +20,8 @@ class Kept:
 
     def __init__(self, database: Database) -> None:
         self.store = Checkpoints(database)
-        self.counters = Counters()
-        self.all = Checkpointing(self.store, self.counters)
+        self.metrics = Metrics()
+        self.all = Checkpointing(self.store, self.metrics)
         self.made = 0
         self.superseded = 0
 
@@ -157,7 +157,7 @@ def test_a_store_that_fails_is_told_and_counted_and_tried_again(
             file.mkdir()
             with caplog.at_level(logging.ERROR):
                 await writer.leaving()
-            assert call.counters.get("checkpoints_failed") == 1
+            assert call.metrics.get("checkpoints_failed") == 1
             file.rmdir()
             away.rename(file)
         assert (await call.found()).state == "lost"

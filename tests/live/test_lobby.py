@@ -10,8 +10,8 @@ from voice_agent.call.commands import CallEnded
 from voice_agent.call.conversation import Conversation, Resumption
 from voice_agent.call.events import EndRequested
 from voice_agent.call.setup import CallSetup
-from voice_agent.live.counters import Counters
 from voice_agent.live.lobby import EXPECTED_SECONDS, REMEMBERED, SOON_SECONDS, EndedCall, HeldCall, Lobby
+from voice_agent.live.metrics import Metrics
 from voice_agent.live.session import Session
 from voice_agent.wire.bridge import Input, Output
 from voice_agent.wire.texts import PhoneText
@@ -53,10 +53,10 @@ class Office:
     def __init__(self, **call: bool) -> None:
         self.calls: list[FakeCall] = []
         self.webhooks: list[Mapping[str, str]] = []
-        self.counters = Counters()
+        self.metrics = Metrics()
         self.now_s = 0
         self._call = call
-        self.lobby = Lobby(self._open, self.counters, lambda: self.now_s)
+        self.lobby = Lobby(self._open, self.metrics, lambda: self.now_s)
 
     def _open(self, setup: CallSetup, webhook: Mapping[str, str]) -> HeldCall:
         assert setup.agent is AGENT
@@ -70,7 +70,8 @@ class Office:
         )
 
     def preconnects(self) -> dict[str, int]:
-        return {labels["outcome"]: count for name, labels, count in self.counters if name == "preconnect"}
+        counts = {each: self.metrics.get("preconnect", outcome=each) for each in ("adopted", "missed", "orphaned")}
+        return {outcome: count for outcome, count in counts.items() if count}
 
 
 def test_a_preconnected_call_begins_at_its_webhook_and_is_adopted_by_its_stream() -> None:
@@ -244,7 +245,7 @@ def test_a_fault_in_one_call_does_not_end_the_others(caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.ERROR):
         office = asyncio.run(main())
 
-    assert office.counters.get("calls_broken") == 1
+    assert office.metrics.get("calls_broken") == 1
     assert "AssertionError" in caplog.text
 
 

@@ -11,7 +11,7 @@ from voice_agent.call.commands import CallEnded
 from voice_agent.call.conversation import Conversation, Resumption
 from voice_agent.live.checkpointing import Checkpointing
 from voice_agent.live.clock import wall_seconds
-from voice_agent.live.counters import Counters
+from voice_agent.live.metrics import Metrics
 from voice_agent.server.continuing import BACK, FORGOTTEN_S, MOST_TAKEN_UP, Continuing
 from voice_agent.store.checkpoints import Checkpoint, Checkpoints, State, Stored
 from voice_agent.store.database import Database
@@ -33,8 +33,8 @@ class Server:
     def __init__(self, database: Database) -> None:
         self.store = Checkpoints(database)
         self.history = History(database)
-        self.counters = Counters()
-        self.continuing = Continuing(Checkpointing(self.store, self.counters), self.history, self.counters)
+        self.metrics = Metrics()
+        self.continuing = Continuing(Checkpointing(self.store, self.metrics), self.history, self.metrics)
 
     async def lost(self, checkpoint: Checkpoint = LOST, state: State = "going", now_s: int | None = None) -> Stored:
         await self.continuing.expect(SETUP, {})

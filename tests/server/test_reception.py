@@ -99,7 +99,7 @@ def test_outside_its_hours_an_agent_s_callers_hear_that_it_is_closed(tmp_path: P
 
     desk = at_desk(tmp_path, script, WITH_HOURS)
     assert len(desk.calls) == 1
-    assert ("closed", {}, 1) in list(desk.reception.counters)
+    assert desk.reception.metrics.get("closed") == 1
 
 
 def test_outside_its_hours_an_agent_s_calls_may_be_left_to_another(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_a_call_to_no_agents_number_is_told_so(tmp_path: Path) -> None:
     async def script(desk: Desk) -> None:
         answer = desk.reception.answer({**FIELDS, "To": "+14255559999"})
         assert twiml.parse(answer) == [twiml.Say(lines.NOBODY_HERE), twiml.Hangup()]
-        assert desk.reception.counters.get("unanswered") == 1
+        assert desk.reception.metrics.get("unanswered") == 1
 
     assert at_desk(two, script).calls == []
 
@@ -299,7 +299,7 @@ def test_what_the_carrier_complains_about_is_a_line_for_the_operator_and_ends_no
             await desk.reception.over({**FIELDS, **about})
         await settle()
         assert desk.calls[0].session.ended is None
-        assert desk.reception.counters.get("carrier_errors") == 2
+        assert desk.reception.metrics.get("carrier_errors") == 2
 
     at_desk(tmp_path, script)
 
@@ -375,7 +375,7 @@ def test_a_caller_for_whom_no_model_can_be_had_may_leave_a_message_and_is_thanke
         assert said == twiml.Say("Es tut uns leid.", "de")
         assert record.action == f"{desk.reception.terms.public_url}/twilio/after-stream"
         assert thanks == [twiml.Say("Thank you. Goodbye."), twiml.Hangup()]
-        assert desk.reception.counters.get("messages_left") == 1
+        assert desk.reception.metrics.get("messages_left") == 1
 
     asyncio.run(main())
 

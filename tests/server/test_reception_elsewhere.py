@@ -14,7 +14,7 @@ from voice_agent.call.conversation import CallerTurn, Conversation, Resumption
 from voice_agent.call.setup import CallSetup
 from voice_agent.live.checkpointing import Checkpointing
 from voice_agent.live.clock import wall_seconds
-from voice_agent.live.counters import Counters
+from voice_agent.live.metrics import Metrics
 from voice_agent.server import reception as lines
 from voice_agent.server.continuing import Continuing
 from voice_agent.store.checkpoints import Checkpoint, Checkpoints
@@ -41,8 +41,8 @@ def asked_elsewhere(
             await store.add(CALL_SID, before, wall_seconds())
             over = msgspec.structs.replace(before, resumption=SAID, ended=ended)
             await store.write(CALL_SID, 0, "over", over, wall_seconds())
-            counters = Counters()
-            continuing = Continuing(Checkpointing(store, counters), History(database), counters)
+            metrics = Metrics()
+            continuing = Continuing(Checkpointing(store, metrics), History(database), metrics)
             async with a_desk(folder, continuing=continuing) as desk:
                 desk.reception.last = "hands over" if handing_over else ""
                 ask = desk.reception.after_dial if "DialCallStatus" in fields else desk.reception.after_stream

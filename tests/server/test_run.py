@@ -290,7 +290,7 @@ def test_a_full_disk_stops_the_recording_and_not_the_call(tmp_path: Path) -> Non
             await call.model.closed.wait()
 
         assert call.ended[0].outcome == "caller_hung_up"
-        assert call.serving.counters.get("recordings_stopped") == 1
+        assert call.serving.metrics.get("recordings_stopped") == 1
 
     asyncio.run(main())
 
@@ -361,7 +361,7 @@ def test_what_cannot_be_kept_is_told_and_does_not_break_the_call(
             await stream.close()
             await call.model.closed.wait()
 
-        assert call.serving.counters.get("calls_broken") == 0
+        assert call.serving.metrics.get("calls_broken") == 0
 
     asyncio.run(main())
 

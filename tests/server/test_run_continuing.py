@@ -51,7 +51,7 @@ def test_a_call_whose_connection_drops_goes_on_where_it_was(tmp_path: Path) -> N
     assert [item["role"] for item in items] == ["assistant", "system"]
     assert items[-1]["content"][0]["text"].startswith("The line broke for a moment by a fault on our side, and is back")
     assert (first.outcome, back.outcome, first.call_sid) == ("stream_lost", "caller_hung_up", back.call_sid)
-    assert call.serving.counters.get("calls_taken_up") == 1
+    assert call.serving.metrics.get("calls_taken_up") == 1
 
 
 def test_a_call_that_is_lost_before_a_word_was_said_begins_anew(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_call_that_is_lost_time_and_again_is_given_up(tmp_path: Path) -> None:
     call, streams = asyncio.run(main())
 
     assert streams == MOST_TAKEN_UP + 1
-    assert call.serving.counters.get("calls_given_up") == 1
+    assert call.serving.metrics.get("calls_given_up") == 1
 
 
 def test_what_a_call_needs_to_go_on_is_forgotten_when_the_carrier_says_that_it_is_over(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_a_server_that_drains_takes_no_new_call_and_waits_for_the_one_it_has(tmp
     call = asyncio.run(main())
 
     assert [ended.outcome for ended in call.ended] == ["caller_hung_up"]
-    assert call.serving.counters.get("refused", reason="stopping") == 1
+    assert call.serving.metrics.get("refused", reason="stopping") == 1
 
 
 def test_a_wait_for_calls_ends_when_somebody_hurries_or_its_time_is_up(tmp_path: Path) -> None:

@@ -61,7 +61,8 @@ def test_a_call_that_has_cost_enough_says_goodbye_and_the_day_s_end_takes_no_mor
         assert "The time for this call is over" in asked[1]
         assert (status, twiml.parse(text)) == (200, [twiml.Say(lines.CANNOT_ANSWER), twiml.Hangup()])
         assert "voice_agent_spent_today 0.02\n" in metrics
-        assert 'voice_agent_refused_total{reason="the day\'s money is spent"} 1' in metrics
+        assert "voice_agent_cost_total 0.02\n" in metrics
+        assert 'voice_agent_refused_total{reason="the day\'s money is spent"} 1.0' in metrics
         # Another server, which finds them in the history.
         async with a_server(tmp_path, spend_per_day=0.02, **priced(tmp_path)) as call:
             assert call.serving.spending.is_exhausted
@@ -69,19 +70,21 @@ def test_a_call_that_has_cost_enough_says_goodbye_and_the_day_s_end_takes_no_mor
     asyncio.run(main())
 
 
-def test_counts_are_for_this_machine_and_for_who_knows_the_token(tmp_path: Path) -> None:
+def test_counts_are_for_this_machine_and_for_who_knows_a_token(tmp_path: Path) -> None:
     async def main() -> list[int]:
-        async with a_server(tmp_path, api_token=Secret("secret")) as call:
+        async with a_server(tmp_path, api_token=Secret("secret"), metrics_token=Secret("less")) as call:
             url = f"{call.serving.url}/metrics"
             return [
                 (await request(url, host="phone.example"))[0],
                 (await request(url, headers={"X-Forwarded-For": "127.0.0.1"}, host="127.0.0.1"))[0],
                 (await request(url, headers={"Authorization": "Bearer guessed"}))[0],
                 (await request(url, headers={"Authorization": "Bearer secret"}))[0],
+                (await request(url, headers={"Authorization": "Bearer less"}))[0],
+                (await request(f"{call.serving.url}/calls/CA1", headers={"Authorization": "Bearer less"}))[0],
                 (await request(url, host="127.0.0.1"))[0],
             ]
 
-    assert asyncio.run(main()) == [403, 403, 403, 200, 200]
+    assert asyncio.run(main()) == [403, 403, 403, 200, 200, 401, 200]
 
 
 def test_a_limit_needs_a_price(tmp_path: Path) -> None:
@@ -104,8 +107,8 @@ def test_who_speaks_goes_on_while_others_are_turned_away(tmp_path: Path) -> None
             ]
             assert all(twiml.parse(text)[0] == twiml.Say(lines.ALL_BUSY) for _, text in answers)
             metrics = (await request(f"{call.serving.url}/metrics", host="127.0.0.1"))[1]
-            assert "voice_agent_calls_limit 1\n" in metrics
-            assert "voice_agent_calls 1\n" in metrics
+            assert "voice_agent_calls_limit 1.0\n" in metrics
+            assert "voice_agent_calls 1.0\n" in metrics
             await stream.send(tiny_twilio.stop())
             await echo(stream)
 

@@ -105,6 +105,21 @@ def test_what_is_old_is_dropped_and_given_by_its_state(place: Path | str) -> Non
     within(place, work)
 
 
+def test_calls_are_counted_until_they_are_over_whoever_has_them(place: Path | str) -> None:
+    async def work(checkpoints: Checkpoints) -> None:
+        counted = [await checkpoints.in_progress()]
+        for number in range(3):
+            await checkpoints.add(f"CA{number}", FIRST, 1000)
+        await checkpoints.admit("CA1", 0)
+        counted.append(await checkpoints.in_progress())
+        await checkpoints.write("CA1", 0, "over", LATER, 1001)
+        await checkpoints.write("CA2", 0, "lost", LATER, 1001)
+        counted.append(await checkpoints.in_progress())
+        assert counted == [0, 3, 2]
+
+    within(place, work)
+
+
 def test_a_row_that_cannot_be_read_is_one_line(place: Path | str) -> None:
     async def work(checkpoints: Checkpoints) -> None:
         await checkpoints.add("CA1", FIRST, 1000)

@@ -14,9 +14,9 @@ from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.config.agents import AgentFolder
 from voice_agent.live.admission import StreamTokens
 from voice_agent.live.clock import utc_now
-from voice_agent.live.counters import Counters
 from voice_agent.live.kept_greetings import KeptGreetings
 from voice_agent.live.lobby import Lobby
+from voice_agent.live.metrics import Metrics
 from voice_agent.live.session import Session
 from voice_agent.server.continuing import Continuing
 from voice_agent.server.reception import Reception, Terms
@@ -73,7 +73,7 @@ class Desk:
     def __init__(
         self,
         lobby: Lobby,
-        counters: Counters,
+        metrics: Metrics,
         calls: list[FakeCall],
         agents: Path,
         terms: Terms,
@@ -87,7 +87,7 @@ class Desk:
             AgentFolder(agents),
             lobby,
             StreamTokens(b"0" * 16),
-            counters,
+            metrics,
             now=self._look_at_the_clock,
             greetings=KeptGreetings(agents / GREETINGS),
             continuing=continuing,
@@ -97,7 +97,8 @@ class Desk:
         return self.now()
 
     def refusals(self) -> dict[str, int]:
-        return {labels["reason"]: count for name, labels, count in self.reception.counters if name == "refused"}
+        samples = [sample for metric in self.reception.metrics.registry.collect() for sample in metric.samples]
+        return {each.labels["reason"]: int(each.value) for each in samples if each.name == "voice_agent_refused_total"}
 
 
 @asynccontextmanager
@@ -113,7 +114,7 @@ async def a_desk(
     """Open the reception; calls that are left at the end are ended."""
     (folder / "reception.yaml").write_text(agent)
     calls: list[FakeCall] = []
-    counters = Counters()
+    metrics = Metrics()
 
     def open_call(setup: CallSetup, webhook: Mapping[str, str]) -> FakeCall:
         calls.append(FakeCall(setup, webhook, answer))
@@ -127,6 +128,6 @@ async def a_desk(
         rest=False,
         can_apologise=can_apologise,
     )
-    async with Lobby(open_call, counters) as lobby:
-        yield Desk(lobby, counters, calls, folder, terms, continuing=continuing)
+    async with Lobby(open_call, metrics) as lobby:
+        yield Desk(lobby, metrics, calls, folder, terms, continuing=continuing)
         await lobby.end_all("the test is over", 1)

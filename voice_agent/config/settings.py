@@ -78,7 +78,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     dial_per_second: int = 1
     """How many calls are placed in a second at most."""
     api_token: Secret | None = None
-    """Opens `POST /calls`; `None`: it is closed."""
+    """Opens `POST /calls` and `GET /metrics`; `None`: the one is closed, the other for this machine only."""
+    metrics_token: Secret | None = None
+    """Opens `GET /metrics` alone, for whoever collects metrics and need not place calls."""
     realtime_provider: Provider = "emulator"
     realtime_fallbacks: tuple[Fallback, ...] = ()
     """Where calls go when no session can be had there, in this order."""
@@ -205,6 +207,7 @@ def read_settings(environ: Mapping[str, str], env_file: Path | None = None) -> S
         dial_countries=_countries(variables),
         dial_per_second=variables.integer("DIAL_PER_SECOND", 1, 100) or usual.dial_per_second,
         api_token=variables.secret("API_TOKEN"),
+        metrics_token=variables.secret("METRICS_TOKEN"),
         realtime_provider=_provider(variables),
         preconnect=variables.choice("PRECONNECT", ("on", "off")) != "off",
         realtime_url=variables.url("REALTIME_URL", ("wss", "ws"), query=True),

@@ -1,4 +1,4 @@
-"""One call's lines in the log and its counts, made from its reports. What people say is in neither.
+"""One call's lines in the log, made from its reports. What people say is not among them.
 
 It must not know where log lines go.
 """
@@ -20,7 +20,6 @@ from voice_agent.call.commands import (
 )
 from voice_agent.call.events import Usage
 from voice_agent.call.summary import total
-from voice_agent.live.counters import Counters
 
 logger = logging.getLogger("voice_agent.call")
 
@@ -30,16 +29,13 @@ SAME_NOTES = 5
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-def call_log(
-    call_sid: str, counters: Counters, bill: Callable[[Usage], str] | None = None
-) -> Callable[[int, Report], None]:
+def call_log(call_sid: str, bill: Callable[[Usage], str] | None = None) -> Callable[[int, Report], None]:
     """Make the observer of one call. `bill` says what tokens cost."""
     notes: Counter[str] = Counter()
     used = Usage()
 
     def observe(now_ms: int, report: Report) -> None:
         nonlocal used
-        count(counters, report)
         if isinstance(report, ResponseUsed):
             used = total(used, report.usage)
         if isinstance(report, CallEnded) and used != Usage():
@@ -87,26 +83,3 @@ def describe_usage(usage: Usage, bill: Callable[[Usage], str] | None) -> str:
     cost = "" if bill is None else f": {bill(usage)}"
     tokens = f"{usage.input_tokens} tokens in ({usage.cached_tokens} of them cached), {usage.output_tokens} out"
     return f"the model used {tokens}{cost}"
-
-
-def count(counters: Counters, report: Report) -> None:
-    """Count what operators watch."""
-    match report:
-        case Note(_, what, _):
-            counters.add("notes", what=what)
-        case CallStarted():
-            counters.add("calls_started")
-        case Interrupted(_, _, basis):
-            counters.add("interruptions", basis=basis)
-        case ToolAnswered(_, _, failed, _):
-            counters.add("tool_calls", failed="yes" if failed else "no")
-        case HandedOver(agent):
-            counters.add("handovers", to=agent)
-        case ResponseUsed(usage):
-            counters.add("tokens", usage.input_tokens, kind="input")
-            counters.add("tokens", usage.cached_tokens, kind="input_cached")
-            counters.add("tokens", usage.output_tokens, kind="output")
-        case CallEnded(outcome, _, _):
-            counters.add("calls_ended", outcome=outcome)
-        case _:
-            return

@@ -32,8 +32,8 @@ from voice_agent.call.commands import (
 from voice_agent.call.setup import CallSetup
 from voice_agent.errors import CommandError
 from voice_agent.live.clock import wall_seconds
-from voice_agent.live.counters import Counters
 from voice_agent.live.lobby import COMES_BACK
+from voice_agent.live.metrics import Metrics
 from voice_agent.store.checkpoints import Checkpoint, Checkpoints, State
 
 logger = logging.getLogger(__name__)
@@ -87,11 +87,11 @@ class Place(msgspec.Struct):
 class Checkpointing:
     """One for the server."""
 
-    def __init__(self, store: Checkpoints, counters: Counters) -> None:
+    def __init__(self, store: Checkpoints, metrics: Metrics) -> None:
         self.store = store
         self.handing_over = False
         """Set when the server stops: a call that is ended then goes on elsewhere."""
-        self._counters = counters
+        self._metrics = metrics
         self._places: OrderedDict[str, Place] = OrderedDict()
         self._writers: dict[str, CallCheckpoint] = {}
 
@@ -137,7 +137,7 @@ class Checkpointing:
         try:
             return await work
         except CommandError as error:
-            self._counters.add("checkpoints_failed")
+            self._metrics.add("checkpoints_failed")
             logger.error("the call could not go on elsewhere now: %s", error, extra={"call": call_sid})  # noqa: TRY400 - the text says it all
             return None
 

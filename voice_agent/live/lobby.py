@@ -18,7 +18,7 @@ from voice_agent.call.conversation import Resumption
 from voice_agent.call.events import MachineVerdict
 from voice_agent.call.setup import CallSetup
 from voice_agent.live.clock import seconds
-from voice_agent.live.counters import Counters
+from voice_agent.live.metrics import Metrics
 from voice_agent.live.session import Session
 
 logger = logging.getLogger(__name__)
@@ -98,10 +98,10 @@ class _Expected:
 class Lobby:
     """Usage: `async with` it around the server; leaving it waits for all calls, so `end_all` comes first."""
 
-    def __init__(self, open_call: OpenCall, counters: Counters, now_s: Callable[[], int] = seconds) -> None:
+    def __init__(self, open_call: OpenCall, metrics: Metrics, now_s: Callable[[], int] = seconds) -> None:
         """`now_s`: monotonic seconds."""
         self._open_call = open_call
-        self._counters = counters
+        self._metrics = metrics
         self._now_s = now_s
         self._expected: OrderedDict[str, _Expected] = OrderedDict()
         self._held: dict[str, _Held] = {}
@@ -177,13 +177,13 @@ class Lobby:
             session = held.call.session
             if session.joined:
                 return None
-            self._counters.add("preconnect", outcome="adopted")
+            self._metrics.add("preconnect", outcome="adopted")
             return session
         if expected is None:
             return None
         if expected.setup.preconnect:
             # It waited, was given up, and now its stream comes after all: begin again.
-            self._counters.add("preconnect", outcome="missed")
+            self._metrics.add("preconnect", outcome="missed")
         return self._begin(expected)
 
     def webhook(self, call_sid: str) -> Mapping[str, str] | None:
@@ -270,18 +270,18 @@ class Lobby:
         except Exception:
             # A fault of ours in one call must not end the others.
             logger.exception("the call broke off by a fault of this program", extra={"call": call_sid})
-            self._counters.add("calls_broken")
+            self._metrics.add("calls_broken")
         finally:
             self._settle(call_sid, held)
 
     def _settle(self, call_sid: str, held: _Held) -> None:
         session = held.call.session
         if not session.joined:
-            self._counters.add("preconnect", outcome="orphaned")
+            self._metrics.add("preconnect", outcome="orphaned")
         if session.unsent:
-            self._counters.add("unsent_messages", session.unsent)
+            self._metrics.add("unsent_messages", session.unsent)
         if session.dropped:
-            self._counters.add("dropped_messages", session.dropped)
+            self._metrics.add("dropped_messages", session.dropped)
         if self._held.get(call_sid) is not held:
             return  # the call has come again meanwhile
         del self._held[call_sid]

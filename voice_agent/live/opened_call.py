@@ -23,15 +23,16 @@ from voice_agent.config.references import NOTHING, References
 from voice_agent.config.scenario_keys import GivenAnswer
 from voice_agent.errors import VoiceAgentError
 from voice_agent.live.call_log import call_log
+from voice_agent.live.call_metrics import CallMetrics
 from voice_agent.live.call_work import CallWork, CarrierApi, Colleagues
 from voice_agent.live.checkpointing import CallCheckpoint, Checkpointing, kept_setup, kept_webhook
 from voice_agent.live.clock import utc_now
-from voice_agent.live.counters import Counters
 from voice_agent.live.endpoint_health import EndpointHealth
 from voice_agent.live.endpoints import Reachable
 from voice_agent.live.kept_greetings import KeptGreetings, ListeningBridge
 from voice_agent.live.masking import MaskingRecorder
 from voice_agent.live.mcp_secrets import McpSecrets
+from voice_agent.live.metrics import Metrics
 from voice_agent.live.session import Recorder, Session
 from voice_agent.live.spending import Spending
 from voice_agent.recording.format import Header
@@ -82,7 +83,7 @@ class Surroundings:
     clips: Mapping[str, bytes]
     clip_hashes: Mapping[str, str]
     """SHA-256 in hex, for recordings."""
-    counters: Counters
+    metrics: Metrics
     recordings: Path
     spool: Spool[Input | Output]
     api: CarrierApi | None
@@ -152,7 +153,8 @@ class OpenedCall:
             ),
             observers=[
                 self._summary.take,
-                call_log(call_sid, around.counters, bill),
+                call_log(call_sid, bill),
+                CallMetrics(around.metrics, agents).observe,
                 *([] if around.spending is None else [around.spending.of_call(self._say_goodbye)]),
                 *(partial(observer, call_sid) for observer in around.observers),
                 *keeping,
@@ -256,4 +258,4 @@ class OpenedCall:
     def _recording_stopped(self, problem: str) -> None:
         """Tell the operator; called in the spool's thread, the call goes on."""
         logger.error("%s", problem, extra={"call": self._setup.call_sid})
-        self._around.counters.add("recordings_stopped")
+        self._around.metrics.add("recordings_stopped")

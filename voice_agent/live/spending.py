@@ -41,6 +41,8 @@ class Spending:
         self._today = today
         self._day = today()
         self._spent = 0.0
+        self.of_this_server = 0.0
+        """What the calls have cost that it has held since it began."""
 
     @property
     def today(self) -> float:
@@ -69,6 +71,7 @@ class Spending:
                 return
             cost = self._price.cost(report.usage)
             self.add(cost)
+            self.of_this_server += cost
             spent += cost
             if self._per_call is not None and spent >= self._per_call and not told:
                 told = True

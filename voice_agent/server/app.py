@@ -3,6 +3,8 @@
 It must not know how it is served.
 """
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
 
@@ -24,14 +26,14 @@ class Application:
         reception: Reception,
         *more: APIRouter,
         start_seconds: float = START_SECONDS,
-        api_token: Secret | None = None,
+        metrics_tokens: Sequence[Secret | None] = (),
         console: ASGIApp | None = None,
     ) -> None:
-        """`more`: routes that place calls. `api_token`: see `health`. `console`: all that is below its path."""
+        """`more`: routes that place calls. `metrics_tokens`: see `health`. `console`: all that is below its path."""
         # The interactive documentation would tell strangers what there is to try; a redirect would repeat their `Host`.
         self._pages = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
         self._pages.include_router(webhooks(reception))
-        self._pages.include_router(health(reception, api_token))
+        self._pages.include_router(health(reception, *metrics_tokens))
         for routes in more:
             self._pages.include_router(routes)
         self._streams = MediaStreams(reception, start_seconds)

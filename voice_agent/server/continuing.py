@@ -15,7 +15,7 @@ from voice_agent.call.setup import CallSetup
 from voice_agent.errors import CommandError
 from voice_agent.live.checkpointing import Checkpointing, Place, kept_setup, kept_webhook
 from voice_agent.live.clock import wall_seconds
-from voice_agent.live.counters import Counters
+from voice_agent.live.metrics import Metrics
 from voice_agent.store.checkpoints import KEPT_S, Checkpoint, Stored
 from voice_agent.store.history import History, PastCall
 
@@ -47,11 +47,11 @@ BACK = (
 class Continuing:
     """One for the server."""
 
-    def __init__(self, checkpoints: Checkpointing, history: History, counters: Counters) -> None:
+    def __init__(self, checkpoints: Checkpointing, history: History, metrics: Metrics) -> None:
         self._checkpoints = checkpoints
         self._store = checkpoints.store
         self._history = history
-        self._counters = counters
+        self._metrics = metrics
 
     # --- streams -----------------------------------------------------------------------------------------------------
 
@@ -86,7 +86,7 @@ class Continuing:
         try:
             return await self._store.find(call_sid)
         except CommandError as error:
-            self._counters.add("checkpoints_failed")
+            self._metrics.add("checkpoints_failed")
             logger.error("%s", error, extra={"call": call_sid})  # noqa: TRY400 - the text says it all
             return None
 
@@ -103,6 +103,14 @@ class Continuing:
         """Take over a call whose stream was ordered by another server."""
         self._checkpoints.remember(known.call_sid, Place(known.number, known.checkpoint.taken_up))
         return _goes_on(known.checkpoint)
+
+    async def calls(self) -> int | None:
+        """Tell how many calls all servers of the store have; `None`: it cannot be asked."""
+        try:
+            return await self._store.in_progress()
+        except CommandError:
+            self._metrics.add("checkpoints_failed")
+            return None
 
     # --- after a stream ----------------------------------------------------------------------------------------------
 
@@ -128,7 +136,7 @@ class Continuing:
             return None
         if checkpoint.taken_up >= MOST_TAKEN_UP:
             logger.error("the call was lost %d times: it is given up", checkpoint.taken_up + 1, extra=extra)
-            self._counters.add("calls_given_up")
+            self._metrics.add("calls_given_up")
             return None
         resumption = checkpoint.resumption
         if resumption is not None:
@@ -145,7 +153,7 @@ class Continuing:
         )
         if not await self._take(known, lost):
             return None
-        self._counters.add("calls_taken_up")
+        self._metrics.add("calls_taken_up")
         logger.warning("the call was lost and goes on", extra=extra)
         if checkpoint.row is not None:
             await self._keep(checkpoint.row)

@@ -26,10 +26,10 @@ from voice_agent.errors import ConfigError
 from voice_agent.live.admission import NONCE_BYTES, TOKEN_PARAMETER, Refusal, StreamTokens, examine_start
 from voice_agent.live.capacity import Capacity
 from voice_agent.live.clock import utc_now, wall_seconds
-from voice_agent.live.counters import Counters
 from voice_agent.live.endpoint_health import EndpointHealth
 from voice_agent.live.kept_greetings import KeptGreetings
 from voice_agent.live.lobby import EndedCall, Lobby
+from voice_agent.live.metrics import Metrics
 from voice_agent.live.session import Session
 from voice_agent.server.carrier_errors import stream_error, webhook_error
 from voice_agent.server.colleagues import Colleagues
@@ -124,7 +124,7 @@ class Reception:
         agents: AgentSource,
         lobby: Lobby,
         stream_tokens: StreamTokens,
-        counters: Counters,
+        metrics: Metrics,
         *,
         colleagues: Colleagues | None = None,
         now: Callable[[], datetime] = utc_now,
@@ -142,8 +142,8 @@ class Reception:
         self.capacity = capacity
         self.colleagues = colleagues
         self.terms = terms
-        self.counters = counters
-        self.refusals = Refusals(counters)
+        self.metrics = metrics
+        self.refusals = Refusals(metrics)
         self.lobby = lobby
         self.closing = False
         """Set when the server stops: no further call is taken."""
@@ -224,7 +224,7 @@ class Reception:
         """Give the answer, and the call that is to be expected then."""
         call_sid, outbound = fields.get("CallSid", ""), fields.get("Direction", "") == OUTBOUND
         caller, called = (fields.get("To" if outbound else "From", ""), fields.get("From" if outbound else "To", ""))
-        self.counters.add("webhooks")
+        self.metrics.add("webhooks")
         if not _CALL_SID.fullmatch(call_sid):
             self.refuse(Refusal.CALL_UNKNOWN, "the webhook names no CallSid of Twilio's form")
             return twiml.hang_up(CANNOT_ANSWER), None
@@ -255,7 +255,7 @@ class Reception:
 
             agent, others = filled(taker), tuple(map(filled, agents.reachable(taker)))
             if on_duty is None and agent.hours is not None:
-                self.counters.add("closed")
+                self.metrics.add("closed")
                 logger.info("closed: agent %s is not open now", agent.name, extra={"call": call_sid})
                 return twiml.hang_up(agent.hours.message or CANNOT_ANSWER, agent.language), None
             if (full := self._full(call_sid, caller, called, agent, outbound=outbound)) is not None:
@@ -343,7 +343,7 @@ class Reception:
         )
 
     def _cannot(self, why: str, call_sid: str) -> None:
-        self.counters.add("unanswered")
+        self.metrics.add("unanswered")
         logger.error("a call is not answered: %s", why, extra={"call": call_sid})
 
     async def let_in(self, start: Start) -> Session | Refusal:
@@ -379,7 +379,7 @@ class Reception:
         """Say what becomes of a call whose stream has ended."""
         call_sid = fields.get("CallSid", "")
         if "RecordingSid" in fields:
-            self.counters.add("messages_left")
+            self.metrics.add("messages_left")
             logger.warning("a message was left: recording %s", fields["RecordingSid"], extra={"call": call_sid})
             return twiml.hang_up(THANKS)
         known = await self.lobby.outcome_after_stream(call_sid, OUTCOME_SECONDS)
@@ -450,7 +450,7 @@ class Reception:
     async def answer_colleague(self, link_id: str, fields: Mapping[str, str]) -> str:
         """A colleague has answered: ask them, or end the call if nobody waits for it any more."""
         call_sid = fields.get("CallSid", "")
-        self.counters.add("webhooks")
+        self.metrics.add("webhooks")
         if self.colleagues is None or self.closing or not _CALL_SID.fullmatch(call_sid):
             return twiml.hang_up()
         setup = await self.colleagues.answered(link_id, call_sid)
@@ -484,7 +484,7 @@ class Reception:
             "the transfer to %s came to nothing: %s%s",
             destination.name, status, f" (SIP {reply})" if reply else "", extra={"call": call_sid},
         )  # fmt: skip
-        self.counters.add("transfers_failed", status=status)
+        self.metrics.add("transfers_failed", status=status)
         resumed = msgspec.structs.replace(known.resumption, reason=came_back(destination, fields))
         setup = msgspec.structs.replace(known.setup.going_on(resumed), preconnect=self.terms.preconnect)
         occasion = fields.get("DialCallSid", "").replace(".", "") or secrets.token_hex(8)
@@ -516,7 +516,7 @@ class Reception:
     def _complain(self, problem: str, call_sid: str) -> None:
         """Pass on what the carrier complains about."""
         if problem:
-            self.counters.add("carrier_errors")
+            self.metrics.add("carrier_errors")
             logger.error("%s", problem, extra={"call": call_sid})
 
     def status(self, fields: Mapping[str, str]) -> None:
@@ -539,6 +539,10 @@ class Reception:
             return
         if not self.lobby.tell(call_sid, MachineVerdict(verdict)):
             logger.info("the detection says %s of a call that is not here, or over", verdict, extra=extra)
+
+    async def calls_in_store(self) -> int | None:
+        """Tell how many calls all servers of the store have; `None`: it cannot be asked, or there is none."""
+        return None if self._continuing is None else await self._continuing.calls()
 
     def _last_line(self, ended: CallEnded | None) -> str | None:
         if ended is None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from voice_agent.live.admission import Refusal
 from voice_agent.live.clock import seconds
-from voice_agent.live.counters import Counters
+from voice_agent.live.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -22,16 +22,16 @@ DETAIL_CHARACTERS = 200
 class Refusals:
     """One for a server."""
 
-    def __init__(self, counters: Counters, now_s: Callable[[], int] = seconds) -> None:
+    def __init__(self, metrics: Metrics, now_s: Callable[[], int] = seconds) -> None:
         """`now_s`: monotonic seconds."""
-        self._counters = counters
+        self._metrics = metrics
         self._now_s = now_s
         self._minute = 0
         self._lines: Counter[Refusal] = Counter()
 
     def tell(self, refusal: Refusal, detail: str, call_sid: str = "") -> None:
         """Count and log one."""
-        self._counters.add("refused", reason=refusal.value)
+        self._metrics.add("refused", reason=refusal.value)
         minute = self._now_s() // 60
         if minute != self._minute:
             self._minute = minute

@@ -33,12 +33,12 @@ from voice_agent.live.capacity import Capacity, Limits, usual_most_calls
 from voice_agent.live.checkpointing import Checkpointing
 from voice_agent.live.clips import hashes, load_clips
 from voice_agent.live.clock import utc_now
-from voice_agent.live.counters import Counters
 from voice_agent.live.endpoint_health import EndpointHealth
 from voice_agent.live.endpoints import reachable
 from voice_agent.live.kept_greetings import KeptGreetings
 from voice_agent.live.lobby import Lobby
 from voice_agent.live.loop_lag import LoopLag
+from voice_agent.live.metrics import Metrics
 from voice_agent.live.model_leg import tls
 from voice_agent.live.opened_call import CallObserver, FinishedCall, Keep, OpenedCall, Redact, Surroundings
 from voice_agent.live.recorded import describe
@@ -121,7 +121,7 @@ class Serving:
         With port 0 a free one is taken, and a loopback `public_url` follows it.
         """
         self.settings = settings
-        self.counters = Counters()
+        self.metrics = Metrics()
         self._agents = agents
         self._endpoints = reachable(settings, emulator_url)
         self._health = EndpointHealth()
@@ -161,12 +161,12 @@ class Serving:
             database = await self._database(stack)
             colleagues = await self._colleagues(stack, database)
             self._history = History(database)
-            self._checkpoints = Checkpointing(Checkpoints(database), self.counters)
+            self._checkpoints = Checkpointing(Checkpoints(database), self.metrics)
             around = self._surroundings(stack, calls, messages, colleagues)
-            lobby = Lobby(lambda setup, webhook: OpenedCall(setup, webhook, around), self.counters)
+            lobby = Lobby(lambda setup, webhook: OpenedCall(setup, webhook, around), self.metrics)
             await stack.enter_async_context(lobby)
             terms = self._terms()
-            continuing = Continuing(self._checkpoints, self._history, self.counters)
+            continuing = Continuing(self._checkpoints, self._history, self.metrics)
             await self._remember_spending(self._history)
             capacity = Capacity(self._limits(), lambda: lobby.taken, self._lag, self.spending)
             self.reception = Reception(
@@ -174,7 +174,7 @@ class Serving:
                 self._agents,
                 lobby,
                 StreamTokens(token_secret(terms.tokens[0])),
-                self.counters,
+                self.metrics,
                 colleagues=colleagues,
                 now=self._now,
                 greetings=self._greetings,
@@ -194,7 +194,7 @@ class Serving:
             application = Application(
                 self.reception,
                 placing_routes(self._placing),
-                api_token=self.settings.api_token,
+                metrics_tokens=(self.settings.metrics_token, self.settings.api_token),
                 console=console_application(
                     Access(self.settings.console_password, token_secret(terms.tokens[0]), self.settings.public_url),
                     [webrtc_routes(self._browser_calls)],
@@ -284,7 +284,7 @@ class Serving:
             endpoints={each.setup.name: each for each in self._endpoints},
             clips=self._clips,
             clip_hashes=hashes(self._clips),
-            counters=self.counters,
+            metrics=self.metrics,
             recordings=settings.data / RECORDINGS,
             spool=spool,
             api=calls,

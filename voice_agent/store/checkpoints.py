@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 
 from voice_agent.call.commands import CallEnded
 from voice_agent.call.conversation import Resumption
@@ -97,6 +97,12 @@ class Checkpoints:
         """Drop what is known of a call."""
         async with self._database.writing() as connection:
             await connection.execute(delete(CHECKPOINTS).where(CHECKPOINTS.c.call_sid == call_sid))
+
+    async def in_progress(self) -> int:
+        """Tell how many calls are not over, of all servers."""
+        counting = select(func.count()).select_from(CHECKPOINTS).where(CHECKPOINTS.c.state != "over")
+        async with self._database.reading() as connection:
+            return int((await connection.execute(counting)).scalar_one())
 
     async def take_old(self, before_s: int, states: Iterable[State]) -> list[Stored]:
         """Drop, and give, what has been in one of these states since before a time."""
