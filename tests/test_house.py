@@ -73,7 +73,6 @@ TESTED_BESIDE = {
     "server/private_line": "cli/test_demo.py",
     "server/console/application": "server/console/test_guard.py",
     "sim/network": "sim/test_world.py",
-    "sim/watched_call": "sim/test_world.py",
     "store/tables": "store/test_database.py",
     "sim/made_up/call": "sim/made_up/test_drawing.py",
 }

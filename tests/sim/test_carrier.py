@@ -23,12 +23,12 @@ from voice_agent.sim.carrier import (
     Input,
     Output,
     PressKey,
-    SendMessage,
     Speak,
     StopSpeaking,
     Switches,
     TimerFired,
 )
+from voice_agent.wire.twilio import FromTwilio, Stop, encode
 
 CALL = CarrierCall(call_sid="CA1", stream_sid="MZ1", account_sid="AC1", parameters={"token": "t"})
 
@@ -66,7 +66,7 @@ class Line:
             self.sent += [(due_ms - self.origin_ms, output) for output in outputs]
 
     def messages(self, *events: str) -> list[tuple[int, dict[str, Any]]]:
-        read = [(at_ms, json.loads(out.text)) for at_ms, out in self.sent if isinstance(out, SendMessage)]
+        read = [(at_ms, json.loads(encode(out))) for at_ms, out in self.sent if isinstance(out, FromTwilio)]
         return [(at_ms, message) for at_ms, message in read if not events or message["event"] in events]
 
     def echoes(self) -> list[tuple[int, str]]:
@@ -235,8 +235,8 @@ def test_a_hang_up_ends_with_stop_and_a_close_frame() -> None:
         "sequenceNumber": "2",
         "stop": {"accountSid": "AC1", "callSid": "CA1"},
     }
-    assert isinstance(outputs[0], SendMessage)
-    assert json.loads(outputs[0].text) == stop
+    assert isinstance(outputs[0], Stop)
+    assert json.loads(encode(outputs[0])) == stop
     assert outputs[1:] == [CloseSocket(1000), CallEnded("caller_hung_up", continues=False)]
     assert line.carrier.deadline() is None
     assert line.carrier.played == [(0, b"a" * 80)]
@@ -338,7 +338,7 @@ def test_a_silent_caller_may_leave_gaps_in_which_the_timestamps_jump() -> None:
     line.carrier.feed(line.origin_ms + 45, Speak(b"v" * 80))
     outputs = line.carrier.feed(line.origin_ms + 101, TimerFired())
 
-    (frame,) = [json.loads(output.text)["media"] for output in outputs if isinstance(output, SendMessage)]
+    (frame,) = [json.loads(encode(output))["media"] for output in outputs if isinstance(output, FromTwilio)]
     assert (frame["chunk"], frame["timestamp"]) == ("1", "40")
     assert base64.b64decode(frame["payload"]) == b"\xff" * 40 + b"v" * 80 + b"\xff" * 40
 
@@ -360,7 +360,7 @@ def test_a_late_timer_sends_all_that_was_due_in_the_order_of_its_times() -> None
 
     outputs = line.carrier.feed(line.origin_ms + 47, TimerFired())
 
-    events = [json.loads(output.text)["event"] for output in outputs if isinstance(output, SendMessage)]
+    events = [json.loads(encode(output))["event"] for output in outputs if isinstance(output, FromTwilio)]
     assert events == ["media", "mark", "media"]
     assert line.carrier.echoes == [Echo("25 ms", 25, False)]
 

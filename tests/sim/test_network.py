@@ -75,6 +75,18 @@ def test_an_arrival_that_was_asked_for_is_that_of_the_moments_messages() -> None
     assert line.came[1] == (arrival_ms, "b")
 
 
+def test_a_cut_way_loses_what_is_on_it_and_leaves_alone_what_comes_to_the_same_taker_by_another() -> None:
+    agenda, came = Agenda(), list[str]()
+    ways = [Way(agenda, random.Random(1), 50, 0, came.append) for _ in range(2)]
+    for number, way in enumerate(ways):
+        way.send(10, f"by {number}")
+    ways[0].cut()
+    while agenda.entries:
+        agenda.happen()
+
+    assert came == ["by 1"]
+
+
 @given(st.lists(st.integers(0, 30), max_size=40), st.integers(0, 80), st.integers(0, 60))
 def test_nothing_is_lost_overtakes_or_takes_longer_than_delay_and_jitter(
     pauses_ms: list[int], delay_ms: int, jitter_ms: int

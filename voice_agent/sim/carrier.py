@@ -10,7 +10,7 @@ milliseconds of the stream, which begins with `start`.
 """
 
 from collections import deque
-from typing import Literal, assert_never, cast, get_args
+from typing import Literal, assert_never, cast, final
 
 import msgspec
 
@@ -18,6 +18,7 @@ from voice_agent.audio.dtmf import tones
 from voice_agent.errors import PeerError
 from voice_agent.sim.track import BYTES_PER_MS, SILENCE, Stretch, Track
 from voice_agent.wire.twilio import (
+    Clear,
     Connected,
     Dtmf,
     DtmfBody,
@@ -35,7 +36,6 @@ from voice_agent.wire.twilio import (
     StopBody,
     ToTwilio,
     Unknown,
-    encode,
     parse_outgoing,
 )
 
@@ -128,23 +128,14 @@ Input = ToTwilio | Rare | TimerFired
 # --- what goes out ---------------------------------------------------------------------------------------------------
 
 
-class SendMessage(msgspec.Struct, frozen=True, gc=False):
-    """Send a message to the bridge."""
-
-    message: FromTwilio
-
-    @property
-    def text(self) -> str:
-        """As it crosses a socket."""
-        return encode(self.message)
-
-
+@final
 class CloseSocket(msgspec.Struct, frozen=True):
     """Close the socket with `code`; `None`: cut it without a close frame."""
 
     code: int | None
 
 
+@final
 class CallEnded(msgspec.Struct, frozen=True):
     """The call has left the stream; the last output."""
 
@@ -153,7 +144,8 @@ class CallEnded(msgspec.Struct, frozen=True):
     """The call lives on: the `<Connect action>` or the next verb is due, or what redirected it."""
 
 
-Output = SendMessage | CloseSocket | CallEnded
+Output = FromTwilio | CloseSocket | CallEnded
+"""A message to the bridge goes out as it is; `wire.twilio.encode` gives it as it crosses a socket."""
 
 # --- what is kept ----------------------------------------------------------------------------------------------------
 
@@ -181,8 +173,6 @@ MALFORMED_MESSAGE = 31950
 """Warning: a message that is no text."""
 CLOSED_BY_SERVER = 31921
 """Error: the stream's server closed unexpectedly."""
-
-_TO_TWILIO = frozenset(get_args(ToTwilio))
 
 _NO_MARK = 1 << 60
 """When the next echo is due while none is waited for."""
@@ -240,7 +230,7 @@ class Carrier:
             stream_sid=call.stream_sid,
         )
         start = Start(stream_sid=call.stream_sid, start=body, sequence_number=self._next_sequence())
-        return [SendMessage(Connected()), SendMessage(start)]
+        return [Connected(), start]
 
     def feed(self, now_ms: int, received: Input) -> list[Output]:
         """Take one input at `now_ms` (never decreasing): first all that was due until then happens, then the input."""
@@ -258,11 +248,10 @@ class Carrier:
         if self._due_ms <= now:
             # What comes in at the very millisecond of a frame may be answered before that frame.
             self._advance(now, now - 1 if self.switches.echo_before_frame else now, outputs)
-        if type(received) is not TimerFired:
-            if type(received) in _TO_TWILIO:
-                self._obey(now, cast("ToTwilio", received), outputs)
-            else:
-                self._take(now, cast("Rare", received), outputs)
+        if type(received) is OutgoingMedia or type(received) is OutgoingMark or type(received) is Clear:
+            self._obey(now, received, outputs)
+        elif type(received) is not TimerFired:
+            self._take(now, cast("Rare", received), outputs)
         if self._due_ms <= now:
             self._advance(now, now, outputs)
         if self._closing and not self._ended and self.agent.end <= now * BYTES_PER_MS:
@@ -304,12 +293,12 @@ class Carrier:
         self._chunk += 1
         self._sequence += 1
         body = MediaBody(begin_ms, audio, "inbound", self._chunk)
-        outputs.append(SendMessage(Media(self.call.stream_sid, body, self._sequence)))
+        outputs.append(Media(self.call.stream_sid, body, self._sequence))
 
     def _echo(self, at_ms: int, name: str, *, flushed: bool, outputs: list[Output]) -> None:
         self.echoes.append(Echo(name, at_ms, flushed))
         mark = Mark(stream_sid=self.call.stream_sid, mark=MarkBody(name), sequence_number=self._next_sequence())
-        outputs.append(SendMessage(mark))
+        outputs.append(mark)
 
     # --- the inputs --------------------------------------------------------------------------------------------------
 
@@ -382,7 +371,7 @@ class Carrier:
         if self.switches.keys_audible:
             self.caller.put(now * BYTES_PER_MS, tones(digit))
         dtmf = Dtmf(stream_sid=self.call.stream_sid, dtmf=DtmfBody(digit), sequence_number=self._next_sequence())
-        outputs.append(SendMessage(dtmf))
+        outputs.append(dtmf)
 
     def _close(self, now: int, code: int | None, reason: str) -> None:
         if self._closing:
@@ -406,7 +395,7 @@ class Carrier:
             if order.with_stop:
                 body = StopBody(account_sid=self.call.account_sid, call_sid=self.call.call_sid)
                 stop = Stop(stream_sid=self.call.stream_sid, stop=body, sequence_number=self._next_sequence())
-                outputs.append(SendMessage(stop))
+                outputs.append(stop)
             outputs.append(CloseSocket(_NORMAL_CLOSURE if order.with_close else None))
         self._end(CallEnded(order.reason, continues=order.reason == "redirected"), outputs)
 

@@ -1,6 +1,7 @@
 """A virtual clock's agenda, and the ways by which messages travel in it."""
 
 from collections.abc import Callable
+from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any, Generic, Protocol, TypeVar
@@ -75,7 +76,8 @@ class Way(Generic[Message]):
         self._chance = chance
         self._delay_ms = delay_ms
         self._jitter_ms = jitter_ms
-        self._deliver = deliver
+        self._deliver = partial(deliver)
+        """Of this way alone: what is on it is known by it, whoever else takes what comes by another."""
         self._drawn_ms = self._sent_ms = -1
         self._arrival_ms = 0
         self._together: list[Message] = []

@@ -26,7 +26,6 @@ from voice_agent.call.commands import (
     Command,
     ConnectModel,
     HangUp,
-    PhoneCommand,
     PlayAudio,
     Report,
     RunTool,
@@ -54,11 +53,11 @@ from voice_agent.sim.mishaps import Line, Mishaps, ToolWork
 from voice_agent.sim.network import NEVER, Agenda, Chance, Network, Way
 from voice_agent.sim.realtime.activity import Energy
 from voice_agent.sim.realtime.upgrade import refuse_upgrade
-from voice_agent.sim.watched_call import WatchedCall
 from voice_agent.wire.bridge import Bridge, Input, Output, Unwritten
 from voice_agent.wire.endpoint import Endpoint, explain_close, explain_refusal
 from voice_agent.wire.item_audio import AudioKey, Delta
 from voice_agent.wire.texts import ModelText, PhoneText
+from voice_agent.wire.twilio import encode
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,8 +145,7 @@ class World:
         )
         self.session: model.Session | None = None
         self.invariants = Invariants(setup, self.carrier, bounds)
-        self._call = WatchedCall(setup, clips, self.invariants)
-        self.bridge = Bridge(setup, clips, self._call)
+        self.bridge = Bridge(setup, clips)
         self.reports: list[tuple[int, Command]] = []
         """Everything that the call reported, with its time."""
         self.log: list[tuple[int, Input, list[Output]]] = []
@@ -178,6 +176,7 @@ class World:
         self._agenda = agenda = Agenda()
         self._session_began_ms = 0
         phone_jitter_ms, model_jitter_ms = network.phone_jitter_ms, network.model_jitter_ms
+        self._feed: Callable[[Input | Unwritten], None] = self._feed_direct if direct else self._feed_written
         reach_phone = self._to_phone if mishaps.dead_at_ms is None else self._reach_phone
         self._phone_up = Way(agenda, chance, network.phone_up_ms, phone_jitter_ms, self._feed)
         self._phone_down = Way(agenda, chance, network.phone_down_ms, phone_jitter_ms, reach_phone)
@@ -236,32 +235,38 @@ class World:
 
     # --- the bridge --------------------------------------------------------------------------------------------------
 
-    def _feed(self, received: Input | Unwritten) -> None:
+    def _feed_written(self, received: Input | Unwritten) -> None:
         if self.ended is not None:
             return  # nobody listens any more, see `live.session`
-        if self._direct:
-            self._feed_direct(received)
-        else:
-            fed = cast("Input", received)  # nothing is unwritten on a wire
-            outputs = self.bridge.feed(self.now_ms, fed)
-            self.log.append((self.now_ms, fed, outputs))
-            self._carry_out(outputs)
-        due_ms = self._call.deadline()
-        self._bridge_due_ms = NEVER if due_ms is None else due_ms
+        now_ms, bridge = self.now_ms, self.bridge
+        outputs: list[Output] = []
+        for event in bridge.read(received):
+            commands = bridge.call.feed(now_ms, event)
+            self.invariants.watch(now_ms, event, commands)
+            for command in commands:
+                outputs += bridge.write(command)
+        self.log.append((now_ms, cast("Input", received), outputs))  # nothing is unwritten on a wire
+        self._carry_out(outputs)
+        self._bridge_due_ms = _or_never(bridge.deadline())
 
     def _feed_direct(self, received: Input | Unwritten) -> None:
         """Spare commands their text, if they are such as cross often."""
-        bridge, now_ms = self.bridge, self.now_ms
+        if self.ended is not None:
+            return
+        now_ms, bridge = self.now_ms, self.bridge
         for event in bridge.read(received):
-            for command in self._call.feed(now_ms, event):
+            commands = bridge.call.feed(now_ms, event)
+            self.invariants.watch(now_ms, event, commands)
+            for command in commands:
                 if type(command) is AppendAudio:
-                    audio = bridge.model.append(command)
-                    if audio:
+                    if audio := bridge.model.append(command):
                         self._model_up.send(now_ms, model.ClientAudio(audio))
-                elif type(command) in _TO_PHONE:
-                    self._phone_down.send(now_ms, bridge.phone.message(cast("PhoneCommand", command)))
+                elif type(command) is SendMark or type(command) is PlayAudio or type(command) is ClearPlayback:
+                    self._phone_down.send(now_ms, bridge.phone.message(command))
                 else:
                     self._carry_out(bridge.write(command))
+        due_ms = bridge.call.deadline()
+        self._bridge_due_ms = NEVER if due_ms is None else due_ms
 
     def _carry_out(self, outputs: list[Output]) -> None:
         for output in outputs:
@@ -358,13 +363,17 @@ class World:
             self._carry_phone(outputs)
 
     def _carry_phone(self, outputs: list[phone.Output]) -> None:
+        now_ms, line = self.now_ms, self._line
         for output in outputs:
-            if type(output) is phone.SendMessage:
-                message = output.message if self._direct else PhoneText(output.text)
-                for _ in range(1 if self._line.sound else self._line.copies(self.now_ms, output.message)):
-                    self._phone_up.send(self.now_ms, message)
+            if type(output) is phone.CloseSocket or type(output) is phone.CallEnded:
+                self._end_stream(output)
+                continue
+            message = output if self._direct else PhoneText(encode(output))
+            if line.sound:
+                self._phone_up.send(now_ms, message)
             else:
-                self._end_stream(cast("phone.CloseSocket | phone.CallEnded", output))
+                for _ in range(line.copies(now_ms, output)):
+                    self._phone_up.send(now_ms, message)
 
     def _end_stream(self, output: phone.CloseSocket | phone.CallEnded) -> None:
         if isinstance(output, phone.CallEnded):
@@ -496,8 +505,6 @@ def _work(tool: Tool, arguments: str) -> ToolWork:
     work = tool(arguments) if callable(tool) else tool
     return ToolWork(work) if isinstance(work, str) else work
 
-
-_TO_PHONE = frozenset({PlayAudio, SendMark, ClearPlayback})
 
 _CARRIER_TIME = phone.TimerFired()
 _SESSION_TIME = model.TimerFired()

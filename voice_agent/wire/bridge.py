@@ -7,7 +7,7 @@ This is the whole of a call without its sockets: `live` runs it against real one
 spare what crosses most often its text: audio, marks and clears can be read and given as values.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast, get_args
 
 from voice_agent.call.call import Call
@@ -79,9 +79,8 @@ Unwritten = twilio.FromTwilio | Delta
 """What `read` takes besides: messages that were never a text."""
 
 Sound = AppendAudio | PlayAudio | SendMark | ClearPlayback
-"""What `step` leaves as it is."""
+"""What `write` gives a text that is not needed by who stands on both sides of a wire."""
 
-_SOUND = frozenset(get_args(Sound))
 _FROM_TWILIO = frozenset(get_args(twilio.FromTwilio))
 
 Output = PhoneText | ModelText | Work | Report
@@ -91,9 +90,9 @@ Output = PhoneText | ModelText | Work | Report
 class Bridge:
     """One call, sans-I/O. After every `feed` carry out the outputs in order, then look at `deadline()`."""
 
-    def __init__(self, setup: CallSetup, clips: Mapping[str, bytes], call: Call | None = None) -> None:
-        """`clips`: packaged speech by name, mu-law 8 kHz. `call`: one that is watched, made of the same two."""
-        self.call = call or Call(setup, clips)
+    def __init__(self, setup: CallSetup, clips: Mapping[str, bytes]) -> None:
+        """`clips`: packaged speech by name, mu-law 8 kHz."""
+        self.call = Call(setup, clips)
         self.phone = PhoneCodec()
         self._models = setup.models
         self.model = ModelCodec(setup.model)
@@ -110,22 +109,11 @@ class Bridge:
                 outputs += self.write(command)
         return outputs
 
-    def step(self, now_ms: int, received: Input | Unwritten) -> list[Output | Sound]:
-        """Do as `feed`, but leave what crosses most often without a text; `write` would give it one."""
-        outputs: list[Output | Sound] = []
-        for event in self.read(received):
-            for command in self.call.feed(now_ms, event):
-                if type(command) in _SOUND:
-                    outputs.append(cast("Sound", command))
-                else:
-                    outputs += self.write(command)
-        return outputs
-
     def deadline(self) -> int | None:
         """When to feed `TimerFired` unless something else comes first; `None`: not at all."""
         return self.call.deadline()
 
-    def read(self, received: Input | Unwritten) -> list[CallEvent]:
+    def read(self, received: Input | Unwritten) -> Sequence[CallEvent]:
         """Give what an input means to the call, to be fed to it in order."""
         # By type, not by `isinstance`: of one that is no such thing that takes a whole step of the audio path.
         if type(received) is PhoneText:

@@ -8,7 +8,6 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from typing import assert_never
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -25,11 +24,10 @@ from voice_agent.sim.carrier import (
     CloseSocket,
     Input,
     Output,
-    SendMessage,
     TimerFired,
 )
 from voice_agent.wire.signature import sign
-from voice_agent.wire.twilio import Media
+from voice_agent.wire.twilio import FromTwilio, Media, encode
 
 UPGRADE_SECONDS = 5.0
 """Until the socket is open. Twilio's own limit is not known (protocol.md 12.11)."""
@@ -114,7 +112,7 @@ class MediaStream:
         self._began = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms: int | None = None
-        self._outbox: asyncio.Queue[SendMessage | CloseSocket] = asyncio.Queue()
+        self._outbox: asyncio.Queue[FromTwilio | CloseSocket] = asyncio.Queue()
         self._ended: asyncio.Future[CallEnded] = self._loop.create_future()
 
     async def run(self, socket: ClientConnection) -> CallEnded:
@@ -154,14 +152,12 @@ class MediaStream:
     def _carry_out(self, outputs: list[Output]) -> None:
         for output in outputs:
             match output:
-                case SendMessage(Media()) if self._outbox.qsize() >= self._outbox_messages:
+                case Media() if self._outbox.qsize() >= self._outbox_messages:
                     self.carrier.warn(BUFFER_OVERFLOW, "the server reads too slowly; inbound audio was discarded")
-                case SendMessage() | CloseSocket():
-                    self._outbox.put_nowait(output)
                 case CallEnded():
                     self._ended.set_result(output)
                 case _:
-                    assert_never(output)
+                    self._outbox.put_nowait(output)
         self._arm()
 
     def _arm(self) -> None:
@@ -189,8 +185,8 @@ class MediaStream:
 
     async def _write(self, socket: ClientConnection) -> None:
         with suppress(ConnectionClosed):  # the reader says so
-            while isinstance(output := await self._outbox.get(), SendMessage):
-                await socket.send(output.text)
+            while not isinstance(output := await self._outbox.get(), CloseSocket):
+                await socket.send(encode(output))
             if output.code is None:
                 socket.transport.abort()
             else:
