@@ -1,5 +1,6 @@
 import base64
 import json
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -63,7 +64,7 @@ def response_done(status: str, response: str = "resp_1") -> str:
     return json.dumps({"type": "response.done", "response": {"id": response, "status": status}})
 
 
-def sound(received: list[CallEvent]) -> bytes:
+def sound(received: Sequence[CallEvent]) -> bytes:
     return b"".join(event.audio for event in received if isinstance(event, ModelAudio))
 
 

@@ -71,9 +71,6 @@ from voice_agent.call.warm_transfer import WarmTransfer
 
 _NOTED = (ToolStarted, ToolAnswered, KeysPressed, HandedOver)
 
-_SOUND = frozenset({AppendAudio, PlayAudio, SendMark})
-"""What goes out with every frame and every delta: nobody else in the call has to know of it."""
-
 _FOR_SESSION = (
     SetTurnFlags,
     CreateResponse,
@@ -189,13 +186,15 @@ class Call:
         self._now_ms = now_ms
         if self._ended is not None:
             return []
-        commands: list[Command] = []
+        commands: list[CallCommand] = []
+        deadlines = self._deadlines
         pending: list[Event | Fact] = [event]
         for current in pending:  # which grows by the facts that are concluded meanwhile
             for part, feed, deadline in self._routes.get(type(current), ()):
                 for output in feed(now_ms, current):
-                    if type(output) in _SOUND:
-                        commands.append(cast("Command", output))
+                    # What goes out with every frame and every delta: nobody else in the call has to know of it.
+                    if type(output) is AppendAudio or type(output) is SendMark or type(output) is PlayAudio:
+                        commands.append(output)
                     elif isinstance(output, Fact | Event):
                         self._follow_session(output)
                         pending.append(output)
@@ -204,15 +203,15 @@ class Call:
                     elif not (self._session_lost and isinstance(output, _FOR_SESSION)):
                         if isinstance(output, _NOTED):
                             self._note(output)
-                        commands.append(output)
+                        commands.append(cast("CallCommand", output))
                 due_ms = deadline()
                 if due_ms is not None:
-                    self._deadlines[part] = due_ms
-                elif part in self._deadlines:
-                    del self._deadlines[part]
+                    deadlines[part] = due_ms
+                elif part in deadlines:
+                    del deadlines[part]
         if self._ended is not None:
             commands.append(self._ended)
-        return cast("list[CallCommand]", commands)
+        return commands
 
     def deadline(self) -> int | None:
         """When `TimerFired` must be fed unless something else comes first; `None` when nothing is waited for."""

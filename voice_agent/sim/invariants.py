@@ -268,6 +268,9 @@ class Invariants:
     def watch(self, now_ms: int, event: CallEvent, commands: Sequence[CallCommand]) -> None:
         """Look at one step."""
         self._now_ms = now_ms
+        if type(event) is MarkEchoed and not commands:
+            self._dead_air.watch(now_ms, event, commands)  # for nobody else has anything happened
+            return
         passed_on = type(event) is CallerAudio and len(commands) == 1 and type(commands[0]) is AppendAudio
         if passed_on and not (self._caller_waits or self._ended):
             if wrong := self._dead_air.wait(now_ms):
@@ -289,10 +292,9 @@ class Invariants:
                 self._break("outlives", f"{command} after the end of the call")
             if type(command) in _HARMLESS:
                 continue
-            if type(command) is PlayAudio:
-                self._look_at_sound(self._item_of(event), len(command.audio))
-                continue
             match command:
+                case PlayAudio():
+                    self._look_at_sound(self._item_of(event), len(command.audio))
                 case Interrupted():
                     basis = self._measured[command.item_id] = command.basis
                 case TruncateItem():

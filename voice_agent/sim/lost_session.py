@@ -17,6 +17,8 @@ from voice_agent.call.commands import (
     CloseModel,
     ConnectModel,
     CreateResponse,
+    PlayAudio,
+    SendMark,
     SetTurnFlags,
     TruncateItem,
 )
@@ -35,6 +37,9 @@ _TOLD = (
     TruncateItem,
 )
 """What is said to a session."""
+
+_TO_CALLER = frozenset({PlayAudio, SendMark})
+"""What follows every delta, and says nothing to any session."""
 
 
 class LostSession:
@@ -65,7 +70,8 @@ class LostSession:
                 self.lost, self._told = False, []
         wrong = ""
         for command in commands:
-            wrong = self._look_at(command) or wrong
+            if type(command) not in _TO_CALLER:
+                wrong = self._look_at(command) or wrong
         return wrong
 
     def finish(self) -> str:

@@ -53,6 +53,8 @@ class Track:
 
     def read(self, start: int, end: int) -> bytes | None:
         """The sound between two samples, silence filled in; `None` if there is none at all. `start` never decreases."""
+        if start >= self.end:
+            return None
         stretches = self.stretches
         while self._reading < len(stretches) and stretches[self._reading].end <= start:
             self._reading += 1

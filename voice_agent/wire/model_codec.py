@@ -5,8 +5,8 @@ had, what was asked of the session, which surprises were told already. It must n
 """
 
 import copy
-from collections.abc import Iterator
-from typing import Any, cast
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from voice_agent.audio.resample import Downsampler, Upsampler
 from voice_agent.call.commands import (
@@ -69,16 +69,16 @@ class ModelCodec:
         self._listing: dict[str, str] = {}
         """The MCP server of each listing of tools, by its item: its failure names the item only."""
 
-    def receive(self, text: str) -> list[CallEvent]:
+    def receive(self, text: str) -> Sequence[CallEvent]:
         """Read one text of the server."""
         try:
             return self._events(realtime.parse(text))
         except PeerError as error:
             return [ModelFault(str(error))]
 
-    def hear(self, delta: Delta) -> list[CallEvent]:
+    def hear(self, delta: Delta) -> Sequence[CallEvent]:
         """Take a delta of audio that needs no reading; the same as `receive` of its text."""
-        return cast("list[CallEvent]", self._agent.delta(delta.key, delta.audio))
+        return self._agent.delta(delta.key, delta.audio)
 
     def send(self, command: ModelCommand) -> list[str]:
         """Write one command; the texts must reach the server in this order."""
@@ -91,13 +91,13 @@ class ModelCodec:
         """Give the caller's audio in the session's format, for who needs no text; may be empty."""
         return self._caller.feed(command.audio)
 
-    def _events(self, message: realtime.ServerMessage) -> list[CallEvent]:
+    def _events(self, message: realtime.ServerMessage) -> Sequence[CallEvent]:
         match message:
             case realtime.AudioDelta():
                 audio = realtime.decode_audio(message.delta, "response.output_audio.delta: delta")
                 return self.hear(Delta(_key(message), audio))
             case realtime.AudioDone():
-                return [*self._agent.done(_key(message))]
+                return self._agent.done(_key(message))
             case realtime.ResponseDone():
                 done = response_done(message.response)
                 return [*self._agent.response_done(done.response_id, completed=done.status == "completed"), done]
