@@ -20,6 +20,6 @@ fi
 rm -rf mutants/tests # it is copied anew, and what was deleted must not stay
 .venv-mutants/bin/python -m tests.mutants make
 # Examples alone must kill: what a property finds depends on what it tries, and it tries hundreds of cases.
-(cd mutants && ../.venv-mutants/bin/python -B -m pytest -s -q -p no:cacheprovider -p tests.mutants.meeting \
-  -m 'not hypothesis' --mutants-of "$(IFS=, && echo "$*")" tests/call tests/calls)
+(cd mutants && ../.venv-mutants/bin/python -B -m pytest -s -q --assert=plain -p no:cacheprovider \
+  -p tests.mutants.meeting -m 'not hypothesis' --mutants-of "$(IFS=, && echo "$*")" tests/call tests/calls)
 exec .venv-mutants/bin/python -m tests.mutants judge

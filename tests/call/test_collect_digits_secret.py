@@ -13,9 +13,7 @@ from voice_agent.call.commands import (
     ToolAnswered,
 )
 from voice_agent.call.conversation import Conversation, KeysTurn, Resumption, ToolTurn
-from voice_agent.call.events import (
-    KeyPressed,
-)
+from voice_agent.call.events import KeyPressed, ResponseCreated, ResponseDone, ToolRequested
 from voice_agent.call.facts import LineToolCalled
 from voice_agent.call.hidden_audio import BEFORE_MS
 
@@ -139,3 +137,16 @@ def test_a_secret_number_right_behind_another_is_hidden_to_its_end() -> None:
     assert script.now_ms > asked_ms + HABIT_MS
     assert shown_between == 1  # when the first was over and the second began
     assert kept(script) == [("digits_1", "12"), ("digits_2", "34")]
+
+
+def test_a_call_that_goes_on_gives_no_name_of_a_secret_number_twice() -> None:
+    former = Conversation("test", (ToolTurn("c0", "pin", "{}", '{"received":4,"digits":"${digits_1}"}'),))
+    tool = Tool("pin", "The PIN.", {}, "collect_digits", digits=DigitCollection(length=4, secret=True))
+    script = Script(an_agent(tools=(tool,)), resumed=Resumption(former, "The line was lost.")).begin()
+    script.feed(
+        ResponseCreated("r1", None), ToolRequested("r1", "i1", "c1", "pin", "{}"), ResponseDone("r1", "completed")
+    )
+    script.wait(300)
+    script.feed(*map(KeyPressed, "1204"))
+
+    assert kept(script) == [("digits_2", "1204")]

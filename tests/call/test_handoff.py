@@ -256,6 +256,26 @@ def test_the_time_that_the_first_agent_has_left_does_not_bind_the_other_one() ->
     assert call.call.resumption().left_ms == 5 * 60_000
 
 
+def test_whose_time_is_not_up_says_goodbye_once_though_the_first_agent_had_begun_to() -> None:
+    minute = Limits(minutes=1, idle_seconds=0)
+    call = a_call(msgspec.structs.replace(DESK, limits=minute))
+    call.wait(60_000 - LAST_WORDS_MS)
+    call.caller_speaks()
+    call.caller_stops()
+    handed_over(call)
+    call.agent_speaks("i2", 200, response="r2")
+    call.feed(ToolRequested("r2", "f2", "c2", "hang_up", "{}"))
+    call.response_done("r2")
+    call.caller_speaks()
+    call.caller_stops()
+    call.feed(ResponseCreated("r3", None))
+    call.agent_speaks("i3", 200, response="r3")
+    call.response_done("r3")
+    call.wait(6000)
+
+    assert [wanted.request.split("-")[0] for wanted in call.ordered(CreateResponse)] == ["goodbye", "tool"]
+
+
 def test_no_call_is_longer_than_a_session_however_often_it_is_handed_over() -> None:
     hour = Limits(minutes=60, idle_seconds=0)
     call = a_call(msgspec.structs.replace(DESK, limits=hour), (msgspec.structs.replace(BILLING, limits=hour),))

@@ -2,10 +2,17 @@
 
 import pytest
 
-from tests.support.script import Script, an_agent
+from tests.support.script import SILENT_FRAME, Script, an_agent
 from voice_agent.agent import Limits
 from voice_agent.call.commands import ConnectModel, Note, PlayAudio
-from voice_agent.call.events import AgentTranscript, KeyPressed, ResponseCreated, ToolFinished, ToolRequested
+from voice_agent.call.events import (
+    AgentTranscript,
+    CallerAudio,
+    KeyPressed,
+    ResponseCreated,
+    ToolFinished,
+    ToolRequested,
+)
 from voice_agent.call.renewal import QUIET_MS, RENEW_MS
 
 LONG = an_agent(limits=Limits(minutes=60, idle_seconds=0))
@@ -18,7 +25,8 @@ def old() -> Script:
     script.feed(ResponseCreated("r0", None), AgentTranscript("r0", "a", "Hello."))
     script.agent_speaks("a", 500, response="r0")
     script.response_done("r0")
-    script.wait(RENEW_MS - 1000)
+    script.now_ms += RENEW_MS - 1000  # for which the carrier sent nothing
+    script.feed(CallerAudio(script.now_ms - 20, SILENT_FRAME))
     return script
 
 

@@ -236,3 +236,13 @@ def test_what_a_call_goes_on_from_has_nothing_counted_that_was_not_tried() -> No
     script.feed(PhoneClosed(1000))
 
     assert script.call.resumption() == Resumption(Conversation("test"), left_ms=600_000)
+
+
+def test_a_farewell_that_does_not_end_is_cut_off_by_the_time_limit_and_the_caller_is_on_the_way() -> None:
+    script = Script(msgspec.structs.replace(AGENT, limits=Limits(minutes=1, idle_seconds=0))).begin()
+    script.wait(44_000)
+    transfers(script, words_ms=60_000)
+    script.wait(16_000)
+    script.feed(PhoneClosed(1000))
+
+    assert script.ordered(CallEnded) == [CallEnded("transferred", "transferred to front_desk", 60_000, WHERE)]

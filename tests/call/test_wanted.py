@@ -1,7 +1,9 @@
 """What waits to be asked for."""
 
+from collections.abc import Callable
 from typing import get_args, get_type_hints
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +30,7 @@ def test_what_has_words_of_its_own_waits_its_turn_once() -> None:
 def test_a_result_of_ours_stands_for_one_that_the_server_knows() -> None:
     assert queued([MCP], KEYS) == [KEYS]
     assert queued([KEYS], MCP) == [KEYS]
+    assert queued([MCP], TURN) == [MCP]
 
 
 @given(st.lists(WANTED))
@@ -48,6 +51,45 @@ def test_a_request_is_settled_once_and_by_its_own_name_only() -> None:
 
     assert (requests.waiting, name) == ([], "turn-1")
     assert [requests.settle(given) for given in (None, "turn-2", name, name)] == [None, None, TURN, None]
+
+
+def test_no_two_requests_have_one_name() -> None:
+    requests = Requests()
+    requests.waiting = [TURN, IDLE]
+
+    assert [requests.ask(TURN), requests.ask(IDLE)] == ["turn-1", "idle-2"]
+
+
+@pytest.mark.parametrize(("with_open", "again"), [(False, [IDLE]), (True, [TURN, IDLE])])
+def test_what_a_lost_session_was_asked_for_waits_again(with_open: bool, again: list[ResponseWanted]) -> None:
+    requests = Requests()
+    requests.lose(with_open=True)
+    requests.want(IDLE)
+    requests.ask(IDLE)
+    requests.active = TURN
+    comes = requests.comes("idle")
+    requests.lose(with_open=with_open)
+
+    assert comes
+    assert requests.waiting == again
+    assert [requests.requested, requests.active] == [None, None]
+
+
+@pytest.mark.parametrize("withdraw", [lambda requests: requests.withdraw("idle"), Requests.withdraw_all])
+def test_what_was_withdrawn_does_not_wait_again_when_the_session_is_lost(withdraw: Callable[[Requests], None]) -> None:
+    requests = Requests()
+    withdraw(requests)
+    nothing = (requests.requested, requests.active)
+    requests.want(IDLE)
+    name = requests.ask(IDLE)
+    requests.active = IDLE
+    withdraw(requests)
+    known = requests.requested
+    requests.lose(with_open=True)
+
+    assert nothing == (None, None)
+    assert known == (name, WITHDRAWN)
+    assert requests.waiting == []
 
 
 def test_what_was_asked_for_and_is_not_wanted_any_more_is_not_asked_for_again() -> None:

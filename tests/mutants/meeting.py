@@ -57,6 +57,8 @@ class Meeting:
         self._at_once: int = config.getoption("mutants_at_once")
         self._reached: dict[str, set[str]] = defaultdict(set)
         """Tests by the function that they reach, as mutmut names it."""
+        self._took_s: dict[str, float] = {}
+        """How long each test took without a mutant."""
         self._met: dict[int, tuple[str, int]] = {}
         """The mutants that are met now, by the process, with where it tells which test has seen its mutant."""
         self._seen_by: dict[str, Counter[str]] = defaultdict(Counter)
@@ -81,18 +83,28 @@ class Meeting:
         session.config.pluginmanager.register(reporter, "terminalreporter")
         return True
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """One failure is enough."""
-        if report.failed and self._tell is not None:
-            os.write(self._tell, report.nodeid.encode())
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+        """One failure is enough, and to write it down takes longer than most tests do."""
+        if (
+            self._tell is not None
+            and call.excinfo is not None
+            and not call.excinfo.errisinstance(pytest.skip.Exception)
+        ):
+            os.write(self._tell, item.nodeid.encode())
             os._exit(1)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Without a mutant none may fail."""
         self._failed = self._failed or report.failed
 
     def _look(self, items: list[pytest.Item]) -> None:
         """Run all tests without a mutant."""
         os.environ[UNDER_TEST] = "stats"
         for item, following in _each(items):
+            began = time.process_time()
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            self._took_s[item.nodeid] = time.process_time() - began
             for function in state()._stats:
                 self._reached[function].add(item.nodeid)
             state()._stats.clear()
@@ -108,8 +120,8 @@ class Meeting:
             return
         if self._modules:
             items = [item for item in items if self._own(item.path, {module})]
-        # Whole recorded calls come last, and what is about the module itself first.
-        items.sort(key=lambda item: (not self._own(item.path, {module}), item.path.suffix == ".call"))
+        # What is about the module itself comes first, and whole recorded calls, the slowest, come last.
+        items.sort(key=lambda item: (not self._own(item.path, {module}), self._took_s[item.nodeid]))
         began = told = time.monotonic()
         for number, name in enumerate(mutants):
             while len(self._met) >= self._at_once:
