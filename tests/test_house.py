@@ -84,7 +84,7 @@ OF_NO_MODULE = {
     "house": "the rules of the house",
     "config/examples": "the packaged agents, which are files",
     "replay/users_project": "somebody else's tests",
-    "replay/redacted_speech": "redaction as it is heard",
+    "review/redacted_speech": "redaction as it is heard",
     "server/strangers": "what strangers try at the whole server",
     "sim/dialects": "one scene in every dialect",
 }

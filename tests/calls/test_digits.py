@@ -7,7 +7,7 @@ from voice_agent.audio.dtmf import keys_in
 from voice_agent.live.clips import load_clips
 from voice_agent.recording.format import blocks
 from voice_agent.recording.reader import read
-from voice_agent.replay.sound import Sound, sound
+from voice_agent.review.sound import Sound, sound
 
 FOLDER = Path(__file__).resolve().parent
 

@@ -19,8 +19,8 @@ from voice_agent.recording.entries import Entry
 from voice_agent.recording.reader import read
 from voice_agent.recording.writer import RecordingWriter
 from voice_agent.replay import pytest_calls
-from voice_agent.replay.feeding import refeed
 from voice_agent.replay.talks import Talks
+from voice_agent.review.feeding import refeed
 
 CALL = Path(__file__).resolve().parent.parent / "calls" / "preview-interrupted-greeting.call"
 EXPECT = CALL.with_name("preview-interrupted-greeting.expect.yaml")

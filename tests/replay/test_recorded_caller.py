@@ -14,7 +14,7 @@ from voice_agent.live.clips import load_clips
 from voice_agent.recording.reader import Recording, read
 from voice_agent.recording.redact import Wanted
 from voice_agent.replay.recorded_caller import recorded_caller
-from voice_agent.replay.redacted import redact
+from voice_agent.review.redacted import redact
 
 CALLS = Path(__file__).resolve().parent.parent / "calls"
 CLIPS = load_clips()

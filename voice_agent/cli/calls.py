@@ -24,8 +24,8 @@ from voice_agent.recording.reader import Recording, read
 from voice_agent.recording.redact import Wanted, read_wanted
 from voice_agent.recording.telling import clock, summarise, timeline, transcript
 from voice_agent.replay.carrier_findings import findings_of, told_finding
-from voice_agent.replay.redacted import redact
-from voice_agent.replay.sound import write_wav
+from voice_agent.review.redacted import redact
+from voice_agent.review.sound import write_wav
 from voice_agent.server.run import database_place
 from voice_agent.store.database import Database
 from voice_agent.store.history import History, PastCall, past_call

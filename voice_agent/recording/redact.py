@@ -5,7 +5,7 @@ letter by letter is that name. Spoken digits are those of English; of other lang
 transcribers mostly write numbers. What looks a little like a secret counts as one: a text too many costs a test some
 words, a text too few cannot be called back.
 
-It must not know what a text belongs to: `replay.redacted` asks it about a whole call.
+It must not know what a text belongs to: `review.redacted` asks it about a whole call.
 """
 
 import re

@@ -20,10 +20,10 @@ from voice_agent.recording.reader import Recording, read
 from voice_agent.recording.telling import clock, report_of
 from voice_agent.recording.writer import RecordingWriter
 from voice_agent.replay.expectations import Unmet, path_beside, unmet
-from voice_agent.replay.feeding import NO_CALL, changed_clips, input_of, refeed
 from voice_agent.replay.held_call import HeldCall
 from voice_agent.replay.resimulated import resimulate
 from voice_agent.replay.strict import replay
+from voice_agent.review.feeding import NO_CALL, changed_clips, input_of, refeed
 
 Way = Literal["strict", "resimulated"]
 WAYS: tuple[Way, ...] = ("strict", "resimulated")

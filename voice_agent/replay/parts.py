@@ -44,7 +44,7 @@ from voice_agent.errors import PeerError
 from voice_agent.recording.cutting import find_audio
 from voice_agent.recording.entries import Entry, Step
 from voice_agent.recording.reader import Recording
-from voice_agent.replay.feeding import NO_BEGINNING, NO_CALL, input_of, output_of
+from voice_agent.review.feeding import NO_BEGINNING, NO_CALL, input_of, output_of
 from voice_agent.wire import realtime, twilio
 from voice_agent.wire.bridge import Input
 from voice_agent.wire.texts import ModelText, PhoneText

@@ -23,7 +23,7 @@ from voice_agent.recording.reader import read
 from voice_agent.recording.redact import Wanted
 from voice_agent.recording.redacting import without_digits
 from voice_agent.recording.telling import summarise
-from voice_agent.replay.redacted import redact
+from voice_agent.review.redacted import redact
 
 logger = logging.getLogger(__name__)
 

@@ -23,8 +23,8 @@ from voice_agent.replay.held_call import HeldCall
 from voice_agent.replay.judging import Verdict, Way, accept, judge, judge_file
 from voice_agent.replay.parts import parts_of
 from voice_agent.replay.picture import Moment, draw
-from voice_agent.replay.sound import sound
 from voice_agent.replay.talks import Talks
+from voice_agent.review.sound import sound
 
 _clips = cache(load_clips)
 

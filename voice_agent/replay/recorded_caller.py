@@ -21,7 +21,7 @@ from voice_agent.recording.entries import Entry
 from voice_agent.recording.reader import Recording
 from voice_agent.recording.telling import clock
 from voice_agent.replay.parts import BYTES_PER_MS, Parts, parts_of
-from voice_agent.replay.sound import sound
+from voice_agent.review.sound import sound
 from voice_agent.sim.track import Track
 from voice_agent.wire import realtime, twilio
 

@@ -22,7 +22,7 @@ from voice_agent.recording.cutting import seal, sealed_length
 from voice_agent.recording.entries import Entry, Step
 from voice_agent.recording.reader import Recording
 from voice_agent.recording.telling import clock, is_worth_telling, report_line, report_of, shown
-from voice_agent.replay.feeding import Failed, output_of, refeed
+from voice_agent.review.feeding import Failed, output_of, refeed
 
 BEFORE_SHOWN, AFTER_SHOWN = 5, 3
 """How many reports are told before and after a difference: about one exchange."""

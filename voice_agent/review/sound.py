@@ -14,7 +14,7 @@ from voice_agent.audio.wav import write_stereo
 from voice_agent.call.carrier_clock import STALL_MS
 from voice_agent.errors import CommandError, PeerError
 from voice_agent.recording.reader import Recording
-from voice_agent.replay.feeding import Failed, refeed
+from voice_agent.review.feeding import Failed, refeed
 from voice_agent.wire import twilio
 from voice_agent.wire.texts import PhoneText
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.replay.test_redacted import raw_and_decompressed
+from tests.review.test_redacted import raw_and_decompressed
 from tests.support.spoken_calls import Turn, spoken_file
 from voice_agent.audio.resample import Downsampler, Upsampler
 from voice_agent.audio.wav import read_mulaw
@@ -13,9 +13,9 @@ from voice_agent.emulator.speech.interfaces import Speech
 from voice_agent.emulator.speech.loading import load_speech
 from voice_agent.recording.reader import Recording
 from voice_agent.recording.redact import Wanted
-from voice_agent.replay.redacted import redact
-from voice_agent.replay.sound import sound, write_wav
 from voice_agent.replay.strict import replay
+from voice_agent.review.redacted import redact
+from voice_agent.review.sound import sound, write_wav
 from voice_agent.sim.realtime import CHUNK_BYTES
 from voice_agent.sim.realtime.rates import To16k
 

@@ -26,7 +26,7 @@ from voice_agent.recording.reader import Recording
 from voice_agent.recording.redact import Finder, Wanted, digits_of
 from voice_agent.recording.redacting import Redactor, item_of
 from voice_agent.recording.writer import RecordingWriter
-from voice_agent.replay.feeding import Failed, input_of, refeed
+from voice_agent.review.feeding import Failed, input_of, refeed
 from voice_agent.wire import realtime, twilio
 
 BEFORE_MS = 500

@@ -22,9 +22,9 @@ from voice_agent.recording.reader import Recording
 from voice_agent.recording.redact import REDACTED, Wanted
 from voice_agent.recording.redacting import REDACTED_ARGUMENTS
 from voice_agent.recording.telling import summarise, transcript
-from voice_agent.replay.redacted import BEFORE_MS, redact
 from voice_agent.replay.resimulated import resimulate
 from voice_agent.replay.strict import replay
+from voice_agent.review.redacted import BEFORE_MS, redact
 from voice_agent.sim.realtime import Think, ThoughtCall, ThoughtText
 
 WANTED = Wanted(("Anna Jones",))

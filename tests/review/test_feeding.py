@@ -11,7 +11,7 @@ from voice_agent.live.recorded import describe
 from voice_agent.recording.cutting import seal
 from voice_agent.recording.entries import Entry, Step
 from voice_agent.recording.reader import Recording
-from voice_agent.replay.feeding import Failed, changed_clips, input_of, output_of, refeed
+from voice_agent.review.feeding import Failed, changed_clips, input_of, output_of, refeed
 from voice_agent.wire.bridge import Input, Output
 from voice_agent.wire.texts import ModelText, PhoneText
 

@@ -28,7 +28,7 @@ NO_CALL = "the recording holds no call: it ends behind its header"
 _UPDATE = "if a later voice-agent made it, update"
 
 
-class Failed(Exception):  # noqa: N818 - not an error of this program's tree: it never leaves `replay`
+class Failed(Exception):  # noqa: N818 - not an error of this program's tree: its callers tell it
     """The bridge failed on an input that the recorded call got past; the cause is its `__cause__`."""
 
     def __init__(self, step: Step, error: Exception) -> None:

@@ -11,7 +11,7 @@ from voice_agent.errors import CommandError, PeerError
 from voice_agent.live.recorded import describe
 from voice_agent.recording.entries import Entry, Step
 from voice_agent.recording.reader import Recording
-from voice_agent.replay.sound import _Agent, sound, write_wav
+from voice_agent.review.sound import _Agent, sound, write_wav
 from voice_agent.wire import twilio
 
 
