@@ -50,8 +50,9 @@ talk: setup
 	@CALENDAR_KEY=nobody-asks-for-it $(BIN)/voice-agent check --talk voice_agent/examples/dental
 	@$(BIN)/voice-agent check --talk voice_agent/examples/parcel
 
+# A process a core; whoever works on a part names it: .venv/bin/python -m pytest tests/call
 test: setup
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-system:
 	@PYTHON="$(PYTHON)" bash infra/test-system.sh

@@ -23,7 +23,7 @@ REFUSED = json.dumps({"type": "error", "error": {"code": "insufficient_quota", "
 
 def found(trial: Coroutine[Any, Any, Finding]) -> Finding:
     async def bounded() -> Finding:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await trial
 
     return asyncio.run(bounded())

@@ -25,7 +25,7 @@ def test_it_tells_its_address_and_serves_until_it_is_stopped() -> None:
             told.append(line)
             listening.set()
 
-        async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
             serving = group.create_task(hold("127.0.0.1", 0, Echo(), tell, lambda _: fake_speech()))
             await listening.wait()
             url = told[-1].removeprefix("Listening on ").split(" ")[0]
@@ -48,7 +48,7 @@ def test_a_tls_port_is_told_with_the_certificate_that_clients_must_trust(tmp_pat
             if line.startswith("Listening on ws:"):
                 listening.set()
 
-        async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
             speech = fake_speech()
             serving = group.create_task(hold("127.0.0.1", 0, Echo(), tell, lambda _: speech, tls=(0, tmp_path)))
             await listening.wait()
@@ -67,7 +67,7 @@ def test_the_beta_header_selects_the_preview_where_it_was_let() -> None:
     async def test() -> str:
         told: asyncio.Queue[str] = asyncio.Queue()
         options = RealtimeOptions(openai_beta=True)
-        async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
             serving = group.create_task(
                 hold("127.0.0.1", 0, Echo(), told.put_nowait, lambda _: fake_speech(), options=options)
             )
@@ -121,7 +121,7 @@ def test_a_session_that_may_be_short_is_ended_as_by_the_services() -> None:
     async def test() -> None:
         options = RealtimeOptions(session_minutes=0.001)
         async with (
-            asyncio.timeout(5),
+            asyncio.timeout(30),
             serve_realtime("127.0.0.1", 0, fake_speech(), Echo(), options) as server,
             connect(f"{server.url}?model=any") as socket,
         ):

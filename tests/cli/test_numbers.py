@@ -33,7 +33,7 @@ def number(**fields: str) -> IncomingNumber:
 
 def with_account(data: Path, work: Work, *numbers: IncomingNumber, public_url: str = HERE) -> None:
     async def run() -> None:
-        async with asyncio.timeout(5), EmulatedTwilio(ACCOUNT_SID, TOKEN, numbers=numbers) as twilio:
+        async with asyncio.timeout(30), EmulatedTwilio(ACCOUNT_SID, TOKEN, numbers=numbers) as twilio:
             settings = Settings(
                 public_url=public_url,
                 data=data,

@@ -57,7 +57,7 @@ class Endpoint:
 
 def ask(endpoint: Endpoint, think: Think = QUESTION, key: str = "") -> list[Thought]:
     async def main() -> list[Thought]:
-        async with asyncio.timeout(5), endpoint.serving() as url:
+        async with asyncio.timeout(30), endpoint.serving() as url:
             return [thought async for thought in ChatBrain(url, "small", key).think(think)]
 
     return asyncio.run(main())
@@ -138,7 +138,7 @@ def test_a_failing_endpoint_is_the_peers_fault_in_one_line(endpoint: Endpoint, p
 
 def test_an_endpoint_that_is_not_there_is_told() -> None:
     async def main() -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             async for _ in ChatBrain("http://127.0.0.1:1/v1/chat/completions", "small").think(QUESTION):
                 pass
 

@@ -45,7 +45,7 @@ def test_bytes_go_through_in_both_directions_until_the_server_closes(tmp_path: P
     async def main() -> bytes:
         certificate = own_certificate(tmp_path)
         async with (
-            asyncio.timeout(5),
+            asyncio.timeout(30),
             shouting() as behind,
             tls_front("127.0.0.1", 0, behind, certificate) as port,
         ):
@@ -61,7 +61,7 @@ def test_a_server_that_is_gone_looks_gone(tmp_path: Path) -> None:
         async def main() -> bytes:
             certificate = own_certificate(tmp_path)
             async with (
-                asyncio.timeout(5),
+                asyncio.timeout(30),
                 tls_front("127.0.0.1", 0, ("127.0.0.1", taken.getsockname()[1]), certificate) as port,
             ):
                 context = ssl.create_default_context(cafile=certificate)
@@ -86,7 +86,7 @@ def test_leaving_the_front_ends_its_connections(tmp_path: Path, waits: bool) -> 
         certificate = own_certificate(tmp_path)
         context = ssl.create_default_context(cafile=certificate)
         reached = asyncio.Event()
-        async with asyncio.timeout(5), shouting(reached) as behind:
+        async with asyncio.timeout(30), shouting(reached) as behind:
             async with tls_front("127.0.0.1", 0, behind, certificate) as port:
                 reader, writer = await asyncio.open_connection("localhost", port, ssl=context)
                 if waits:

@@ -33,7 +33,7 @@ async def listen(stream: Stream) -> None:
 
 def within(main: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await main()
 
     asyncio.run(bounded())

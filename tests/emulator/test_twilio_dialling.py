@@ -22,7 +22,7 @@ def dialled(callee: Callee, twiml: str = DIAL, leaves: str = "") -> tuple[dict[s
             return callee
 
         async with (
-            asyncio.timeout(5),
+            asyncio.timeout(30),
             customer({"/voice": xml(twiml), "/after": xml("<Hangup/>")}) as server,
             EmulatedTwilio(ACCOUNT_SID, TOKEN, callees=callees) as twilio,
         ):
@@ -105,7 +105,7 @@ ROOM = '<Dial action="/after"><Conference endConferenceOnExit="{}">room</Confere
 def test_calls_meet_in_a_conference_until_one_who_ends_it_leaves(ends: str, left: int) -> None:
     async def main() -> None:
         async with (
-            asyncio.timeout(5),
+            asyncio.timeout(30),
             customer({"/voice": xml(ROOM.format(ends)), "/after": xml("<Hangup/>")}) as server,
             EmulatedTwilio(ACCOUNT_SID, TOKEN) as twilio,
         ):

@@ -60,7 +60,7 @@ def test_a_stream_that_does_not_open_has_twilios_number_and_one_line(
     opening: Callable[[], Awaitable[object]], code: int, says: str
 ) -> None:
     async def main() -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await opening()
 
     with pytest.raises(StreamError) as caught:
@@ -88,7 +88,7 @@ def test_audio_for_a_server_that_does_not_read_is_discarded_and_the_rest_is_not(
                 warned.set()
 
         stream = MediaStream(carrier, hearing, look, outbox_messages=0)
-        async with asyncio.timeout(5), stream_server(talk) as url, asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(30), stream_server(talk) as url, asyncio.TaskGroup() as tasks:
             held = tasks.create_task(stream.run(await open_socket(url, TOKEN)))
             await warned.wait()
             stream.feed(HangUp())
@@ -111,7 +111,7 @@ def test_a_stream_that_is_cancelled_leaves_no_socket_behind() -> None:
     async def main() -> None:
         carrier = Carrier(CarrierCall(call_sid="CA1", stream_sid="MZ1", account_sid="AC1"))
         stream = MediaStream(carrier, Hearing(lambda _: None, lambda _: None), lambda: None)
-        async with asyncio.timeout(5), stream_server(talk) as url, asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(30), stream_server(talk) as url, asyncio.TaskGroup() as tasks:
             held = tasks.create_task(stream.run(await open_socket(url, TOKEN)))
             await asyncio.sleep(0)
             held.cancel()

@@ -30,7 +30,7 @@ def dialling(main: Main, callee: Callee | None = None, post: Post | None = None)
 
     async def run() -> None:
         async with (
-            asyncio.timeout(5),
+            asyncio.timeout(30),
             customer({"/status": (204, "", ""), "/amd": (204, "", "")}) as server,
             emulated_account(
                 numbers=[IncomingNumber(phone_number=CALLED)], callees=lambda _: callee or Callee(), post=post

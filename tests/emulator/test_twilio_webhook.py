@@ -122,7 +122,7 @@ async def broken_off() -> Answer:
 )
 def test_a_failure_has_twilios_number_and_one_line(ask: Callable[[], Awaitable[Answer]], code: int, says: str) -> None:
     async def main() -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await ask()
 
     with pytest.raises(WebhookError, match=says.replace("(", "\\(").replace(")", "\\)")) as caught:

@@ -25,7 +25,7 @@ def refusal(status: int, body: str) -> str:
     """What is said of an answer to minting."""
 
     async def main() -> str:
-        async with asyncio.timeout(5), http_server(status, body) as url:
+        async with asyncio.timeout(30), http_server(status, body) as url:
             client = CallClient(endpoint("openai", key="sk-1", base_url=f"{url}/v1"))
             with pytest.raises(PeerError) as raised:
                 await client.mint({"type": "realtime"}, 60)
@@ -37,7 +37,7 @@ def refusal(status: int, body: str) -> str:
 def test_a_secret_is_read() -> None:
     async def main() -> None:
         body = json.dumps({"value": "ek_1", "expires_at": 5, "session": {}})
-        async with asyncio.timeout(5), http_server(200, body) as url:
+        async with asyncio.timeout(30), http_server(200, body) as url:
             client = CallClient(endpoint("openai", key="sk-1", base_url=f"{url}/v1"))
             minted = await client.mint({"type": "realtime"}, 60)
 
@@ -77,7 +77,7 @@ def test_a_login_that_fails_is_told() -> None:
 
 def test_hanging_up_what_is_over_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
-        async with asyncio.timeout(5), http_server(404, "") as url:
+        async with asyncio.timeout(30), http_server(404, "") as url:
             client = CallClient(endpoint("openai", key="sk-1", base_url=f"{url}/v1"))
             with caplog.at_level(logging.INFO):
                 await client.hang_up("rtc_1")

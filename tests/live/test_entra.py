@@ -50,7 +50,7 @@ async def connections(login: Login, times: int, status: int = 101) -> tuple[list
     async def talk(connection: ServerConnection) -> None:
         await connection.close()
 
-    async with asyncio.timeout(5), serve(talk, "127.0.0.1", 0, process_request=look) as server:
+    async with asyncio.timeout(30), serve(talk, "127.0.0.1", 0, process_request=look) as server:
         url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/"
         for _ in range(times):
             await ModelLeg(Endpoint(url, {}, "azure", entra=True), EntraId(login, SCOPE)).run(fed.append)
@@ -121,7 +121,7 @@ def test_a_login_that_never_answers_is_a_refusal_in_time() -> None:
 
     async def main() -> list[Input]:
         fed: list[Input] = []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             where = Endpoint("ws://127.0.0.1:1/", {}, "azure", entra=True)
             await ModelLeg(where, EntraId(Stuck(), SCOPE), open_seconds=0.01).run(fed.append)
         return fed

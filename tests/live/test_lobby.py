@@ -77,7 +77,7 @@ class Office:
 def test_a_preconnected_call_begins_at_its_webhook_and_is_adopted_by_its_stream() -> None:
     async def main() -> Office:
         office = Office()
-        async with asyncio.timeout(5), office.lobby as lobby:
+        async with asyncio.timeout(30), office.lobby as lobby:
             office.expect()
             office.expect()
             assert len(office.calls) == 1
@@ -95,7 +95,7 @@ def test_a_preconnected_call_begins_at_its_webhook_and_is_adopted_by_its_stream(
 def test_without_preconnecting_a_call_begins_with_its_stream() -> None:
     async def main() -> Office:
         office = Office()
-        async with asyncio.timeout(5), office.lobby as lobby:
+        async with asyncio.timeout(30), office.lobby as lobby:
             office.expect(preconnect=False, caller="+1")
             assert office.calls == []
             session = lobby.join("CA1")
@@ -112,7 +112,7 @@ def test_without_preconnecting_a_call_begins_with_its_stream() -> None:
 def test_a_stream_that_comes_after_its_session_was_given_up_gets_a_new_one() -> None:
     async def main() -> Office:
         office = Office()
-        async with asyncio.timeout(5), office.lobby as lobby:
+        async with asyncio.timeout(30), office.lobby as lobby:
             office.expect()
             await settle()
             lobby.end("CA1", "no stream")
@@ -128,7 +128,7 @@ def test_a_stream_that_comes_after_its_session_was_given_up_gets_a_new_one() -> 
 def test_a_call_has_one_stream_and_a_stranger_none() -> None:
     async def main() -> None:
         office = Office()
-        async with asyncio.timeout(5), office.lobby as lobby, asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(30), office.lobby as lobby, asyncio.TaskGroup() as tasks:
             office.expect()
             await settle()
             session = lobby.join("CA1")
@@ -147,7 +147,7 @@ def test_a_call_has_one_stream_and_a_stranger_none() -> None:
 def test_the_outcome_of_a_call_is_known_when_it_has_ended_and_soon_after() -> None:
     async def main() -> list[EndedCall | None]:
         office = Office()
-        async with asyncio.timeout(5), office.lobby as lobby:
+        async with asyncio.timeout(30), office.lobby as lobby:
             office.expect()
             await settle()
             outcomes = [await lobby.outcome("CA1", 0.01), await lobby.outcome("CA2", 0.01)]
@@ -164,7 +164,7 @@ def test_the_outcome_of_a_call_is_known_when_it_has_ended_and_soon_after() -> No
 def test_of_a_caller_who_was_transferred_the_conversation_is_kept() -> None:
     async def main() -> EndedCall | None:
         office = Office(transferred=True)
-        async with asyncio.timeout(5), office.lobby as lobby:
+        async with asyncio.timeout(30), office.lobby as lobby:
             office.expect()
             await settle()
             lobby.end("CA1", "to the front desk")
@@ -181,7 +181,7 @@ def test_a_call_that_comes_again_while_its_recording_is_still_written_begins_ane
     async def main() -> tuple[Office, list[str]]:
         office = Office(slow=True)
         told: list[str] = []
-        async with asyncio.timeout(5), office.lobby as lobby:
+        async with asyncio.timeout(30), office.lobby as lobby:
             for preconnect in (True, False):
                 office.expect(preconnect=preconnect)
                 await settle()
@@ -207,7 +207,7 @@ def test_a_call_that_comes_again_while_its_recording_is_still_written_begins_ane
 def test_all_calls_end_when_they_are_told_to() -> None:
     async def main() -> list[CallEnded | None]:
         office = Office()
-        async with asyncio.timeout(5), office.lobby as lobby:
+        async with asyncio.timeout(30), office.lobby as lobby:
             office.expect("CA1")
             office.expect("CA2")
             await settle()
@@ -221,7 +221,7 @@ def test_all_calls_end_when_they_are_told_to() -> None:
 def test_a_call_that_does_not_end_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         office = Office(deaf=True)
-        async with asyncio.timeout(5), office.lobby as lobby:
+        async with asyncio.timeout(30), office.lobby as lobby:
             office.expect()
             await settle()
             await lobby.end_all("the server stops", 0.01)
@@ -234,7 +234,7 @@ def test_a_call_that_does_not_end_is_given_up(caplog: pytest.LogCaptureFixture) 
 def test_a_fault_in_one_call_does_not_end_the_others(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> Office:
         office = Office(broken=True)
-        async with asyncio.timeout(5), office.lobby as lobby:
+        async with asyncio.timeout(30), office.lobby as lobby:
             office.expect()
             await settle()
             known = await lobby.outcome("CA1", 5)
@@ -267,7 +267,7 @@ def test_what_is_remembered_is_bounded() -> None:
 def test_an_error_around_the_lobby_ends_its_calls_and_stays_itself() -> None:
     async def main() -> None:
         office = Office(deaf=True)
-        async with asyncio.timeout(5), office.lobby:
+        async with asyncio.timeout(30), office.lobby:
             office.expect()
             await settle()
             raise KeyError("elsewhere")
@@ -279,7 +279,7 @@ def test_an_error_around_the_lobby_ends_its_calls_and_stays_itself() -> None:
 def test_a_webhook_is_forgotten_when_its_stream_can_no_longer_come() -> None:
     async def main() -> None:
         office = Office()
-        async with asyncio.timeout(5), office.lobby as lobby:
+        async with asyncio.timeout(30), office.lobby as lobby:
             office.expect("CA1", preconnect=False)
             office.now_s = EXPECTED_SECONDS + 1
             office.expect("CA2", preconnect=False)
@@ -294,7 +294,7 @@ def test_a_webhook_is_forgotten_when_its_stream_can_no_longer_come() -> None:
 def test_calls_count_from_their_webhook_to_their_end_and_a_stream_that_does_not_come_no_longer() -> None:
     async def main() -> None:
         office = Office()
-        async with asyncio.timeout(5), office.lobby as lobby:
+        async with asyncio.timeout(30), office.lobby as lobby:
             office.expect("CA1", preconnect=True)
             office.expect("CA1", preconnect=True)
             office.expect("CA2", preconnect=False)

@@ -26,7 +26,7 @@ def test_texts_come_out_in_the_order_in_which_they_went_in() -> None:
 def test_whoever_takes_waits_for_the_next_text() -> None:
     async def main() -> str | None:
         outbox = Outbox(10)
-        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
             taking = tasks.create_task(outbox.take())
             await asyncio.sleep(0)
             outbox.put("late")
@@ -38,7 +38,7 @@ def test_whoever_takes_waits_for_the_next_text() -> None:
 def test_closing_wakes_whoever_takes() -> None:
     async def main() -> str | None:
         outbox = Outbox(10)
-        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
             taking = tasks.create_task(outbox.take())
             await asyncio.sleep(0)
             outbox.close()

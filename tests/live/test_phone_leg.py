@@ -24,7 +24,7 @@ def run_leg(script: Script, *, stuck: bool = False, gone: bool = False) -> tuple
         socket.stuck, socket.gone = stuck, gone
         sockets.append(socket)
         leg = PhoneLeg(socket.receive, socket.send, socket)
-        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
             running = tasks.create_task(leg.run(fed.append))
             await script(socket, leg)
             await running

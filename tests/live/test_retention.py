@@ -94,7 +94,7 @@ def test_it_is_done_at_once_and_every_day_and_a_failure_is_told(
                 third.set()
             return time or NOW
 
-        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
             running = tasks.create_task(Retention(1, tmp_path, rows, now).run(every_s=0.001))
             await third.wait()
             running.cancel()

@@ -64,7 +64,7 @@ def hold(session: Session, script: Callable[[], Awaitable[None]]) -> None:
     """Run a session and a test's script beside it, both to their ends."""
 
     async def main() -> None:
-        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
             tasks.create_task(session.run())
             tasks.create_task(script())  # type: ignore[arg-type] # an async function's result
 
@@ -79,7 +79,7 @@ async def joined(session: Session, phone: FakeLeg, tasks: asyncio.TaskGroup, *fi
 
 def run_with_phone(session: Session, phone: FakeLeg, script: Callable[[], Awaitable[None]], *first: str) -> None:
     async def main() -> None:
-        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
             tasks.create_task(session.run())
             await joined(session, phone, tasks, *first)
             await script()
@@ -398,7 +398,7 @@ def test_a_call_that_ended_before_its_stream_came_closes_the_stream() -> None:
     session, phone = Session(bridge, FakeWork()), FakeLeg()
 
     async def main() -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await session.run()
             await session.serve(phone, ["start"])
 
@@ -420,7 +420,7 @@ def test_a_stream_that_comes_while_the_ended_calls_model_still_closes_is_closed_
     session = Session(bridge, FakeWork(model))
 
     async def main() -> None:
-        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
             tasks.create_task(session.run())
             await settle()
             await session.serve(phone, ["start"])
@@ -465,7 +465,7 @@ def test_a_call_that_is_asked_to_end_before_it_began_ends_as_soon_as_it_has() ->
     session.end("drain")
 
     async def main() -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await session.run()
 
     asyncio.run(main())
@@ -483,7 +483,7 @@ def test_a_fault_of_ours_ends_the_call_and_lets_the_stream_go(at: str) -> None:
     session, phone = Session(bridge, FakeWork()), FakeLeg()
 
     async def main() -> None:
-        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(session.serve(phone, ["boom"] if at == "stream" else []))
             if at == "end":
                 asyncio.get_running_loop().call_later(0.01, session.end, "over")

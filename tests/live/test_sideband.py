@@ -87,7 +87,7 @@ async def attended(agent: Agent = AGENT) -> AsyncIterator[Attended]:
 
 def run(test: Coroutine[Any, Any, None]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await test
 
     asyncio.run(bounded())

@@ -14,7 +14,7 @@ def ask(folder: Path, scope: dict[str, Any]) -> list[Any]:
     sent: list[Any] = []
 
     async def main() -> None:
-        async with asyncio.timeout(5), a_desk(folder) as desk:
+        async with asyncio.timeout(30), a_desk(folder) as desk:
 
             async def receive() -> dict[str, Any]:
                 return {"type": "websocket.connect" if scope["type"] == "websocket" else "http.request"}

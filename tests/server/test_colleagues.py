@@ -103,7 +103,7 @@ def at_office(
     """Call the desk; `colleague` is what happens meanwhile."""
 
     async def main() -> tuple[Office, ColleagueAnswered]:
-        async with asyncio.timeout(5), an_office(folder, patience) as office:
+        async with asyncio.timeout(30), an_office(folder, patience) as office:
             office.account.fails.update(fails)
             async with office.colleagues as colleagues, asyncio.TaskGroup() as tasks:
                 tasks.create_task(_alongside(colleague, office))
@@ -162,7 +162,7 @@ def test_after_a_hand_over_the_colleague_is_asked_as_the_other_agent_would(tmp_p
 
     async def main() -> CallSetup | None:
         async with (
-            asyncio.timeout(5),
+            asyncio.timeout(30),
             an_office(tmp_path) as office,
             office.colleagues as colleagues,
             asyncio.TaskGroup() as tasks,
@@ -251,7 +251,7 @@ def test_whoever_answers_too_late_or_twice_is_not_asked(tmp_path: Path) -> None:
 def test_a_caller_who_is_gone_ends_the_second_call(tmp_path: Path) -> None:
     async def main() -> list[str]:
         async with (
-            asyncio.timeout(5),
+            asyncio.timeout(30),
             an_office(tmp_path) as office,
             office.colleagues as colleagues,
             asyncio.TaskGroup() as tasks,

@@ -14,7 +14,7 @@ from voice_agent.server.local_model import local_realtime
 def test_the_local_realtime_server_answers_on_a_port_of_its_own() -> None:
     async def main() -> str:
         async with (
-            asyncio.timeout(5),
+            asyncio.timeout(30),
             local_realtime(Settings(), print, fake_speech()) as url,
             connect(f"{url}?model=any", compression=None, close_timeout=0.1) as socket,
         ):

@@ -48,7 +48,7 @@ def stream(
     """Open one stream and let the script be its carrier."""
 
     async def main() -> tuple[Desk, FakeWebSocket]:
-        async with asyncio.timeout(5), a_desk(folder) as desk:
+        async with asyncio.timeout(30), a_desk(folder) as desk:
             socket = FakeWebSocket()
             await script(desk, socket)
             scope = websocket_scope(headers=SIGNED if headers is None else headers, socket=socket)
@@ -127,7 +127,7 @@ def test_a_stream_that_leaves_before_start_is_counted(tmp_path: Path) -> None:
         socket.leaves(1006)
 
     async def main() -> Desk:
-        async with asyncio.timeout(5), a_desk(tmp_path) as desk:
+        async with asyncio.timeout(30), a_desk(tmp_path) as desk:
             socket = FakeWebSocket()
 
             async def send(message: object) -> None:

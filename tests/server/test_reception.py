@@ -28,7 +28,7 @@ ON_THE_LINE = {**FIELDS, "CallStatus": "in-progress"}
 
 def at_desk(folder: Path, script: Script, agent: str = RECEPTION, *, preconnect: bool = True) -> Desk:
     async def main() -> Desk:
-        async with asyncio.timeout(5), a_desk(folder, agent, preconnect=preconnect) as desk:
+        async with asyncio.timeout(30), a_desk(folder, agent, preconnect=preconnect) as desk:
             await script(desk)
         return desk
 
@@ -136,7 +136,7 @@ def looked_up(folder: Path, answer: dict[str, object], agent: str = KNOWING) -> 
         return web.json_response(answer)
 
     async def main() -> CallSetup:
-        async with asyncio.timeout(5), server(crm) as url, a_desk(folder, agent.format(url=url)) as desk:
+        async with asyncio.timeout(30), server(crm) as url, a_desk(folder, agent.format(url=url)) as desk:
             connect_of(await desk.reception.receive(FIELDS))
             return desk.calls[0].setup
 
@@ -344,7 +344,7 @@ def test_what_follows_a_stream_depends_on_how_its_call_ended(
         return [CallEnded(outcome, "", 0)]  # type: ignore[arg-type] # the table above
 
     async def main() -> None:
-        async with asyncio.timeout(5), a_desk(tmp_path, answer=answer, can_apologise=can_apologise) as desk:
+        async with asyncio.timeout(30), a_desk(tmp_path, answer=answer, can_apologise=can_apologise) as desk:
             desk.reception.answer(FIELDS)
             await settle()
             desk.reception.status({**FIELDS, "CallStatus": "completed"})
@@ -362,7 +362,7 @@ def test_a_caller_for_whom_no_model_can_be_had_may_leave_a_message_and_is_thanke
     async def main() -> None:
         agent = f"{RECEPTION}language: de\nlast_resort: {{say: Es tut uns leid., then: voicemail}}\n"
         async with (
-            asyncio.timeout(5),
+            asyncio.timeout(30),
             a_desk(tmp_path, agent, answer) as desk,
         ):
             desk.reception.answer(FIELDS)
@@ -403,7 +403,7 @@ def test_keys_are_pressed_before_a_further_stream_whose_session_does_not_wait_fo
         )
 
     async def main() -> Desk:
-        async with asyncio.timeout(5), a_desk(tmp_path, answer=answer) as desk:
+        async with asyncio.timeout(30), a_desk(tmp_path, answer=answer) as desk:
             desk.reception.answer(FIELDS)
             await settle()
             desk.calls[0].session.end("")
@@ -438,7 +438,7 @@ def transferred(folder: Path, script: Script) -> Desk:
         return [transferred] if isinstance(received, EndRequested) else []
 
     async def main() -> Desk:
-        async with asyncio.timeout(5), a_desk(folder, answer=answer) as desk:
+        async with asyncio.timeout(30), a_desk(folder, answer=answer) as desk:
             desk.reception.answer(FIELDS)
             await settle()
             desk.calls[0].session.end("the farewell was heard")

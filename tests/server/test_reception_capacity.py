@@ -23,7 +23,7 @@ def full_desk(
     """Let these call, one after another; give what the last one is answered with, to its last verb."""
 
     async def main() -> tuple[Desk, list[twiml.Verb]]:
-        async with asyncio.timeout(5), a_desk(folder, agent) as desk:
+        async with asyncio.timeout(30), a_desk(folder, agent) as desk:
             lobby, spending = desk.reception.lobby, Spending(None, per_day=10)
             within = Limits(**{"calls": 2, "lag_ms": 100} | limits)
             desk.reception.capacity = Capacity(within, lambda: lobby.taken, LoopLag(), spending)

@@ -46,7 +46,7 @@ def chosen(text: str = NIGHT) -> Chosen:
 
 def at_desk(folder: Path, script: Callable[[Desk], Awaitable[None]]) -> Desk:
     async def main() -> Desk:
-        async with asyncio.timeout(5), a_desk(folder) as desk:
+        async with asyncio.timeout(30), a_desk(folder) as desk:
             desk.now = lambda: datetime(2026, 11, 29, tzinfo=UTC)  # a Sunday
             desk.reception.terms = replace(desk.reception.terms, rest=True)
             await script(desk)

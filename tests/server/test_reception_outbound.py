@@ -31,7 +31,7 @@ QUERY = "agent=reminder&var.name=Ana"
 
 def at_desk(folder: Path, script: Callable[[Desk], Awaitable[None]], *, preconnect: bool = True) -> Desk:
     async def main() -> Desk:
-        async with asyncio.timeout(5), a_desk(folder, AGENTS, preconnect=preconnect) as desk:
+        async with asyncio.timeout(30), a_desk(folder, AGENTS, preconnect=preconnect) as desk:
             await script(desk)
         return desk
 

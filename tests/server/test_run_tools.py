@@ -163,7 +163,7 @@ async def typed(call: Call, keys: str) -> list[str]:
     for number, key in enumerate(keys):
         await stream.send(tiny_twilio.media("f39/" * 40, 40 * number))
         await stream.send(tiny_twilio.key(key))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await checked.wait()
     await stream.send(tiny_twilio.stop())
     await stream.close()

@@ -107,7 +107,7 @@ def connect_of(text: str) -> twiml.Connect:
 
 @asynccontextmanager
 async def a_site(folder: Path, agent: str = AGENT, *, preconnect: bool = True) -> AsyncIterator[Site]:
-    async with asyncio.timeout(5), a_desk(folder, agent, preconnect=preconnect) as desk:
+    async with asyncio.timeout(30), a_desk(folder, agent, preconnect=preconnect) as desk:
         yield Site(desk)
 
 

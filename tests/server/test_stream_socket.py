@@ -42,7 +42,7 @@ async def connected_to(endpoint: Endpoint) -> AsyncIterator[ClientConnection]:
             log_config=None,
         )
         server = uvicorn.Server(config)
-        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(server._serve([listening]))
             url = f"ws://127.0.0.1:{listening.getsockname()[1]}/"
             async with connect(url, compression=None, close_timeout=0.1) as client:

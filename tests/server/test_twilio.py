@@ -64,7 +64,7 @@ class Site:
 
 @asynccontextmanager
 async def a_site(folder: Path) -> AsyncIterator[Site]:
-    async with asyncio.timeout(5), a_desk(folder) as desk:
+    async with asyncio.timeout(30), a_desk(folder) as desk:
         yield Site(desk)
 
 
@@ -142,7 +142,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read_to_its_end(tmp_pa
 
 def test_a_body_that_does_not_come_is_not_waited_for_forever(tmp_path: Path) -> None:
     async def main() -> int:
-        async with asyncio.timeout(5), a_desk(tmp_path) as desk:
+        async with asyncio.timeout(30), a_desk(tmp_path) as desk:
             app = FastAPI()
             app.include_router(webhooks(desk.reception, form_seconds=0.01))
             sent: list[dict[str, Any]] = []

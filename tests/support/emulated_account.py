@@ -17,7 +17,7 @@ class Elsewhere(TwilioHttpClient):  # type: ignore[misc]  # the package has no t
     """The package's own client, pointed to the emulator."""
 
     def __init__(self, base_url: str) -> None:
-        super().__init__(timeout=2)
+        super().__init__(timeout=20)
         self.base_url = base_url
         self.session.trust_env = False
 
@@ -52,7 +52,7 @@ def with_rest(
     """Run with an account and a way to ask it."""
 
     async def run() -> None:
-        async with asyncio.timeout(5), emulated_account(token, numbers=numbers) as (twilio, ask):
+        async with asyncio.timeout(30), emulated_account(token, numbers=numbers) as (twilio, ask):
             await main(twilio, ask)
 
     asyncio.run(run())

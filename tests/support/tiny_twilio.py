@@ -43,7 +43,7 @@ async def request(
     lines = [f"{method} {target} HTTP/1.1", f"Host: {host}"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     lines += [f"Content-Length: {len(content)}", "Content-Type: application/x-www-form-urlencoded", "Connection: close"]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
         writer.write("\r\n".join([*lines, "", ""]).encode() + content)
         answer = await reader.read()
@@ -60,7 +60,7 @@ async def webhook(url: str, fields: Mapping[str, str], token: str = TOKEN) -> tu
 
 async def open_stream(url: str, token: str = TOKEN) -> ClientConnection:
     """Open the stream of a TwiML's URL, signed."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         return await connect(
             url, additional_headers={"X-Twilio-Signature": sign(token, url)}, compression=None, close_timeout=0.5
         )

@@ -24,7 +24,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """Run within some seconds."""
 
     async def limited() -> T:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await work
 
     return asyncio.run(limited())

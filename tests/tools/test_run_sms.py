@@ -21,7 +21,7 @@ Run = Callable[[str], Awaitable[ToolFinished]]
 def with_tool(main: Callable[[EmulatedTwilio, Run], Awaitable[None]], caller: str = CALLER, token: str = TOKEN) -> None:
     async def run() -> None:
         numbers = [IncomingNumber(phone_number=CALLED)]
-        async with asyncio.timeout(5), EmulatedTwilio(ACCOUNT_SID, TOKEN, numbers=numbers) as twilio:
+        async with asyncio.timeout(30), EmulatedTwilio(ACCOUNT_SID, TOKEN, numbers=numbers) as twilio:
             api = MessagesApi(ACCOUNT_SID, ACCOUNT_SID, token, twilio.base_url)
             tool = send_sms_tool(TextMessage(values={"caller": caller, "called": CALLED}))
             tools = ToolRunner(Agent(name="a", instructions="", tools=(tool,)), "CA1", messages=api)

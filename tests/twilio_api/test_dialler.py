@@ -34,7 +34,7 @@ def dialling(url: str, work: Callable[[Dialler], Awaitable[Any]], per_second: in
     api = CallsApi(ACCOUNT, ACCOUNT, "token", url, timeout_s)
 
     async def run() -> Any:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await work(Dialler(api, per_second))
 
     try:

@@ -12,7 +12,7 @@ from voice_agent.twilio_api.messages import MessagesApi
 
 async def sent(sender: str, to: str, text: str) -> tuple[str, EmulatedTwilio]:
     numbers = [IncomingNumber(phone_number=CALLED)]
-    async with asyncio.timeout(5), EmulatedTwilio(ACCOUNT_SID, TOKEN, numbers=numbers) as twilio:
+    async with asyncio.timeout(30), EmulatedTwilio(ACCOUNT_SID, TOKEN, numbers=numbers) as twilio:
         api = MessagesApi(ACCOUNT_SID, ACCOUNT_SID, TOKEN, twilio.base_url)
         try:
             return await api.send(sender, to, text), twilio

@@ -14,7 +14,7 @@ from voice_agent.twilio_api.numbers import Number, NumbersApi, Pointing
 
 def with_numbers(main: Callable[[NumbersApi, EmulatedTwilio], Awaitable[None]], *numbers: IncomingNumber) -> None:
     async def run() -> None:
-        async with asyncio.timeout(5), EmulatedTwilio(ACCOUNT_SID, TOKEN, numbers=numbers) as twilio:
+        async with asyncio.timeout(30), EmulatedTwilio(ACCOUNT_SID, TOKEN, numbers=numbers) as twilio:
             api = NumbersApi(ACCOUNT_SID, ACCOUNT_SID, TOKEN, twilio.base_url)
             try:
                 await main(api, twilio)

@@ -146,7 +146,7 @@ def test_an_endpoint_without_calls_and_one_that_is_not_there_are_told(tmp_path: 
     async def main() -> None:
         agents = AgentFolder(PACKAGED_AGENTS)
         nowhere = CallClient(endpoint("emulator", base_url="ws://127.0.0.1:1"))
-        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
             for client, status in ((ConfigError("the preview has none"), 409), (nowhere, 502)):
                 with pytest.raises(Refused) as refused:
                     await BrowserCalls(agents, client, tasks).begin("reception")
