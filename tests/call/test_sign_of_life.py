@@ -4,6 +4,7 @@ from tests.support.script import CLIPS, Script, an_agent
 from voice_agent.agent import BargeIn
 from voice_agent.call.commands import AgentBegan, Note, PlayAudio
 from voice_agent.call.events import (
+    Event,
     ModelClosed,
     ResponseCreated,
     ResponseDone,
@@ -11,10 +12,20 @@ from voice_agent.call.events import (
     ToolFinished,
     ToolRequested,
 )
-from voice_agent.call.facts import CallerHolds, PlaybackBusy, PlaybackIdle, ResponseAsked
+from voice_agent.call.facts import (
+    CallerHolds,
+    Fact,
+    PlaybackBusy,
+    PlaybackIdle,
+    ResponseAsked,
+    ResponseWanted,
+    SessionLost,
+    SessionReady,
+)
 from voice_agent.call.sign_of_life import SignOfLife
 
 SILENCE_MS = 2500
+LOST_MS = 1500
 SIGN_MS = len(CLIPS["moment"]) // 8
 
 
@@ -234,3 +245,29 @@ def test_an_agent_without_a_hold_sound_leaves_a_waiting_caller_in_silence() -> N
     script.wait(3000)
 
     assert signs(script) == 0
+
+
+def fed(*events: tuple[int, Event | Fact]) -> SignOfLife:
+    sign = SignOfLife(can_sign=True)
+    for now_ms, event in events:
+        assert list(sign.feed(now_ms, event)) == []
+    return sign
+
+
+def test_what_could_not_be_asked_of_a_lost_session_is_owed_until_the_next_one_answers_it() -> None:
+    # Found by made-up calls: keys that a session which had died in silence was never asked about (seed 10002856).
+    keys = ((0, SessionReady()), (1000, ResponseWanted("keys")), (40_000, SessionLost("gone")))
+    back = (*keys, (40_200, SessionReady()))
+
+    assert fed(*keys).deadline() == 40_000 + LOST_MS
+    assert fed(*back).deadline() == 40_000 + SILENCE_MS
+    assert fed(*back, (42_000, ResponseAsked("keys", "keys-1"))).deadline() == 40_000 + SILENCE_MS
+
+
+def test_what_was_answered_before_the_session_was_lost_is_owed_no_more() -> None:
+    wanted = ((0, SessionReady()), (1000, ResponseWanted("keys")))
+    answered = (*wanted, (1100, ResponseCreated("r1", None)), (3000, ResponseDone("r1", "completed")))
+    back = ((5000, SessionLost("gone")), (5200, SessionReady()))
+
+    assert fed(*wanted).deadline() is None
+    assert fed(*answered, *back).deadline() is None

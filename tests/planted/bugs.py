@@ -97,7 +97,7 @@ BUGS = (
     Bug(
         "asks for an answer while the caller speaks",
         _TURNS,
-        "self._floor.ready\n            and not self._speaking",
+        "self._floor.ready\n            and not self._turn.speaking",
         "self._floor.ready",
     ),
     Bug(

@@ -22,6 +22,7 @@ from voice_agent.call.facts import (
     PlaybackBusy,
     PlaybackIdle,
     ResponseAsked,
+    ResponseWanted,
     SessionLost,
     SessionReady,
     ToolsBusy,
@@ -46,6 +47,7 @@ class SignOfLife:
         SessionReady,
         TurnOpened,
         TurnClosed,
+        ResponseWanted,
         ResponseAsked,
         ResponseCreated,
         ResponseDone,
@@ -68,6 +70,8 @@ class SignOfLife:
         self._overheard = False
         self._owed: set[str] = set()
         """Why the caller waits for sound."""
+        self._wanted = False
+        """Something is to be asked for that nobody can ask for now."""
         self._heard: set[str] = set()
         """Who is speaking."""
         self._silent_since_ms: int | None = None
@@ -120,15 +124,20 @@ class SignOfLife:
                 self._owed.add("session")
                 # What was open is heard again by the next session; until then nobody knows who speaks, and a caller who
                 # has long finished waits.
-                if "response" in self._owed or ("caller" in self._heard and not self._overheard):
+                unanswered = "caller" in self._heard and not self._overheard
+                if "response" in self._owed or self._wanted or unanswered:
                     self._owed.add("answer")
                 self._heard.discard("caller")
             case SessionReady():
                 self._ready = True
                 self._owed.discard("session")
+            case ResponseWanted():
+                self._wanted = True
             case ResponseAsked():
+                self._wanted = False
                 self._owed.add("answer")
             case ResponseCreated():
+                self._wanted = False
                 self._owed.discard("answer")
                 self._owed.add("response")
             case ResponseDone():
