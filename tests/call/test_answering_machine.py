@@ -282,3 +282,21 @@ def test_whatever_happens_a_call_of_ours_breaks_no_rule(
 
     assert call.broken == []
     assert machine or not any(isinstance(one, CallEnded) and one.outcome == "machine" for one in call.said)
+
+
+def test_where_the_conversation_does_not_wait_for_a_verdict_every_one_is_late() -> None:
+    script = calling(CONTINUE).begin()
+    script.feed(MachineVerdict("human"))
+
+    (told,) = (note for note in script.ordered(Note) if "who answered" in note.what)
+    assert told.fields == {"answered_by": "human", "late": True}
+
+
+def test_while_it_is_not_known_who_answered_nobody_is_asked_whether_they_are_there() -> None:
+    script = greeted(calling(limits=Limits(minutes=10, idle_seconds=2)))
+    script.wait(3000)
+    before = purposes(script.said)
+    script.feed(MachineVerdict("human"))
+    script.wait(2000)
+
+    assert (before, purposes(script.said)) == (["greeting"], ["greeting", "idle"])

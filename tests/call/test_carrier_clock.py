@@ -66,6 +66,14 @@ def test_where_frames_have_stopped_time_goes_on_by_our_clock_and_a_late_frame_is
     assert CarrierClock().time(300) == 300
 
 
+def test_an_echo_is_known_to_the_longest_frame() -> None:
+    clock = running(200)
+    clock.frame(240, 200, 40)
+    clock.frame(260, 240, 20)
+
+    assert clock.frame_ms == 40
+
+
 def test_a_frame_that_is_missing_shows_after_its_own_length() -> None:
     clock = running(200)
     soon, later = clock.stamp(219), clock.stamp(220)
@@ -122,6 +130,7 @@ def test_a_carrier_that_sends_every_echo_with_a_frame_is_recognised() -> None:
     assert not echoes(2, 2, 2, 2).echoes_at_edges
     assert echoes(*[0] * 10, 8).echoes_at_edges
     assert not echoes(*[0] * 9, 8).echoes_at_edges
+    assert not echoes(*[0] * 19, 8, 8).echoes_at_edges
     assert not echoes(0, 8, 0, 12, 0, 0).echoes_at_edges
 
 
@@ -135,9 +144,11 @@ def test_only_the_first_echo_between_two_frames_tells_how_the_carrier_sends_them
 
 def test_an_echo_before_any_frame_tells_nothing() -> None:
     clock = CarrierClock()
-    clock.stamp_played(0)
+    stamp = clock.stamp_played(300)
+    clock.settle(300)
 
     assert not clock.echoes_at_edges
+    assert stamp.carrier_ms == 300
 
 
 @given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 300)), max_size=20))

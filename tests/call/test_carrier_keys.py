@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.support.any_call import AnyCall, steps
 from tests.support.script import Script, an_agent
 from voice_agent.agent import DigitsToSend, Tool, Transfer
-from voice_agent.call.carrier_keys import ENOUGH, MOST, VOICE_MS
+from voice_agent.call.carrier_keys import ENOUGH, MOST, VOICE_MS, CarrierKeys
 from voice_agent.call.commands import (
     AddSystemText,
     AddToolOutput,
@@ -26,6 +26,7 @@ from voice_agent.call.conversation import Conversation, Resumption, ToolTurn
 from voice_agent.call.events import (
     CallEvent,
     ColleagueAnswered,
+    Event,
     ModelClosed,
     PhoneClosed,
     ResponseCreated,
@@ -38,6 +39,15 @@ from voice_agent.call.events import (
     ToolFinished,
     ToolRequested,
     TurnCommitted,
+)
+from voice_agent.call.facts import (
+    AgentChanged,
+    CarrierKeysWanted,
+    Fact,
+    LineToolCalled,
+    PlaybackBusy,
+    PlaybackIdle,
+    TurnOpened,
 )
 from voice_agent.call.setup import CallSetup
 
@@ -93,13 +103,14 @@ def test_the_stream_ends_at_once_where_nobody_speaks_and_the_end_says_what_is_pr
 
 def test_what_is_being_said_is_heard_first() -> None:
     script = a_call()
-    ask(script, ("press", "5"), words_ms=1000)
+    ask(script, ("press", "5"), ("press", "6"), words_ms=1000)
     script.wait(999)
     before = script.ordered(ClosePhone)
     script.wait(1)
 
     assert before == []
-    assert closed(script)[0].keys == "5"
+    assert [answer.took_ms for answer in script.ordered(ToolAnswered)] == [1000, 1000]
+    assert closed(script)[0].keys == "5w6"
 
 
 def test_a_response_that_goes_on_behind_its_call_of_the_tool_is_heard_too() -> None:
@@ -208,6 +219,41 @@ def test_a_model_that_is_lost_before_the_keys_ends_in_its_apology() -> None:
     assert [(end.outcome, end.keys) for end in script.ordered(CallEnded)] == [("model_failed", None)]
 
 
+def test_a_farewell_whose_model_is_lost_ends_the_call_and_presses_nothing() -> None:
+    script = a_call()
+    ask(script, ("press", "5"), ("hang_up", ""), words_ms=1000)
+    script.feed(ModelClosed(4000))
+    script.wait(1500)
+    script.feed(PhoneClosed(1000))
+
+    assert [(end.outcome, end.keys) for end in script.ordered(CallEnded)] == [("completed", None)]
+
+
+def test_a_clip_of_ours_ends_the_wait_for_a_voice_and_behind_it_the_whole_wait_begins() -> None:
+    part = CarrierKeys(an_agent(tools=TOOLS), 0)
+    happenings: list[tuple[int, Event | Fact]] = [
+        (0, StreamStarted("MZ1", "CA1")),
+        (0, TurnOpened(overheard=False)),
+        (0, LineToolCalled("c1", "press", '{"digits":"5"}')),
+        (1000, ResponseDone("r0", "cancelled")),
+        (2000, PlaybackBusy()),
+        (2500, PlaybackIdle()),
+    ]
+    waited = [(list(part.feed(now_ms, happening)), part.deadline())[1] for now_ms, happening in happenings]
+
+    assert waited == [None, None, VOICE_MS, VOICE_MS, None, 2500 + VOICE_MS]
+
+
+def test_another_agent_s_tool_is_the_carrier_s_from_the_hand_over_on() -> None:
+    part = CarrierKeys(an_agent(), 0)
+    called = LineToolCalled("c1", "press", '{"digits":"5"}')
+    happenings: list[Event | Fact] = [StreamStarted("MZ1", "CA1"), called, AgentChanged(an_agent(tools=TOOLS)), called]
+
+    assert [output for happening in happenings for output in part.feed(0, happening)] == [
+        CarrierKeysWanted("5", (("c1", '{"sent":"5"}'),), 0)
+    ]
+
+
 @pytest.mark.parametrize("in_response", [True, False])
 def test_a_session_that_is_lost_before_the_keys_does_not_keep_them_back(in_response: bool) -> None:
     script = a_call()
@@ -229,6 +275,7 @@ def test_what_cannot_be_pressed_is_answered_and_the_stream_stays(digits: str) ->
 
     ((_, output),) = answers(script)
     assert output["error"].startswith('"digits" must be 1 to 32 of 0-9')
+    assert [answer.failed for answer in script.ordered(ToolAnswered)] == [True]
     assert script.ordered(ClosePhone) == []
 
 

@@ -61,7 +61,7 @@ class CarrierKeys:
         CallOver,
     )
 
-    def __init__(self, agent: Agent, pressed: int = 0) -> None:
+    def __init__(self, agent: Agent, pressed: int) -> None:
         """`pressed`: how often the carrier has pressed keys in this call."""
         self._equip(agent)
         self._pressed = pressed
