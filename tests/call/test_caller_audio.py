@@ -219,6 +219,7 @@ def test_a_stream_that_is_silent_for_15_s_is_asked_whether_it_lives_and_again_15
     before = script.ordered(CheckPhone)
     script.wait(1)
     first = len(script.ordered(CheckPhone))
+    script.wait(100)
     script.feed(PhoneChecked(alive=True))
     script.wait(14_999)
     still = len(script.ordered(CheckPhone))

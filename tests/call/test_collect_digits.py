@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.support.collecting import Conversing, answers, ask, collecting, pause, press, told
 from tests.support.script import an_agent
 from voice_agent.agent import DigitCollection, Limits, Tool
-from voice_agent.call.collect_digits import HABIT_MS
+from voice_agent.call.collect_digits import HABIT_MS, CollectDigits
 from voice_agent.call.commands import (
     ClearPlayback,
     CreateResponse,
@@ -20,6 +20,7 @@ from voice_agent.call.events import (
     ResponseDone,
     StreamStopped,
 )
+from voice_agent.call.facts import AgentChanged, CollectionBegan, LineToolCalled
 
 
 def test_a_number_of_its_length_is_the_answer_and_no_text() -> None:
@@ -284,3 +285,13 @@ def test_when_a_number_is_whole_nobody_is_waited_for() -> None:
 
     assert "<CollectDigits collecting, Deadlines({'key': 8000})>" in begun
     assert "<CollectDigits idle, Deadlines({})>" in repr(script.call)
+
+
+def test_another_agents_tool_collects_from_the_hand_over_on() -> None:
+    part = CollectDigits(an_agent())
+    called = LineToolCalled("c1", "pin", "{}")
+    tool = Tool("pin", "The PIN.", {}, "collect_digits", digits=DigitCollection())
+
+    assert list(part.feed(0, called)) == []
+    assert list(part.feed(0, AgentChanged(an_agent(tools=(tool,))))) == []
+    assert list(part.feed(0, called)) == [CollectionBegan(secret=False)]

@@ -23,7 +23,7 @@ from voice_agent.call.conversation import (
 TURNS = (
     AgentTurn("a", "Hello.", interrupted=False),
     CallerTurn("u1", "Is it open?"),
-    KeysTurn("4"),
+    KeysTurn("42"),
     ToolTurn("c1", "look_up", "{}", "yes"),
     ToolTurn("c2", "look_up", "{}", None),
 )
@@ -48,7 +48,7 @@ def test_a_session_is_told_all_that_was_said_and_then_why_it_goes_on() -> None:
     assert told == [
         AddAgentText("history-1", "Hello."),
         AddUserText("history-2", "Is it open?"),
-        AddUserText("history-3", "The caller pressed these keys: 4"),
+        AddUserText("history-3", "The caller pressed these keys: 4 2"),
         AddToolCall("history-4", "c1", "look_up", "{}"),
         AddToolOutput("history-4-output", "c1", "yes"),
         AddToolCall("history-5", "c2", "look_up", "{}"),
@@ -87,6 +87,8 @@ def test_what_a_tool_has_answered_comes_last_where_nothing_else_says_why_the_mod
         AddToolCall("history-4", "c1", "press", "{}"),
         AddToolOutput("history-4-output", "c1", "pressed"),
     ]
+    assert list(history((), "")) == []
+    assert list(history((call, *TURNS[:1], said), ""))[:2] == [hello, AddAgentText("history-2", "One moment.")]
     assert [type(one) for one in history((call, said), "The line was lost.")] == [
         AddToolCall,
         AddToolOutput,

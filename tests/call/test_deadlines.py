@@ -35,6 +35,18 @@ def test_a_cleared_deadline_does_not_come_and_an_unknown_one_may_be_cleared() ->
     assert repr(deadlines) == "Deadlines({'cake': 200})"
 
 
+def test_the_earliest_is_known_whatever_became_of_the_others() -> None:
+    deadlines = Deadlines()
+    deadlines.set("tea", 100)
+    deadlines.set("cake", 200)
+    earliest = [deadlines.earliest()]
+    deadlines.clear("tea")
+    earliest.append(deadlines.earliest())
+    deadlines.take_due(200)
+
+    assert [*earliest, deadlines.earliest()] == [100, 200, None]
+
+
 @given(st.dictionaries(st.text(max_size=2), st.integers(0, 50)), st.integers(0, 50))
 def test_what_is_due_comes_once_and_earliest_first(at: dict[str, int], now_ms: int) -> None:
     deadlines = Deadlines()

@@ -30,7 +30,6 @@ from voice_agent.call.events import (
 from voice_agent.call.facts import (
     AgentChanged,
     CallerStopped,
-    CallOver,
     CollectionBegan,
     CollectionEnded,
     Fact,
@@ -111,7 +110,6 @@ class CallerAudioPart:
         AgentChanged,
         PhoneChecked,
         TimerFired,
-        CallOver,
     )
 
     def __init__(self, turn_detection: TurnDetection) -> None:
@@ -191,8 +189,6 @@ class CallerAudioPart:
                 for due_ms, do in sorted(dues, key=itemgetter(0)):
                     if due_ms <= now_ms:
                         yield from do(now_ms)
-            case CallOver():
-                self._stall_ms = self._check_ms = NEVER
 
     def _follow_turn(self, event: Event | Fact) -> None:
         match event:
