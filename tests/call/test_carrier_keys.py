@@ -103,6 +103,7 @@ def test_the_stream_ends_at_once_where_nobody_speaks_and_the_end_says_what_is_pr
 
 def test_what_is_being_said_is_heard_first() -> None:
     script = a_call()
+    script.wait(100)
     ask(script, ("press", "5"), ("press", "6"), words_ms=1000)
     script.wait(999)
     before = script.ordered(ClosePhone)

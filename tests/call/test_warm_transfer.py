@@ -37,6 +37,7 @@ DESK = Destination("desk", "+14255550101", 20)
 def holding(*, rest: bool = True, words_ms: int = 500, clips: dict[str, bytes] | None = None) -> Script:
     """A call whose caller was told that somebody is being called, and holds."""
     script = Script(AGENT, rest=rest, clips={**CLIPS, "hold": HOLD} if clips is None else clips).begin()
+    script.wait(100)
     script.feed(ResponseCreated("r1", None))
     script._responses.add("r1")
     if words_ms:
@@ -117,6 +118,7 @@ def test_a_colleague_who_accepts_gets_the_caller_at_once() -> None:
     assert closed == [ClosePhone("transferred to desk")]
     assert script.ordered(HangUp) == []
     assert answers(script) == ["The caller is being connected with desk."]
+    assert [answer.took_ms for answer in script.ordered(ToolAnswered)] == [500 + HOLD_AFTER_MS + 300]
     where = msgspec.structs.replace(DESK, conference="room")
     assert script.said[-1] == CallEnded("transferred", "transferred to desk", script.now_ms, where)
 
