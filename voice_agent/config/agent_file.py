@@ -46,6 +46,7 @@ from voice_agent.config.last_resort_keys import read_last_resort
 from voice_agent.config.lookup_keys import read_lookup
 from voice_agent.config.machine_keys import read_on_machine
 from voice_agent.config.model_keys import read_model
+from voice_agent.config.python_tools import python_tool
 from voice_agent.config.render import BUILT_IN, faults_of
 from voice_agent.config.scenario_keys import Scenario, read_scenarios
 from voice_agent.config.schema_forms import E164, LANGUAGE, NAME, TOOL_SECONDS, VARIABLE
@@ -56,7 +57,7 @@ from voice_agent.config.speech_keys import (
     read_turn_detection,
     read_voice,
 )
-from voice_agent.config.tool_keys import ReadTools, read_tools
+from voice_agent.config.tool_keys import FindPython, ReadTools, read_tools
 from voice_agent.config.yaml_nodes import Document, Fields, compose, shorten, text_of
 
 
@@ -72,16 +73,17 @@ class AgentFile(NamedTuple):
     scenarios: tuple[Scenario, ...]
 
 
-def read_agent(text: str, file: str, folder: str = "") -> AgentFile:
+def read_agent(text: str, file: str, folder: str = "", python: FindPython = python_tool) -> AgentFile:
     """Read one agent; `file` is its name in errors, `folder` where its `python:` tools are looked for.
 
-    Raises `ConfigError` (`ConfigErrors` for several faults), never anything else. The tools' modules are imported.
+    Raises `ConfigError` (`ConfigErrors` for several faults), never anything else. The tools' modules are imported,
+    unless `python` describes the tools instead of them.
     """
     document, top = compose(file, text)
     fields = Fields(document, top, tuple(AGENT))
     variables = _variables(fields)
     language, *languages = _languages(fields)
-    tools = read_tools(fields, folder, tuple(variables))
+    tools = read_tools(fields, folder, tuple(variables), python)
     agent = Agent(
         name=_name(fields),
         instructions=_instructions(fields),

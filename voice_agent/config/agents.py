@@ -99,6 +99,11 @@ def load_agents(path: Path, demands: Demands = ANY) -> Agents:
     return Agents((file.agent for file in files), beside=(file.agent for file in beside))
 
 
+def disagreements(files: list[AgentFile]) -> list[ConfigError]:
+    """List what is wrong with agents' files together: whom one names and nobody is, and what two of them claim."""
+    return [*_missing(files), *_clashes(files)]
+
+
 def _beside(path: Path, files: list[AgentFile], demands: Demands) -> list[AgentFile]:
     """Find what one file's agent names in the files beside it; those that nobody names need not be good."""
     found: list[AgentFile] = []
@@ -182,7 +187,11 @@ def load_agent_file(path: Path, demands: Demands = ANY) -> AgentFile:
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ConfigError("not UTF-8 text; save the file as UTF-8", f"{path}:{line}") from None
-    file = read_agent(text, str(path), str(path.resolve().parent))
+    return judged(read_agent(text, str(path), str(path.resolve().parent)), demands)
+
+
+def judged(file: AgentFile, demands: Demands) -> AgentFile:
+    """Give an agent's file that may ask for all that it asks for; raises `ConfigError` for another one."""
     # A default that is refused has no place of its own.
     raise_all(ConfigError(what, file.key_at.get(key, file.name_at)) for key, what in _refused(file.agent, demands))
     return file
@@ -280,6 +289,16 @@ class AgentFolder:
         self._demands = demands
         self._agents = load_agents(path, demands)
         self._stamp = self._look()
+
+    @property
+    def path(self) -> Path:
+        """The file, or the folder."""
+        return self._path
+
+    @property
+    def demands(self) -> Demands:
+        """What the agents may ask for."""
+        return self._demands
 
     @property
     def references(self) -> References:

@@ -53,6 +53,9 @@ _REMEDIES = {
 }
 
 
+FindPython = Callable[[str, str], Tool]
+"""Describes a `python:` tool by its target and the folder of its agent; raises `ConfigError` (without a place)."""
+
 _Read = Callable[[Fields, Sequence[str]], Tool | McpServer | None]
 _READERS: dict[str, _Read] = {
     "http": read_http,
@@ -75,15 +78,18 @@ class ReadTools(NamedTuple):
     mcp_at: dict[str, yaml.Node]
 
 
-def read_tools(fields: Fields, folder: str, variables: Sequence[str]) -> ReadTools:
-    """Read the whole key; `folder` is where modules are looked for, which are imported; `variables` are the agent's."""
+def read_tools(fields: Fields, folder: str, variables: Sequence[str], python: FindPython = python_tool) -> ReadTools:
+    """Read the whole key; `folder` is where modules are looked for, which are imported; `variables` are the agent's.
+
+    `python`: what describes `python:` tools instead of the modules themselves.
+    """
     tools: dict[str, Tool] = {}
     servers: dict[str, McpServer] = {}
     tool_at: dict[str, yaml.Node] = {}
     mcp_at: dict[str, yaml.Node] = {}
     for node in fields.items("tools", "[hang_up]"):
         try:
-            tool = _read_tool(fields.document, node, folder, variables)
+            tool = _read_tool(fields.document, node, folder, variables, python)
         except ConfigError as error:
             fields.document.fault(node, error.what)
             continue
@@ -102,7 +108,9 @@ def read_tools(fields: Fields, folder: str, variables: Sequence[str]) -> ReadToo
     return ReadTools(tuple(tools.values()), tuple(servers.values()), tool_at, mcp_at)
 
 
-def _read_tool(document: Document, node: yaml.Node, folder: str, variables: Sequence[str]) -> Tool | McpServer | None:
+def _read_tool(
+    document: Document, node: yaml.Node, folder: str, variables: Sequence[str], python: FindPython
+) -> Tool | McpServer | None:
     if isinstance(node, yaml.MappingNode) and len(node.value) == 1:
         inner = Fields(document, node, _TOOL_KINDS)
         for kind, read in _READERS.items():
@@ -113,7 +121,7 @@ def _read_tool(document: Document, node: yaml.Node, folder: str, variables: Sequ
             document.fault(node, '"hang_up" takes nothing; write "- hang_up"')
         if not target:
             return None
-        return python_tool(target, folder)
+        return python(target, folder)
     if isinstance(node, yaml.ScalarNode):
         if node.value == "hang_up":
             return HANG_UP
