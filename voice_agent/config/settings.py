@@ -132,6 +132,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What those of all calls of a day may cost before no more are taken."""
     console_password: Secret | None = None
     """Opens the console to browsers elsewhere, or its hash; `None`: to this machine's only."""
+    console_edit: bool = False
+    """Whoever may use the console may change the agents' files, too."""
     drain_seconds: int = 240
     """How long a stop waits for the calls in progress."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -239,6 +241,7 @@ def read_settings(environ: Mapping[str, str], env_file: Path | None = None) -> S
         spend_per_call=variables.amount("SPEND_PER_CALL"),
         spend_per_day=variables.amount("SPEND_PER_DAY"),
         console_password=_console_password(variables),
+        console_edit=variables.choice("CONSOLE_EDIT", ("on", "off")) == "on",
         drain_seconds=usual.drain_seconds if drain is None else drain,
         log_level=variables.choice("LOG_LEVEL", ("debug", "info", "warning", "error")) or usual.log_level,
         log_format=variables.choice("LOG_FORMAT", ("text", "json")) or usual.log_format,
