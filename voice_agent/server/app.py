@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 from voice_agent.config.secret import Secret
 from voice_agent.live.phone_leg import Receive, Send
 from voice_agent.server.health import health
-from voice_agent.server.media import START_SECONDS, MediaStreams, Scope
+from voice_agent.server.media import START_SECONDS, Browsers, MediaStreams, Scope
 from voice_agent.server.reception import STREAM_PATH, Reception
 from voice_agent.server.twilio import webhooks
 
@@ -28,15 +28,19 @@ class Application:
         start_seconds: float = START_SECONDS,
         metrics_tokens: Sequence[Secret | None] = (),
         console: ASGIApp | None = None,
+        browsers: Browsers | None = None,
     ) -> None:
-        """`more`: routes that place calls. `metrics_tokens`: see `health`. `console`: all that is below its path."""
+        """`more`: routes that place calls. `metrics_tokens`: see `health`. `console`: all that is below its path.
+
+        `browsers`: those of it that bring streams.
+        """
         # The interactive documentation would tell strangers what there is to try; a redirect would repeat their `Host`.
         self._pages = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
         self._pages.include_router(webhooks(reception))
         self._pages.include_router(health(reception, *metrics_tokens))
         for routes in more:
             self._pages.include_router(routes)
-        self._streams = MediaStreams(reception, start_seconds)
+        self._streams = MediaStreams(reception, start_seconds, browsers)
         self._console = console
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

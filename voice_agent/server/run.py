@@ -20,6 +20,7 @@ from typing import Self
 import msgspec
 import uvicorn
 
+from voice_agent.call.commands import Report
 from voice_agent.call.conversation import Resumption
 from voice_agent.config.agents import AgentSource
 from voice_agent.config.prices import Price, Prices, load_prices
@@ -48,7 +49,9 @@ from voice_agent.recording.spool import Spool, make_folder
 from voice_agent.server.app import Application
 from voice_agent.server.colleagues import Colleagues
 from voice_agent.server.console.access import Access
+from voice_agent.server.console.agent_files import AgentFiles, agent_file_routes
 from voice_agent.server.console.application import application as console_application
+from voice_agent.server.console.phone import Phone, phone_routes
 from voice_agent.server.console.webrtc import BrowserCalls, webrtc_routes
 from voice_agent.server.continuing import Continuing
 from voice_agent.server.doorstep import Doorstep
@@ -191,15 +194,19 @@ class Serving:
             client = self._call_client()
             self._browser_calls = BrowserCalls(self._agents, client, tasks, messages)
             self._placing = Placing(self.settings, self._agents, calls, capacity)
+            access = Access(self.settings.console_password, token_secret(terms.tokens[0]), self.settings.public_url)
+            files = AgentFiles(self._agents, edit=self.settings.console_edit)
+            self._phone = Phone(self._agents, self.reception, access)
             application = Application(
                 self.reception,
                 placing_routes(self._placing),
                 metrics_tokens=(self.settings.metrics_token, self.settings.api_token),
                 console=console_application(
-                    Access(self.settings.console_password, token_secret(terms.tokens[0]), self.settings.public_url),
-                    [webrtc_routes(self._browser_calls)],
+                    access,
+                    [webrtc_routes(self._browser_calls), phone_routes(self._phone, files), agent_file_routes(files)],
                     "" if isinstance(client, ConfigError) else client.address.calls,
                 ),
+                browsers=self._phone,
             )
             doorstep = Doorstep(self.reception.refusals.turned_out)
             self._server = _Server(_config(application, doorstep))
@@ -236,12 +243,16 @@ class Serving:
         self.reception.last = "hands over" if self._replaced else "ends"
         self._checkpoints.handing_over = self._replaced
         await self._browser_calls.close()
+        self._phone.close()
         lobby = self.reception.lobby
         talking = any(session.joined and session.ended is None for session in lobby.sessions.values())
         await lobby.end_all("the server stops", END_SECONDS)
         if talking:
             await asyncio.sleep(AFTER_STREAM_SECONDS)
         self._server.should_exit = True
+
+    def _observe(self, call_sid: str, now_ms: int, report: Report) -> None:
+        self._phone.observe(call_sid, now_ms, report)
 
     def _call_client(self) -> CallClient | ConfigError:
         try:
@@ -296,7 +307,7 @@ class Serving:
             spending=self.spending,
             greetings=self._greetings,
             given=self._given,
-            observers=self._observers,
+            observers=(*self._observers, self._observe),
             history=keep_in_history,
             checkpoints=self._checkpoints,
             keep=self._keep,

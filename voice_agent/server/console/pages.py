@@ -31,6 +31,8 @@ class Page(msgspec.Struct, frozen=True):
 
 PAGES = (
     Page("/console", "home", "Console", listed=False),
+    Page("/console/phone", "phone", "Softphone"),
+    Page("/console/agents", "agents", "Agents"),
     Page(SIGN_IN, "login", "Sign in", listed=False),
 )
 

@@ -1,0 +1,163 @@
+// The console's modules that need no page: run by `test_console_js.py`.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+const STATIC = new URL("../../../voice_agent/server/console/static/", import.meta.url);
+const load = (name) => import(new URL(name, STATIC));
+
+const { Delay, Loss } = await load("bad-line.js");
+const { Carrier } = await load("carrier.js");
+const { SILENCE } = await load("mulaw.js");
+const { Playout } = await load("playout.js");
+const { Resampler } = await load("resample.js");
+const { Spoken } = await load("spoken.js");
+
+const decibels = (samples) => {
+  const middle = samples.slice(samples.length / 4, (samples.length * 3) / 4);
+  return 20 * Math.log10(Math.SQRT2 * Math.sqrt(middle.reduce((sum, value) => sum + value * value, 0) / middle.length));
+};
+
+const tone = (hz, rateHz) => Float32Array.from({ length: rateHz }, (_, at) => Math.sin((2 * Math.PI * hz * at) / rateHz));
+
+for (const [from, to] of [[48000, 8000], [44100, 8000], [8000, 48000], [8000, 44100]]) {
+  test(`a second of ${from} Hz is a second of ${to} Hz, and speech stays as loud`, () => {
+    for (const hz of [300, 1000, 3000]) {
+      const made = new Resampler(from, to).feed(tone(hz, from));
+      assert.equal(made.length, to);
+      assert.ok(Math.abs(decibels(made)) < 0.1, `${hz} Hz: ${decibels(made)} dB`);
+    }
+  });
+}
+
+test("what a telephone cannot carry does not fold back into speech", () => {
+  for (const hz of [4600, 5000, 7000, 12000]) assert.ok(decibels(new Resampler(48000, 8000).feed(tone(hz, 48000))) < -60);
+});
+
+test("how samples are cut into pieces changes nothing", () => {
+  const whole = [...new Resampler(44100, 8000).feed(tone(440, 44100))];
+  const cut = new Resampler(44100, 8000);
+  const pieces = [];
+  for (let at = 0; at < 44100; at += 128) pieces.push(...cut.feed(tone(440, 44100).subarray(at, at + 128)));
+  assert.deepEqual(pieces, whole);
+});
+
+test("a mark comes back when all before it was played, and at once when nothing is", () => {
+  const playout = new Playout();
+  assert.deepEqual(playout.mark("a"), ["a"]);
+  playout.push(Uint8Array.of(0x10, 0x90));
+  assert.deepEqual([playout.mark("b"), playout.mark("c")], [[], []]);
+  playout.push(Uint8Array.of(0x20));
+  assert.deepEqual(playout.mark("d"), []);
+  assert.deepEqual(playout.read(new Float32Array(1)), []);
+  assert.deepEqual(playout.read(new Float32Array(1)), ["b", "c"]);
+  const last = new Float32Array(3);
+  assert.deepEqual(playout.read(last), ["d"]);
+  assert.deepEqual([...last].map(Math.abs).slice(1), [0, 0]);
+});
+
+test("clear drops what is not played and gives the marks that waited", () => {
+  const playout = new Playout();
+  playout.push(new Uint8Array(160));
+  playout.mark("a");
+  playout.read(new Float32Array(80));
+  assert.deepEqual(playout.clear(), ["a"]);
+  assert.deepEqual(playout.mark("b"), ["b"]);
+  const silence = new Float32Array(4);
+  playout.read(silence);
+  assert.deepEqual([...silence].map(Math.abs), [0, 0, 0, 0]);
+});
+
+const CALL = { callSid: "CA1", accountSid: "AC1", streamSid: "MZ1", parameters: { token: "t" } };
+
+function carrier() {
+  const sent = [];
+  const done = [];
+  const player = {
+    push: (audio) => done.push(["push", [...audio]]),
+    mark: (name) => done.push(["mark", name]),
+    clear: () => done.push(["clear"]),
+  };
+  return { carrier: new Carrier(CALL, (text) => sent.push(JSON.parse(text)), player), sent, done };
+}
+
+test("numbers count on over all messages, chunks over those that were sent, time over what was lost, too", () => {
+  const { carrier: it, sent } = carrier();
+  it.start();
+  it.hear(new Uint8Array(160));
+  it.hear(null);
+  it.press("5");
+  it.press("55");
+  it.hear(new Uint8Array(160));
+  it.stop();
+  it.hear(new Uint8Array(160));
+  assert.deepEqual(sent.map(({ event }) => event), ["connected", "start", "media", "dtmf", "media", "stop"]);
+  assert.deepEqual(sent.slice(1).map(({ sequenceNumber }) => sequenceNumber), ["1", "2", "3", "4", "5"]);
+  assert.deepEqual(sent.filter(({ media }) => media).map(({ media }) => [media.chunk, media.timestamp]), [["1", "0"], ["2", "40"]]);
+});
+
+test("what the server sends is obeyed in its order; what is no message of Twilio's changes nothing and is told once", () => {
+  const { carrier: it, done } = carrier();
+  it.receive('{"event":"media","streamSid":"MZ1","media":{"payload":"/38="}}');
+  it.receive('{"event":"mark","streamSid":"MZ1","mark":{"name":"m"}}');
+  it.receive('{"event":"clear","streamSid":"MZ1"}');
+  for (const bad of ["{", "null", '{"event":"clear","streamSid":"MZ2"}', '{"event":"dance","streamSid":"MZ1"}',
+    '{"event":"media","streamSid":"MZ1","media":{"payload":"=="}}', '{"event":"mark","streamSid":"MZ1"}', "{"]) it.receive(bad);
+  assert.deepEqual(done, [["push", [255, 127]], ["mark", "m"], ["clear"]]);
+  assert.equal(it.warnings.length, 5);
+});
+
+test("a line that is late hands on in order, also when it gets better meanwhile", () => {
+  const handed = [];
+  const waking = [];
+  let now = 0;
+  const delay = new Delay((item) => handed.push(item), () => now, (wake, ms) => waking.push([wake, now + ms]));
+  delay.put("a");
+  delay.ms = 100;
+  delay.put("b");
+  delay.ms = 0;
+  delay.put("c");
+  assert.deepEqual(handed, ["a"]);
+  while (waking.length) {
+    const [wake, at] = waking.shift();
+    now = at;
+    wake();
+  }
+  assert.deepEqual([handed, now], [["a", "b", "c"], 100]);
+});
+
+test("a line that loses puts silence in the place of what it lost", () => {
+  const chances = [0.05, 0.5];
+  const loss = new Loss(() => chances.shift());
+  const audio = new Uint8Array(320).fill(1);
+  assert.equal(loss.thin(audio), audio);
+  loss.percent = 10;
+  const thin = loss.thin(audio);
+  assert.deepEqual([thin[0], thin[159], thin[160], audio[0]], [SILENCE, SILENCE, 1, 1]);
+});
+
+test("what was cut of an answer is told from what was heard, and the caller's words stand where they were said", () => {
+  const spoken = new Spoken(() => {});
+  spoken.take("caller_began", {});
+  spoken.take("agent_words", { item_id: "i", text: "We look after " });
+  spoken.take("agent_words", { item_id: "i", text: "the whole family." });
+  spoken.take("agent_began", { item_id: "i", response_ms: 624 });
+  spoken.take("caller_said", { text: "What do you offer?" });
+  spoken.take("caller_began", {});
+  spoken.take("agent_said", { item_id: "i", text: "We look", interrupted: true, heard_ms: 700, total_ms: 2000 });
+  spoken.take("usage", {});
+  assert.deepEqual(spoken.lines.map(({ who, text, cut }) => [who, text, cut]), [
+    ["caller", "What do you offer?", ""],
+    ["agent", "We look", "after the whole family."],
+    ["caller", "", ""],
+  ]);
+  assert.equal(spoken.lines[1].tag, "624 ms, heard 0.7 s of 2.0 s");
+  assert.deepEqual(spoken.lines.map(({ pending }) => pending), [false, false, true]);
+});
+
+test("a tool's answer stands with its call", () => {
+  const spoken = new Spoken(() => {});
+  spoken.take("tool_started", { call_id: "c", name: "hours", arguments: "{}" });
+  spoken.take("tool_answered", { call_id: "c", output: "9 to 5", failed: true, took_ms: 3 });
+  const [{ text, tag, failed }] = spoken.lines;
+  assert.deepEqual([text, tag, failed], ["hours({}) \u2192 9 to 5", "failed, 3 ms", true]);
+});

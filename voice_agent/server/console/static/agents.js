@@ -1,0 +1,197 @@
+// The agents' files.
+
+import { get, post } from "./api.js";
+import { byId, el, notice, replace, setText } from "./dom.js";
+import { DRAFT } from "./draft.js";
+import { help, keyPath } from "./schema-help.js";
+
+const CHECK_MS = 300;
+const MARKS = { added: "+", removed: "\u2212", place: "", same: "" };
+
+let files = [];
+let edit = false;
+let schema = {};
+let opened = null;
+let checking = 0;
+let asked = 0;
+
+const text = byId("text");
+const drafts = new Map();
+
+const draft = () => ({ file: opened.file, text: text.value });
+const isChanged = () => opened !== null && text.value !== opened.text;
+
+// --- the list --------------------------------------------------------------------------------------------------------
+
+function list() {
+  replace(
+    byId("files"),
+    files.map((file) => {
+      const changed = drafts.has(file.file);
+      const current = file === opened;
+      return el(
+        "li",
+        {},
+        el("button", { type: "button", class: "quiet", "aria-current": current && "true", onclick: () => open(file) },
+          file.file, changed && el("span", { class: "tag warn" }, "changed")),
+      );
+    }),
+  );
+}
+
+function open(file) {
+  opened = file;
+  text.value = drafts.get(file.file) ?? file.text;
+  text.disabled = false;
+  text.readOnly = !edit;
+  setText(byId("file-title"), file.file);
+  text.scrollTop = 0;
+  text.setSelectionRange(0, 0);
+  changed();
+}
+
+// --- what is typed ---------------------------------------------------------------------------------------------------
+
+function changed() {
+  if (isChanged()) drafts.set(opened.file, text.value);
+  else drafts.delete(opened.file);
+  list();
+  number([]);
+  byId("revert").disabled = !isChanged();
+  byId("save").disabled = true;
+  byId("try").disabled = !edit;
+  if (!edit) return;
+  clearTimeout(checking);
+  checking = setTimeout(check, CHECK_MS);
+}
+
+async function check() {
+  asked += 1;
+  const question = asked;
+  let faults;
+  try {
+    ({ faults } = await post("/console/api/agents/check", draft()));
+  } catch (error) {
+    setText(byId("verdict"), error.message);
+    return;
+  }
+  if (question !== asked) return;
+  number(faults.map(({ line }) => line));
+  const verdict = faults.length ? `${faults.length} ${faults.length === 1 ? "fault" : "faults"}` : "no fault";
+  setText(byId("verdict"), isChanged() ? `${verdict}; not saved` : verdict);
+  byId("try").disabled = faults.length > 0;
+  byId("save").disabled = faults.length > 0 || !isChanged();
+  replace(
+    byId("faults"),
+    faults.map(({ line, column, what }) => el("li", {},
+      el("button", { type: "button", class: "quiet fault", onclick: () => show(line, column) },
+        el("span", { class: "mono" }, `${opened.file}:${line}:${column}`), " ", what))),
+  );
+}
+
+/** Write the lines' numbers, those with a fault marked. */
+function number(faulty) {
+  const count = text.value.split("\n").length;
+  const gutter = byId("gutter");
+  while (gutter.childElementCount > count) gutter.lastChild.remove();
+  while (gutter.childElementCount < count) gutter.append(el("li", {}, String(gutter.childElementCount + 1)));
+  for (const [index, item] of [...gutter.children].entries()) item.classList.toggle("bad", faulty.includes(index + 1));
+  gutter.scrollTop = text.scrollTop;
+}
+
+function show(line, column) {
+  const before = text.value.split("\n").slice(0, line - 1);
+  const at = before.reduce((sum, each) => sum + each.length + 1, 0) + column - 1;
+  text.focus();
+  text.setSelectionRange(at, at);
+  const height = parseFloat(getComputedStyle(text).lineHeight);
+  text.scrollTop = Math.max(0, (line - 6) * height);
+  explain();
+}
+
+function explain() {
+  const told = help(schema, keyPath(text.value, text.selectionStart));
+  replace(
+    byId("help"),
+    el("p", { class: "mono path" }, told.path.join(" \u203a ") || "an agent"),
+    told.description && el("p", {}, told.description),
+    told.facts.length > 0 && el("dl", { class: "facts" }, told.facts.map(([name, value]) => [el("dt", {}, name), el("dd", { class: "mono" }, value)])),
+    told.keys.length > 0 && el("dl", { class: "keys" }, told.keys.map(([key, what]) => [el("dt", { class: "mono" }, key), el("dd", {}, what)])),
+  );
+}
+
+text.addEventListener("input", changed);
+text.addEventListener("scroll", () => {
+  byId("gutter").scrollTop = text.scrollTop;
+});
+document.addEventListener("selectionchange", () => {
+  if (document.activeElement === text) explain();
+});
+
+// --- what is done with it --------------------------------------------------------------------------------------------
+
+byId("revert").addEventListener("click", () => {
+  drafts.delete(opened.file);
+  open(opened);
+});
+
+byId("try").addEventListener("click", () => {
+  sessionStorage.setItem(DRAFT, JSON.stringify(draft()));
+  location.assign("/console/phone?draft");
+});
+
+byId("save").addEventListener("click", async () => {
+  try {
+    const { lines } = await post("/console/api/agents/differences", draft());
+    showLines(lines);
+    byId("saving").showModal();
+  } catch (error) {
+    notice(error.message, "bad");
+  }
+});
+
+byId("leave").addEventListener("click", () => byId("saving").close());
+
+byId("write").addEventListener("click", async () => {
+  try {
+    const { saved } = await post("/console/api/agents/save", { ...draft(), version: opened.version });
+    files = files.map((file) => (file === opened ? saved : file));
+    drafts.delete(saved.file);
+    opened = saved;
+    changed();
+    notice(`${saved.file} is saved; the next call has it.`);
+  } catch (error) {
+    notice(error.message, "bad");
+  }
+  byId("saving").close();
+});
+
+function showLines(lines) {
+  replace(
+    byId("lines"),
+    lines.map(({ kind, text: line }) => el("div", { class: kind }, el("span", { class: "sign" }, MARKS[kind]), line)),
+    lines.length === 0 && el("p", {}, "Nothing."),
+  );
+}
+
+addEventListener("beforeunload", (event) => {
+  if (drafts.size && !sessionStorage.getItem(DRAFT)) event.preventDefault();
+});
+
+// --- the beginning ---------------------------------------------------------------------------------------------------
+
+try {
+  [{ files, edit }, schema] = await Promise.all([get("/console/api/agents"), get("/console/api/agents/schema")]);
+  byId("locked").hidden = edit;
+  for (const id of ["try", "revert", "save"]) byId(id).hidden = !edit;
+  const kept = JSON.parse(sessionStorage.getItem(DRAFT) ?? "null");
+  sessionStorage.removeItem(DRAFT);
+  if (kept && edit) drafts.set(kept.file, kept.text);
+  const first = files.find(({ file }) => file === kept?.file) ?? files[0];
+  if (first) open(first);
+  else setText(byId("file-title"), "no files");
+  explain();
+} catch (error) {
+  byId("problem").hidden = false;
+  setText(byId("problem"), error.message);
+}
