@@ -1,5 +1,7 @@
 """The goodbye: asked for, said, heard, taken back."""
 
+import pytest
+
 from tests.support.script import CLIPS, Script, an_agent
 from voice_agent.agent import BargeIn, Limits
 from voice_agent.call.commands import (
@@ -103,12 +105,14 @@ def test_a_goodbye_that_was_asked_for_and_does_not_end_is_cut_off_after_30_s() -
     assert [command.reason for command in script.ordered(ClosePhone)] == ["the caller was silent"]
 
 
-def test_a_goodbye_is_waited_for_though_the_agent_spoke_when_it_was_asked_for() -> None:
+@pytest.mark.parametrize("done_ms", [0, 1500])
+def test_a_goodbye_is_waited_for_though_the_agent_spoke_when_it_was_asked_for(done_ms: int) -> None:
     script = a_minute()
     script.wait(44_000)
     script.agent_speaks("a", 2000)
+    script.wait(done_ms)
     script.response_done()
-    script.wait(2500)
+    script.wait(2500 - done_ms)
     before = script.call.phase
     script.agent_speaks("bye", 1000, response="r2")
     script.response_done("r2")
@@ -303,6 +307,14 @@ def test_a_goodbye_that_is_left_incomplete_before_its_first_word_is_asked_for_ag
 
     assert before == []
     assert requests(script) == ["goodbye-1", "goodbye-2"]
+    assert script.ordered(ClosePhone) == [ClosePhone("the time limit was reached")]
+
+
+def test_a_goodbye_that_is_completed_without_a_word_is_not_waited_for() -> None:
+    script = asked_to_say_goodbye()
+    script.response_done("r1")
+    script.wait(300)
+
     assert script.ordered(ClosePhone) == [ClosePhone("the time limit was reached")]
 
 

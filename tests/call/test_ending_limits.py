@@ -43,6 +43,7 @@ def test_a_call_that_does_not_come_to_its_goodbye_ends_at_the_time_limit() -> No
     assert before == []
     assert requests(script) == []
     assert ends(script) == [("completed", "the time limit was reached")]
+    assert script.call.resumption().left_ms == 0
 
 
 @pytest.mark.parametrize(("left_ms", "then_ms"), [(50_000, 50_000), (0, 30_000)])

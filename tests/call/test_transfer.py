@@ -132,6 +132,21 @@ def test_a_transfer_that_was_taken_back_does_not_decide_how_the_call_ends() -> N
     assert script.said[-1] == CallEnded("completed", "the agent hung up", script.now_ms)
 
 
+def test_a_transfer_that_was_taken_back_takes_nobody_anywhere_at_the_time_limit() -> None:
+    script = Script(msgspec.structs.replace(AGENT, limits=Limits(minutes=1, idle_seconds=0))).begin()
+    script.wait(40_000)
+    transfers(script)
+    script.caller_speaks()
+    script.caller_stops()
+    for item, response in (("a", "r2"), ("bye", "r3")):
+        script.agent_speaks(item, 1000, response=response)
+        script.response_done(response)
+        script.wait(5000)
+    script.feed(PhoneClosed(1000))
+
+    assert script.ordered(CallEnded) == [CallEnded("completed", "the time limit was reached", 50_000)]
+
+
 def test_a_transfer_without_a_word_is_told_to_the_caller_first() -> None:
     script = Script(AGENT).begin()
     transfers(script, words_ms=0)
