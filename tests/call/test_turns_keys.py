@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.script import Script, an_agent
+from tests.support.script import CLIPS, Script, an_agent
 from voice_agent.agent import BargeIn, DigitCollection, ServerVad, Tool
-from voice_agent.call.commands import CancelResponse, ClearPlayback, CreateResponse, Note, SetTurnFlags
+from voice_agent.call.commands import CancelResponse, ClearPlayback, CreateResponse, Note, PlayAudio, SetTurnFlags
 from voice_agent.call.events import (
     KeyPressed,
     ResponseCreated,
@@ -17,6 +17,7 @@ from voice_agent.call.events import (
     ToolRequested,
     TurnCommitted,
 )
+from voice_agent.call.sign_of_life import SILENCE_MS as SILENCE_MS_TO_SIGN
 from voice_agent.call.turns import BY_KEY, ONLY_TONES
 
 PADDING_MS, SILENCE_MS = 300, 500
@@ -89,6 +90,47 @@ def test_a_voice_that_outlasts_the_tone_stops_the_agent() -> None:
 
     assert before == []
     assert len(script.ordered(ClearPlayback)) == 1
+
+
+def test_a_voice_that_outlasts_the_tones_of_several_keys_stops_the_agent() -> None:
+    script = speaking_agent()
+    script.feed(KeyPressed("1"))
+    sound_begins(script)
+    script.wait(400)
+    script.feed(KeyPressed("2"))
+    script.wait(849)
+    before = script.ordered(ClearPlayback)
+    script.wait(1)
+
+    assert before == []
+    assert len(script.ordered(ClearPlayback)) == 1
+
+
+def test_a_key_that_is_pressed_while_somebody_speaks_does_not_shorten_how_long_that_must_last() -> None:
+    script = speaking_agent(barge_in=BargeIn(after_ms=2000))
+    script.caller_speaks()
+    script.wait(1000)
+    script.feed(KeyPressed("1"))
+    script.wait(980)
+    before = script.ordered(ClearPlayback)
+    script.wait(40)
+
+    assert before == []
+    assert len(script.ordered(ClearPlayback)) == 1
+
+
+def test_who_types_owes_nobody_an_answer_and_waits_for_none() -> None:
+    script = Script(an_agent(barge_in=BargeIn(after_ms=400))).begin()
+    script.feed(KeyPressed("1"))
+    sound_begins(script)
+    script.wait(200)
+    sound_ends(script, 100)
+    script.wait(1500 + SILENCE_MS_TO_SIGN - 200 - 1)
+    before = script.ordered(PlayAudio)
+    script.wait(1)
+
+    assert before == []
+    assert [command.audio for command in script.ordered(PlayAudio)] == [CLIPS["moment"]]
 
 
 def test_each_further_key_may_be_what_is_heard() -> None:

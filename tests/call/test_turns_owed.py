@@ -287,6 +287,42 @@ def test_a_policy_of_one_millisecond_waits_for_that() -> None:
     assert len(script.ordered(CancelResponse)) == 1
 
 
+def test_a_policy_of_one_millisecond_waits_for_that_where_turns_end_by_their_sense_too() -> None:
+    script = Script(an_agent(barge_in=BargeIn(after_ms=1), turn_detection=SemanticVad())).begin()
+    script.agent_speaks("a", 3000, done=False)
+    script.wait(500)
+    script.feed(SpeechStarted("u1", 0))
+    at_once = script.ordered(CancelResponse)
+    script.wait(1)
+
+    assert at_once == []
+    assert len(script.ordered(CancelResponse)) == 1
+
+
+def test_speech_however_long_does_not_cut_a_protected_greeting() -> None:
+    script = Script(an_agent(greeting="Hello.", barge_in=BargeIn(after_ms=400, protect_greeting=True))).begin()
+    script.agent_speaks("a", 5000)
+    script.response_done()
+    script.wait(500)
+    script.caller_speaks()
+    script.wait(2000)
+
+    assert script.ordered(ClearPlayback) == []
+
+
+def test_a_pause_in_a_protected_greeting_does_not_end_its_protection() -> None:
+    script = Script(an_agent(greeting="Hello.", barge_in=BargeIn(protect_greeting=True))).begin()
+    script.agent_speaks("a", 500, done=False)
+    script.wait(600)
+    in_the_pause = script.ordered(SetTurnFlags)
+    script.agent_speaks("a", 500)
+    script.response_done()
+    script.wait(600)
+
+    assert in_the_pause == []
+    assert len(script.ordered(SetTurnFlags)) == 1
+
+
 def test_a_result_that_waited_for_the_end_of_the_turn_is_said_with_the_answer() -> None:
     script = Script(an_agent(barge_in=BargeIn(after_ms=400))).begin()
     script.feed(ResponseCreated("r1", None), ToolRequested("r1", "f1", "c1", "look_up", "{}"))

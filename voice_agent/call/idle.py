@@ -87,7 +87,7 @@ class Idle:
         CallOver,
     )
 
-    def __init__(self, agent: Agent, *, held: bool = False) -> None:
+    def __init__(self, agent: Agent, *, held: bool) -> None:
         """`held`: it is not known yet who answered."""
         self._follow(agent)
         self._deadlines = Deadlines()

@@ -122,7 +122,7 @@ class ModelLink:
         CallOver,
     )
 
-    def __init__(self, endpoints: Sequence[str] = ("",), resumed: Resumption | None = None) -> None:
+    def __init__(self, endpoints: Sequence[str], resumed: Resumption | None) -> None:
         """`endpoints`: what those of the call are called; they are asked in their order."""
         self._names = [name or number for number, name in enumerate(endpoints, 1)]
         self._resumed = resumed

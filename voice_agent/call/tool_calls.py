@@ -73,7 +73,7 @@ class ToolCalls:
         CallOver,
     )
 
-    def __init__(self, agent: Agent, transfers: int = 0) -> None:
+    def __init__(self, agent: Agent, transfers: int) -> None:
         """`transfers`: so many came to nothing before."""
         self.transfers = transfers
         """Those of colleagues who were asked in this session are added."""

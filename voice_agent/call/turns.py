@@ -137,7 +137,7 @@ class Turns:
         CallOver,
     )
 
-    def __init__(self, agent: Agent, *, can_excuse: bool, held: bool = False) -> None:
+    def __init__(self, agent: Agent, *, can_excuse: bool, held: bool) -> None:
         """`can_excuse`: there is a clip `withheld`. `held`: it is not known yet who answered."""
         self._can_excuse = can_excuse
         self._floor = Floor(agent, held=held)
