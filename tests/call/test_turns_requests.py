@@ -5,9 +5,11 @@ import pytest
 from tests.support.script import Script, an_agent
 from voice_agent.agent import BargeIn, Limits
 from voice_agent.call.commands import (
+    CancelResponse,
     ConnectModel,
     CreateResponse,
     Note,
+    SetTurnFlags,
 )
 from voice_agent.call.events import (
     CallEvent,
@@ -18,9 +20,11 @@ from voice_agent.call.events import (
     ResponseCreated,
     ResponseDone,
     SpeechStarted,
+    SpeechStopped,
     ToolRequested,
     TurnCommitted,
 )
+from voice_agent.call.turns import SERVER_ANSWER_MS
 
 BUSY = "conversation_already_has_active_response"
 
@@ -145,6 +149,46 @@ def test_a_refusal_is_told_and_the_second_one_loses_the_session(code: str | None
     assert notes(script)[-1] == Note(
         "warning", "the model's session is opened anew", {"reason": f"responses keep failing: {reason}"}
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "what"), [("failed", "a response failed"), ("incomplete", "a response was left incomplete")]
+)
+def test_why_a_response_came_to_nothing_is_told(status: str, what: str) -> None:
+    script = greeting()
+    script.feed(ResponseCreated("r1", "greeting-1"), ResponseDone("r1", status, "oh"))  # type: ignore[arg-type]
+
+    assert notes(script) == [Note("warning", what, {"reason": "oh"})]
+
+
+def test_an_error_that_has_nothing_to_do_with_the_turn_leaves_the_answer_to_the_server() -> None:
+    script = Script().begin()
+    script.feed(SpeechStarted("u1", 0), SpeechStopped("u1", 0), TurnCommitted("u1"))
+    script.feed(ModelError("invalid_value", "oh", "truncate-a"))
+    before = requests(script)
+    script.wait(SERVER_ANSWER_MS)
+
+    assert (before, requests(script)) == ([], ["turn-1"])
+
+
+def test_what_nobody_asked_for_by_that_name_is_not_said_after_a_cough() -> None:
+    script = Script(an_agent(barge_in=BargeIn(after_ms=600))).begin()
+    script.agent_speaks("a", 3000)
+    script.response_done()
+    script.caller_speaks()
+    script.feed(ResponseCreated("r2", "somebody-1"), ResponseDone("r2", "cancelled"))
+    script.wait(200)
+    script.caller_stops()
+
+    assert [command.response_id for command in script.ordered(CancelResponse)] == ["r2"]
+    assert requests(script) == []
+
+
+def test_a_protected_greeting_that_is_not_heard_yet_stays_protected_when_another_response_ends() -> None:
+    script = Script(an_agent(greeting="Hello.", barge_in=BargeIn(protect_greeting=True))).begin()
+    script.feed(ResponseCreated("r1", "greeting-1"), ResponseDone("r0", "cancelled"))
+
+    assert script.ordered(SetTurnFlags) == []
 
 
 def test_a_refusal_that_names_another_request_changes_nothing() -> None:

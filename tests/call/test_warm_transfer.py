@@ -17,9 +17,10 @@ from voice_agent.call.commands import (
     ToolAnswered,
 )
 from voice_agent.call.events import ColleagueAnswered, ModelClosed, PhoneClosed, ResponseCreated, ToolRequested
+from voice_agent.call.facts import AgentChanged, LineToolCalled
 from voice_agent.call.states import Phase
 from voice_agent.call.transfer import ENOUGH
-from voice_agent.call.warm_transfer import HOLD_AFTER_MS, HURRIED, LAST_WORDS_MS
+from voice_agent.call.warm_transfer import HOLD_AFTER_MS, HURRIED, LAST_WORDS_MS, WarmTransfer
 
 HOLD = b"\x82" * 8000
 """A second."""
@@ -185,6 +186,23 @@ def test_an_answer_that_comes_when_the_model_is_lost_changes_nothing() -> None:
     script.feed(PhoneClosed(1000))
 
     assert [end.outcome for end in script.ordered(CallEnded)] == ["model_failed"]
+
+
+def test_where_the_model_is_lost_no_clip_is_heard_to_hold_by() -> None:
+    script = holding()
+    script.feed(ModelClosed(4000))
+    script.wait(500 + HOLD_AFTER_MS + 1000)
+
+    assert holds(script) == 0
+
+
+def test_another_agent_s_colleagues_are_called_from_the_hand_over_on() -> None:
+    part = WarmTransfer(an_agent(), rest=True, clip=None)
+    called = LineToolCalled("c1", "transfer", TO_DESK)
+
+    assert list(part.feed(0, called)) == []
+    assert list(part.feed(0, AgentChanged(AGENT))) == []
+    assert CallColleague("c1", DESK, "Ana asks about her bill.") in list(part.feed(0, called))
 
 
 def test_who_is_asked_is_told_in_one_line() -> None:

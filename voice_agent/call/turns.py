@@ -381,7 +381,7 @@ class Turns:
         )
 
     def _ask(self) -> Iterator[Command | Fact]:
-        if not self._requests.waiting or self._over or not self._may_ask():
+        if not self._requests.waiting or not self._may_ask():
             return
         may = (one for one in self._requests.waiting if not self._floor.held or one.purpose in FIRST_WORDS)
         wanted = next(may, None)

@@ -122,8 +122,7 @@ class WarmTransfer:
             yield Note("error", "a colleague cannot be called", {"problem": "there are no REST credentials"})
             yield _no(called.call_id, "nobody can be called now")
         else:
-            self._open = _Open(called.call_id, destination, now_ms)
-            self._wait(now_ms)
+            self._open = _Open(called.call_id, destination, now_ms)  # in a response, behind whose end the clip comes
             yield CallerHolds(True)
             yield CallColleague(called.call_id, destination, summary_of(called.arguments))
 
