@@ -66,6 +66,8 @@ QUICK_MS = 20
 """How long slow work takes that the recording has no example of."""
 
 _NEVER = 1 << 60
+
+_SOUND = frozenset(get_args(Sound))
 _REPORTS = frozenset(get_args(Report))
 _FROM_TWILIO = frozenset(get_args(FromTwilio))
 
@@ -92,8 +94,8 @@ class Resimulated(msgspec.Struct, frozen=True):
     """Why the rest of the recording cannot be read; empty: it could."""
 
 
-_Feed = tuple[int, Input | FromTwilio | None, list[Output | Sound]]
-"""When, what, and what came of it."""
+_Feed = tuple[int, Input | FromTwilio | None, tuple[Output | Sound, ...]]
+"""When, what, and what came of it: tuples to the end, which the garbage collector has nothing to do with."""
 
 
 class Log:
@@ -244,8 +246,8 @@ class _World:
             commands = bridge.call.feed(self.now_ms, event)
             self._invariants.watch(self.now_ms, event, commands)
             for command in commands:
-                if isinstance(command, Sound):
-                    outputs.append(command)
+                if type(command) in _SOUND:
+                    outputs.append(cast("Sound", command))
                 else:
                     outputs += bridge.write(command)
         return outputs
@@ -301,7 +303,7 @@ class _World:
     def _carry_out(self, received: Input | FromTwilio | None, outputs: Sequence[Output | Sound]) -> None:
         due_ms = self._bridge.deadline()
         self._bridge_due_ms = _NEVER if due_ms is None else due_ms
-        self.log.append((self.now_ms, received, [*outputs]))
+        self.log.append((self.now_ms, received, tuple(outputs)))
         for output in outputs:
             match output:
                 case AppendAudio():

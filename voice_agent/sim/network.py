@@ -35,19 +35,24 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
 Message = TypeVar("Message")
 
 
+_Entry = tuple[int, int, Callable[..., None], list[Any] | None]
+"""When, which by the order of asking, what, and to which messages if it is done to any."""
+
+
 class Agenda:
     """What is going to happen: at one moment in the order of asking."""
 
     def __init__(self) -> None:
-        self.entries: list[tuple[int, int, Callable[..., None], list[Any] | None]] = []
-        """A heap: what is next comes first, by its time. To be looked at only."""
-        self._numbers = count()
-        self._happening: tuple[int, int, Callable[..., None], list[Any] | None] = (0, 0, self.happen, None)
+        self.entries: list[_Entry] = []
+        """A heap: what is next comes first, by its time. Its messages may grow until then."""
+        self.numbers = count()
+        """Of the entries, in the order of asking."""
+        self._happening: _Entry = (0, 0, self.happen, None)
         """What comes in at this moment."""
 
-    def at(self, at_ms: int, happen: Callable[..., None], messages: list[Any] | None = None) -> None:
-        """Let something happen; of `messages`, which may grow until then, with one after the other."""
-        heappush(self.entries, (at_ms, next(self._numbers), happen, messages))
+    def at(self, at_ms: int, happen: Callable[[], None]) -> None:
+        """Let something happen."""
+        heappush(self.entries, (at_ms, next(self.numbers), happen, None))
 
     def forget(self, take: Callable[[Any], None]) -> None:
         """Let nothing come in any more that is on its way to this very taker."""
@@ -105,4 +110,7 @@ class Way(Generic[Message]):
             return
         self._sent_ms = now_ms
         self._together = together = [message]
-        self._agenda.at(self.arrival(now_ms), self._deliver, together)
+        # `Agenda.at`, without a step of its own: nearly all that ever happens is a message.
+        agenda = self._agenda
+        entry: _Entry = (self.arrival(now_ms), next(agenda.numbers), self._deliver, together)
+        heappush(agenda.entries, entry)

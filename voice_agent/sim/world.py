@@ -202,7 +202,7 @@ class World:
 
     def run(self, until_ms: int, most_steps: int = NEVER) -> "World":
         """Let time pass until the call has ended on both sides, or to `until_ms`; `most_steps` are never enough."""
-        entries, happen = self._agenda.entries, self._agenda.happen
+        entries, happen, now_ms = self._agenda.entries, self._agenda.happen, self.now_ms
         for _ in range(most_steps):
             due_ms, fire = entries[0][0] if entries else NEVER, happen
             if self._bridge_due_ms < due_ms:
@@ -211,11 +211,11 @@ class World:
                 due_ms, fire = self._carrier_due_ms, self._fire_carrier
             if self._session_due_ms < due_ms:
                 due_ms, fire = self._session_due_ms, self._fire_session
-            if due_ms > until_ms or self.now_ms >= until_ms:
-                self.now_ms = max(self.now_ms, until_ms)
+            if due_ms > until_ms or now_ms >= until_ms:
+                self.now_ms = max(now_ms, until_ms)
                 return self
-            if due_ms > self.now_ms:
-                self.now_ms = due_ms
+            if due_ms > now_ms:
+                self.now_ms = now_ms = due_ms
             fire()
         raise AssertionError(f"time does not pass: {most_steps:,} steps")
 
