@@ -64,6 +64,52 @@ def test_a_call_that_cannot_be_seen_any_more_goes_on_unwatched() -> None:
         followed(*[PeerError("no network")] * MOST_FAILURES)
 
 
+class Heard:
+    """A server that is called back: what it says one after the other, the last for ever; `None`: nothing new."""
+
+    def __init__(self, *answers: Course | PeerError | None) -> None:
+        self._answers = list(answers)
+
+    async def changed(self, sid: str, told: Course) -> Course | None:
+        assert sid == "CA1"
+        assert told.status != "completed"
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if isinstance(answer, PeerError):
+            raise answer
+        return answer
+
+
+def heard(account: Told, *answers: Course | PeerError | None) -> tuple[Course, list[str]]:
+    said: list[str] = []
+    course = asyncio.run(follow(account, "CA1", said.append, 0, Heard(*answers)))  # type: ignore[arg-type]  # as far as needed
+    return course, said
+
+
+def test_a_call_whose_callbacks_are_heard_is_asked_for_at_its_end_alone() -> None:
+    account = Told([Course("completed", "human", 36), PeerError("asked twice")])
+    course, said = heard(account, Course("ringing"), Course("in-progress", "human"), Course("completed", "human"))
+
+    assert course == Course("completed", "human", 36)
+    assert said == ["ringing", "answered", "answered by a person", "completed after 36 s"]
+
+
+@pytest.mark.parametrize("answer", [PeerError("no network"), GoneError("gone"), Course("in-progress")])
+def test_the_end_that_was_called_back_stands_when_the_account_does_not_know_better(answer: Course | Exception) -> None:
+    assert heard(Told([answer]), Course("completed", "", 3))[0] == Course("completed", "", 3)
+
+
+def test_a_server_that_hears_nothing_does_not_keep_a_call_from_being_seen() -> None:
+    account = Told([Course("queued"), Course("busy")])
+
+    assert heard(account, None, None, Course("busy"))[1] == ["queued", "busy"]
+
+
+def test_a_server_that_cannot_tell_is_asked_no_more() -> None:
+    account = Told([Course("ringing"), Course("busy")])
+
+    assert heard(account, PeerError("status 404"), Course("initiated"))[1] == ["ringing", "busy"]
+
+
 def test_a_call_that_twilio_does_not_know_any_more_is_one_line() -> None:
     with pytest.raises(CommandError, match="Twilio does not know CA1 any more"):
         followed(GoneError("not found"))

@@ -1,4 +1,5 @@
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -66,6 +67,21 @@ class Site:
 async def a_site(folder: Path) -> AsyncIterator[Site]:
     async with asyncio.timeout(30), a_desk(folder) as desk:
         yield Site(desk)
+
+
+def test_who_follows_a_call_of_ours_is_told_what_was_called_back_if_they_know_the_token(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_site(tmp_path) as site:
+            news = {"CallSid": "CA1", "CallStatus": "ringing", "Direction": "outbound-api"}
+            await site.signed("/twilio/status", news)
+            await site.signed("/twilio/amd", {"CallSid": "CA1", "AnsweredBy": "human"})
+            asked = {"CallSid": "CA1", "CallStatus": "initiated", "AnsweredBy": ""}
+
+            status, _, text = await site.signed("/twilio/status/course", asked)
+            assert (status, json.loads(text)) == (200, {"status": "ringing", "answered_by": "human", "seconds": 0})
+            assert (await site.post("/twilio/status/course", urlencode(asked).encode(), None))[0] == 403
+
+    asyncio.run(main())
 
 
 def test_a_signed_webhook_is_answered_with_twiml(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """`voice-agent dial`: lets an agent call a number, shows how far the call is; what came of it is its exit status.
 
-The server at `PUBLIC_URL` holds the call; Twilio is asked here for the call, and then for its course. A list of numbers
-is `dial_list`'s.
+The server at `PUBLIC_URL` holds the call; Twilio is asked here for the call, see `dial_watch` for its course. A list of
+numbers is `dial_list`'s.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 import requests
 
 from voice_agent.cli.dial_list import dial_list
-from voice_agent.cli.dial_watch import EVERY_S, follow, outcome_of
+from voice_agent.cli.dial_watch import EVERY_S, callbacks_of, follow, outcome_of
 from voice_agent.config.agents import Agents, load_agents
 from voice_agent.config.settings import ENV_FILE, Settings, read_settings
 from voice_agent.config.variables import is_loopback
@@ -165,7 +165,7 @@ async def _call(settings: Settings, call: OutboundCall, tell: Tell, every_s: flo
         placed: list[str] = []
         try:
             sid = await Dialler(api, settings.dial_per_second).place(call, placed.append)
-            course = await follow(api, sid, _timed(tell), every_s)
+            course = await follow(api, sid, _timed(tell), every_s, callbacks_of(settings))
         except asyncio.CancelledError:
             for sid in placed:
                 tell(f"{sid} is being ended")
@@ -204,6 +204,7 @@ async def call_list(
             tell=tell,
             every_s=every_s,
             before=lambda: look_whether_served(settings),
+            callbacks=callbacks_of(settings),
         )
     finally:
         api.close()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from voice_agent.cli.dial_watch import follow, outcome_of
+from voice_agent.cli.dial_watch import Callbacks, follow, outcome_of
 from voice_agent.errors import CommandError, ConfigError, PeerError, RefusedError
 from voice_agent.live.clock import utc_now
 from voice_agent.store.dialled import PLACED, PLACING, Journal, Step, journal_path, open_journal
@@ -45,6 +45,7 @@ async def dial_list(
     tell: Callable[[str], None],
     every_s: float,
     before: Callable[[], Awaitable[None]],
+    callbacks: Callbacks | None = None,
 ) -> int:
     """Call all that were not called yet; 0, or 1 if some are left. `usual`: agent, caller's number, common variables.
 
@@ -58,7 +59,9 @@ async def dial_list(
         if not left:
             return 0
         await before()
-        queue = _Queue(journal, dialler, api, tell, at_once=at_once, total=len(left), every_s=every_s)
+        queue = _Queue(
+            journal, dialler, api, tell, at_once=at_once, total=len(left), every_s=every_s, callbacks=callbacks
+        )
         try:
             await queue.work(left)
         except asyncio.CancelledError:
@@ -122,8 +125,10 @@ class _Queue:
         at_once: int,
         total: int,
         every_s: float,
+        callbacks: Callbacks | None = None,
     ) -> None:
         self.finished = 0
+        self._callbacks = callbacks
         self._journal = journal
         self._dialler = dialler
         self._api = api
@@ -163,7 +168,7 @@ class _Queue:
             sid = await self._placed(call, tell)
             if not sid:
                 return
-            course = await follow(self._api, sid, tell, self._every_s)
+            course = await follow(self._api, sid, tell, self._every_s, self._callbacks)
             step = {"sid": sid, "answered_by": course.answered_by, "seconds": str(course.seconds)}
             self._over(call, outcome_of(course), step)
         except (PeerError, CommandError) as error:

@@ -1,14 +1,29 @@
-"""Follows a call that was placed, by asking Twilio, until it is over."""
+"""Follows a call that was placed until it is over: by what our server is called back with, else by asking Twilio."""
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
+from urllib.parse import urlencode
 
+import aiohttp
+import msgspec
+
+from voice_agent.config.settings import Settings
+from voice_agent.config.variables import is_loopback
 from voice_agent.errors import CommandError, PeerError
+from voice_agent.server.courses import COURSE_PATH, WAIT_S
 from voice_agent.twilio_api.calls import NOT_ENDED, CallsApi, Course
 from voice_agent.twilio_api.rest import GoneError
+from voice_agent.wire.signature import sign
 
 EVERY_S = 1.0
-"""Between two questions."""
+"""Between two questions to Twilio, where no server tells anything."""
+
+UNHEARD_S = 15.0
+"""The same where one does, and it is silent: its callbacks may reach another one, or nobody."""
+
+ANSWER_S = 5.0
+"""What the server may need beyond its wait."""
 
 MOST_FAILURES = 60
 """Questions without an answer, one after the other; then the call goes on unwatched."""
@@ -16,12 +31,72 @@ MOST_FAILURES = 60
 _COURSE = {"queued": "queued", "initiated": "dialling", "ringing": "ringing", "in-progress": "answered"}
 
 
-async def follow(api: CallsApi, sid: str, tell: Callable[[str], None], every_s: float = EVERY_S) -> Course:
-    """Tell every change in a few words until the call is over; gives its end. Raises `CommandError`."""
-    failures, told = 0, Course("")
-    while True:
+class Callbacks:
+    """The server at `PUBLIC_URL`, which Twilio calls back."""
+
+    def __init__(self, public_url: str, token: str) -> None:
+        """`token`: the account's, by which the server knows who asks."""
+        self._url = public_url + COURSE_PATH
+        self._token = token
+
+    async def changed(self, sid: str, told: Course) -> Course | None:
+        """Wait a while for news of a call; `None`: there is none. Raises `PeerError`: the server is of no use."""
+        fields = {"CallSid": sid, "CallStatus": told.status, "AnsweredBy": told.answered_by}
+        headers = {
+            "X-Twilio-Signature": sign(self._token, self._url, fields.items()),
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
+        # A proxy of the environment leads away from this machine.
+        session = aiohttp.ClientSession(trust_env=not is_loopback(self._url))
         try:
-            course = await api.course(sid)
+            async with (
+                asyncio.timeout(WAIT_S + ANSWER_S),
+                session as http,
+                http.post(self._url, data=urlencode(fields), headers=headers, allow_redirects=False) as response,
+            ):
+                body, status = await response.read(), response.status
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise PeerError(str(error) or type(error).__name__) from error
+        if status == 204:
+            return None
+        try:
+            if status == 200:
+                return msgspec.json.decode(body, type=Course)
+        except (ValueError, RecursionError) as error:
+            raise PeerError(f"an answer that cannot be read: {error}") from error
+        raise PeerError(f"status {status}")
+
+
+def callbacks_of(settings: Settings) -> Callbacks | None:
+    """Give the server that can be asked; `None`: the account's own token is not known here."""
+    token = settings.twilio_auth_token
+    return None if token is None else Callbacks(settings.public_url, token.reveal())
+
+
+async def follow(
+    api: CallsApi,
+    sid: str,
+    tell: Callable[[str], None],
+    every_s: float = EVERY_S,
+    callbacks: Callbacks | None = None,
+) -> Course:
+    """Tell every change in a few words until the call is over; gives its end. Raises `CommandError`."""
+    now = asyncio.get_running_loop().time
+    failures, told, asked_at = 0, Course(""), -UNHEARD_S
+    while True:
+        course = None
+        if callbacks is not None:
+            try:
+                course = await callbacks.changed(sid, told)
+            except PeerError:
+                callbacks = None
+            if course is None and now() - asked_at < UNHEARD_S:
+                continue
+        try:
+            if course is None:
+                asked_at, course = now(), await api.course(sid)
+            elif course.status not in NOT_ENDED:
+                course = await _end(api, sid, course)
         except GoneError as error:
             raise CommandError(f"Twilio does not know {sid} any more") from error
         except PeerError as error:
@@ -36,7 +111,17 @@ async def follow(api: CallsApi, sid: str, tell: Callable[[str], None], every_s: 
             told = course
             if course.status not in NOT_ENDED:
                 return course
-        await asyncio.sleep(every_s)
+        if callbacks is None:
+            await asyncio.sleep(every_s)
+
+
+async def _end(api: CallsApi, sid: str, heard: Course) -> Course:
+    """Give the whole of what Twilio knows of a call that is over, if it can be asked."""
+    with suppress(PeerError):
+        known = await api.course(sid)
+        if known.status not in NOT_ENDED:
+            return known
+    return heard
 
 
 def _tell_change(before: Course, course: Course, tell: Callable[[str], None]) -> None:

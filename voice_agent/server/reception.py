@@ -34,6 +34,7 @@ from voice_agent.live.session import Session
 from voice_agent.server.carrier_errors import stream_error, webhook_error
 from voice_agent.server.colleagues import Colleagues
 from voice_agent.server.continuing import Continuing
+from voice_agent.server.courses import Courses
 from voice_agent.server.last_resort import THANKS, last_resort
 from voice_agent.server.refusals import Refusals
 from voice_agent.server.transfers import CONNECTED, came_back, dial
@@ -144,6 +145,7 @@ class Reception:
         self.terms = terms
         self.metrics = metrics
         self.refusals = Refusals(metrics)
+        self.courses = Courses()
         self.lobby = lobby
         self.closing = False
         """Set when the server stops: no further call is taken."""

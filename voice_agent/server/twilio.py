@@ -7,12 +7,15 @@ import logging
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
+import msgspec
 from fastapi import APIRouter, HTTPException, Request, Response
 
 from voice_agent.live.admission import Refusal
 from voice_agent.server.bodies import BODY_SECONDS, read_body
 from voice_agent.server.colleagues import COLLEAGUE_PATH
+from voice_agent.server.courses import COURSE_PATH
 from voice_agent.server.reception import AFTER_DIAL_PATH, AFTER_STREAM_PATH, STATUS_PATH, Reception
+from voice_agent.twilio_api.calls import Course
 from voice_agent.wire.signature import valid_request
 
 logger = logging.getLogger(__name__)
@@ -74,13 +77,25 @@ def webhooks(reception: Reception, form_seconds: float = BODY_SECONDS) -> APIRou
 
     @router.post(STATUS_PATH)
     async def status(request: Request) -> Response:
-        await reception.over(await signed_fields(request))
+        fields = await signed_fields(request)
+        await reception.courses.take(fields)
+        await reception.over(fields)
         return Response(status_code=204)
 
     @router.post("/twilio/amd")
     async def detected(request: Request) -> Response:
-        reception.detected(await signed_fields(request))
+        fields = await signed_fields(request)
+        await reception.courses.take(fields)
+        reception.detected(fields)
         return Response(status_code=204)
+
+    @router.post(COURSE_PATH)
+    async def course(request: Request) -> Response:
+        """Tell whoever follows a call, which is no webhook of Twilio's: see `courses`."""
+        fields = await signed_fields(request)
+        told = Course(fields.get("CallStatus", ""), fields.get("AnsweredBy", ""))
+        new = await reception.courses.changed(fields.get("CallSid", ""), told)
+        return Response(status_code=204) if new is None else Response(msgspec.json.encode(new), 200)
 
     return router
 
