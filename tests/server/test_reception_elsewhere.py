@@ -65,6 +65,18 @@ def test_who_was_not_put_through_is_back_with_an_agent_that_knows_why(tmp_path: 
     assert call.setup.rest is False
 
 
+def test_a_server_that_is_replaced_hands_on_who_was_not_put_through_with_why(tmp_path: Path) -> None:
+    fields = {**BUSY, "DialCallSid": "CA" + "9" * 32, "DialSipResponseCode": "486", "Whatever": "else"}
+    desk, (pause, redirect) = asked_elsewhere(
+        tmp_path, CallEnded("transferred", "", 1, DESK), fields, handing_over=True
+    )
+    query = f"DialCallStatus=busy&DialCallSid=CA{'9' * 32}&DialSipResponseCode=486"
+
+    assert desk.calls == []
+    assert pause == twiml.Pause(1)
+    assert redirect == twiml.Redirect(f"{PUBLIC_URL}/twilio/after-dial?{query}")
+
+
 def test_a_call_is_put_through_and_its_keys_are_pressed_whoever_is_asked(tmp_path: Path) -> None:
     (tmp_path / "dial").mkdir()
     _, (dialled,) = asked_elsewhere(tmp_path / "dial", CallEnded("transferred", "", 1, DESK), ON_THE_LINE)

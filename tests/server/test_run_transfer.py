@@ -1,6 +1,7 @@
 """A caller who is transferred, through real sockets: the emulated Twilio, this server, and a model of few words."""
 
 import asyncio
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +85,33 @@ def test_a_caller_who_was_not_put_through_is_back_with_an_agent_who_knows_why(tm
     ]
     assert items[-1]["content"][0]["text"].startswith("The transfer to front_desk came to nothing: the line is busy.")
     assert (first.outcome, back.outcome, first.call_sid) == ("transferred", "caller_hung_up", back.call_sid)
+
+
+def test_who_was_not_put_through_is_taken_back_by_a_server_that_waits_for_its_calls_or_by_its_successor(
+    tmp_path: Path,
+) -> None:
+    dialling = asyncio.Event()
+
+    def callee(number: str) -> Callee:
+        assert number == "+14255550101"
+        dialling.set()
+        return Callee(becomes="busy", rings_ms=100)
+
+    async def main() -> tuple[Call, Call]:
+        with socket.create_server(("127.0.0.1", 0)) as held:
+            async with EmulatedTwilio(ACCOUNT_SID, TOKEN, callees=callee) as twilio:
+                async with a_server(tmp_path, TRANSFERRING, listening=held.dup(), replaced=True) as first:
+                    calls_tool(first, "transfer", '{"to": "front_desk"}')
+                    caller = twilio.place_call(f"{first.serving.url}/twilio/voice", "+14255550199", "+14255550100")
+                    await dialling.wait()
+                    first.serving.close_to_new_calls()
+                    await caller.wait_until(lambda: sum(isinstance(one, AgentBegan) for _, one in first.reports) > 1)
+                async with a_server(tmp_path, TRANSFERRING, listening=held.dup(), replaced=True) as second:
+                    await caller.wait_until(lambda: any(isinstance(one, AgentBegan) for _, one in second.reports))
+                    caller.hang_up()
+                    await caller.ended()
+                    return first, second
+
+    first, second = asyncio.run(main())
+    assert [ended.outcome for ended in first.ended] == ["transferred", "stopped"]
+    assert [ended.outcome for ended in second.ended] == ["caller_hung_up"]

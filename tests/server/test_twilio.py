@@ -84,6 +84,19 @@ def test_who_follows_a_call_of_ours_is_told_what_was_called_back_if_they_know_th
     asyncio.run(main())
 
 
+def test_why_a_caller_is_back_may_stand_in_the_address_of_a_call_that_was_handed_on(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_site(tmp_path) as site:
+            query, fields = "DialCallStatus=completed", {"CallSid": "CA1", "CallStatus": "in-progress"}
+            signature = sign(TOKEN, f"{PUBLIC_URL}/twilio/after-dial?{query}", list(fields.items()))
+            body = urlencode(fields).encode()
+            status, _, text = await site.post("/twilio/after-dial", body, signature, query)
+
+            assert (status, twiml.parse(text)) == (200, [twiml.Hangup()])
+
+    asyncio.run(main())
+
+
 def test_a_signed_webhook_is_answered_with_twiml(tmp_path: Path) -> None:
     async def main() -> None:
         async with a_site(tmp_path) as site:

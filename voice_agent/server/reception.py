@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -37,7 +38,7 @@ from voice_agent.server.continuing import Continuing
 from voice_agent.server.courses import Courses
 from voice_agent.server.last_resort import THANKS, last_resort
 from voice_agent.server.refusals import Refusals
-from voice_agent.server.transfers import CONNECTED, came_back, dial
+from voice_agent.server.transfers import CARRIED, CONNECTED, came_back, dial
 from voice_agent.store.checkpoints import Stored
 from voice_agent.tools.lookup import Found, look_up
 from voice_agent.twilio_api.dialling import Dialled, dialled
@@ -437,9 +438,9 @@ class Reception:
         begun = setup.resumed is not None
         return self._connect(setup.call_sid, setup.agent, f"lost-{stored.number + 1}", begun=begun)
 
-    def _elsewhere(self) -> str:
+    def _elsewhere(self, path: str = AFTER_STREAM_PATH) -> str:
         """Have whoever takes our place, or is beside us, asked in our stead: as soon as we listen no more."""
-        return twiml.render([twiml.Pause(1), twiml.Redirect(f"{self.terms.public_url}{AFTER_STREAM_PATH}")])
+        return twiml.render([twiml.Pause(1), twiml.Redirect(f"{self.terms.public_url}{path}")])
 
     def _here(self, setup: CallSetup) -> CallSetup:
         """Give a call that another server had our own surroundings."""
@@ -474,6 +475,11 @@ class Reception:
         if status in CONNECTED or fields.get("CallStatus") in ENDED_STATUSES:
             logger.info("after the transfer: %s", status or "the caller is gone", extra={"call": call_sid})
             return twiml.hang_up()
+        if self.last:
+            # What became of the transfer is told once only, so the next one is told by us.
+            told = urlencode({name: fields[name] for name in CARRIED if name in fields})
+            hands_over = self.last == "hands over"
+            return self._elsewhere(f"{AFTER_DIAL_PATH}?{told}") if hands_over else twiml.hang_up(STOPPED)
         known = await self.lobby.outcome(call_sid, OUTCOME_SECONDS)
         if known is None and self._continuing is not None:
             known = self._outcome_elsewhere(await self._continuing.ended(call_sid))

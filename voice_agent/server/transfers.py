@@ -11,6 +11,9 @@ from voice_agent.wire import twiml
 CONNECTED = frozenset({"completed", "answered"})
 """`DialCallStatus` values after which the two have spoken."""
 
+CARRIED = ("DialCallStatus", "DialCallSid", "DialSipResponseCode")
+"""What the carrier says of a transfer, once; a call that is handed on carries it along."""
+
 _WHY = {
     "busy": "the line is busy",
     "no-answer": "nobody answered",

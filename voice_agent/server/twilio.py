@@ -64,7 +64,9 @@ def webhooks(reception: Reception, form_seconds: float = BODY_SECONDS) -> APIRou
 
     @router.post(AFTER_DIAL_PATH)
     async def after_dial(request: Request) -> Response:
-        return _xml(await reception.after_dial(await fields_of_call(request)))
+        # A call that we have had: also a server that stops takes it back, or hands it on.
+        carried = dict(parse_qsl(request.url.query))
+        return _xml(await reception.after_dial({**carried, **await signed_fields(request)}))
 
     @router.post(COLLEAGUE_PATH + "/{link_id}")
     async def colleague(link_id: str, request: Request) -> Response:
