@@ -9,7 +9,7 @@ python=${PYTHON:-python3}
 missing=()
 has() { command -v "$1" >/dev/null 2>&1; }
 has "$python" || missing+=("$python: Python 3.11 to 3.13, or PYTHON=/path/to/python")
-has node || missing+=("node: Node.js 20 or later (Debian, Ubuntu: nodejs)")
+has node || missing+=("node: Node.js 20.19 or later (Debian, Ubuntu: nodejs)")
 has npm || missing+=("npm (Debian, Ubuntu: npm)")
 has "${CHROMIUM:-chromium}" || has chromium-browser || has google-chrome ||
   missing+=("chromium (Debian, Ubuntu: chromium), or CHROMIUM=/path/to/chrome")

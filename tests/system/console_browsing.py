@@ -28,6 +28,9 @@ from voice_agent.server.run import Serving
 
 RATE_HZ = 24_000
 
+AXE = Path(__file__).parent / "js" / "node_modules" / "axe-core" / "axe.min.js"
+"""The rules of accessibility that Lighthouse scores, and some more. Deque Systems, MPL-2.0, of npm."""
+
 TAP = """
   window.heard = [];
   const connect = AudioNode.prototype.connect;
@@ -83,8 +86,20 @@ class Console:
         await self.page.goto(f"{self.serving.url}{path}", wait_until="networkidle")
 
     async def until(self, condition: str, seconds: float = 40) -> None:
-        """Wait for a condition in JavaScript."""
-        await self.page.wait_for_function(condition, timeout=seconds * 1000)
+        """Wait for a condition in JavaScript. The page's policy forbids Playwright's own way, which is `eval`."""
+        async with asyncio.timeout(seconds):
+            while not await self.page.evaluate(condition):
+                await self.page.wait_for_timeout(50)
+
+    async def complaints(self) -> list[str]:
+        """What a person with an aid could not use of the page as it is now, by axe-core's rules, a line each."""
+        await self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        found = await self.page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+        return [
+            f"{self.page.url}: {broken['id']}: {node['html'][:120]}: {node['failureSummary']}"
+            for broken in found["violations"]
+            for node in broken["nodes"]
+        ]
 
     async def lines(self, who: str) -> list[str]:
         """What is shown of one side, cut words between brackets."""

@@ -10,6 +10,7 @@ const { Carrier } = await load("carrier.js");
 const { SILENCE } = await load("mulaw.js");
 const { Playout } = await load("playout.js");
 const { Resampler } = await load("resample.js");
+const { help, keyPath } = await load("schema-help.js");
 const { Spoken } = await load("spoken.js");
 
 const decibels = (samples) => {
@@ -37,7 +38,8 @@ test("how samples are cut into pieces changes nothing", () => {
   const whole = [...new Resampler(44100, 8000).feed(tone(440, 44100))];
   const cut = new Resampler(44100, 8000);
   const pieces = [];
-  for (let at = 0; at < 44100; at += 128) pieces.push(...cut.feed(tone(440, 44100).subarray(at, at + 128)));
+  const samples = tone(440, 44100);
+  for (let at = 0; at < samples.length; at += 128) pieces.push(...cut.feed(samples.subarray(at, at + 128)));
   assert.deepEqual(pieces, whole);
 });
 
@@ -160,4 +162,41 @@ test("a tool's answer stands with its call", () => {
   spoken.take("tool_answered", { call_id: "c", output: "9 to 5", failed: true, took_ms: 3 });
   const [{ text, tag, failed }] = spoken.lines;
   assert.deepEqual([text, tag, failed], ["hours({}) \u2192 9 to 5", "failed, 3 ms", true]);
+});
+
+const AGENT = `name: desk
+barge_in: {after_ms: 300, greeting: protected}
+instructions: |
+  Say hello.
+
+  - Ask: how are you?
+tools:
+  - http:
+      name: slots
+      headers: {Authorization: "Bearer {x}", Other: 1}
+`;
+
+test("the keys that lead to a place are known without understanding the file", () => {
+  const at = (word) => keyPath(AGENT, AGENT.indexOf(word) + 1);
+  assert.deepEqual(at("desk"), ["name"]);
+  assert.deepEqual(at("300"), ["barge_in", "after_ms"]);
+  assert.deepEqual(at("protected"), ["barge_in", "greeting"]);
+  assert.deepEqual(at("Say"), ["instructions"]);
+  assert.deepEqual(at("slots"), ["tools", "http", "name"]);
+  assert.deepEqual(at("Other"), ["tools", "http", "headers", "Other"]);
+  assert.deepEqual(keyPath(AGENT, AGENT.length), []);
+});
+
+test("help is of as much of a path as the schema knows, through lists and alternatives", () => {
+  const name = { type: "string", description: "Its name.", examples: ["a"] };
+  const http = { type: "object", description: "A request.", properties: { name } };
+  const tools = { type: "array", description: "What it may do.", items: { anyOf: [{ enum: ["hang_up"] }, { properties: { http } }] } };
+  const schema = { title: "An agent", properties: { tools, speed: { minimum: 1, maximum: 2, default: 1.5, description: "How fast." } } };
+  assert.deepEqual(help(schema, ["tools", "http", "name", "more"]), {
+    path: ["tools", "http", "name"], description: "Its name.", facts: [["for example", "a"]], keys: [],
+  });
+  assert.deepEqual(help(schema, ["tools"]).facts, [["one of", "hang_up"]]);
+  assert.deepEqual(help(schema, ["tools"]).keys, [["http", "A request."]]);
+  assert.deepEqual(help(schema, ["speed"]).facts, [["from", "1 to 2"], ["unless set", "1.5"]]);
+  assert.deepEqual(help(schema, ["nothing"]).keys.map(([key]) => key), ["tools", "speed"]);
 });

@@ -38,7 +38,7 @@ function show(line, isNew) {
     byId("nothing").hidden = true;
     const item = el("li", {}, el("span", { class: "who" }, WHO[line.who]), el("span", { class: "words" }), el("span", { class: "muted number" }));
     lines.set(line, item);
-    log.append(item);
+    byId("lines").append(item);
   }
   const item = lines.get(line);
   const [, words, tag] = item.children;
@@ -62,7 +62,7 @@ function follow(callSid) {
 
 function startAnew() {
   lines.clear();
-  replace(byId("said"));
+  replace(byId("lines"));
   spoken = new Spoken(show);
 }
 
