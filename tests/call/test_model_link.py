@@ -28,10 +28,12 @@ from voice_agent.call.events import (
     ResponseDone,
     SessionCreated,
     SessionUpdated,
+    StreamStarted,
     StreamStopped,
     TranscriptionFailed,
 )
-from voice_agent.call.model_link import AFTER_OPEN_MS, AGAIN_MS, OPEN_MS, SET_UP_MS, SETTLED_MS
+from voice_agent.call.facts import SESSION_LOST
+from voice_agent.call.model_link import AFTER_OPEN_MS, AGAIN_MS, LOST, OPEN_MS, SET_UP_MS, SETTLED_MS, ModelLink
 
 NOT_SET_UP = "the model's session was not set up within 6 s; check the network and the provider's status page"
 
@@ -128,6 +130,86 @@ def test_a_session_that_differs_is_used_and_told() -> None:
         Note("warning", "the session differs from what was asked", {"difference": "voice: ash instead of marin"})
     ]
     assert lost(script) == []
+
+
+def test_a_conversation_that_goes_on_in_a_third_session_is_told_both_reasons() -> None:
+    back = Resumption(Conversation("test", (CallerTurn("u1", "Is it open?"),)), "The line is busy.")
+    script = Script(resumed=back).begin()
+    script.wait(3000)
+    script.feed(ModelClosed(1006))
+    script.wait(200)
+    script.begin_session()
+
+    assert script.ordered(AddSystemText)[-1].text == f"The line is busy. {LOST}"
+    assert [note.fields["after_ms"] for note in script.ordered(Note) if note.what == "the model is back"] == [200]
+
+
+def test_a_session_that_opens_late_and_has_nowhere_else_to_be_had_keeps_its_time() -> None:
+    script = Script()
+    script.begin_stream()
+    script.wait(100)
+    script.feed(ModelOpened())
+    script.wait(5899)
+    before = lost(script)
+    script.wait(1)
+
+    assert (before, lost(script)) == ([], [NOT_SET_UP])
+
+
+def test_a_further_try_has_what_is_left_of_the_time() -> None:
+    script = Script()
+    script.begin_stream()
+    script.feed(ModelRefused(503, "busy"))
+    script.wait(5999)
+    before = lost(script)
+    script.wait(1)
+
+    assert (before, lost(script)) == ([], [NOT_SET_UP])
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        SessionUpdated("audio.output.format: audio/pcmu", unusable=True),
+        ModelError("unknown_parameter", "session.type"),
+        ModelRefused(503, "busy"),
+    ],
+)
+def test_what_cannot_be_used_at_one_endpoint_is_sought_at_the_next(
+    event: SessionUpdated | ModelError | ModelRefused,
+) -> None:
+    script = Script(fallbacks=1)
+    script.feed(SessionCreated("sess_1"), event)
+    script.wait(SET_UP_MS - 1)
+    before = lost(script)
+    script.wait(1)
+
+    assert endpoints(script) == [0, 1]
+    assert (before, lost(script)) == ([], [NOT_SET_UP])
+
+
+def test_a_lost_session_that_is_refused_is_asked_for_once_more_with_a_time_of_its_own() -> None:
+    script = Script().begin()
+    script.wait(5000)
+    script.feed(ModelClosed(1006), ModelRefused(503, "busy"))
+    script.wait(500)
+    tries = len(script.ordered(ConnectModel))
+    script.wait(SET_UP_MS)
+
+    assert tries == 3
+    assert lost(script) == [NOT_SET_UP]
+
+
+def test_only_the_responses_that_are_open_end_with_their_session() -> None:
+    link = ModelLink(("",), None)
+    started = (StreamStarted("MZ1", "CA1"), SessionCreated("sess_1"), SessionUpdated())
+    responses = (ResponseCreated("r1", None), ResponseDone("r1", "completed"), ResponseCreated("r2", None))
+    for event in (*started, *responses):
+        list(link.feed(0, event))
+
+    assert [output for output in link.feed(0, ModelClosed(1006)) if isinstance(output, ResponseDone)] == [
+        ResponseDone("r2", "cancelled", SESSION_LOST)
+    ]
 
 
 def test_a_session_with_another_audio_format_is_not_used() -> None:

@@ -48,7 +48,7 @@ def test_a_response_must_go_on_as_long_as_it_is_open() -> None:
 
 
 @pytest.mark.parametrize(
-    "ended", [ResponseDone("r1", "completed"), ResponseDropped("r1"), SessionLost("gone"), LineClosing()]
+    "ended", [ResponseDone("r1", "completed"), ResponseDropped("r1"), SessionLost(), LineClosing()]
 )
 def test_nothing_is_owed_once_it_is_over(ended: Event | Fact) -> None:
     assert fed(ASKED, BEGUN, ended).deadline() is None

@@ -42,8 +42,6 @@ class SessionLost(Fact, frozen=True):
     Each response that was open is then said to be done, as if it had been cancelled.
     """
 
-    reason: str
-
 
 class SessionOpened(Fact, frozen=True):
     """A session wants to know how it is set up. Said by `model_link`, heard by `turns`."""

@@ -271,7 +271,7 @@ class ModelLink:
             level: Literal["info", "warning"] = "info" if renewed else "warning"
             yield Note(level, "the model's session is opened anew", {"reason": reason})
         if was_ready:
-            yield SessionLost(reason)
+            yield SessionLost()
             for response_id in self._open:
                 yield ResponseDone(response_id, "cancelled", SESSION_LOST)
             self._open.clear()
@@ -296,7 +296,7 @@ class ModelLink:
     def _others(self) -> list[int]:
         """Give the endpoints that were not asked in this trouble, the next one first."""
         count = len(self._names)
-        round_about = [(self._endpoint + step) % count for step in range(1, count)]
+        round_about = [(self._endpoint + step) % count for step in range(count)]
         return [endpoint for endpoint in round_about if endpoint not in self._asked]
 
     def _settle(self) -> None:
