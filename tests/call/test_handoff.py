@@ -24,8 +24,10 @@ from voice_agent.call.conversation import Conversation, Resumption
 from voice_agent.call.ending import LAST_WORDS_MS
 from voice_agent.call.events import (
     AgentTranscript,
+    ModelClosed,
     ModelError,
     ResponseCreated,
+    SessionCreated,
     SessionUpdated,
     StreamStopped,
     TimerFired,
@@ -425,3 +427,11 @@ def test_every_hand_over_that_is_asked_for_is_answered_once_and_no_more_than_the
     assert len(call.ordered(HandedOver)) <= MOST_HANDOVERS
     if not call.ordered(CallEnded) and not any("gone" in str(command) for command in call.said):
         assert set(answered) == set(requested)
+
+
+def test_a_session_that_is_opened_anew_has_the_voice_that_was_heard_last() -> None:
+    call = a_call()
+    handed_over(call)
+    call.feed(ModelClosed(1006), SessionCreated("sess_2"))
+
+    assert call.ordered(ConfigureSession)[-1].voice == DESK.voice

@@ -10,10 +10,13 @@ from voice_agent.call.events import (
     CallerAudio,
     KeyPressed,
     ResponseCreated,
+    StreamStarted,
+    TimerFired,
     ToolFinished,
     ToolRequested,
 )
-from voice_agent.call.renewal import QUIET_MS, RENEW_MS
+from voice_agent.call.facts import CallerHolds, CallOver, Fact, LineClosing, ModelGone, SessionReady
+from voice_agent.call.renewal import QUIET_MS, RENEW_MS, Renewal
 
 LONG = an_agent(limits=Limits(minutes=60, idle_seconds=0))
 
@@ -42,7 +45,9 @@ def test_in_silence_an_old_session_is_exchanged_and_the_next_one_knows_what_was_
     told = script.begin_session()
 
     assert (before, sessions(script)) == (1, 2)
-    assert [note.level for note in script.ordered(Note) if "opened anew" in note.what] == ["info"]
+    assert [note for note in script.ordered(Note) if "opened anew" in note.what] == [
+        Note("info", "the model's session is opened anew", {"reason": "it nears its longest time"})
+    ]
     assert "Hello." in str(told)
     script.wait(QUIET_MS)
     assert sessions(script) == 2
@@ -62,6 +67,7 @@ def test_what_goes_on_is_not_disturbed(busy: str) -> None:
             script.feed(ResponseCreated("r1", None))
         case _:
             script.feed(ResponseCreated("r1", None), ToolRequested("r1", "f1", "c1", "look_up", "{}"))
+            script.response_done("r1")
     script.wait(1000 + QUIET_MS)
     during = sessions(script)
     match busy:
@@ -75,12 +81,31 @@ def test_what_goes_on_is_not_disturbed(busy: str) -> None:
             script.response_done("r1")
         case _:
             script.feed(ToolFinished("c1", "42"))
-            script.response_done("r1")
             script.feed(ResponseCreated("r2", "tool-1"))
             script.response_done("r2")
     script.wait(QUIET_MS)
 
     assert (during, sessions(script)) == (1, 2)
+
+
+def test_while_a_colleague_is_asked_no_session_is_exchanged() -> None:
+    part = Renewal()
+    for happening in (StreamStarted("MZ1", "CA1"), SessionReady(), CallerHolds(True)):
+        list(part.feed(0, happening))
+    list(part.feed(RENEW_MS, TimerFired()))
+    while_asked = part.deadline()
+    list(part.feed(RENEW_MS, CallerHolds(False)))
+
+    assert repr(part).startswith("<Renewal busy []")
+    assert (while_asked, part.deadline()) == (None, RENEW_MS + QUIET_MS)
+
+
+@pytest.mark.parametrize("end", [ModelGone("gone"), LineClosing(), CallOver()])
+def test_where_there_is_no_session_any_more_none_grows_old(end: Fact) -> None:
+    part = Renewal()
+    waited = [(list(part.feed(0, event)), part.deadline())[1] for event in (SessionReady(), end, SessionReady())]
+
+    assert waited == [RENEW_MS, None, None]
 
 
 def test_a_young_session_stays() -> None:

@@ -10,7 +10,9 @@ from voice_agent.agent import DigitsToSend, Tool
 from voice_agent.audio.dtmf import keys_in, tones
 from voice_agent.call.commands import AddToolOutput, ClearPlayback, PlayAudio, ToolAnswered, TruncateItem
 from voice_agent.call.events import KeyPressed, ModelClosed, ResponseCreated, ResponseDone, ToolRequested
+from voice_agent.call.facts import AgentChanged, LineToolCalled, SoundWanted
 from voice_agent.call.playback import SOUND_WAIT_MS
+from voice_agent.call.send_digits import SendDigits
 
 ANY = Tool("send_digits", "", {}, "send_digits", keys=DigitsToSend())
 DOORS = Tool("open_door", "", {}, "send_digits", keys=DigitsToSend(named={"front": "12#", "back": "9w9"}))
@@ -195,3 +197,11 @@ def test_keys_of_the_caller_are_not_those_of_the_agent() -> None:
     script.wait(300)
 
     assert answers(script) == [{"sent": "5"}]
+
+
+def test_another_agent_s_tool_presses_keys_from_the_hand_over_on() -> None:
+    part = SendDigits(an_agent())
+    called = LineToolCalled("c1", "send_digits", '{"digits":"5"}')
+    happenings = (called, AgentChanged(an_agent(tools=(ANY,))), called)
+
+    assert [list(part.feed(0, happening)) for happening in happenings] == [[], [], [SoundWanted(tones("5"))]]

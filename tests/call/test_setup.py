@@ -20,3 +20,10 @@ def test_a_call_that_was_not_handed_over_goes_on_with_its_agent() -> None:
     going_on = setup.going_on(Resumption(Conversation("desk"), "Go on."))
 
     assert (going_on.agent, going_on.others) == (DESK, (BILLING,))
+
+
+def test_nobody_is_greeted_again_and_who_is_not_known_has_the_call_no_more() -> None:
+    setup = CallSetup(call_sid="CA1", agent=DESK, others=(BILLING,), kept_greeting=b"hello")
+    going_on = setup.going_on(Resumption(Conversation("sales"), "Go on."))
+
+    assert (going_on.agent, going_on.others, going_on.kept_greeting) == (DESK, (BILLING,), None)

@@ -13,7 +13,15 @@ from voice_agent.call.events import (
     ResponseDone,
     TimerFired,
 )
-from voice_agent.call.facts import Fact, LineClosing, ResponseAsked, ResponseDropped, SessionFailed, SessionLost
+from voice_agent.call.facts import (
+    AgentChanged,
+    Fact,
+    LineClosing,
+    ResponseAsked,
+    ResponseDropped,
+    SessionFailed,
+    SessionLost,
+)
 from voice_agent.call.stalled_session import CREATED_MS, OUTPUT_MS, StalledSession
 
 ASKED = ResponseAsked("turn", "turn-1")
@@ -44,7 +52,10 @@ def test_a_response_must_go_on_as_long_as_it_is_open() -> None:
     assert part.deadline() == OUTPUT_MS + 500
     assert list(part.feed(600, AgentTranscript("r0", "b", "late"))) == []
     assert part.deadline() == OUTPUT_MS + 500
-    assert fed(ASKED, BEGUN, McpCalled("r1", "m1", "s", "t", "{}"), tool_seconds=5).deadline() == OUTPUT_MS + 5000
+    called = McpCalled("r1", "m1", "s", "t", "{}")
+    assert fed(ASKED, BEGUN, called, tool_seconds=5).deadline() == OUTPUT_MS + 5000
+    handed_over = AgentChanged(an_agent(limits=Limits(tool_seconds=7)))
+    assert fed(handed_over, ASKED, BEGUN, called).deadline() == OUTPUT_MS + 7000
 
 
 @pytest.mark.parametrize(

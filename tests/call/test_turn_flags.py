@@ -33,11 +33,13 @@ def test_what_is_in_force_is_what_was_confirmed() -> None:
 
 def test_a_session_that_was_set_up_once_more_has_its_own_and_what_was_sent_behind_is_corrected() -> None:
     flags = TurnFlags(in_force=True)
+    list(flags.replace(True, OTHER))
+    at_first = flags.in_force
     plain = list(flags.replace(False, OTHER))
     list(flags.ask(True, VAD))
     corrected = list(flags.replace(False, OTHER))
 
-    assert plain == []
+    assert (at_first, plain) == (True, [])
     assert corrected == [SetTurnFlags(OTHER, interrupt_response=False, create_response=False)]
     flags.confirm()
     flags.confirm()

@@ -8,7 +8,7 @@ from tests.support.script import LOUD_FRAME, SILENT_FRAME, Script, an_agent
 from voice_agent.agent import BargeIn
 from voice_agent.call.commands import ClearPlayback
 from voice_agent.call.events import CallerAudio, SpeechStarted, SpeechStopped
-from voice_agent.call.facts import CollectionBegan, SecrecyEnded, SpeechLasted
+from voice_agent.call.facts import AgentChanged, CollectionBegan, SecrecyEnded, SpeechLasted
 from voice_agent.call.voice_length import LOOK_BACK_MS, PAUSE_MS, VoiceLength
 
 
@@ -183,3 +183,12 @@ def test_it_hears_nothing_while_secret_digits_are_typed() -> None:
 
     assert typed == []
     assert heard == [SpeechLasted()]
+
+
+def test_how_long_it_must_last_is_the_other_agents_word_from_the_hand_over_on() -> None:
+    voice, _ = begun(400)
+    handed_over = AgentChanged(an_agent(barge_in=BargeIn(after_ms=40)))
+
+    assert list(voice.feed(0, handed_over)) == []
+    assert not lasted(voice, LOUD_FRAME)
+    assert lasted(voice, LOUD_FRAME)
