@@ -6,9 +6,8 @@ A call whose process died never came into the history; its recording is found al
 
 import argparse
 import asyncio
-import contextlib
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from statistics import median
@@ -24,6 +23,7 @@ from voice_agent.recording.reader import Recording, read
 from voice_agent.recording.redact import Wanted, read_wanted
 from voice_agent.recording.telling import clock, summarise, timeline, transcript
 from voice_agent.replay.carrier_findings import findings_of, told_finding
+from voice_agent.review.past_calls import recorded_call, unlisted
 from voice_agent.review.redacted import redact
 from voice_agent.review.sound import write_wav
 from voice_agent.server.run import database_place
@@ -32,8 +32,6 @@ from voice_agent.store.history import History, PastCall, past_call
 
 SUMMARY = "list and show past calls"
 
-_UNKNOWN = "unknown"
-_NO_END = "in progress, or its process died"
 _CALL = f"the CallSid, or its beginning, or a {SUFFIX} file"
 
 _COLUMNS = ("STARTED", "CALL", "AGENT", "CALLER", "LENGTH", "TURNS", "CUTS", "TOOLS", "COST", "OUTCOME")
@@ -86,32 +84,6 @@ async def _run(settings: Settings, action: str, given: Mapping[str, object]) -> 
                 return max([export_call(part, _numbered(file, n), wanted) for n, part in enumerate(parts, 1)])
             case _:
                 raise AssertionError("argparse lets nothing else through")
-
-
-def unlisted(listed: Collection[str], recordings: Path) -> list[PastCall]:
-    """Sum up the recordings of calls that are not in the history: in progress, or their process died.
-
-    `listed`: the names of the others' files.
-    """
-    calls = []
-    for path in recordings.rglob(f"*{SUFFIX}"):
-        if path.name in listed:
-            continue
-        # Files that cannot be read at all are told by `voice-agent replay`.
-        with contextlib.suppress(PeerError):
-            calls.append(_recorded_call(path))
-    return calls
-
-
-def _recorded_call(path: Path) -> PastCall:
-    """Sum a recording up; raises `PeerError` for what is none."""
-    recording = read(path)
-    try:
-        began = datetime.fromisoformat(recording.header.started_at)
-    except ValueError:
-        raise PeerError(f"the recording began at {recording.header.started_at!r}, which is no time") from None
-    call = past_call(recording.header.setup, summarise(recording), began, path)
-    return call if call.outcome != _UNKNOWN else msgspec.structs.replace(call, reason=_NO_END)
 
 
 def list_calls(calls: list[PastCall], where: str, prices: Prices) -> int:
@@ -224,7 +196,7 @@ async def _found(history: History, recordings: Path, call_sid: str) -> list[Past
     """Give a call: its parts, the first first."""
     if call_sid.endswith(SUFFIX):
         try:
-            return [_recorded_call(Path(call_sid))]
+            return [recorded_call(Path(call_sid))]
         except PeerError as error:
             raise CommandError(f"{call_sid}: {error}") from None
     found = unlisted(await history.recordings(), recordings)

@@ -45,14 +45,17 @@ from voice_agent.live.opened_call import CallObserver, FinishedCall, Keep, Opene
 from voice_agent.live.recorded import describe
 from voice_agent.live.retention import Retention
 from voice_agent.live.spending import Spending, day_began
+from voice_agent.recording.redact import read_wanted
 from voice_agent.recording.spool import Spool, make_folder
 from voice_agent.server.app import Application
 from voice_agent.server.colleagues import Colleagues
 from voice_agent.server.console.access import Access
 from voice_agent.server.console.agent_files import AgentFiles, agent_file_routes
 from voice_agent.server.console.application import application as console_application
+from voice_agent.server.console.call import PastCalls, call_routes
 from voice_agent.server.console.phone import Phone, phone_routes
 from voice_agent.server.console.webrtc import BrowserCalls, webrtc_routes
+from voice_agent.server.console.workshop import Workshop
 from voice_agent.server.continuing import Continuing
 from voice_agent.server.doorstep import Doorstep
 from voice_agent.server.http_socket import HttpSocket
@@ -192,6 +195,15 @@ class Serving:
                 stack.callback(tasks.create_task(retention.run()).cancel)
             stack.callback(tasks.create_task(continuing.keep_sweeping()).cancel)
             client = self._call_client()
+            workshop = Workshop()
+            stack.callback(workshop.close)
+            past = PastCalls(
+                self._history,
+                self.settings.data / RECORDINGS,
+                self._prices,
+                workshop,
+                partial(read_wanted, self.settings.redact_words),
+            )
             self._browser_calls = BrowserCalls(self._agents, client, tasks, messages)
             self._placing = Placing(self.settings, self._agents, calls, capacity)
             access = Access(self.settings.console_password, token_secret(terms.tokens[0]), self.settings.public_url)
@@ -203,7 +215,12 @@ class Serving:
                 metrics_tokens=(self.settings.metrics_token, self.settings.api_token),
                 console=console_application(
                     access,
-                    [webrtc_routes(self._browser_calls), phone_routes(self._phone, files), agent_file_routes(files)],
+                    [
+                        webrtc_routes(self._browser_calls),
+                        phone_routes(self._phone, files),
+                        agent_file_routes(files),
+                        call_routes(past),
+                    ],
                     "" if isinstance(client, ConfigError) else client.address.calls,
                 ),
                 browsers=self._phone,

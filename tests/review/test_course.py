@@ -1,0 +1,109 @@
+from pathlib import Path
+
+import pytest
+
+from voice_agent.live.clips import load_clips
+from voice_agent.recording.reader import Recording, read
+from voice_agent.review.course import Answer, Course, Span, ToolRun, Turn, course_of
+from voice_agent.review.sound import sound
+
+CALLS = Path(__file__).parent.parent / "calls"
+
+
+def course(name: str) -> Course:
+    return course_of(read(CALLS / f"{name}.call"))[0]
+
+
+def test_what_the_caller_did_not_hear_stands_behind_what_was_heard() -> None:
+    told = course("interrupted")
+    (cut,) = (answer for answer in told.answers if answer.interrupted)
+
+    assert cut.text
+    assert cut.unheard
+    assert cut.end_ms == cut.begin_ms + cut.heard_ms
+    assert cut.heard_ms < cut.total_ms
+    assert cut.cut_ms is not None
+    assert cut.begin_ms < cut.cut_ms <= cut.end_ms + 100
+    assert cut.basis == "mark"
+
+
+def test_a_late_answer_says_which_tool_it_waited_for() -> None:
+    told = course("session-lost-in-a-tool")
+    (late,) = (answer for answer in told.answers if answer.response_ms > 1000)
+    parts = {part.what: part.ms for part in late.wait}
+
+    assert sum(parts.values()) == late.response_ms
+    assert parts["tool find_order"] > 3500
+    assert 450 <= parts["until the end of speech was noticed"] <= 600
+    (silence,) = (silence for silence in told.silences if silence.what == "the caller waits")
+    assert silence.end_ms - silence.begin_ms == late.response_ms
+
+
+def test_a_session_that_was_lost_is_told_with_its_reason() -> None:
+    told = course("session-lost-in-a-tool")
+
+    assert any("session_expired" in moment.detail for moment in told.moments if moment.level == "warning")
+    assert any("another session" in moment.what for moment in told.moments)
+
+
+def test_a_tool_that_failed_is_told_with_what_the_model_got() -> None:
+    (run,) = (run for run in course("tool-failed").tools if run.failed)
+
+    assert run.answered
+    assert run.output
+    assert run.end_ms >= run.begin_ms
+
+
+def test_a_tool_that_was_never_answered_lasts_to_the_end() -> None:
+    told = course("hung-up-in-a-tool")
+    (run,) = (run for run in told.tools if not run.answered)
+
+    assert run.end_ms == told.length_ms
+
+
+@pytest.mark.parametrize("path", sorted(CALLS.glob("*.call")), ids=lambda path: path.stem)
+def test_every_call_has_a_course_that_fits_its_reports(path: Path) -> None:
+    told, summary = course_of(read(path))
+
+    assert told.damage == ""
+    assert sorted(answer.response_ms for answer in told.answers if answer.response_ms >= 0) == sorted(
+        summary.response_ms
+    )
+    assert len(told.tools) == summary.tool_calls
+    for answer in told.answers:
+        assert sum(part.ms for part in answer.wait) == max(0, answer.response_ms)
+        assert all(part.ms >= 0 for part in answer.wait)
+    spans: list[Turn | Answer | ToolRun | Span] = [*told.turns, *told.answers, *told.tools]
+    spans += [*told.responses, *told.silences]
+    assert all(0 <= span.begin_ms <= span.end_ms for span in spans)
+    assert [turn.text for turn in told.turns if turn.text] == [
+        line.text for line in summary.lines if line.who == "caller" and line.text
+    ]
+
+
+@pytest.mark.parametrize("name", ["interrupted", "interrupted-no-frames", "tool-slow", "odd-chunks"])
+def test_its_times_are_those_of_the_sound(name: str) -> None:
+    recording = read(CALLS / f"{name}.call")
+    told, channels = course_of(recording)[0], sound(recording, load_clips())
+
+    # Where the carrier sends no frames in silence, the sound ends with the last one.
+    assert -20 <= told.length_ms - len(channels.caller) // 8 <= 800
+    for answer in told.answers:
+        begun = channels.agent[(answer.begin_ms - 20) * 8 : (answer.begin_ms + 400) * 8]
+        assert set(begun) - {0xFF, 0x7F}, "the agent is heard there"
+
+
+def test_a_file_that_was_cut_short_is_told_as_far_as_it_goes() -> None:
+    data = (CALLS / "interrupted.call").read_bytes()
+    told, _ = course_of(Recording(data[: len(data) // 2]))
+
+    assert "cut short" in told.damage
+    assert told.length_ms > 0
+
+
+def test_a_damaged_file_too() -> None:
+    data = bytearray((CALLS / "interrupted.call").read_bytes())
+    data[-200] ^= 0xFF
+    told, _ = course_of(Recording(bytes(data)))
+
+    assert told.damage

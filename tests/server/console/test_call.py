@@ -1,0 +1,164 @@
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.support.console import Browser, a_browser
+from voice_agent.config.prices import load_prices
+from voice_agent.recording.reader import Recording
+from voice_agent.recording.redact import NUMBERS_AND_SECRETS
+from voice_agent.review.past_calls import recorded_call
+from voice_agent.server.console.call import PastCalls, call_routes
+from voice_agent.server.console.workshop import Workshop
+from voice_agent.store.database import FILE_NAME, Database
+from voice_agent.store.history import History, PastCall
+
+CALLS = Path(__file__).parent.parent.parent / "calls"
+SID = "CA00000000000000000000000000000001"
+
+
+@asynccontextmanager
+async def a_console(folder: Path) -> AsyncIterator[tuple[Browser, History]]:
+    recordings = folder / "recordings"
+    recordings.mkdir()
+    workshop = Workshop(lambda: ThreadPoolExecutor(1))
+    async with Database(folder / FILE_NAME) as database:
+        await database.prepare()
+        history = History(database)
+        routes = call_routes(PastCalls(history, recordings, load_prices(), workshop, lambda: NUMBERS_AND_SECRETS))
+        async with a_browser([routes]) as browser:
+            yield browser, history
+    workshop.close()
+
+
+def kept(folder: Path, name: str, part: int = 1) -> PastCall:
+    path = folder / "recordings" / f"20261127T10000{part}-{SID}.call"
+    shutil.copy(CALLS / f"{name}.call", path)
+    return msgspec.structs.replace(recorded_call(path), call_sid=SID, started_at=f"2026-11-27T10:00:0{part}+00:00")
+
+
+def test_the_history_tells_a_call_at_once_and_its_recording_the_rest(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_console(tmp_path) as (browser, history):
+            await history.add(kept(tmp_path, "interrupted"))
+            (part,) = (await browser.get(f"/console/api/calls/{SID}")).json()
+            assert part["transcript"]
+            assert part["recorded"]
+            assert "recording" not in part, "no path of the server's is anybody's business"
+            course = (await browser.get(f"/console/api/calls/{SID}/1/course")).json()
+            assert any(answer["unheard"] for answer in course["answers"])
+
+    asyncio.run(main())
+
+
+def test_the_sound_is_served_in_parts(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_console(tmp_path) as (browser, history):
+            await history.add(kept(tmp_path, "interrupted"))
+            whole = await browser.get(f"/console/api/calls/{SID}/1/sound.wav")
+            assert whole.headers["accept-ranges"] == "bytes"
+            part = await browser.get(f"/console/api/calls/{SID}/1/sound.wav", range="bytes=1000-1999")
+            assert part.status_code == 206
+            assert part.content == whole.content[1000:2000]
+            peaks = (await browser.get(f"/console/api/calls/{SID}/1/peaks")).content
+            assert len(peaks) == 2 * -(-(len(whole.content) - 44) // 4 // 80)
+
+    asyncio.run(main())
+
+
+def test_a_call_is_saved_as_a_test_without_what_is_secret(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_console(tmp_path) as (browser, history):
+            await history.add(kept(tmp_path, "interrupted"))
+            saved = await browser.get(f"/console/api/calls/{SID}/1/test.call")
+            assert saved.headers["content-disposition"] == f'attachment; filename="{SID}-1.call"'
+            assert Recording(saved.content).header.redacted
+
+    asyncio.run(main())
+
+
+def test_a_call_that_came_back_has_parts(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_console(tmp_path) as (browser, history):
+            for part, name in ((2, "transferred-back"), (1, "transferred")):
+                await history.add(kept(tmp_path, name, part))
+            parts = (await browser.get(f"/console/api/calls/{SID}")).json()
+            assert parts[0]["outcome"] == "transferred"
+            second = await browser.get(f"/console/api/calls/{SID}/2/course")
+            assert second.status_code == 200
+            assert (await browser.get(f"/console/api/calls/{SID}/3/course")).status_code == 404
+
+    asyncio.run(main())
+
+
+def test_a_call_that_goes_on_is_found_by_its_recording(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_console(tmp_path) as (browser, _):
+            data = (CALLS / "interrupted.call").read_bytes()
+            sid = recorded_call(CALLS / "interrupted.call").call_sid
+            (tmp_path / "recordings" / f"20261127T100000-{sid}.call").write_bytes(data[: len(data) // 2])
+            (part,) = (await browser.get(f"/console/api/calls/{sid}")).json()
+            assert part["outcome"] == "unknown"
+            assert (await browser.get(f"/console/api/calls/{sid}/1/course")).json()["damage"]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("sid", ["CA1", SID[:10], "..%2f..%2fetc%2fpasswd", "*", "%00", "CA%5B"])
+def test_what_is_no_call_is_not_found(tmp_path: Path, sid: str) -> None:
+    async def main() -> None:
+        async with a_console(tmp_path) as (browser, history):
+            await history.add(kept(tmp_path, "interrupted"))
+            for rest in ("", "/1/course", "/1/sound.wav", "/1/test.call"):
+                assert (await browser.get(f"/console/api/calls/{sid}{rest}")).status_code == 404
+
+    asyncio.run(main())
+
+
+def test_what_there_is_no_sound_of_is_said(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_console(tmp_path) as (browser, history):
+            await history.add(kept(tmp_path, "text-only"))
+            answer = await browser.get(f"/console/api/calls/{SID}/1/peaks")
+            assert answer.status_code == 409
+            assert "no sound" in answer.json()["detail"]
+            (tmp_path / "recordings" / f"20261127T100001-{SID}.call").unlink()
+            assert "not there any more" in (await browser.get(f"/console/api/calls/{SID}/1/course")).json()["detail"]
+
+    asyncio.run(main())
+
+
+def test_a_call_that_was_not_recorded_is_told_by_the_history_alone(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_console(tmp_path) as (browser, history):
+            await history.add(msgspec.structs.replace(kept(tmp_path, "interrupted"), recording=None))
+            (tmp_path / "recordings" / f"20261127T100001-{SID}.call").unlink()
+            (part,) = (await browser.get(f"/console/api/calls/{SID}")).json()
+            assert part["recorded"] is False
+            assert "recording: off" in (await browser.get(f"/console/api/calls/{SID}/1/course")).json()["detail"]
+
+    asyncio.run(main())
+
+
+def test_what_a_caller_says_is_told_as_it_was_said_and_as_json_only(tmp_path: Path) -> None:
+    hostile = '</script><img src=x onerror=alert(1)>"\u2028{{ 7 * 7 }}'
+
+    async def main() -> None:
+        async with a_console(tmp_path) as (browser, history):
+            call = kept(tmp_path, "interrupted")
+            lines = tuple(msgspec.structs.replace(line, text=hostile) for line in call.transcript)
+            await history.add(msgspec.structs.replace(call, transcript=lines, caller=hostile, agent=hostile))
+            answer = await browser.get(f"/console/api/calls/{SID}")
+            assert answer.headers["content-type"] == "application/json"
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            (part,) = answer.json()
+            assert {line["text"] for line in part["transcript"]} == {hostile}
+            page = await browser.get(f"/console/calls/{SID}")
+            assert hostile not in page.text
+
+    asyncio.run(main())

@@ -1,0 +1,314 @@
+"""The course of a recorded call, as a picture needs it.
+
+Who spoke when, what was heard and what was not, why an answer came when it came, which tool did what, what broke. All
+times are on the carrier's clock, the time axis of the sound. It is made from what was recorded, not from what
+today's code would do.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from voice_agent.agent import Agent, ServerVad
+from voice_agent.call.commands import (
+    AgentBegan,
+    AgentSaid,
+    CallerSaid,
+    HandedOver,
+    Interrupted,
+    KeysPressed,
+    Note,
+    Report,
+    ResponseUsed,
+    ToolAnswered,
+    ToolStarted,
+)
+from voice_agent.call.events import Usage
+from voice_agent.call.summary import Summary
+from voice_agent.errors import PeerError
+from voice_agent.recording.entries import Entry, Step
+from voice_agent.recording.reader import Recording
+from voice_agent.recording.telling import report_of
+from voice_agent.review.model_course import ModelCourse
+from voice_agent.review.stream_clock import StreamClock
+
+LATE_MS = 1000
+"""An answer that the caller waits longer for is late."""
+
+SILENCE_MS = 1500
+"""From so long on it is a silence that somebody notices."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """What a part of the wait for an answer went by with."""
+
+    what: str
+    ms: int
+
+
+class Turn(msgspec.Struct, kw_only=True):
+    """The caller speaks."""
+
+    begin_ms: int
+    end_ms: int
+    item_id: str
+    text: str = ""
+
+
+class Answer(msgspec.Struct, kw_only=True):
+    """The agent speaks: one item, as the caller heard it."""
+
+    begin_ms: int
+    end_ms: int
+    item_id: str
+    text: str
+    """What was heard."""
+    unheard: str = ""
+    """What the model said besides, and the caller did not hear."""
+    heard_ms: int
+    total_ms: int
+    interrupted: bool
+    basis: str = ""
+    """How it is known where it was cut."""
+    cut_ms: int | None = None
+    """When the caller's voice stopped it."""
+    response_ms: int = -1
+    """From the end of the caller's speech to the first sound; -1: it answers nothing that was said."""
+    wait: tuple[Part, ...] = ()
+    """Where that time went."""
+    agent: str = ""
+
+
+class ToolRun(msgspec.Struct, kw_only=True):
+    """One tool call."""
+
+    begin_ms: int
+    end_ms: int
+    name: str
+    arguments: str
+    output: str = ""
+    failed: bool = False
+    answered: bool = False
+    took_ms: int = 0
+
+
+class Span(msgspec.Struct, kw_only=True):
+    """Something that lasts."""
+
+    begin_ms: int
+    end_ms: int
+    what: str
+
+
+class Moment(msgspec.Struct, kw_only=True):
+    """Something that happened."""
+
+    at_ms: int
+    level: str
+    """info, warning or error."""
+    what: str
+    detail: str = ""
+
+
+class Tokens(msgspec.Struct, kw_only=True):
+    """What one response used."""
+
+    at_ms: int
+    usage: Usage
+
+
+class Course(msgspec.Struct, kw_only=True):
+    """See the module."""
+
+    length_ms: int = 0
+    stream_began_ms: int | None = None
+    """On the call's clock, which begins with its webhook; `None`: no stream came."""
+    turns: list[Turn] = []
+    answers: list[Answer] = []
+    tools: list[ToolRun] = []
+    responses: list[Span] = []
+    """When the model was making an answer."""
+    silences: list[Span] = []
+    moments: list[Moment] = []
+    tokens: list[Tokens] = []
+    damage: str = ""
+    """Why the recording could not be read to its end; empty: it could."""
+
+
+def course_of(recording: Recording) -> tuple[Course, Summary]:
+    """Tell a recorded call; of a damaged file as far as it can be read."""
+    teller = _Teller(recording)
+    course = teller.course
+    try:
+        for step in recording.steps():
+            teller.take(step)
+    except PeerError as error:
+        course.damage = str(error)
+    if recording.cut_at is not None:
+        course.damage = "the recording is cut short: the call is still going on, or its process died"
+    teller.finish()
+    return course, teller.summary
+
+
+class _Teller:
+    def __init__(self, recording: Recording) -> None:
+        self.course = Course()
+        self.summary = Summary()
+        self._clock = StreamClock(recording.header.setup.model.audio)
+        setup = recording.header.setup
+        self._agents = {agent.name: agent for agent in (*setup.others, setup.agent)}
+        self._model = ModelCourse(_silence_ms(setup.agent))
+        self._now_ms = 0
+        self._began: dict[str, tuple[int, int, AgentBegan]] = {}
+        self._cuts: dict[str, tuple[int, Interrupted]] = {}
+        self._words: dict[str, str] = {}
+        self._tools: dict[str, ToolRun] = {}
+        self._tool_times: list[tuple[int, int, str]] = []
+        """Begin and end on the call's clock, and the name."""
+        self._tool_began: dict[str, int] = {}
+
+    def take(self, step: Step) -> None:
+        self._now_ms = step.now_ms
+        self.summary.until_ms = max(self.summary.until_ms, step.now_ms)
+        self._clock.take(step)
+        if step.received is not None:
+            self._take_received(step.received)
+        for entry in step.sent:
+            if entry.way == "fact" and (report := report_of(entry)) is not None:
+                self.summary.take(step.now_ms, report)
+                self._take_report(report)
+            elif entry.way == "fact":
+                self._model.take_fact(self._at_ms, entry.text)
+
+    @property
+    def _at_ms(self) -> int:
+        return self._clock.ms(self._now_ms)
+
+    def _take_received(self, received: Entry) -> None:
+        if received.way == "model":
+            self._model.take(self._now_ms, self._at_ms, received.text, self._clock.of_session)
+        elif received.way == "fact":
+            self._model.take_fact(self._at_ms, received.text)
+
+    def _take_report(self, report: Report) -> None:
+        course, at_ms = self.course, self._at_ms
+        match report:
+            case CallerSaid():
+                self._words[report.item_id] = report.text
+            case AgentBegan():
+                self._began[report.item_id] = (at_ms, self._now_ms, report)
+            case Interrupted():
+                self._cuts[report.item_id] = (at_ms, report)
+            case AgentSaid():
+                self._take_answer(report)
+            case ToolStarted():
+                run = ToolRun(begin_ms=at_ms, end_ms=at_ms, name=report.told, arguments=report.arguments)
+                self._tools[report.call_id] = run
+                self._tool_began[report.call_id] = self._now_ms
+                course.tools.append(run)
+            case ToolAnswered():
+                self._take_tool_answer(report)
+            case KeysPressed():
+                course.moments.append(Moment(at_ms=at_ms, level="info", what="keys", detail=report.digits))
+            case HandedOver():
+                course.moments.append(Moment(at_ms=at_ms, level="info", what="handed over", detail=report.agent))
+                if report.agent in self._agents:
+                    self._model.silence_ms = _silence_ms(self._agents[report.agent])
+            case ResponseUsed():
+                course.tokens.append(Tokens(at_ms=at_ms, usage=report.usage))
+            case Note(level="warning" | "error"):
+                fields = ", ".join(f"{name}: {value}" for name, value in report.fields.items())
+                course.moments.append(Moment(at_ms=at_ms, level=report.level, what=report.what, detail=fields))
+            case _:
+                pass
+
+    def _take_tool_answer(self, report: ToolAnswered) -> None:
+        run = self._tools.pop(report.call_id, None)
+        began_ms = self._tool_began.pop(report.call_id, self._now_ms - report.took_ms)
+        if run is None:
+            run = ToolRun(begin_ms=max(0, self._at_ms - report.took_ms), end_ms=0, name=report.call_id, arguments="")
+            self.course.tools.append(run)
+        run.end_ms, run.output, run.failed, run.took_ms = self._at_ms, report.output, report.failed, report.took_ms
+        run.answered = True
+        self._tool_times.append((began_ms, self._now_ms, run.name))
+
+    def _take_answer(self, report: AgentSaid) -> None:
+        begun = self._began.pop(report.item_id, None)
+        at_ms = max(0, self._at_ms - report.heard_ms) if begun is None else begun[0]
+        cut = self._cuts.pop(report.item_id, None)
+        answer = Answer(
+            begin_ms=at_ms,
+            end_ms=at_ms + report.heard_ms,
+            item_id=report.item_id,
+            text=report.text,
+            unheard=_rest(self._model.words(report.item_id), report.text) if report.interrupted else "",
+            heard_ms=report.heard_ms,
+            total_ms=report.total_ms,
+            interrupted=report.interrupted,
+            agent=report.agent,
+        )
+        if cut is not None:
+            answer.cut_ms, answer.basis = cut[0], cut[1].basis
+        if begun is not None and begun[2].response_ms >= 0:
+            answer.response_ms = begun[2].response_ms
+            answer.wait = self._wait(report.item_id, begun[1], begun[2].response_ms)
+        self.course.answers.append(answer)
+
+    def _wait(self, item_id: str, heard_at_ms: int, response_ms: int) -> tuple[Part, ...]:
+        """Say where the time went between the caller's last sound and the agent's first, on the call's clock."""
+        from_ms = heard_at_ms - response_ms
+        noticed_ms = min(max(from_ms, self._model.noticed(from_ms, heard_at_ms)), heard_at_ms)
+        first_ms = min(max(noticed_ms, self._model.first_sound(item_id, heard_at_ms)), heard_at_ms)
+        parts = [Part("until the end of speech was noticed", noticed_ms - from_ms)]
+        left_ms = first_ms - noticed_ms
+        for began_ms, ended_ms, name in self._tool_times:
+            ms = min(ended_ms, first_ms) - max(began_ms, noticed_ms)
+            if ms > 0:
+                parts.append(Part(f"tool {name}", ms))
+                left_ms -= ms
+        parts.append(Part("until the model's first sound", max(0, left_ms)))
+        parts.append(Part("until the caller heard it", heard_at_ms - first_ms))
+        return tuple(parts)
+
+    def finish(self) -> None:
+        course, model = self.course, self._model
+        course.stream_began_ms = self._clock.began_ms
+        course.length_ms = end = self._at_ms
+        for item_id, begin_ms, end_ms in model.turns():
+            words = self._words.pop(item_id, "")
+            course.turns.append(
+                Turn(begin_ms=begin_ms, end_ms=end if end_ms is None else end_ms, item_id=item_id, text=words)
+            )
+        for run in self._tools.values():
+            run.end_ms = end  # never answered
+        course.responses = [Span(begin_ms=b, end_ms=e, what=status) for b, e, status in model.responses(end)]
+        for at, level, what, detail in model.moments:
+            course.moments.append(Moment(at_ms=at, level=level, what=what, detail=detail))
+        course.moments.sort(key=lambda moment: moment.at_ms)
+        course.answers.sort(key=lambda answer: answer.begin_ms)
+        course.silences = list(_silences(course))
+
+
+def _silence_ms(agent: Agent) -> int:
+    """`audio_end_ms` includes the silence that ended the turn (OpenAI's reference of speech_stopped)."""
+    return agent.turn_detection.silence_duration_ms if isinstance(agent.turn_detection, ServerVad) else 0
+
+
+def _rest(whole: str, heard: str) -> str:
+    """Give what of the words was not heard."""
+    whole = whole.strip()
+    return whole[len(heard) :].strip() if whole.startswith(heard) else ""
+
+
+def _silences(course: Course) -> Iterator[Span]:
+    voices = sorted(
+        [(turn.begin_ms, turn.end_ms, "caller") for turn in course.turns]
+        + [(answer.begin_ms, answer.end_ms, "agent") for answer in course.answers]
+    )
+    until_ms, last = 0, ""
+    for begin_ms, end_ms, who in [*voices, (course.length_ms, course.length_ms, "")]:
+        if begin_ms - until_ms >= SILENCE_MS:
+            what = "the caller waits" if last == "caller" and who == "agent" else "silence"
+            yield Span(begin_ms=until_ms, end_ms=begin_ms, what=what)
+        if end_ms >= until_ms:
+            until_ms, last = end_ms, who

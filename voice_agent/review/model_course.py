@@ -1,0 +1,163 @@
+"""What the model's own events tell of a call's course: turns, responses, whole words, first sounds, lost sessions.
+
+Read leniently, in both dialects: what has another form is passed over, as it may be a later version's.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from voice_agent.recording.cutting import find_audio
+
+
+class _Making(msgspec.Struct):
+    """A response while it is made."""
+
+    begin_ms: int
+    end_ms: int | None = None
+    status: str = ""
+
+
+class _Speech(msgspec.Struct):
+    """A turn of the caller's."""
+
+    begin_ms: int
+    end_ms: int | None = None
+
+
+class _Response(msgspec.Struct, frozen=True):
+    id: str = ""
+    status: str = ""
+
+
+class _Event(msgspec.Struct, frozen=True):
+    type: str = ""
+    item_id: str = ""
+    response_id: str = ""
+    audio_start_ms: int = 0
+    audio_end_ms: int = 0
+    delta: str = ""
+    response: _Response = _Response()
+
+
+class _Sound(msgspec.Struct, frozen=True):
+    item_id: str = ""
+
+
+class _Fact(msgspec.Struct, frozen=True):
+    type: str = ""
+    endpoint: int = 0
+    code: int | None = None
+    status: int | None = None
+    reason: str = ""
+    detail: str = ""
+    answered_by: str = ""
+
+
+_EVENTS = msgspec.json.Decoder(_Event)
+_SOUNDS = msgspec.json.Decoder(_Sound)
+_FACTS = msgspec.json.Decoder(_Fact)
+
+
+class ModelCourse:
+    """Fed with what the model said, and with what crossed no socket."""
+
+    def __init__(self, silence_ms: int) -> None:
+        self.silence_ms = silence_ms
+        """The silence that ends a turn and that the model counts as a part of it."""
+        self.moments: list[tuple[int, str, str, str]] = []
+        """Carrier's time, level, what, detail."""
+        self._turns: dict[str, _Speech] = {}
+        self._stops: list[int] = []
+        """When ends of speech were noticed, on the call's clock."""
+        self._words: dict[str, list[str]] = {}
+        self._first_sounds: dict[str, int] = {}
+        """By item, on the call's clock."""
+        self._responses: dict[str, _Making] = {}
+        self._connected = self._closing = False
+
+    # --- what is fed -------------------------------------------------------------------------------------------------
+
+    def take(self, now_ms: int, at_ms: int, text: str, of_session: Callable[[int], int]) -> None:
+        """Take a text of the model. `at_ms`: the carrier's time; `of_session` gives it for the session's time."""
+        if find_audio("model", text) is not None:
+            sound = _decoded(_SOUNDS, text)
+            if sound is not None:
+                self._first_sounds.setdefault(sound.item_id, now_ms)
+            return
+        event = _decoded(_EVENTS, text)
+        if event is None:
+            return
+        match event.type:
+            case "input_audio_buffer.speech_started":
+                self._turns.setdefault(event.item_id, _Speech(of_session(event.audio_start_ms)))
+            case "input_audio_buffer.speech_stopped":
+                self._stops.append(now_ms)
+                end_ms = max(0, of_session(event.audio_end_ms) - self.silence_ms)
+                turn = self._turns.setdefault(event.item_id, _Speech(end_ms))
+                turn.end_ms = max(end_ms, turn.begin_ms)
+            case "response.output_audio_transcript.delta" | "response.audio_transcript.delta":
+                self._words.setdefault(event.item_id, []).append(event.delta)
+            case "response.created":
+                self._responses[event.response.id] = _Making(at_ms)
+            case "response.done":
+                making = self._responses.setdefault(event.response.id, _Making(at_ms))
+                making.end_ms, making.status = at_ms, event.response.status
+
+    def take_fact(self, at_ms: int, text: str) -> None:
+        """Take an input that came through no socket, or an order."""
+        fact = _decoded(_FACTS, text)
+        match fact:
+            case _Fact(type="ConnectModel"):
+                if self._connected:
+                    self._add(at_ms, "info", "another session of the model is opened", f"endpoint {fact.endpoint + 1}")
+                self._connected, self._closing = True, False
+            case _Fact(type="CloseModel"):
+                self._closing = True
+            case _Fact(type="ModelClosed") if not self._closing:
+                code = "without a close frame" if fact.code is None else f"code {fact.code}"
+                self._add(at_ms, "warning", "the connection to the model is gone", f"{code} {fact.reason}".strip())
+            case _Fact(type="ModelRefused"):
+                status = "no answer" if fact.status is None else f"HTTP {fact.status}"
+                self._add(at_ms, "warning", "the model gives no session", f"{status}: {fact.detail}")
+            case _Fact(type="EndRequested"):
+                self._add(at_ms, "info", "somebody asks for the end", fact.reason)
+            case _Fact(type="MachineVerdict"):
+                self._add(at_ms, "info", "who answered", fact.answered_by)
+            case _:
+                pass
+
+    # --- what is asked -----------------------------------------------------------------------------------------------
+
+    def words(self, item_id: str) -> str:
+        """Give all words of an item, heard or not."""
+        return "".join(self._words.get(item_id, ()))
+
+    def turns(self) -> Iterator[tuple[str, int, int | None]]:
+        """Give the caller's turns: item, beginning and end on the carrier's clock."""
+        for item_id, turn in self._turns.items():
+            yield item_id, turn.begin_ms, turn.end_ms
+
+    def responses(self, until_ms: int) -> Iterator[tuple[int, int, str]]:
+        """Give when responses were being made, and how each ended."""
+        for making in self._responses.values():
+            yield making.begin_ms, until_ms if making.end_ms is None else making.end_ms, making.status
+
+    def noticed(self, from_ms: int, until_ms: int) -> int:
+        """Say when the end of speech was noticed that lies between, on the call's clock."""
+        return max((stop for stop in self._stops if from_ms <= stop <= until_ms), default=from_ms)
+
+    def first_sound(self, item_id: str, otherwise_ms: int) -> int:
+        """Say when the first sound of an item came, on the call's clock."""
+        return self._first_sounds.get(item_id, otherwise_ms)
+
+    def _add(self, at_ms: int, level: str, what: str, detail: str) -> None:
+        self.moments.append((at_ms, level, what, detail))
+
+
+def _decoded(decoder: msgspec.json.Decoder[Any], text: str) -> Any:
+    try:
+        return decoder.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return None

@@ -1,0 +1,49 @@
+"""Finds past calls: those of the history, and recordings whose call never came into it.
+
+A call whose process died is not in the history; nor is one that is still going on. Its recording is found all the same.
+"""
+
+import contextlib
+from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from voice_agent.errors import PeerError
+from voice_agent.recording.format import SUFFIX
+from voice_agent.recording.reader import read
+from voice_agent.recording.telling import summarise
+from voice_agent.store.history import PastCall, past_call
+
+UNKNOWN = "unknown"
+"""The outcome of a call whose end nobody saw."""
+
+_NO_END = "in progress, or its process died"
+
+
+def recorded_call(path: Path) -> PastCall:
+    """Sum a recording up; raises `PeerError` for what is none."""
+    recording = read(path)
+    try:
+        began = datetime.fromisoformat(recording.header.started_at)
+    except ValueError:
+        raise PeerError(f"the recording began at {recording.header.started_at!r}, which is no time") from None
+    call = past_call(recording.header.setup, summarise(recording), began, path)
+    return call if call.outcome != UNKNOWN else msgspec.structs.replace(call, reason=_NO_END)
+
+
+def unlisted(listed: Collection[str], recordings: Path, name: str = "") -> list[PastCall]:
+    """Sum up the recordings of calls that are not in the history.
+
+    `listed`: the names of the others' files. `name`: only files in whose name it stands.
+    """
+    found = recordings.rglob(f"*{SUFFIX}")
+    return list(_summed_up(path for path in found if name in path.name and path.name not in listed))
+
+
+def _summed_up(paths: Iterable[Path]) -> Iterator[PastCall]:
+    for path in paths:
+        # Files that cannot be read at all are told by `voice-agent replay`.
+        with contextlib.suppress(PeerError):
+            yield recorded_call(path)

@@ -1,0 +1,65 @@
+"""What is shown of a recorded call: its course as JSON, its sound with the peaks of a picture, a redacted copy.
+
+Each takes a second of computing for some minutes of a call, so whoever serves calls has it done in another process.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from voice_agent.audio import mulaw
+from voice_agent.audio.wav import write_stereo
+from voice_agent.live.clips import load_clips
+from voice_agent.recording.reader import read
+from voice_agent.recording.redact import Wanted
+from voice_agent.review.course import course_of
+from voice_agent.review.redacted import redact
+from voice_agent.review.sound import sound
+
+PEAK_MS = 10
+"""One value of the picture."""
+
+WAV, PEAKS = "sound.wav", "peaks"
+
+
+def lie_low() -> None:
+    """Let calls go first on the processor; for the process that does nothing else."""
+    if hasattr(os, "nice"):
+        os.nice(15)
+
+
+def course_json(path: Path) -> bytes:
+    """Give the course of a call as JSON; raises `PeerError` for what is no recording."""
+    recording = read(path)
+    course, _ = course_of(recording)
+    header = recording.header
+    told: dict[str, Any] = msgspec.to_builtins(course)
+    told |= {"sound": header.audio == "kept", "dialect": header.setup.model.dialect, "made_by": header.made_by}
+    return msgspec.json.encode(told)
+
+
+def write_sound(path: Path, folder: Path) -> None:
+    """Write WAV (caller left, agent right) and peaks; raises `PeerError` or `CommandError` with one line."""
+    channels = sound(read(path), load_clips())
+    write_stereo(folder / WAV, channels.caller, channels.agent)
+    (folder / PEAKS).write_bytes(peaks(channels.caller) + peaks(channels.agent))
+
+
+def redacted_copy(path: Path, wanted: Wanted) -> bytes:
+    """Give the recording without numbers, keys and secrets; raises `PeerError` or `CommandError` with one line."""
+    return redact(read(path), load_clips(), wanted)
+
+
+def peaks(data: bytes) -> bytes:
+    """Give a byte for each `PEAK_MS` of mu-law audio: the square root of its loudest sample, 255 at full scale.
+
+    The root shows quiet speech beside loud; a last part that is shorter counts as a whole one.
+    """
+    size = PEAK_MS * mulaw.BYTES_PER_MS
+    whole = data.ljust(-(-len(data) // size) * size, bytes([mulaw.SILENCE]))
+    loudest = np.abs(mulaw.decode(whole).astype(np.int32)).reshape(-1, size).max(axis=1)
+    heights: bytes = np.rint(np.sqrt(loudest / 32768) * 255).astype(np.uint8).tobytes()
+    return heights

@@ -1,0 +1,109 @@
+"""The page of one call: what the history says at once, and what its recording tells when it has been read.
+
+A call that came back, e.g. from a transfer, has several parts; each is shown by itself.
+"""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from fastapi import APIRouter, HTTPException
+from fastapi.responses import FileResponse, Response
+
+from voice_agent.config.prices import Prices
+from voice_agent.errors import CommandError, PeerError
+from voice_agent.recording.redact import Wanted
+from voice_agent.review.past_calls import unlisted
+from voice_agent.review.viewing import PEAKS, WAV
+from voice_agent.server.console.answers import json_of
+from voice_agent.server.console.workshop import Workshop
+from voice_agent.store.history import History, PastCall
+
+T = TypeVar("T")
+
+
+class PastCalls:
+    """What the routes need."""
+
+    def __init__(
+        self, history: History, recordings: Path, prices: Prices, workshop: Workshop, redact: Callable[[], Wanted]
+    ) -> None:
+        """`redact`: gives what a copy that leaves the house must not hold."""
+        self.history = history
+        self.workshop = workshop
+        self.redact = redact
+        self._recordings = recordings
+        self._prices = prices
+
+    async def parts(self, call_sid: str) -> list[PastCall]:
+        """Give the parts of a call, the first first."""
+        parts = [part for part in await self.history.find(call_sid) if part.call_sid == call_sid]
+        if call_sid.isascii() and call_sid.isalnum():
+            listed = {Path(part.recording).name for part in parts if part.recording is not None}
+            found = await self.workshop.run(unlisted, listed, self._recordings, call_sid)
+            parts += [part for part in found if part.call_sid == call_sid]
+        if not parts:
+            raise HTTPException(404, "nobody knows that call; it may have been deleted")
+        return sorted(parts, key=lambda part: part.started_at)
+
+    async def recording(self, call_sid: str, number: int) -> Path:
+        """Give the file of a part, counted from 1."""
+        parts = await self.parts(call_sid)
+        if not 1 <= number <= len(parts):
+            raise HTTPException(404, f"the call has {len(parts)} parts")
+        recording = parts[number - 1].recording
+        if recording is None:
+            raise HTTPException(404, "the call was not recorded: its agent says `recording: off`")
+        return Path(recording)
+
+    def told(self, part: PastCall) -> dict[str, Any]:
+        """Give a part as the page takes it."""
+        told: dict[str, Any] = msgspec.to_builtins(part)
+        told["cost"] = self._prices.told(part.model, part.usage)
+        told["recorded"] = part.recording is not None
+        told["file"] = "" if part.recording is None else Path(part.recording).name
+        del told["recording"]
+        return told
+
+
+def call_routes(calls: PastCalls) -> APIRouter:
+    """Make the routes."""
+    router = APIRouter()
+    workshop = calls.workshop
+
+    @router.get("/console/api/calls/{call_sid}")
+    async def parts(call_sid: str) -> Response:
+        return json_of([calls.told(part) for part in await _made(calls.parts(call_sid))])
+
+    @router.get("/console/api/calls/{call_sid}/{number:int}/course")
+    async def course(call_sid: str, number: int) -> Response:
+        path = await _made(calls.recording(call_sid, number))
+        return Response(await _made(workshop.course(path)), media_type="application/json")
+
+    @router.get("/console/api/calls/{call_sid}/{number:int}/peaks")
+    async def peaks(call_sid: str, number: int) -> Response:
+        path = await _made(calls.recording(call_sid, number))
+        return FileResponse(await _made(workshop.sound(path)) / PEAKS, media_type="application/octet-stream")
+
+    @router.get("/console/api/calls/{call_sid}/{number:int}/sound.wav")
+    async def sound(call_sid: str, number: int) -> Response:
+        path = await _made(calls.recording(call_sid, number))
+        # Starlette answers requests for a range by itself: that is how a browser seeks.
+        return FileResponse(await _made(workshop.sound(path)) / WAV, media_type="audio/wav")
+
+    @router.get("/console/api/calls/{call_sid}/{number:int}/test.call")
+    async def test(call_sid: str, number: int) -> Response:
+        path = await _made(calls.recording(call_sid, number))
+        data = await _made(workshop.redacted(path, calls.redact()))
+        headers = {"Content-Disposition": f'attachment; filename="{call_sid}-{number}.call"'}
+        return Response(data, headers=headers, media_type="application/octet-stream")
+
+    return router
+
+
+async def _made(work: Awaitable[T]) -> T:
+    try:
+        return await work
+    except (PeerError, CommandError) as error:
+        raise HTTPException(409, str(error)) from None

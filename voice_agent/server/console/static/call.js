@@ -1,0 +1,166 @@
+// The page of one call.
+import { get } from "./api.js";
+import { byId, el, notice, replace, setText } from "./dom.js";
+import { clock, count, moment, outcomeKind, outcomeWords } from "./format.js";
+import { entries, findings } from "./said.js";
+import { Timeline } from "./timeline.js";
+
+const sid = decodeURIComponent(location.pathname.split("/").at(-1));
+const wanted = new URLSearchParams(location.search);
+const number = Math.max(1, Number.parseInt(wanted.get("part") ?? "1", 10) || 1);
+const api = `/console/api/calls/${encodeURIComponent(sid)}`;
+const audio = byId("audio");
+const timeline = new Timeline(byId("lanes"), byId("lanes-width"), byId("canvas"), (ms) => play(ms, !audio.paused));
+let listed = [];
+let lit = null;
+let course = null;
+let pending = null; // where to play from once the sound is there
+
+try {
+  const parts = await get(api);
+  const part = parts[Math.min(number, parts.length) - 1];
+  showPart(part, parts);
+  if (part.recorded) await showCourse(part);
+} catch (error) {
+  byId("call-problem").textContent = error.message;
+  byId("call-problem").hidden = false;
+}
+
+function showPart(part, parts) {
+  setText(byId("call-title"), `${part.agent}, ${moment(part.started_at)}`);
+  document.title = `${part.agent}, ${moment(part.started_at)} - voice-agent`;
+  if (parts.length > 1) {
+    replace(byId("call-parts"), parts.map((_, index) => el("a", {
+      class: "button", href: `?part=${index + 1}`, "aria-current": index + 1 === number ? "true" : false,
+    }, `part ${index + 1}`)));
+  }
+  const times = [...part.response_ms].sort((one, other) => one - other);
+  const facts = {
+    "Call": el("code", {}, part.call_sid),
+    "From, to": `${part.caller || "-"}, ${part.called || "-"}`,
+    "Length": clock(part.duration_ms, false),
+    "Ended": [el("span", { class: `tag ${outcomeKind(part.outcome)}` }, outcomeWords(part.outcome)), part.reason && ` ${part.reason}`],
+    "Turns": `${part.turns}, ${part.interruptions} interruptions, ${part.tool_calls} tool calls`,
+    "Answered after": times.length ? `${times[Math.floor((times.length - 1) / 2)]} ms in the median, ${times.at(-1)} ms at most` : "-",
+    "Tokens": `${count(part.usage.input_tokens)} in (${count(part.usage.cached_tokens)} cached), ${count(part.usage.output_tokens)} out`,
+    "Cost": part.model ? `${part.cost} (${part.model})` : part.cost,
+  };
+  replace(byId("call-facts"), Object.entries(facts).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+  // What the history knows stands there at once; the recording tells more.
+  replace(byId("said"), part.transcript.map((line) => el("li", { class: `entry ${line.who}` },
+    el("span", { class: "jump number" }, clock(line.at_ms)), el("span", { class: "who" }, line.agent || line.who),
+    el("div", {}, el("p", {}, line.text, line.remark && el("span", { class: "muted" }, ` (${line.remark})`))))));
+}
+
+async function showCourse(part) {
+  byId("save").hidden = false;
+  byId("save").addEventListener("click", () => save(part));
+  course = await get(`${api}/${number}/course`);
+  byId("player").hidden = false;
+  setText(byId("length"), clock(course.length_ms));
+  byId("seek").max = course.length_ms;
+  byId("seek").disabled = false;
+  timeline.show(course);
+  listed = entries(course, (ms) => play(ms));
+  replace(byId("said"), listed.map((entry) => entry.element));
+  const found = findings(course);
+  replace(byId("findings"), found.map(({ at, element }) => el("li", {},
+    el("button", { type: "button", class: "jump number", onclick: () => play(at), "aria-label": `Play from ${clock(at)}` }, clock(at)), element)));
+  byId("findings-card").hidden = !found.length;
+  if (course.damage) notice(course.damage, "bad");
+  if (!course.sound) {
+    setText(byId("sound-state"), "No sound was kept: the agent says recording: text.");
+    return;
+  }
+  setText(byId("sound-state"), "The sound is being made ...");
+  try {
+    const response = await fetch(`${api}/${number}/peaks`);
+    if (!response.ok) throw new Error((await response.json()).detail);
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    timeline.showPeaks({ caller: bytes.subarray(0, bytes.length / 2), agent: bytes.subarray(bytes.length / 2) });
+    audio.src = `${api}/${number}/sound.wav`;
+    byId("play").disabled = false;
+    setText(byId("sound-state"), "");
+    if (pending !== null) play(pending);
+  } catch (error) {
+    setText(byId("sound-state"), error.message);
+  }
+}
+
+// Goes to a place, and plays from there if there is sound.
+function play(ms, sounding = true) {
+  timeline.moveTo(ms, true);
+  position(ms);
+  if (!audio.src) {
+    pending = ms;
+    return;
+  }
+  audio.currentTime = ms / 1000;
+  if (sounding) audio.play().catch((error) => notice(error.message, "bad"));
+}
+
+function position(ms) {
+  setText(byId("time"), clock(ms));
+  byId("seek").value = ms;
+  byId("seek").setAttribute("aria-valuetext", clock(ms));
+  const now = listed.findLast((entry) => entry.at <= ms + 50 && !entry.kind.startsWith("more"));
+  if (now !== lit) {
+    lit?.element.removeAttribute("aria-current");
+    now?.element.setAttribute("aria-current", "true");
+    lit = now ?? null;
+  }
+}
+
+function follow() {
+  const ms = audio.currentTime * 1000;
+  timeline.moveTo(ms, true);
+  position(ms);
+  if (!audio.paused) requestAnimationFrame(follow);
+}
+
+audio.addEventListener("play", () => {
+  setText(byId("play"), "Pause");
+  follow();
+});
+audio.addEventListener("pause", () => setText(byId("play"), "Play"));
+byId("play").addEventListener("click", () => (audio.paused ? play(audio.ended ? 0 : audio.currentTime * 1000) : audio.pause()));
+byId("seek").addEventListener("input", () => play(Number(byId("seek").value), !audio.paused));
+byId("zoom-in").addEventListener("click", () => timeline.zoom(0.5));
+byId("zoom-out").addEventListener("click", () => timeline.zoom(2));
+byId("zoom-fit").addEventListener("click", () => timeline.fit());
+byId("more").addEventListener("change", () => byId("said").classList.toggle("all", byId("more").checked));
+
+document.addEventListener("keydown", (event) => {
+  if (!course || event.target.closest("input, select, textarea, button, a, summary") || event.ctrlKey || event.metaKey || event.altKey) return;
+  const at = audio.src ? audio.currentTime * 1000 : timeline.at;
+  if (event.key === " ") byId("play").click();
+  else if (event.key === "ArrowLeft") play(Math.max(0, at - 5000), !audio.paused);
+  else if (event.key === "ArrowRight") play(Math.min(course.length_ms, at + 5000), !audio.paused);
+  else if (event.key === "+") timeline.zoom(0.5);
+  else if (event.key === "-") timeline.zoom(2);
+  else return;
+  event.preventDefault();
+});
+
+async function save(part) {
+  const name = `${part.call_sid}-${number}.call`;
+  byId("save").disabled = true;
+  try {
+    const response = await fetch(`${api}/${number}/test.call`);
+    if (!response.ok) throw new Error((await response.json()).detail);
+    const link = el("a", { href: URL.createObjectURL(await response.blob()), download: name });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    setText(byId("save-line"), `pytest tests/calls/${name}`);
+    byId("save-card").hidden = false;
+    byId("save-card").scrollIntoView({ block: "nearest" });
+  } catch (error) {
+    notice(error.message, "bad");
+  } finally {
+    byId("save").disabled = false;
+  }
+}
+
+byId("save-copy").addEventListener("click", async () => {
+  await navigator.clipboard.writeText(byId("save-line").textContent).then(() => notice("Copied."), () => notice("The browser forbids copying.", "bad"));
+});

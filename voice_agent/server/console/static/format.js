@@ -1,0 +1,44 @@
+// How times, numbers and the like are written.
+
+export function clock(ms, tenths = true) {
+  const whole = Math.max(0, ms);
+  const seconds = Math.floor(whole / 1000);
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60), seconds % 60];
+  const hours = h ? `${h}:${String(m).padStart(2, "0")}` : String(m);
+  return `${hours}:${String(s).padStart(2, "0")}${tenths ? `.${Math.floor((whole % 1000) / 100)}` : ""}`;
+}
+
+export function duration(ms) {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  return ms < 60_000 ? `${(ms / 1000).toFixed(1)} s` : clock(ms, false);
+}
+
+export const count = (number) => number.toLocaleString("en-US");
+
+// A moment of the server, ISO 8601, by the clock of whoever looks.
+export function moment(text) {
+  const date = new Date(text);
+  return Number.isNaN(date.getTime()) ? text : date.toLocaleString("en-GB", {
+    year: "numeric", month: "short", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit",
+  });
+}
+
+// What a person reads of JSON; a text that is none stays as it is.
+export function pretty(text) {
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    return text;
+  }
+}
+
+const WORDS = {
+  completed: "completed", caller_hung_up: "caller hung up", transferred: "transferred", keys_sent: "keys sent",
+  no_stream: "no stream came", model_failed: "model failed", stream_lost: "stream lost", stopped: "stopped",
+  machine: "answering machine", unknown: "no end seen",
+};
+const BAD = new Set(["model_failed", "stream_lost", "no_stream"]);
+const GOOD = new Set(["completed", "transferred", "caller_hung_up"]);
+
+export const outcomeWords = (outcome) => WORDS[outcome] ?? outcome;
+export const outcomeKind = (outcome) => (BAD.has(outcome) ? "bad" : GOOD.has(outcome) ? "good" : "warn");

@@ -1,0 +1,131 @@
+"""Where what a page shows of a recorded call is made: in a process of its own, one after another, and kept for a while.
+
+Calls in progress share nothing with it but the machine, on which it goes last. What was made lies in a folder that is
+deleted with the server. It must not know what is shown.
+"""
+
+import asyncio
+import shutil
+import tempfile
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from voice_agent.errors import CommandError
+from voice_agent.recording.redact import Wanted
+from voice_agent.review.viewing import course_json, lie_low, redacted_copy, write_sound
+
+MOST_KEPT = 12
+"""Calls whose sound and course are kept; the one that nobody asked for longest goes. Half an hour of sound is 60 MB."""
+
+SECONDS = 120.0
+"""Longest wait for one thing."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def another_process() -> Executor:
+    """Make what the work is usually done by."""
+    # A fork would copy threads' locks and the sockets of calls.
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=lie_low)
+
+
+class Workshop:
+    """One for a server. All methods raise `PeerError` or `CommandError` with one line."""
+
+    def __init__(self, executor: Callable[[], Executor] = another_process) -> None:
+        self._make_executor = executor
+        self._executor: Executor | None = None
+        self._folder: Path | None = None
+        self._made: OrderedDict[tuple[str, int, int], _Made] = OrderedDict()
+
+    async def course(self, recording: Path) -> bytes:
+        """Give the course of a call, as JSON."""
+        return await self._of(recording).course(self)
+
+    async def sound(self, recording: Path) -> Path:
+        """Give the folder with the call's WAV and its peaks."""
+        return await self._of(recording).sound(self)
+
+    async def redacted(self, recording: Path, wanted: Wanted) -> bytes:
+        """Give a copy that may leave the house."""
+        return await self.run(redacted_copy, recording, wanted)
+
+    def close(self) -> None:
+        """Stop working, and forget all that was made."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        self._executor = self._folder = None
+        self._made.clear()
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do one thing when its turn comes."""
+        assert not kwargs, "executors take none"
+        if self._executor is None:
+            self._executor = self._make_executor()
+        try:
+            async with asyncio.timeout(SECONDS):
+                return await asyncio.get_running_loop().run_in_executor(self._executor, work, *args)
+        except TimeoutError:
+            raise CommandError("too many calls are being looked at; try again in a minute") from None
+        except BrokenProcessPool:
+            self._executor = None  # e.g. killed for want of memory; the next one gets another
+            raise CommandError("the process that reads recordings died; try again") from None
+
+    def new_folder(self) -> Path:
+        """Make a folder for one call, which nobody else can read."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="voice-agent-console-"))
+        return Path(tempfile.mkdtemp(dir=self._folder))
+
+    def _of(self, recording: Path) -> "_Made":
+        try:
+            found = recording.stat()
+        except OSError:
+            raise CommandError("the recording is not there any more") from None
+        # One that still grows is another one each time.
+        key = (str(recording), found.st_mtime_ns, found.st_size)
+        made = self._made.setdefault(key, _Made(recording))
+        self._made.move_to_end(key)
+        while len(self._made) > MOST_KEPT:
+            self._made.popitem(last=False)[1].forget()
+        return made
+
+
+class _Made:
+    """What was made of one recording; each thing once, however many ask for it at once."""
+
+    def __init__(self, recording: Path) -> None:
+        self._recording = recording
+        self._course: bytes | None = None
+        self._folder: Path | None = None
+        self._making = asyncio.Lock()
+
+    async def course(self, workshop: Workshop) -> bytes:
+        async with self._making:
+            if self._course is None:
+                self._course = await workshop.run(course_json, self._recording)
+            return self._course
+
+    async def sound(self, workshop: Workshop) -> Path:
+        async with self._making:
+            if self._folder is None:
+                folder = workshop.new_folder()
+                try:
+                    await workshop.run(write_sound, self._recording, folder)
+                except BaseException:
+                    shutil.rmtree(folder, ignore_errors=True)
+                    raise
+                self._folder = folder
+            return self._folder
+
+    def forget(self) -> None:
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
