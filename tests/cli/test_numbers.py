@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
@@ -56,6 +57,13 @@ def no() -> bool:
 
 async def pointed(settings: Settings, agree: Callable[[], bool] = yes, fallback: str | None = None) -> int:
     return await point(settings, CALLED, answering="reception", fallback=fallback, agree=agree, now=NOW)
+
+
+NET = "<Response><Say>Sorry.</Say></Response>"
+
+
+async def pointed_with_net(settings: Settings, fallback: str | None = None) -> int:
+    return await point(settings, CALLED, answering="reception", fallback=fallback, agree=yes, now=NOW, net=NET)
 
 
 # --- list ------------------------------------------------------------------------------------------------------------
@@ -111,6 +119,29 @@ def test_a_number_is_pointed_here_after_showing_the_change(tmp_path: Path, capsy
         "                    -> https://tunnel.example/twilio/status",
         "+14255550100 leads here now; agent reception answers it. To undo: voice-agent numbers undo +14255550100",
     ]
+
+
+def test_who_calls_while_no_server_is_there_hears_an_apology(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fresh, named = number(), number(voice_fallback_url="https://bin.example/sorry")
+    for one in (fresh, named):
+        with_account(tmp_path, lambda settings, _: pointed_with_net(settings), one)
+
+    echoed = urlsplit(fresh.voice_fallback_url)
+    assert (echoed.hostname, echoed.path, parse_qs(echoed.query)) == ("twimlets.com", "/echo", {"Twiml": [NET]})
+    assert fresh.voice_fallback_method == "GET"
+    assert named.voice_fallback_url == "https://bin.example/sorry"
+    assert capsys.readouterr().out.count(NET) == 1
+
+
+def test_an_apology_that_has_changed_is_put_in_place_of_the_old_one_and_may_be_taken_away(tmp_path: Path) -> None:
+    called = number(voice_fallback_url="https://twimlets.com/echo?Twiml=old", voice_fallback_method="GET")
+    with_account(tmp_path, lambda settings, _: pointed_with_net(settings), called)
+    assert "Sorry" in called.voice_fallback_url
+
+    with_account(tmp_path, lambda settings, _: pointed_with_net(settings, "none"), called)
+    assert (called.voice_fallback_url, called.voice_fallback_method) == ("", "POST")
 
 
 def test_who_says_no_changes_nothing(tmp_path: Path) -> None:

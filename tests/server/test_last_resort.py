@@ -3,7 +3,7 @@
 import pytest
 
 from voice_agent.agent import Agent, LastResort, Transfer
-from voice_agent.server.last_resort import LONGEST_MESSAGE_S, last_resort
+from voice_agent.server.last_resort import LONGEST_MESSAGE_S, NOBODY, last_net, last_resort
 from voice_agent.wire import twiml
 from voice_agent.wire.twiml import Dial, Hangup, Record, Say, Verb
 
@@ -42,3 +42,21 @@ def test_a_caller_is_connected_with_whom_the_file_names(address: str, dial: Dial
     wanted = LastResort(say="Es tut uns leid.", transfer=Transfer(to={"desk": address}, seconds=15))
 
     assert verbs(wanted) == [SAID, dial, Hangup()]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (None, [Say(NOBODY)]),
+        (LastResort(clip=b"x", then="voicemail"), [Say(NOBODY)]),
+        (LastResort(say="Tut uns leid."), [Say("Tut uns leid.", "de")]),
+        (
+            LastResort(transfer=Transfer(to={"": "+14255550101"}, seconds=20)),
+            [Say(NOBODY), Dial(number="+14255550101", timeout_s=20)],
+        ),
+    ],
+)
+def test_where_no_server_is_nobody_is_asked_what_follows(wanted: LastResort | None, said: list[Verb]) -> None:
+    agent = Agent(name="reception", instructions="Be kind.", language="de", last_resort=wanted)
+
+    assert last_net(agent) == [*said, Hangup()]

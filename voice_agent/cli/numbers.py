@@ -11,23 +11,32 @@ import re
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import msgspec
 
 from voice_agent.config.agents import Agents, load_agents
+from voice_agent.config.render import render
 from voice_agent.config.schema_forms import E164
 from voice_agent.config.settings import ENV_FILE, Settings, read_settings
 from voice_agent.config.variables import is_loopback
 from voice_agent.errors import CommandError, RefusedError
 from voice_agent.live.clock import utc_now
+from voice_agent.server.last_resort import last_net
 from voice_agent.store.pointings import FormerPointing, Pointings
 from voice_agent.twilio_api.numbers import Number, NumbersApi, Pointing
 from voice_agent.twilio_api.rest import open_rest
+from voice_agent.wire import twiml
 
 SUMMARY = "show where the account's phone numbers lead, and let one lead here"
 
 TIMEOUT_S = 15.0
 """For one request; nobody is on the line."""
+
+NOTHING = "none"
+
+ECHO = "https://twimlets.com/echo?"
+"""Gives the TwiML in its address back. https://www.twilio.com/labs/twimlets/echo"""
 
 _NAMES = {
     "voice_url": "a call comes in",
@@ -50,7 +59,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     point.add_argument("number", metavar="+1…", help="a number of the account, E.164")
     point.add_argument("--agent", metavar="NAME", help="make sure that this agent answers it")
     point.add_argument(
-        "--fallback", metavar="URL", help="TwiML that is asked for when this server fails; kept as it is without"
+        "--fallback",
+        metavar="URL",
+        help="TwiML for when this server is down, or none; without, what is there stays, or an apology is set",
     )
     undo = actions.add_parser("undo", help="let a number lead again to where it led before the latest change")
     undo.add_argument("number", metavar="+1…", help="a number that was pointed from here, E.164")
@@ -71,9 +82,20 @@ def run(
     match action:
         case "point":
             number = _checked(number)
-            answering = answering_agent(load_agents(settings.agents), number, agent)
+            agents = load_agents(settings.agents)
+            answering = agents.named(answering_agent(agents, number, agent))
+            assert answering is not None, "it was found there"
+            net = last_net(render(answering, "", number, utc_now(), {}))
             return asyncio.run(
-                point(settings, number, answering=answering, fallback=fallback, agree=agree, now=utc_now())
+                point(
+                    settings,
+                    number,
+                    answering=answering.name,
+                    fallback=fallback,
+                    agree=agree,
+                    now=utc_now(),
+                    net=twiml.render(net),
+                )
             )
         case "undo":
             return asyncio.run(undo(settings, _checked(number), agree))
@@ -132,20 +154,23 @@ async def point(
     fallback: str | None,
     agree: Callable[[], bool],
     now: datetime,
+    net: str = "",
 ) -> int:
-    """Let a number lead here, after showing what would change. `answering`: the agent that then does."""
+    """Let a number lead here, after showing what would change. `answering`: the agent that then does.
+
+    `fallback`: as it was typed. `net`: TwiML for who calls while no server is there, if nothing is set for them.
+    """
     if not settings.is_public and not is_loopback(settings.twilio_api_base_url or ""):
         raise CommandError("PUBLIC_URL is not public, so Twilio could not reach it; set it to your tunnel's address")
-    if fallback is not None and not re.fullmatch(r"https://[^\s/]+\S*", fallback):
-        raise CommandError("--fallback must be an https address, e.g. of a TwiML Bin")
+    if fallback is not None and fallback != NOTHING and not re.fullmatch(r"https://[^\s/]+\S*", fallback):
+        raise CommandError(f"--fallback must be an https address, e.g. of a TwiML Bin, or {NOTHING}")
     api = _api(settings)
     try:
         found = await _found(api, number)
         wanted = Pointing(
             voice_url=_voice_url(settings),
             status_callback=f"{settings.public_url}/twilio/status",
-            voice_fallback_url=found.pointing.voice_fallback_url if fallback is None else fallback,
-            voice_fallback_method=found.pointing.voice_fallback_method if fallback is None else "POST",
+            **_fallback(found.pointing, fallback, net),
         )
         if wanted == found.pointing:
             print(f"{number} leads here already; agent {answering} answers it")
@@ -166,7 +191,21 @@ async def point(
     print(f"{number} leads here now; agent {answering} answers it. To undo: voice-agent numbers undo {number}")
     if not wanted.voice_fallback_url:
         print("while this server is down, callers hear an error; --fallback names TwiML kept elsewhere (a TwiML Bin)")
+    elif wanted.voice_fallback_url.startswith(ECHO):
+        print("while this server is down, callers hear an apology from twimlets.com, which Twilio runs and does not")
+        print("promise; surer is a TwiML Bin of your own (console.twilio.com, TwiML Bins), named by --fallback, with:")
+        print(parse_qs(urlsplit(wanted.voice_fallback_url).query)["Twiml"][0])
     return 0
+
+
+def _fallback(before: Pointing, wanted: str | None, net: str) -> dict[str, str]:
+    """Say where a call goes while no server is there."""
+    url, method = before.voice_fallback_url, before.voice_fallback_method
+    if wanted is not None:
+        url, method = ("" if wanted == NOTHING else wanted), "POST"
+    elif net and (not url or url.startswith(ECHO)):
+        url, method = ECHO + urlencode({"Twiml": net}), "GET"
+    return {"voice_fallback_url": url, "voice_fallback_method": method}
 
 
 def answering_agent(agents: Agents, number: str, wanted: str | None) -> str:

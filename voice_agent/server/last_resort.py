@@ -5,10 +5,13 @@ It must not know HTTP, nor which calls there are.
 
 from collections.abc import Iterator
 
-from voice_agent.agent import Agent
+from voice_agent.agent import Agent, Transfer
 from voice_agent.wire import twiml
 
 LONGEST_MESSAGE_S = 120
+
+NOBODY = "We are sorry, nobody can take your call at the moment. Please call again later. Goodbye."
+"""Where no server is there, and the agent's file says nothing."""
 
 THANKS = "Thank you. Goodbye."
 """Behind a message that was left."""
@@ -22,6 +25,30 @@ def last_resort(agent: Agent, *, usual: str | None, after_dial: str, after_recor
     return twiml.render([*_verbs(agent, usual, after_dial, after_record)])
 
 
+def last_net(agent: Agent) -> list[twiml.Verb]:
+    """Give what a caller gets from somebody who only keeps TwiML, because no server is there.
+
+    Nobody could be asked what follows: a call that nobody takes ends, and a message would be lost, so none is taken.
+    """
+    wanted = agent.last_resort
+    own = wanted is not None and bool(wanted.say)
+    said = twiml.Say(wanted.say, agent.language) if wanted is not None and own else twiml.Say(NOBODY)
+    there = () if wanted is None or wanted.transfer is None else (_dial(wanted.transfer),)
+    return [said, *there, twiml.Hangup()]
+
+
+def _dial(transfer: Transfer, action: str = "") -> twiml.Dial:
+    (address,) = transfer.to.values()
+    is_sip = address.startswith("sip")
+    return twiml.Dial(
+        number="" if is_sip else address,
+        sip=address if is_sip else "",
+        action=action,
+        timeout_s=transfer.seconds,
+        caller_id=transfer.caller_id,
+    )
+
+
 def _verbs(agent: Agent, usual: str | None, after_dial: str, after_record: str) -> Iterator[twiml.Verb]:
     wanted = agent.last_resort
     if wanted is not None and wanted.say:
@@ -29,15 +56,7 @@ def _verbs(agent: Agent, usual: str | None, after_dial: str, after_record: str) 
     elif usual is not None and not (wanted is not None and wanted.clip):
         yield twiml.Say(usual)
     if wanted is not None and wanted.transfer is not None:
-        (address,) = wanted.transfer.to.values()
-        is_sip = address.startswith("sip")
-        yield twiml.Dial(
-            number="" if is_sip else address,
-            sip=address if is_sip else "",
-            action=after_dial,
-            timeout_s=wanted.transfer.seconds,
-            caller_id=wanted.transfer.caller_id,
-        )
+        yield _dial(wanted.transfer, after_dial)
     elif wanted is not None and wanted.then == "voicemail":
         yield twiml.Record(action=after_record, longest_s=LONGEST_MESSAGE_S)
     yield twiml.Hangup()
