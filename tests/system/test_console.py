@@ -1,12 +1,21 @@
 """A person at the console: speaks with an agent, interrupts it, presses keys, hangs up, and looks at what is left."""
 
 import asyncio
+import base64
+import json
+import wave
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from tests.support.fake_speech import fake_speech
+from tests.support.realtime_client import tone
 from tests.system.console_browsing import Console, a_console, spoken
 from tests.system.talking_server import hear
+from voice_agent.audio import mulaw
+from voice_agent.config.settings import PACKAGED_AGENTS
 from voice_agent.emulator.speech.interfaces import Speech
 from voice_agent.emulator.speech.loading import load_speech
 
@@ -15,6 +24,17 @@ from voice_agent.emulator.speech.loading import load_speech
 def speech() -> Speech:
     """Real words."""
     return load_speech(print)
+
+
+def beep(folder: Path) -> Path:
+    """What is no speech to anybody but `fake_speech`, behind the greeting."""
+    path = folder / "beep.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(24_000)
+        file.writeframes(bytes(4 * 48_000) + tone(900) + bytes(60 * 48_000))
+    return path
 
 
 async def on_the_line(console: Console) -> None:
@@ -64,3 +84,114 @@ def test_a_call_from_the_softphone(tmp_path: Path, speech: Speech) -> None:
         assert "pain" not in heard
 
     asyncio.run(asyncio.wait_for(main(), 150))
+
+
+def test_a_call_to_the_model_itself(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_console(tmp_path, fake_speech("What are your hours on Saturday?"), beep(tmp_path)) as console:
+            await console.open("/console/phone")
+            await console.page.check("input[value=webrtc]")
+            await console.page.click("#call")
+            await console.until("document.querySelectorAll('#said .tool:not(.pending)').length")
+            await console.until("document.querySelectorAll('#said .agent').length === 2")
+            await console.page.click("#hang-up")
+            await over(console)
+            said, asked = await console.lines("agent"), await console.lines("caller")
+
+        assert "how can I help" in said[0]
+        assert "9 in the morning" in said[1]
+        assert asked == ["What are your hours on Saturday?"]
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def test_who_is_put_through_is_asked_what_came_of_it_and_is_back_with_the_agent(tmp_path: Path) -> None:
+    async def main() -> None:
+        speech = fake_speech("I want to speak to a person.")
+        dental = PACKAGED_AGENTS / "dental"
+        async with a_console(tmp_path, speech, beep(tmp_path), agents=dental) as console:
+            await on_the_line(console)
+            await console.until("!document.getElementById('ask').hidden")
+            asked = await console.page.inner_text("#ask-title")
+            assert await console.complaints() == []
+            spoken_before = len(await console.lines("agent"))
+            await console.page.click("#ask [data-status=no-answer]")
+            await console.until(f"document.querySelectorAll('#said .agent').length > {spoken_before}")
+            await console.page.click("#hang-up")
+            await over(console)
+
+        assert "+14255550101" in asked
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def test_a_line_can_be_made_bad(tmp_path: Path) -> None:
+    """A tenth of the frames is lost and leaves a gap; what comes, comes late."""
+
+    async def main() -> None:
+        async with a_console(tmp_path, fake_speech(), beep(tmp_path)) as console:
+            sent: list[Any] = []
+
+            def keep(socket: Any) -> None:
+                socket.on("framesent", lambda text: sent.append(json.loads(text)))
+
+            console.page.on("websocket", keep)
+            await console.open("/console/phone")
+            for slider, value in {"loss": "10", "delay": "300", "noise": "20"}.items():
+                await console.page.fill(f"#{slider}", value)
+            assert await console.page.inner_text("#noise-told") == "-40 dB"
+            await console.page.click("#call")
+            await console.until("document.querySelectorAll('#said .agent:not(.pending)').length")
+            await console.page.wait_for_timeout(3000)
+            await console.page.click("#hang-up")
+            await over(console)
+
+        frames = [message["media"] for message in sent if message["event"] == "media"]
+        times = [int(frame["timestamp"]) // 20 for frame in frames]
+        noise = mulaw.decode(base64.b64decode(frames[-1]["payload"]))
+        assert times == sorted(set(times))
+        assert 0.02 < 1 - len(times) / (times[-1] + 1) < 0.25
+        assert [int(frame["chunk"]) for frame in frames] == list(range(1, len(frames) + 1))
+        assert 100 < np.abs(noise).max() < 400
+        assert any(message["event"] == "mark" for message in sent)
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def test_a_prompt_is_tried_before_it_is_saved(tmp_path: Path) -> None:
+    agents = tmp_path / "agents"
+    agents.mkdir()
+    desk = agents / "desk.yaml"
+    desk.write_text("name: desk\ninstructions: Answer.\ngreeting: Good day.\nrecording: off\n")
+
+    async def greeted(console: Console) -> str:
+        await console.page.click("#call")
+        await console.until("document.querySelectorAll('#said .agent:not(.pending)').length")
+        await console.page.click("#hang-up")
+        await over(console)
+        return (await console.lines("agent"))[0]
+
+    async def main() -> None:
+        edit = {"console_edit": True}
+        async with a_console(tmp_path, fake_speech(), beep(tmp_path), agents=agents, settings=edit) as console:
+            await console.open("/console/agents")
+            await console.page.fill("#text", desk.read_text().replace("Good day.", "Good evening."))
+            await console.until("!document.getElementById('save').disabled")
+            await console.page.click("#try")
+            await console.page.wait_for_url("**/console/phone?draft")
+            await console.until("document.getElementById('agent').textContent.includes('desk.yaml')")
+            assert await greeted(console) == "Good evening."
+            assert "Good day." in desk.read_text()
+
+            await console.page.click("#draft a")
+            await console.until("document.querySelector('#save') && !document.getElementById('save').disabled")
+            await console.page.click("#save")
+            await console.until("document.querySelectorAll('#lines .added').length === 1")
+            await console.page.click("#write")
+            await console.until("document.getElementById('verdict').textContent === 'no fault'")
+            assert "Good evening." in desk.read_text()
+
+            await console.open("/console/phone")
+            assert await greeted(console) == "Good evening."
+
+    asyncio.run(asyncio.wait_for(main(), 60))

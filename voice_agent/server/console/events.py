@@ -32,7 +32,8 @@ def event_text(name: str, value: Any) -> bytes:
 class Broadcast:
     """What one kind of page is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_waiting: int = MOST_WAITING) -> None:
+        self._most_waiting = most_waiting
         self._pages: dict[asyncio.Queue[bytes | None], None] = {}
 
     def __len__(self) -> int:
@@ -44,7 +45,7 @@ class Broadcast:
             return
         text = event_text(name, value)
         for page in list(self._pages):
-            if page.qsize() >= MOST_WAITING:
+            if page.qsize() >= self._most_waiting:
                 self._let_go(page)
             else:
                 page.put_nowait(text)

@@ -23,6 +23,9 @@ from voice_agent.wire.texts import ModelText
 MOST_KEPT = 5000
 """Events of a call that a page which comes again is told once more; a call of an hour has some 3,000."""
 
+MOST_WAITING = 1000
+"""That a page may be behind: the words of a long answer may come all at once."""
+
 _DELTA = "transcript.delta"
 """Stands in the type of all messages with words, in both dialects."""
 
@@ -33,7 +36,7 @@ class PhoneEvents:
     """Those of one call."""
 
     def __init__(self) -> None:
-        self._broadcast = Broadcast()
+        self._broadcast = Broadcast(MOST_WAITING)
         self._past: list[tuple[str, dict[str, Any]]] = []
         self._stop: Callable[[], None] | None = None
 
