@@ -57,7 +57,7 @@ class Line:
     """The way from the carrier to the bridge, with what it loses and doubles."""
 
     def __init__(self, mishaps: Mishaps, chance: Percent) -> None:
-        self._mishaps = mishaps
+        self.mishaps = mishaps
         self._chance = chance
         self._loses = bool(mishaps.lost_marks_percent or mishaps.doubled_marks_percent)
         self.sound = not (self._loses or mishaps.gaps or mishaps.dead_at_ms is not None)
@@ -65,17 +65,17 @@ class Line:
 
     def dead(self, now_ms: int) -> bool:
         """Whether nothing passes any more."""
-        return self._mishaps.dead_at_ms is not None and now_ms >= self._mishaps.dead_at_ms
+        return self.mishaps.dead_at_ms is not None and now_ms >= self.mishaps.dead_at_ms
 
     def copies(self, now_ms: int, message: FromTwilio) -> int:
         """How many times a message arrives that the carrier sends now."""
         if self.dead(now_ms):
             return 0
-        if isinstance(message, Media) and any(0 <= now_ms - gap.at_ms < gap.length_ms for gap in self._mishaps.gaps):
+        if isinstance(message, Media) and any(0 <= now_ms - gap.at_ms < gap.length_ms for gap in self.mishaps.gaps):
             return 0
         if self._loses and isinstance(message, Mark):
             drawn = self._chance.randint(0, 99)
-            if drawn < self._mishaps.lost_marks_percent:
+            if drawn < self.mishaps.lost_marks_percent:
                 return 0
-            return 2 if drawn >= 100 - self._mishaps.doubled_marks_percent else 1
+            return 2 if drawn >= 100 - self.mishaps.doubled_marks_percent else 1
         return 1

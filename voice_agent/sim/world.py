@@ -9,7 +9,7 @@ clears to it, and audio to and from the model; the rest is rare and still crosse
 either way, so that some calls through the wires prove the others.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Protocol, assert_never, cast
 
@@ -89,6 +89,24 @@ class Caller(Protocol):
         """Do something or nothing; asked every 20 ms of the stream."""
 
 
+class _Service(msgspec.Struct):
+    """The model's service: what it answers and says, what goes wrong there, and how the call stands with it."""
+
+    mind: Mind
+    speak: Callable[[str], bytes]
+    heard: Iterator[str]
+    mcp: Mapping[str, Mapping[str, Tool]]
+    options: model.RealtimeOptions
+    faults: list[model.Faults]
+    """Of the connections that are still to come."""
+    unreachable: int
+    """So many attempts to connect get no answer at all."""
+    endpoint: int = 0
+    """Which was asked last."""
+    attempt: int = 0
+    """The attempt to connect that counts; each further order and each `CloseModel` moves it."""
+
+
 KEEP_ALIVE_MS = 40_000
 """A connection on which nothing comes is found broken by then: `websockets` pings every 20 s and waits as long."""
 
@@ -151,28 +169,28 @@ class World:
         self.log: list[tuple[int, Input, list[Output]]] = []
         """Every feed, as a recording would keep it, without the call's beginning; only through the wires."""
         self.ended: CallEnded | None = None
-        self.sessions = self._endpoint = 0
-        """How many sessions the model's service has opened, and which endpoint was asked last."""
+        self.sessions = 0
+        """How many sessions the model's service has opened."""
         self.left_ms: int | None = None
         """When the call left the stream at the carrier."""
         self._caller = caller
-        self._mind = mind
-        self._speak = speak or (lambda text: tone(len(text) * 60))
         self._chance = chance
         self._timing = timing or Timing()
         self._tools = tools or {}
-        self._heard = iter(heard)
         self._direct = direct
-        self._mcp = mcp or {}
-        self._options = model.RealtimeOptions(
-            pace=pace, dialect=setup.model.dialect, delta_ms=delta_ms, mcp_continues=mcp_continues
-        )
-        self._faults = [model.parse_faults(text) for text in faults]
-        self._mishaps = mishaps = mishaps or Mishaps()
+        mishaps = mishaps or Mishaps()
         self._line = Line(mishaps, chance)
-        self._unreachable = mishaps.unreachable
-        self._connecting = 0
-        """The attempt to connect the model that counts; each further order and each `CloseModel` moves it."""
+        self._service = _Service(
+            mind,
+            speak or (lambda text: tone(len(text) * 60)),
+            iter(heard),
+            mcp or {},
+            model.RealtimeOptions(
+                pace=pace, dialect=setup.model.dialect, delta_ms=delta_ms, mcp_continues=mcp_continues
+            ),
+            [model.parse_faults(text) for text in faults],
+            mishaps.unreachable,
+        )
         self._agenda = agenda = Agenda()
         self._session_began_ms = 0
         phone_jitter_ms, model_jitter_ms = network.phone_jitter_ms, network.model_jitter_ms
@@ -282,17 +300,17 @@ class World:
         """Do slow work, and keep what is reported."""
         match order:
             case ConnectModel():
-                self._connecting += 1
-                self._endpoint = order.endpoint
+                self._service.attempt += 1
+                self._service.endpoint = order.endpoint
                 self._drop_session()
                 # Of a former connection, or an attempt at one, nothing is heard any more.
                 self._model_up.cut()
                 self._model_down.cut()
-                self._later(self._timing.connect_ms, partial(self._connect, self._connecting))
+                self._later(self._timing.connect_ms, partial(self._connect, self._service.attempt))
             case CloseModel():
-                self._connecting += 1
+                self._service.attempt += 1
                 self._drop_session()
-                self._later(10, partial(self._closed, self._connecting))
+                self._later(10, partial(self._closed, self._service.attempt))
             case ClosePhone():
                 self._phone_down.send(self.now_ms, phone.BridgeClosed(1000, order.reason))
                 self._agenda.at(self._phone_down.arrival(self.now_ms), partial(self._feed, PhoneClosed(1000)))
@@ -311,7 +329,7 @@ class World:
                 self.reports.append((self.now_ms, order))
 
     def _hang_up(self) -> None:
-        problem = self._mishaps.hang_up_problem
+        problem = self._line.mishaps.hang_up_problem
         if not problem:
             self._to_phone(phone.HangUp("ended_by_rest"))
         self._feed(HangUpFinished(problem))
@@ -384,24 +402,24 @@ class World:
     # --- the model ---------------------------------------------------------------------------------------------------
 
     def _connect(self, attempt: int) -> None:
-        if attempt != self._connecting:
+        if attempt != self._service.attempt:
             return  # given up meanwhile
-        if self._unreachable:
-            self._unreachable -= 1
+        if self._service.unreachable:
+            self._service.unreachable -= 1
             self._feed(ModelRefused(None, "the network is unreachable"))
             return
-        faults = self._faults.pop(0) if self._faults else None
+        faults = self._service.faults.pop(0) if self._service.faults else None
         if faults is not None and faults.slow_upgrade_ms:
             self._agenda.at(self.now_ms + faults.slow_upgrade_ms, partial(self._answer_upgrade, attempt, faults))
         else:
             self._answer_upgrade(attempt, faults)
 
     def _answer_upgrade(self, attempt: int, faults: model.Faults | None) -> None:
-        if attempt != self._connecting:
+        if attempt != self._service.attempt:
             return
         if faults is not None and faults.status is not None:
             refusal = refuse_upgrade(
-                faults.status, azure=False, model=self._options.model, retry_after_s=faults.retry_after_s
+                faults.status, azure=False, model=self._service.options.model, retry_after_s=faults.retry_after_s
             )
             refused = ModelRefused(
                 refusal.status,
@@ -414,7 +432,9 @@ class World:
         self.sessions += 1
         # No service uses an id twice, not in another session either.
         ids = f"{self.sessions}_" if self.sessions > 1 else ""
-        options = msgspec.structs.replace(self._options, ids=ids, dialect=self.setup.models[self._endpoint].dialect)
+        options = msgspec.structs.replace(
+            self._service.options, ids=ids, dialect=self.setup.models[self._service.endpoint].dialect
+        )
         session = model.RealtimeSession(options, Energy())
         self.session = session if faults is None else model.FaultySession(session, faults)
         for timed in () if faults is None else faults.timed:
@@ -426,7 +446,7 @@ class World:
         self._carry_model(outputs)
 
     def _closed(self, attempt: int) -> None:
-        if attempt == self._connecting:
+        if attempt == self._service.attempt:
             self._feed(ModelClosed(1000))
 
     def _drop_session(self) -> None:
@@ -456,12 +476,14 @@ class World:
                 case model.SendAudio() | model.SendEvent() | model.SendText():
                     self._model_down.send(self.now_ms, ModelText(output.text))
                 case model.Recognise():
-                    heard = model.Recognised(output.item_id, next(self._heard, "hello"))
+                    heard = model.Recognised(output.item_id, next(self._service.heard, "hello"))
                     self._later(self._timing.recognise_ms, partial(self._answer, session, heard))
                 case model.Think():
                     self._later(self._timing.think_ms, partial(self._think, session, output))
                 case model.Speak():
-                    spoken = model.Spoken(output.response_id, output.item_id, self._speak(output.text), last=True)
+                    spoken = model.Spoken(
+                        output.response_id, output.item_id, self._service.speak(output.text), last=True
+                    )
                     self._later(self._timing.speak_ms, partial(self._answer, session, spoken))
                 case model.ListTools():
                     self._later(self._timing.tool_ms, partial(self._answer, session, self._listed(output)))
@@ -476,13 +498,13 @@ class World:
                     assert_never(output)
 
     def _listed(self, order: model.ListTools) -> model.Input:
-        tools = self._mcp.get(order.server.label)
+        tools = self._service.mcp.get(order.server.label)
         if tools is None:
             return model.ListingFailed(order.item_id)
         return model.ToolsListed(order.item_id, tuple(model.McpToolInfo(name=name) for name in tools))
 
     def _call_remote(self, session: model.Session | None, order: model.CallTool) -> None:
-        work = _work(self._mcp.get(order.server.label, {}).get(order.name, ""), order.arguments)
+        work = _work(self._service.mcp.get(order.server.label, {}).get(order.name, ""), order.arguments)
         answer: model.Input = model.ToolCalled(order.item_id, work.output)
         if work.failed or not work.output:
             answer = model.ToolCallFailed(order.item_id, "tool_execution_error", work.output or "it has no answer")
@@ -496,7 +518,7 @@ class World:
     def _think(self, session: model.Session | None, think: model.Think) -> None:
         if self.session is not session:
             return
-        for thought in self._mind(think):
+        for thought in self._service.mind(think):
             self._to_session(thought)
         self._to_session(model.ThoughtDone(think.response_id))
 
