@@ -48,6 +48,7 @@ from voice_agent.call.events import (
     ToolFinished,
     ToolRequested,
 )
+from voice_agent.call.mcp_calls import LOST
 
 
 def test_the_session_is_given_the_servers() -> None:
@@ -356,3 +357,24 @@ def test_a_result_that_came_after_the_turn_is_not_asked_for_behind_the_servers_o
     call.wait(3000)
 
     assert requests(call) == []
+
+
+def test_a_call_whose_session_is_lost_is_over_and_spoken_of_by_the_next_one() -> None:
+    call = script()
+    call.feed(CALLED, ModelClosed(1006))
+    call.begin_session()
+
+    assert call.ordered(ToolAnswered) == [ToolAnswered("m1", LOST, failed=True, took_ms=0)]
+    failed = {"server": "calendar", "tool": "free_slots", "problem": "its session was lost"}
+    assert Note("warning", "an MCP call failed", failed) in call.said
+    assert requests(call) == ["mcp-1"]
+
+
+def test_who_was_promised_a_call_that_was_not_begun_hears_of_it_from_the_next_session() -> None:
+    call = script(ASKING)
+    call.feed(ASKED)
+    call.response_done("r1")
+    call.feed(ModelClosed(1006))
+    call.begin_session()
+
+    assert requests(call) == ["mcp-1"]

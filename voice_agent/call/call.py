@@ -228,9 +228,7 @@ class Call:
 
     def _note_deadline(self, part: Part) -> None:
         due_ms = part.deadline()
-        if due_ms is None:
-            self._deadlines.pop(part, None)
-        else:
+        if due_ms is not None:
             self._deadlines[part] = due_ms
 
     def _note(self, command: ToolStarted | ToolAnswered | KeysPressed | HandedOver) -> None:
