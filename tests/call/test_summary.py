@@ -53,7 +53,22 @@ def test_words_stand_where_they_began_though_they_come_later() -> None:
         Line(5000, "end", "caller_hung_up", "the carrier ended the stream"),
     ]
     assert (summary.turns, summary.interruptions, summary.response_ms) == (1, 1, [620])
+    assert summary.interruption_ms == [0]
     assert summary.ended == CallEnded("caller_hung_up", "the carrier ended the stream", 5000)
+
+
+def test_an_interrupted_agent_is_heard_from_the_voice_that_was_noticed_to_its_last_sound() -> None:
+    summary = told(
+        (100, AgentBegan("item_1", -1)),
+        (1500, CallerBegan()),
+        (1800, Interrupted(1700, "item_1", "mark")),
+        (1900, AgentSaid("item_1", "Hello, this", 1760, 4050, True)),
+        # Nobody stops this one: the caller hangs up.
+        (2600, AgentBegan("item_2", 620)),
+        (4000, AgentSaid("item_2", "Yes", 900, 1900, True)),
+    )
+
+    assert summary.interruption_ms == [360]
 
 
 def test_the_words_of_an_agent_that_was_handed_the_call_bear_its_name() -> None:

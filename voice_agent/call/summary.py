@@ -61,9 +61,13 @@ class Summary:
         """The same of the caller's words; another model's, so that it is counted apart."""
         self.response_ms: list[int] = []
         """How long the caller waited for each answer."""
+        self.interruption_ms: list[int] = []
+        """How long the agent was still heard after each interrupting voice was noticed."""
         self._lines: list[Line] = []
         self._caller_began_ms: int | None = None
         self._agent_began_ms: dict[str, int] = {}
+        self._cut_from_ms: dict[str, int] = {}
+        """When the voice was noticed that stopped an item."""
         self._tools: dict[str, int] = {}
         """Where the line of a tool call stands, by its id."""
 
@@ -93,11 +97,16 @@ class Summary:
                     self.response_ms.append(report.response_ms)
             case AgentSaid():
                 began_ms = self._agent_began_ms.pop(report.item_id, max(0, now_ms - report.heard_ms))
+                cut_from_ms = self._cut_from_ms.pop(report.item_id, None)
+                if cut_from_ms is not None:
+                    self.interruption_ms.append(max(0, began_ms + report.heard_ms - cut_from_ms))
                 heard = f"interrupted: {_seconds(report.heard_ms)} of {_seconds(report.total_ms)} heard"
                 remark = heard if report.interrupted else ""
                 self._lines.append(Line(began_ms, "agent", report.text, remark, report.agent))
             case Interrupted():
                 self.interruptions += 1
+                noticed_ms = now_ms if self._caller_began_ms is None else self._caller_began_ms
+                self._cut_from_ms[report.item_id] = noticed_ms
             case KeysPressed():
                 self._lines.append(Line(now_ms, "keys", report.digits))
             case ToolStarted():

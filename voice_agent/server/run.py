@@ -53,6 +53,7 @@ from voice_agent.server.console.access import Access
 from voice_agent.server.console.agent_files import AgentFiles, agent_file_routes
 from voice_agent.server.console.application import application as console_application
 from voice_agent.server.console.call import PastCalls, call_routes
+from voice_agent.server.console.calls import calls_routes
 from voice_agent.server.console.phone import Phone, phone_routes
 from voice_agent.server.console.webrtc import BrowserCalls, webrtc_routes
 from voice_agent.server.console.workshop import Workshop
@@ -65,6 +66,7 @@ from voice_agent.server.stream_socket import StreamSocket
 from voice_agent.store.checkpoints import Checkpoints
 from voice_agent.store.database import FILE_NAME, Database
 from voice_agent.store.history import History, past_call
+from voice_agent.store.search import Search
 from voice_agent.store.transfers import Transfers
 from voice_agent.twilio_api.calls import CallsApi
 from voice_agent.twilio_api.colleagues import ColleaguesApi
@@ -219,6 +221,7 @@ class Serving:
                         webrtc_routes(self._browser_calls),
                         phone_routes(self._phone, files),
                         agent_file_routes(files),
+                        calls_routes(Search(self._history), self._prices),
                         call_routes(past),
                     ],
                     "" if isinstance(client, ConfigError) else client.address.calls,

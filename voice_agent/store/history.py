@@ -45,6 +45,8 @@ class PastCall(msgspec.Struct, frozen=True, kw_only=True):
     model: str = ""
     """What used the tokens; empty: the local Realtime server, or a call of before this was kept."""
     transcription: TranscriptionUsage = TranscriptionUsage()
+    interruption_ms: tuple[int, ...] = ()
+    """How long the agent was still heard after each interrupting voice was noticed."""
 
 
 _COLUMNS = tuple(CALLS.c[name] for name in PastCall.__struct_fields__)
@@ -53,6 +55,7 @@ _AS_JSON = {
     "response_ms": tuple[int, ...],
     "usage": Usage,
     "transcription": TranscriptionUsage,
+    "interruption_ms": tuple[int, ...],
 }
 
 
@@ -80,7 +83,20 @@ def past_call(setup: CallSetup, summary: Summary, started_at: datetime, recordin
         usage=summary.usage,
         model=setup.model.model,
         transcription=summary.transcription,
+        interruption_ms=tuple(summary.interruption_ms),
     )
+
+
+def words_of(call: PastCall) -> str:
+    """Give what the words of a call are searched in; nothing of one that was not to be recorded."""
+    if call.recording is None:
+        return ""
+    return "\n".join(line.text for line in call.transcript if line.who in {"caller", "agent"}).lower()
+
+
+def faults_of(call: PastCall) -> str:
+    """Give what broke in a call, each kind in a line of its own."""
+    return "".join(f"{what}\n" for what in sorted({line.text for line in call.transcript if line.who == "note"}))
 
 
 class History:
@@ -93,16 +109,17 @@ class History:
         """Add one call."""
         row: dict[str, Any] = msgspec.structs.asdict(call)
         row |= {column: msgspec.json.encode(row[column]).decode() for column in _AS_JSON}
+        row |= {"words": words_of(call), "faults": faults_of(call)}
         async with self.database.writing() as connection:
             await connection.execute(insert(CALLS).values(row))
 
     async def latest(self, limit: int) -> list[PastCall]:
         """Give the latest calls, the latest first."""
-        return await self._select(limit)
+        return await self.select(limit)
 
     async def find(self, call_sid: str) -> list[PastCall]:
         """Give the calls whose sid begins so, in any case of letters, the latest first; at most 20."""
-        return await self._select(20, func.substr(func.lower(CALLS.c.call_sid), 1, len(call_sid)) == call_sid.lower())
+        return await self.select(20, func.substr(func.lower(CALLS.c.call_sid), 1, len(call_sid)) == call_sid.lower())
 
     async def recordings(self) -> set[str]:
         """Give the names of all files that belong to calls of the history."""
@@ -115,7 +132,7 @@ class History:
     async def used_since(self, moment: datetime) -> list[tuple[str, Usage]]:
         """Give model and tokens of every call that began at that moment or later."""
         since = CALLS.c.started_at >= _in_utc(moment)
-        return [(call.model, call.usage) for call in await self._select(None, since)]
+        return [(call.model, call.usage) for call in await self.select(None, since)]
 
     async def recordings_before(self, moment: datetime) -> list[str]:
         """Give the paths of the recordings of calls that began before that moment."""
@@ -132,10 +149,17 @@ class History:
         async with self.database.writing() as connection:
             return (await connection.execute(delete(CALLS).where(CALLS.c.started_at < _in_utc(moment)))).rowcount
 
-    async def _select(self, limit: int | None, *where: ColumnElement[bool]) -> list[PastCall]:
+    async def select(self, limit: int | None, *where: ColumnElement[bool], offset: int = 0) -> list[PastCall]:
+        """Give calls, the latest first."""
         if not self.database.is_there:
             return []
-        wanted = select(*_COLUMNS).where(*where).order_by(CALLS.c.started_at.desc(), CALLS.c.id.desc()).limit(limit)
+        wanted = (
+            select(*_COLUMNS)
+            .where(*where)
+            .order_by(CALLS.c.started_at.desc(), CALLS.c.id.desc())
+            .limit(limit)
+            .offset(offset)
+        )
         async with self.database.reading() as connection:
             rows = (await connection.execute(wanted)).all()
         return [self._past_call(dict(zip(PastCall.__struct_fields__, row, strict=True))) for row in rows]

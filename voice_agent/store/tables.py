@@ -6,7 +6,7 @@ reached.
 
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Of `migrations/versions`, the first first: what is not among them was written by a newer program."""
 
 METADATA = MetaData()
@@ -33,6 +33,10 @@ CALLS = Table(
     Column("usage", Text, nullable=False),
     Column("model", Text, nullable=False, server_default=""),
     Column("transcription", Text, nullable=False, server_default="{}"),
+    Column("interruption_ms", Text, nullable=False, server_default="[]"),
+    # What is searched for: small letters of what was said, where a recording may be kept; what broke, a line each.
+    Column("words", Text, nullable=False, server_default=""),
+    Column("faults", Text, nullable=False, server_default=""),
     Index("calls_by_sid", "call_sid"),
     Index("calls_by_start", "started_at"),
 )

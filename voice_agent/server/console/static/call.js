@@ -7,7 +7,7 @@ import { Timeline } from "./timeline.js";
 
 const sid = decodeURIComponent(location.pathname.split("/").at(-1));
 const wanted = new URLSearchParams(location.search);
-const number = Math.max(1, Number.parseInt(wanted.get("part") ?? "1", 10) || 1);
+let number = Math.max(1, Number.parseInt(wanted.get("part") ?? "1", 10) || 1);
 const api = `/console/api/calls/${encodeURIComponent(sid)}`;
 const audio = byId("audio");
 const timeline = new Timeline(byId("lanes"), byId("lanes-width"), byId("canvas"), (ms) => play(ms, !audio.paused));
@@ -18,7 +18,9 @@ let pending = null; // where to play from once the sound is there
 
 try {
   const parts = await get(api);
-  const part = parts[Math.min(number, parts.length) - 1];
+  const found = parts.findIndex((part) => part.started_at === wanted.get("at"));
+  number = found >= 0 ? found + 1 : Math.min(number, parts.length);
+  const part = parts[number - 1];
   showPart(part, parts);
   if (part.recorded) await showCourse(part);
 } catch (error) {

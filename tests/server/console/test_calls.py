@@ -1,0 +1,106 @@
+import asyncio
+import csv
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from tests.store.test_search import BROKE, call
+from tests.support.console import Browser, a_browser
+from voice_agent.config.prices import load_prices
+from voice_agent.server.console.calls import COLUMNS, MOST, calls_routes
+from voice_agent.store.database import FILE_NAME, Database
+from voice_agent.store.history import History, PastCall
+from voice_agent.store.search import Search
+
+
+@asynccontextmanager
+async def a_console(folder: Path, *calls: PastCall) -> AsyncIterator[Browser]:
+    async with Database(folder / FILE_NAME) as database:
+        await database.prepare()
+        history = History(database)
+        for each in calls:
+            await history.add(each)
+        async with a_browser([calls_routes(Search(history), load_prices())]) as browser:
+            yield browser
+
+
+def many(count: int) -> list[PastCall]:
+    return [call(f"CA{number}", started_at=f"2026-11-22T10:{number:04}") for number in range(count)]
+
+
+def test_the_list_tells_each_call_without_its_words(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_console(tmp_path, call("CA1", transcript=BROKE, response_ms=(100, 200, 4000))) as browser:
+            listed = (await browser.get("/console/api/calls")).json()
+        (row,) = listed["calls"]
+        assert (row["response_ms"], row["slowest_ms"]) == (200, 4000)
+        assert row["faults"] == ["a tool was late", "the model was lost"]
+        assert "transcript" not in row
+        assert listed["more"] is False
+
+    asyncio.run(main())
+
+
+def test_there_is_more_than_one_page(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_console(tmp_path, *many(5)) as browser:
+            first = (await browser.get("/console/api/calls?limit=3")).json()
+            rest = (await browser.get("/console/api/calls?limit=3&offset=3")).json()
+        assert [len(first["calls"]), first["more"], len(rest["calls"]), rest["more"]] == [3, True, 2, False]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("query", ["limit=x", "offset=x", "offset=--1"])
+def test_a_question_that_is_none_is_refused(tmp_path: Path, query: str) -> None:
+    async def main() -> None:
+        async with a_console(tmp_path) as browser:
+            assert (await browser.get(f"/console/api/calls?{query}")).status_code == 422
+
+    asyncio.run(main())
+
+
+def test_days_and_choices_come_together(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_console(tmp_path, call("CA1", outcome="stopped")) as browser:
+            told = (await browser.get("/console/api/history?agent=reception")).json()
+        assert told["choices"]["outcomes"] == ["stopped"]
+        assert told["days"][0]["response"] == {"count": 1, "p50": 640, "p95": 640}
+
+    asyncio.run(main())
+
+
+def test_the_table_holds_all_that_was_found_and_no_formula(tmp_path: Path) -> None:
+    hostile = '=HYPERLINK("https://evil.example"),\n"x"'
+
+    async def main() -> None:
+        calls = [*many(MOST + 1), call("CAx", agent="other", reason=hostile), call("CAy", agent="other", reason="-1+2")]
+        async with a_console(tmp_path, *calls) as browser:
+            whole = await browser.get("/console/api/calls.csv?agent=reception")
+            others = (await browser.get("/console/api/calls.csv?agent=other")).text
+        assert "attachment" in whole.headers["content-disposition"]
+        rows = list(csv.DictReader(StringIO(whole.text)))
+        assert tuple(rows[0]) == COLUMNS
+        assert {row["call_sid"] for row in rows} == {f"CA{number}" for number in range(MOST + 1)}
+        assert {row["caller"] for row in rows} == {"+14255550123"}
+        assert {row["reason"] for row in csv.DictReader(StringIO(others))} == {f"'{hostile}", "'-1+2"}
+
+    asyncio.run(main())
+
+
+def test_a_database_that_cannot_be_used_is_a_line(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_console(tmp_path, call("CA1")) as browser:
+            with closing(sqlite3.connect(tmp_path / FILE_NAME)) as other:
+                other.execute("UPDATE calls SET response_ms = 'no JSON'")
+                other.commit()
+            for path in ("/console/api/calls", "/console/api/history"):
+                answer = await browser.get(path)
+                assert answer.status_code == 409
+                assert "\n" not in answer.json()["detail"]
+
+    asyncio.run(main())

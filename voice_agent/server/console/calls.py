@@ -1,0 +1,147 @@
+"""The page of all calls: searched, measured day by day, and taken out as a table."""
+
+import csv
+from collections.abc import AsyncIterator, Iterator
+from io import StringIO
+from statistics import median
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import Response, StreamingResponse
+
+from voice_agent.config.prices import Prices
+from voice_agent.errors import CommandError
+from voice_agent.server.console.answers import json_of
+from voice_agent.store.history import PastCall
+from voice_agent.store.search import Search, Wanted
+
+MOST = 100
+"""Calls of one page."""
+
+MOST_BEHIND = 1_000_000
+
+COLUMNS = (
+    *("started_at", "call_sid", "agent", "caller", "called", "duration_ms", "outcome", "reason"),
+    *("turns", "interruptions", "tool_calls", "response_ms_p50", "response_ms_max"),
+    *("input_tokens", "cached_tokens", "output_tokens", "model", "cost", "faults"),
+)
+"""Of the table that is taken out."""
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def calls_routes(search: Search, prices: Prices) -> APIRouter:
+    """Make the routes."""
+    router = APIRouter()
+
+    @router.get("/console/api/calls")
+    async def page(request: Request) -> Response:
+        wanted, limit, offset = _wanted(request)
+        try:
+            # One more tells whether there is more.
+            found = await search.page(wanted, limit + 1, offset)
+        except CommandError as error:
+            raise HTTPException(409, str(error)) from None
+        return json_of({"calls": [_row(call, prices) for call in found[:limit]], "more": len(found) > limit})
+
+    @router.get("/console/api/history")
+    async def history(request: Request) -> Response:
+        wanted, _, _ = _wanted(request)
+        try:
+            return json_of({"days": await search.days(wanted), "choices": await search.choices()})
+        except CommandError as error:
+            raise HTTPException(409, str(error)) from None
+
+    @router.get("/console/api/calls.csv")
+    async def table(request: Request) -> Response:
+        wanted, _, _ = _wanted(request)
+        headers = {"Content-Disposition": 'attachment; filename="calls.csv"'}
+        return StreamingResponse(_table(search, wanted, prices), media_type="text/csv; charset=utf-8", headers=headers)
+
+    return router
+
+
+def _wanted(request: Request) -> tuple[Wanted, int, int]:
+    """Read the query; raises `HTTPException`."""
+    given = dict(request.query_params)
+    try:
+        limit = min(MOST, max(1, int(given.pop("limit", MOST))))
+        offset = min(MOST_BEHIND, max(0, int(given.pop("offset", 0))))
+        return msgspec.convert(given, Wanted), limit, offset
+    except (ValueError, msgspec.ValidationError) as error:
+        raise HTTPException(422, str(error)) from None
+
+
+def _row(call: PastCall, prices: Prices) -> dict[str, Any]:
+    """Give what the list shows of a call: not its words."""
+    return {
+        "call_sid": call.call_sid,
+        "agent": call.agent,
+        "caller": call.caller,
+        "called": call.called,
+        "started_at": call.started_at,
+        "duration_ms": call.duration_ms,
+        "outcome": call.outcome,
+        "turns": call.turns,
+        "interruptions": call.interruptions,
+        "tool_calls": call.tool_calls,
+        "response_ms": None if not call.response_ms else round(median(call.response_ms)),
+        "slowest_ms": max(call.response_ms, default=None),
+        "cost": prices.short(call.model, call.usage),
+        "faults": _faults(call),
+        "recorded": call.recording is not None,
+    }
+
+
+def _faults(call: PastCall) -> list[str]:
+    return sorted({line.text for line in call.transcript if line.who == "note"})
+
+
+async def _table(search: Search, wanted: Wanted, prices: Prices) -> AsyncIterator[bytes]:
+    yield _lines([COLUMNS])
+    for offset in range(0, MOST_BEHIND, MOST):
+        calls = await search.page(wanted, MOST, offset)
+        yield _lines(_cells(call, prices) for call in calls)
+        if len(calls) < MOST:
+            return
+
+
+def _cells(call: PastCall, prices: Prices) -> Iterator[str]:
+    times = sorted(call.response_ms)
+    for value in (
+        call.started_at,
+        call.call_sid,
+        call.agent,
+        call.caller,
+        call.called,
+        call.duration_ms,
+        call.outcome,
+        call.reason,
+        call.turns,
+        call.interruptions,
+        call.tool_calls,
+        round(median(times)) if times else "",
+        times[-1] if times else "",
+        call.usage.input_tokens,
+        call.usage.cached_tokens,
+        call.usage.output_tokens,
+        call.model,
+        prices.short(call.model, call.usage),
+        "; ".join(_faults(call)),
+    ):
+        yield _harmless(str(value))
+
+
+def _harmless(cell: str) -> str:
+    """Keep a spreadsheet from taking a text for a formula; numbers of telephones stay as they are.
+
+    https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    return f"'{cell}" if cell.startswith(_FORMULA) and not cell[1:].isdigit() and cell != "-" else cell
+
+
+def _lines(rows: Any) -> bytes:
+    text = StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()

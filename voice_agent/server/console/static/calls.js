@@ -1,0 +1,99 @@
+// The list of all calls.
+import { get } from "./api.js";
+import { chart } from "./chart.js";
+import { append, byId, el, replace, setText } from "./dom.js";
+import { clock, duration, moment, outcomeKind, outcomeWords } from "./format.js";
+
+const LATE_MS = 1000;
+const form = byId("filter");
+let shown = 0;
+let asked = 0;
+let soon = 0;
+
+for (const [name, value] of new URLSearchParams(location.search)) {
+  const field = form.elements.namedItem(name);
+  if (!field) continue;
+  if (field instanceof HTMLSelectElement) field.append(el("option", { value }, value));
+  field.value = value;
+}
+form.addEventListener("input", () => {
+  clearTimeout(soon);
+  soon = setTimeout(find, 250);
+});
+form.addEventListener("reset", () => setTimeout(find));
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  find();
+});
+byId("older").addEventListener("click", () => list(false));
+await find();
+
+function query() {
+  const given = new URLSearchParams();
+  for (const [name, value] of new FormData(form)) if (value) given.set(name, value);
+  return given;
+}
+
+async function find() {
+  const wanted = query();
+  history.replaceState(null, "", wanted.size ? `?${wanted}` : location.pathname);
+  byId("csv").href = `/console/api/calls.csv?${wanted}`;
+  await Promise.all([list(true), measured(wanted)]);
+}
+
+async function list(anew) {
+  const turn = ++asked;
+  const wanted = query();
+  wanted.set("offset", anew ? 0 : shown);
+  try {
+    const { calls, more } = await get(`/console/api/calls?${wanted}`);
+    if (turn !== asked) return; // somebody has typed on
+    byId("calls-problem").hidden = true;
+    const rows = calls.map(row);
+    if (anew) replace(byId("rows"), rows);
+    else append(byId("rows"), rows);
+    shown = (anew ? 0 : shown) + calls.length;
+    byId("older").hidden = !more;
+    byId("empty").hidden = shown > 0;
+    setText(byId("empty"), query().size ? "No call is like that." : "No calls yet. Hold one with the softphone, or: voice-agent emulate call --to .../twilio/voice --say question.wav");
+  } catch (error) {
+    setText(byId("calls-problem"), error.message);
+    byId("calls-problem").hidden = false;
+  }
+}
+
+function row(call) {
+  const late = (ms) => (ms > LATE_MS ? "tag bad" : null);
+  return el("tr", {},
+    el("th", { scope: "row" }, el("a", { href: `/console/calls/${encodeURIComponent(call.call_sid)}?at=${encodeURIComponent(call.started_at)}` }, moment(call.started_at))),
+    el("td", {}, call.agent), el("td", { class: "mono" }, call.caller || "-"),
+    el("td", { class: "number" }, clock(call.duration_ms, false)),
+    el("td", {}, el("span", { class: `tag ${outcomeKind(call.outcome)}` }, outcomeWords(call.outcome))),
+    el("td", { class: "number" }, call.response_ms === null ? "-" : el("span", { class: late(call.response_ms) }, duration(call.response_ms))),
+    el("td", { class: "number" }, call.slowest_ms === null ? "-" : el("span", { class: late(call.slowest_ms) }, duration(call.slowest_ms))),
+    el("td", { class: "number" }, call.turns), el("td", { class: "number" }, call.interruptions),
+    el("td", { class: "number" }, call.tool_calls), el("td", { class: "number" }, call.cost),
+    el("td", { class: "faults" }, call.faults.join("; ")));
+}
+
+async function measured(wanted) {
+  const { days, choices } = await get(`/console/api/history?${wanted}`).catch(() => ({ days: [], choices: null }));
+  if (choices) {
+    offer("agent", choices.agents, (name) => name);
+    offer("outcome", choices.outcomes, outcomeWords);
+    offer("fault", choices.faults, (name) => name);
+  }
+  const of = (key) => days.filter((day) => day[key]).map((day) => ({ day: day.day, ...day[key] }));
+  const charts = [["Answered after", of("response"), LATE_MS], ["Heard on after an interruption", of("interruption"), 0]];
+  replace(byId("charts"), charts.filter(([, values]) => values.length).map(([title, values, limit]) => chart(title, values, limit)));
+  byId("days-card").hidden = !charts.some(([, values]) => values.length);
+}
+
+function offer(name, values, words) {
+  const select = form.elements.namedItem(name);
+  const chosen = select.value;
+  const first = select.options[0];
+  replace(select, first, values.map((value) => el("option", { value }, words(value))));
+  if (chosen && !values.includes(chosen)) select.append(el("option", { value: chosen }, words(chosen)));
+  select.value = chosen;
+}

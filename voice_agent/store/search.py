@@ -1,0 +1,131 @@
+"""Searches the history: which calls, and how long their callers waited, day by day.
+
+It must not know who asks, nor how it is shown.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Select, or_, select
+
+from voice_agent.errors import CommandError
+from voice_agent.store.database import MOVE_IT
+from voice_agent.store.history import History, PastCall
+from voice_agent.store.tables import CALLS
+
+_TIMES = msgspec.json.Decoder(list[int])
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which calls; what is empty says nothing."""
+
+    agent: str = ""
+    number: str = ""
+    """Digits that stand in the caller's number or in the called one."""
+    since: str = ""
+    """A date, or a beginning of ISO 8601 in UTC: this day and later."""
+    until: str = ""
+    """This day and earlier."""
+    outcome: str = ""
+    fault: str = ""
+    words: str = ""
+    """Each of them stands somewhere in what was said."""
+
+
+class Choices(msgspec.Struct, frozen=True):
+    """What there is to choose from."""
+
+    agents: list[str]
+    outcomes: list[str]
+    faults: list[str]
+
+
+class Percentiles(msgspec.Struct, frozen=True):
+    """Of some times in ms."""
+
+    count: int
+    p50: int
+    p95: int
+
+
+class Day(msgspec.Struct, frozen=True):
+    """One day in UTC."""
+
+    day: str
+    calls: int
+    response: Percentiles | None
+    interruption: Percentiles | None
+
+
+class Search:
+    """Every method raises `CommandError` as the history does."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+
+    async def page(self, wanted: Wanted, limit: int, offset: int = 0) -> list[PastCall]:
+        """Give so many calls behind so many others, the latest first."""
+        return await self._history.select(limit, *_conditions(wanted), offset=offset)
+
+    async def choices(self) -> Choices:
+        """Give the agents, outcomes and faults of all calls."""
+        agents, outcomes, faults = [
+            {row[0] for row in await self._rows(select(column).distinct())}
+            for column in (CALLS.c.agent, CALLS.c.outcome, CALLS.c.faults)
+        ]
+        kinds = {line for text in faults for line in text.splitlines()}
+        return Choices(sorted(agents), sorted(outcomes), sorted(kinds))
+
+    async def days(self, wanted: Wanted) -> list[Day]:
+        """Give the percentiles of each day that had a call, the earliest first."""
+        columns = select(CALLS.c.started_at, CALLS.c.response_ms, CALLS.c.interruption_ms)
+        rows = await self._rows(columns.where(*_conditions(wanted)))
+        try:
+            return list(_by_day(rows))
+        except msgspec.DecodeError as error:
+            where = self._history.database.shown
+            raise CommandError(f"{where} holds a call that cannot be read ({error}): {MOVE_IT}") from None
+
+    async def _rows(self, query: Select[Any]) -> list[tuple[str, ...]]:
+        database = self._history.database
+        if not database.is_there:
+            return []
+        async with database.reading() as connection:
+            return [tuple(map(str, row)) for row in (await connection.execute(query)).all()]
+
+
+def percentiles(times: list[int]) -> Percentiles | None:
+    """Give median and 95th percentile by the nearest rank; `None`: there is nothing."""
+    if not times:
+        return None
+    times = sorted(times)
+    ranks = (-(-len(times) * percent // 100) - 1 for percent in (50, 95))
+    return Percentiles(len(times), *(times[rank] for rank in ranks))
+
+
+def _by_day(rows: Iterable[tuple[str, ...]]) -> Iterator[Day]:
+    days: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+    for row in rows:
+        days[row[0][:10]].append(row)
+    for day, calls in sorted(days.items()):
+        response, interruption = ([ms for call in calls for ms in _TIMES.decode(call[at])] for at in (1, 2))
+        yield Day(day, len(calls), percentiles(response), percentiles(interruption))
+
+
+def _conditions(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
+    for column, value in ((CALLS.c.agent, wanted.agent), (CALLS.c.outcome, wanted.outcome)):
+        if value:
+            yield column == value
+    if number := "".join(character for character in wanted.number if character.isdigit()):
+        yield or_(CALLS.c.caller.contains(number), CALLS.c.called.contains(number))
+    if wanted.since:
+        yield CALLS.c.started_at >= wanted.since
+    if wanted.until:
+        # Whatever comes behind the date within a day sorts before this.
+        yield CALLS.c.started_at < f"{wanted.until}~"
+    if wanted.fault:
+        yield CALLS.c.faults.contains(f"{wanted.fault}\n", autoescape=True)
+    for word in wanted.words.lower().split():
+        yield CALLS.c.words.contains(word, autoescape=True)
