@@ -104,14 +104,14 @@ def test_the_stream_ends_at_once_where_nobody_speaks_and_the_end_says_what_is_pr
 def test_what_is_being_said_is_heard_first() -> None:
     script = a_call()
     script.wait(100)
-    ask(script, ("press", "5"), ("press", "6"), words_ms=1000)
+    ask(script, ("press", "5"), words_ms=1000)
     script.wait(999)
     before = script.ordered(ClosePhone)
     script.wait(1)
 
     assert before == []
-    assert [answer.took_ms for answer in script.ordered(ToolAnswered)] == [1000, 1000]
-    assert closed(script)[0].keys == "5w6"
+    assert [answer.took_ms for answer in script.ordered(ToolAnswered)] == [1000]
+    assert closed(script)[0].keys == "5"
 
 
 def test_a_response_that_goes_on_behind_its_call_of_the_tool_is_heard_too() -> None:

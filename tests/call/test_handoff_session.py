@@ -24,7 +24,8 @@ from voice_agent.call.events import (
     SessionUpdated,
     ToolRequested,
 )
-from voice_agent.call.handoff import CONFIRM_MS
+from voice_agent.call.facts import LineToolCalled, SessionLost
+from voice_agent.call.handoff import CONFIRM_MS, HandoffPart
 
 ON_LINE = (
     Tool("pin", "The PIN.", {}, "collect_digits", digits=DigitCollection(length=2)),
@@ -166,3 +167,13 @@ def test_who_may_be_handed_the_call_is_told_by_name(arguments: str) -> None:
 
     assert output(call)["error"].endswith("to hand over to; there are: billing, sales")
     assert SALES.name in output(call)["error"]
+
+
+def test_a_lost_session_confirms_nothing_and_is_not_waited_for() -> None:
+    part = HandoffPart(DESK, (BILLING,))
+    asked_for = list(part.feed(0, LineToolCalled("c1", "handoff", '{"to": "billing"}')))
+    waits = part.deadline()
+    list(part.feed(0, SessionLost()))
+
+    assert [type(command) for command in asked_for] == [ConfigureSession]
+    assert (waits, part.deadline()) == (CONFIRM_MS, None)

@@ -32,7 +32,7 @@ from voice_agent.call.events import (
     StreamStopped,
     TranscriptionFailed,
 )
-from voice_agent.call.facts import SESSION_LOST
+from voice_agent.call.facts import SESSION_LOST, ModelGone, SessionFailed
 from voice_agent.call.model_link import AFTER_OPEN_MS, AGAIN_MS, LOST, OPEN_MS, SET_UP_MS, SETTLED_MS, ModelLink
 
 NOT_SET_UP = "the model's session was not set up within 6 s; check the network and the provider's status page"
@@ -308,6 +308,33 @@ def test_a_session_that_has_answered_begins_a_new_count() -> None:
 
     assert len(script.ordered(ConnectModel)) == 6
     assert lost(script) == []
+
+
+def test_behind_an_answer_it_may_be_opened_anew_as_often_as_at_first() -> None:
+    script = Script().begin()
+    script.feed(ResponseCreated("r1", None), ResponseDone("r1", "completed"))
+    for _ in range(3):
+        script.feed(ModelClosed(1011))
+        script.begin_session()
+
+    assert len(script.ordered(ConnectModel)) == 3
+
+
+def test_who_says_that_a_session_is_of_no_use_says_whether_another_one_would_be() -> None:
+    said = []
+    for failed in (
+        SessionFailed("it is old", renewed=True),
+        SessionFailed("responses keep failing: insufficient_quota"),
+    ):
+        link = ModelLink(("",), None)
+        for event in (StreamStarted("MZ1", "CA1"), SessionCreated("sess_1"), SessionUpdated()):
+            list(link.feed(0, event))
+        said.append(next(iter(link.feed(0, failed))))
+
+    assert said == [
+        Note("info", "the model's session is opened anew", {"reason": "it is old"}),
+        ModelGone("responses keep failing: insufficient_quota"),
+    ]
 
 
 def test_so_does_one_that_has_lived_for_a_while() -> None:

@@ -40,7 +40,9 @@ def test_a_request_that_is_not_begun_in_time_is_a_stall_that_is_told_once() -> N
 
     assert part.deadline() == CREATED_MS
     assert list(part.feed(CREATED_MS - 1, TimerFired())) == []
-    assert [type(fact) for fact in part.feed(CREATED_MS, TimerFired())] == [SessionFailed]
+    assert list(part.feed(CREATED_MS, TimerFired())) == [
+        SessionFailed("the model did not begin a response within 4 s; look at the provider's status page")
+    ]
     assert list(part.feed(CREATED_MS + 1, TimerFired())) == []
 
 

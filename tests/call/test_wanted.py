@@ -84,11 +84,11 @@ def test_what_was_withdrawn_does_not_wait_again_when_the_session_is_lost(withdra
     name = requests.ask(IDLE)
     requests.active = IDLE
     withdraw(requests)
-    known = requests.requested
+    known = (requests.requested, requests.active)
     requests.lose(with_open=True)
 
     assert nothing == (None, None)
-    assert known == (name, WITHDRAWN)
+    assert known == ((name, WITHDRAWN), WITHDRAWN)
     assert requests.waiting == []
 
 
