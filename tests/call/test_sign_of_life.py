@@ -1,5 +1,7 @@
 """The sign of life towards a caller who waits."""
 
+import pytest
+
 from tests.support.script import CLIPS, Script, an_agent
 from voice_agent.agent import BargeIn
 from voice_agent.call.commands import AgentBegan, Note, PlayAudio
@@ -21,6 +23,8 @@ from voice_agent.call.facts import (
     ResponseWanted,
     SessionLost,
     SessionReady,
+    ToolsBusy,
+    TurnOpened,
 )
 from voice_agent.call.sign_of_life import SignOfLife
 
@@ -271,3 +275,25 @@ def test_what_was_answered_before_the_session_was_lost_is_owed_no_more() -> None
 
     assert fed(*wanted).deadline() is None
     assert fed(*answered, *back).deadline() is None
+
+
+@pytest.mark.parametrize(
+    ("open_then", "since_ms", "owed"),
+    [
+        ((), 1000, False),
+        ((ToolsBusy(busy=True), ToolsBusy(busy=False)), 1000, False),
+        ((ResponseCreated("r1", None), ResponseDone("r1", "completed")), 1000, False),
+        ((ResponseCreated("r1", None),), 0, True),
+        ((TurnOpened(overheard=True),), 1000, False),
+        ((TurnOpened(overheard=False),), 1000, True),
+    ],
+)
+def test_what_was_open_in_a_lost_session_is_owed_by_the_next_one(
+    open_then: tuple[Event | Fact, ...], since_ms: int, owed: bool
+) -> None:
+    lost = (*((0, event) for event in (SessionReady(), *open_then)), (1000, SessionLost()))
+
+    assert fed(*lost).deadline() == since_ms + LOST_MS
+    assert fed(*lost, (1200, SessionReady()), (1200, ResponseDone("r1", "cancelled"))).deadline() == (
+        since_ms + SILENCE_MS if owed else None
+    )

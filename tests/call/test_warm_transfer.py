@@ -16,8 +16,16 @@ from voice_agent.call.commands import (
     PlayAudio,
     ToolAnswered,
 )
-from voice_agent.call.events import ColleagueAnswered, ModelClosed, PhoneClosed, ResponseCreated, ToolRequested
-from voice_agent.call.facts import AgentChanged, LineToolCalled
+from voice_agent.call.events import (
+    ColleagueAnswered,
+    Event,
+    ModelClosed,
+    PhoneClosed,
+    ResponseCreated,
+    ResponseDone,
+    ToolRequested,
+)
+from voice_agent.call.facts import AgentChanged, Fact, LineToolCalled, ModelGone, TurnClosed, TurnOpened
 from voice_agent.call.states import Phase
 from voice_agent.call.transfer import ENOUGH
 from voice_agent.call.warm_transfer import HOLD_AFTER_MS, HURRIED, LAST_WORDS_MS, WarmTransfer
@@ -188,12 +196,21 @@ def test_an_answer_that_comes_when_the_model_is_lost_changes_nothing() -> None:
     assert [end.outcome for end in script.ordered(CallEnded)] == ["model_failed"]
 
 
-def test_where_the_model_is_lost_no_clip_is_heard_to_hold_by() -> None:
-    script = holding()
-    script.feed(ModelClosed(4000))
-    script.wait(500 + HOLD_AFTER_MS + 1000)
+def test_a_clip_waits_for_silence_and_for_nothing_once_nobody_is_asked_any_more() -> None:
+    part = WarmTransfer(AGENT, rest=True, clip="hold")
+    happenings: list[tuple[int, Event | Fact]] = [
+        (0, LineToolCalled("c1", "transfer", TO_DESK)),
+        (0, ResponseDone("r1", "completed")),
+        (1000, TurnOpened(overheard=True)),
+        (2000, TurnClosed()),
+        (2100, ModelGone("gone")),
+        (2100, ColleagueAnswered("c1", conference="room")),
+    ]
+    done = [(list(part.feed(now_ms, happening)), part.deadline()) for now_ms, happening in happenings]
 
-    assert holds(script) == 0
+    assert [deadline for _, deadline in done] == [None, HOLD_AFTER_MS, None, 2000 + HOLD_AFTER_MS, None, None]
+    assert done[0][0][-1] == CallColleague("c1", DESK, "Ana asks about her bill.")
+    assert done[-1][0] == []
 
 
 def test_another_agent_s_colleagues_are_called_from_the_hand_over_on() -> None:

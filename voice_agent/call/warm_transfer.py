@@ -134,7 +134,6 @@ class WarmTransfer:
             return
         open_.destination = msgspec.structs.replace(open_.destination, conference=answered.conference)
         open_.agreed = True
-        self._deadlines.clear("hold")
         if self._somebody_speaks():
             self._deadlines.set("words", now_ms + LAST_WORDS_MS)
         else:
@@ -158,7 +157,7 @@ class WarmTransfer:
             self._busy.discard(ended)
             if ended != "response":
                 self._silent_since_ms = now_ms
-            self._clip_plays = self._clip_plays and ended != "agent"
+            self._clip_plays = False
         if self._open is not None and self._open.agreed and not self._somebody_speaks():
             yield from self._leave()
         elif self._open is not None and not self._open.agreed:
