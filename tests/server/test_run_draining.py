@@ -8,9 +8,11 @@ import msgspec
 
 from tests.server.test_run import Call, a_server
 from tests.server.test_run_continuing import CALLED, CALLER, said
+from tests.support import tiny_twilio
 from tests.support.stored import latest
 from tests.support.tiny_twilio import ACCOUNT_SID, CALL_SID, TOKEN, webhook
 from tests.support.tiny_twilio import request as plain_request
+from voice_agent.call.commands import CallEnded
 from voice_agent.emulator.twilio import EmulatedTwilio
 from voice_agent.server.run import Serving
 from voice_agent.store.database import FILE_NAME
@@ -52,6 +54,31 @@ def test_a_wait_for_calls_ends_when_somebody_hurries_or_its_time_is_up(tmp_path:
             await call.serving.drain(hurry)
 
     asyncio.run(main())
+
+
+def test_a_server_with_little_time_waits_for_nobody_who_can_go_on_elsewhere(tmp_path: Path) -> None:
+    async def drained(seconds: int, *, replaced: bool) -> bool:
+        """Whether nobody was waited for."""
+        folder = tmp_path / f"{seconds}-{replaced}"
+        folder.mkdir()
+        async with a_server(folder, drain_seconds=seconds, replaced=replaced) as call:
+            stream = await call.stream()
+            draining = asyncio.ensure_future(call.serving.drain(asyncio.Event()))
+            await asyncio.sleep(0)
+            at_once = draining.done()
+            draining.cancel()
+            await stream.send(tiny_twilio.stop())
+            await call.reported(CallEnded)
+            return at_once
+
+    async def main() -> list[bool]:
+        return [
+            await drained(29, replaced=True),
+            await drained(30, replaced=True),
+            await drained(29, replaced=False),
+        ]
+
+    assert asyncio.run(main()) == [True, False, False]
 
 
 def test_a_call_that_is_left_goes_on_with_the_next_server_of_the_socket(tmp_path: Path) -> None:

@@ -81,6 +81,9 @@ MESSAGE_BYTES = 64 * 1024
 END_SECONDS = 6.0
 """How long calls may take to end when the server stops: a little more than the core waits for a carrier."""
 
+SHORT_DRAIN_SECONDS = 30
+"""Whoever gives less time than this has no time for conversations to end by themselves."""
+
 LOOK_SECONDS = 0.1
 """Between two looks whether calls are left."""
 
@@ -249,7 +252,12 @@ class Serving:
         return self.reception.lobby.taken
 
     async def drain(self, at_once: asyncio.Event) -> None:
-        """Let the calls that are left come to their end, for as long as they may take, or until somebody hurries."""
+        """Let the calls that are left come to their end, for as long as they may take, or until somebody hurries.
+
+        Where they can go on elsewhere and the time is short, nobody waits: a hand-over that was cut off loses a call.
+        """
+        if self._replaced and self.settings.drain_seconds < SHORT_DRAIN_SECONDS:
+            return
         lobby = self.reception.lobby
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.settings.drain_seconds):
