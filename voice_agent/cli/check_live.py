@@ -61,6 +61,8 @@ class Answer(NamedTuple):
     body: str
     location: str
     """Where a redirect leads."""
+    date: str
+    """What time it is there, as HTTP writes it; may be empty."""
 
 
 async def try_all(settings: Settings, agents: Sequence[Agent] = (), seconds: float = SECONDS) -> list[Finding]:
@@ -111,7 +113,7 @@ async def try_public_url(settings: Settings) -> Finding:
         return Finding("not tried", what, "is not set; a real call needs the https address of a tunnel or a proxy")
     local = f"http://{settings.host}:{settings.port}"
     try:
-        answer = await _get(f"{url}/healthz")
+        answer = await ask(f"{url}/healthz")
     except PeerError as error:
         remedy = f"run voice-agent serve and lead a tunnel to {local}"
         return Finding("wrong", what, f"{url} cannot be reached ({error}); {remedy}")
@@ -235,7 +237,7 @@ async def try_llm(settings: Settings) -> Finding:
         return Finding("not tried", what, "is not set; the local Realtime server answers from dialogue files")
     key = settings.llm_api_key
     try:
-        answer = await _get(f"{url}/models", {"Authorization": f"Bearer {key.reveal()}"} if key is not None else {})
+        answer = await ask(f"{url}/models", {"Authorization": f"Bearer {key.reveal()}"} if key is not None else {})
     except PeerError as error:
         return Finding("wrong", what, f"{url} cannot be reached ({error}); is the model's server running?")
     if answer.status in (401, 403):
@@ -298,23 +300,24 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-async def _get(url: str, headers: dict[str, str] | None = None) -> Answer:
-    return await asyncio.to_thread(_get_now, url, headers or {})
+async def ask(url: str, headers: dict[str, str] | None = None, body: bytes | None = None) -> Answer:
+    """Send GET, or POST with a `body`, and follow no redirect; raises `PeerError` when there is no answer at all."""
+    return await asyncio.to_thread(_ask_now, url, headers or {}, body)
 
 
-def _get_now(url: str, headers: dict[str, str]) -> Answer:
-    """Raise `PeerError`, a few words, when there is no answer at all."""
+def _ask_now(url: str, headers: dict[str, str], body: bytes | None) -> Answer:
     # A proxy of the environment leads away from this machine.
     direct = (urllib.request.ProxyHandler({}),) if is_loopback(url) else ()
     opener = urllib.request.build_opener(_NoRedirect, *direct)
-    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - `Settings` allows http and https only
+    request = urllib.request.Request(url, body, headers)  # noqa: S310 - `Settings` allows http and https only
     try:
         with opener.open(request, timeout=SECONDS / 2) as answer:
-            return Answer(answer.status, answer.read(_BODY_BYTES).decode(errors="replace"), "")
+            text = answer.read(_BODY_BYTES).decode(errors="replace")
+            return Answer(answer.status, text, "", answer.headers.get("Date", ""))
     except urllib.error.HTTPError as error:
         with error:
             location = error.headers.get("Location", "") if 300 <= error.code < 400 else ""
-            return Answer(error.code, "", " ".join(location.split()))
+            return Answer(error.code, "", " ".join(location.split()), error.headers.get("Date", ""))
     except urllib.error.URLError as error:
         raise PeerError(" ".join(str(error.reason).split())[:200]) from None
     except (OSError, http.client.HTTPException, ValueError) as error:

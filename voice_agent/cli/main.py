@@ -17,6 +17,7 @@ COMMANDS = {
     "demo": "hold a spoken call on this machine, with no account",
     "serve": "answer the phone",
     "check": "examine agent files and settings, with --live credentials, with --talk scenarios",
+    "doctor": "say what is missing on this machine, or at a deployed server, for real calls",
     "dial": "let an agent call a number, or the numbers of a list",
     "replay": "feed recorded calls to today's core, or speak them to a model",
     "calls": "list and show past calls",

@@ -1,0 +1,131 @@
+"""What `doctor --remote` looks at: a deployed server, as Twilio and as a stranger meet it. Nothing is begun there.
+
+It must not know who is told.
+"""
+
+import asyncio
+import socket
+import ssl
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus, WebSocketException
+
+from voice_agent.cli.check_live import SECONDS, Answer, Finding, ask
+from voice_agent.config.variables import is_loopback
+from voice_agent.errors import PeerError
+from voice_agent.live.clock import utc_now
+
+LEFT_DAYS = 14
+"""A certificate that is good for less was not renewed when it should have been."""
+
+CALL_SID = "CA" + "0" * 32
+
+
+async def look_at_remote(url: str) -> list[Finding]:
+    """Look at everything; `url`: scheme, host and port. If nobody answers at all, only that is told."""
+    secure = url.startswith("https:")
+    findings = [await look_at_certificate(url) if secure else no_tls(url)]
+    try:
+        health = await ask(f"{url}/healthz")
+    except PeerError as error:
+        return [*findings, Finding("wrong", "/healthz", f"{url} cannot be reached ({error})")]
+    findings += [
+        judge_health(health, url),
+        judge_ready(await ask(f"{url}/readyz")),
+        judge_refusal("/twilio/voice", await ask(f"{url}/twilio/voice", body=f"CallSid={CALL_SID}".encode())),
+        await look_at_stream(url),
+    ]
+    # To this machine itself they are shown.
+    return findings if is_loopback(url) else [*findings, judge_metrics(await ask(f"{url}/metrics"))]
+
+
+def no_tls(url: str) -> Finding:
+    """Say that calls need TLS."""
+    if is_loopback(url):
+        return Finding("not tried", "TLS", "is not spoken; Twilio reaches https addresses only")
+    return Finding("wrong", "TLS", "is not spoken: a stranger on the way could read and change calls; write https://")
+
+
+async def look_at_certificate(url: str) -> Finding:
+    """Shake hands, as a careful client."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or 443
+    try:
+        until, version = await asyncio.wait_for(asyncio.to_thread(_handshake, host, port), SECONDS)
+    except ssl.SSLCertVerificationError as error:
+        return Finding("wrong", "TLS", f"{host}: {error.verify_message}; Twilio calls nobody with such a certificate")
+    except (OSError, TimeoutError) as error:
+        why = " ".join(str(error).split())[:200] or type(error).__name__
+        return Finding("wrong", "TLS", f"{host}:{port} cannot be reached ({why})")
+    return judge_certificate(until, version, utc_now())
+
+
+def _handshake(host: str, port: int) -> tuple[datetime, str]:
+    with (
+        socket.create_connection((host, port), timeout=SECONDS / 2) as plain,
+        ssl.create_default_context().wrap_socket(plain, server_hostname=host) as secure,
+    ):
+        certificate = secure.getpeercert()
+        assert certificate is not None, "a context that verifies has one"
+        until_s = ssl.cert_time_to_seconds(str(certificate["notAfter"]))
+        return datetime.fromtimestamp(until_s, UTC), str(secure.version())
+
+
+def judge_certificate(until: datetime, version: str, now: datetime) -> Finding:
+    """Judge how long the certificate is good."""
+    days = (until - now).days
+    if days < LEFT_DAYS:
+        return Finding("wrong", "TLS", f"the certificate ends on {until:%Y-%m-%d}, in {days} days: is it renewed?")
+    return Finding("ok", "TLS", f"{version}, the certificate is good for {days} days")
+
+
+def judge_health(answer: Answer, url: str) -> Finding:
+    """Judge `/healthz`."""
+    if answer.status == 200 and answer.body.strip() == "ok":
+        return Finding("ok", "/healthz", "the server runs")
+    if answer.location:
+        return Finding("wrong", "/healthz", f"redirects to {answer.location[:100]}: Twilio needs that address")
+    what = "a proxy without a server" if answer.status in (502, 503, 504) else "another server"
+    return Finding("wrong", "/healthz", f"{what} answers at {url} (HTTP {answer.status})")
+
+
+def judge_ready(answer: Answer) -> Finding:
+    """Judge `/readyz`."""
+    if answer.status == 200 and answer.body.startswith("ready"):
+        resting = [line for line in answer.body.splitlines() if "left alone" in line]
+        told = f"calls are taken, but past an endpoint: {'; '.join(resting)[:200]}" if resting else "calls are taken"
+        return Finding("wrong" if resting else "ok", "/readyz", told)
+    return Finding("wrong", "/readyz", f"no call is taken (HTTP {answer.status}): does the server just stop?")
+
+
+def judge_refusal(what: str, answer: Answer) -> Finding:
+    """Judge what a webhook says that nobody has signed."""
+    if answer.status == 403:
+        return Finding("ok", what, "refuses what Twilio did not sign")
+    return Finding("wrong", what, f"answers HTTP {answer.status} to what Twilio did not sign, instead of 403")
+
+
+def judge_metrics(answer: Answer) -> Finding:
+    """Judge what a stranger gets of the metrics."""
+    if answer.status in (401, 403, 404):
+        return Finding("ok", "/metrics", "tells strangers nothing")
+    return Finding("wrong", "/metrics", f"answers HTTP {answer.status} to a stranger, instead of 403")
+
+
+async def look_at_stream(url: str) -> Finding:
+    """Ask for a stream that nobody has signed: the upgrade has to get through the proxies, and to be refused."""
+    what = "/twilio/media"
+    address = f"ws{url.removeprefix('http')}{what}"
+    try:
+        async with asyncio.timeout(SECONDS), connect(address, compression=None):
+            return Finding("wrong", what, "lets a stream in that Twilio did not sign")
+    except InvalidStatus as error:
+        status = error.response.status_code
+    except (OSError, TimeoutError, WebSocketException) as error:
+        why = " ".join(str(error).split())[:200] or type(error).__name__
+        return Finding("wrong", what, f"a WebSocket cannot be opened ({why}): does the proxy pass upgrades on?")
+    if status == 403:
+        return Finding("ok", what, "refuses a stream that Twilio did not sign")
+    return Finding("wrong", what, f"answers HTTP {status} to an upgrade, instead of 403: does the proxy pass it on?")
