@@ -7,7 +7,7 @@ BIN := .venv/bin
 # One thread for the resamplers' small matrices: a pool would cost more than it saves.
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help setup demo demo-all talk test test-system soak mutants fuzz check fix serve bench lock clean
+.PHONY: help setup demo demo-all talk test test-system soak mutants fuzz infra-check check fix serve bench lock clean
 
 help:
 	@echo "make demo    hold a spoken call on this machine, with no account"
@@ -18,6 +18,7 @@ help:
 	@echo "make soak CALLS=100000   hold so many made-up calls, with faults; goes on where it was stopped"
 	@echo "make mutants   change the call core in thousands of small ways, and name what no test notices (20 minutes)"
 	@echo "make fuzz RUNS=100000   feed bytes that nobody meant to both wire parsers, the recording reader and a call"
+	@echo "make infra-check   lint the templates below infra/, and plant a mistake in each (needs promtool, systemd)"
 	@echo "make serve   answer the phone (with a local Realtime server unless .env names one)"
 	@echo "make check   formatting, lint, types, layers"
 	@echo "make fix     format, and repair what can be repaired"
@@ -68,6 +69,9 @@ RUNS ?= 100000
 fuzz:
 	@PYTHON="$(PYTHON)" RUNS="$(RUNS)" bash infra/fuzz.sh
 
+infra-check:
+	@PYTHON="$(PYTHON)" bash infra/check.sh
+
 check: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -88,6 +92,10 @@ bench: setup
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --extra emulator --extra dev --extra azure --extra postgres pyproject.toml -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --extra azure --extra postgres -c requirements.lock pyproject.toml -o infra/docker/run.lock
+	echo setuptools | uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  -c requirements.lock - -o infra/docker/build.lock
 
 clean:
-	rm -rf .venv .venv-system .venv-mutants .venv-fuzz mutants tests/system/js/node_modules build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-system .venv-mutants .venv-fuzz .venv-infra mutants tests/system/js/node_modules build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -102,7 +102,9 @@ def subjects() -> set[str]:
     """What every test file is named after, but for those that mirror nothing: they stand in folders of their own."""
     paths = [path.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")]
     names = {(path.parent / path.stem.removeprefix("test_")).as_posix() for path in paths}
-    return {name for name in names if not name.startswith(("bench/", "calls/", "fuzz/", "planted/", "system/"))}
+    return {
+        name for name in names if not name.startswith(("bench/", "calls/", "fuzz/", "infra/", "planted/", "system/"))
+    }
 
 
 def test_every_module_has_a_test_where_one_looks_for_it() -> None:

@@ -7,7 +7,10 @@ from tests.support.pump import settle
 from tests.support.reception import Desk, a_desk
 from tests.support.tiny_twilio import FIELDS
 from voice_agent.live.admission import Refusal
+from voice_agent.live.capacity import Capacity, Limits
+from voice_agent.live.loop_lag import LoopLag
 from voice_agent.live.metrics import COUNTS, PREFIX, TIMES
+from voice_agent.live.spending import Spending
 from voice_agent.server.metrics_page import metrics_page
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -24,6 +27,7 @@ def samples(page: str) -> Samples:
 def page_of(folder: Path, in_store: int | None = None) -> str:
     async def main() -> str:
         async with asyncio.timeout(5), a_desk(folder) as desk:
+            desk.reception.capacity = Capacity(Limits(calls=9, lag_ms=100), lambda: 0, LoopLag(), Spending(None))
             await busy(desk)
             return metrics_page(desk.reception, in_store)
 
@@ -44,6 +48,7 @@ def test_what_was_counted_and_what_is_now_is_told_in_prometheus_format(tmp_path:
     assert told["voice_agent_notes_total", frozenset({("what", 'with "quotes",\nlines and \\')})] == 1
     assert told["voice_agent_calls", frozenset()] == 1
     assert told["voice_agent_calls_in_store", frozenset()] == 7
+    assert told["voice_agent_calls_limit", frozenset()] == 9
     assert told["voice_agent_ready", frozenset()] == 1
     assert told["voice_agent_outbox_messages", frozenset({("leg", "phone"), ("of", "longest")})] == 0
 

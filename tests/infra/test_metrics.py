@@ -1,0 +1,69 @@
+"""The names that alerts and autoscalers ask for exist in /metrics, with the labels that they ask by."""
+
+import re
+from pathlib import Path
+
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.infra.templates import documents, manifest
+from tests.server.test_metrics_page import page_of
+from voice_agent.live.admission import Refusal
+from voice_agent.live.metrics import ANSWER_S, COUNTS, PREFIX
+
+ASKED = re.compile(r"\b(voice_agent_\w+)(?:\{([^}]*)\})?")
+
+
+def names(folder: Path) -> set[str]:
+    """Every name that /metrics may tell."""
+    found = set()
+    for family in text_string_to_metric_families(page_of(folder, in_store=0)):
+        endings = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}.get(family.type, ("",))
+        found |= {family.name + ending for ending in endings}
+    return found
+
+
+def rules() -> list[dict[str, str]]:
+    (file,) = documents("prometheus/alerts.yaml")
+    return [rule for group in file["groups"] for rule in group["rules"]]
+
+
+def test_the_metrics_of_the_alerts_exist(tmp_path: Path) -> None:
+    asked = {name for rule in rules() for name, _ in ASKED.findall(rule["expr"])}
+
+    assert asked - names(tmp_path) == set()
+    assert len(asked) >= 10
+
+
+def test_an_alert_names_metrics_that_exist_where_it_says_what_to_do(tmp_path: Path) -> None:
+    told = {name for rule in rules() for name, _ in ASKED.findall(yaml.safe_dump(rule["annotations"]))}
+
+    assert told <= {name.removesuffix("_count") for name in names(tmp_path)}
+
+
+def test_the_labels_of_the_alerts_exist() -> None:
+    asked = {pair for rule in rules() for pair in ASKED.findall(rule["expr"]) if pair[1]}
+
+    for name, labels in asked:
+        ((label, value),) = re.findall(r'(\w+)=~?"([^"]*)"', labels)
+        counted = name.removeprefix(PREFIX).removesuffix("_total")
+        if label == "le":
+            assert float(value) in ANSWER_S
+        else:
+            assert label in COUNTS[counted][1]
+        if counted == "refused":
+            assert set(value.split("|")) <= {refusal.value for refusal in Refusal}
+
+
+def test_the_metric_of_the_autoscaler_exists(tmp_path: Path) -> None:
+    scaler = manifest("HorizontalPodAutoscaler")["spec"]
+    (metric,) = scaler["metrics"]
+
+    assert metric["pods"]["metric"]["name"] in names(tmp_path)
+
+
+def test_the_autoscaler_begins_before_a_pod_is_full() -> None:
+    (metric,) = manifest("HorizontalPodAutoscaler")["spec"]["metrics"]
+    most = int(manifest("ConfigMap")["data"]["MAX_CALLS"])
+
+    assert int(metric["pods"]["target"]["averageValue"]) <= 0.7 * most

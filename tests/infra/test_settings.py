@@ -1,0 +1,58 @@
+"""Every variable that a template sets is one of ours, and what a template sets can be read."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.infra.templates import INFRA, dockerfile_environment, documents, manifest, pod, unit_environment
+from voice_agent.config.settings import Settings, read_settings
+
+OF_OTHERS = {"PATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "OPENBLAS_NUM_THREADS"}
+"""Of Python and of numpy."""
+
+
+def compose_environment() -> set[str]:
+    (compose,) = documents("docker/compose.yaml")
+    return set(compose["services"]["voice-agent"]["environment"])
+
+
+@pytest.mark.parametrize(
+    "names",
+    [set(dockerfile_environment()), compose_environment(), set(unit_environment()), set(manifest("ConfigMap")["data"])],
+)
+def test_every_variable_is_a_setting(names: set[str]) -> None:
+    unknown = {name for name in names - OF_OTHERS if name.lower() not in Settings.__struct_fields__}
+
+    assert unknown == set()
+    assert names
+
+
+def test_the_settings_of_kubernetes_are_whole(tmp_path: Path) -> None:
+    environ = {**dockerfile_environment(), **manifest("ConfigMap")["data"]}
+    secrets = {"TWILIO_AUTH_TOKEN": "token", "DATABASE_URL": "postgresql://voice:secret@db.example/calls"}
+    settings = read_settings({**environ, **secrets}, tmp_path / ".env")
+
+    assert (settings.realtime_provider, settings.is_public, settings.host) == ("azure", True, "0.0.0.0")
+    container = pod()["containers"][0]
+    mounted = {mount["mountPath"] for mount in container["volumeMounts"]}
+    assert {str(settings.data), str(settings.agents)} <= mounted
+    assert container["ports"][0]["containerPort"] == settings.port
+
+
+def test_the_settings_of_a_machine_are_whole(tmp_path: Path) -> None:
+    text = (INFRA / "vm" / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^ *```ini\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "settings").write_text("\n".join(line.strip() for line in block.splitlines()), encoding="utf-8")
+
+    settings = read_settings(unit_environment(), tmp_path / "settings")
+    assert settings.is_public
+    assert settings.has_rest
+    assert settings.log_format == "json"
+
+
+def test_who_answers_health_checks_is_the_server() -> None:
+    paths = {pod()["containers"][0][probe]["httpGet"]["path"] for probe in ("startupProbe", "livenessProbe")}
+
+    assert paths == {"/healthz"}
+    assert pod()["containers"][0]["readinessProbe"]["httpGet"]["path"] == "/readyz"
