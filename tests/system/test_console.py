@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import json
+import subprocess
+import sys
 import wave
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from voice_agent.audio import mulaw
 from voice_agent.config.settings import PACKAGED_AGENTS
 from voice_agent.emulator.speech.interfaces import Speech
 from voice_agent.emulator.speech.loading import load_speech
+from voice_agent.review.past_calls import recorded_call
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +50,38 @@ async def over(console: Console) -> None:
     await console.until("document.getElementById('state').textContent === 'not in a call'")
 
 
+async def look_at(console: Console, folder: Path) -> tuple[float, float, Path]:
+    """Open the call that is over, play it from its interruption, and download it as a test.
+
+    Gives where the interrupted answer begins, where it is played a moment later (seconds), and the file.
+    """
+    page = console.page
+    await page.click("#record")
+    await page.wait_for_url("**/console/calls/CA*")
+    await console.until("document.getElementById('play').disabled === false")
+    assert await console.complaints() == []
+    finding = page.locator("#findings li", has_text="Not heard").locator("button").first
+    minutes, seconds = (await finding.inner_text()).split(":")
+    await finding.click()
+    await page.wait_for_timeout(500)
+    assert not await page.evaluate("document.getElementById('audio').paused")
+    played_s = float(await page.evaluate("document.getElementById('audio').currentTime"))
+    async with page.expect_download() as downloading:
+        await page.click("#save")
+    saved = folder / "downloaded.call"
+    await (await downloading.value).save_as(saved)
+    return int(minutes) * 60 + float(seconds), played_s, saved
+
+
 def test_a_call_from_the_softphone(tmp_path: Path, speech: Speech) -> None:
-    """A question, an interruption with another, a tool's answer; keys; and the caller hangs up."""
+    """A question, an interruption with another, a tool's answer; keys; and the caller hangs up.
+
+    Then the call is looked at, heard again from the interruption, and kept as a test that passes.
+    """
     # The greeting lasts 2.6 s, the answer to the first question 19 s: the second question falls into it.
     sound = spoken(tmp_path, (5.0, "reception-1"), (6.5, "reception-2"))
 
-    async def main() -> None:
+    async def main() -> Path:
         async with a_console(tmp_path, speech, sound) as console:
             await on_the_line(console)
             assert await console.complaints() == []
@@ -69,6 +98,7 @@ def test_a_call_from_the_softphone(tmp_path: Path, speech: Speech) -> None:
             said, asked = await console.lines("agent"), await console.lines("caller")
             keys, ended = await console.lines("keys-line"), await console.lines("line-note")
             heard = hear(speech.hearing.recognise, await console.heard())
+            begins_s, played_s, saved = await look_at(console, tmp_path)
 
         assert "how can I help" in said[0]
         heard_of_it, _, cut = said[1].partition("[")
@@ -82,8 +112,15 @@ def test_a_call_from_the_softphone(tmp_path: Path, speech: Speech) -> None:
         for words in ("how can i help", "whole family", "morning"):
             assert words in heard
         assert "pain" not in heard
+        assert begins_s <= played_s < begins_s + 5
+        return saved
 
-    asyncio.run(asyncio.wait_for(main(), 150))
+    saved = asyncio.run(asyncio.wait_for(main(), 150))
+    voice_agent = Path(sys.executable).with_name("voice-agent")
+    replayed = subprocess.run([voice_agent, "replay", saved], capture_output=True, text=True, check=False)
+
+    assert replayed.returncode == 0, replayed.stdout
+    assert recorded_call(saved).interruptions >= 1
 
 
 def test_a_call_to_the_model_itself(tmp_path: Path) -> None:
@@ -148,7 +185,7 @@ def test_a_line_can_be_made_bad(tmp_path: Path) -> None:
 
         frames = [message["media"] for message in sent if message["event"] == "media"]
         times = [int(frame["timestamp"]) // 20 for frame in frames]
-        noise = mulaw.decode(base64.b64decode(frames[-1]["payload"]))
+        noise = mulaw.decode(b"".join(base64.b64decode(frame["payload"]) for frame in frames[10:40]))
         assert times == sorted(set(times))
         assert 0.02 < 1 - len(times) / (times[-1] + 1) < 0.25
         assert [int(frame["chunk"]) for frame in frames] == list(range(1, len(frames) + 1))

@@ -44,7 +44,7 @@ function show(line, isNew) {
   const [, words, tag] = item.children;
   item.className = [CLASSES[line.who] ?? line.who, line.pending && "pending", line.failed && "failed"].filter(Boolean).join(" ");
   replace(words, line.text || (line.pending ? "\u2026" : ""));
-  if (line.cut) append(words, [" ", el("s", {}, line.cut)]);
+  if (line.cut) append(words, [" ", el("s", {}, el("span", { class: "sr" }, "not heard: "), line.cut)]);
   setText(tag, line.tag);
   if (atEnd) log.scrollTop = log.scrollHeight;
 }
