@@ -51,12 +51,20 @@ async def over(console: Console) -> None:
 
 
 async def look_at(console: Console, folder: Path) -> tuple[float, float, Path]:
-    """Open the call that is over, play it from its interruption, and download it as a test.
+    """Find the call that is over by its words, play it from its interruption, and download it as a test.
 
     Gives where the interrupted answer begins, where it is played a moment later (seconds), and the file.
     """
     page = console.page
-    await page.click("#record")
+    assert "/console/calls/CA" in await page.locator("#record").evaluate("(link) => link.href")
+    await console.open("/console/calls")
+    await page.fill("#filter [name=words]", "whole family")
+    await console.until("document.querySelectorAll('#rows tr').length === 1")
+    assert await console.complaints() == []
+    await page.fill("#filter [name=words]", "nobody said that")
+    await console.until("document.querySelectorAll('#rows tr').length === 0")
+    await page.fill("#filter [name=words]", "whole family")
+    await page.click("#rows a")
     await page.wait_for_url("**/console/calls/CA*")
     await console.until("document.getElementById('play').disabled === false")
     assert await console.complaints() == []
