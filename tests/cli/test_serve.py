@@ -257,6 +257,19 @@ def test_the_screen_says_that_recordings_are_redacted() -> None:
     assert shown(Settings(keep_days=30))[3].endswith("/data, kept for 30 days")
 
 
+def test_the_screen_says_where_the_console_is_and_for_whom() -> None:
+    assert "console  http://127.0.0.1:8080/console (for this machine only)" in shown(Settings())
+    opened = Settings(
+        public_url="https://phone.example",
+        twilio_auth_token=Secret(TOKEN),
+        console_password=Secret("long"),
+        console_edit=True,
+    )
+    assert "console  https://phone.example/console (with CONSOLE_PASSWORD; agents can be changed there)" in shown(
+        opened
+    )
+
+
 def test_the_screen_says_how_much_is_taken_on() -> None:
     assert "calls    7 at once, 0.5 a call for the model's tokens, 20 a day for the model's tokens" in shown(
         Settings(max_calls=7, spend_per_call=0.5, spend_per_day=20.0)

@@ -215,6 +215,9 @@ def screen(settings: Settings, agents: Agents, url: str, emulator_url: str, toda
     kept = f", kept for {settings.keep_days} days" if settings.keep_days is not None else ""
     yield f"data     {settings.data.resolve()}{' (recordings redacted at their end)' if settings.redact else ''}{kept}"
     yield f"calls    {', '.join(_limits(settings))}"
+    where_seen = settings.public_url if settings.console_password is not None else url
+    only = "with CONSOLE_PASSWORD" if settings.console_password is not None else "for this machine only"
+    yield f"console  {where_seen}/console ({only}{'; agents can be changed there' if settings.console_edit else ''})"
     if settings.is_public:
         yield "Run voice-agent numbers point +1..., or enter at Twilio (your number, Voice Configuration):"
         yield f"  A call comes in       Webhook, HTTP POST: {settings.public_url}/twilio/voice"
