@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.support.script import LOUD_FRAME, Script, an_agent
 from voice_agent.agent import DigitCollection, SemanticVad, ServerVad, Tool
-from voice_agent.call.caller_audio import CallerAudioPart
+from voice_agent.call.caller_audio import BUFFER_MS, KEPT_MS, TRIM_MS, CallerAudioPart
 from voice_agent.call.commands import AppendAudio, CheckPhone, HideCaller, Note, ShowCaller
 from voice_agent.call.events import (
     CallerAudio,
@@ -14,13 +14,16 @@ from voice_agent.call.events import (
     ModelClosed,
     PhoneChecked,
     ResponseCreated,
+    SpeechStarted,
     SpeechStopped,
     StreamStopped,
     TimerFired,
     ToolRequested,
+    TurnCommitted,
 )
-from voice_agent.call.facts import CallerStopped
+from voice_agent.call.facts import AgentChanged, CallerStopped, SessionLost, SessionReady, TurnUnanswered
 
+VAD = ServerVad()
 SPEECH = b"\x80" * 160
 SILENCE = b"\xff"
 
@@ -336,3 +339,68 @@ def test_the_end_of_speech_is_told_by_the_same_clocks() -> None:
     facts = list(script.call._parts[0].feed(script.now_ms, SpeechStopped("u1", 900 + 500)))
 
     assert facts == [CallerStopped(900)]
+
+
+# --- a session that is lost ------------------------------------------------------------------------------------------
+
+
+def in_use(part: CallerAudioPart, ms: int) -> CallerAudioPart:
+    """The session is ready and was given so much, of which each frame is another."""
+    list(part.feed(0, SessionReady()))
+    for number in range(ms // 20):
+        list(part.feed(0, CallerAudio(number * 20, bytes([number % 256]) * 160)))
+    return part
+
+
+def given_again(part: CallerAudioPart, *meanwhile: CallerAudio) -> bytes:
+    """Lose the session; give what the next one hears."""
+    list(part.feed(0, SessionLost()))
+    assert [output for frame in meanwhile for output in part.feed(0, frame) if isinstance(output, AppendAudio)] == []
+    return b"".join(output.audio for output in part.feed(0, SessionReady()) if isinstance(output, AppendAudio))
+
+
+def test_a_turn_is_heard_again_from_its_first_beginning() -> None:
+    part = in_use(CallerAudioPart(VAD), 2000)
+    for began in (SpeechStarted("u1", 500), SpeechStarted("u2", 1500)):
+        list(part.feed(0, began))
+    first = given_again(part)
+    list(part.feed(0, SpeechStarted("u3", 1000)))
+
+    assert first == b"".join(bytes([number]) * 160 for number in range(25, 100))
+    assert len(given_again(part)) == 500 * 8
+
+
+def test_where_all_is_settled_nothing_is_heard_again() -> None:
+    part = in_use(CallerAudioPart(VAD), 2000)
+    list(part.feed(0, SpeechStopped("u1", 2000)))
+
+    assert given_again(part) == b""
+
+
+def test_a_turn_whose_beginning_nobody_knows_is_not_heard_again() -> None:
+    part = in_use(CallerAudioPart(VAD), 2000)
+    for event in (TurnCommitted("u1"), SessionLost()):
+        list(part.feed(0, event))
+
+    assert list(part.feed(0, TurnUnanswered())) == []
+
+
+def test_what_waits_for_the_next_session_takes_all_the_place_there_is() -> None:
+    part = in_use(CallerAudioPart(VAD), 2000)
+    frames = [CallerAudio(2000 + number * 20, SPEECH) for number in range(600)]
+
+    assert given_again(part, *frames) == SPEECH * (BUFFER_MS // 20)
+
+
+def test_only_the_newest_of_what_was_given_is_kept() -> None:
+    part = in_use(CallerAudioPart(VAD), 40_000)
+
+    assert KEPT_MS * 8 - 160 <= sum(map(len, part._given)) <= (KEPT_MS + TRIM_MS) * 8
+
+
+def test_how_much_silence_ends_a_turn_is_the_other_agents_word_from_the_hand_over_on() -> None:
+    part = CallerAudioPart(VAD)
+    list(part.feed(0, AgentChanged(an_agent(turn_detection=ServerVad(silence_duration_ms=200)))))
+
+    assert part.deadline() is None
+    assert stopped(part, 0, 1000) == [CallerStopped(800)]

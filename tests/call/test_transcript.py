@@ -3,18 +3,27 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.script import Script
-from voice_agent.call.commands import AgentSaid, CallerSaid, TranscriptionUsed
+from tests.support.script import Script, an_agent
+from voice_agent.call.commands import AddAgentText, AgentSaid, CallerSaid, Command, TranscriptionUsed
 from voice_agent.call.conversation import AgentTurn, CallerTurn, Conversation, KeysTurn, Resumption, ToolTurn
 from voice_agent.call.events import (
     AgentTranscript,
     CallerTranscribed,
+    Event,
     ModelAudio,
     ResponseCreated,
     TranscriptionUsage,
     TurnCommitted,
 )
-from voice_agent.call.facts import ItemHeard
+from voice_agent.call.facts import (
+    AgentChanged,
+    Fact,
+    HistoryWanted,
+    ItemHeard,
+    OwnSpeechHeard,
+    OwnSpeechWanted,
+    SessionLost,
+)
 from voice_agent.call.transcript import Transcript, cut_words
 
 
@@ -129,3 +138,53 @@ def test_an_answer_belongs_to_the_latest_call_of_its_id() -> None:
     transcript.note_answer("c9", "never asked")
 
     assert transcript.turns == [*former, ToolTurn("c1", "look_up", "{}", "no")]
+
+
+def told(*happenings: Event | Fact) -> list[Command | Fact]:
+    transcript = Transcript()
+    return [output for happening in happenings for output in transcript.feed(0, happening)]
+
+
+def test_whose_words_they_are_is_known_from_the_hand_over_on() -> None:
+    assert told(
+        ResponseCreated("r0", None),
+        AgentTranscript("r0", "a", "Hello."),
+        AgentChanged(an_agent(name="billing")),
+        ResponseCreated("r1", None),
+        AgentTranscript("r1", "b", "Billing here."),
+        ItemHeard("a", 500, 500, interrupted=False),
+        ItemHeard("b", 100, 100, interrupted=False),
+    ) == [
+        AgentSaid("a", "Hello.", 500, 500, interrupted=False),
+        AgentSaid("b", "Billing here.", 100, 100, interrupted=False, agent="billing"),
+    ]
+
+
+def test_a_handed_over_agents_words_stand_in_the_conversation_under_its_name() -> None:
+    transcript = Transcript()
+    for happening in (
+        AgentChanged(an_agent(name="billing")),
+        ResponseCreated("r1", None),
+        AgentTranscript("r1", "b", "Billing here."),
+        ItemHeard("b", 100, 100, interrupted=False),
+    ):
+        list(transcript.feed(0, happening))
+
+    assert transcript.turns == [AgentTurn("b", "Billing here.", interrupted=False, agent="billing")]
+
+
+def test_what_a_kept_greeting_said_is_told_by_the_greeting_alone() -> None:
+    assert told(
+        OwnSpeechWanted("kept", "Hello.", b""), SessionLost(), HistoryWanted("Go on."), ItemHeard("kept", 9, 9, False)
+    )[1:] == [
+        AgentSaid("kept", "Hello.", 9, 9, interrupted=False),
+        OwnSpeechHeard("kept", "Hello."),
+    ]
+
+
+def test_what_is_heard_between_two_sessions_stands_in_the_history_alone() -> None:
+    words, heard = AgentTranscript("r1", "a", "Hello."), ItemHeard("a", 9, 9, interrupted=False)
+    said = AgentSaid("a", "Hello.", 9, 9, interrupted=False)
+
+    assert told(words, SessionLost(), heard) == [said]
+    assert told(words, SessionLost(), HistoryWanted(""), heard) == [said, AddAgentText("heard-a", "Hello.")]
