@@ -241,8 +241,11 @@ def test_a_machine_hears_no_apology_for_a_lost_model() -> None:
     script.feed(MachineVerdict("machine_start"))
     told = script.feed(ModelClosed(4000, "gone"))
 
+    script.feed(StreamStopped())
+
     assert [one for one in told if isinstance(one, PlayAudio)] == []
     assert [one for one in told if isinstance(one, ClosePhone)] != []
+    assert [end.outcome for end in script.ordered(CallEnded)] == ["model_failed"]
 
 
 def test_an_apology_to_a_machine_is_broken_off() -> None:

@@ -81,6 +81,16 @@ def test_a_goodbye_under_way_is_not_asked_for_twice_at_the_time_limit() -> None:
     assert [c.reason for c in script.ordered(ClosePhone)] == ["the agent hung up"]
 
 
+def test_a_goodbye_that_does_not_end_before_the_time_limit_is_cut_off_by_that() -> None:
+    script = Script(an_agent(limits=Limits(minutes=1, idle_seconds=0))).begin()
+    script.wait(44_000)
+    hangs_up(script, words_ms=60_000)
+    script.wait(16_000)
+    script.feed(PhoneClosed(1000))
+
+    assert ends(script) == [("completed", "the time limit was reached")]
+
+
 def test_last_words_that_fall_into_the_callers_turn_are_said_behind_the_answer_to_it() -> None:
     script = Script(an_agent(limits=Limits(minutes=1, idle_seconds=0))).begin()
     script.wait(44_000)

@@ -13,6 +13,7 @@ from voice_agent.call.commands import (
     AgentSaid,
     CallEnded,
     CancelResponse,
+    ClosePhone,
     ConfigureSession,
     CreateResponse,
     HandedOver,
@@ -24,6 +25,7 @@ from voice_agent.call.conversation import Conversation, Resumption
 from voice_agent.call.ending import LAST_WORDS_MS
 from voice_agent.call.events import (
     AgentTranscript,
+    EndRequested,
     ModelClosed,
     ModelError,
     ResponseCreated,
@@ -276,6 +278,21 @@ def test_whose_time_is_not_up_says_goodbye_once_though_the_first_agent_had_begun
     call.wait(6000)
 
     assert [wanted.request.split("-")[0] for wanted in call.ordered(CreateResponse)] == ["goodbye", "tool"]
+
+
+def test_a_call_that_shall_end_soon_ends_though_it_is_handed_over() -> None:
+    call = a_call()
+    call.feed(EndRequested("it costs too much", goodbye=True))
+    call.wait(0)
+    call.caller_speaks()
+    call.caller_stops()
+    handed_over(call)
+    for item, response in (("i2", "r2"), ("bye", "r3")):
+        call.agent_speaks(item, 200, response=response)
+        call.response_done(response)
+        call.wait(5500)
+
+    assert call.ordered(ClosePhone) == [ClosePhone("it costs too much")]
 
 
 def test_no_call_is_longer_than_a_session_however_often_it_is_handed_over() -> None:

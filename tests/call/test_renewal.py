@@ -15,7 +15,7 @@ from voice_agent.call.events import (
     ToolFinished,
     ToolRequested,
 )
-from voice_agent.call.facts import CallerHolds, CallOver, Fact, LineClosing, ModelGone, SessionReady
+from voice_agent.call.facts import CallerHolds, CallOver, Fact, LineClosing, ModelGone, SessionReady, ToolsBusy
 from voice_agent.call.renewal import QUIET_MS, RENEW_MS, Renewal
 
 LONG = an_agent(limits=Limits(minutes=60, idle_seconds=0))
@@ -88,13 +88,17 @@ def test_what_goes_on_is_not_disturbed(busy: str) -> None:
     assert (during, sessions(script)) == (1, 2)
 
 
-def test_while_a_colleague_is_asked_no_session_is_exchanged() -> None:
+@pytest.mark.parametrize(
+    ("begins", "ends"),
+    [(CallerHolds(True), CallerHolds(False)), (ToolsBusy(busy=True), ToolsBusy(busy=False))],
+)
+def test_while_a_colleague_is_asked_or_a_tool_runs_no_session_is_exchanged(begins: Fact, ends: Fact) -> None:
     part = Renewal()
-    for happening in (StreamStarted("MZ1", "CA1"), SessionReady(), CallerHolds(True)):
+    for happening in (StreamStarted("MZ1", "CA1"), SessionReady(), begins):
         list(part.feed(0, happening))
     list(part.feed(RENEW_MS, TimerFired()))
     while_asked = part.deadline()
-    list(part.feed(RENEW_MS, CallerHolds(False)))
+    list(part.feed(RENEW_MS, ends))
 
     assert repr(part).startswith("<Renewal busy []")
     assert (while_asked, part.deadline()) == (None, RENEW_MS + QUIET_MS)

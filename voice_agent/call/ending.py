@@ -528,8 +528,7 @@ class Ending:
         yield from self._close_phone()
         yield CallOver()
         destination = self._destination if self._outcome == "transferred" else None
-        keys = self._keys if self._outcome == "keys_sent" else None
-        yield CallEnded(self._outcome, self._reason, now_ms, destination, keys)
+        yield CallEnded(self._outcome, self._reason, now_ms, destination, self._keys)
 
     def __repr__(self) -> str:
         return f"<Ending {self.phase}, {self._deadlines}>"
