@@ -297,3 +297,5 @@ def test_what_was_open_in_a_lost_session_is_owed_by_the_next_one(
     assert fed(*lost, (1200, SessionReady()), (1200, ResponseDone("r1", "cancelled"))).deadline() == (
         since_ms + SILENCE_MS if owed else None
     )
+    answered = (ResponseCreated("r2", None), ResponseDone("r1", "cancelled"), ResponseDone("r2", "completed"))
+    assert fed(*lost, (1200, SessionReady()), *((1200, event) for event in answered)).deadline() is None

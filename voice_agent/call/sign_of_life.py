@@ -134,7 +134,6 @@ class SignOfLife:
             case ResponseWanted():
                 self._wanted = True
             case ResponseAsked():
-                self._wanted = False
                 self._owed.add("answer")
             case ResponseCreated():
                 self._wanted = False
