@@ -417,14 +417,13 @@ class Playback:
 
     def _end_items(self, item_ids: list[str]) -> Iterator[Command | Fact]:
         """No more audio of these comes: what was never queued was never heard."""
-        in_cut = {segment.item_id for segment in self._cut.playout.segments} if self._cut else set()
-        if self._cut_behind_sound and self._playout is not None:
-            # It will be cut where the sound ends: only then is it known what was heard.
-            in_cut |= {segment.item_id for segment in self._playout.segments}
+        # What plays may yet be cut, where a sound ends: only then is it known what was heard.
+        stretches = (self._cut.playout if self._cut else None, self._playout)
+        open_items = {segment.item_id for playout in stretches if playout is not None for segment in playout.segments}
         for item_id in item_ids:
             item = self._items[item_id]
             item.done = True
-            if item.response_id in self._dropped and item_id not in in_cut:
+            if item.response_id in self._dropped and item_id not in open_items:
                 yield from self._settle(item_id, "mark")
             else:
                 yield from self._settle_if_heard(item_id, item)
