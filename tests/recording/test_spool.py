@@ -12,7 +12,7 @@ from tests.support.recorded import header
 from voice_agent.errors import CommandError
 from voice_agent.recording.entries import Entry, Step
 from voice_agent.recording.reader import read
-from voice_agent.recording.spool import QUEUE_STEPS, Spool, make_folder, recording_path
+from voice_agent.recording.spool import MOST_LATE, QUEUE_STEPS, CallRecording, Spool, make_folder, recording_path
 
 
 def describe(value: str) -> Entry:
@@ -54,6 +54,16 @@ def test_a_recording_is_written_and_ended(tmp_path: Path) -> None:
         Step(9, Entry("remark", '{"what":"1 text was not written"}')),
     ]
     assert read_back.cut_at is None
+
+
+def test_a_recording_is_there_as_soon_as_it_is_opened(tmp_path: Path) -> None:
+    spool = Spool(describe, interval_s=60)
+    recording = spool.open(tmp_path / "one.call", header(), never)
+    while not recording.is_there:
+        recording.wait(0.01)
+    spool.close()
+
+    assert read(recording.path).header.setup.call_sid == header().setup.call_sid
 
 
 def test_only_the_owner_can_look_at_recordings(tmp_path: Path) -> None:
@@ -113,17 +123,60 @@ def test_an_unusable_folder_stops_one_recording_and_no_other(tmp_path: Path) -> 
     assert len(list(read(good.path).steps())) == 1
 
 
-def test_a_full_disk_stops_the_recording_with_one_problem() -> None:
-    spool = Spool(describe)
-    problems = Problems()
-    recording = spool.open(Path("/dev/full"), header(), problems)
-    recording._began = True  # the device stands in for a file on a disk that is full
+def on_a_full_disk(path: Path, problems: Problems, news: Problems) -> tuple[Spool[str], CallRecording[str]]:
+    """Open a recording whose file the device stands in for that is always full."""
+    path.symlink_to("/dev/full")
+    spool = Spool(describe, interval_s=0.01)
+    recording = CallRecording(
+        path, header(), describe, problems, on_delay=lambda _, line: news(line), wake=threading.Event()
+    )
+    recording._began = True
+    spool._open.append(recording)
     recording.record(0, None, ["ConnectModel"])
+    assert news.any.wait(5)
+    return spool, recording
+
+
+def test_a_recording_on_a_full_disk_is_whole_once_there_is_room(tmp_path: Path) -> None:
+    path, problems, news = tmp_path / "one.call", Problems(), Problems()
+    spool, recording = on_a_full_disk(path, problems, news)
+    recording.record(7, "ModelOpened", [])
     recording.end()
+    assert not recording.wait(0.05)
+    (tmp_path / "other").touch()
+    (tmp_path / "link").symlink_to("other")
+    (tmp_path / "link").rename(path)
     assert recording.wait(5)
     spool.close()
 
-    assert problems.told == ["the recording /dev/full stopped: No space left on device"]
+    assert problems.told == []
+    assert news.told == [
+        f"the recording {path} waits: No space left on device", f"the recording {path} is written after all",
+    ]  # fmt: skip
+    assert [step.now_ms for step in read(path).steps()] == [0, 7]
+    assert read(path).cut_at is None
+
+
+def test_a_disk_that_stays_full_stops_the_recording_with_one_problem(tmp_path: Path) -> None:
+    path, problems, news = tmp_path / "one.call", Problems(), Problems()
+    spool, recording = on_a_full_disk(path, problems, news)
+    recording.end()
+    spool.close()
+
+    assert recording.wait(5)
+    assert problems.told == [f"the recording {path} stopped: No space left on device"]
+    assert len(news.told) == 1
+    assert not recording._late
+
+
+def test_what_waits_for_room_on_the_disk_is_bounded(tmp_path: Path) -> None:
+    path, problems, news = tmp_path / "one.call", Problems(), Problems()
+    spool, recording = on_a_full_disk(path, problems, news)
+    recording.record(1, "".join(map(str, range(MOST_LATE))), [])  # it is packed, and larger still
+    assert problems.any.wait(5)
+    spool.close()
+
+    assert problems.told == [f"the recording {path} stopped: No space left on device"]
 
 
 def test_a_file_that_is_taken_away_stops_the_recording(tmp_path: Path) -> None:

@@ -137,6 +137,18 @@ def test_a_call_that_is_being_ended_elsewhere_is_waited_for(tmp_path: Path) -> N
     with_servers(tmp_path, work)
 
 
+def test_a_call_whose_end_is_in_the_history_is_not_put_there_again(tmp_path: Path) -> None:
+    async def work(dead: Server, other: Server) -> None:
+        stored = await dead.lost(now_s=wall_seconds() - FORGOTTEN_S - 1)
+        assert stored.checkpoint.row is not None
+        await dead.history.add(stored.checkpoint.row)
+        await other.continuing.sweep()
+
+        assert len(await other.history.latest(5)) == 1
+
+    with_servers(tmp_path, work)
+
+
 def test_a_call_that_died_alone_is_put_into_the_history_in_the_end(tmp_path: Path) -> None:
     async def work(dead: Server, other: Server) -> None:
         await dead.lost(now_s=wall_seconds() - FORGOTTEN_S - 1)

@@ -1,8 +1,9 @@
 import asyncio
 import json
 import socket
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -366,6 +367,32 @@ def test_what_cannot_be_kept_is_told_and_does_not_break_the_call(
     asyncio.run(main())
 
     assert f"not kept: no room for {CALL_SID}" in caplog.text
+
+
+def test_a_call_that_the_store_does_not_take_is_in_the_history_once_it_does(tmp_path: Path) -> None:
+    def rename(table: str, to: str) -> None:
+        with closing(sqlite3.connect(tmp_path / "data" / FILE_NAME)) as store, store:
+            store.execute(f"ALTER TABLE {table} RENAME TO {to}")
+
+    async def main() -> int:
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+
+        def keep(call: FinishedCall) -> None:
+            assert call.setup.call_sid == CALL_SID
+            loop.call_soon_threadsafe(over.set)
+
+        async with a_server(tmp_path, keep=[keep]) as call:
+            await asyncio.to_thread(rename, "calls", "away")
+            stream = await call.stream()
+            await stream.send(tiny_twilio.stop())
+            await stream.close()
+            await over.wait()
+            await asyncio.to_thread(rename, "away", "calls")
+        return call.serving.metrics.get("history_delayed")
+
+    assert asyncio.run(main()) == 1
+    (kept,) = latest(tmp_path / "data" / FILE_NAME)
+    assert (kept.call_sid, kept.outcome) == (CALL_SID, "caller_hung_up")
 
 
 def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:

@@ -184,7 +184,8 @@ class OpenedCall:
 
     def _stands(self) -> Checkpoint:
         """Say how the call stands."""
-        recording = None if self._recording is None else self._recording.path
+        written = self._recording is not None and self._recording.is_there
+        recording = self._recording.path if self._recording is not None and written else None
         row = past_call(self._setup, self._summary, self._started_at, recording)
         if self._around.redact is not None:
             # What may be kept of it is found out at its end.
@@ -235,6 +236,8 @@ class OpenedCall:
             # What would still be written behind the redacted part is not redacted.
             path.unlink(missing_ok=True)
             return None
+        if self._recording.problem is not None and not self._recording.is_there:
+            return None
         return path
 
     def _open_recording(self, webhook: Mapping[str, str]) -> CallRecording[Input | Output] | None:
@@ -253,7 +256,13 @@ class OpenedCall:
         place = None if around.checkpoints is None else around.checkpoints.place(setup.call_sid)
         part = 1 if place is None else place.number + 1
         path = recording_path(around.recordings / started_at[:10], started_at, setup.call_sid, part)
-        return around.spool.open(path, header, self._recording_stopped)
+        return around.spool.open(path, header, self._recording_stopped, self._recording_waits)
+
+    def _recording_waits(self, waits: bool, news: str) -> None:
+        """Tell the operator; called in the spool's thread, too."""
+        logger.warning("%s", news, extra={"call": self._setup.call_sid})
+        if waits:
+            self._around.metrics.add("recordings_delayed")
 
     def _recording_stopped(self, problem: str) -> None:
         """Tell the operator; called in the spool's thread, the call goes on."""

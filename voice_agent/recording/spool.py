@@ -1,15 +1,16 @@
 """Writes recordings off the audio path: one thread for all calls, which turns steps into bytes and puts them on disk.
 
 `CallRecording.record` costs the caller one append to a queue. A recording that cannot be written (disk full, folder
-gone, disk too slow) stops with one problem told; the call never notices. What is older than a second survives the
-death of the process, because the thread hands everything to the operating system twice a second.
+gone, disk too slow) stops with one problem told; the call never notices. For a full disk it waits a while first: if
+there is room again, nothing is missing. What is older than a second survives the death of the process, because the
+thread hands everything to the operating system twice a second.
 """
 
+import errno
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from os import SEEK_END
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -26,9 +27,21 @@ INTERVAL_S = 0.5
 QUEUE_STEPS = 10_000
 """A call makes 100 steps a second at most; a disk that is this far behind will not catch up, and memory is finite."""
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""The disk has no room, or not for us; others may make some."""
+
+MOST_LATE = 2_000_000
+"""Bytes of a recording that wait for room: two minutes of a call, or much more without its audio."""
+
+LATE_S = 60.0
+"""So long a recording waits for room after its call."""
+
 YIELD_STEPS = 10
 YIELD_S = 0.000_05
 """After so many steps (0.2 ms) the thread pauses this long; Python would let the audio path wait 5 ms for it."""
+
+OnDelay = Callable[[bool, str], None]
+"""Whether the recording waits now, and one line that says so."""
 
 _T = TypeVar("_T")
 _Queued = tuple[int, _T | Entry | None, Sequence[_T]]
@@ -65,6 +78,8 @@ class CallRecording(Generic[_T]):
         header: Header,
         describe: Callable[[_T], Entry],
         on_problem: Callable[[str], None],
+        *,
+        on_delay: OnDelay,
         wake: threading.Event,
     ) -> None:
         self.path = path
@@ -72,15 +87,28 @@ class CallRecording(Generic[_T]):
         """Why it stopped before its call did; what was written until then can be read."""
         self._describe = describe
         self._on_problem = on_problem
+        self._on_delay = on_delay
         self._wake = wake
         self._queue: deque[_Queued[_T]] = deque()
         self._header = header
         self._writer: RecordingWriter | None = None
         """Made in the spool's thread: packing a header takes longer than a frame's whole way."""
         self._began = False
+        self._size = 0
+        """Of what is written for certain."""
+        self._late = bytearray()
+        """What follows it."""
+        self._waits = False
+        self._sealed = False
+        self._ended_at: float | None = None
         self._full = False
         self._ending = False
         self._finished = threading.Event()
+
+    @property
+    def is_there(self) -> bool:
+        """Whether its file is, or will be as far as is known."""
+        return self._began or (self._waits and self.problem is None)
 
     def record(self, now_ms: int, received: _T | None, outputs: Sequence[_T]) -> None:
         """Take one step; returns at once. `outputs` must not be changed afterwards."""
@@ -108,10 +136,13 @@ class CallRecording(Generic[_T]):
 
     # --- in the spool's thread ---------------------------------------------------------------------------------------
 
-    def write(self) -> bool:
-        """Write what has come; true when there is nothing more to do for this recording. Only for the spool."""
+    def write(self, *, last: bool = False) -> bool:
+        """Write what has come; true when there is nothing more to do for this recording. Only for the spool.
+
+        `last`: nothing is written later.
+        """
         try:
-            done = self._write()
+            done = self._write(last)
         except OSError as error:
             self._fail(error.strerror or str(error))
             return True
@@ -125,7 +156,7 @@ class CallRecording(Generic[_T]):
             self._finished.set()
         return done
 
-    def _write(self) -> bool:
+    def _write(self, last: bool) -> bool:
         ending, full = self._ending, self._full  # before the queue is emptied: nothing comes in after them
         writer = self._writer = self._writer or RecordingWriter(self._header)
         steps = 0
@@ -136,26 +167,46 @@ class CallRecording(Generic[_T]):
             now_ms, received, outputs = self._queue.popleft()
             entry = received if received is None or isinstance(received, Entry) else self._describe(received)
             writer.feed(now_ms, entry, [self._describe(output) for output in outputs])
-        data = writer.end() if ending and not full else writer.take()
-        if data:
-            self._append(data)
+        if not self._sealed:
+            self._sealed = ending and not full
+            self._late += writer.end() if self._sealed else writer.take()
+        if ending and self._ended_at is None:
+            self._ended_at = time.monotonic()
+        if self._late:
+            self._append(last or full)
         if full:
             raise CommandError("the disk is too slow")
-        return ending
+        return ending and not self._late
 
-    def _append(self, data: bytes) -> None:
-        if not self._began:
-            make_folder(self.path.parent)
-            self.path.touch(mode=0o600, exist_ok=False)
-            self._began = True
-        # Opened for each write: no file is held open for an hour, and it is noticed when somebody takes it away.
-        with self.path.open("r+b") as file:
-            file.seek(0, SEEK_END)
-            file.write(data)
+    def _append(self, last: bool) -> None:
+        try:
+            if not self._began:
+                make_folder(self.path.parent)
+                self.path.touch(mode=0o600, exist_ok=False)
+                self._began = True
+            # Opened for each write: no file is held open for an hour, and it is noticed when somebody takes it away.
+            # A write that failed in the middle is written over.
+            with self.path.open("r+b") as file:
+                file.seek(self._size)
+                file.write(self._late)
+        except OSError as error:
+            over = self._ended_at is not None and time.monotonic() - self._ended_at > LATE_S
+            if error.errno not in FULL or last or over or len(self._late) > MOST_LATE:
+                raise
+            if not self._waits:
+                self._on_delay(True, f"the recording {self.path} waits: {error.strerror}")
+            self._waits = True
+            return
+        if self._waits:
+            self._on_delay(False, f"the recording {self.path} is written after all")
+        self._waits = False
+        self._size += len(self._late)
+        self._late.clear()
 
     def _fail(self, why: str) -> None:
         self.problem = f"the recording {self.path} stopped: {why}"
         self._queue.clear()
+        self._late.clear()
         self._finished.set()
         self._on_problem(self.problem)
 
@@ -175,14 +226,22 @@ class Spool(Generic[_T]):
         self._thread = threading.Thread(target=self._run, name="recordings", daemon=True)
         self._thread.start()
 
-    def open(self, path: Path, header: Header, on_problem: Callable[[str], None]) -> CallRecording[_T]:
-        """Begin a recording at a path that does not exist yet; its folders are made.
+    def open(
+        self,
+        path: Path,
+        header: Header,
+        on_problem: Callable[[str], None],
+        on_delay: OnDelay = lambda _, __: None,
+    ) -> CallRecording[_T]:
+        """Begin a recording at a path that does not exist yet; its folders are made, and its file at once.
 
-        `on_problem` is called at most once, in the thread, with one line.
+        `on_problem` is called at most once, in the thread, with one line; `on_delay` whenever it begins to wait for
+        room on the disk, and when it has found some.
         """
-        recording = CallRecording(path, header, self._describe, on_problem, self._wake)
+        recording = CallRecording(path, header, self._describe, on_problem, on_delay=on_delay, wake=self._wake)
         with self._lock:
             self._open.append(recording)
+        self._wake.set()
         return recording
 
     def close(self) -> None:
@@ -199,6 +258,6 @@ class Spool(Generic[_T]):
             closing = self._closing
             with self._lock:
                 recordings = list(self._open)
-            done = [recording for recording in recordings if recording.write()]
+            done = [recording for recording in recordings if recording.write(last=closing)]
             with self._lock:
                 self._open = [recording for recording in self._open if recording not in done]

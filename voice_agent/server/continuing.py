@@ -202,7 +202,9 @@ class Continuing:
     async def _keep(self, row: PastCall) -> None:
         row = msgspec.structs.replace(row, outcome="stream_lost", reason="the server that had the call died")
         try:
-            await self._history.add(row)
+            # Its end may have been written though the store did not take the checkpoint behind it.
+            if all(known.started_at != row.started_at for known in await self._history.find(row.call_sid)):
+                await self._history.add(row)
         except CommandError as error:
             logger.error("not kept: %s", error, extra={"call": row.call_sid})  # noqa: TRY400 - the text says it all
 

@@ -37,6 +37,8 @@ from voice_agent.live.clock import utc_now
 from voice_agent.live.endpoint_health import EndpointHealth
 from voice_agent.live.endpoints import reachable
 from voice_agent.live.kept_greetings import KeptGreetings
+from voice_agent.live.late_rows import FILE_NAME as LATE_CALLS
+from voice_agent.live.late_rows import LateRows
 from voice_agent.live.lobby import Lobby
 from voice_agent.live.loop_lag import LoopLag
 from voice_agent.live.metrics import Metrics
@@ -172,6 +174,8 @@ class Serving:
             database = await self._database(stack)
             colleagues = await self._colleagues(stack, database)
             self._history = History(database)
+            self._late = LateRows(self._history, self.metrics, self.settings.data / LATE_CALLS)
+            stack.push_async_callback(self._late.close)
             self._checkpoints = Checkpointing(Checkpoints(database), self.metrics)
             around = self._surroundings(stack, calls, messages, colleagues)
             lobby = Lobby(lambda setup, webhook: OpenedCall(setup, webhook, around), self.metrics)
@@ -199,6 +203,7 @@ class Serving:
                 retention = Retention(self.settings.keep_days, self.settings.data / RECORDINGS, self._history)
                 stack.callback(tasks.create_task(retention.run()).cancel)
             stack.callback(tasks.create_task(continuing.keep_sweeping()).cancel)
+            stack.callback(tasks.create_task(self._late.run()).cancel)
             client = self._call_client()
             workshop = Workshop()
             stack.callback(workshop.close)
@@ -317,7 +322,7 @@ class Serving:
                 stack.push_async_callback(each.credential.close)
 
         async def keep_in_history(call: FinishedCall) -> None:
-            await self._history.add(past_call(call.setup, call.summary, call.started_at, call.recording))
+            await self._late.add(past_call(call.setup, call.summary, call.started_at, call.recording))
 
         return Surroundings(
             endpoints={each.setup.name: each for each in self._endpoints},
