@@ -46,6 +46,10 @@ def test_operators_get_answers_without_a_signature(tmp_path: Path, path: str) ->
     assert ask(tmp_path, get(path))[0]["status"] == 200
 
 
+def test_no_proxy_keeps_a_connection_that_might_close_under_a_webhook(tmp_path: Path) -> None:
+    assert (b"connection", b"close") in ask(tmp_path, get("/healthz"))[0]["headers"]
+
+
 @pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/twilio/media"])
 def test_there_is_nothing_else_to_see(tmp_path: Path, path: str) -> None:
     assert ask(tmp_path, get(path))[0]["status"] == 404

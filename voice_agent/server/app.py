@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
 
 from voice_agent.config.secret import Secret
-from voice_agent.live.phone_leg import Receive, Send
+from voice_agent.live.phone_leg import Message, Receive, Send
 from voice_agent.server.health import health
 from voice_agent.server.media import START_SECONDS, Browsers, MediaStreams, Scope
 from voice_agent.server.reception import STREAM_PATH, Reception
@@ -49,5 +49,22 @@ class Application:
             await self._streams(scope, receive, send)
         elif self._console is not None and (scope["path"] == CONSOLE or scope["path"].startswith(f"{CONSOLE}/")):
             await self._console(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._pages(scope, receive, _last(send))
         else:
             await self._pages(scope, receive, send)
+
+
+def _last(send: Send) -> Send:
+    """Say that the connection ends with its answer.
+
+    Idle ones are closed after seconds. A proxy that kept one could ask on it in that very moment, and would tell Twilio
+    of a bad gateway: the caller of that webhook would be lost.
+    """
+
+    async def told(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+        await send(message)
+
+    return told
