@@ -93,9 +93,13 @@ def test_a_certificate_is_looked_for_where_somebody_listens() -> None:
     assert "127.0.0.1:1 cannot be reached" in asyncio.run(look_at_certificate("https://127.0.0.1:1")).remark
 
 
-@pytest.mark.parametrize(("days", "verdict"), [(90, "ok"), (14, "ok"), (13, "wrong"), (-1, "wrong")])
-def test_a_certificate_has_to_be_renewed_in_time(days: int, verdict: str) -> None:
-    assert judge_certificate(NOW + timedelta(days=days), "TLSv1.3", NOW).verdict == verdict
+@pytest.mark.parametrize(
+    ("days", "left", "verdict"), [(90, 60, "ok"), (90, 9, "ok"), (90, 8, "wrong"), (6, 1, "ok"), (6, -1, "wrong")]
+)
+def test_a_certificate_has_to_be_renewed_in_time(days: int, left: int, verdict: str) -> None:
+    until = NOW + timedelta(days=left)
+
+    assert judge_certificate(until - timedelta(days=days), until, "TLSv1.3", NOW).verdict == verdict
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from voice_agent.config.variables import is_loopback
 from voice_agent.errors import PeerError
 from voice_agent.live.clock import utc_now
 
-LEFT_DAYS = 14
-"""A certificate that is good for less was not renewed when it should have been."""
+LEFT = 0.1
+"""Of a certificate's time; one that has less left was not renewed when it should have been, which is at a third."""
 
 CALL_SID = "CA" + "0" * 32
 
@@ -53,32 +53,32 @@ async def look_at_certificate(url: str) -> Finding:
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or 443
     try:
-        until, version = await asyncio.wait_for(asyncio.to_thread(_handshake, host, port), SECONDS)
+        since, until, version = await asyncio.wait_for(asyncio.to_thread(_handshake, host, port), SECONDS)
     except ssl.SSLCertVerificationError as error:
         return Finding("wrong", "TLS", f"{host}: {error.verify_message}; Twilio calls nobody with such a certificate")
     except (OSError, TimeoutError) as error:
         why = " ".join(str(error).split())[:200] or type(error).__name__
         return Finding("wrong", "TLS", f"{host}:{port} cannot be reached ({why})")
-    return judge_certificate(until, version, utc_now())
+    return judge_certificate(since, until, version, utc_now())
 
 
-def _handshake(host: str, port: int) -> tuple[datetime, str]:
+def _handshake(host: str, port: int) -> tuple[datetime, datetime, str]:
     with (
         socket.create_connection((host, port), timeout=SECONDS / 2) as plain,
         ssl.create_default_context().wrap_socket(plain, server_hostname=host) as secure,
     ):
         certificate = secure.getpeercert()
         assert certificate is not None, "a context that verifies has one"
-        until_s = ssl.cert_time_to_seconds(str(certificate["notAfter"]))
-        return datetime.fromtimestamp(until_s, UTC), str(secure.version())
+        since, until = (ssl.cert_time_to_seconds(str(certificate[name])) for name in ("notBefore", "notAfter"))
+        return datetime.fromtimestamp(since, UTC), datetime.fromtimestamp(until, UTC), str(secure.version())
 
 
-def judge_certificate(until: datetime, version: str, now: datetime) -> Finding:
+def judge_certificate(since: datetime, until: datetime, version: str, now: datetime) -> Finding:
     """Judge how long the certificate is good."""
-    days = (until - now).days
-    if days < LEFT_DAYS:
-        return Finding("wrong", "TLS", f"the certificate ends on {until:%Y-%m-%d}, in {days} days: is it renewed?")
-    return Finding("ok", "TLS", f"{version}, the certificate is good for {days} days")
+    ends = f"the certificate is good until {until:%Y-%m-%d %H:%M} UTC"
+    if until - now < (until - since) * LEFT:
+        return Finding("wrong", "TLS", f"{ends}, which is soon: is it renewed by itself?")
+    return Finding("ok", "TLS", f"{version}, {ends}")
 
 
 def judge_health(answer: Answer, url: str) -> Finding:
