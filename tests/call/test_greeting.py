@@ -14,6 +14,8 @@ from voice_agent.call.commands import (
 )
 from voice_agent.call.conversation import AgentTurn, Conversation, Resumption
 from voice_agent.call.events import ModelRefused, ResponseCreated, ResponseDone, StreamStarted, StreamStopped
+from voice_agent.call.facts import ResponseWanted, SessionReady
+from voice_agent.call.greeting import Greeting
 
 
 def test_the_greeting_waits_for_the_session_and_for_the_stream() -> None:
@@ -183,3 +185,10 @@ def test_a_caller_who_leaves_in_it_leaves_a_record_of_what_they_heard() -> None:
 
     assert script.ordered(AgentSaid)[0].interrupted
     assert script.ordered(AddAgentText) == []
+
+
+def test_a_call_that_goes_on_for_no_reason_of_its_own_goes_on_with_what_a_tool_has_answered() -> None:
+    part = Greeting(an_agent(), None, Resumption(Conversation("test"), ""))
+    list(part.feed(0, SessionReady()))
+
+    assert list(part.feed(0, StreamStarted("MZ1", "CA1")))[-1] == ResponseWanted("tool")

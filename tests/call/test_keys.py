@@ -4,6 +4,8 @@ from tests.support.script import Script
 from voice_agent.call.commands import AddUserText, CreateResponse, KeysPressed
 from voice_agent.call.conversation import KeysTurn
 from voice_agent.call.events import KeyPressed, ModelClosed, ModelError, StreamStopped
+from voice_agent.call.facts import KeyLeft, LineClosing
+from voice_agent.call.keys import Keys
 
 
 def pressed(script: Script) -> list[str]:
@@ -106,3 +108,11 @@ def test_keys_that_were_not_given_yet_are_dropped_when_the_call_ends() -> None:
     script.feed(KeyPressed("1"), StreamStopped())
 
     assert script.wait(2000) == []
+
+
+def test_keys_into_a_line_that_is_being_closed_are_given_to_nobody() -> None:
+    part = Keys()
+    for fact in (LineClosing(), KeyLeft("1")):
+        list(part.feed(0, fact))
+
+    assert part.deadline() is None

@@ -22,6 +22,7 @@ from voice_agent.call.events import (
     ToolFinished,
     ToolRequested,
 )
+from voice_agent.call.tool_calls import ToolCalls
 
 
 def calls(script: Script, *ids: str, name: str = "look_up", response: str = "r1") -> None:
@@ -217,3 +218,18 @@ def test_a_remote_call_that_begins_when_its_response_is_over_is_spoken_of_when_i
 
     assert before == []
     assert requests(script) == ["mcp-1"]
+
+
+def test_a_tool_that_is_answered_is_not_waited_for_and_took_as_long_as_it_ran() -> None:
+    part = ToolCalls(an_agent(), 0)
+    list(part.feed(100, ToolRequested("r1", "i1", "c1", "look_up", "{}")))
+    told = list(part.feed(150, ToolFinished("c1", "42")))
+
+    assert ToolAnswered("c1", "42", failed=False, took_ms=50) in told
+    assert part.deadline() is None
+
+
+def test_a_name_that_no_text_can_hold_is_answered_too() -> None:
+    told = list(ToolCalls(an_agent(), 0).feed(0, ToolRequested("r1", "i1", "c1", "\ud800", "{}")))
+
+    assert AddToolOutput("output-c1", "c1", '{"error":"there is no tool named ?"}') in told
