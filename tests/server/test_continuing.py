@@ -13,6 +13,7 @@ from voice_agent.live.checkpointing import Checkpointing
 from voice_agent.live.clock import wall_seconds
 from voice_agent.live.metrics import Metrics
 from voice_agent.server.continuing import BACK, FORGOTTEN_S, MOST_TAKEN_UP, Continuing
+from voice_agent.server.last_resort import message_left
 from voice_agent.store.checkpoints import Checkpoint, Checkpoints, State, Stored
 from voice_agent.store.database import Database
 from voice_agent.store.history import History
@@ -156,5 +157,29 @@ def test_a_call_that_died_alone_is_put_into_the_history_in_the_end(tmp_path: Pat
 
         assert [row.outcome for row in await other.history.latest(5)] == ["stream_lost"]
         assert await other.continuing.find(SID) is None
+
+    with_servers(tmp_path, work)
+
+
+def test_a_message_that_was_left_is_told_with_the_newest_row_of_its_call(tmp_path: Path) -> None:
+    async def work(one: Server, other: Server) -> None:
+        first = msgspec.structs.replace(a_call(), started_at="2026-11-22T09:00:00.000+00:00", reason="")
+        for row in (first, a_call()):
+            await one.history.add(row)
+        await other.continuing.message_left(SID, message_left({"RecordingSid": "RE1", "RecordingDuration": "12"}))
+        await other.continuing.message_left("CA9", message_left({"RecordingSid": "RE2"}))
+        told = [row.reason for row in await other.history.latest(5)]
+
+        assert told == ["goodbye; a message of 12 s was left: recording RE1", ""]
+
+    with_servers(tmp_path, work)
+
+
+def test_a_call_that_ended_for_no_reason_has_the_message_alone(tmp_path: Path) -> None:
+    async def work(one: Server, other: Server) -> None:
+        await one.history.add(msgspec.structs.replace(a_call(), reason=""))
+        await other.continuing.message_left(SID, message_left({"RecordingSid": "RE1", "RecordingDuration": "x"}))
+
+        assert [row.reason for row in await one.history.latest(5)] == ["a message was left: recording RE1"]
 
     with_servers(tmp_path, work)

@@ -176,6 +176,16 @@ class Continuing:
         if known is not None and known.checkpoint.row is None:
             await self._checkpoints.attempt(call_sid, self._forget(call_sid))
 
+    async def message_left(self, call_sid: str, told: str) -> None:
+        """Keep with a call in the history that its caller has left a message."""
+        try:
+            kept = await self._history.add_reason(call_sid, told)
+        except CommandError as error:
+            logger.error("%s", error, extra={"call": call_sid})  # noqa: TRY400 - the text says it all
+        else:
+            if not kept:
+                logger.info("the history has no such call", extra={"call": call_sid})
+
     async def _forget(self, call_sid: str) -> bool:
         await self._store.forget(call_sid)
         return True

@@ -3,7 +3,7 @@
 It must not know HTTP, nor which calls there are.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from voice_agent.agent import Agent, Transfer
 from voice_agent.wire import twiml
@@ -23,6 +23,12 @@ def last_resort(agent: Agent, *, usual: str | None, after_dial: str, after_recor
     `after_dial` and `after_record` are asked what follows. Raises `ValueError` for what XML refuses.
     """
     return twiml.render([*_verbs(agent, usual, after_dial, after_record)])
+
+
+def message_left(fields: Mapping[str, str]) -> str:
+    """Tell of a message from the fields of the `<Record action>`."""
+    sid, seconds = fields.get("RecordingSid", "")[:34], fields.get("RecordingDuration", "")[:6]
+    return f"a message{f' of {seconds} s' if seconds.isdecimal() else ''} was left: recording {sid}"
 
 
 def last_net(agent: Agent) -> list[twiml.Verb]:

@@ -36,7 +36,7 @@ from voice_agent.server.carrier_errors import stream_error, webhook_error
 from voice_agent.server.colleagues import Colleagues
 from voice_agent.server.continuing import Continuing
 from voice_agent.server.courses import Courses
-from voice_agent.server.last_resort import THANKS, last_resort
+from voice_agent.server.last_resort import THANKS, last_resort, message_left
 from voice_agent.server.refusals import Refusals
 from voice_agent.server.transfers import CARRIED, CONNECTED, came_back, dial
 from voice_agent.store.checkpoints import Stored
@@ -383,7 +383,10 @@ class Reception:
         call_sid = fields.get("CallSid", "")
         if "RecordingSid" in fields:
             self.metrics.add("messages_left")
-            logger.warning("a message was left: recording %s", fields["RecordingSid"], extra={"call": call_sid})
+            told = message_left(fields)
+            logger.warning("%s", told, extra={"call": call_sid})
+            if self._continuing is not None:
+                await self._continuing.message_left(call_sid, told)
             return twiml.hang_up(THANKS)
         known = await self.lobby.outcome_after_stream(call_sid, OUTCOME_SECONDS)
         ended = known.ended if known else None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, delete, func, insert, select
+from sqlalchemy import ColumnElement, case, delete, func, insert, select, update
 
 from voice_agent.call.events import TranscriptionUsage, Usage
 from voice_agent.call.setup import CallSetup
@@ -112,6 +112,14 @@ class History:
         row |= {"words": words_of(call), "faults": faults_of(call)}
         async with self.database.writing() as connection:
             await connection.execute(insert(CALLS).values(row))
+
+    async def add_reason(self, call_sid: str, text: str) -> bool:
+        """Add to why a call ended what became known later; `False`: the history has no such call."""
+        newest = select(func.max(CALLS.c.id)).where(CALLS.c.call_sid == call_sid).scalar_subquery()
+        reason = case((CALLS.c.reason == "", text), else_=CALLS.c.reason + f"; {text}")
+        change = update(CALLS).where(CALLS.c.id == newest).values(reason=reason)
+        async with self.database.writing() as connection:
+            return (await connection.execute(change)).rowcount > 0
 
     async def latest(self, limit: int) -> list[PastCall]:
         """Give the latest calls, the latest first."""
