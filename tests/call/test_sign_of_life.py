@@ -10,6 +10,7 @@ from voice_agent.call.events import (
     ModelClosed,
     ResponseCreated,
     ResponseDone,
+    StreamStarted,
     StreamStopped,
     ToolFinished,
     ToolRequested,
@@ -299,3 +300,10 @@ def test_what_was_open_in_a_lost_session_is_owed_by_the_next_one(
     )
     answered = (ResponseCreated("r2", None), ResponseDone("r1", "cancelled"), ResponseDone("r2", "completed"))
     assert fed(*lost, (1200, SessionReady()), *((1200, event) for event in answered)).deadline() is None
+
+
+def test_who_has_waited_for_the_session_is_owed_nothing_once_it_is_there() -> None:
+    stream = StreamStarted("MZ1", "CA1")
+
+    assert fed((0, stream)).deadline() == SILENCE_MS
+    assert fed((0, stream), (1000, SessionReady())).deadline() is None

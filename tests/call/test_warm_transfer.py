@@ -25,7 +25,16 @@ from voice_agent.call.events import (
     ResponseDone,
     ToolRequested,
 )
-from voice_agent.call.facts import AgentChanged, Fact, LineToolCalled, ModelGone, TurnClosed, TurnOpened
+from voice_agent.call.facts import (
+    AgentChanged,
+    Fact,
+    LineToolCalled,
+    ModelGone,
+    PlaybackBusy,
+    PlaybackIdle,
+    TurnClosed,
+    TurnOpened,
+)
 from voice_agent.call.states import Phase
 from voice_agent.call.transfer import ENOUGH
 from voice_agent.call.warm_transfer import HOLD_AFTER_MS, HURRIED, LAST_WORDS_MS, WarmTransfer
@@ -297,3 +306,13 @@ def test_colleagues_who_do_not_take_the_caller_are_asked_only_so_often() -> None
     assert len(script.ordered(CallColleague)) == 2
     assert msgspec.json.decode(answers(script)[-1]) == {"error": ENOUGH}
     assert script.call.resumption().transfers == 2
+
+
+def test_a_sound_that_is_not_the_clip_is_heard_out_before_the_caller_goes() -> None:
+    part = WarmTransfer(AGENT, rest=True, clip="hold")
+    accepted = ColleagueAnswered("c1", conference="room")
+    for happening in (LineToolCalled("c1", "transfer", TO_DESK), PlaybackBusy()):
+        list(part.feed(0, happening))
+
+    assert list(part.feed(0, accepted)) == []
+    assert len(list(part.feed(100, PlaybackIdle()))) == 1
