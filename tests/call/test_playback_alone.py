@@ -90,8 +90,8 @@ def test_a_cut_is_measured_at_once_when_the_caller_stops_or_cuts_again() -> None
 
 def test_a_mark_that_was_flushed_tells_when_the_clear_arrived() -> None:
     alone = Alone()
-    for _ in range(3):
-        alone.feed(words(done=False))
+    for sent_ms in (100, 200, 300):
+        alone.feed(ModelAudio("r1", "a", 0, b"\x10" * 800, sent_ms))
     alone.feed(*alone.marks("start"))
     for at_ms in range(20, 120, 20):
         alone.frame(at_ms)
