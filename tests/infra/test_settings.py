@@ -12,14 +12,8 @@ OF_OTHERS = {"PATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "OPENBLAS_NU
 """Of Python and of numpy."""
 
 
-def compose_environment() -> set[str]:
-    (compose,) = documents("docker/compose.yaml")
-    return set(compose["services"]["voice-agent"]["environment"])
-
-
 @pytest.mark.parametrize(
-    "names",
-    [set(dockerfile_environment()), compose_environment(), set(unit_environment()), set(manifest("ConfigMap")["data"])],
+    "names", [set(dockerfile_environment()), set(unit_environment()), set(manifest("ConfigMap")["data"])]
 )
 def test_every_variable_is_a_setting(names: set[str]) -> None:
     unknown = {name for name in names - OF_OTHERS if name.lower() not in Settings.__struct_fields__}
@@ -49,6 +43,15 @@ def test_the_settings_of_a_machine_are_whole(tmp_path: Path) -> None:
     assert settings.is_public
     assert settings.has_rest
     assert settings.log_format == "json"
+
+
+def test_compose_takes_all_settings_from_the_file_that_the_guide_names() -> None:
+    (compose,) = documents("docker/compose.yaml")
+    service = compose["services"]["voice-agent"]
+
+    # What stood beside it would win over the file, even if it were empty.
+    assert "environment" not in service
+    assert [(INFRA / "docker" / each["path"]).resolve() for each in service["env_file"]] == [INFRA.parent / ".env"]
 
 
 def test_who_answers_health_checks_is_the_server() -> None:

@@ -1,0 +1,84 @@
+"""The guides below infra/: their commands exist, their links lead somewhere, their checks are there."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.infra.templates import INFRA
+from tests.test_readme import FENCE, parse
+from voice_agent.config.settings import Settings
+from voice_agent.live.metrics import COUNTS, PREFIX, TIMES
+
+ROOT = INFRA.parent
+GUIDES = sorted(INFRA.rglob("README.md"))
+OF_OTHERS = re.compile(
+    r"AZURE_|POSTGRES_PASSWORD|REALTIME_(MODEL|VERSION|SKU|CAPACITY)$|FALLBACK_LOCATION|ALERT_EMAIL|TRANSCRIPTION"
+    r"|(MIN|MAX|CALLS_PER)_REPLICAS?$"
+)
+"""Of azd's environment and of PostgreSQL's image."""
+
+
+def text_of(guide: Path) -> str:
+    return guide.read_text(encoding="utf-8")
+
+
+def commands(guide: Path) -> list[str]:
+    """Every command line of ours: in fenced blocks, and in the text."""
+    text = text_of(guide)
+    blocks = [body.replace("\\\n", " ") for _, language, body in FENCE.findall(text) if language == "sh"]
+    lines = [line.strip() for block in blocks for line in block.splitlines()]
+    lines += re.findall(r"`([^`\n]+)`", FENCE.sub("", text))
+    found = (re.search(r"(?:^|bin/|exec voice-agent )(voice-agent .*|make .*)$", line) for line in lines)
+    return [match[1] for match in found if match]
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.parent.name)
+def test_the_commands_of_a_guide_exist(guide: Path) -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    found = commands(guide)
+    for line in found:
+        program, *words = shlex.split(line, comments=True)
+        if program == "make":
+            assert set(words) <= set(targets), line
+        elif words != ["--help"]:
+            parse([word for word in words if word != "--remote"] if words[-1] == "--remote" else words)
+
+    assert any("doctor" in line for line in found)
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.parent.name)
+def test_the_links_of_a_guide_lead_somewhere(guide: Path) -> None:
+    links = re.findall(r"\]\(([^)]+)\)", text_of(guide))
+
+    assert [link for link in links if "://" not in link and not (guide.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.parent.name)
+def test_what_a_guide_names_of_ours_exists(guide: Path) -> None:
+    inline = re.findall(r"`([^`\n]+)`", FENCE.sub("", text_of(guide)))
+    settings = {
+        name for name in inline if re.fullmatch(r"[A-Z][A-Z0-9]*_[A-Z0-9_]+", name) and not OF_OTHERS.match(name)
+    }
+    files = {
+        part for text in inline for part in text.split() if re.fullmatch(r"(infra|modules|voice_agent)/[\w/.]+", part)
+    }
+    metrics = set(re.findall(rf"{PREFIX}(\w+)", text_of(guide)))
+    states = {"calls", "calls_in_store", "tool_seconds"}
+
+    assert {name for name in settings if name.lower() not in Settings.__struct_fields__} == set()
+    assert [name for name in files if not any((place / name).exists() for place in (ROOT, guide.parent))] == []
+    assert metrics - states <= COUNTS.keys() | TIMES.keys()
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.parent.name)
+def test_a_guide_says_what_was_not_run_and_ends_its_steps_in_checks(guide: Path) -> None:
+    text = text_of(guide)
+
+    assert re.search(r"not\s+run\s+by\s+us|has\s+been\s+built\s+by\s+us|was\s+run\s+by\s+us", text)
+    steps = re.findall(r"^\d+\. .*?(?=^\d+\. |^#|\Z)", text, re.MULTILINE | re.DOTALL)
+    assert len(steps) >= 3
+    if guide.parent.name in {"azure", "kubernetes", "vm"}:
+        without = [step.splitlines()[0] for step in steps if "Check" not in step and "doctor" not in step]
+        assert [step for step in without if "number" not in step and "settings" not in step] == []
