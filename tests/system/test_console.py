@@ -240,3 +240,25 @@ def test_a_prompt_is_tried_before_it_is_saved(tmp_path: Path) -> None:
             assert await greeted(console) == "Good evening."
 
     asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def test_what_a_caller_says_is_text_whatever_it_says(tmp_path: Path) -> None:
+    said = "<img src=x onerror=alert(1)><script>alert(2)</script>&lt;b&gt;"
+
+    async def main() -> None:
+        async with a_console(tmp_path, fake_speech(said), beep(tmp_path)) as console:
+            dialogs: list[str] = []
+            console.page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+            await on_the_line(console)
+            await console.until("document.querySelectorAll('#said .caller:not(.pending)').length")
+            await console.page.click("#hang-up")
+            await over(console)
+            assert await console.lines("caller") == [said]
+            await console.open("/console/calls")
+            await console.page.click("#rows a")
+            await console.until("document.querySelectorAll('#said li').length > 1")
+            assert said in await console.page.inner_text("#said")
+            assert await console.page.evaluate("document.querySelectorAll('main img, main script').length") == 0
+            assert dialogs == []
+
+    asyncio.run(asyncio.wait_for(main(), 60))

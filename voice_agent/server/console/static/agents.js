@@ -2,7 +2,7 @@
 
 import { get, post } from "./api.js";
 import { byId, el, notice, replace, setText } from "./dom.js";
-import { DRAFT } from "./draft.js";
+import { DRAFT, DRAFTS } from "./draft.js";
 import { help, keyPath } from "./schema-help.js";
 
 const CHECK_MS = 300;
@@ -19,6 +19,7 @@ const text = byId("text");
 const drafts = new Map();
 
 const draft = () => ({ file: opened.file, text: text.value });
+const kept = () => JSON.parse(sessionStorage.getItem(DRAFTS) ?? "[]");
 const isChanged = () => opened !== null && text.value !== opened.text;
 
 // --- the list --------------------------------------------------------------------------------------------------------
@@ -41,7 +42,7 @@ function list() {
 
 function open(file) {
   opened = file;
-  text.value = drafts.get(file.file) ?? file.text;
+  text.value = drafts.get(file.file)?.text ?? file.text;
   text.disabled = false;
   text.readOnly = !edit;
   setText(byId("file-title"), file.file);
@@ -53,8 +54,10 @@ function open(file) {
 // --- what is typed ---------------------------------------------------------------------------------------------------
 
 function changed() {
-  if (isChanged()) drafts.set(opened.file, text.value);
+  // The version is that of what was changed: somebody else may have changed the file since.
+  if (isChanged()) drafts.set(opened.file, { text: text.value, version: drafts.get(opened.file)?.version ?? opened.version });
   else drafts.delete(opened.file);
+  sessionStorage.setItem(DRAFTS, JSON.stringify([...drafts]));
   list();
   number([]);
   byId("revert").disabled = !isChanged();
@@ -154,7 +157,7 @@ byId("leave").addEventListener("click", () => byId("saving").close());
 
 byId("write").addEventListener("click", async () => {
   try {
-    const { saved } = await post("/console/api/agents/save", { ...draft(), version: opened.version });
+    const { saved } = await post("/console/api/agents/save", { ...draft(), version: drafts.get(opened.file).version });
     files = files.map((file) => (file === opened ? saved : file));
     drafts.delete(saved.file);
     opened = saved;
@@ -174,20 +177,16 @@ function showLines(lines) {
   );
 }
 
-addEventListener("beforeunload", (event) => {
-  if (drafts.size && !sessionStorage.getItem(DRAFT)) event.preventDefault();
-});
-
 // --- the beginning ---------------------------------------------------------------------------------------------------
 
 try {
   [{ files, edit }, schema] = await Promise.all([get("/console/api/agents"), get("/console/api/agents/schema")]);
   byId("locked").hidden = edit;
   for (const id of ["try", "revert", "save"]) byId(id).hidden = !edit;
-  const kept = JSON.parse(sessionStorage.getItem(DRAFT) ?? "null");
+  for (const [file, changed] of edit ? kept() : []) if (files.some((each) => each.file === file)) drafts.set(file, changed);
+  const tried = JSON.parse(sessionStorage.getItem(DRAFT) ?? "null");
   sessionStorage.removeItem(DRAFT);
-  if (kept && edit) drafts.set(kept.file, kept.text);
-  const first = files.find(({ file }) => file === kept?.file) ?? files[0];
+  const first = files.find(({ file }) => file === tried?.file) ?? files[0];
   if (first) open(first);
   else setText(byId("file-title"), "no files");
   explain();

@@ -3,6 +3,7 @@
 import { post, socket } from "./api.js";
 import { Delay, Loss } from "./bad-line.js";
 import { Carrier } from "./carrier.js";
+import { openMicrophone } from "./microphone.js";
 
 const LONGEST_SAY_MS = 15_000;
 const MS_PER_CHARACTER = 60;
@@ -36,7 +37,7 @@ export class TelephoneCall {
       await this.#obey(begun.verbs);
       this.#end("");
     } catch (error) {
-      this.#end(error.name === "NotAllowedError" ? "the microphone is not allowed" : error.message);
+      this.#end(error.message);
     }
   }
 
@@ -74,11 +75,10 @@ export class TelephoneCall {
 
   async #openSound() {
     this.view.state("asking for the microphone");
-    if (!navigator.mediaDevices) throw new Error("a browser gives the microphone to https and to this machine only");
-    this.microphone = await navigator.mediaDevices.getUserMedia({
-      audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
-    });
+    // At once: a browser lets sound begin only where somebody has just pressed something.
     this.context = new AudioContext({ latencyHint: "interactive" });
+    this.microphone = await openMicrophone();
+    if (this.isOver) return this.#silence();
     await this.context.audioWorklet.addModule("/console/static/telephone-worklet.js");
     await this.context.resume();
     this.telephone = new AudioWorkletNode(this.context, "telephone", { outputChannelCount: [1] });
@@ -86,9 +86,11 @@ export class TelephoneCall {
     this.context.createMediaStreamSource(this.microphone).connect(this.telephone).connect(this.context.destination);
     this.setLine(this.line);
     this.mute(this.muted ?? false);
+    return undefined;
   }
 
   #hear(told) {
+    if (this.isOver) return;
     if (told.levels) this.view.levels(told.levels);
     const carrier = this.carrier;
     if (!carrier) return;
@@ -178,12 +180,16 @@ export class TelephoneCall {
     for (const warning of carrier.warnings) this.view.note(`The server sent what a carrier does not take: ${warning}`);
   }
 
+  #silence() {
+    this.microphone?.getTracks().forEach((track) => track.stop());
+    if (this.context && this.context.state !== "closed") this.context.close();
+  }
+
   #end(problem) {
     if (this.isOver) return;
     this.isOver = true;
     this.telephone?.port.postMessage({ over: true });
-    this.microphone?.getTracks().forEach((track) => track.stop());
-    this.context?.close();
+    this.#silence();
     globalThis.speechSynthesis?.cancel();
     if (this.callSid) post(`/console/api/phone/calls/${this.callSid}/over`).catch(() => {});
     this.view.over(problem);

@@ -1,6 +1,7 @@
 // A call to the model itself, over WebRTC: no telephone line between, nothing recorded. The server attends by a sideband.
 
 import { post } from "./api.js";
+import { openMicrophone } from "./microphone.js";
 
 const LEVELS_MS = 60;
 
@@ -15,13 +16,16 @@ export class WebRtcCall {
   async hold({ agent }) {
     try {
       this.view.state("asking for the microphone");
-      this.microphone = await navigator.mediaDevices.getUserMedia({ audio: true });
-      if (this.isOver) return;
+      this.microphone = await openMicrophone();
+      if (this.isOver) {
+        this.microphone.getTracks().forEach((track) => track.stop());
+        return;
+      }
       this.view.state("calling");
       const minted = await post("/console/session", { agent });
       await this.#connect(minted);
     } catch (error) {
-      this.#end(error.name === "NotAllowedError" ? "the microphone is not allowed" : error.message);
+      this.#end(error.message);
     }
   }
 
