@@ -102,15 +102,27 @@ def _account(name: str, records: list[CallRecord], sessions: dict[int, Session],
 def _apart(bridge: int, model: int) -> None:
     """Give the bridge the last core, model and callers the others; new threads of a process stay with the old ones."""
     if len(_CORES) > 1:
-        for process_id, cores in ((bridge, _CORES[-1:]), (model, _CORES[:-1]), (os.getpid(), _CORES[:-1])):
+        bridges = [(each, _CORES[-1:]) for each in (bridge, *_children(bridge))]
+        for process_id, cores in (*bridges, (model, _CORES[:-1]), (os.getpid(), _CORES[:-1])):
             for thread in Path(f"/proc/{process_id}/task").iterdir():
                 os.sched_setaffinity(int(thread.name), cores)
 
 
 def _cpu_ms(process_id: int) -> float:
     # proc(5): after the name in parentheses the 12th and 13th fields are user and system time in ticks.
-    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
+    ticks = 0
+    for each in [process_id, *_children(process_id)]:
+        fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks * 1000 / os.sysconf("SC_CLK_TCK")
+
+
+def _children(process_id: int) -> list[int]:
+    return [
+        int(child)
+        for task in Path(f"/proc/{process_id}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
 
 
 def percentile(ordered: list[float], share: float) -> float:

@@ -69,6 +69,8 @@ async def our_bridge(realtime_url: str) -> AsyncIterator[Running]:
             "OPENAI_API_KEY": "unused",
             "REALTIME_URL": realtime_url,
             "LOG_LEVEL": "warning",
+            "MAX_CALLS": "2000",
+            "MAX_LAG_MS": "10000",
         }
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "voice_agent.cli.main", "serve", stdout=subprocess.PIPE, env=environment

@@ -11,7 +11,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from voice_agent.live.admission import Refusal
-from voice_agent.live.phone_leg import Receive, Send
+from voice_agent.live.phone_leg import FAULT, Receive, Send
+from voice_agent.live.text_frames import ClientFrames
 from voice_agent.server.doorstep import Doorstep
 from voice_agent.server.media import Scope
 from voice_agent.server.stream_socket import EXTENSION, StreamSocket
@@ -106,6 +107,101 @@ def test_a_wrong_order_of_messages_stays_a_fault_of_the_program() -> None:
     async def endpoint(stream: StreamSocket, receive: Receive, send: Send) -> None:
         with pytest.raises(RuntimeError):
             await send({"type": "websocket.accept"})
+
+    async def main() -> None:
+        async with connected_to(endpoint) as client:
+            with pytest.raises(ConnectionClosed):
+                await client.recv()
+
+    asyncio.run(main())
+
+
+def test_texts_reach_who_takes_them_in_order_with_all_that_comes_the_long_way() -> None:
+    came: list[object] = []
+
+    async def endpoint(stream: StreamSocket, receive: Receive, send: Send) -> None:
+        stream.give(came.append)
+        assert stream.write("begin")
+        while (message := await receive())["type"] == "websocket.receive":
+            came.append(message.get("text") or message["bytes"])
+
+    async def main() -> None:
+        async with connected_to(endpoint) as client:
+            assert await client.recv() == "begin"
+            await client.send("one")
+            await client.send(["t", "wo"])
+            await client.send("three")
+            await client.send(b"four")
+            await (await client.ping())
+            frames = ClientFrames()
+            for byte in frames.text("fünf") + frames.text("x" * 900):
+                client.transport.write(bytes([byte]))
+            client.transport.write(frames.text("six") + frames.text("seven"))
+
+    asyncio.run(main())
+
+    assert came == ["one", "two", "three", b"four", "fünf", "x" * 900, "six", "seven"]
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        (b"\x81\xfe\x07\xd0" + bytes(2004), 1009),
+        (b"\x81\xff" + (100_000).to_bytes(8) + b"mask", 1009),
+        (b"\x81\x01x", 1002),
+        (b"\x81\x82\x00\x00\x00\x00\xc3\x28", 1007),
+        (b"\xf1\x81\x00\x00\x00\x00x", 1002),
+    ],
+    ids=["too long", "a length of 64 bits", "no mask", "no UTF-8", "reserved bits"],
+)
+def test_what_no_client_may_send_closes_the_socket_and_is_given_to_nobody(frame: bytes, code: int) -> None:
+    came: list[str] = []
+
+    async def endpoint(stream: StreamSocket, receive: Receive, send: Send) -> None:
+        stream.give(came.append)
+        stream.write("begin")
+        message = await receive()
+        assert message["type"] == "websocket.disconnect"
+
+    async def main() -> int | None:
+        async with connected_to(endpoint) as client:
+            await client.recv()
+            client.transport.write(frame)
+            with pytest.raises(ConnectionClosed):
+                await client.recv()
+            return client.close_code
+
+    assert asyncio.run(main()) == code
+    assert came == []
+
+
+def test_an_error_of_who_takes_the_texts_comes_where_the_application_reads() -> None:
+    class OursError(Exception):
+        pass
+
+    def take(_text: str) -> None:
+        raise OursError
+
+    async def endpoint(stream: StreamSocket, receive: Receive, send: Send) -> None:
+        stream.give(take)
+        stream.write("begin")
+        message = await receive()
+        assert (message["type"], type(message["error"])) == (FAULT, OursError)
+        assert (await receive())["text"] == "two"
+
+    async def main() -> None:
+        async with connected_to(endpoint) as client:
+            await client.recv()
+            await client.send("one")
+            await client.send("two")
+
+    asyncio.run(main())
+
+
+def test_nothing_is_written_at_once_behind_the_close() -> None:
+    async def endpoint(stream: StreamSocket, receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.close", "code": 1000, "reason": ""})
+        assert not stream.write("too late")
 
     async def main() -> None:
         async with connected_to(endpoint) as client:

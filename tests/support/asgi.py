@@ -1,7 +1,7 @@
 """The server's side of an ASGI WebSocket, without a socket: the peer's deeds go in, what it would see comes out."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from voice_agent.live.phone_leg import Message
@@ -67,6 +67,15 @@ class FakeWebSocket:
 
     def abort(self) -> None:
         self.aborted = True
+
+    def give(self, take: Callable[[str], None]) -> None:
+        """What the peer says comes by `receive` here."""
+
+    def write(self, text: str) -> bool:
+        if self.gone or self.stuck:
+            return False
+        self.sent.append({"type": "websocket.send", "text": text})
+        return True
 
     def let_in(self) -> None:
         self.admitted = True

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.protocol import State
 
 from voice_agent.call.events import ModelClosed, ModelFault, ModelOpened, ModelRefused
 from voice_agent.config.references import SHORTEST
@@ -20,6 +21,7 @@ from voice_agent.live.credentials import Credential, CredentialError
 from voice_agent.live.leg import CLOSE_SECONDS, CloseLimit, Feed
 from voice_agent.live.mcp_secrets import McpSecrets
 from voice_agent.live.outbox import Outbox
+from voice_agent.live.text_frames import ClientFrames
 from voice_agent.wire.endpoint import Endpoint, explain_close, explain_refusal, explain_silence
 from voice_agent.wire.texts import ModelText
 
@@ -31,6 +33,9 @@ OPEN_SECONDS = 10.0
 
 MAX_MESSAGE_BYTES = 16 * 2**20
 """`conversation.item.retrieved` and large deltas exceed the library's 1 MiB."""
+
+WRITE_BUFFER_BYTES = 32 * 1024
+"""So much may wait in the socket's own buffer, as the library has it, before texts wait in the outbox."""
 
 BROKEN = 1006
 """RFC 6455 7.1.5: no close frame came."""
@@ -78,6 +83,7 @@ class ModelLeg:
         self._keys: tuple[str, ...] = ()
         """What opened the connection."""
         self._outbox = Outbox(OUTBOX_LIMIT, lambda text: APPEND in text[:64])
+        self._frames = ClientFrames()
         self._limit = CloseLimit()
         self._socket: ClientConnection | None = None
 
@@ -87,8 +93,11 @@ class ModelLeg:
         return len(self._outbox)
 
     def send(self, text: str) -> int | None:
-        """Queue one text; tells how many older messages of caller audio were dropped for it."""
-        return self._outbox.put(text if self._secrets is None else self._secrets.outgoing(text))
+        """Write one text, or queue it; tells how many older messages of caller audio were dropped for it."""
+        text = text if self._secrets is None else self._secrets.outgoing(text)
+        if self._outbox.idle and self._write_at_once(text):
+            return 0
+        return self._outbox.put(text)
 
     def close(self, reason: str) -> None:
         """Write what is queued, then close; at once if it is not open yet. `reason` stays here: it may name people."""
@@ -181,6 +190,16 @@ class ModelLeg:
             if len(key) >= SHORTEST and key in text:
                 text = text.replace(key, "…")
         return text
+
+    def _write_at_once(self, text: str) -> bool:
+        """Write without waking a task, which costs twice as much as writing; false: the socket does not take it now."""
+        socket = self._socket
+        if socket is None or socket.protocol.state is not State.OPEN:
+            return False
+        if socket.transport.is_closing() or socket.transport.get_write_buffer_size() >= WRITE_BUFFER_BYTES:
+            return False
+        socket.transport.write(self._frames.text(text))
+        return True
 
     async def _write(self, socket: ClientConnection) -> None:
         try:

@@ -20,10 +20,16 @@ class Outbox:
         self._expendable = expendable
         self._texts: deque[str] = deque()
         self._closed = False
+        self._awaited = False
         self._changed = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._texts)
+
+    @property
+    def idle(self) -> bool:
+        """Whether the writer has written all and waits: a text may then be written at once, past the queue."""
+        return self._awaited and not self._texts and not self._closed
 
     def put(self, text: str) -> int | None:
         """Queue a text; tell how many older ones were dropped for it, or `None` if it is full beyond its limit.
@@ -52,7 +58,11 @@ class Outbox:
             if self._closed:
                 return None
             self._changed.clear()
-            await self._changed.wait()
+            self._awaited = True
+            try:
+                await self._changed.wait()
+            finally:
+                self._awaited = False
         return self._texts.popleft()
 
     def _drop(self) -> int:

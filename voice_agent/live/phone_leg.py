@@ -23,6 +23,9 @@ with their marks that cannot be written means that nobody reads any more."""
 PING_SECONDS = 2.0
 """How long a silent carrier has for its pong."""
 
+FAULT = "voice_agent.fault"
+"""The type of the message by which an error of our own comes back through the socket."""
+
 NO_CLOSE_FRAME = frozenset({1005, 1006})
 """RFC 6455 7.4.1: codes that say there was none (or one without a code)."""
 
@@ -35,6 +38,12 @@ class RawSocket(Protocol):
 
     def abort(self) -> None:
         """Drop the connection without another byte."""
+
+    def give(self, take: Callable[[str], None]) -> None:
+        """Give texts straight to `take`, in order with what comes by `receive`; its error comes there as `FAULT`."""
+
+    def write(self, text: str) -> bool:
+        """Write a text at once; `False`: it cannot be now."""
 
 
 class PhoneLeg:
@@ -56,7 +65,9 @@ class PhoneLeg:
         return len(self._outbox)
 
     def send(self, text: str) -> int | None:
-        """Queue one text; `None`: the stream has stopped taking them."""
+        """Write one text, or queue it; `None`: the stream has stopped taking them."""
+        if self._raw is not None and self._outbox.idle and self._raw.write(text):
+            return 0
         return self._outbox.put(text)
 
     def close(self, reason: str) -> None:
@@ -91,8 +102,12 @@ class PhoneLeg:
         return True
 
     async def _read(self, feed: Feed) -> PhoneClosed:
+        if self._raw is not None:
+            self._raw.give(lambda text: feed(PhoneText(text)))
         while True:
             message = await self._receive()
+            if message["type"] == FAULT:
+                raise message["error"]
             if message["type"] == "websocket.disconnect":
                 code = message.get("code")
                 return PhoneClosed(None if code in NO_CLOSE_FRAME else code, message.get("reason") or "")
