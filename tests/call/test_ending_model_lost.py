@@ -1,6 +1,10 @@
 """How a call ends whose model is lost: with an apology."""
 
+import msgspec
+import pytest
+
 from tests.support.endings import answers, ends, hangs_up
+from tests.support.handovers import BILLING, DESK, SALES, a_call, handed_over
 from tests.support.script import CLIPS, Script, an_agent
 from voice_agent.agent import LastResort
 from voice_agent.call.commands import (
@@ -131,3 +135,22 @@ def test_where_the_carrier_apologises_the_line_is_left_to_it_at_once() -> None:
 
     assert script.ordered(PlayAudio) == []
     assert len(script.ordered(ClosePhone)) == 1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "heard"),
+    [
+        (None, [CLIPS["apology"]]),
+        (LastResort(clip=b"\x66" * 800), [b"\x66" * 800]),
+        (LastResort(say="Es tut uns leid."), []),
+    ],
+)
+def test_the_apology_is_that_of_the_agent_who_has_the_call(wanted: LastResort | None, heard: list[bytes]) -> None:
+    desk = msgspec.structs.replace(DESK, last_resort=LastResort(clip=b"\x77" * 800))
+    script = a_call(desk, (msgspec.structs.replace(BILLING, last_resort=wanted), SALES))
+    handed_over(script)
+    script.wait(1000)
+    before = len(script.ordered(PlayAudio))
+    script.feed(ModelClosed(4000))
+
+    assert [command.audio for command in script.ordered(PlayAudio)[before:]] == heard

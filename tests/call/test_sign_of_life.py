@@ -1,7 +1,9 @@
 """The sign of life towards a caller who waits."""
 
+import msgspec
 import pytest
 
+from tests.support.handovers import BILLING, DESK, SALES, a_call, handed_over
 from tests.support.script import CLIPS, Script, an_agent
 from voice_agent.agent import BargeIn
 from voice_agent.call.commands import AgentBegan, Note, PlayAudio
@@ -307,3 +309,13 @@ def test_who_has_waited_for_the_session_is_owed_nothing_once_it_is_there() -> No
 
     assert fed((0, stream)).deadline() == SILENCE_MS
     assert fed((0, stream), (1000, SessionReady())).deadline() is None
+
+
+@pytest.mark.parametrize(("of_desk", "of_billing"), [(True, False), (False, True)])
+def test_whether_there_is_a_sign_is_up_to_the_agent_who_has_the_call(of_desk: bool, of_billing: bool) -> None:
+    desk = msgspec.structs.replace(DESK, hold_sound=of_desk)
+    script = a_call(desk, (msgspec.structs.replace(BILLING, hold_sound=of_billing), SALES))
+    handed_over(script)
+    script.wait(4000)
+
+    assert (CLIPS["moment"] in [command.audio for command in script.ordered(PlayAudio)]) is of_billing

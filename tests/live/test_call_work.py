@@ -46,6 +46,14 @@ def test_an_endpoint_that_a_call_goes_past_is_given_up_for_the_others_and_not_on
     assert health.rests_s("openai") == 0
 
 
+def test_what_serves_a_call_is_the_endpoint_that_was_asked_last() -> None:
+    work = a_work(None)
+    before = work.served_by.name
+    work.model_leg(1)
+
+    assert (before, work.served_by.name) == ("azure", "openai")
+
+
 def test_the_carrier_is_asked_about_this_call() -> None:
     api = FakeApi()
     work = a_work(api)

@@ -19,7 +19,7 @@ class Server:
         self.taken = 0
         self.now_s = 1000
         self.lag = LoopLag()
-        self.spending = Spending(None, per_day=10)
+        self.spending = Spending(per_day=10)
         self.capacity = Capacity(
             Limits(**{"calls": 3, "lag_ms": 100} | limits),
             lambda: self.taken,

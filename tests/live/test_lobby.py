@@ -2,6 +2,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 
+import msgspec
 import pytest
 
 from tests.support.pump import FakeBridge, FakeLeg, FakeWork, settle
@@ -157,8 +158,16 @@ def test_the_outcome_of_a_call_is_known_when_it_has_ended_and_soon_after() -> No
             outcomes.append(await lobby.outcome("CA1", 5))
         return outcomes
 
-    ended = EndedCall(CallEnded("stopped", "over", 0), CallSetup(call_sid="CA1", agent=AGENT), None)
+    ended = EndedCall(CallEnded("stopped", "over", 0), CallSetup(call_sid="CA1", agent=AGENT), None, AGENT.name)
     assert asyncio.run(main()) == [None, None, ended, ended]
+
+
+def test_whose_words_a_caller_hears_at_the_end_is_up_to_the_agent_who_had_the_call() -> None:
+    other = msgspec.structs.replace(AGENT, name="billing")
+    setup = CallSetup(call_sid="CA1", agent=AGENT, others=(other,))
+
+    assert EndedCall(None, setup, None, "billing").agent == other
+    assert EndedCall(None, setup, None).agent == AGENT
 
 
 def test_of_a_caller_who_was_transferred_the_conversation_is_kept() -> None:

@@ -170,8 +170,8 @@ BUGS = (
     Bug(
         "leaves the line open and silent when the model is gone",  # the Python sample, #10
         _ENDING,
-        'elif self._can_apologise:\n            yield ClipWanted("apology")',
-        "elif self._can_apologise:\n            self._deadlines = Deadlines()",
+        'elif self._agent.name in self._apologies:\n            yield ClipWanted(self._apologies[self._agent.name])',
+        "elif self._agent.name in self._apologies:\n            self._deadlines = Deadlines()",
     ),
     Bug(
         "takes a stream that closes without `stop` for a live one",

@@ -24,7 +24,7 @@ def full_desk(
 
     async def main() -> tuple[Desk, list[twiml.Verb]]:
         async with asyncio.timeout(30), a_desk(folder, agent) as desk:
-            lobby, spending = desk.reception.lobby, Spending(None, per_day=10)
+            lobby, spending = desk.reception.lobby, Spending(per_day=10)
             within = Limits(**{"calls": 2, "lag_ms": 100} | limits)
             desk.reception.capacity = Capacity(within, lambda: lobby.taken, LoopLag(), spending)
             for fields in calls:

@@ -14,7 +14,7 @@ name it, in a fixed order, and gives back their commands in order:
     answering_machine  who answered a call of ours
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 
 from voice_agent.agent import Agent
@@ -95,8 +95,8 @@ class Call:
     def __init__(self, setup: CallSetup, clips: Mapping[str, bytes]) -> None:
         """`clips`: packaged speech by name (`apology`, `moment`, `withheld`), mu-law 8 kHz; any may be missing."""
         agent = setup.agent
-        clips = _with_last_words(agent, clips)
         agents = (agent, *setup.others)
+        clips, apologies = _with_last_words(agents, clips)
         lengths = any(each.barge_in.after_ms for each in agents)
         self._setup = setup
         self._agent = agent.name
@@ -107,7 +107,7 @@ class Call:
         turns = Turns(agent, can_excuse="withheld" in clips, held=held)
         self._link = ModelLink([model.name for model in setup.models], setup.resumed)
         resumed = setup.resumed or Resumption(Conversation(agent.name))
-        self._ending = Ending(agent, rest=setup.rest, can_apologise="apology" in clips, left_ms=resumed.left_ms)
+        self._ending = Ending(agent, rest=setup.rest, apologies=apologies, left_ms=resumed.left_ms)
         self._tools = ToolCalls(agent, resumed.transfers)
         self._transcript = Transcript(setup.resumed)
         asked = asks_colleague(agent)
@@ -134,7 +134,7 @@ class Call:
             *((HandoffPart(agent, setup.others),) if any(tool.handoff for tool in agent.tools) else ()),
             *((VoiceLength(agent.barge_in.after_ms),) if lengths else ()),
             Idle(agent, held=held),
-            SignOfLife(can_sign="moment" in clips and agent.hold_sound),
+            SignOfLife(can_sign="moment" in clips, wanted=agent.hold_sound),
             self._ending,
             *(() if machine is None else (machine,)),
             self._transcript,
@@ -247,13 +247,22 @@ class Call:
         return f"<Call {self._setup.call_sid} {self.phase} at {self._now_ms} ms: {self._parts}>"
 
 
-def _with_last_words(agent: Agent, clips: Mapping[str, bytes]) -> Mapping[str, bytes]:
-    """Give the clips with the agent's own apology, or without one where the carrier says it."""
-    wanted = agent.last_resort
-    if wanted is None or not (wanted.clip or wanted.say):
-        return clips
-    others = {name: audio for name, audio in clips.items() if name != "apology"}
-    return others | ({"apology": wanted.clip} if wanted.clip else {})
+def _with_last_words(
+    agents: Sequence[Agent], clips: Mapping[str, bytes]
+) -> tuple[Mapping[str, bytes], Mapping[str, str]]:
+    """Give the clips with the agents' own apologies, and by agent what its apology is called.
+
+    One whose apology the carrier says has none, unless there is a clip before it.
+    """
+    clips, apologies = dict(clips), {}
+    for agent in agents:
+        wanted = agent.last_resort
+        if wanted is not None and wanted.clip:
+            apologies[agent.name] = name = f"apology of {agent.name}"
+            clips[name] = wanted.clip
+        elif "apology" in clips and not (wanted is not None and wanted.say):
+            apologies[agent.name] = "apology"
+    return clips, apologies
 
 
 def _hold_clip(clips: Mapping[str, bytes]) -> str | None:

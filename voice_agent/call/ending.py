@@ -5,7 +5,7 @@ is a goodbye behind which the carrier takes the caller elsewhere; keys that the 
 Closing sockets, REST hang-up, `stop`, a vanished caller, a lost model and the time limit all meet here.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar
 
 from voice_agent.agent import Agent
@@ -128,14 +128,14 @@ class Ending:
         TimerFired,
     )
 
-    def __init__(self, agent: Agent, *, rest: bool, can_apologise: bool, left_ms: int | None = None) -> None:
-        """`left_ms`: see `Resumption`."""
+    def __init__(self, agent: Agent, *, rest: bool, apologies: Mapping[str, str], left_ms: int | None = None) -> None:
+        """`apologies`: by the agent that has the call, the clip that says it. `left_ms`: see `Resumption`."""
         self.phase = Phase.WAITING
         self._left_ms = left_ms
         self._limit_ms: int | None = None
         self._agent = agent
         self._rest = rest
-        self._can_apologise = can_apologise
+        self._apologies = apologies
         self._deadlines = Deadlines()
         self._deadlines.set("stream", STREAM_WAIT_MS)
         self._phone_open = False
@@ -507,8 +507,8 @@ class Ending:
         self._deadlines.set("apology", now_ms + APOLOGY_MS)
         if self._machine:
             yield from self._leave(now_ms, Cause.GAVE_UP, "model_failed", reason)
-        elif self._can_apologise:
-            yield ClipWanted("apology")
+        elif self._agent.name in self._apologies:
+            yield ClipWanted(self._apologies[self._agent.name])
         else:
             yield from self._leave(now_ms, Cause.GAVE_UP, "model_failed", reason)
 

@@ -12,6 +12,7 @@ from voice_agent.call.commands import Command
 from voice_agent.call.deadlines import Deadlines
 from voice_agent.call.events import Event, ResponseCreated, ResponseDone, StreamStarted, TimerFired
 from voice_agent.call.facts import (
+    AgentChanged,
     CallerHolds,
     CallOver,
     ClipWanted,
@@ -52,6 +53,7 @@ class SignOfLife:
         ResponseCreated,
         ResponseDone,
         CallerHolds,
+        AgentChanged,
         ToolsBusy,
         PlaybackBusy,
         PlaybackIdle,
@@ -62,9 +64,10 @@ class SignOfLife:
         CallOver,
     )
 
-    def __init__(self, *, can_sign: bool) -> None:
-        """`can_sign`: there is a clip `moment`."""
+    def __init__(self, *, can_sign: bool, wanted: bool = True) -> None:
+        """`can_sign`: there is a clip `moment`. `wanted`: by the agent that has the call."""
         self._deadlines = Deadlines()
+        self._signs = wanted
         self._over = not can_sign
         self._ready = False
         self._overheard = False
@@ -92,6 +95,8 @@ class SignOfLife:
                 if self._deadlines.take_due(now_ms):
                     yield ClipWanted("moment")
                 return
+            case AgentChanged():
+                self._signs = event.agent.hold_sound
             case MachineReached() | ModelGone() | LineClosing() | CallOver():
                 self._over = True
                 self._deadlines = Deadlines()
@@ -158,6 +163,9 @@ class SignOfLife:
                 self._silent_since_ms = now_ms
             self._settled_ms = -1
             lost = self._ready and "session" in self._owed
+            if not self._signs:
+                self._deadlines.clear("sign")
+                return
             self._deadlines.set("sign", max(now_ms, self._silent_since_ms + (LOST_MS if lost else SILENCE_MS)))
 
     def __repr__(self) -> str:

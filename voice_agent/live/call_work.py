@@ -9,7 +9,7 @@ from typing import Protocol
 
 from voice_agent.call.commands import CallColleague, KeepDigits, RunTool
 from voice_agent.call.events import ColleagueAnswered, HangUpFinished, ToolFinished
-from voice_agent.call.setup import CallSetup
+from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.live.endpoint_health import EndpointHealth
 from voice_agent.live.endpoints import Reachable
 from voice_agent.live.mcp_secrets import McpSecrets
@@ -70,6 +70,11 @@ class CallWork:
         self._tools = tools
         self._api = api
         self._secrets = secrets
+
+    @property
+    def served_by(self) -> ModelSetup:
+        """The endpoint that was asked last: the one that serves the call, while anybody does."""
+        return self._endpoints[self._asked or 0].setup
 
     def model_leg(self, endpoint: int) -> ModelLeg:
         """Make a leg to one of the endpoints; whoever goes from one to another has given that up."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Protocol, Self
 
+from voice_agent.agent import Agent
 from voice_agent.call.commands import CallEnded
 from voice_agent.call.conversation import Resumption
 from voice_agent.call.events import MachineVerdict
@@ -67,6 +68,14 @@ class EndedCall:
     setup: CallSetup
     resumption: Resumption | None
     """What its next stream goes on from; `None`: there will be none."""
+    had_by: str = ""
+    """Which agent had it at last; empty: the first one."""
+
+    @property
+    def agent(self) -> Agent:
+        """That agent."""
+        agents = (self.setup.agent, *self.setup.others)
+        return next((agent for agent in agents if agent.name == self.had_by), self.setup.agent)
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,8 @@ class _Held:
         """Give what is remembered of it."""
         ended = self.call.session.ended
         goes_on = ended is not None and ended.outcome in COMES_BACK
-        return EndedCall(ended, self.setup, self.call.resumption() if goes_on else None)
+        resumption = self.call.resumption()
+        return EndedCall(ended, self.setup, resumption if goes_on else None, resumption.conversation.agent)
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,10 @@ import msgspec
 
 from voice_agent.call.commands import Report
 from voice_agent.call.conversation import Resumption
+from voice_agent.call.events import Usage
 from voice_agent.call.setup import CallSetup
 from voice_agent.call.summary import Summary
-from voice_agent.config.prices import Prices
+from voice_agent.config.prices import Price, Prices
 from voice_agent.config.references import NOTHING, References
 from voice_agent.config.scenario_keys import GivenAnswer
 from voice_agent.errors import VoiceAgentError
@@ -59,6 +60,8 @@ class FinishedCall:
     summary: Summary
     recording: Path | None
     """Its file; `None`: the agent wants none."""
+    model: str = ""
+    """What served it last; empty: the local Realtime server."""
 
 
 KeepRow = Callable[[FinishedCall], Awaitable[None]]
@@ -122,7 +125,6 @@ class OpenedCall:
         self._recording = self._open_recording(webhook)
         self._masking: MaskingRecorder | None = None
         call_sid = setup.call_sid
-        bill = None if around.prices is None else partial(around.prices.told, setup.model.model)
         # The account that the carrier knows; a browser's call has none, whoever it says is calling.
         api, colleagues, messages = (around.api, around.colleagues, around.messages) if setup.rest else (None,) * 3
         tools = ToolRunner(setup.agent, call_sid, around.references, messages, given=around.given, others=setup.others)
@@ -139,23 +141,24 @@ class OpenedCall:
         if around.checkpoints is not None:
             self._checkpoint = around.checkpoints.open(call_sid, self._stands, self._superseded)
         keeping = [] if self._checkpoint is None else [self._checkpoint.observe]
+        self._work = work = CallWork(
+            call_sid,
+            [around.endpoints[model.name] for model in setup.models],
+            tools,
+            api,
+            health=around.health,
+            secrets=secrets,
+            setup=setup,
+            colleagues=colleagues,
+        )
         self.session = Session(
             self._bridge,
-            CallWork(
-                call_sid,
-                [around.endpoints[model.name] for model in setup.models],
-                tools,
-                api,
-                health=around.health,
-                secrets=secrets,
-                setup=setup,
-                colleagues=colleagues,
-            ),
+            work,
             observers=[
                 self._summary.take,
-                call_log(call_sid, bill),
+                call_log(call_sid, None if around.prices is None else self._bill),
                 CallMetrics(around.metrics, agents).observe,
-                *([] if around.spending is None else [around.spending.of_call(self._say_goodbye)]),
+                *([] if around.spending is None else [around.spending.of_call(self._say_goodbye, self._price)]),
                 *(partial(observer, call_sid) for observer in around.observers),
                 *keeping,
             ],
@@ -179,6 +182,15 @@ class OpenedCall:
         """Give what another stream of the call would go on from."""
         return self._bridge.call.resumption()
 
+    def _price(self) -> Price | None:
+        """Give the price of the model that serves the call now."""
+        prices, model = self._around.prices, self._work.served_by.model
+        return None if prices is None or not model else prices.of(model)
+
+    def _bill(self, usage: Usage) -> str:
+        assert self._around.prices is not None, "else nobody asks"
+        return self._around.prices.told(self._work.served_by.model, usage)
+
     def _say_goodbye(self, reason: str) -> None:
         self.session.end(reason, goodbye=True)
 
@@ -186,7 +198,8 @@ class OpenedCall:
         """Say how the call stands."""
         written = self._recording is not None and self._recording.is_there
         recording = self._recording.path if self._recording is not None and written else None
-        row = past_call(self._setup, self._summary, self._started_at, recording)
+        model = self._work.served_by.model
+        row = past_call(self._setup, self._summary, self._started_at, recording, model)
         if self._around.redact is not None:
             # What may be kept of it is found out at its end.
             row = msgspec.structs.replace(row, transcript=())
@@ -208,6 +221,7 @@ class OpenedCall:
             started_at=self._started_at,
             summary=self._summary,
             recording=self._written(),
+            model=self._work.served_by.model,
         )
         return finished if self._around.redact is None else self._around.redact(finished)
 

@@ -29,13 +29,11 @@ class Spending:
 
     def __init__(
         self,
-        price: Price | None,
         per_call: float | None = None,
         per_day: float | None = None,
         today: Callable[[], date] = _today,
     ) -> None:
-        """`price`: `None` where tokens cost nothing. No limit: `None`."""
-        self._price = price
+        """No limit: `None`."""
         self._per_call = per_call
         self._per_day = per_day
         self._today = today
@@ -60,16 +58,22 @@ class Spending:
         """Count what was spent today, also by a former run of the server."""
         self._spent = self.today + cost
 
-    def of_call(self, say_goodbye: Callable[[str], None]) -> Callable[[int, Report], None]:
-        """Make the observer of one call, which is told once, with a reason, that it has cost enough."""
+    def of_call(
+        self, say_goodbye: Callable[[str], None], price: Callable[[], Price | None]
+    ) -> Callable[[int, Report], None]:
+        """Make the observer of one call, which is told once, with a reason, that it has cost enough.
+
+        `price`: of the model that serves the call now; `None` where its tokens cost nothing.
+        """
         spent = 0.0
         told = False
 
         def observe(_: int, report: Report) -> None:
             nonlocal spent, told
-            if self._price is None or not isinstance(report, ResponseUsed):
+            paid = price() if isinstance(report, ResponseUsed) else None
+            if paid is None or not isinstance(report, ResponseUsed):
                 return
-            cost = self._price.cost(report.usage)
+            cost = paid.cost(report.usage)
             self.add(cost)
             self.of_this_server += cost
             spent += cost

@@ -401,7 +401,7 @@ class Reception:
         after_dial = f"{self.terms.public_url}{AFTER_DIAL_PATH}"
         if known is not None and ended is not None and ended.outcome == "model_failed":
             usual, again = self._last_line(ended), f"{self.terms.public_url}{AFTER_STREAM_PATH}"
-            return last_resort(known.setup.agent, usual=usual, after_dial=after_dial, after_record=again)
+            return last_resort(known.agent, usual=usual, after_dial=after_dial, after_record=again)
         if destination is not None and destination.conference and self.colleagues is not None:
             self.colleagues.join(destination.conference, after_dial)
             return self.colleagues.meeting(destination.conference, after_dial)

@@ -8,7 +8,7 @@ import contextlib
 import hmac
 import logging
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import partial
@@ -23,7 +23,7 @@ import uvicorn
 from voice_agent.call.commands import Report
 from voice_agent.call.conversation import Resumption
 from voice_agent.config.agents import AgentSource
-from voice_agent.config.prices import Price, Prices, load_prices
+from voice_agent.config.prices import Prices, load_prices
 from voice_agent.config.scenario_keys import GivenAnswer
 from voice_agent.config.secret import Secret, local_auth_token
 from voice_agent.config.settings import Settings
@@ -140,7 +140,8 @@ class Serving:
         self._health = EndpointHealth()
         self._prices = load_prices(settings.prices)
         self._lag = LoopLag()
-        self.spending = Spending(_price(settings, self._prices), settings.spend_per_call, settings.spend_per_day)
+        _examine_limits(settings, [each.setup.model for each in self._endpoints], self._prices)
+        self.spending = Spending(settings.spend_per_call, settings.spend_per_day)
         self._observers = observers
         self._keep = keep
         assert redact is not None or not settings.redact, "whoever reads the settings has to give what they ask for"
@@ -322,7 +323,7 @@ class Serving:
                 stack.push_async_callback(each.credential.close)
 
         async def keep_in_history(call: FinishedCall) -> None:
-            await self._late.add(past_call(call.setup, call.summary, call.started_at, call.recording))
+            await self._late.add(past_call(call.setup, call.summary, call.started_at, call.recording, call.model))
 
         return Surroundings(
             endpoints={each.setup.name: each for each in self._endpoints},
@@ -381,13 +382,12 @@ class Serving:
         )
 
 
-def _price(settings: Settings, prices: Prices) -> Price | None:
-    """Give what the model's tokens cost; `None`: nothing, or nobody has to know."""
-    price = prices.of(settings.model) if settings.model else None
+def _examine_limits(settings: Settings, models: Iterable[str], prices: Prices) -> None:
+    """Make sure that what is limited can be counted; raises `ConfigError`."""
     limit = "SPEND_PER_CALL" if settings.spend_per_call is not None else "SPEND_PER_DAY"
-    if settings.model and price is None and (settings.spend_per_call or settings.spend_per_day):
-        raise ConfigError(f'cannot be kept, for there is no price of "{settings.model}": add it to PRICES', limit)
-    return price
+    for model in models:
+        if model and prices.of(model) is None and (settings.spend_per_call or settings.spend_per_day):
+            raise ConfigError(f'cannot be kept, for there is no price of "{model}": add it to PRICES', limit)
 
 
 class _Server(uvicorn.Server):

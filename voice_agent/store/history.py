@@ -59,8 +59,10 @@ _AS_JSON = {
 }
 
 
-def past_call(setup: CallSetup, summary: Summary, started_at: datetime, recording: Path | None) -> PastCall:
-    """Make the row of a call; `started_at` is in UTC."""
+def past_call(
+    setup: CallSetup, summary: Summary, started_at: datetime, recording: Path | None, model: str | None = None
+) -> PastCall:
+    """Make the row of a call; `started_at` is in UTC. `model`: what served it, if that is known to be another one."""
     ended = summary.ended
     lines = tuple(summary.lines)
     duration_ms = ended.duration_ms if ended else summary.until_ms
@@ -81,7 +83,7 @@ def past_call(setup: CallSetup, summary: Summary, started_at: datetime, recordin
         tool_calls=summary.tool_calls,
         response_ms=tuple(summary.response_ms),
         usage=summary.usage,
-        model=setup.model.model,
+        model=setup.model.model if model is None else model,
         transcription=summary.transcription,
         interruption_ms=tuple(summary.interruption_ms),
     )
