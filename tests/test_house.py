@@ -72,6 +72,7 @@ TESTED_BESIDE = {
     "replay/talks": "replay/test_pytest_plugin.py",
     "server/private_line": "cli/test_demo.py",
     "server/console/application": "server/console/test_guard.py",
+    "server/console/opened_console": "server/test_run.py",
     "sim/network": "sim/test_world.py",
     "store/tables": "store/test_database.py",
     "sim/made_up/call": "sim/made_up/test_drawing.py",

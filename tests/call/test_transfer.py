@@ -17,7 +17,15 @@ from voice_agent.call.commands import (
     ToolAnswered,
 )
 from voice_agent.call.conversation import Conversation, Resumption, ToolTurn
-from voice_agent.call.events import KeyPressed, ModelClosed, PhoneClosed, ResponseCreated, ResponseDone, ToolRequested
+from voice_agent.call.events import (
+    EndRequested,
+    KeyPressed,
+    ModelClosed,
+    PhoneClosed,
+    ResponseCreated,
+    ResponseDone,
+    ToolRequested,
+)
 from voice_agent.call.states import Phase
 from voice_agent.call.transfer import ENOUGH, chosen
 
@@ -261,3 +269,51 @@ def test_a_farewell_that_does_not_end_is_cut_off_by_the_time_limit_and_the_calle
     script.feed(PhoneClosed(1000))
 
     assert script.ordered(CallEnded) == [CallEnded("transferred", "transferred to front_desk", 60_000, WHERE)]
+
+
+# --- at somebody else's wish -----------------------------------------------------------------------------------------
+
+
+def test_a_caller_who_is_handed_over_from_outside_is_connected_at_once() -> None:
+    script = Script(AGENT).begin()
+    script.agent_speaks("i1", 60_000)
+    script.feed(EndRequested("the operator hands over", to="front_desk"))
+    script.feed(PhoneClosed(1000))
+
+    assert script.said[-1] == CallEnded("transferred", "transferred to front_desk", script.now_ms, WHERE)
+
+
+def test_a_goodbye_that_was_begun_becomes_the_hand_over() -> None:
+    script = Script(AGENT).begin()
+    transfers(script, arguments='{"to":"night_desk"}')
+    script.feed(EndRequested("the operator hands over", to="front_desk"))
+    script.feed(PhoneClosed(1000))
+
+    (answered,) = script.ordered(ToolAnswered)
+    assert answered.output == "The caller is being connected with front_desk."
+    assert script.said[-1] == CallEnded("transferred", "transferred to front_desk", script.now_ms, WHERE)
+
+
+def test_a_caller_whose_model_is_gone_may_still_be_handed_over() -> None:
+    script = Script(AGENT).begin()
+    script.feed(ModelClosed(4000), EndRequested("the operator hands over", to="front_desk"), PhoneClosed(1000))
+
+    assert script.said[-1] == CallEnded("transferred", "transferred to front_desk", script.now_ms, WHERE)
+
+
+@pytest.mark.parametrize("name", ["nobody", DESK, "front desk"])
+def test_nobody_is_called_whom_the_file_does_not_name_and_the_call_goes_on(name: str) -> None:
+    script = Script(AGENT).begin()
+    script.feed(EndRequested("the operator hands over", to=name))
+
+    assert script.call.phase is Phase.TALKING
+
+
+def test_a_call_without_a_stream_waits_for_it_and_one_that_is_over_stays_so() -> None:
+    script = Script(AGENT)
+    script.feed(EndRequested("the operator hands over", to="front_desk"))
+    assert script.call.phase is Phase.WAITING
+
+    script = Script(AGENT).begin()
+    script.feed(EndRequested("drained"), EndRequested("the operator hands over", to="front_desk"), PhoneClosed(1000))
+    assert script.said[-1] == CallEnded("stopped", "drained", script.now_ms)

@@ -11,6 +11,8 @@ from voice_agent.call.commands import CallEnded
 from voice_agent.call.conversation import Conversation, Resumption
 from voice_agent.call.events import EndRequested
 from voice_agent.call.setup import CallSetup
+from voice_agent.call.summary import Summary
+from voice_agent.live.clock import utc_now
 from voice_agent.live.lobby import EXPECTED_SECONDS, REMEMBERED, SOON_SECONDS, EndedCall, HeldCall, Lobby
 from voice_agent.live.metrics import Metrics
 from voice_agent.live.session import Session
@@ -29,6 +31,9 @@ class FakeCall:
         self._slow = slow
         self.bridge = FakeBridge(self._answer)
         self.session = Session(self.bridge, FakeWork())
+        self.setup = CallSetup(call_sid="CA1", agent=AGENT)
+        self.summary = Summary()
+        self.started_at = utc_now()
         self._broken = broken
         self._deaf = deaf
 

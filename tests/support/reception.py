@@ -11,6 +11,7 @@ from voice_agent.call.commands import CallEnded
 from voice_agent.call.conversation import CallerTurn, Conversation, Resumption
 from voice_agent.call.events import EndRequested
 from voice_agent.call.setup import CallSetup, ModelSetup
+from voice_agent.call.summary import Summary
 from voice_agent.config.agents import AgentFolder
 from voice_agent.live.admission import StreamTokens
 from voice_agent.live.clock import utc_now
@@ -58,7 +59,9 @@ class FakeCall:
         self.setup = setup
         self.webhook = webhook
         self.bridge = FakeBridge(answer)
-        self.session = Session(self.bridge, FakeWork())
+        self.summary = Summary()
+        self.started_at = utc_now()
+        self.session = Session(self.bridge, FakeWork(), observers=[self.summary.take])
 
     def resumption(self) -> Resumption:
         return Resumption(Conversation("reception", (CallerTurn("u1", "Is Ana there?"),)), left_ms=60_000, transfers=1)

@@ -63,6 +63,7 @@ from voice_agent.call.facts import (
 )
 from voice_agent.call.part import Handled
 from voice_agent.call.states import Cause, Phase, after
+from voice_agent.call.transfer import named
 
 STREAM_WAIT_MS = 10_000
 """A webhook whose stream does not come: the caller hung up meanwhile, or somebody only pretends to call."""
@@ -294,8 +295,13 @@ class Ending:
         self._deadlines.set("limit", limit_ms)
 
     def _end_on_request(self, now_ms: int, event: EndRequested) -> Iterator[Command | Fact]:
-        """End at once, or bring the time limit forward, whoever has the call."""
-        if not event.goodbye or self.phase is Phase.WAITING:
+        """End at once, connect the caller with somebody, or bring the time limit forward, whoever has the call."""
+        if event.to:
+            where = named(self._agent, event.to)
+            if where is not None and self.phase in {Phase.TALKING, Phase.GOODBYE, Phase.APOLOGY}:
+                self._destination = where
+                yield from self._leave(now_ms, Cause.END_REQUESTED, "transferred", f"transferred to {where.name}")
+        elif not event.goodbye or self.phase is Phase.WAITING:
             yield from self._leave(now_ms, Cause.END_REQUESTED, "stopped", event.reason)
         elif self._limited_by is None and self.phase in {Phase.TALKING, Phase.GOODBYE}:
             self._limited_by = event.reason

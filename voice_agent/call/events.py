@@ -350,6 +350,8 @@ class EndRequested(Event, frozen=True):
     reason: str
     goodbye: bool = False
     """The agent shall say goodbye first, as at the time limit: nobody is in a hurry."""
+    to: str = ""
+    """Instead, the caller shall be connected with somebody at once: a name of the agent's `transfer` tools."""
 
 
 PhoneEvent = (

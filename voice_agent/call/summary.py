@@ -55,6 +55,8 @@ class Summary:
         """Turns of the caller that were understood."""
         self.interruptions = 0
         self.tool_calls = 0
+        self.faults = 0
+        """Notes that a person may want to know."""
         self.usage = Usage()
         """The sum of all responses."""
         self.transcription = TranscriptionUsage()
@@ -120,6 +122,7 @@ class Summary:
             case TranscriptionUsed():
                 self.transcription = _sum(self.transcription, report.usage)
             case Note(level="warning" | "error"):
+                self.faults += 1
                 fields = ", ".join(f"{key} {value}" for key, value in report.fields.items())
                 self._lines.append(Line(now_ms, "note", report.what, fields))
             case CallEnded():

@@ -5,7 +5,7 @@ A number that the model made up is never called. It must not know how a caller g
 
 import msgspec
 
-from voice_agent.agent import Transfer
+from voice_agent.agent import Agent, Transfer
 from voice_agent.call.commands import Destination
 
 LONGEST_NAME = 64
@@ -38,6 +38,14 @@ def chosen(transfer: Transfer, arguments: str) -> Destination | str:
     if address is None:
         return f'there is nobody named "{name[:LONGEST_NAME]}" to transfer to; there are: {names}'
     return Destination(name, address, transfer.seconds, transfer.caller_id)
+
+
+def named(agent: Agent, name: str) -> Destination | None:
+    """Give whom a `transfer` tool of the agent knows by that name; `None`: nobody."""
+    for transfer in (tool.transfer for tool in agent.tools if tool.transfer is not None):
+        if name in transfer.to:
+            return Destination(name, transfer.to[name], transfer.seconds, transfer.caller_id)
+    return None
 
 
 def summary_of(arguments: str) -> str:

@@ -10,6 +10,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -18,6 +19,7 @@ from voice_agent.call.commands import CallEnded
 from voice_agent.call.conversation import Resumption
 from voice_agent.call.events import MachineVerdict
 from voice_agent.call.setup import CallSetup
+from voice_agent.call.summary import Summary
 from voice_agent.live.clock import seconds
 from voice_agent.live.metrics import Metrics
 from voice_agent.live.session import Session
@@ -45,6 +47,11 @@ class HeldCall(Protocol):
     """A call with its surroundings."""
 
     session: Session
+    setup: CallSetup
+    summary: Summary
+    """Of all reports so far."""
+    started_at: datetime
+    """In UTC."""
 
     async def run(self) -> None:
         """Hold the call to its end, then see to its surroundings; raises only for a fault of our own."""
@@ -136,6 +143,11 @@ class Lobby:
     def sessions(self) -> Mapping[str, Session]:
         """Calls in progress by CallSid, waiting ones included."""
         return {call_sid: held.call.session for call_sid, held in self._held.items()}
+
+    @property
+    def calls(self) -> Mapping[str, HeldCall]:
+        """The same calls with their surroundings."""
+        return {call_sid: held.call for call_sid, held in self._held.items()}
 
     @property
     def taken(self) -> int:

@@ -117,11 +117,11 @@ class OpenedCall:
     """Fits `lobby.HeldCall`."""
 
     def __init__(self, setup: CallSetup, webhook: Mapping[str, str], around: Surroundings) -> None:
-        self._setup = setup
+        self.setup = setup
         self._webhook = webhook
         self._around = around
-        self._started_at = utc_now()
-        self._summary = Summary()
+        self.started_at = utc_now()
+        self.summary = Summary()
         self._recording = self._open_recording(webhook)
         self._masking: MaskingRecorder | None = None
         call_sid = setup.call_sid
@@ -155,7 +155,7 @@ class OpenedCall:
             self._bridge,
             work,
             observers=[
-                self._summary.take,
+                self.summary.take,
                 call_log(call_sid, None if around.prices is None else self._bill),
                 CallMetrics(around.metrics, agents).observe,
                 *([] if around.spending is None else [around.spending.of_call(self._say_goodbye, self._price)]),
@@ -199,27 +199,27 @@ class OpenedCall:
         written = self._recording is not None and self._recording.is_there
         recording = self._recording.path if self._recording is not None and written else None
         model = self._work.served_by.model
-        row = past_call(self._setup, self._summary, self._started_at, recording, model)
+        row = past_call(self.setup, self.summary, self.started_at, recording, model)
         if self._around.redact is not None:
             # What may be kept of it is found out at its end.
             row = msgspec.structs.replace(row, transcript=())
         return Checkpoint(
-            setup=kept_setup(self._setup), webhook=kept_webhook(self._webhook), resumption=self.resumption(), row=row
+            setup=kept_setup(self.setup), webhook=kept_webhook(self._webhook), resumption=self.resumption(), row=row
         )
 
     def _superseded(self) -> None:
-        logger.warning("another server has taken the call up", extra={"call": self._setup.call_sid})
+        logger.warning("another server has taken the call up", extra={"call": self.setup.call_sid})
         self.session.end("another server has taken the call up")
 
     def _finished(self) -> FinishedCall:
         """Put away what is in files, and give the rest."""
         greeting = self._bridge.listener.greeting if isinstance(self._bridge, ListeningBridge) else b""
         if greeting and self._around.greetings is not None:
-            self._around.greetings.keep(self._setup, greeting)
+            self._around.greetings.keep(self.setup, greeting)
         finished = FinishedCall(
-            setup=self._setup,
-            started_at=self._started_at,
-            summary=self._summary,
+            setup=self.setup,
+            started_at=self.started_at,
+            summary=self.summary,
             recording=self._written(),
             model=self._work.served_by.model,
         )
@@ -239,7 +239,7 @@ class OpenedCall:
             yield
         except VoiceAgentError as error:
             # A full disk must not look like a broken call.
-            logger.error("not kept: %s", error, extra={"call": self._setup.call_sid})  # noqa: TRY400 - the text says it all
+            logger.error("not kept: %s", error, extra={"call": self.setup.call_sid})  # noqa: TRY400 - the text says it all
 
     def _written(self) -> Path | None:
         """Give the recording, and where it is going to be redacted all of it."""
@@ -255,10 +255,10 @@ class OpenedCall:
         return path
 
     def _open_recording(self, webhook: Mapping[str, str]) -> CallRecording[Input | Output] | None:
-        setup, around = self._setup, self._around
+        setup, around = self.setup, self._around
         if setup.agent.recording == "off":
             return None
-        started_at = self._started_at.isoformat(timespec="milliseconds")
+        started_at = self.started_at.isoformat(timespec="milliseconds")
         header = Header(
             setup=setup,
             started_at=started_at,
@@ -274,11 +274,11 @@ class OpenedCall:
 
     def _recording_waits(self, waits: bool, news: str) -> None:
         """Tell the operator; called in the spool's thread, too."""
-        logger.warning("%s", news, extra={"call": self._setup.call_sid})
+        logger.warning("%s", news, extra={"call": self.setup.call_sid})
         if waits:
             self._around.metrics.add("recordings_delayed")
 
     def _recording_stopped(self, problem: str) -> None:
         """Tell the operator; called in the spool's thread, the call goes on."""
-        logger.error("%s", problem, extra={"call": self._setup.call_sid})
+        logger.error("%s", problem, extra={"call": self.setup.call_sid})
         self._around.metrics.add("recordings_stopped")

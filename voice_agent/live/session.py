@@ -220,12 +220,13 @@ class Session:
         self._start_leg(phone, "phone", first)
         await self._finished.wait()
 
-    def end(self, reason: str, *, goodbye: bool = False) -> None:
-        """Ask for the call's end, from outside its tasks: soon, not at once. `goodbye`: the agent says it first."""
+    def end(self, reason: str, *, goodbye: bool = False, to: str = "") -> None:
+        """Ask for the call's end, from outside its tasks: soon, not at once. For `goodbye` and `to` see the event."""
+        asked = EndRequested(reason, goodbye, to)
         if not self._running.is_set():
-            self._early_end = EndRequested(reason, goodbye)
+            self._early_end = asked
         elif not self._finished.is_set():
-            self._spawn(self._answer(partial(_at_once, EndRequested(reason, goodbye))))
+            self._spawn(self._answer(partial(_at_once, asked)))
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Give a listener every step from now on; gives what ends that."""

@@ -47,18 +47,10 @@ from voice_agent.live.opened_call import CallObserver, FinishedCall, Keep, Opene
 from voice_agent.live.recorded import describe
 from voice_agent.live.retention import Retention
 from voice_agent.live.spending import Spending, day_began
-from voice_agent.recording.redact import read_wanted
 from voice_agent.recording.spool import Spool, make_folder
 from voice_agent.server.app import Application
 from voice_agent.server.colleagues import Colleagues
-from voice_agent.server.console.access import Access
-from voice_agent.server.console.agent_files import AgentFiles, agent_file_routes
-from voice_agent.server.console.application import application as console_application
-from voice_agent.server.console.call import PastCalls, call_routes
-from voice_agent.server.console.calls import calls_routes
-from voice_agent.server.console.phone import Phone, phone_routes
-from voice_agent.server.console.webrtc import BrowserCalls, webrtc_routes
-from voice_agent.server.console.workshop import Workshop
+from voice_agent.server.console.opened_console import RECORDINGS, OpenedConsole
 from voice_agent.server.continuing import Continuing
 from voice_agent.server.doorstep import Doorstep
 from voice_agent.server.http_socket import HttpSocket
@@ -68,7 +60,6 @@ from voice_agent.server.stream_socket import StreamSocket
 from voice_agent.store.checkpoints import Checkpoints
 from voice_agent.store.database import FILE_NAME, Database
 from voice_agent.store.history import History, past_call
-from voice_agent.store.search import Search
 from voice_agent.store.transfers import Transfers
 from voice_agent.twilio_api.calls import CallsApi
 from voice_agent.twilio_api.colleagues import ColleaguesApi
@@ -97,7 +88,6 @@ SHUTDOWN_SECONDS = 2
 
 
 GREETINGS = "greetings"
-RECORDINGS = "recordings"
 """Below the folder of the data."""
 
 
@@ -205,37 +195,25 @@ class Serving:
                 stack.callback(tasks.create_task(retention.run()).cancel)
             stack.callback(tasks.create_task(continuing.keep_sweeping()).cancel)
             stack.callback(tasks.create_task(self._late.run()).cancel)
-            client = self._call_client()
-            workshop = Workshop()
-            stack.callback(workshop.close)
-            past = PastCalls(
-                self._history,
-                self.settings.data / RECORDINGS,
-                self._prices,
-                workshop,
-                partial(read_wanted, self.settings.redact_words),
-            )
-            self._browser_calls = BrowserCalls(self._agents, client, tasks, messages)
             self._placing = Placing(self.settings, self._agents, calls, capacity)
-            access = Access(self.settings.console_password, token_secret(terms.tokens[0]), self.settings.public_url)
-            files = AgentFiles(self._agents, edit=self.settings.console_edit)
-            self._phone = Phone(self._agents, self.reception, access)
+            self._console = OpenedConsole(
+                self.settings,
+                self._agents,
+                self.reception,
+                self._history,
+                self._prices,
+                key=token_secret(terms.tokens[0]),
+                client=self._call_client(),
+                tasks=tasks,
+                messages=messages,
+            )
+            stack.callback(self._console.close)
             application = Application(
                 self.reception,
                 placing_routes(self._placing),
                 metrics_tokens=(self.settings.metrics_token, self.settings.api_token),
-                console=console_application(
-                    access,
-                    [
-                        webrtc_routes(self._browser_calls),
-                        phone_routes(self._phone, files),
-                        agent_file_routes(files),
-                        calls_routes(Search(self._history), self._prices),
-                        call_routes(past),
-                    ],
-                    "" if isinstance(client, ConfigError) else client.address.calls,
-                ),
-                browsers=self._phone,
+                console=self._console.application,
+                browsers=self._console.phone,
             )
             doorstep = Doorstep(self.reception.refusals.turned_out)
             self._server = _Server(_config(application, doorstep))
@@ -276,17 +254,18 @@ class Serving:
         self.close_to_new_calls()
         self.reception.last = "hands over" if self._replaced else "ends"
         self._checkpoints.handing_over = self._replaced
-        await self._browser_calls.close()
-        self._phone.close()
+        await self._console.end_calls()
         lobby = self.reception.lobby
         talking = any(session.joined and session.ended is None for session in lobby.sessions.values())
         await lobby.end_all("the server stops", END_SECONDS)
         if talking:
             await asyncio.sleep(AFTER_STREAM_SECONDS)
+        # Pages that are told what is live would be waited for.
+        self._console.close()
         self._server.should_exit = True
 
     def _observe(self, call_sid: str, now_ms: int, report: Report) -> None:
-        self._phone.observe(call_sid, now_ms, report)
+        self._console.observe(call_sid, now_ms, report)
 
     def _call_client(self) -> CallClient | ConfigError:
         try:

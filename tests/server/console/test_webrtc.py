@@ -93,7 +93,7 @@ def test_the_servers_end_hangs_up(tmp_path: Path) -> None:
                 await site.post(minted["call_url"], {"call_id": call_id})
                 await client.until("response.created")
                 await site.serving.reception.lobby.end_all("the test is over", 1)
-                await site.serving._browser_calls.close()
+                await site.serving._console.end_calls()
                 await client.until_closed()
 
     asyncio.run(main())

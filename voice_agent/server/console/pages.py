@@ -30,10 +30,10 @@ class Page(msgspec.Struct, frozen=True):
 
 
 PAGES = (
-    Page("/console", "home", "Console", listed=False),
+    Page("/console", "live", "Live"),
+    Page("/console/calls", "calls", "Calls"),
     Page("/console/phone", "phone", "Softphone"),
     Page("/console/agents", "agents", "Agents"),
-    Page("/console/calls", "calls", "Calls"),
     Page("/console/calls/{key}", "call", "A call", listed=False),
     Page(SIGN_IN, "login", "Sign in", listed=False),
 )
