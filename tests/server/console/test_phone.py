@@ -7,6 +7,8 @@ from typing import Any
 
 import aiohttp
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.support import tiny_twilio
 from tests.support.asgi import FakeWebSocket, websocket_scope
@@ -135,6 +137,23 @@ def test_a_page_of_somebody_else_and_whoever_comes_from_elsewhere_get_no_stream(
             assert not site.desk.calls[0].session.joined
 
     asyncio.run(main())
+
+
+NAMES = st.sampled_from([b"cookie", b"host", b"origin", b"sec-fetch-site", b"x-console-token", b"forwarded"])
+HEADERS = st.lists(
+    st.tuples(NAMES, st.binary(max_size=40) | st.just(b"console=1.a.b; __Host-console=\xff.")), max_size=6
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(HEADERS, st.binary(max_size=40), st.sampled_from([None, ("127.0.0.1", 1), ("::1", 1), ("", 1)]))
+def test_no_upgrade_of_a_stranger_gets_in_or_makes_trouble(
+    headers: list[tuple[bytes, bytes]], query: bytes, client: Any
+) -> None:
+    scope = {"type": "websocket", "path": "/twilio/media", "headers": headers, "query_string": query, "client": client}
+    for password in (None, "a long password"):
+        phone = Phone(None, None, an_access(password))  # type: ignore[arg-type] # neither is asked
+        assert not phone.lets_in(scope)
 
 
 def test_a_page_gets_no_call_of_the_carriers(tmp_path: Path) -> None:
@@ -284,7 +303,7 @@ def test_a_draft_is_called_before_it_is_saved(tmp_path: Path) -> None:
 def test_a_call_over_real_sockets_is_told_word_by_word_kept_and_recorded(tmp_path: Path) -> None:
     """As a page does it: the session's token, the call, its events, its stream, and what is left of it."""
     (tmp_path / "desk.yaml").write_text(AGENT.replace("recording: off", "recording: audio\ngreeting: Hello!"))
-    settings = Settings(port=0, data=tmp_path / "data")
+    configured = Settings(port=0, data=tmp_path / "data")
     told: dict[str, Any] = {}
     kept: list[FinishedCall] = []
 
@@ -303,7 +322,7 @@ def test_a_call_over_real_sockets_is_told_word_by_word_kept_and_recorded(tmp_pat
         async with (
             asyncio.timeout(10),
             tiny_realtime() as model,
-            Serving(settings, AgentFolder(tmp_path), emulator_url=model.url, clips={}, keep=[kept.append]) as serving,
+            Serving(configured, AgentFolder(tmp_path), emulator_url=model.url, clips={}, keep=[kept.append]) as serving,
             aiohttp.ClientSession(serving.url) as http,
             asyncio.TaskGroup() as tasks,
         ):
