@@ -33,7 +33,13 @@ from voice_agent.replay.expectations import examine
 from voice_agent.replay.held_call import HeldCall
 
 ROOT = Path(__file__).resolve().parent.parent
-GUIDES = ("config/AGENT.md", "twilio_api/DIALLING.md", "emulator/EMULATORS.md", "replay/REPLAYING.md")
+GUIDES = (
+    "config/AGENT.md",
+    "twilio_api/DIALLING.md",
+    "emulator/EMULATORS.md",
+    "replay/REPLAYING.md",
+    "server/CONSOLE.md",
+)
 """Within the package, each in the room that it tells of."""
 
 PAGES = (ROOT / "README.md", *(ROOT / "voice_agent" / guide for guide in GUIDES))
