@@ -136,6 +136,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Whoever may use the console may change the agents' files, too."""
     drain_seconds: int = 240
     """How long a stop waits for the calls in progress."""
+    traces_url: str | None = None
+    """Where spans of OpenTelemetry go, by OTLP over HTTP; `None`: none are made."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
 
@@ -243,6 +245,7 @@ def read_settings(environ: Mapping[str, str], env_file: Path | None = None) -> S
         console_password=_console_password(variables),
         console_edit=variables.choice("CONSOLE_EDIT", ("on", "off")) == "on",
         drain_seconds=usual.drain_seconds if drain is None else drain,
+        traces_url=variables.url("TRACES_URL", ("https", "http")),
         log_level=variables.choice("LOG_LEVEL", ("debug", "info", "warning", "error")) or usual.log_level,
         log_format=variables.choice("LOG_FORMAT", ("text", "json")) or usual.log_format,
     )

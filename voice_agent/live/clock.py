@@ -36,3 +36,8 @@ def utc_now() -> datetime:
 def wall_seconds() -> int:
     """Give the time of day in whole seconds since 1970, for what another process may have to judge."""
     return int(utc_now().timestamp())
+
+
+def wall_ns() -> int:
+    """Give the time of day in nanoseconds since 1970, for what is compared with other programs' records."""
+    return time.time_ns()

@@ -168,6 +168,7 @@ class Serving:
             self._late = LateRows(self._history, self.metrics, self.settings.data / LATE_CALLS)
             stack.push_async_callback(self._late.close)
             self._checkpoints = Checkpointing(Checkpoints(database), self.metrics)
+            self._trace(stack)
             around = self._surroundings(stack, calls, messages, colleagues)
             lobby = Lobby(lambda setup, webhook: OpenedCall(setup, webhook, around), self.metrics)
             await stack.enter_async_context(lobby)
@@ -266,6 +267,17 @@ class Serving:
 
     def _observe(self, call_sid: str, now_ms: int, report: Report) -> None:
         self._console.observe(call_sid, now_ms, report)
+
+    def _trace(self, stack: AsyncExitStack) -> None:
+        if self.settings.traces_url is None:
+            return
+        try:
+            from voice_agent.live.traces import Traces, to_server  # noqa: PLC0415 - an extra
+        except ImportError:
+            raise CommandError('TRACES_URL needs the extra "traces": pip install "voice-agent[traces]"') from None
+        traces = Traces(to_server(self.settings.traces_url))
+        stack.push_async_callback(asyncio.to_thread, traces.close)
+        self._observers = (*self._observers, traces.observe)
 
     def _call_client(self) -> CallClient | ConfigError:
         try:
