@@ -1,5 +1,10 @@
+import re
+from pathlib import Path
+
 import pytest
 
+import voice_agent
+from voice_agent.live.call_metrics import _OF_THE_MODEL
 from voice_agent.live.metrics import COUNTS, PREFIX, TIMES, Metrics
 
 
@@ -38,6 +43,17 @@ def test_two_servers_of_a_process_count_apart() -> None:
 def test_what_is_not_declared_is_not_counted(labels: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="label"):
         Metrics().add("tokens", 1, **labels)
+
+
+def test_every_name_that_is_counted_anywhere_is_declared_and_every_declared_one_is_counted() -> None:
+    package = Path(voice_agent.__file__).parent
+    text = "".join(path.read_text(encoding="utf-8") for path in package.rglob("*.py"))
+    counted = set(re.findall(r'metrics\.add\(\s*"(\w+)"', text))
+    timed = set(re.findall(r'metrics\.took\(\s*"(\w+)"', text))
+    by_note = set(_OF_THE_MODEL.values())
+
+    assert counted | by_note == COUNTS.keys()
+    assert timed == TIMES.keys()
 
 
 def test_every_metric_says_what_it_is() -> None:
