@@ -81,6 +81,12 @@ class Console:
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("console", lambda said: self.problems.append(said.text) if said.type == "error" else None)
 
+    async def another(self) -> "Console":
+        """Open another page of the same browser; its complaints are the first one's, too."""
+        other = Console(await self.page.context.new_page(), self.serving)
+        other.problems = self.problems
+        return other
+
     async def open(self, path: str) -> None:
         """Go to a page of the console and wait until it shows something."""
         await self.page.goto(f"{self.serving.url}{path}", wait_until="networkidle")
@@ -151,9 +157,9 @@ async def a_console(
             ],
         )
         try:
-            page = await browser.new_page(**(page_options or {}))
-            await page.add_init_script(TAP)
-            console = Console(page, serving)
+            context = await browser.new_context(**(page_options or {}))
+            await context.add_init_script(TAP)
+            console = Console(await context.new_page(), serving)
             yield console
         finally:
             await browser.close()

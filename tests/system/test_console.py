@@ -170,6 +170,33 @@ def test_who_is_put_through_is_asked_what_came_of_it_and_is_back_with_the_agent(
     asyncio.run(asyncio.wait_for(main(), 60))
 
 
+def test_somebody_looks_on_while_a_call_goes_on_listens_in_and_ends_it(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_console(tmp_path, fake_speech("What are your hours?"), beep(tmp_path)) as console:
+            live = await console.another()
+            await live.open("/console")
+            await on_the_line(console)
+            await live.until("document.querySelectorAll('#rows tr').length === 1")
+            row = await live.page.inner_text("#rows tr")
+            await live.page.click("#rows button:has-text('Listen')")
+            await live.until("!document.getElementById('listening').hidden")
+            assert await live.complaints() == []
+            await console.until("document.querySelectorAll('#said .caller:not(.pending)').length")
+            heard = np.frombuffer(await live.heard(), "<i2")
+            await live.page.click("#rows button:has-text('Hang up')")
+            await live.until("document.getElementById('hang-up').open")
+            assert await live.complaints() == []
+            await live.page.click("#hang-up [value=yes]")
+            await over(console)
+            await live.until("document.querySelectorAll('#rows tr').length === 0")
+
+        assert "reception" in row
+        assert "a browser" in row
+        assert np.abs(heard).max() > 3000
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
 def test_a_line_can_be_made_bad(tmp_path: Path) -> None:
     """A tenth of the frames is lost and leaves a gap; what comes, comes late."""
 
