@@ -319,3 +319,11 @@ def test_whether_there_is_a_sign_is_up_to_the_agent_who_has_the_call(of_desk: bo
     script.wait(4000)
 
     assert (CLIPS["moment"] in [command.audio for command in script.ordered(PlayAudio)]) is of_billing
+
+
+def test_a_question_into_mutual_silence_is_not_owed_from_before_it_was_wanted() -> None:
+    # Found by made-up calls: a sign of life over the question whether anybody is there (seed 10100158).
+    before = ((0, SessionReady()), (100, ResponseCreated("r1", None)), (200, ResponseDone("r1", "completed")))
+    sign = fed(*before, (4000, ResponseWanted("idle")), (4000, ResponseAsked("idle", "idle-1")))
+
+    assert sign.deadline() == 4000 + SILENCE_MS

@@ -71,6 +71,16 @@ def test_an_interrupted_agent_is_heard_from_the_voice_that_was_noticed_to_its_la
     assert summary.interruption_ms == [360]
 
 
+def test_an_agent_that_nobody_s_voice_has_stopped_is_heard_from_the_cut_on() -> None:
+    summary = told(
+        (1000, AgentBegan("item_1", 500)),
+        (3000, Interrupted(2000, "item_1", "mark")),
+        (3100, AgentSaid("item_1", "We are open", 2200, 9000, True)),
+    )
+
+    assert summary.interruption_ms == [200]
+
+
 def test_the_words_of_an_agent_that_was_handed_the_call_bear_its_name() -> None:
     summary = told((900, AgentSaid("item_1", "Billing here.", 900, 900, False, "billing")))
 

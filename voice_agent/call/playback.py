@@ -417,16 +417,10 @@ class Playback:
 
     def _end_items(self, item_ids: list[str]) -> Iterator[Command | Fact]:
         """No more audio of these comes: what was never queued was never heard."""
-        # What plays may yet be cut, where a sound ends: only then is it known what was heard.
-        stretches = (self._cut.playout if self._cut else None, self._playout)
-        open_items = {segment.item_id for playout in stretches if playout is not None for segment in playout.segments}
         for item_id in item_ids:
             item = self._items[item_id]
             item.done = True
-            if item.response_id in self._dropped and item_id not in open_items:
-                yield from self._settle(item_id, "mark")
-            else:
-                yield from self._settle_if_heard(item_id, item)
+            yield from self._settle_if_heard(item_id, item)
 
     def _settle_books(self, now_ms: int) -> Iterator[Command | Fact]:
         """The call is over: what was in the air counts as far as it can be known. Truncations go nowhere any more."""

@@ -101,6 +101,10 @@ class SignOfLife:
                 self._over = True
                 self._deadlines = Deadlines()
                 return
+            case ResponseWanted():
+                # Nothing is settled by it: most often it is asked for at this very moment.
+                self._wanted = True
+                return
             case PlaybackBusy():
                 self._heard.add("agent")
             case PlaybackIdle():
@@ -136,8 +140,6 @@ class SignOfLife:
             case SessionReady():
                 self._ready = True
                 self._owed.discard("session")
-            case ResponseWanted():
-                self._wanted = True
             case ResponseAsked():
                 self._owed.add("answer")
             case ResponseCreated():
