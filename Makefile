@@ -91,9 +91,11 @@ bench: setup
 # Needs uv. Written without an index URL, so that any mirror serves.
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --extra emulator --extra dev --extra azure --extra postgres --extra traces pyproject.toml -o requirements.lock
+	  --extra emulator --extra dev --extra azure --extra postgres --extra object-store --extra traces pyproject.toml \
+	  -o requirements.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --extra azure --extra postgres --extra traces -c requirements.lock pyproject.toml -o infra/docker/run.lock
+	  --extra azure --extra postgres --extra object-store --extra traces -c requirements.lock pyproject.toml \
+	  -o infra/docker/run.lock
 	echo setuptools | uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  -c requirements.lock - -o infra/docker/build.lock
 

@@ -70,6 +70,7 @@ TESTED_BESIDE = {
     "replay/recorded_model": "replay/test_resimulated.py",
     "replay/talk": "replay/test_against.py",
     "replay/talks": "replay/test_pytest_plugin.py",
+    "server/recordings": "server/test_run.py",
     "server/private_line": "cli/test_demo.py",
     "server/console/application": "server/console/test_guard.py",
     "server/console/opened_console": "server/test_run.py",

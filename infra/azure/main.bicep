@@ -177,6 +177,7 @@ module app 'modules/app.bicep' = {
     workspaceId: monitoring.outputs.workspaceId
     subnetId: network.outputs.appSubnetId
     vaultUri: vault.outputs.uri
+    recordingsUrl: recordings.outputs.url
     imageName: imageName
     twilioAccountSid: twilioAccountSid
     modelEndpoint: model.outputs.endpoint

@@ -299,3 +299,24 @@ def test_the_transcription_of_the_caller_is_told_apart(
     history.add(msgspec.structs.replace(call, call_sid="CA1", transcription=usage))
 
     assert shown in run(capsys, "show", "CA1")[1]
+
+
+def test_a_call_whose_recording_is_in_an_object_store_is_shown_exported_and_replayed(
+    history: FileHistory, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"file://{tmp_path}/store"
+    monkeypatch.setenv("RECORDINGS_URL", url)
+    name = f"2026-11-22/20261122T100000-{SID}.call"
+    (tmp_path / "store" / name).parent.mkdir(parents=True)
+    (tmp_path / "store" / name).write_bytes(DATA)
+    # Only the store knows it.
+    assert run(capsys, "show", SID[:9])[0] == 0
+    history.add(past_call(setup(), summarise(Recording(DATA)), datetime(2026, 11, 22, 10, tzinfo=UTC), f"{url}/{name}"))
+
+    assert run(capsys, "list")[0] == 0
+    assert f"recording     {url}/{name}" in run(capsys, "show", SID, "--timeline")[1].splitlines()
+    assert run(capsys, "export", SID, str(tmp_path / "out.call"))[0] == 0
+    assert (tmp_path / "out.call").read_bytes() == DATA
+    assert main(["replay", f"{url}/{name}"]) == 0
+    (tmp_path / "store" / name).unlink()
+    assert "was deleted" in run(capsys, "export", SID, str(tmp_path / "out.call"))[1]

@@ -13,6 +13,7 @@ from voice_agent.cli.doctor_machine import (
     look_at_database,
     look_at_files,
     look_at_port,
+    look_at_recordings,
 )
 from voice_agent.config.secret import Secret
 from voice_agent.config.settings import Settings
@@ -96,3 +97,13 @@ def test_a_clock_without_anybody_to_ask_is_not_judged() -> None:
 
     assert asyncio.run(main()) == "wrong"
     assert asyncio.run(look_at_clock("http://127.0.0.1:1")).verdict == "not tried"
+
+
+def test_where_recordings_go_is_written_to_and_left_as_it_was(tmp_path: Path) -> None:
+    finding = asyncio.run(look_at_recordings(Settings(recordings_url=f"file://{tmp_path}/store")))
+    (tmp_path / "file").write_text("")
+    wrong = asyncio.run(look_at_recordings(Settings(recordings_url=f"file://{tmp_path}/file")))
+
+    assert (finding.verdict, finding.what) == ("ok", "RECORDINGS_URL")
+    assert list((tmp_path / "store").iterdir()) == []
+    assert (wrong.verdict, wrong.what) == ("wrong", "RECORDINGS_URL")

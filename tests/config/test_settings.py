@@ -15,6 +15,8 @@ SID = "AC" + "0" * 32
 KEY_SID = "SK" + "0" * 32
 NAMES = [name.upper() for name in Settings.__struct_fields__]
 
+STORES = "https://ACCOUNT.blob.core.windows.net/CONTAINER, az://CONTAINER, s3://BUCKET, gs://BUCKET or file:///FOLDER"
+
 
 def faults(**environ: str) -> list[str]:
     with pytest.raises(ConfigError) as raised:
@@ -182,6 +184,10 @@ def test_the_provider_follows_the_account(environ: dict[str, str], provider: str
             {"DATABASE_URL": "mysql://me:secret@db/calls"},
             ["DATABASE_URL: must begin with postgresql://, e.g. postgresql://user:password@host/database"],
         ),
+        (
+            {"RECORDINGS_URL": "https://me:secret@st.blob.core.windows.net/calls?sig=secret"},
+            [f"RECORDINGS_URL: must be {STORES}, and hold no key: the environment says who one is there"],
+        ),
         ({"MAX_CALLS": "0", "SPEND_PER_DAY": "much"},
          ['MAX_CALLS: must be a whole number from 1 to 10000, not "0"',
           'SPEND_PER_DAY: must be an amount like 20 or 0.50, not "much"']),
@@ -344,3 +350,17 @@ def test_a_further_endpoint_that_cannot_be_is_refused_in_a_line(written: str, to
 
 def test_a_number_behind_a_variable_of_an_endpoint_is_no_typing_error() -> None:
     assert doubtful_names({"AZURE_OPENAI_ENDPOINT_2": "x", "REALTIME_URL_3": "x"}) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://st1.blob.core.windows.net/calls/line/",
+        "az://calls",
+        "s3://calls/line",
+        "gs://calls",
+        "file:///srv/calls",
+    ],
+)
+def test_recordings_go_to_any_usual_object_store(url: str) -> None:
+    assert read_settings({"RECORDINGS_URL": url}).recordings_url == url.rstrip("/")

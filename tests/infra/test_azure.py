@@ -41,6 +41,7 @@ def test_the_settings_are_whole(tmp_path: Path) -> None:
         "AZURE_OPENAI_ENDPOINT": "https://oai-x.openai.azure.com/",
         "AZURE_OPENAI_ENDPOINT_2": "https://oai2-x.openai.azure.com/",
         "DATABASE_URL": "postgresql://voice:a%2Fb@psql-x.postgres.database.azure.com/calls?sslmode=verify-full",
+        "RECORDINGS_URL": "https://stx.blob.core.windows.net/recordings",
         "MAX_CALLS": "25",
         "DRAIN_SECONDS": "240",
     }

@@ -8,6 +8,8 @@ import pytest
 from voice_agent.errors import CommandError
 from voice_agent.live.retention import Retention
 from voice_agent.recording.spool import recording_path
+from voice_agent.store.objects import ObjectStore
+from voice_agent.store.recordings import Recordings
 
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 SID = "CA00000000000000000000000000000001"
@@ -16,12 +18,13 @@ SID = "CA00000000000000000000000000000001"
 class FakeRows:
     def __init__(self, paths: list[Path] | None = None, problem: str = "") -> None:
         self.paths = paths or []
+        self.told: list[str] = []
         self.problem = problem
         self.forgotten: list[datetime] = []
 
     async def recordings_before(self, moment: datetime) -> list[str]:
         assert moment.tzinfo is not None
-        return [str(path) for path in self.paths]
+        return [*map(str, self.paths), *self.told]
 
     async def forget_before(self, moment: datetime) -> int:
         if self.problem:
@@ -38,7 +41,7 @@ def recorded(folder: Path, started_at: str) -> Path:
 
 
 def delete(folder: Path, rows: FakeRows, days: int = 30) -> tuple[int, int]:
-    return asyncio.run(Retention(days, folder, rows, lambda: NOW).delete())
+    return asyncio.run(Retention(days, Recordings(folder), rows, lambda: NOW).delete())
 
 
 def test_what_is_older_is_deleted_with_its_folder_and_its_row(tmp_path: Path) -> None:
@@ -95,7 +98,7 @@ def test_it_is_done_at_once_and_every_day_and_a_failure_is_told(
             return time or NOW
 
         async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
-            running = tasks.create_task(Retention(1, tmp_path, rows, now).run(every_s=0.001))
+            running = tasks.create_task(Retention(1, Recordings(tmp_path), rows, now).run(every_s=0.001))
             await third.wait()
             running.cancel()
 
@@ -103,3 +106,26 @@ def test_it_is_done_at_once_and_every_day_and_a_failure_is_told(
         asyncio.run(main())
     told = "calls that are older than KEEP_DAYS are not deleted: the database does not answer"
     assert caplog.messages[0] == (told if problem else "deleted after 1 days: 0 files and 1 calls of the history")
+
+
+def test_what_lies_in_the_object_store_is_deleted_there_and_parts_are_too(tmp_path: Path) -> None:
+    recordings = Recordings(tmp_path / "here", ObjectStore(f"file://{tmp_path}/store"), tmp_path / "fetched")
+    old = recorded(tmp_path / "here", "2026-10-01T12:00:00.000+00:00")
+    second = old.with_name(f"{old.stem}-2.call")
+    second.write_bytes(b"the rest")
+    told = recordings.told(old)
+    recordings.put(old)
+    recordings.file(told)
+    rows = FakeRows()
+    rows.told = [told]
+
+    assert asyncio.run(Retention(30, recordings, rows, lambda: NOW).delete()) == (2, 0)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_row_stays_whose_recording_lies_where_nothing_can_be_deleted(tmp_path: Path) -> None:
+    rows = FakeRows()
+    rows.told = ["s3://former/2026-10-01/a.call"]
+    with pytest.raises(CommandError, match="another object store: set RECORDINGS_URL as it was then"):
+        delete(tmp_path, rows)
+    assert rows.forgotten == []

@@ -481,3 +481,22 @@ def test_a_dead_endpoint_costs_one_caller_a_moment_and_the_next_one_nothing(tmp_
             assert 'endpoint_rest_seconds{endpoint="emulator_2"} 0' in metrics[1]
 
     asyncio.run(main())
+
+
+def test_a_recording_is_in_the_object_store_when_its_call_is_over(tmp_path: Path) -> None:
+    url = f"file://{tmp_path}/store"
+
+    async def main() -> str:
+        async with a_server(tmp_path, recordings_url=url) as call:
+            stream = await call.stream()
+            await stream.send(tiny_twilio.stop())
+            await stream.close()
+            await call.model.closed.wait()
+        return f"{call.serving.metrics.get('recordings_put')} put"
+
+    assert asyncio.run(main()) == "1 put"
+    (row,) = latest(tmp_path / "data" / FILE_NAME)
+    (path,) = (tmp_path / "store").rglob("*.call")
+    assert row.recording == f"{url}/{path.parent.name}/{path.name}"
+    assert reader.read(path).header.webhook["From"] == "+14255550199"
+    assert list((tmp_path / "data" / "recordings").rglob("*.call")) == []

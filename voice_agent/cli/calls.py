@@ -1,12 +1,14 @@
 """`voice-agent calls`: list and show past calls, and take their recordings out.
 
 What a call cost is reckoned when it is shown, by the prices of that moment; the carrier's minutes are not in it.
-A call whose process died never came into the history; its recording is found all the same.
+A call whose process died never came into the history; its recording is found all the same. What lies in an
+object store is fetched for as long as the command runs.
 """
 
 import argparse
 import asyncio
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -23,12 +25,14 @@ from voice_agent.recording.reader import Recording, read
 from voice_agent.recording.redact import Wanted, read_wanted
 from voice_agent.recording.telling import clock, summarise, timeline, transcript
 from voice_agent.replay.carrier_findings import findings_of, told_finding
-from voice_agent.review.past_calls import recorded_call, unlisted
+from voice_agent.review.past_calls import in_object_store, recorded_call, unlisted
 from voice_agent.review.redacted import redact
 from voice_agent.review.sound import write_wav
+from voice_agent.server.recordings import recordings_of
 from voice_agent.server.run import database_place
 from voice_agent.store.database import Database
 from voice_agent.store.history import History, PastCall, past_call
+from voice_agent.store.recordings import Recordings
 
 SUMMARY = "list and show past calls"
 
@@ -63,25 +67,36 @@ def run(action: str, **given: object) -> int:
 
 
 async def _run(settings: Settings, action: str, given: Mapping[str, object]) -> int:
-    prices, recordings = load_prices(settings.prices), settings.data / "recordings"
+    prices = load_prices(settings.prices)
+    with tempfile.TemporaryDirectory(prefix="voice-agent-") as fetched:
+        recordings = recordings_of(settings, Path(fetched))
+        return await _do(settings, recordings, prices, action, given)
+
+
+async def _do(
+    settings: Settings, recordings: Recordings, prices: Prices, action: str, given: Mapping[str, object]
+) -> int:
     async with Database(database_place(settings)) as database:
         history = History(database)
         match action, given:
             case "list", {"limit": int(limit)}:
-                calls = [*await history.latest(max(0, limit)), *unlisted(await history.recordings(), recordings)]
+                calls = [*await history.latest(max(0, limit)), *unlisted(await history.recordings(), recordings.folder)]
                 calls.sort(key=lambda call: call.started_at, reverse=True)
                 status = list_calls(calls[: max(0, limit)], database.shown, prices)
                 if settings.keep_days is not None:
                     print(f"`serve` deletes calls after {settings.keep_days} days (KEEP_DAYS)")
                 return status
             case "show", {"call": str(call), "carrier": True}:
-                return max([show_carrier(_recording(part)) for part in await _found(history, recordings, call)])
+                return max(
+                    [show_carrier(_recording(part, recordings)) for part in await _found(history, recordings, call)]
+                )
             case "show", {"call": str(call), "wav": (None | Path()) as wav, "timeline": bool(whole)}:
-                return show_parts(await _found(history, recordings, call), wav, whole, prices)
+                return show_parts(await _found(history, recordings, call), recordings, wav, whole, prices)
             case "export", {"call": str(call), "file": Path() as file, "redact": bool(wants_redaction)}:
                 wanted = read_wanted(settings.redact_words) if wants_redaction else None
                 parts = await _found(history, recordings, call)
-                return max([export_call(part, _numbered(file, n), wanted) for n, part in enumerate(parts, 1)])
+                files = [(part, _numbered(file, n)) for n, part in enumerate(parts, 1)]
+                return max([export_call(part, recordings, part_file, wanted) for part, part_file in files])
             case _:
                 raise AssertionError("argparse lets nothing else through")
 
@@ -98,12 +113,12 @@ def list_calls(calls: list[PastCall], where: str, prices: Prices) -> int:
     return 0
 
 
-def show_parts(parts: list[PastCall], wav: Path | None, whole: bool, prices: Prices) -> int:
+def show_parts(parts: list[PastCall], recordings: Recordings, wav: Path | None, whole: bool, prices: Prices) -> int:
     """Print a call that had several streams, one after another."""
     for number, part in enumerate(parts, 1):
         if len(parts) > 1:
             print(f"{'' if number == 1 else chr(10)}{'part':<13} {number} of {len(parts)}")
-        show_call(part, None if wav is None else _numbered(wav, number), whole, prices)
+        show_call(part, recordings, None if wav is None else _numbered(wav, number), whole, prices)
     return 0
 
 
@@ -112,16 +127,16 @@ def _numbered(file: Path, number: int) -> Path:
     return file if number == 1 else file.with_stem(f"{file.stem}-{number}")
 
 
-def show_call(call: PastCall, wav: Path | None, whole: bool, prices: Prices) -> int:
+def show_call(call: PastCall, recordings: Recordings, wav: Path | None, whole: bool, prices: Prices) -> int:
     """Print one call, or one part of it, and where its files lie."""
     for name, value in _facts(call, prices):
         print(f"{name:<13} {value}")
     print()
-    lines = timeline(_recording(call)) if whole else transcript(call.transcript)
+    lines = timeline(_recording(call, recordings)) if whole else transcript(call.transcript)
     for line in lines:
         print(line)
     if wav is not None:
-        write_wav(_recording(call), load_clips(), wav)
+        write_wav(_recording(call, recordings), load_clips(), wav)
         print(f"\nwrote {wav}: caller left, agent right")
     return 0
 
@@ -134,12 +149,12 @@ def show_carrier(recording: Recording) -> int:
     return 1 if any(found.verdict == "refuted" for found in findings) else 0
 
 
-def export_call(call: PastCall, file: Path, redact_what: Wanted | None) -> int:
+def export_call(call: PastCall, recordings: Recordings, file: Path, redact_what: Wanted | None) -> int:
     """Write one call to a file, in the form that its ending names; `redact_what`: `None` for all as it was."""
     write = _WRITERS.get(file.suffix)
     if write is None:
         raise CommandError(f"{file}: the ending says what to write; it must be one of {', '.join(_WRITERS)}")
-    exported = _Exported(call) if redact_what is None else _redacted(call, redact_what)
+    exported = _Exported(call, recordings) if redact_what is None else _redacted(call, recordings, redact_what)
     try:
         write(exported, file)
     except OSError as error:
@@ -152,24 +167,26 @@ class _Exported(msgspec.Struct, frozen=True):
     """A call, as it is to leave the house."""
 
     call: PastCall
+    recordings: Recordings
     data: bytes | None = None
     """Its recording; `None`: what its file holds."""
 
     @property
     def recording(self) -> Recording:
-        return _recording(self.call) if self.data is None else Recording(self.data)
+        return _recording(self.call, self.recordings) if self.data is None else Recording(self.data)
 
 
-def _redacted(call: PastCall, wanted: Wanted) -> _Exported:
+def _redacted(call: PastCall, recordings: Recordings, wanted: Wanted) -> _Exported:
     """Redact a call by its recording, for the history's lines alone do not tell what a turn held."""
-    data = redact(_recording(call), load_clips(), wanted)
+    data = redact(_recording(call, recordings), load_clips(), wanted)
     recording = Recording(data)
     began = datetime.fromisoformat(call.started_at)
-    return _Exported(past_call(recording.header.setup, summarise(recording), began, None), data)
+    return _Exported(past_call(recording.header.setup, summarise(recording), began, None), recordings, data)
 
 
 def _export_recording(exported: _Exported, file: Path) -> None:
-    file.write_bytes(_path(exported.call).read_bytes() if exported.data is None else exported.data)
+    data = exported.data
+    file.write_bytes(_path(exported.call, exported.recordings).read_bytes() if data is None else data)
 
 
 def _export_sound(exported: _Exported, file: Path) -> None:
@@ -192,18 +209,19 @@ _WRITERS: dict[str, Callable[[_Exported, Path], None]] = {
 }
 
 
-async def _found(history: History, recordings: Path, call_sid: str) -> list[PastCall]:
+async def _found(history: History, recordings: Recordings, call_sid: str) -> list[PastCall]:
     """Give a call: its parts, the first first."""
     if call_sid.endswith(SUFFIX):
         try:
             return [recorded_call(Path(call_sid))]
         except PeerError as error:
             raise CommandError(f"{call_sid}: {error}") from None
-    found = unlisted(await history.recordings(), recordings)
+    found = unlisted(await history.recordings(), recordings.folder)
     calls = [
         *await history.find(call_sid),
         *(call for call in found if call.call_sid.lower().startswith(call_sid.lower())),
     ]
+    calls = calls or in_object_store(recordings, call_sid)
     if not calls:
         raise CommandError(f"no call {call_sid} in {history.database.shown}: see `voice-agent calls list`")
     sids = sorted({call.call_sid for call in calls})
@@ -212,17 +230,17 @@ async def _found(history: History, recordings: Path, call_sid: str) -> list[Past
     return sorted(calls, key=lambda call: call.started_at)
 
 
-def _path(call: PastCall) -> Path:
+def _path(call: PastCall, recordings: Recordings) -> Path:
     if call.recording is None:
         raise CommandError(f"{call.call_sid} was not recorded: its agent says `recording: off`")
-    path = Path(call.recording)
+    path = recordings.file(call.recording)
     if not path.is_file():
         raise CommandError(f"the recording of {call.call_sid} is not there any more: {path}")
     return path
 
 
-def _recording(call: PastCall) -> Recording:
-    path = _path(call)
+def _recording(call: PastCall, recordings: Recordings) -> Recording:
+    path = _path(call, recordings)
     try:
         return read(path)
     except PeerError as error:

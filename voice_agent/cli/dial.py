@@ -7,6 +7,7 @@ numbers is `dial_list`'s.
 import argparse
 import asyncio
 import os
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +24,8 @@ from voice_agent.live.clock import utc_now
 from voice_agent.recording.format import SUFFIX
 from voice_agent.recording.reader import Recording, read
 from voice_agent.replay.carrier_findings import findings_of, told_finding
+from voice_agent.server.recordings import recordings_of
+from voice_agent.store.recordings import Recordings
 from voice_agent.twilio_api.calls import CallsApi
 from voice_agent.twilio_api.dialler import Dialler
 from voice_agent.twilio_api.dialling import OutboundCall, Wish, plan
@@ -128,7 +131,12 @@ async def verify_carrier(settings: Settings, call: OutboundCall, tell: Tell = _s
     sid, outcome = await _call(settings, call, tell, every_s)
     if outcome not in ("completed", "machine"):
         return EXIT_STATUS[outcome]
-    recording = await _recording(settings.data, sid)
+    with tempfile.TemporaryDirectory(prefix="voice-agent-") as fetched:
+        return await _judge_carrier(settings, recordings_of(settings, Path(fetched)), sid, tell)
+
+
+async def _judge_carrier(settings: Settings, recordings: Recordings, sid: str, tell: Tell) -> int:
+    recording = await _recording(recordings, sid)
     if recording is None:
         where = f"no recording of {sid} under {settings.data}; where it is:"
         raise CommandError(f"{where} voice-agent calls show {sid} --carrier")
@@ -139,11 +147,13 @@ async def verify_carrier(settings: Settings, call: OutboundCall, tell: Tell = _s
     return 1 if any(found.verdict == "refuted" for found in findings) else 0
 
 
-async def _recording(data: Path, sid: str) -> Path | None:
+async def _recording(recordings: Recordings, sid: str) -> Path | None:
     """Find a call's recording when its end has been written."""
     found = None
     for _ in range(RECORDED_S):
-        found = next((data / "recordings").rglob(f"*-{sid}{SUFFIX}"), None)
+        found = next(recordings.folder.rglob(f"*-{sid}{SUFFIX}"), None)
+        if found is None and (there := await asyncio.to_thread(recordings.of_call, sid)):
+            return recordings.file(there[0])
         if found is not None and _is_whole(read(found)):
             break
         await asyncio.sleep(1)

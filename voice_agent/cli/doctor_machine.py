@@ -19,6 +19,7 @@ from voice_agent.errors import PeerError, VoiceAgentError
 from voice_agent.live.capacity import DESCRIPTORS_A_CALL, DESCRIPTORS_OF_OTHERS, usual_most_calls
 from voice_agent.live.clock import utc_now
 from voice_agent.recording.spool import make_folder
+from voice_agent.server.recordings import recordings_of
 from voice_agent.server.run import database_place
 from voice_agent.store.database import Database
 
@@ -36,6 +37,7 @@ async def look_at_machine(settings: Settings) -> list[Finding]:
     return [
         look_at_data(settings.data),
         await look_at_database(settings),
+        *([] if settings.recordings_url is None else [await look_at_recordings(settings)]),
         await look_at_port(settings),
         look_at_files(settings),
         await look_at_clock(settings.twilio_api_base_url or TWILIO),
@@ -69,6 +71,23 @@ async def look_at_database(settings: Settings) -> Finding:
     except VoiceAgentError as error:
         return Finding("wrong", what, str(error))
     return Finding("ok", what, f"{database.shown}: its tables are up to date")
+
+
+async def look_at_recordings(settings: Settings) -> Finding:
+    """Put a small object where recordings go, and delete it."""
+    name = f"voice-agent-doctor-{os.getpid()}"
+    try:
+        objects = recordings_of(settings, settings.data).objects
+        assert objects is not None
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(b"voice-agent")
+            file.flush()
+            await asyncio.to_thread(objects.put, Path(file.name), name)
+        await asyncio.to_thread(objects.folders)
+        await asyncio.to_thread(objects.delete, name)
+    except (OSError, VoiceAgentError) as error:
+        return Finding("wrong", "RECORDINGS_URL", str(error))
+    return Finding("ok", "RECORDINGS_URL", f"{objects.url} can be written, listed and deleted from")
 
 
 async def look_at_port(settings: Settings) -> Finding:

@@ -3,19 +3,21 @@
 import argparse
 import asyncio
 import os
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
 from voice_agent.config.references import read_references
-from voice_agent.config.settings import ENV_FILE, Provider
+from voice_agent.config.settings import ENV_FILE, Provider, read_settings
 from voice_agent.errors import CommandError, ConfigError, PeerError, VoiceAgentError
 from voice_agent.live.clips import load_clips
 from voice_agent.recording.format import SUFFIX
 from voice_agent.recording.telling import clock
 from voice_agent.replay.against import AT_ONCE, MODELS, Against, against, settings_against
 from voice_agent.replay.judging import WAYS, Way, judge_file
+from voice_agent.server.recordings import recordings_of
 
 SUMMARY = "feed recorded calls to today's core, or speak them to a model"
 
@@ -23,7 +25,10 @@ SUMMARY = "feed recorded calls to today's core, or speak them to a model"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
-        "files", nargs="+", type=Path, metavar="FILE", help=f"a recording, or a folder of {SUFFIX} files"
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help=f"a recording, a folder of {SUFFIX} files, or an address that `calls show` names in an object store",
     )
     how = parser.add_mutually_exclusive_group()
     how.add_argument(
@@ -43,9 +48,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(files: list[Path], way: Way = "strict", against: Provider | None = None, agent: Path | None = None) -> int:
+def run(files: list[str], way: Way = "strict", against: Provider | None = None, agent: Path | None = None) -> int:
     """Replay all; 0 when every one of them passed, 1 otherwise."""
-    paths = list(_paths(files))
+    with tempfile.TemporaryDirectory(prefix="voice-agent-") as fetched:
+        return _run(list(_paths(_here(files, Path(fetched)))), way, against, agent)
+
+
+def _here(files: list[str], fetched: Path) -> list[Path]:
+    """Fetch what lies in an object store."""
+    if not any("://" in file for file in files):
+        return [Path(file) for file in files]
+    recordings = recordings_of(read_settings(os.environ, ENV_FILE), fetched)
+    return [recordings.file(file) if "://" in file else Path(file) for file in files]
+
+
+def _run(paths: list[Path], way: Way, against: Provider | None, agent: Path | None) -> int:
     if against is not None:
         return asyncio.run(_speak(paths, against, agent))
     if agent is not None:

@@ -214,6 +214,8 @@ def screen(settings: Settings, agents: Agents, url: str, emulator_url: str, toda
         yield f"agent    {agent.name}: {numbers}{', and any other number' if agents.for_number('') is agent else ''}"
     kept = f", kept for {settings.keep_days} days" if settings.keep_days is not None else ""
     yield f"data     {settings.data.resolve()}{' (recordings redacted at their end)' if settings.redact else ''}{kept}"
+    if settings.recordings_url is not None:
+        yield f"         recordings go to {settings.recordings_url} when their calls are over"
     yield f"calls    {', '.join(_limits(settings))}"
     where_seen = settings.public_url if settings.console_password is not None else url
     only = "with CONSOLE_PASSWORD" if settings.console_password is not None else "for this machine only"

@@ -108,6 +108,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data: Path = Path("data")
     database_url: Secret | None = None
     """A PostgreSQL that several servers share, as libpq writes it; `None`: a SQLite file in `data`."""
+    recordings_url: str | None = None
+    """Where in which object store recordings lie when their calls are over; `None`: in `data`."""
     keep_days: int | None = None
     """After so many days a call's recording and its row of the history are deleted; `None`: never."""
     redact: bool = False
@@ -229,6 +231,7 @@ def read_settings(environ: Mapping[str, str], env_file: Path | None = None) -> S
         agents=_path(variables, "AGENTS") or usual.agents,
         data=_path(variables, "DATA") or usual.data,
         database_url=_database_url(variables),
+        recordings_url=_recordings_url(variables),
         keep_days=variables.integer("KEEP_DAYS", 1, 36_500),
         redact=variables.choice("REDACT", ("on", "off")) == "on",
         redact_words=_path(variables, "REDACT_WORDS"),
@@ -295,6 +298,22 @@ def _database_url(variables: Variables) -> Secret | None:
     if url is not None and not re.match(r"postgres(ql)?://", url.reveal()):
         variables.fault("DATABASE_URL", "must begin with postgresql://, e.g. postgresql://user:password@host/database")
     return url
+
+
+_OBJECT_STORES = (
+    r"(?:az|abfss?|s3|gs)://[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9._/-]*)?",
+    r"https://[a-z0-9]+\.blob\.core\.windows\.net/[a-z0-9-]+(?:/[A-Za-z0-9._/-]*)?",
+    r"file:///[^?#]+",
+)
+
+
+def _recordings_url(variables: Variables) -> str | None:
+    url = variables.text("RECORDINGS_URL")
+    if url is not None and not any(re.fullmatch(form, url) for form in _OBJECT_STORES):
+        forms = "https://ACCOUNT.blob.core.windows.net/CONTAINER, az://CONTAINER, s3://BUCKET, gs://BUCKET or file:///FOLDER"
+        variables.fault("RECORDINGS_URL", f"must be {forms}, and hold no key: the environment says who one is there")
+        return None
+    return None if url is None else url.rstrip("/")
 
 
 def _console_password(variables: Variables) -> Secret | None:

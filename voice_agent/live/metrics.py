@@ -33,6 +33,8 @@ COUNTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "history_delayed": ("Calls that the history could not take at once.", ()),
     "history_lost": ("Calls that the history never took.", ()),
     "recordings_stopped": ("Recordings that could not be written to their end.", ()),
+    "recordings_put": ("Recordings that were put into the object store.", ()),
+    "recordings_not_put": ("Times that a recording could not be put into the object store, and stays here.", ()),
     "messages_left": ("Messages that callers left with Twilio.", ()),
     "transfers_failed": ("Transfers that came to nothing.", ("status",)),
     "carrier_errors": ("Complaints of Twilio's about a webhook or a stream.", ()),
@@ -79,6 +81,8 @@ class Metrics:
             name: Histogram(PREFIX + name, text, labels, buckets=bounds, registry=self.registry)
             for name, (text, labels, bounds) in TIMES.items()
         }
+        self.recordings_waiting = 0
+        """How many are still to be put into the object store."""
         ProcessCollector(registry=self.registry)
 
     def add(self, name: str, count: int = 1, **labels: str) -> None:

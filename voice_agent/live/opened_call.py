@@ -36,10 +36,12 @@ from voice_agent.live.mcp_secrets import McpSecrets
 from voice_agent.live.metrics import Metrics
 from voice_agent.live.session import Recorder, Session
 from voice_agent.live.spending import Spending
+from voice_agent.live.uploads import Uploads
 from voice_agent.recording.format import Header
 from voice_agent.recording.spool import CallRecording, Spool, recording_path
 from voice_agent.store.checkpoints import Checkpoint
 from voice_agent.store.history import past_call
+from voice_agent.store.recordings import Recordings
 from voice_agent.tools.run import ToolRunner
 from voice_agent.tools.text_message import MessageSender
 from voice_agent.wire.bridge import Bridge, Input, Output
@@ -87,7 +89,7 @@ class Surroundings:
     clip_hashes: Mapping[str, str]
     """SHA-256 in hex, for recordings."""
     metrics: Metrics
-    recordings: Path
+    recordings: Recordings
     spool: Spool[Input | Output]
     api: CarrierApi | None
     health: EndpointHealth = field(default_factory=EndpointHealth)
@@ -110,6 +112,8 @@ class Surroundings:
     history: KeepRow | None = None
     keep: Sequence[Keep] = ()
     redact: Redact | None = None
+    uploads: Uploads | None = None
+    """`None`: recordings stay where they are written."""
     made_by: str = ""
 
 
@@ -197,7 +201,8 @@ class OpenedCall:
     def _stands(self) -> Checkpoint:
         """Say how the call stands."""
         written = self._recording is not None and self._recording.is_there
-        recording = self._recording.path if self._recording is not None and written else None
+        path = self._recording.path if self._recording is not None and written else None
+        recording = None if path is None else self._around.recordings.told(path)
         model = self._work.served_by.model
         row = past_call(self.setup, self.summary, self.started_at, recording, model)
         if self._around.redact is not None:
@@ -232,6 +237,8 @@ class OpenedCall:
         for keep in self._around.keep:
             with self._telling():
                 await asyncio.to_thread(keep, finished)
+        if self._recording is not None and self._around.uploads is not None:
+            self._around.uploads.add(self._recording)
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
@@ -269,7 +276,9 @@ class OpenedCall:
         )
         place = None if around.checkpoints is None else around.checkpoints.place(setup.call_sid)
         part = 1 if place is None else place.number + 1
-        path = recording_path(around.recordings / started_at[:10], started_at, setup.call_sid, part)
+        path = recording_path(around.recordings.folder / started_at[:10], started_at, setup.call_sid, part)
+        if around.uploads is not None:
+            around.uploads.begin(path)
         return around.spool.open(path, header, self._recording_stopped, self._recording_waits)
 
     def _recording_waits(self, waits: bool, news: str) -> None:

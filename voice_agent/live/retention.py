@@ -6,22 +6,19 @@ It must not know what is in them.
 import asyncio
 import contextlib
 import logging
-import re
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
 from voice_agent.errors import CommandError
 from voice_agent.live.clock import utc_now
+from voice_agent.store.recordings import Recordings, began
 
 logger = logging.getLogger(__name__)
 
 EVERY_S = 24 * 3600
 """Once a day is often enough for what is counted in days."""
-
-_BEGAN = re.compile(r"(\d{8}T\d{6})-CA[0-9a-f]+\.")
-"""How the name of a recording begins, see `recording.spool.recording_path`."""
 
 
 class Rows(Protocol):
@@ -39,10 +36,9 @@ class Rows(Protocol):
 class Retention:
     """One for a server: `run` it beside, or `delete` once."""
 
-    def __init__(self, days: int, folder: Path, rows: Rows, now: Callable[[], datetime] = utc_now) -> None:
-        """`folder`: of the recordings."""
+    def __init__(self, days: int, recordings: Recordings, rows: Rows, now: Callable[[], datetime] = utc_now) -> None:
         self._days = days
-        self._folder = folder
+        self._recordings = recordings
         self._rows = rows
         self._now = now
 
@@ -60,14 +56,27 @@ class Retention:
     async def delete(self) -> tuple[int, int]:
         """Delete what is too old; says how many files and rows. A row stays as long as its recording does."""
         moment = self._now() - timedelta(days=self._days)
-        elsewhere = [Path(path) for path in await self._rows.recordings_before(moment)]
-        files = await asyncio.to_thread(_delete, self._folder, elsewhere, moment)
+        told = await self._rows.recordings_before(moment)
+        files = await asyncio.to_thread(self._delete, told, moment)
         return files, await self._rows.forget_before(moment)
+
+    def _delete(self, told: Iterable[str], moment: datetime) -> int:
+        recordings, elsewhere = self._recordings, []
+        ours = None if recordings.objects is None else recordings.objects.address("")
+        for each in told:
+            if "://" not in each:
+                elsewhere.append(Path(each))
+            elif ours is None or not each.startswith(ours):
+                raise CommandError(f"{each} lies in another object store: set RECORDINGS_URL as it was then")
+        recordings.forget_fetched()
+        return _delete(recordings.folder, elsewhere, moment) + recordings.delete_before(moment)
 
 
 def _delete(folder: Path, elsewhere: Iterable[Path], moment: datetime) -> int:
     """Delete the old recordings of a folder, and some files more."""
-    old = {path for path in folder.rglob("*") if (began := _began(path)) is not None and began < moment}
+    old = {
+        path for path in folder.rglob("*") if (at := began(path.name)) is not None and at < moment and path.is_file()
+    }
     deleted = 0
     for path in sorted(old.union(elsewhere)):
         try:
@@ -81,14 +90,3 @@ def _delete(folder: Path, elsewhere: Iterable[Path], moment: datetime) -> int:
             with contextlib.suppress(OSError):
                 path.parent.rmdir()
     return deleted
-
-
-def _began(path: Path) -> datetime | None:
-    """Say when a recording's call began, by its name, for a copy has another time; `None`: the file is none of ours."""
-    found = _BEGAN.match(path.name)
-    if found is None or not path.is_file():
-        return None
-    try:
-        return datetime.strptime(found[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-    except ValueError:
-        return None

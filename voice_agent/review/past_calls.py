@@ -15,6 +15,7 @@ from voice_agent.recording.format import SUFFIX
 from voice_agent.recording.reader import read
 from voice_agent.recording.telling import summarise
 from voice_agent.store.history import PastCall, past_call
+from voice_agent.store.recordings import Recordings
 
 UNKNOWN = "unknown"
 """The outcome of a call whose end nobody saw."""
@@ -40,6 +41,15 @@ def unlisted(listed: Collection[str], recordings: Path, name: str = "") -> list[
     """
     found = recordings.rglob(f"*{SUFFIX}")
     return list(_summed_up(path for path in found if name in path.name and path.name not in listed))
+
+
+def in_object_store(recordings: Recordings, call_sid: str) -> list[PastCall]:
+    """Sum up what the object store alone knows of a call; raises `CommandError`. Slow where it holds many calls."""
+    found = []
+    for told in recordings.of_call(call_sid):
+        with contextlib.suppress(PeerError):
+            found.append(msgspec.structs.replace(recorded_call(recordings.file(told)), recording=told))
+    return found
 
 
 def _summed_up(paths: Iterable[Path]) -> Iterator[PastCall]:

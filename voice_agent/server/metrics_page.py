@@ -37,6 +37,8 @@ class _Now(Collector):
         yield _gauge("calls", "Calls in progress here, those included that wait for their stream.", len(waiting))
         if self._in_store is not None:
             yield _gauge("calls_in_store", "Calls in progress of all servers of the store.", self._in_store)
+        waits = "Recordings of calls that are over and not yet in the object store."
+        yield _gauge("recordings_waiting", waits, reception.metrics.recordings_waiting)
         if (capacity := reception.capacity) is not None:
             yield _gauge("calls_limit", "Calls that are taken at once.", capacity.limits.calls)
             yield _gauge("loop_lag_seconds", "How late the event loop is; see MAX_LAG_MS.", capacity.lag.ms / 1000)

@@ -50,12 +50,13 @@ from voice_agent.live.spending import Spending, day_began
 from voice_agent.recording.spool import Spool, make_folder
 from voice_agent.server.app import Application
 from voice_agent.server.colleagues import Colleagues
-from voice_agent.server.console.opened_console import RECORDINGS, OpenedConsole
+from voice_agent.server.console.opened_console import OpenedConsole
 from voice_agent.server.continuing import Continuing
 from voice_agent.server.doorstep import Doorstep
 from voice_agent.server.http_socket import HttpSocket
 from voice_agent.server.placing import Placing, placing_routes
 from voice_agent.server.reception import Reception, Terms
+from voice_agent.server.recordings import recordings_of_server, uploads_of
 from voice_agent.server.stream_socket import StreamSocket
 from voice_agent.store.checkpoints import Checkpoints
 from voice_agent.store.database import FILE_NAME, Database
@@ -170,6 +171,7 @@ class Serving:
             self._checkpoints = Checkpointing(Checkpoints(database), self.metrics)
             self._trace(stack)
             around = self._surroundings(stack, calls, messages, colleagues)
+            recordings, uploads = around.recordings, around.uploads
             lobby = Lobby(lambda setup, webhook: OpenedCall(setup, webhook, around), self.metrics)
             await stack.enter_async_context(lobby)
             terms = self._terms()
@@ -192,8 +194,10 @@ class Serving:
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             stack.callback(tasks.create_task(self._lag.run()).cancel)
             if self.settings.keep_days is not None:
-                retention = Retention(self.settings.keep_days, self.settings.data / RECORDINGS, self._history)
+                retention = Retention(self.settings.keep_days, recordings, self._history)
                 stack.callback(tasks.create_task(retention.run()).cancel)
+            if uploads is not None:
+                stack.callback(tasks.create_task(uploads.run()).cancel)
             stack.callback(tasks.create_task(continuing.keep_sweeping()).cancel)
             stack.callback(tasks.create_task(self._late.run()).cancel)
             self._placing = Placing(self.settings, self._agents, calls, capacity)
@@ -203,6 +207,7 @@ class Serving:
                 self.reception,
                 self._history,
                 self._prices,
+                recordings=recordings,
                 key=token_secret(terms.tokens[0]),
                 client=self._call_client(),
                 tasks=tasks,
@@ -309,19 +314,24 @@ class Serving:
         tls()
         spool = Spool(describe)
         stack.push_async_callback(asyncio.to_thread, spool.close)
+        recordings = recordings_of_server(settings)
+        uploads = uploads_of(recordings, self.metrics, self._redact)
+        if uploads is not None:
+            stack.push_async_callback(uploads.close)
         for each in self._endpoints:
             if each.credential is not None:
                 stack.push_async_callback(each.credential.close)
 
         async def keep_in_history(call: FinishedCall) -> None:
-            await self._late.add(past_call(call.setup, call.summary, call.started_at, call.recording, call.model))
+            told = None if call.recording is None else recordings.told(call.recording)
+            await self._late.add(past_call(call.setup, call.summary, call.started_at, told, call.model))
 
         return Surroundings(
             endpoints={each.setup.name: each for each in self._endpoints},
             clips=self._clips,
             clip_hashes=hashes(self._clips),
             metrics=self.metrics,
-            recordings=settings.data / RECORDINGS,
+            recordings=recordings,
             spool=spool,
             api=calls,
             health=self._health,
@@ -337,6 +347,7 @@ class Serving:
             checkpoints=self._checkpoints,
             keep=self._keep,
             redact=self._redact,
+            uploads=uploads,
             made_by=f"voice-agent {_version()}",
         )
 

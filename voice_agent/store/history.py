@@ -34,7 +34,7 @@ class PastCall(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     duration_ms: int
     recording: str | None
-    """The path of its file; `None`: not recorded."""
+    """The path of its file, or its address in an object store; `None`: not recorded."""
     transcript: tuple[Line, ...]
     turns: int
     interruptions: int
@@ -60,9 +60,12 @@ _AS_JSON = {
 
 
 def past_call(
-    setup: CallSetup, summary: Summary, started_at: datetime, recording: Path | None, model: str | None = None
+    setup: CallSetup, summary: Summary, started_at: datetime, recording: Path | str | None, model: str | None = None
 ) -> PastCall:
-    """Make the row of a call; `started_at` is in UTC. `model`: what served it, if that is known to be another one."""
+    """Make the row of a call; `started_at` is in UTC, `recording` where it will be found.
+
+    `model`: what served it, if that is known to be another one.
+    """
     ended = summary.ended
     lines = tuple(summary.lines)
     duration_ms = ended.duration_ms if ended else summary.until_ms

@@ -8,6 +8,7 @@ param identityPrincipalId string
 param workspaceId string
 param subnetId string
 param vaultUri string
+param recordingsUrl string
 param imageName string
 param twilioAccountSid string
 param modelEndpoint string
@@ -124,6 +125,7 @@ resource app 'Microsoft.App/containerApps@2024-03-01' = {
             // Which of the app's identities logs in there.
             { name: 'AZURE_CLIENT_ID', value: identityClientId }
             { name: 'DATABASE_URL', secretRef: 'database-url' }
+            { name: 'RECORDINGS_URL', value: recordingsUrl }
             { name: 'METRICS_TOKEN', secretRef: 'metrics-token' }
             // A call's stream may come to another server than its webhook.
             { name: 'PRECONNECT', value: 'off' }

@@ -46,3 +46,4 @@ resource role 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 }
 
 output name string = account.name
+output url string = '${account.properties.primaryEndpoints.blob}${container.name}'

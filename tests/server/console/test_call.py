@@ -17,6 +17,7 @@ from voice_agent.server.console.call import PastCalls, call_routes
 from voice_agent.server.console.workshop import Workshop
 from voice_agent.store.database import FILE_NAME, Database
 from voice_agent.store.history import History, PastCall
+from voice_agent.store.recordings import Recordings
 
 CALLS = Path(__file__).parent.parent.parent / "calls"
 SID = "CA00000000000000000000000000000001"
@@ -30,7 +31,9 @@ async def a_console(folder: Path) -> AsyncIterator[tuple[Browser, History]]:
     async with Database(folder / FILE_NAME) as database:
         await database.prepare()
         history = History(database)
-        routes = call_routes(PastCalls(history, recordings, load_prices(), workshop, lambda: NUMBERS_AND_SECRETS))
+        routes = call_routes(
+            PastCalls(history, Recordings(recordings), load_prices(), workshop, lambda: NUMBERS_AND_SECRETS)
+        )
         async with a_browser([routes]) as browser:
             yield browser, history
     workshop.close()

@@ -3,6 +3,7 @@
 A call that came back, e.g. from a transfer, has several parts; each is shown by itself.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,11 +15,12 @@ from fastapi.responses import FileResponse, Response
 from voice_agent.config.prices import Prices
 from voice_agent.errors import CommandError, PeerError
 from voice_agent.recording.redact import Wanted
-from voice_agent.review.past_calls import unlisted
+from voice_agent.review.past_calls import in_object_store, unlisted
 from voice_agent.review.viewing import PEAKS, WAV
 from voice_agent.server.console.answers import json_of
 from voice_agent.server.console.workshop import Workshop
 from voice_agent.store.history import History, PastCall
+from voice_agent.store.recordings import Recordings
 
 T = TypeVar("T")
 
@@ -27,7 +29,12 @@ class PastCalls:
     """What the routes need."""
 
     def __init__(
-        self, history: History, recordings: Path, prices: Prices, workshop: Workshop, redact: Callable[[], Wanted]
+        self,
+        history: History,
+        recordings: Recordings,
+        prices: Prices,
+        workshop: Workshop,
+        redact: Callable[[], Wanted],
     ) -> None:
         """`redact`: gives what a copy that leaves the house must not hold."""
         self.history = history
@@ -41,8 +48,10 @@ class PastCalls:
         parts = [part for part in await self.history.find(call_sid) if part.call_sid == call_sid]
         if call_sid.isascii() and call_sid.isalnum():
             listed = {Path(part.recording).name for part in parts if part.recording is not None}
-            found = await self.workshop.run(unlisted, listed, self._recordings, call_sid)
+            found = await self.workshop.run(unlisted, listed, self._recordings.folder, call_sid)
             parts += [part for part in found if part.call_sid == call_sid]
+            if not parts:
+                parts = await asyncio.to_thread(in_object_store, self._recordings, call_sid)
         if not parts:
             raise HTTPException(404, "nobody knows that call; it may have been deleted")
         return sorted(parts, key=lambda part: part.started_at)
@@ -55,7 +64,7 @@ class PastCalls:
         recording = parts[number - 1].recording
         if recording is None:
             raise HTTPException(404, "the call was not recorded: its agent says `recording: off`")
-        return Path(recording)
+        return await asyncio.to_thread(self._recordings.file, recording)
 
     def told(self, part: PastCall) -> dict[str, Any]:
         """Give a part as the page takes it."""

@@ -22,11 +22,9 @@ from voice_agent.server.console.webrtc import BrowserCalls, webrtc_routes
 from voice_agent.server.console.workshop import Workshop
 from voice_agent.server.reception import Reception
 from voice_agent.store.history import History
+from voice_agent.store.recordings import Recordings
 from voice_agent.store.search import Search
 from voice_agent.tools.text_message import MessageSender
-
-RECORDINGS = "recordings"
-"""Below the folder of the data."""
 
 
 class OpenedConsole:
@@ -40,6 +38,7 @@ class OpenedConsole:
         history: History,
         prices: Prices,
         *,
+        recordings: Recordings,
         key: bytes,
         client: CallClient | ConfigError,
         tasks: asyncio.TaskGroup,
@@ -54,7 +53,7 @@ class OpenedConsole:
         self._listening = Listening(self._live)
         self.phone = Phone(agents, reception, access)
         wanted = partial(read_wanted, settings.redact_words)
-        past = PastCalls(history, settings.data / RECORDINGS, prices, self._workshop, wanted)
+        past = PastCalls(history, recordings, prices, self._workshop, wanted)
         self.application = application(
             access,
             [

@@ -1,0 +1,52 @@
+"""Where a server's recordings are, by its settings, and what puts them into an object store if there is one."""
+
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from voice_agent.config.settings import Settings
+from voice_agent.live.metrics import Metrics
+from voice_agent.live.opened_call import FinishedCall, Redact
+from voice_agent.live.uploads import Uploads
+from voice_agent.recording.reader import read
+from voice_agent.recording.telling import summarise
+from voice_agent.store.objects import ObjectStore, examine
+from voice_agent.store.recordings import Recordings
+
+MOST_FETCHED = 20
+"""Recordings of the object store that are kept for the console's readers."""
+
+FETCHED = "fetched"
+RECORDINGS = "recordings"
+"""Below the folder of the data."""
+
+
+def recordings_of(settings: Settings, fetched: Path, most_fetched: int | None = None) -> Recordings:
+    """Say where recordings are; for the others see `Recordings`. Raises `CommandError`."""
+    url = settings.recordings_url
+    if url is not None:
+        examine()
+    return Recordings(settings.data / RECORDINGS, None if url is None else ObjectStore(url), fetched, most_fetched)
+
+
+def recordings_of_server(settings: Settings) -> Recordings:
+    """Say where the recordings of a server are that begins now; raises `CommandError`."""
+    recordings = recordings_of(settings, settings.data / FETCHED, MOST_FETCHED)
+    recordings.forget_fetched()
+    return recordings
+
+
+def uploads_of(recordings: Recordings, metrics: Metrics, redact: Redact | None) -> Uploads | None:
+    """Make what puts them into the object store; `None`: there is none."""
+    if recordings.objects is None:
+        return None
+    return Uploads(recordings, metrics, None if redact is None else partial(_redact_left, redact))
+
+
+def _redact_left(redact: Redact, path: Path) -> None:
+    """Redact what a process that died has left; raises `PeerError` for what cannot be read."""
+    recording = read(path)
+    header = recording.header
+    if not header.redacted:
+        began = datetime.fromisoformat(header.started_at)
+        redact(FinishedCall(setup=header.setup, started_at=began, summary=summarise(recording), recording=path))
