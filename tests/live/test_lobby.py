@@ -42,6 +42,9 @@ class FakeCall:
             return [CallEnded("transferred" if self._transferred else "stopped", received.reason, 0)]
         return [CallEnded("caller_hung_up", "", 0)] if isinstance(received, PhoneText) else []
 
+    def cost(self) -> float | None:
+        return 0.25
+
     def resumption(self) -> Resumption:
         return Resumption(Conversation("test"))
 

@@ -63,6 +63,9 @@ class FakeCall:
         self.started_at = utc_now()
         self.session = Session(self.bridge, FakeWork(), observers=[self.summary.take])
 
+    def cost(self) -> float | None:
+        return 0.25
+
     def resumption(self) -> Resumption:
         return Resumption(Conversation("reception", (CallerTurn("u1", "Is Ana there?"),)), left_ms=60_000, transfers=1)
 

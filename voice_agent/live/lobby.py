@@ -53,6 +53,10 @@ class HeldCall(Protocol):
     started_at: datetime
     """In UTC."""
 
+    def cost(self) -> float | None:
+        """Say what the model's tokens cost so far; `None`: nobody knows."""
+        ...
+
     async def run(self) -> None:
         """Hold the call to its end, then see to its surroundings; raises only for a fault of our own."""
         ...

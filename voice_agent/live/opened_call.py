@@ -191,6 +191,13 @@ class OpenedCall:
         prices, model = self._around.prices, self._work.served_by.model
         return None if prices is None or not model else prices.of(model)
 
+    def cost(self) -> float | None:
+        """Say what the model's tokens cost so far; 0 where they cost nothing, `None`: nobody knows."""
+        price = self._price()
+        if price is None:
+            return None if self._work.served_by.model else 0.0
+        return price.cost(self.summary.usage)
+
     def _bill(self, usage: Usage) -> str:
         assert self._around.prices is not None, "else nobody asks"
         return self._around.prices.told(self._work.served_by.model, usage)

@@ -25,7 +25,6 @@ from voice_agent.call.commands import (
     ToolStarted,
 )
 from voice_agent.call.events import EndRequested
-from voice_agent.config.prices import load_prices
 from voice_agent.server.console.live import Live, live_routes, shortened
 from voice_agent.wire.bridge import Input, Output
 from voice_agent.wire.texts import ModelText
@@ -77,7 +76,7 @@ def held(folder: Path, scene: Callable[[Scene], Coroutine[Any, Any, None]], agen
 @asynccontextmanager
 async def a_live(folder: Path, answer: Any, agent: str) -> AsyncIterator[Scene]:
     async with a_desk(folder, agent, answer) as desk, asyncio.TaskGroup() as tasks:
-        live = Live(desk.reception.lobby, load_prices(), tasks)
+        live = Live(desk.reception.lobby, "USD", tasks)
         async with a_browser([live_routes(live)]) as browser:
             desk.reception.answer(FIELDS)
             await settle()
@@ -92,7 +91,7 @@ def test_a_call_is_told_without_the_whole_number(tmp_path: Path) -> None:
         assert FIELDS["From"] not in str(row)
         assert row["caller"] == f"…{FIELDS['From'][-4:]}"
         assert row["transfers"] == ("front_desk",)
-        assert row["cost"] == 0.0
+        assert row["cost"] == 0.25
 
     held(tmp_path, scene)
 

@@ -24,7 +24,6 @@ from voice_agent.call.commands import (
     ToolAnswered,
     ToolStarted,
 )
-from voice_agent.config.prices import Prices
 from voice_agent.live.lobby import HeldCall, Lobby
 from voice_agent.server.console.answers import json_of, read
 from voice_agent.server.console.events import Broadcast
@@ -74,19 +73,23 @@ class _Doing(msgspec.Struct):
 class Live:
     """One for a server."""
 
-    def __init__(self, lobby: Lobby, prices: Prices, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, lobby: Lobby, currency: str, tasks: asyncio.TaskGroup) -> None:
+        """`currency`: of the prices by which calls know their cost."""
         self._lobby = lobby
-        self._prices = prices
         self._tasks = tasks
         self._broadcast = Broadcast()
         self._doing: dict[str, _Doing] = {}
         self._told: dict[str, LiveCall] = {}
+        self._changed: set[str] = set()
+        """Calls that have reported something since pages were told; nothing is collected while nobody looks."""
         self._ticking: asyncio.Task[None] | None = None
-        self.currency = prices.currency
+        self._currency = currency
 
     def observe(self, call_sid: str, now_ms: int, report: Report) -> None:
         """Take one report of one call."""
         del now_ms
+        if self._ticking is not None:
+            self._changed.add(call_sid)
         match report:
             case CallerBegan():
                 self._of(call_sid).speaks = "caller"
@@ -116,10 +119,10 @@ class Live:
     def _first(self) -> list[tuple[str, Any]]:
         """Give what a page is told first, and begin to look for changes unless that goes on already."""
         rows = list(self.now())
-        if self._ticking is None or self._ticking.done():
+        if self._ticking is None:
             self._told = {row.call_sid: row for row in rows}
             self._ticking = self._tasks.create_task(self._tick())
-        return [("calls", {"all": rows, "currency": self.currency})]
+        return [("calls", {"all": rows, "currency": self._currency})]
 
     def now(self) -> Iterator[LiveCall]:
         """Give all calls in progress."""
@@ -152,21 +155,29 @@ class Live:
         while True:
             await asyncio.sleep(TICK_SECONDS)
             if not len(self._broadcast):
+                self._ticking = None
+                self._changed.clear()
                 return
-            rows = {row.call_sid: row for row in self.now()}
-            changed = [row for sid, row in rows.items() if self._told.get(sid) != row]
-            gone = [sid for sid in self._told if sid not in rows]
-            if changed or gone:
-                self._broadcast.publish("changes", {"changed": changed, "gone": gone})
-            self._told = rows
-            for call_sid in self._doing.keys() - self._lobby.calls.keys():
-                del self._doing[call_sid]
+            self._tell()
+
+    def _tell(self) -> None:
+        calls = {sid: held for sid, held in self._lobby.calls.items() if held.session.ended is None}
+        looked_at = (self._changed | (calls.keys() - self._told.keys())) & calls.keys()
+        rows = [self._row(sid, calls[sid]) for sid in looked_at]
+        changed = [row for row in rows if self._told.get(row.call_sid) != row]
+        gone = list(self._told.keys() - calls.keys())
+        if changed or gone:
+            self._broadcast.publish("changes", {"changed": changed, "gone": gone})
+        self._told |= {row.call_sid: row for row in changed}
+        for call_sid in gone:
+            del self._told[call_sid]
+            self._doing.pop(call_sid, None)
+        self._changed.clear()
 
     def _row(self, call_sid: str, held: HeldCall) -> LiveCall:
         setup, summary, doing = held.setup, held.summary, self._doing.get(call_sid, _NOTHING)
-        price = self._prices.of(setup.model.model) if setup.model.model else None
         times = summary.response_ms
-        cost = 0.0 if not setup.model.model else None if price is None else round(price.cost(summary.usage), 4)
+        cost = held.cost()
         return LiveCall(
             call_sid=call_sid,
             agent=doing.agent or setup.agent.name,
@@ -180,7 +191,7 @@ class Live:
             turns=summary.turns,
             interruptions=summary.interruptions,
             faults=summary.faults,
-            cost=cost,
+            cost=None if cost is None else round(cost, 4),
             transfers=transfers_of(held, doing.agent),
         )
 

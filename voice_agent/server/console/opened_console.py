@@ -49,7 +49,7 @@ class OpenedConsole:
         files = AgentFiles(agents, edit=settings.console_edit)
         self._workshop = Workshop()
         self._browser_calls = BrowserCalls(agents, client, tasks, messages)
-        self._live = Live(reception.lobby, prices, tasks)
+        self._live = Live(reception.lobby, prices.currency, tasks)
         self._listening = Listening(self._live)
         self.phone = Phone(agents, reception, access)
         wanted = partial(read_wanted, settings.redact_words)

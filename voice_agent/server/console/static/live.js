@@ -66,7 +66,7 @@ function add(call) {
   const row = el("tr", {}, el("th", { scope: "row" }, cells.agent), cell("caller", { class: "mono" }), cell("since", { class: "number" }),
     cell("now"), cell("response", { class: "number" }), cell("slowest", { class: "number" }), cell("turns", { class: "number" }),
     cell("cuts", { class: "number" }), cell("cost", { class: "number" }),
-    el("td", {}, el("div", { class: "row tight" }, button("listen", "Listen", listen), button("over", "Hand over", handOver), button("end", "Hang up", hangUp))));
+    el("td", { class: "acts" }, el("div", { class: "row tight" }, button("listen", "Listen", listen), button("over", "Hand over", handOver), button("end", "Hang up", hangUp))));
   rows.set(sid, { call, row, cells });
   byId("rows").append(row);
 }
