@@ -17,6 +17,7 @@ from voice_agent.call.events import (
     ModelAudio,
     ModelClosed,
     ResponseCreated,
+    SessionUpdated,
     StreamStarted,
     StreamStopped,
     TimerFired,
@@ -155,7 +156,8 @@ def test_when_all_is_settled_only_the_next_frame_and_the_time_limit_are_waited_f
     begun = waiting(script)
     script.agent_speaks("a", 2000)
     script.response_done()
-    script.wait(500)
+    script.wait(1500)
+    script.feed(SessionUpdated())
     script.caller_speaks()  # a barge-in, whose measure is awaited
     script.wait(500)
     measured = waiting(script)

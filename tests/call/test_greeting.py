@@ -13,7 +13,14 @@ from voice_agent.call.commands import (
     TruncateItem,
 )
 from voice_agent.call.conversation import AgentTurn, Conversation, Resumption
-from voice_agent.call.events import ModelRefused, ResponseCreated, ResponseDone, StreamStarted, StreamStopped
+from voice_agent.call.events import (
+    ModelRefused,
+    ResponseCreated,
+    ResponseDone,
+    SessionUpdated,
+    StreamStarted,
+    StreamStopped,
+)
 from voice_agent.call.facts import ResponseWanted, SessionReady
 from voice_agent.call.greeting import Greeting
 
@@ -73,6 +80,8 @@ def test_a_caller_who_speaks_first_is_answered_and_a_greeting_is_given_up() -> N
     script.caller_speaks()
     script.agent_speaks("a", 500)
     script.response_done(status="cancelled")
+    script.wait(1600)
+    script.feed(SessionUpdated())
     script.caller_stops()
     script.feed(ResponseCreated("r2", None), ResponseDone("r2", "completed"))
     script.wait(5000)
@@ -147,16 +156,16 @@ def test_the_session_is_told_of_it_once() -> None:
 
 def test_a_caller_who_cuts_it_leaves_what_they_heard_and_nothing_is_truncated() -> None:
     script = kept().begin()
-    script.wait(1000)
+    script.wait(1500)
     script.caller_speaks()
     script.wait(100)
     script.caller_stops()
 
     (told,) = script.ordered(AddAgentText)
     assert len(script.ordered(ClearPlayback)) == 1
-    assert told.text == "Hello"
+    assert told.text == "Hello there, who"
     assert script.ordered(TruncateItem) == []
-    assert script.call.conversation().turns[0] == AgentTurn("kept-greeting", "Hello", interrupted=True)
+    assert script.call.conversation().turns[0] == AgentTurn("kept-greeting", "Hello there, who", interrupted=True)
 
 
 def test_of_a_greeting_that_nobody_heard_the_session_is_told_nothing() -> None:

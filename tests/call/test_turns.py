@@ -40,10 +40,16 @@ def begun_with(**barge_in: object) -> Script:
 
 
 @pytest.mark.parametrize(
-    ("barge_in", "flag"), [(BargeIn(), True), (BargeIn(after_ms=300), False), (BargeIn(protect_greeting=True), False)]
+    ("greeting", "barge_in", "flag"),
+    [
+        (None, BargeIn(), True),
+        ("Hello.", BargeIn(), False),
+        (None, BargeIn(after_ms=300), False),
+        ("Hello.", BargeIn(protect_greeting=True), False),
+    ],
 )
-def test_the_policy_sets_both_flags_of_the_session(barge_in: BargeIn, flag: bool) -> None:
-    script = Script(an_agent(greeting="Hello.", barge_in=barge_in)).begin()
+def test_the_policy_sets_both_flags_of_the_session(greeting: str | None, barge_in: BargeIn, flag: bool) -> None:
+    script = Script(an_agent(greeting=greeting, barge_in=barge_in)).begin()
 
     (configured,) = script.ordered(ConfigureSession)
     assert (configured.interrupt_response, configured.create_response) == (flag, flag)
@@ -186,9 +192,9 @@ def test_what_is_said_before_a_protected_greeting_is_not_protected() -> None:
 
 def test_a_turn_under_protection_is_answered_exactly_once_when_the_text_was_heard() -> None:
     script = begun_with(protect_greeting=True)
-    script.agent_speaks("a", 2000)
+    script.agent_speaks("a", 3000)
     script.response_done()
-    script.wait(500)
+    script.wait(1600)
     script.caller_speaks()
     script.wait(500)
     script.caller_stops()

@@ -50,7 +50,7 @@ class Alone:
     """The part, and what came out of it last."""
 
     def __init__(self, agent: Agent | None = None, *, held: bool = False, ready: bool = True) -> None:
-        self.turns = Turns(agent or an_agent(), can_excuse=True, held=held)
+        self.turns = Turns(agent or an_agent(), can_excuse=True, held=held, greets=False)
         self.said: list[Command | Fact] = []
         if ready:
             self.feed(SessionReady())

@@ -148,6 +148,7 @@ def test_an_answer_takes_the_place_of_a_greeting_that_was_not_yet_begun() -> Non
     script = Script(an_agent(greeting="Hello", barge_in=BargeIn(after_ms=400)))
     script.begin()
     script.feed(SpeechStarted("u1", 0), ResponseCreated("r1", "greeting-1"))
+    script.wait(2000)
     script.feed(SpeechStopped("u1", 0), TurnCommitted("u1"))
     script.response_done("r1", status="cancelled")
     script.agent_speaks("a", 500)

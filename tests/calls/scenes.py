@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from voice_agent.call.commands import CallEnded, HandedOver, Interrupted, Report, ToolAnswered, ToolStarted
+from voice_agent.call.commands import AgentSaid, CallEnded, HandedOver, Interrupted, Report, ToolAnswered, ToolStarted
 from voice_agent.emulator.brain import Thought, ToolCall
 from voice_agent.emulator.caller import LISTEN_MS, PATIENCE_S
 from voice_agent.emulator.speech.recorded import utterance
@@ -184,9 +184,18 @@ async def into_the_greeting(stage: Stage) -> None:
     await stage.hear_out()
 
 
+async def hello_into_the_greeting(stage: Stage) -> None:
+    await stage.hear(400)
+    await stage.say("Hello?")
+    await stage.hear_out()
+    await stage.say("reception-3")
+    await stage.until_hung_up()
+
+
 async def into_a_protected_greeting(stage: Stage) -> None:
     await stage.hear(800)
     await stage.say("table-2")
+    await stage.until(AgentSaid, 2)
     await stage.hear_out()
 
 
@@ -255,6 +264,7 @@ async def order_three(stage: Stage) -> None:
     await stage.hear_out()
     await stage.say("Where is my order number three?")
     await stage.until(ToolAnswered)
+    await stage.until(AgentSaid, 2)  # the sign of life is not all
     await stage.hear_out()
 
 
@@ -262,6 +272,7 @@ async def order_four(stage: Stage) -> None:
     await stage.hear_out()
     await stage.say("Where is my order number four?")
     await stage.until(ToolAnswered)
+    await stage.until(AgentSaid, 2)  # the sign of life is not all
     await stage.hear_out()
 
 
@@ -505,6 +516,7 @@ SCENES = {
     "interrupted-no-frames": Scene(play=interrupted, switches=Switches(silent_gaps=True)),
     "preview-tool": Scene(play=one_question, service="preview", audio="pcm24k"),
     "preview-interrupted-greeting": Scene(play=into_the_greeting, service="preview"),
+    "hello-in-the-greeting": Scene(play=hello_into_the_greeting),
     "kept-greeting": Scene(play=into_the_greeting, before=one_question),
     "protected-greeting": Scene(play=into_a_protected_greeting, agent="table"),
     "cough": Scene(play=with_a_cough, agent="shop", more="barge_in: {after_ms: 500}"),

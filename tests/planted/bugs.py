@@ -73,8 +73,8 @@ BUGS = (
     Bug(
         "clears only while the model still generates",  # openai-agents-js#1173
         _TURNS,
-        "yield BargeIn(self._active)",
-        "if self._active is not None:\n            yield BargeIn(self._active)",
+        "yield BargeIn(self._response.id)",
+        "if self._response.id is not None:\n            yield BargeIn(self._response.id)",
     ),
     Bug(
         "does not stop what is played",  # twilio-samples/speech-assistant-openai-realtime-api-node#9
@@ -85,13 +85,13 @@ BUGS = (
     Bug(
         "plays an answer that begins while the caller speaks",
         _TURNS,
-        "yield ResponseDropped(event.response_id)\n            yield from self._cancel(event.response_id)",
+        "yield ResponseDropped(event.response_id)\n            yield from self._response.cancel(event.response_id)",
         "yield from ()",
     ),
     Bug(
         "asks for an answer while another is made",  # openai-agents-python#2760
         _TURNS,
-        "and self._active is None\n            and self._requests.requested is None",
+        "and self._response.id is None\n            and self._requests.requested is None",
         "and self._requests.requested is None",
     ),
     Bug(

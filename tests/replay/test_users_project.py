@@ -142,9 +142,9 @@ def test_a_millisecond_in_the_bridge_s_cuts_fails_strictly_and_the_cause_can_be_
     assert "2 failed" in out
     assert re.fullmatch(r"differs at 00:09\.\d{3}, step \d+: Interrupted \(Barge-in: the agent was cut\)", told[0])
     assert re.search(
-        r"^  > 00:09\.\d{3}  Interrupted heard_ms 2995, item_id 'item_3', basis 'mark'$", out, re.MULTILINE
+        r"^  > 00:09\.\d{3}  Interrupted heard_ms 2975, item_id 'item_3', basis 'mark'$", out, re.MULTILINE
     )
-    assert "  that is:       heard_ms: 2995 -> 2996" in told
-    assert "audio_end_ms: 2995 -> 2996" in next(line for line in told if line.startswith("  and with it:"))
+    assert "  that is:       heard_ms: 2975 -> 2976" in told
+    assert "audio_end_ms: 2975 -> 2976" in next(line for line in told if line.startswith("  and with it:"))
     # Nothing of the package's insides, neither for the file nor for the test in Python.
     assert "site-packages" not in out

@@ -42,6 +42,6 @@ def test_the_far_end_hears_the_keys_and_then_the_agent_again_who_knows_that_they
     assert (menu.keys_heard, menu.warnings) == ("4#", [])
     assert len(menu.agent_track) == len(menu.caller_track)
     items = [message["item"] for message in call.model.of_type("conversation.item.create")]
-    assert [item.get("output") for item in items if item["type"] == "function_call_output"] == ['{"sent":"4W#"}'] * 2
+    assert [item.get("output") for item in items if item["type"] == "function_call_output"][-1:] == ['{"sent":"4W#"}']
     assert "system" not in [item.get("role") for item in items]
     assert (first.outcome, second.outcome, first.call_sid) == ("keys_sent", "caller_hung_up", second.call_sid)

@@ -32,6 +32,7 @@ from voice_agent.call.events import (
     ToolRequested,
     TurnCommitted,
 )
+from voice_agent.call.setup import CallSetup
 from voice_agent.call.turns import BY_KEY
 from voice_agent.sim import carrier as phone
 from voice_agent.sim.dead_air import DeadAir
@@ -46,7 +47,9 @@ class Line:
     def __init__(self, agent: Agent | None = None, *, ready: bool = True, held: bool = False) -> None:
         self.carrier = phone.Carrier(phone.CarrierCall(call_sid="CA1", stream_sid="MZ1", account_sid="AC1"))
         self.carrier.start(0)
-        self.watcher = DeadAir(agent or an_agent(greeting=None), self.carrier, held=held)
+        self.watcher = DeadAir(
+            CallSetup(call_sid="CA1", agent=agent or an_agent(greeting=None)), self.carrier, held=held
+        )
         self.told: list[tuple[int, str]] = []
         if ready:
             self.at(0, SessionUpdated())
@@ -209,8 +212,9 @@ def test_a_turn_that_the_server_forgot_is_closed_by_the_call() -> None:
 
 def test_the_whole_of_the_agent_is_asked_not_only_its_greeting() -> None:
     agent = msgspec.structs.replace(an_agent(), barge_in=BargeIn(protect_greeting=True))
-    line = Line(agent).at(0, ResponseCreated("r1", "greeting-1")).play(100, 4000)
-    turn(line, 1000, 2000).at(2100, ResponseDone("r1", "completed"))
+    line = Line(agent).at(0, ResponseCreated("r1", "greeting-1"))
+    line.at(100, ModelAudio("r1", "a", 0, b"", 4000)).play(100, 4000)
+    turn(line, 2700, 3200).at(3300, ResponseDone("r1", "completed"))
 
     assert [at for at, _ in line.wait(9000)] == [7120]
 
@@ -246,3 +250,22 @@ def test_where_nothing_hangs_on_the_verdict_answers_are_owed_as_ever() -> None:
     line = turn(Line(an_agent(greeting=None, on_machine=OnMachine("continue"))), 500, 1500)
 
     assert line.at(2500, TimerFired(), *verdict("machine_start")).wait(9000) == [(4520, "dead air: owed answer")]
+
+
+def greeted() -> Line:
+    """A greeting of 6 s begins."""
+    line = Line(an_agent()).at(0, ResponseCreated("r1", "greeting-1"))
+    return line.at(100, ModelAudio("r1", "a", 0, b"", 6000)).play(100, 6000)
+
+
+def test_a_hello_into_the_first_second_of_the_greeting_owes_nothing_unless_it_cuts_it_or_goes_on() -> None:
+    ignored, cut, long, late = greeted(), greeted(), greeted(), greeted()
+    for line, begins_ms, ends_ms in ((ignored, 900, 1900), (cut, 900, 1900), (long, 900, 3900), (late, 2700, 3600)):
+        line.at(begins_ms, SpeechStarted("item_1", 0))
+        if line is cut:
+            line.at(1000, TimerFired(), ClearPlayback())
+        line.at(ends_ms, TurnCommitted("item_1")).at(ends_ms, ResponseDone("r1", "completed"))
+
+    assert ignored.wait(12_000) == []
+    for line in (cut, long, late):
+        assert [what for _, what in line.wait(12_000)] == ["dead air: owed answer"]

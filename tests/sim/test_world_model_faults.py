@@ -24,7 +24,7 @@ def interrupted(*faults: str, agent: Agent | None = None) -> FaultyCall:
     """Hold a call whose caller never lets the agent finish, and hangs up in the end."""
 
     def mind(asked: Think) -> list[ThoughtText]:
-        return [ThoughtText(asked.response_id, LONG_ANSWER)]
+        return [ThoughtText(asked.response_id, 3 * LONG_ANSWER)]
 
     return FaultyCall(*faults, caller=Interrupter(random.Random(3), 3, 900), agent=agent, mind=mind)
 

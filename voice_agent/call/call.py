@@ -104,7 +104,8 @@ class Call:
         wish = agent.on_machine if setup.outbound and setup.resumed is None else None
         machine = None if wish is None else AnsweringMachine(agent, wish)
         held = machine is not None and machine.holds
-        turns = Turns(agent, can_excuse="withheld" in clips, held=held)
+        greets = agent.greeting is not None and setup.resumed is None
+        turns = Turns(agent, can_excuse="withheld" in clips, held=held, greets=greets)
         self._link = ModelLink([model.name for model in setup.models], setup.resumed)
         resumed = setup.resumed or Resumption(Conversation(agent.name))
         self._ending = Ending(agent, rest=setup.rest, apologies=apologies, left_ms=resumed.left_ms)

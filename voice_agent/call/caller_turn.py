@@ -17,6 +17,8 @@ class CallerTurn:
         """It began while the agent spoke, and did not cut it."""
         self.has_cut = False
         """The agent was cut in it."""
+        self.hello = False
+        """It began in the opening, and has not lasted longer than a "hello?": the greeting answers it."""
         self.tones = KeyTones(turn_detection)
 
     def forget_tones(self, turn_detection: TurnDetection) -> None:

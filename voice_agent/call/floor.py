@@ -1,7 +1,7 @@
 """Who has the floor: the agent's policy of barge-in and answers, and what stands against it for now.
 
-Against it stand a greeting that is protected, a call of ours of which it is not known who answered, and digits that are
-collected. While anything does, the server neither cuts nor answers by itself.
+Against it stand the opening of a call that begins with a greeting, a protected greeting, a call of ours of which it is
+not known who answered, and digits that are collected. While anything does, the server neither cuts nor answers.
 """
 
 from collections.abc import Iterator
@@ -16,9 +16,11 @@ from voice_agent.call.turn_flags import TurnFlags
 class Floor:
     """See the module."""
 
-    def __init__(self, agent: Agent, *, held: bool) -> None:
-        """`held`: it is not known yet who answered."""
+    def __init__(self, agent: Agent, *, held: bool, opening: bool = False) -> None:
+        """`held`: it is not known yet who answered. `opening`: a greeting is still to come."""
         self.held = held
+        self.opening = opening
+        """The greeting has only just begun, or has not: a "hello?" is no turn of its own."""
         self.machine = False
         """Held for good."""
         self.protected = agent.barge_in.protect_greeting and agent.greeting is not None
@@ -49,7 +51,7 @@ class Floor:
     @property
     def is_the_servers(self) -> bool:
         """What both flags should be now."""
-        return self.after_ms == 0 and not (self.closed or self.collecting)
+        return self.after_ms == 0 and not (self.opening or self.closed or self.collecting)
 
     @property
     def in_force(self) -> bool:
@@ -67,9 +69,16 @@ class Floor:
                 yield from self.give()
             case MachineReached():
                 self.held = self.machine = True
+                self.opening = False
                 yield from self.give()
             case SessionUpdated(request=""):
                 self._flags.confirm()
+
+    def open(self) -> Iterator[Command]:
+        """Take that the opening is over."""
+        if self.opening:
+            self.opening = False
+            yield from self.give()
 
     def configure(self) -> ConfigureSession:
         """Set a session up."""
@@ -87,7 +96,7 @@ class Floor:
     def hand_over(self, agent: Agent, voice: str) -> Iterator[Command]:
         """Follow another agent, for whom the session was set up once more. `voice`: the session's, if not its own."""
         self._follow(agent, voice)
-        self.protected = False
+        self.protected = self.opening = False
         yield from self._flags.replace(self.after_ms == 0, agent.turn_detection)
         yield from self.give()
 

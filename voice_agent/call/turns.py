@@ -9,7 +9,11 @@ Three policies, set as the session's flags:
     after N ms   false               false            we cut and cancel once speech has lasted N ms; a shorter sound
                                                       while the agent speaks is no turn that wants an answer
 
-Before any of them, in calls that we placed: while it is not known whether a person has answered, only the greeting is
+Before any of them comes the opening: speech that begins in the first second of the greeting, or before it, and is no
+longer than a "hello?", neither cuts the greeting nor is answered beside it. The greeting that was not heard yet waits
+for its end; speech that goes on is a turn as any other.
+
+Before that, in calls that we placed: while it is not known whether a person has answered, only the greeting is
 asked for, and nobody cuts it; a turn committed behind it is answered once, when that is known. A machine never is.
 
 A key that is pressed can be heard, and a detector takes its tone for speech. Speech that begins with a key is therefore
@@ -28,7 +32,6 @@ from voice_agent.agent import Agent
 from voice_agent.call.caller_turn import CallerTurn
 from voice_agent.call.commands import (
     CallerBegan,
-    CancelResponse,
     Command,
     CreateResponse,
     Note,
@@ -63,6 +66,7 @@ from voice_agent.call.facts import (
     LineClosing,
     MachineReached,
     ModelGone,
+    OwnSpeechWanted,
     PlaybackBusy,
     PlaybackIdle,
     ResponseAsked,
@@ -80,6 +84,7 @@ from voice_agent.call.facts import (
 )
 from voice_agent.call.floor import Floor
 from voice_agent.call.key_tones import TONE_MS
+from voice_agent.call.open_response import OpenResponse
 from voice_agent.call.part import Handled
 from voice_agent.call.wanted import FIRST_WORDS, RESULTS, WITHDRAWN, Requests
 
@@ -95,9 +100,16 @@ HEARD_AGAIN_MS = 2000
 MOST_FAILURES = 2
 """So many failed responses in a row, and the session is of no use: one retry."""
 
+OPENING_MS = 1500
+"""The first second of a greeting, from when it is sent: with its way to the ear, and that of what is said then."""
+
+HELLO_MS = 1000
+"""Speech that lasts longer says more than "hello?"."""
+
 WITHHELD = "content_filter"
 """The provider's filter stopped the answer: a fixed line of ours is heard instead."""
 
+HELLO = "what was said into the opening is answered by the greeting"
 BY_KEY = "what the caller began with a key is taken for its tone"
 ONLY_TONES = "only keys were heard in a turn, and it is not answered"
 
@@ -129,6 +141,7 @@ class Turns:
         KeyHeard,
         CollectionBegan,
         CollectionEnded,
+        OwnSpeechWanted,
         PlaybackBusy,
         PlaybackIdle,
         ModelGone,
@@ -137,26 +150,21 @@ class Turns:
         CallOver,
     )
 
-    def __init__(self, agent: Agent, *, can_excuse: bool, held: bool) -> None:
-        """`can_excuse`: there is a clip `withheld`. `held`: it is not known yet who answered."""
+    def __init__(self, agent: Agent, *, can_excuse: bool, held: bool, greets: bool) -> None:
+        """`can_excuse`: there is a clip `withheld`. `held`: it is not known yet who answered. `greets`: the agent."""
         self._can_excuse = can_excuse
-        self._floor = Floor(agent, held=held)
+        self._floor = Floor(agent, held=held, opening=greets)
         self._turn = CallerTurn(agent.turn_detection)
         self._deadlines = Deadlines()
         self._over = False
         self._busy = False
         self._words = False
-        """What plays, if anything does, is the model's, not only a clip of ours."""
+        """What plays, if anything does, is what the agent says, not only a clip of ours."""
         self._answer_owed = False
         """A turn was committed while nobody could be answered."""
-        self._active: str | None = None
-        self._sounds = False
-        """Sound of the active response has come."""
-        self._calls = False
-        """A call of a tool has."""
+        self._response = OpenResponse()
         self._again = False
         """The next session hears the open turn, or the last one, once more."""
-        self._cancelled: set[str] = set()
         self._requests = Requests()
         self._failures = 0
 
@@ -169,8 +177,10 @@ class Turns:
         if self._over:
             return ()
         if isinstance(event, ModelAudio):
-            self._sounds = self._sounds or event.response_id == self._active
-            self._words = self._words or event.response_id not in self._cancelled
+            self._response.sounds = self._response.sounds or event.response_id == self._response.id
+            self._words = self._words or not self._response.is_cancelled(event.response_id)
+            if self._floor.opening:
+                self._begin_opening(now_ms)
             return ()
         return self._decide(now_ms, event)
 
@@ -196,7 +206,7 @@ class Turns:
             case ResponseDone():
                 yield from self._end_response(event)
             case ToolRequested() | McpCalled():
-                self._calls = self._calls or event.response_id == self._active
+                self._response.calls = self._response.calls or event.response_id == self._response.id
             case ModelError():
                 yield from self._refused(now_ms, event)
             case ResponseWanted():
@@ -216,12 +226,13 @@ class Turns:
                 yield from self._reach_machine(event)
             case AgentChanged():
                 yield from self._hand_over(event)
+            case OwnSpeechWanted():
+                self._words = True  # a greeting that was kept
+                self._begin_opening(now_ms)
             case PlaybackBusy():
                 self._busy = True
             case PlaybackIdle():
-                self._busy = self._words = False
-                yield from self._floor.greeting_over(self._active)
-                yield from self._yield_floor()
+                yield from self._fall_silent()
             case TimerFired():
                 for name in self._deadlines.take_due(now_ms):
                     yield from self._due(now_ms, name)
@@ -247,6 +258,7 @@ class Turns:
                 yield self._floor.configure()
             case SessionReady():
                 self._floor.ready = True
+                self._begin_opening(now_ms)
                 yield from self._floor.give()
                 if self._again or self._turn.speaking:
                     self._again = True
@@ -256,17 +268,18 @@ class Turns:
 
     def _lose_session(self) -> Iterator[Fact]:
         """Keep what is still to be said, and ask the next session for it."""
-        lost = self._active is not None and self._active not in self._cancelled
-        lost = lost and self._requests.active is not WITHDRAWN
-        unheard = lost and not (self._sounds or self._calls)
+        lost = self._response.comes and self._requests.active is not WITHDRAWN
+        unheard = lost and not (self._response.sounds or self._response.calls)
         answer_due = self._deadlines.armed("server answer") or (unheard and self._requests.active is None)
         # When what came of a response was heard, the next session goes on from there.
-        self._answer_owed = self._answer_owed or (lost and self._sounds)
+        self._answer_owed = self._answer_owed or (lost and self._response.sounds)
         if unheard:
-            self._floor.greeting_failed(self._active)
+            self._floor.greeting_failed(self._response.id)
         self._requests.lose(with_open=unheard)
-        self._active = None
-        self._cancelled.clear()
+        self._turn.hello = False
+        if self._deadlines.armed("opening") and not self._requests.comes("greeting"):
+            self._floor.opening = False
+        self._response.lose()
         self._suspend()
         self._turn.forget_tones(self._floor.agent.turn_detection)
         self._failures = 0
@@ -289,20 +302,25 @@ class Turns:
     def _open_turn(self, now_ms: int, audio_start_ms: int) -> Iterator[Command | Fact]:
         self._turn.begins(audio_start_ms)
         self._deadlines.clear("commit", "server answer", "heard again")
-        agent_has_floor = self._busy or self._active is not None
+        agent_has_floor = self._busy or self._response.id is not None
         protected = self._floor.held or self._floor.greets
         # An answer that cannot be heard yet must not begin while the caller speaks, however short that is: not behind a
         # clip of ours either.
-        patience_ms = self._turn.patience_ms(self._floor, words=self._busy and self._words)
-        self._turn.overheard = agent_has_floor and (protected or patience_ms > 0)
+        words = self._busy and self._words
+        patience_ms = self._turn.patience_ms(self._floor, words=words)
+        self._turn.hello = self._floor.opening and not self._turn.tones.by_key and self._is_greeting()
+        self._turn.overheard = agent_has_floor and (protected or patience_ms > 0 or (self._turn.hello and words))
         if not self._again:
             yield CallerBegan()
         self._again = False
         yield TurnOpened(self._turn.overheard or self._turn.tones.by_key or self._floor.collecting)
         if self._turn.tones.by_key:
             yield Note("debug", BY_KEY)
-        if not agent_has_floor or protected:
-            if self._floor.held and not (self._floor.machine or self._busy or self._floor.protected):
+        if self._turn.hello:
+            self._deadlines.set("hello", now_ms + HELLO_MS + self._turn.tones.silence_ms)
+        if not agent_has_floor or protected or self._turn.hello:
+            waits = self._turn.hello or (self._floor.held and not self._floor.machine)
+            if waits and not (words or (self._floor.held and self._busy) or self._floor.protected):
                 yield from self._put_off()
             return
         if self._turn.overheard:
@@ -316,37 +334,44 @@ class Turns:
         if self._turn.tones.by_key and self._deadlines.armed("barge-in"):
             self._deadlines.set("barge-in", now_ms + TONE_MS + self._turn.tones.silence_ms)
 
-    def _yield_floor(self) -> Iterator[Command | Fact]:
+    def _fall_silent(self) -> Iterator[Command | Fact]:
         """Let nothing begin over a caller who has outlasted what was heard; what has begun goes on after its pause."""
-        goes_on = self._sounds or self._floor.closed
-        if self._turn.overheard and self._turn.speaking and self._active is not None and not goes_on:
+        if self._words and not self._requests.greets:
+            yield from self._floor.open()
+        self._busy = self._words = False
+        yield from self._floor.greeting_over(self._response.id)
+        goes_on = self._response.sounds or self._floor.closed
+        if self._turn.overheard and self._turn.speaking and self._response.id is not None and not goes_on:
             yield from self._cut(cancel=True)
 
     def _cut(self, *, cancel: bool) -> Iterator[Command | Fact]:
         self._turn.cuts()
-        yield BargeIn(self._active)
-        if cancel and self._active is not None:
-            yield from self._cancel(self._active)
-
-    def _cancel(self, response_id: str) -> Iterator[Command]:
-        if response_id not in self._cancelled:
-            self._cancelled.add(response_id)
-            yield CancelResponse(f"cancel-{response_id}", response_id)
+        yield BargeIn(self._response.id)
+        if cancel and self._response.id is not None:
+            yield from self._response.cancel(self._response.id)
 
     def _await_commit(self, now_ms: int, audio_end_ms: int) -> None:
         self._turn.tones.speech_stopped(audio_end_ms)
-        self._deadlines.clear("barge-in")
+        self._deadlines.clear("barge-in", "hello")
         if self._turn.speaking:
             self._deadlines.set("commit", now_ms + COMMIT_MS)
 
     def _close_turn(self, now_ms: int) -> Iterator[Command | Fact]:
-        self._deadlines.clear("commit", "barge-in")
+        self._deadlines.clear("commit", "barge-in", "hello")
         if self._turn.speaking:
             self._turn.speaking = False
             yield TurnClosed()
         if self._turn.tones.alone and not self._turn.has_cut and not self._floor.in_force:
             yield Note("debug", ONLY_TONES)
-        elif self._floor.closed:
+        elif self._turn.hello and self._is_greeting():
+            yield Note("debug", HELLO)
+        else:
+            yield from self._floor.open()
+            self._answer_turn(now_ms)
+        self._turn.overheard = self._turn.hello = False
+
+    def _answer_turn(self, now_ms: int) -> None:
+        if self._floor.closed:
             # A greeting that is still to come answers a "hello?".
             self._answer_owed = self._answer_owed or not (self._floor.held and self._requests.comes("greeting"))
         elif self._floor.in_force:
@@ -358,12 +383,28 @@ class Turns:
             # As the server would: the answer takes the place of what was only waiting to be said.
             self._requests.keep(lambda waiting: waiting.keep or waiting.instructions is None)
             self._want(ResponseWanted("turn"))
-        self._turn.overheard = False
 
     def _agent_has_words(self) -> bool:
         """Whether it says, or will say, what a sound too short to count leaves alone; a clip of ours is no answer."""
-        coming = self._active is not None and self._active not in self._cancelled
-        return coming or (self._busy and self._words)
+        return self._response.comes or (self._busy and self._words)
+
+    # --- the opening -------------------------------------------------------------------------------------------------
+
+    def _is_greeting(self) -> bool:
+        """Whether the greeting, or what is left of it, is still to be heard."""
+        return self._requests.greets or (self._busy and self._words)
+
+    def _begin_opening(self, now_ms: int) -> None:
+        """Let its time run once the greeting is heard and the caller can be."""
+        if self._floor.opening and self._floor.ready and self._words and not self._deadlines.armed("opening"):
+            self._deadlines.set("opening", now_ms + OPENING_MS)
+
+    def _go_on(self) -> Iterator[Command | Fact]:
+        """Take that the caller says more than hello."""
+        self._turn.hello = False
+        yield from self._floor.open()
+        if not self._floor.closed and (self._busy or self._response.id is not None):
+            yield from self._cut(cancel=True)
 
     # --- responses ---------------------------------------------------------------------------------------------------
 
@@ -375,7 +416,7 @@ class Turns:
         return (
             self._floor.ready
             and not self._turn.speaking
-            and self._active is None
+            and self._response.id is None
             and self._requests.requested is None
             and not any(map(self._deadlines.armed, ("server answer", "other response", "heard again")))
         )
@@ -398,17 +439,14 @@ class Turns:
             # The server's own answer takes the place of all that was waiting, but for what it does not know yet.
             self._requests.keep(lambda waiting: waiting.keep or waiting.purpose in RESULTS)
         self._requests.withdraw("idle")  # the silence is broken
-        self._active = event.response_id
+        self._response.begin(event.response_id)
         self._requests.active = None
-        self._sounds = self._calls = False
         if self._turn.speaking or (self._floor.held and (wanted is None or wanted.purpose not in FIRST_WORDS)):
             # A sound that is no turn gets no answer which would take its place.
-            # What a server begins by itself behind a call of its own is not lost either.
-            wanted = wanted or (ResponseWanted("mcp") if event.request is None else WITHDRAWN)
-            if wanted.keep or ((self._turn.overheard or self._floor.held) and wanted is not WITHDRAWN):
-                self._requests.waiting.append(wanted)
+            no_turn = self._turn.overheard or self._turn.hello or self._floor.held
+            self._requests.put_back(wanted if event.request is None else wanted or WITHDRAWN, anyway=no_turn)
             yield ResponseDropped(event.response_id)
-            yield from self._cancel(event.response_id)
+            yield from self._response.cancel(event.response_id)
             return
         self._requests.active = wanted
         if wanted is not None and wanted.purpose == "greeting":
@@ -418,9 +456,9 @@ class Turns:
         if event.usage is not None:
             yield ResponseUsed(event.usage)
         wanted, came = None, True
-        if event.response_id == self._active:
-            wanted, came = self._requests.active, self._sounds or self._calls or self._active in self._cancelled
-            self._active = self._requests.active = None
+        if event.response_id == self._response.id:
+            wanted, came = self._requests.active, self._response.came
+            self._response.id = self._requests.active = None
         self._deadlines.clear("other response")
         if event.status == "failed":
             yield Note("warning", "a response failed", {"reason": event.reason})
@@ -430,7 +468,9 @@ class Turns:
         else:
             self._failures = 0
         if not self._busy:
-            yield from self._floor.greeting_over(self._active)
+            if not self._requests.greets:
+                yield from self._floor.open()
+            yield from self._floor.greeting_over(self._response.id)
 
     def _end_incomplete(self, event: ResponseDone, wanted: ResponseWanted, *, came: bool) -> Iterator[Command | Fact]:
         yield Note("warning", "a response was left incomplete", {"reason": event.reason})
@@ -465,7 +505,7 @@ class Turns:
             # unless that was the answer.
             if wanted.instructions is not None or wanted.purpose in RESULTS:
                 self._requests.waiting.insert(0, wanted)
-            if self._active is None:
+            if self._response.id is None:
                 self._deadlines.set("other response", now_ms + SERVER_ANSWER_MS)
         else:
             reason = f"{event.code or 'error'}: {event.message}"
@@ -475,8 +515,14 @@ class Turns:
     def _due(self, now_ms: int, name: str) -> Iterator[Command | Fact]:
         match name:
             case "barge-in":
-                if self._busy or self._active is not None:
+                if self._busy or self._response.id is not None:
                     yield from self._cut(cancel=True)
+            case "hello":
+                yield from self._go_on()
+            case "opening" if self._turn.hello:
+                self._deadlines.set("opening", now_ms + HELLO_MS)  # by then it is over, or goes on
+            case "opening":
+                yield from self._floor.open()
             case "commit":
                 yield Note("warning", "the server did not commit the caller's turn")
                 yield from self._close_turn(now_ms)
@@ -498,7 +544,7 @@ class Turns:
 
     def _pay(self) -> None:
         """Ask for the answer that is owed, once it can be given."""
-        if self._answer_owed and not (self._floor.closed or self._busy or self._active is not None):
+        if self._answer_owed and not (self._floor.closed or self._busy or self._response.id is not None):
             self._answer_owed = False
             self._want(ResponseWanted("turn"))
 
@@ -511,12 +557,13 @@ class Turns:
 
     def _reach_machine(self, reached: MachineReached) -> Iterator[Command | Fact]:
         self._requests.withdraw_all()
-        self._deadlines.clear("barge-in", "server answer")
+        self._deadlines.clear("barge-in", "server answer", "hello", "opening")
+        self._turn.hello = False
         yield from self._floor.take(reached)
-        if self._busy or self._active is not None:
+        if self._busy or self._response.id is not None:
             yield from self._cut(cancel=True)
 
     def __repr__(self) -> str:
         speaks = "speaking" if self._turn.speaking else "silent"
         waiting = [wanted.purpose for wanted in self._requests.waiting]
-        return f"<Turns caller {speaks}, response {self._active}, waiting {waiting}, {self._deadlines}>"
+        return f"<Turns caller {speaks}, response {self._response.id}, waiting {waiting}, {self._deadlines}>"

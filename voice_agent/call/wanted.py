@@ -50,6 +50,18 @@ class Requests:
         """Whether something of this purpose waits or is asked for."""
         return any(one.purpose == purpose for one in (*self.waiting, *(self.requested or ())[1:]))
 
+    @property
+    def greets(self) -> bool:
+        """Whether the greeting is still to be said, or is being."""
+        return self.comes("greeting") or (self.active is not None and self.active.purpose == "greeting")
+
+    def put_back(self, wanted: ResponseWanted | None, *, anyway: bool) -> None:
+        """Let a response that must not be heard now wait again, if it is kept. `anyway`: also if it is not."""
+        # What a server begins by itself is not lost either, if it is behind a call of its own.
+        wanted = wanted or ResponseWanted("mcp")
+        if wanted.keep or (anyway and wanted is not WITHDRAWN):
+            self.waiting.append(wanted)
+
     def ask(self, wanted: ResponseWanted) -> str:
         """Take that one of those which wait is asked for now; give our name for it."""
         self.waiting.remove(wanted)

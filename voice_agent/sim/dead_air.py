@@ -15,15 +15,16 @@ Some bounds are wider, because nothing in a call can be sooner:
 - A line on which nothing passes any more owes nothing.
 - What begins right behind a key, and into the agent's speech, is taken for the key's tone, and wants no answer; not
   what the caller was heard to say for longer than a tone sounds.
+- Speech that begins before the greeting has been heard for a second, and that is through before the greeting is, wants
+  no answer of its own, if it does not cut it.
 - A session that is lost takes its turns and responses with it: what it owed, the next one owes. Nobody can be heard
   until that is there.
 - A call that we placed is held until it is known who answered: the answer to a turn is due then, and a machine is owed
   nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from voice_agent.agent import Agent
 from voice_agent.call.commands import (
     AddToolOutput,
     AppendAudio,
@@ -60,7 +61,8 @@ from voice_agent.call.events import (
     ToolRequested,
     TurnCommitted,
 )
-from voice_agent.call.turns import BY_KEY, ONLY_TONES
+from voice_agent.call.setup import CallSetup
+from voice_agent.call.turns import BY_KEY, HELLO_MS, ONLY_TONES, OPENING_MS
 from voice_agent.sim.carrier import Carrier
 from voice_agent.sim.track import BYTES_PER_MS
 
@@ -82,6 +84,9 @@ KEY_SOUND_MS = 500
 HELD_MS = 4000
 """How long a call that we placed waits for the verdict on who answered."""
 
+HELLO_WAY_MS = 3000
+"""By then a "hello?" is over for certain: its length, the detector's silence, and the news of both."""
+
 PAUSE_MS = 2000
 """The pause of somebody who talks on for longer, and then is no machine to leave a message on."""
 
@@ -99,21 +104,15 @@ _HEARD = frozenset({ModelAudio, MarkEchoed})
 class DeadAir:
     """Watches one call; `watch` says once of each silence that it is too long."""
 
-    def __init__(
-        self,
-        agent: Agent,
-        carrier: Carrier,
-        longest_ms: int = LONGEST_MS,
-        others: Iterable[Agent] = (),
-        *,
-        held: bool = False,
-        kept: bool = False,
-    ) -> None:
-        """`others`: those that it can be handed over to. `held`: the conversation waits for the carrier's verdict.
-
-        `kept`: its greeting is not the model's to say.
-        """
-        self._greets = agent.greeting is not None and not kept
+    def __init__(self, setup: CallSetup, carrier: Carrier, longest_ms: int = LONGEST_MS, *, held: bool = False) -> None:
+        """`held`: the conversation waits for the carrier's verdict."""
+        agent = setup.agent
+        self._kept = setup.kept_greeting is not None
+        """Its greeting is not the model's to say."""
+        self._greets = agent.greeting is not None and not self._kept
+        opens = agent.greeting is not None and setup.resumed is None
+        self._opening_ends_ms: int | None = None if opens else -1
+        """When speech that begins wants an answer again, whatever it begins in."""
         self._held = held
         self._detects = held
         self._pause_ms = PAUSE_MS if agent.on_machine is not None and agent.on_machine.do == "leave" else 0
@@ -121,7 +120,7 @@ class DeadAir:
         """When it opens without a verdict, if nobody speaks then."""
         self._machine = False
         self._agent = agent
-        self._agents = {each.name: each for each in (*others, agent)}
+        self._agents = {each.name: each for each in (*setup.others, agent)}
         self._carrier = carrier
         self._longest_ms = longest_ms
         self._owed: set[str] = set()
@@ -140,6 +139,8 @@ class DeadAir:
         """When its tone is over for certain, on the carrier's clock."""
         self._by_key = False
         """The call took what began the open turn for a tone."""
+        self._hello = False
+        """The open turn began in the opening, and has not cut what was heard."""
         self._came = ""
         """The response of which something came last: sound, or a call of a tool."""
         self._told = False
@@ -164,6 +165,7 @@ class DeadAir:
         owed = bool(self._owed)
         if type(event) is ModelAudio:
             self._came = event.response_id
+            self._begin_opening(now_ms)
         heard = type(event) in _HEARD
         wrong = self._listen(now_ms) if (owed or self._speaking) and not heard else ""
         if type(event) not in _SOUND:
@@ -209,10 +211,12 @@ class DeadAir:
                 if not self._ready:
                     self._owed.add("session")
                 self._owe_greeting()
+                self._begin_kept(now_ms)
             case SessionUpdated() if not self._ready:
                 self._ready = not event.unusable
                 self._owed.discard("session")
                 self._owe_greeting()
+                self._begin_kept(now_ms)
             case SpeechStarted():
                 self._open_turn(now_ms)
             case KeyPressed():
@@ -234,6 +238,14 @@ class DeadAir:
         if self._ready and self._streaming and self._greets:
             self._owed.add("greeting")
 
+    def _begin_kept(self, now_ms: int) -> None:
+        if self._kept and self._ready and self._streaming:
+            self._begin_opening(now_ms)
+
+    def _begin_opening(self, now_ms: int) -> None:
+        if self._opening_ends_ms is None:
+            self._opening_ends_ms = now_ms + OPENING_MS + HELLO_MS
+
     def _lose_session(self, now_ms: int) -> None:
         self._ready = self._greets = False
         lost = {debt for debt in self._owed if debt.startswith("response")}
@@ -252,13 +264,15 @@ class DeadAir:
         # A sound that must last to count, and falls into the agent's speech, is no turn until it cuts.
         self._overheard = self._agent.barge_in.after_ms > 0 and self._busy()
         self._by_key = False
+        self._hello = self._opening_ends_ms is None or now_ms < self._opening_ends_ms
 
     def _close_turn(self, now_ms: int) -> None:
         self._speaking, self._silent_since_ms = False, now_ms
         if self._held:
             self._opens_ms = self._silent_since_ms = max(self._opens_ms, now_ms + self._pause_ms)
         tone = self._by_key and self._carrier.caller.end <= self._tone_end_ms * BYTES_PER_MS
-        if not ((self._overheard or tone) and self._busy()):
+        hello = self._hello and now_ms - self._speaking_since_ms < HELLO_WAY_MS
+        if not ((self._overheard or tone or hello) and self._busy()):
             self._owed.add("answer")
 
     def _busy(self) -> bool:
@@ -291,7 +305,7 @@ class DeadAir:
     def _obey(self, now_ms: int, command: CallCommand) -> None:
         match command:
             case ClearPlayback() | CancelResponse():
-                self._overheard = self._by_key = False
+                self._overheard = self._by_key = self._hello = False
                 if isinstance(command, CancelResponse):
                     self._cancelled.add(f"response {command.response_id}")
             case ConnectModel() if self._ready:

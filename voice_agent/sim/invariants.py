@@ -203,8 +203,7 @@ class Invariants:
         wish = setup.agent.on_machine if setup.outbound and setup.resumed is None else None
         held = wish is not None and wish.do != "continue"
         self._who_answered = WhoAnswered(setup)
-        kept = setup.kept_greeting is not None
-        self._dead_air = DeadAir(setup.agent, carrier, self._bounds.silence_ms, setup.others, held=held, kept=kept)
+        self._dead_air = DeadAir(setup, carrier, self._bounds.silence_ms, held=held)
         self._lost_session = LostSession(setup)
         self._agents = {agent.name: agent for agent in (*setup.others, setup.agent)}
         self._follow(setup.agent)
@@ -219,9 +218,10 @@ class Invariants:
         self._begun: set[str] = set()
         """Responses of which something was played: what follows goes on with them, even after a pause."""
         protects = held or setup.agent.barge_in.protect_greeting
+        opens = setup.agent.greeting is not None and setup.resumed is None
         self._protected_requests = ("greeting", "goodbye") if held else ("greeting",) if protects else ()
         self._protected_response = ""
-        self._overhears: bool = self._overhears or protects
+        self._overhears: bool = self._overhears or protects or opens
         self._caller_waits = True
         """The model has not been given any of the caller yet."""
         self._kept = 0
