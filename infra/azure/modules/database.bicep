@@ -14,7 +14,8 @@ resource server 'Microsoft.DBforPostgreSQL/flexibleServers@2024-08-01' = {
   name: 'psql-${suffix}'
   location: location
   tags: tags
-  sku: { name: 'Standard_B1ms', tier: 'Burstable' }
+  // A server takes 15 connections at most; this size has more than 400, the next smaller one 50.
+  sku: { name: 'Standard_B2s', tier: 'Burstable' }
   properties: {
     version: '16'
     administratorLogin: user
