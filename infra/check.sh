@@ -16,7 +16,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 if [ ! -f .venv-infra/installed ] || [ infra/check-requirements.txt -nt .venv-infra/installed ]; then
-  echo "infra-check: installing into .venv-infra (2 minutes the first time)"
+  echo "infra-check: installing into .venv-infra (some minutes the first time)"
   [ -x .venv-infra/bin/python ] || "$python" -m venv .venv-infra
   .venv-infra/bin/python -m pip install --disable-pip-version-check --quiet --requirement infra/check-requirements.txt
   touch .venv-infra/installed
