@@ -17,6 +17,7 @@ from tests.support.realtime_client import tone
 from tests.system.console_browsing import Console, a_console, spoken
 from tests.system.talking_server import hear
 from voice_agent.audio import mulaw
+from voice_agent.config.secret import Secret
 from voice_agent.config.settings import PACKAGED_AGENTS
 from voice_agent.emulator.speech.interfaces import Speech
 from voice_agent.emulator.speech.loading import load_speech
@@ -287,5 +288,28 @@ def test_what_a_caller_says_is_text_whatever_it_says(tmp_path: Path) -> None:
             assert said in await console.page.inner_text("#said")
             assert await console.page.evaluate("document.querySelectorAll('main img, main script').length") == 0
             assert dialogs == []
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def test_whoever_knows_the_password_is_in_and_can_call(tmp_path: Path) -> None:
+    async def main() -> None:
+        locked = {"console_password": Secret("a long password")}
+        async with a_console(tmp_path, fake_speech(), beep(tmp_path), settings=locked) as console:
+            await console.page.goto(f"{console.serving.url}/console/phone")
+            assert "/console/login" in console.page.url
+            await console.page.fill("#password", "a wrong password")
+            await console.page.press("#password", "Enter")
+            await console.until("!document.getElementById('login-problem').hidden")
+            assert await console.complaints() == []
+            await console.page.fill("#password", "a long password")
+            await console.page.press("#password", "Enter")
+            await console.page.wait_for_url("**/console/phone")
+            # The browser tells of what was refused, as it should.
+            assert all("401" in problem or "403" in problem for problem in console.problems)
+            console.problems.clear()
+            await on_the_line(console)
+            await console.page.click("#hang-up")
+            await over(console)
 
     asyncio.run(asyncio.wait_for(main(), 60))
