@@ -124,7 +124,9 @@ async def placed(settings: Settings, agent: Path) -> str:
 
 async def hold(scene: Scene, agent: Path, speech: Speech, data: Path) -> Path:
     """Hold one call; give its recording."""
-    settings = Settings(realtime_audio=scene.audio, agents=AGENTS, port=0, data=data)
+    settings = Settings(
+        realtime_audio=scene.audio, agents=AGENTS, port=0, data=data, spend_per_call=scene.spend_per_call
+    )
     brain, _ = choose_brain(settings)
     loop = asyncio.get_running_loop()
     finished: asyncio.Queue[FinishedCall] = asyncio.Queue()

@@ -99,6 +99,8 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     """What agents take for the time when the call comes; `None`: the time."""
     customer: Mapping[str, str] = {}
     """What is found of a caller who is looked up, at the address `CUSTOMERS`."""
+    spend_per_call: float | None = None
+    """What a call may cost, see SPEND_PER_CALL."""
     stopped: bool = False
     """The server is stopped at the end of the caller's part."""
 
@@ -157,6 +159,12 @@ async def into_a_lost_stream(stage: Stage) -> None:
 
 
 async def silently(stage: Stage) -> None:
+    await stage.until_hung_up(60)
+
+
+async def until_it_is_spent(stage: Stage) -> None:
+    await stage.hear_out()
+    await stage.say("reception-2")
     await stage.until_hung_up(60)
 
 
@@ -506,6 +514,7 @@ SCENES = {
     "model-lost-in-an-answer": Scene(play=out_of_an_answer, faults="close=3000@9"),
     "stream-lost": Scene(play=into_a_lost_stream, service="preview", audio="pcm24k"),
     "time-limit": Scene(play=a_minute, agent="shop", more="limits: {minutes: 1, idle_seconds: 0}"),
+    "spent": Scene(play=until_it_is_spent, spend_per_call=0.012),
     "idle-goodbye": Scene(play=silently, agent="shop", more="limits: {idle_seconds: 5}", service="preview"),
     "stopped": Scene(play=into_an_answer, service="azure", stopped=True),
     "interrupted": Scene(play=interrupted),

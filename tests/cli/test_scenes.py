@@ -3,6 +3,7 @@
 import pytest
 
 from tests.support.simulated_scene import PlayedScene, play_scene
+from voice_agent.call.commands import Note
 from voice_agent.cli.main import main
 from voice_agent.cli.scenes import SCENES, Scene
 from voice_agent.replay.expectations import examine
@@ -23,6 +24,13 @@ def test_every_scene_of_the_demo_comes_true_in_the_simulated_world(scene: Scene)
     assert played.played.problem == ""
     assert played.played.moves == len(played.scenario.caller)
     assert played.breaks() == []
+
+
+def test_the_session_of_the_scene_that_is_about_that_is_lost_in_an_answer() -> None:
+    (scene,) = (scene for scene in SCENES if scene.name == "lost")
+    notes = [report.what for _, report in play_scene(scene).reports if isinstance(report, Note)]
+
+    assert notes == ["the model's session is opened anew", "the model is back"]
 
 
 def test_a_scene_that_went_otherwise_is_told() -> None:

@@ -317,6 +317,7 @@ def play_scene(
             clips=load_clips(),
             heard=heard,
             verdicts=verdicts,
+            faults=scene.faults.split(";"),
         )
         worlds.append(world)
         player.begin(lambda: [report for world in worlds for _, report in reports_of(world)])

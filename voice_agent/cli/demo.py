@@ -100,7 +100,7 @@ async def _hold(scene: Scene, data: Path, settings: Settings) -> int:
     part = await asyncio.to_thread(Callers(_voice_of(speech), caller_sounds(), noise=False).part, scenario, PITCH)
     async with (
         asyncio.timeout(LONGEST_S),
-        local_realtime(settings, _tell, speech) as realtime_url,
+        local_realtime(settings, _tell, speech, faults=scene.faults) as realtime_url,
         private_line(
             msgspec.structs.replace(settings, data=data),
             OneAgent(agent, others=load_agents(scene.folder).all),

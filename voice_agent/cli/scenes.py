@@ -26,6 +26,8 @@ class Scene(msgspec.Struct, frozen=True):
     """Its name in that file."""
     told: str
     """What happens, in one line."""
+    faults: str = ""
+    """Of the model's sessions, as `emulate realtime --fault` takes them."""
 
     @property
     def folder(self) -> Path:
@@ -86,6 +88,13 @@ SCENES = (
         "reminder.yaml",
         "an answering machine, which is left the reminder",
         "a call of ours that an answering machine takes: the message is left behind its tone",
+    ),
+    Scene(
+        "lost",
+        "reception.yaml",
+        "a long answer, heard to its end",
+        "the model's session is lost in the middle of an answer, and the call goes on",
+        "drop@8.2;",
     ),
     Scene(
         "closed",

@@ -16,14 +16,16 @@ from voice_agent.emulator.speech.loading import load_speech
 
 @asynccontextmanager
 async def local_realtime(
-    settings: Settings, tell: Callable[[str], None], speech: Speech | None = None
+    settings: Settings, tell: Callable[[str], None], speech: Speech | None = None, *, faults: str = ""
 ) -> AsyncIterator[str]:
     """Serve on a free loopback port; gives the URL. `settings` say what answers: a chat endpoint or dialogue files.
+
+    `faults`: see `serve_realtime`.
 
     `tell` gets a line for each model that is loaded, unless `speech` is given. Raises `CommandError` that names what
     to install, `ConfigError` for a dialogue file that is no good.
     """
     brain, _ = await asyncio.to_thread(choose_brain, settings)
     loaded = await asyncio.to_thread(load_speech, tell) if speech is None else speech
-    async with serve_realtime("127.0.0.1", 0, loaded, brain) as server:
+    async with serve_realtime("127.0.0.1", 0, loaded, brain, faults=faults) as server:
         yield server.url
