@@ -4,7 +4,7 @@ A call whose process died is not in the history; nor is one that is still going 
 """
 
 import contextlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -35,12 +35,17 @@ def recorded_call(path: Path) -> PastCall:
 
 
 def unlisted(listed: Collection[str], recordings: Path, name: str = "") -> list[PastCall]:
-    """Sum up the recordings of calls that are not in the history.
+    """Sum up the recordings that `unlisted_files` gives."""
+    return summed_up(unlisted_files(listed, recordings, name))
+
+
+def unlisted_files(listed: Collection[str], recordings: Path, name: str = "") -> list[Path]:
+    """Find the recordings of calls that are not in the history.
 
     `listed`: the names of the others' files. `name`: only files in whose name it stands.
     """
     found = recordings.rglob(f"*{SUFFIX}")
-    return list(_summed_up(path for path in found if name in path.name and path.name not in listed))
+    return [path for path in found if name in path.name and path.name not in listed]
 
 
 def in_object_store(recordings: Recordings, call_sid: str) -> list[PastCall]:
@@ -52,8 +57,10 @@ def in_object_store(recordings: Recordings, call_sid: str) -> list[PastCall]:
     return found
 
 
-def _summed_up(paths: Iterable[Path]) -> Iterator[PastCall]:
+def summed_up(paths: Iterable[Path]) -> list[PastCall]:
+    """Sum recordings up, those that can be read; `voice-agent replay` tells of the others."""
+    calls = []
     for path in paths:
-        # Files that cannot be read at all are told by `voice-agent replay`.
         with contextlib.suppress(PeerError):
-            yield recorded_call(path)
+            calls.append(recorded_call(path))
+    return calls

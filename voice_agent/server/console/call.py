@@ -15,7 +15,7 @@ from fastapi.responses import FileResponse, Response
 from voice_agent.config.prices import Prices
 from voice_agent.errors import CommandError, PeerError
 from voice_agent.recording.redact import Wanted
-from voice_agent.review.past_calls import in_object_store, unlisted
+from voice_agent.review.past_calls import in_object_store, summed_up, unlisted_files
 from voice_agent.review.viewing import PEAKS, WAV
 from voice_agent.server.console.answers import json_of
 from voice_agent.server.console.workshop import Workshop
@@ -48,7 +48,9 @@ class PastCalls:
         parts = [part for part in await self.history.find(call_sid) if part.call_sid == call_sid]
         if call_sid.isascii() and call_sid.isalnum():
             listed = {Path(part.recording).name for part in parts if part.recording is not None}
-            found = await self.workshop.run(unlisted, listed, self._recordings.folder, call_sid)
+            others = await asyncio.to_thread(unlisted_files, listed, self._recordings.folder, call_sid)
+            # Only names are looked at here: what has to be read waits for its turn, behind the sound of other calls.
+            found = await self.workshop.run(summed_up, others) if others else []
             parts += [part for part in found if part.call_sid == call_sid]
             if not parts:
                 parts = await asyncio.to_thread(in_object_store, self._recordings, call_sid)

@@ -13,7 +13,7 @@ export function chart(title, days, limit) {
   const most = Math.max(limit * 1.2, ...days.map((day) => day.p95)) || 1;
   const step = niceStep(most);
   const top = Math.ceil(most / step) * step;
-  const x = (index) => LEFT + (days.length === 1 ? (WIDTH - LEFT) / 2 : (index * (WIDTH - LEFT - 16)) / (days.length - 1) + 8);
+  const x = (index) => LEFT + (days.length === 1 ? (WIDTH - LEFT) / 2 : (index * (WIDTH - LEFT - 32)) / (days.length - 1) + 12);
   const y = (ms) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - ms / top);
   const points = (key) => days.map((day, index) => `${x(index)},${y(day[key])}`);
   const parts = [];

@@ -135,6 +135,7 @@ export class Timeline {
       context.fillRect(x(begin), top, Math.max(1.5, x(end) - x(begin)), height);
     };
     // The wait stands between the lanes, so that neither voice is hidden.
+    let labelled = -Infinity; // up to where
     for (const answer of course.answers) {
       if (answer.response_ms < 0) continue;
       const begin = answer.begin_ms - answer.response_ms;
@@ -143,7 +144,10 @@ export class Timeline {
       block(CALLER + VOICE + 2, 18, begin, answer.begin_ms, colour(late ? "bad-soft" : "accent-soft"));
       const text = duration(answer.response_ms);
       const room = x(answer.begin_ms) - x(begin);
-      if (late || room > context.measureText(text).width) {
+      const width = context.measureText(text).width + 6;
+      const left = (x(begin) + x(answer.begin_ms) - width) / 2;
+      if ((late || room > width) && left > labelled) {
+        labelled = left + width;
         context.fillStyle = colour(late ? "bad" : "text");
         context.textAlign = "center";
         if (late) context.font = `600 11px ${style.getPropertyValue("--font")}`;
@@ -152,19 +156,20 @@ export class Timeline {
       }
     }
     for (const turn of course.turns) if (seen(turn)) block(CALLER, VOICE, turn.begin_ms, turn.end_ms, colour("caller-soft"));
-    for (const answer of course.answers) {
-      if (answer.begin_ms + answer.total_ms < from || answer.begin_ms > to) continue;
+    course.answers.forEach((answer, index) => {
+      if (answer.begin_ms + answer.total_ms < from || answer.begin_ms > to) return;
       block(AGENT, VOICE, answer.begin_ms, answer.end_ms, colour("agent-soft"));
       if (answer.interrupted && answer.total_ms > answer.heard_ms) {
-        this.hatch(x(answer.end_ms), AGENT, x(answer.begin_ms + answer.total_ms), VOICE, colour("bad"));
+        const next = course.answers[index + 1]?.begin_ms ?? Infinity;
+        this.hatch(x(answer.end_ms), AGENT, x(Math.min(next, answer.begin_ms + answer.total_ms)), VOICE, colour("bad"));
       }
-    }
+    });
     if (this.peaks) {
       this.paintVoice(this.peaks.caller, CALLER, colour("caller"), from, view);
       this.paintVoice(this.peaks.agent, AGENT, colour("agent"), from, view);
     }
     context.strokeStyle = colour("bad");
-    context.lineWidth = 2;
+    context.lineWidth = this.msPerPixel > 200 ? 0.5 : 2;
     for (const answer of course.answers) {
       if (answer.cut_ms === null || answer.cut_ms < from || answer.cut_ms > to) continue;
       context.beginPath();
