@@ -4,10 +4,12 @@ The exit status is 1 if a bound was broken. A bench measures us and a yardstick 
 """
 
 import sys
+from collections.abc import Callable
 
 from tests.bench import audio, barge_in, bridge, cost, replay, world
+from tests.bench.table import Table
 
-BENCHES = {
+BENCHES: dict[str, Callable[[], Table | list[Table]]] = {
     "audio": audio.run,
     "barge-in": barge_in.run,
     "bridge": bridge.run,
@@ -25,9 +27,10 @@ def main(names: list[str]) -> int:
         return 2
     kept = True
     for name in names or BENCHES:
-        table = BENCHES[name]()
-        sys.stdout.write(table.render() + "\n")
-        kept = kept and table.kept
+        told = BENCHES[name]()
+        for table in [told] if isinstance(told, Table) else told:
+            sys.stdout.write(table.render() + "\n")
+            kept = kept and table.kept
     return 0 if kept else 1
 
 

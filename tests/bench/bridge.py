@@ -1,17 +1,16 @@
-"""A whole bridge under load: what it adds to the way of a frame, what it loses, what it costs.
+"""Whole bridges side by side under the same load: what each adds to the way of a frame, what it loses, what it costs.
 
-    python -m tests.bench.bridge [CALLS] [SECONDS]
+    python -m tests.bench.bridge [--calls 10] [--rounds 5] [--seconds 5] [--json FILE] [--picture FILE] [NAME ...]
 
-A scripted model and N callers stand around one bridge, which runs in a process of its own. Both ends speak coded audio
-and read the same clock. Latency is from the frame leaving the caller to it being read at the model (up), and from a
-delta leaving the model to it being read at the caller (down): the meter itself is inside, the same for every bridge.
-Linux only: it reads CPU time from proc and puts processes on cores of their own.
+Each bridge has the last core for itself, callers and model have the others. The bridges are loaded by turns, each in a
+process that has just been started, so that whatever else the machine does meets all of them. Nobody is interrupted: how
+a bridge takes that is a matter of its own, which `voice-agent load` measures of ours.
 """
 
-import asyncio
+import argparse
 import os
-import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -19,161 +18,199 @@ from typing import NamedTuple
 import msgspec
 import uvloop
 
-from tests.bench.bridges import Bridge, our_bridge, plain_bridge, read_port
-from tests.bench.caller import CallRecord, hold_calls
-from tests.bench.scripted_model import Session
+from tests.bench.bridges import BRIDGES, Bridge, python_of
 from tests.bench.table import Row, Table
+from voice_agent.emulator.load.account import Level
+from voice_agent.emulator.load.level import hold_level
+from voice_agent.emulator.load.picture import draw
+from voice_agent.emulator.load.scripted_model import scripted_model
+from voice_agent.emulator.load.watching import Processes, cores
 
 ROUNDS = 5
-"""Each bridge is loaded so often, by turns."""
+SECONDS = 5.0
+LEVELS = (10, 100)
 
-_WARM_UP_NS = 2_000_000_000
-"""The beginning of a call, when bridges connect and catch up, counts for loss but not for latency."""
-
-_CORES = sorted(os.sched_getaffinity(0))
-"""Read before any bench puts this very process on some of them."""
-
-_IN_FLIGHT_NS = 500_000_000
-"""What the model sent this shortly before a call's end may be missing."""
+MOST_LATER_MS = 3.0
+"""What our p99 may be above the plain bridge's."""
 
 
-class Result(NamedTuple):
-    """How one bridge did."""
+class Bound(NamedTuple):
+    """What our CPU may be, as a part of another bridge's, at so many calls."""
 
-    name: str
-    up_ms: list[float]
-    """Latency of every frame, sorted."""
-    down_ms: list[float]
-    """Latency of every delta, sorted."""
-    frames: int
-    """All that should have arrived, both ways."""
-    lost: int
-    repeated: int
-    """Frames that came twice or out of order."""
-    cpu_ms: float
-    """CPU per second of one call."""
+    ours: str
+    theirs: str
+    calls: int
+    most: float
 
 
-async def measure(name: str, bridge: Bridge, calls: int, seconds: float) -> Result:
-    """Load one bridge; on two or more cores it has the last one for itself."""
-    model = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.bench.scripted_model", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+BOUNDS = (
+    Bound("voice-agent, pcm24k", "plain, pcm24k", 100, 0.7),
+    Bound("voice-agent, g711", "plain, g711", 100, 0.6),
+    Bound("voice-agent, pcm24k", "pipecat, pcm24k", 10, 1 / 3),
+)
+
+Series = dict[str, list[Level]]
+"""All rounds of each bridge."""
+
+
+async def measure(bridge: Bridge, calls: int, seconds: float) -> Level:
+    """Start one bridge, load it, end it."""
+    async with scripted_model() as model, bridge.start(model.url) as running:
+        processes, allowed = Processes(running.process_id), cores()
+        ourselves = Processes(os.getpid())
+        if len(allowed) > 1:
+            processes.keep_to(allowed[-1:])
+            ourselves.keep_to_itself(allowed[:-1])
+        try:
+            return await hold_level(running.admission, model, calls, seconds, processes=processes)
+        finally:
+            ourselves.keep_to_itself(allowed)
+
+
+def measure_all(calls: int, rounds: int, seconds: float, names: Sequence[str] = ()) -> Series:
+    """Load the bridges by turns; those that carry fewer calls, or are not installed here, are left out."""
+    chosen = {
+        name: bridge
+        for name, bridge in BRIDGES.items()
+        if calls <= bridge.most and Path(python_of(bridge.environment)).exists() and (not names or name in names)
+    }
+    series: Series = {name: [] for name in chosen}
+    for number in range(rounds):
+        for name, bridge in chosen.items():
+            level = uvloop.run(measure(bridge, calls, seconds))
+            series[name].append(level)
+            sys.stderr.write(f"round {number + 1}, {name}: {_brief(level)}\n")
+    return series
+
+
+def _brief(level: Level) -> str:
+    ways = (way.p99 if way else float("nan") for way in (level.up, level.down))
+    up, down = (f"{p99:.1f}" for p99 in ways)
+    late = f", own p99 {level.own_late_p99_ms:.1f} ms"
+    return f"{level.calls} calls, p99 {up} and {down} ms, {level.lost} lost, CPU {level.cpu_ms} ms{late}" + (
+        f"; {len(level.broken)} broke: {level.broken[0]}" if level.broken else ""
     )
-    try:
-        url = f"ws://127.0.0.1:{await read_port(model)}/v1/realtime?model=scripted"
-        async with bridge(url) as running:
-            _apart(running.process_id, model.pid)
-            before = _cpu_ms(running.process_id)
-            records = await hold_calls(calls, seconds, running.admission)
-            cpu_ms = (_cpu_ms(running.process_id) - before) / (calls * seconds)
-        # The end of its input is the end of the model.
-        async with asyncio.timeout(20):
-            told, _ = await model.communicate(b"")
-    finally:
-        if model.returncode is None:
-            model.kill()
-            await model.wait()
-    sessions = msgspec.json.decode(told, type=list[Session])
-    return _account(name, records, {session.call: session for session in sessions}, cpu_ms)
 
 
-def _account(name: str, records: list[CallRecord], sessions: dict[int, Session], cpu_ms: float) -> Result:
-    up: list[float] = []
-    down: list[float] = []
-    frames = lost = repeated = 0
-    for record in records:
-        session = sessions.get(record.call, Session(-1, [], 0, 0, 0, []))
-        heard = record.heard
-        warm_ns = record.sent_ns[0] + _WARM_UP_NS
-        up += [
-            (at - record.sent_ns[number]) / 1e6 for number, at in session.arrived if record.sent_ns[number] > warm_ns
-        ]
-        deltas = dict(session.sent)
-        down += [(at - deltas[number]) / 1e6 for number, at in heard.arrived if deltas.get(number, 0) > warm_ns]
-        # The gaps that were seen, and what is missing at the end, where nothing came to show a gap.
-        due = max((number for number, at in session.sent if at < record.ended_ns - _IN_FLIGHT_NS), default=-1) + 1
-        lost += len(record.sent_ns) - len(session.arrived)
-        lost += heard.lost + max(0, due - heard.expected)
-        repeated += session.repeated + heard.repeated
-        frames += len(record.sent_ns) + due
-    return Result(name, sorted(up), sorted(down), frames, lost, repeated, cpu_ms)
+def typical(levels: Sequence[Level]) -> Level:
+    """Give the median of each figure; what was lost, repeated or broken is added up."""
+
+    def middle(values: list[float | None]) -> float | None:
+        known = [value for value in values if value is not None]
+        return round(median(known), 2) if known else None
+
+    first = levels[0]
+    ways = {}
+    for way in ("up", "down"):
+        spreads = [spread for level in levels if (spread := getattr(level, way)) is not None]
+        if spreads:
+            fields = {name: median(getattr(each, name) for each in spreads) for name in ("p50", "p99", "least", "most")}
+            ways[way] = msgspec.structs.replace(spreads[0], **fields)
+    return msgspec.structs.replace(
+        first,
+        **ways,
+        frames=sum(level.frames for level in levels),
+        lost=sum(level.lost for level in levels),
+        repeated=sum(level.repeated for level in levels),
+        broken=tuple(why for level in levels for why in level.broken),
+        cpu_ms=middle([level.cpu_ms for level in levels]),
+        memory_mb=middle([level.memory_mb for level in levels]),
+        own_late_p99_ms=median(level.own_late_p99_ms for level in levels),
+    )
 
 
-def _apart(bridge: int, model: int) -> None:
-    """Give the bridge the last core, model and callers the others; new threads of a process stay with the old ones."""
-    if len(_CORES) > 1:
-        bridges = [(each, _CORES[-1:]) for each in (bridge, *_children(bridge))]
-        for process_id, cores in (*bridges, (model, _CORES[:-1]), (os.getpid(), _CORES[:-1])):
-            for thread in Path(f"/proc/{process_id}/task").iterdir():
-                os.sched_setaffinity(int(thread.name), cores)
+def table(series: Mapping[str, Sequence[Level]], rounds: int, seconds: float) -> str:
+    """Give one line of Markdown a bridge: medians, CPU with its least and most."""
+    calls = next(iter(series.values()))[0].calls
+    heads = (
+        f"{calls} calls, {seconds:g} s, {rounds} rounds",
+        "CPU ms per call-second",
+        "calls a core at 70 %",
+        "to the model p50 / p99 ms",
+        "to the caller p50 / p99 ms",
+        "lost",
+        "MB a call",
+    )
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for name, levels in series.items():
+        level = typical(levels)
+        cpus = sorted(each.cpu_ms for each in levels if each.cpu_ms is not None)
+        cpu = f"{level.cpu_ms:.2f} [{cpus[0]:.2f}, {cpus[-1]:.2f}]" if level.cpu_ms else "-"
+        carried = f"{700 / level.cpu_ms:.0f}" if level.cpu_ms else "-"
+        up, down = (f"{way.p50:.1f} / {way.p99:.1f}" if way else "-" for way in (level.up, level.down))
+        lost = f"{level.lost} of {level.frames:,}"
+        lines.append(f"| {name} | {cpu} | {carried} | {up} | {down} | {lost} | {level.memory_mb or 0:.1f} |")
+    return "\n".join([*lines, ""])
 
 
-def _cpu_ms(process_id: int) -> float:
-    # proc(5): after the name in parentheses the 12th and 13th fields are user and system time in ticks.
-    ticks = 0
-    for each in [process_id, *_children(process_id)]:
-        fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks * 1000 / os.sysconf("SC_CLK_TCK")
-
-
-def _children(process_id: int) -> list[int]:
-    return [
-        int(child)
-        for task in Path(f"/proc/{process_id}/task").iterdir()
-        for child in (task / "children").read_text().split()
-    ]
-
-
-def percentile(ordered: list[float], share: float) -> float:
-    """Give the value that `share` of a sorted list do not exceed; nan for none."""
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
-
-
-def compare(ours: list[Result], yardstick: list[Result], title: str) -> Table:
-    """Lay two series side by side, each figure the median of its rounds; ours may add 3 ms at p99 and lose nothing."""
+def compare(series: Mapping[str, Sequence[Level]], title: str) -> Table:
+    """Hold ours against the others, as far as they were measured."""
+    middle = {name: typical(levels) for name, levels in series.items()}
     rows = []
-    for what in ("up", "down"):
-        for share, bound_ms in ((0.5, None), (0.99, 3.0)):
-            mine, theirs = _typical(ours, what, share), _typical(yardstick, what, share)
-            bound = "" if bound_ms is None else f"+{bound_ms:.0f} ms"
-            kept = bound_ms is None or mine - theirs <= bound_ms
-            name = f"latency {what}, p{share * 100:.0f}"
-            rows.append(Row(name, f"{mine:.1f} ms", f"{theirs:.1f} ms", f"{mine - theirs:+.1f} ms", bound, kept))
-    frames = sum(result.frames for result in ours)
-    for what, lost, theirs_lost in (
-        ("frames lost", sum(result.lost for result in ours), sum(result.lost for result in yardstick)),
-        (
-            "repeated or out of order",
-            sum(result.repeated for result in ours),
-            sum(result.repeated for result in yardstick),
-        ),
-    ):
-        rows.append(Row(what, f"{lost}", f"{theirs_lost}", f"of {frames}", "0", lost == 0))
-    cpu_ms, their_cpu_ms = (median(result.cpu_ms for result in results) for results in (ours, yardstick))
-    ratio = f"{cpu_ms / their_cpu_ms:.2f}x"
-    rows.append(Row("CPU a second of a call", f"{cpu_ms:.1f} ms", f"{their_cpu_ms:.1f} ms", ratio, "", True))
+    for bound in BOUNDS:
+        if bound.ours in middle and bound.theirs in middle and middle[bound.ours].calls == bound.calls:
+            rows += _compared(middle[bound.ours], middle[bound.theirs], bound)
+    for name, level in middle.items():
+        if name.startswith("voice-agent"):
+            wrong = level.lost + level.repeated + len(level.broken)
+            rows.append(Row(f"{name}: lost, repeated, broken", str(wrong), "", f"of {level.frames}", "0", wrong == 0))
     return Table(title, rows)
 
 
-def _typical(results: list[Result], way: str, share: float) -> float:
-    return median(percentile(result.up_ms if way == "up" else result.down_ms, share) for result in results)
+def _compared(ours: Level, theirs: Level, bound: Bound) -> list[Row]:
+    rows = []
+    if ours.cpu_ms and theirs.cpu_ms:
+        ratio = ours.cpu_ms / theirs.cpu_ms
+        rows.append(
+            Row(
+                f"{bound.ours} : {bound.theirs}, CPU",
+                f"{ours.cpu_ms:.2f} ms",
+                f"{theirs.cpu_ms:.2f} ms",
+                f"{ratio:.2f}x",
+                f"{bound.most:.2f}x",
+                ratio <= bound.most,
+            )
+        )
+    for what, mine, other in (("up", ours.up, theirs.up), ("down", ours.down, theirs.down)):
+        if mine and other:
+            later = mine.p99 - other.p99
+            kept = later <= MOST_LATER_MS
+            cells = (f"{mine.p99:.1f} ms", f"{other.p99:.1f} ms", f"{later:+.1f} ms", f"+{MOST_LATER_MS:g} ms")
+            rows.append(Row(f"{bound.ours} : {bound.theirs}, p99 {what}", *cells, kept))
+    return rows
 
 
-def run(calls: int = 10, seconds: float = 10.0) -> Table:
-    """Load both bridges alike, in turns, so that whatever else the machine does meets both."""
-    yardstick, ours = [], []
-    for _ in range(ROUNDS):
-        yardstick.append(uvloop.run(measure("plain", plain_bridge, calls, seconds)))
-        ours.append(uvloop.run(measure("ours", our_bridge, calls, seconds)))
-    about = f"{calls} calls for {seconds:.0f} s, median of {ROUNDS} rounds"
-    return compare(ours, yardstick, f"Bridge: {about}; yardstick: FastAPI, websockets, json, audioop, nothing checked")
+def run() -> list[Table]:
+    """Load all bridges with few calls, and with many those that carry them."""
+    tables = []
+    for calls in LEVELS:
+        series = measure_all(calls, ROUNDS, SECONDS)
+        sys.stdout.write(table(series, ROUNDS, SECONDS) + "\n")
+        tables.append(compare(series, f"Bridges: {calls} calls for {SECONDS:g} s, medians of {ROUNDS} rounds by turns"))
+    return tables
 
 
 def main(arguments: list[str]) -> None:
-    """Measure both."""
-    calls, seconds = int(arguments[0]) if arguments else 10, float(arguments[1]) if arguments[1:] else 10.0
-    sys.stdout.write(run(calls, seconds).render())
+    """Measure what is asked for."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("names", nargs="*", help=", ".join(BRIDGES))
+    parser.add_argument("--calls", default=",".join(map(str, LEVELS)), help="levels, with commas")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--seconds", type=float, default=SECONDS)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--picture", type=Path)
+    told = parser.parse_args(arguments)
+    drawn: Series = {}
+    kept: dict[int, Series] = {}
+    for calls in map(int, told.calls.split(",")):
+        series = kept[calls] = measure_all(calls, told.rounds, told.seconds, told.names)
+        sys.stdout.write(table(series, told.rounds, told.seconds) + "\n" + compare(series, "").render() + "\n")
+        for name, levels in series.items():
+            drawn.setdefault(name, []).append(typical(levels))
+    if told.json:
+        told.json.write_bytes(msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n")
+    if told.picture:
+        told.picture.write_text(draw(drawn), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,33 +1,24 @@
-"""The bridges that can be put under load, each in a process of its own: the yardstick and ours.
+"""The bridges that can be put under load, each in a process of its own: ours, and what others build or sell.
 
-Ours is `voice-agent serve` as it runs in life, with signatures, tokens, recording and history.
+Ours is `voice-agent serve` as it runs in life, with signatures, tokens, recording and history. The others check and
+keep nothing. Those of the package index live in environments of their own, which `infra/bench.sh` makes.
 """
 
 import asyncio
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.bench.caller import ACCOUNT_SID, Admission, Admitted, straight_to
-from voice_agent.emulator.twilio import webhook
-from voice_agent.wire import twiml
-from voice_agent.wire.signature import sign
+from voice_agent.emulator.load.callers import Admission, by_webhook, straight_to
+from voice_agent.emulator.load.own_server import own_server
 
-_TOKEN = "a token of the bench"
-
-_AGENT = """\
-name: bench
-default: true
-voice: marin
-language: en
-recording: audio
-instructions: Be brief.
-"""
+ROOT = Path(__file__).resolve().parents[2]
+START_S = 60
 
 
 class Running(NamedTuple):
@@ -37,82 +28,55 @@ class Running(NamedTuple):
     admission: Admission
 
 
-Bridge = Callable[[str], AbstractAsyncContextManager[Running]]
+Start = Callable[[str], AbstractAsyncContextManager[Running]]
 """Starts a bridge in a process of its own, given the Realtime server's URL, and ends it."""
 
 
 @asynccontextmanager
-async def plain_bridge(realtime_url: str) -> AsyncIterator[Running]:
-    """Start the yardstick."""
-    arguments = [sys.executable, "-m", "tests.bench.plain_bridge", "--realtime", realtime_url]
-    process = await asyncio.create_subprocess_exec(*arguments, stdout=subprocess.PIPE)
+async def other_bridge(module: str, audio: str, environment: str, realtime_url: str) -> AsyncIterator[Running]:
+    """Start `tests.bench.MODULE` with the Python of an environment, and read the port that it prints."""
+    arguments = [python_of(environment), "-m", f"tests.bench.{module}", "--realtime", realtime_url, "--audio", audio]
+    process = await asyncio.create_subprocess_exec(
+        *arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT, env={"PATH": os.environ["PATH"]}
+    )
     try:
-        port = await read_port(process)
+        assert process.stdout is not None, "it was started with a pipe"
+        async with asyncio.timeout(START_S):
+            port = int(await process.stdout.readline())
         yield Running(process.pid, straight_to(f"ws://127.0.0.1:{port}/media-stream"))
     finally:
-        process.terminate()
-        await process.wait()
+        if process.returncode is None:
+            process.terminate()
+        await process.communicate()
 
 
 @asynccontextmanager
-async def our_bridge(realtime_url: str) -> AsyncIterator[Running]:
-    """Start `voice-agent serve` with a folder, an agent and a token of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "bench.yaml").write_text(_AGENT)
-        environment = {
-            "PATH": os.environ["PATH"],
-            "PORT": "0",
-            "AGENTS": str(Path(folder) / "bench.yaml"),
-            "DATA": str(Path(folder) / "data"),
-            "TWILIO_AUTH_TOKEN": _TOKEN,
-            "REALTIME_PROVIDER": "openai",
-            "OPENAI_API_KEY": "unused",
-            "REALTIME_URL": realtime_url,
-            "LOG_LEVEL": "warning",
-            "MAX_CALLS": "2000",
-            "MAX_LAG_MS": "10000",
-        }
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "voice_agent.cli.main", "serve", stdout=subprocess.PIPE, env=environment
-        )
-        try:
-            yield Running(process.pid, signed(await _url(process), _TOKEN))
-        finally:
-            process.terminate()
-            await process.communicate()
+async def our_bridge(audio: str, realtime_url: str) -> AsyncIterator[Running]:
+    """Start `voice-agent serve`."""
+    async with own_server(realtime_url, audio) as server:
+        yield Running(server.process_id, by_webhook(f"{server.url}/twilio/voice", server.token))
 
 
-def signed(url: str, token: str) -> Admission:
-    """Let calls in as Twilio comes: by the voice webhook, whose TwiML names the stream and its parameters."""
-
-    async def admit(call_sid: str) -> Admitted:
-        fields = {
-            "CallSid": call_sid,
-            "AccountSid": ACCOUNT_SID,
-            "From": "+14255550123",
-            "To": "+14255550100",
-            "CallStatus": "ringing",
-            "Direction": "inbound",
-            "ApiVersion": "2010-04-01",
-        }
-        answer = await webhook.request(f"{url}/twilio/voice", fields, token)
-        (connect,) = (verb for verb in twiml.parse(answer.body) if isinstance(verb, twiml.Connect))
-        return Admitted(connect.url, {"X-Twilio-Signature": sign(token, connect.url)}, connect.parameters)
-
-    return admit
+def python_of(environment: str) -> str:
+    """Give the Python of `.venv-bench-NAME`; of this one for no name."""
+    return str(ROOT / f".venv-bench-{environment}" / "bin" / "python") if environment else sys.executable
 
 
-async def read_port(process: asyncio.subprocess.Process) -> int:
-    """Read the line with its port that a server of ours prints first."""
-    assert process.stdout is not None, "it was started with a pipe"
-    async with asyncio.timeout(20):
-        return int(await process.stdout.readline())
+class Bridge(NamedTuple):
+    """One that can be loaded."""
+
+    start: Start
+    environment: str = ""
+    """Where its packages are."""
+    most: int = 1000
+    """Calls beyond which it is not asked: it was found not to carry them, and would spoil the rest of a run."""
 
 
-async def _url(process: asyncio.subprocess.Process) -> str:
-    assert process.stdout is not None, "it was started with a pipe"
-    async with asyncio.timeout(30):
-        async for line in process.stdout:
-            if line.startswith(b"Listening on "):
-                return line.split()[2].rstrip(b";").decode()
-    raise RuntimeError("voice-agent serve ended before it listened")
+BRIDGES = {
+    "voice-agent, pcm24k": Bridge(partial(our_bridge, "pcm24k")),
+    "plain, pcm24k": Bridge(partial(other_bridge, "plain_bridge", "pcm24k", "")),
+    "voice-agent, g711": Bridge(partial(our_bridge, "g711")),
+    "plain, g711": Bridge(partial(other_bridge, "plain_bridge", "g711", "")),
+    "openai-agents, g711": Bridge(partial(other_bridge, "agents_bridge", "g711", "agents"), "agents"),
+    "pipecat, pcm24k": Bridge(partial(other_bridge, "pipecat_bridge", "pcm24k", "pipecat"), "pipecat", most=10),
+}

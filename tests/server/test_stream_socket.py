@@ -12,10 +12,10 @@ from websockets.exceptions import ConnectionClosed
 
 from voice_agent.live.admission import Refusal
 from voice_agent.live.phone_leg import FAULT, Receive, Send
-from voice_agent.live.text_frames import ClientFrames
 from voice_agent.server.doorstep import Doorstep
 from voice_agent.server.media import Scope
 from voice_agent.server.stream_socket import EXTENSION, StreamSocket
+from voice_agent.text_frames import ClientFrames
 
 Endpoint = Callable[[StreamSocket, Receive, Send], Awaitable[None]]
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "calls": "list and show past calls",
     "numbers": "show where the account's phone numbers lead, and let one lead here",
     "simulate": "hold made-up calls with faults on a virtual clock, and look for broken rules",
+    "load": "find out how many calls a bridge carries on this machine, and what they cost",
     "emulate": "run a stand-in: a Realtime server, or an emulated Twilio with a caller or a callee",
 }
 

@@ -21,7 +21,7 @@ from voice_agent.live.credentials import Credential, CredentialError
 from voice_agent.live.leg import CLOSE_SECONDS, CloseLimit, Feed
 from voice_agent.live.mcp_secrets import McpSecrets
 from voice_agent.live.outbox import Outbox
-from voice_agent.live.text_frames import ClientFrames
+from voice_agent.text_frames import ClientFrames
 from voice_agent.wire.endpoint import Endpoint, explain_close, explain_refusal, explain_silence
 from voice_agent.wire.texts import ModelText
 

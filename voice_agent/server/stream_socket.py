@@ -19,8 +19,8 @@ from websockets.frames import Frame
 
 from voice_agent.live.leg import CLOSE_SECONDS
 from voice_agent.live.phone_leg import FAULT
-from voice_agent.live.text_frames import REFUSED, TEXT, client_frame_end, client_text, server_frame
 from voice_agent.server.doorstep import Doorstep
+from voice_agent.text_frames import TEXT, FrameCutter, client_text, server_frame
 
 EXTENSION = "voice_agent.socket"
 """The key in the scope's `extensions` under which the socket itself stands."""
@@ -37,12 +37,7 @@ class StreamSocket(WebSocketsSansIOProtocol):
         self._pings: dict[bytes, asyncio.Future[None]] = {}
         self._take: Callable[[str], None] | None = None
         self._upgraded = False
-        self._whole = True
-        """Frames are cut here; false after one that uvicorn is going to refuse."""
-        self._longest = self.config.ws_max_size + 8
-        """Bytes of a frame; its head and its mask take so many."""
-        self._begun = b""
-        """The beginning of a frame."""
+        self._cutter = FrameCutter(self.config.ws_max_size)
 
     def give(self, take: Callable[[str], None]) -> None:
         """Give texts straight to `take` from now on, at once and in order with what still comes by `receive`.
@@ -53,42 +48,32 @@ class StreamSocket(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the socket."""
-        if not self._upgraded or not self._whole:
+        if not self._upgraded or self._cutter.refused:
             # What comes first is the request for the upgrade, and nothing else.
             self._upgraded = True
             super().data_received(data)
             return
-        if self._begun:
-            data = self._begun + data
-        at = 0
-        while (end := client_frame_end(data, at)) is not None:
-            if end == REFUSED or end - at > self._longest:
-                self._whole = False
-                super().data_received(data[at:])
-                return
-            if end > len(data):
-                break
-            self._frame(data, at, end)
-            at = end
-        self._begun = data[at:]
+        for frame in self._cutter.cut(data):
+            self._frame(frame)
 
-    def _frame(self, data: bytes, at: int, end: int) -> None:
+    def _frame(self, frame: bytes) -> None:
         take = self._take
         # `frames`: of a message that is not whole yet.
         if (
             take is None
-            or data[at] != TEXT
+            or frame[0] != TEXT
             or not self.queue.empty()
             or self.frames
             or self.close_sent
             or self.conn.close_rcvd is not None
+            or self._cutter.refused
         ):
-            super().data_received(data[at:end])
+            super().data_received(frame)
             return
         try:
-            text = client_text(data, at, end)
+            text = client_text(frame)
         except UnicodeDecodeError:
-            super().data_received(data[at:end])
+            super().data_received(frame)
             return
         try:
             take(text)

@@ -1,10 +1,11 @@
-"""A text as one frame of a WebSocket, RFC 6455 5.2, and where a client's frame ends: for the two hot sockets.
+"""A text as one frame of a WebSocket, RFC 6455 5.2, and frames cut out of what a client sends: for hot sockets.
 
 By hand, because a library's frame is an object with checks for all that a frame may be, and ours are always the same:
 whole, a text, without extensions. It must not know what the texts are.
 """
 
 import os
+from collections.abc import Iterator
 
 try:
     from websockets.speedups import apply_mask
@@ -14,11 +15,15 @@ except ImportError:  # where there is no wheel for the machine
 TEXT = 0x81
 """The first byte of a text in one frame: FIN and the opcode."""
 
-REFUSED = -1
-
 _MASKED = 0x80
 _LENGTH_16, _LENGTH_64 = 126, 127
 """What stands in place of a length that follows in 16 or 64 bits."""
+
+_HEAD_BYTES = 8
+"""Of a head with 16 bits of length, and its mask."""
+
+_REFUSED = -1
+"""The length needs 64 bits, or there is no mask."""
 
 _MASKS_BYTES = 1024
 """Random bytes that are asked for at once: a call of the system for each frame costs more than all else in it."""
@@ -47,27 +52,50 @@ def server_frame(text: str) -> bytes:
     return _head(len(data), 0) + data
 
 
-def client_frame_end(data: bytes, at: int) -> int | None:
-    """Say where a client's frame that begins at `at` ends, maybe behind `data`.
+class FrameCutter:
+    """Cuts what a client sends into whole frames, without a look at what they are."""
 
-    `None`: its head is not whole. `REFUSED`: no server of ours takes it: its length needs 64 bits, or it has no mask.
-    """
+    def __init__(self, most: int) -> None:
+        """`most`: bytes that a frame may hold, below 64 KiB."""
+        self._longest = most + _HEAD_BYTES
+        self._begun = b""
+        self.refused = False
+        """The last thing given is the beginning of a frame that no server takes; nothing can be cut any more."""
+
+    def cut(self, data: bytes) -> Iterator[bytes]:
+        """Give the frames that are whole now, with head and mask; `data` is what came."""
+        data = self._begun + data if self._begun else data
+        at = 0
+        while (end := _end(data, at)) is not None:
+            if end == _REFUSED or end - at > self._longest:
+                self.refused = True
+                yield data[at:]
+                return
+            if end > len(data):
+                break
+            yield data[at:end]
+            at = end
+        self._begun = data[at:]
+
+
+def client_text(frame: bytes) -> str:
+    """Give the text of a client's whole frame; raises `UnicodeDecodeError`."""
+    mask = 4 if frame[1] == _MASKED + _LENGTH_16 else 2
+    return apply_mask(frame[mask + 4 :], frame[mask : mask + 4]).decode()
+
+
+def _end(data: bytes, at: int) -> int | None:
+    """Say where the frame that begins at `at` ends, maybe behind `data`; `None`: its head is not whole."""
     if len(data) < at + 2:
         return None
     length = data[at + 1] - _MASKED
     if length < 0 or length == _LENGTH_64:
-        return REFUSED
+        return _REFUSED
     if length < _LENGTH_16:
         return at + 6 + length
     if len(data) < at + 4:
         return None
-    return at + 8 + (data[at + 2] << 8 | data[at + 3])
-
-
-def client_text(data: bytes, at: int, end: int) -> str:
-    """Give the text of a client's whole frame; raises `UnicodeDecodeError`."""
-    mask = at + (4 if data[at + 1] == _MASKED + _LENGTH_16 else 2)
-    return apply_mask(data[mask + 4 : end], data[mask : mask + 4]).decode()
+    return at + _HEAD_BYTES + (data[at + 2] << 8 | data[at + 3])
 
 
 def _head(length: int, masked: int) -> bytes:

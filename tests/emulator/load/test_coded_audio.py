@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.bench.coded_audio import CALLS, Follower, mulaw_frames, pcm_frames
 from voice_agent.audio.audioop_import import audioop
 from voice_agent.audio.resample import Downsampler, Upsampler
+from voice_agent.emulator.load.coded_audio import CALLS, Follower, mulaw_frames, pcm_frames
 
 
 def frames(numbers: list[int], call: int = 0) -> bytes:

@@ -1,9 +1,12 @@
+from itertools import pairwise
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Frame
 from websockets.protocol import CLIENT, SERVER, Protocol, Side
 
-from voice_agent.live.text_frames import REFUSED, ClientFrames, client_frame_end, client_text, server_frame
+from voice_agent.text_frames import ClientFrames, FrameCutter, client_text, server_frame
 
 TEXTS = st.one_of(st.text(max_size=200), st.sampled_from(["x" * length for length in (125, 126, 65_535, 65_536)]))
 
@@ -35,26 +38,25 @@ def test_every_frame_has_a_mask_of_its_own() -> None:
     assert len(masks) > 990
 
 
-@given(st.text(max_size=200), st.binary(max_size=10))
-def test_a_frame_is_cut_out_of_whatever_stands_around_it(text: str, around: bytes) -> None:
-    frame = ClientFrames().text(text)
-    data = around + frame + around
+@given(st.lists(st.text(max_size=200), max_size=5), st.data())
+def test_frames_are_cut_out_however_they_arrive(texts: list[str], data: st.DataObject) -> None:
+    frames = ClientFrames()
+    sent = b"".join(map(frames.text, texts))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(sent)), max_size=8)))
+    cutter = FrameCutter(1000)
 
-    end = client_frame_end(data, len(around))
+    came = [frame for start, end in pairwise([0, *cuts, len(sent)]) for frame in cutter.cut(sent[start:end])]
 
-    assert end == len(around) + len(frame)
-    assert client_text(data, len(around), end) == text
-
-
-@given(TEXTS.filter(lambda text: len(text) < 65_536), st.data())
-def test_the_end_of_a_frame_is_known_as_soon_as_its_head_is_whole(text: str, data: st.DataObject) -> None:
-    frame = ClientFrames().text(text)
-    head = 2 if len(text.encode()) < 126 else 4
-    have = data.draw(st.integers(0, len(frame)))
-
-    assert client_frame_end(frame[:have], 0) == (len(frame) if have >= head else None)
+    assert [client_text(frame) for frame in came] == texts
+    assert not cutter.refused
 
 
-def test_what_no_server_of_ours_takes_is_told_by_its_head() -> None:
-    assert client_frame_end(ClientFrames().text("x" * 65_536), 0) == REFUSED
-    assert client_frame_end(server_frame("x"), 0) == REFUSED
+@pytest.mark.parametrize(
+    "refused", [ClientFrames().text("x" * 65_536), server_frame("x"), ClientFrames().text("x" * 1001)[:4]]
+)
+def test_what_no_server_of_ours_takes_is_told_by_its_head(refused: bytes) -> None:
+    cutter = FrameCutter(1000)
+    good = ClientFrames().text("good")
+
+    assert list(cutter.cut(good + refused)) == [good, refused]
+    assert cutter.refused

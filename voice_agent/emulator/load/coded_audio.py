@@ -21,6 +21,10 @@ _PROBES = 6
 """Milliseconds of one unbroken level that make a frame: more than a slope between two levels ever shows by chance, and
 few enough to be found in the first half of a frame behind a filter of 6 ms."""
 
+_TOLERANCE = 2
+"""How far a resampler may move a constant, in steps of 16 bits, by its rounding; by its ripple a 256th of the level
+more. Levels are 16 apart at least, and a 32nd of themselves."""
+
 
 def code(number: int, call: int) -> int:
     """Give the mu-law code of frame `number`: positive levels, and negative ones for the two digits of the call."""
@@ -44,7 +48,8 @@ class Follower:
     """Listens to coded audio as it arrives, in chunks of any length, and keeps account of the frames."""
 
     def __init__(self, *, pcm: bool) -> None:
-        self._pcm = pcm
+        self.pcm = pcm
+        """Whether it hears PCM16 at 24 kHz, or mu-law at 8 kHz."""
         self._step = 24 if pcm else 8
         self._skip = 0
         """Samples until the next probe; there is one a millisecond."""
@@ -80,13 +85,15 @@ class Follower:
                 self._frame(level, now_ns)
 
     def _probes(self, audio: bytes) -> bytes:
-        samples = np.frombuffer(audio, "<i2" if self._pcm else np.uint8)
+        samples = np.frombuffer(audio, "<i2" if self.pcm else np.uint8)
         probes = samples[self._skip :: self._step]
         self._skip = (self._skip - len(samples)) % self._step
-        if not self._pcm:
+        if not self.pcm:
             return probes.tobytes()
         codes = mulaw.CODES[probes.astype(np.intp) + 32768]
-        return np.where(mulaw.DECODED[codes] == probes, codes, mulaw.SILENCE).astype(np.uint8).tobytes()
+        levels = mulaw.DECODED[codes].astype(np.intp)
+        near = np.abs(levels - probes) <= _TOLERANCE + (np.abs(levels) >> 8)
+        return np.where(near, codes, mulaw.SILENCE).astype(np.uint8).tobytes()
 
     def _frame(self, level: int, now_ns: int) -> None:
         if level < 0x40:
