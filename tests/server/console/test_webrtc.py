@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 
 from tests.support.fake_speech import fake_speech
@@ -140,6 +141,20 @@ def test_a_browser_is_offered_no_tool_that_acts_on_a_telephone_line() -> None:
     agent = Agent(name="a", instructions="x", tools=(HANG_UP, handoff_tool(("billing",))))
 
     assert [tool["name"] for tool in session_of(agent)["tools"]] == ["hang_up"]
+
+
+def test_the_model_is_told_what_it_cannot_do_in_a_browsers_call() -> None:
+    tools = (HANG_UP, handoff_tool(("billing",)), handoff_tool(("sales",)))
+    handing = Agent(name="a", instructions="Be kind.", tools=tools)
+    plain = msgspec.structs.replace(handing, tools=(HANG_UP,))
+    prompted = msgspec.structs.replace(handing, instructions="")
+
+    told = session_of(handing)["instructions"]
+    assert told.startswith("Be kind.\n\nThis call comes from a page in a browser")
+    assert told.count("- hand the call over to another agent\n") == 1
+    assert "keypad" not in told
+    assert session_of(plain)["instructions"] == "Be kind."
+    assert session_of(prompted).get("instructions", "") == ""
 
 
 def test_an_endpoint_without_calls_and_one_that_is_not_there_are_told(tmp_path: Path) -> None:

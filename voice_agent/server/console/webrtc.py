@@ -160,13 +160,35 @@ class BrowserCalls:
             raise Refused(409, str(error)) from None
 
 
+_ON_THE_LINE = {
+    "transfer": "put the caller through to anybody",
+    "handoff": "hand the call over to another agent",
+    "collect_digits": "ask for digits on a keypad; let them be said",
+    "send_digits": "press keys",
+}
+"""Tools that such a call has not, by kind, and what cannot be done without them. The console's telephone has them all,
+for its calls come as the carrier's do."""
+
+
+def _without_a_line(agent: Agent) -> str:
+    """Tell the model what it cannot do, if its instructions may ask for it."""
+    lost = dict.fromkeys(_ON_THE_LINE[tool.kind] for tool in agent.tools if tool.kind in _ON_THE_LINE)
+    if not lost or not agent.instructions:
+        return ""  # whose instructions stand in a prompt at the endpoint, they would be put aside
+    what = "\n".join(f"- {one}" for one in lost)
+    return (
+        f"\n\nThis call comes from a page in a browser, not by telephone. In it you cannot:\n{what}\n"
+        "Where you would, say that it is not possible here, and help by words."
+    )
+
+
 def session_of(agent: Agent) -> dict[str, Any]:
     """Write the session of an agent as a secret holds it: by the server's turns, in the formats that SDP settles."""
     session = whole_session(
         GA,
         "pcm24k",
         ConfigureSession(
-            instructions=agent.instructions,
+            instructions=agent.instructions + _without_a_line(agent),
             voice=agent.voice,
             # A browser's call has no line that a tool could act on.
             tools=tuple(tool for tool in agent.tools if tool.kind == "hang_up" or tool.kind in RUN_HERE),
