@@ -291,7 +291,10 @@ def test_a_draft_is_called_before_it_is_saved(tmp_path: Path) -> None:
             await site.begin(draft=draft)
             await site.begin()
             said = [call.setup.agent.instructions for call in site.desk.calls]
-            assert said == ["You whisper with a browser at the console.", "You speak with a browser at the console."]
+            assert said == [
+                "You whisper with a browser at the console, a draft.",
+                "You speak with a browser at the console.",
+            ]
             draft["text"] += "greting: Hello\n"
             answer = await site.browser.post("/console/api/phone/calls", {"draft": draft})
             assert answer.status_code == 422

@@ -30,6 +30,9 @@ CALLER = "a browser"
 CALLED = "the console"
 """What stands in the place of numbers."""
 
+CALLED_DRAFT = "the console, a draft"
+"""The same where the agent is one that is not saved, so that nobody looks for its words in a file later."""
+
 NO_ACCOUNT = f"AC{'0' * 32}"
 """The account of calls that no carrier knows."""
 
@@ -179,7 +182,7 @@ class Phone:
             raise HTTPException(404, f"name one of the agents: {', '.join(agent.name for agent in agents.all)}")
         return Chosen(agent, agents)
 
-    async def begin(self, chosen: Chosen, caller: str = "") -> Begun:
+    async def begin(self, chosen: Chosen, caller: str = "", called: str = CALLED) -> Begun:
         """Begin a call to an agent, as a number if one is given; raises `HTTPException`."""
         if self._reception.closing:
             raise HTTPException(503, "the server stops")
@@ -190,7 +193,7 @@ class Phone:
             "CallSid": call_sid,
             "AccountSid": NO_ACCOUNT,
             "From": caller or CALLER,
-            "To": CALLED,
+            "To": called,
             "CallStatus": "in-progress",
             "Direction": "inbound",
         }
@@ -275,8 +278,9 @@ def phone_routes(phone: Phone, files: AgentFiles) -> APIRouter:
         wish = await read(request, _Wish)
         if wish.caller and not re.fullmatch(E164, wish.caller):
             raise HTTPException(422, 'the caller\'s number is written like "+14255550199"')
-        chosen = phone.chosen(wish.agent) if wish.draft is None else await files.chosen(wish.draft)
-        return json_of(await phone.begin(chosen, wish.caller))
+        if wish.draft is not None:
+            return json_of(await phone.begin(await files.chosen(wish.draft), wish.caller, CALLED_DRAFT))
+        return json_of(await phone.begin(phone.chosen(wish.agent), wish.caller))
 
     @router.post("/calls/{call_sid}/next")
     async def next_verbs(request: Request, call_sid: str) -> Response:
