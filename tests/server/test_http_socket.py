@@ -13,7 +13,7 @@ from voice_agent.live.phone_leg import Receive, Send
 from voice_agent.server.doorstep import Doorstep
 from voice_agent.server.http_socket import HttpSocket
 from voice_agent.server.media import Scope
-from voice_agent.server.stream_socket import StreamSocket
+from voice_agent.server.stream_socket import EXTENSION, StreamSocket
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 LONG = 4_000_000
@@ -21,6 +21,9 @@ LONG = 4_000_000
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["path"] == "/console":
+        scope["extensions"][EXTENSION]["socket"].let_in()
+        await asyncio.sleep(0.1)
     await send({"type": "http.response.start", "status": 200, "headers": []})
     if scope["path"] == "/long":
         await send({"type": "http.response.body", "body": b"x" * LONG, "more_body": True})
@@ -102,6 +105,20 @@ def test_after_an_answer_the_next_request_has_its_time_and_no_more() -> None:
             return answers.count(b"HTTP/1.1 200"), answers.endswith(b"0\r\n\r\n"), site.told
 
     assert asyncio.run(main()) == (2, True, [Refusal.NO_REQUEST])
+
+
+def test_who_was_let_in_is_answered_however_long_that_takes_and_then_waits_as_anybody() -> None:
+    async def main() -> tuple[bytes, int, list[Refusal]]:
+        async with a_site() as site:
+            connection = await site.connect(GET.replace(b"/ ", b"/console "))
+            answer = await rest(connection, until=b"0\r\n\r\n")
+            standing = len(site.doorstep)
+            await rest(connection)
+            return answer, standing, site.told
+
+    answer, standing, told = asyncio.run(main())
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert (standing, told) == (1, [Refusal.NO_REQUEST])
 
 
 def test_a_body_that_goes_on_after_its_answer_is_cut_off() -> None:
