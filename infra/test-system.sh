@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs tests/system: other people's clients and programs against the stand-ins. Needs more than pip installs, and says
-# what is missing; it skips nothing. Makes .venv-system (about 1 GB) and tests/system/js/node_modules (40 MB).
+# what is missing; it skips nothing. Makes .venv-system (about 1 GB) and tests/system/js/node_modules (220 MB).
 # Arguments go to pytest: infra/test-system.sh -k quickstarts
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -24,7 +24,7 @@ if [ ! -f .venv-system/installed ] || [ tests/system/requirements.txt -nt .venv-
   echo "test-system: installing into .venv-system (about 500 MB the first time)"
   [ -x .venv-system/bin/python ] || "$python" -m venv .venv-system
   .venv-system/bin/python -m pip install --disable-pip-version-check --quiet \
-    --editable '.[emulator,azure,postgres,dev]' --requirement tests/system/requirements.txt
+    --editable '.[emulator,azure,postgres,object-store,dev]' --requirement tests/system/requirements.txt
   touch .venv-system/installed
 fi
 npm install --no-save --no-package-lock --no-audit --no-fund --silent --prefix tests/system/js

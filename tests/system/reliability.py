@@ -25,10 +25,11 @@ from tests.support.tiny_realtime import TinyRealtime, send
 from tests.support.tiny_twilio import ACCOUNT_SID, TOKEN
 from voice_agent.emulator.twilio import EmulatedTwilio
 from voice_agent.emulator.twilio.call import EmulatedCall
-from voice_agent.errors import PeerError
+from voice_agent.errors import CommandError, PeerError
 from voice_agent.recording.reader import read
 from voice_agent.store.database import Database
 from voice_agent.store.history import History, PastCall
+from voice_agent.store.recordings import Recordings
 
 SENTENCE_BYTES = 4800
 
@@ -226,10 +227,16 @@ async def hold(url: str, count: int, disturb: Any, seed: int) -> list[Caller]:
     return callers
 
 
-async def figures(callers: list[Caller], place: Path | str) -> Figures:
+async def rows_of(callers: list[Caller], place: Path | str) -> dict[str, list[PastCall]]:
+    """What the history has of each call, the first part first."""
     async with Database(place) as database:
         history = History(database)
-        rows = {caller.call.sid: await history.find(caller.call.sid) for caller in callers}
+        return {caller.call.sid: (await history.find(caller.call.sid))[::-1] for caller in callers}
+
+
+async def figures(callers: list[Caller], place: Path | str, recordings: Recordings | None = None) -> Figures:
+    """`recordings`: where they are fetched from, if not from their paths."""
+    rows = await rows_of(callers, place)
     apart = [_apart(caller, rows[caller.call.sid]) for caller in callers]
     return Figures(
         calls=len(callers),
@@ -237,7 +244,7 @@ async def figures(callers: list[Caller], place: Path | str) -> Figures:
         streams=sum(len(caller.call.streams) for caller in callers),
         sentences_apart=max(sentences for sentences, _ in apart),
         keys_apart=max(keys for _, keys in apart),
-        unreadable=sum(not _readable(row) for found in rows.values() for row in found),
+        unreadable=sum(not _readable(row, recordings) for found in rows.values() for row in found),
         gaps_ms=[gap for caller in callers for gap in gaps(caller.call)],
     )
 
@@ -252,13 +259,14 @@ def _apart(caller: Caller, rows: list[PastCall]) -> tuple[int, int]:
     return -(-abs(heard - said) // losses), -(-abs(pressed - keys) // losses)
 
 
-def _readable(row: PastCall) -> bool:
+def _readable(row: PastCall, recordings: Recordings | None) -> bool:
+    where = str(row.recording)
     try:
         steps = 0
-        for _ in read(Path(str(row.recording))).steps():
+        for _ in read(Path(where) if recordings is None else recordings.file(where)).steps():
             steps += 1
     except PeerError:
         return steps > 0
-    except OSError:
+    except (CommandError, OSError):
         return False
     return True

@@ -6,7 +6,7 @@ import random
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -38,8 +38,6 @@ backend servers
     option httpchk GET /readyz
     timeout check 3s
     default-server check inter 1s fall 2 rise 1
-    server one 127.0.0.1:{one}
-    server two 127.0.0.1:{two}
 """
 
 
@@ -69,12 +67,13 @@ def test_fifty_calls_on_one_machine_go_on_when_their_server_is_killed(tmp_path: 
 
 
 @contextlib.contextmanager
-def proxy(folder: Path, ports: tuple[int, int]) -> Iterator[str]:
-    """HAProxy before two servers; gives its address."""
+def proxy(folder: Path, ports: Sequence[int]) -> Iterator[str]:
+    """HAProxy before some servers; gives its address."""
     program = shutil.which("haproxy") or "/usr/sbin/haproxy"
     assert Path(program).exists(), "haproxy is missing (Debian, Ubuntu: haproxy)"
     port = free_port()
-    (folder / "haproxy.cfg").write_text(PROXY.format(port=port, one=ports[0], two=ports[1]))
+    servers = "".join(f"    server number{each} 127.0.0.1:{each}\n" for each in ports)
+    (folder / "haproxy.cfg").write_text(PROXY.format(port=port) + servers)
     process = subprocess.Popen([program, "-q", "-f", folder / "haproxy.cfg"])
     try:
         yield f"http://127.0.0.1:{port}"

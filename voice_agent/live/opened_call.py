@@ -207,8 +207,9 @@ class OpenedCall:
 
     def _stands(self) -> Checkpoint:
         """Say how the call stands."""
-        written = self._recording is not None and self._recording.is_there
-        path = self._recording.path if self._recording is not None and written else None
+        # One that has only begun is there in a moment, and whoever goes on with the call wants to find it.
+        found = self._recording is not None and (self._recording.is_there or self._recording.problem is None)
+        path = self._recording.path if self._recording is not None and found else None
         recording = None if path is None else self._around.recordings.told(path)
         model = self._work.served_by.model
         row = past_call(self.setup, self.summary, self.started_at, recording, model)
