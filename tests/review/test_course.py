@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.recorded import write
 from voice_agent.live.clips import load_clips
 from voice_agent.recording.reader import Recording, read
 from voice_agent.review.course import Answer, Course, Span, ToolRun, Turn, course_of
@@ -99,6 +100,18 @@ def test_a_file_that_was_cut_short_is_told_as_far_as_it_goes() -> None:
 
     assert "cut short" in told.damage
     assert told.length_ms > 0
+
+
+def test_an_answer_that_still_plays_where_the_file_ends_is_told() -> None:
+    recording = read(CALLS / "session-lost-in-a-tool.call")
+    steps = [step for step in recording.steps() if step.now_ms < 12_000]
+    told, summary = course_of(Recording(write(recording.header, steps)))
+    last = told.answers[-1]
+
+    assert last.text.startswith("Your order of two garden books")
+    assert (last.end_ms, last.response_ms) == (told.length_ms, summary.response_ms[-1])
+    assert [answer.response_ms for answer in told.answers if answer.response_ms >= 0] == summary.response_ms
+    assert not any(silence.end_ms == told.length_ms for silence in told.silences)
 
 
 def test_a_damaged_file_too() -> None:

@@ -249,10 +249,29 @@ class _Teller:
         )
         if cut is not None:
             answer.cut_ms, answer.basis = cut[0], cut[1].basis
+        self._add_answer(answer, begun)
+
+    def _add_answer(self, answer: Answer, begun: tuple[int, int, AgentBegan] | None) -> None:
         if begun is not None and begun[2].response_ms >= 0:
             answer.response_ms = begun[2].response_ms
-            answer.wait = self._wait(report.item_id, begun[1], begun[2].response_ms)
+            answer.wait = self._wait(answer.item_id, begun[1], begun[2].response_ms)
         self.course.answers.append(answer)
+
+    def _add_what_is_in_the_air(self) -> None:
+        """Take the answers that play while the recording ends: nobody has told yet what was heard of them."""
+        for item_id, begun in self._began.items():
+            ms = max(0, self._at_ms - begun[0])
+            words = self._model.words(item_id).strip()
+            answer = Answer(
+                begin_ms=begun[0],
+                end_ms=begun[0] + ms,
+                item_id=item_id,
+                text=words,
+                heard_ms=ms,
+                total_ms=ms,
+                interrupted=False,
+            )
+            self._add_answer(answer, begun)
 
     def _wait(self, item_id: str, heard_at_ms: int, response_ms: int) -> tuple[Part, ...]:
         """Say where the time went between the caller's last sound and the agent's first, on the call's clock."""
@@ -279,6 +298,7 @@ class _Teller:
             course.turns.append(
                 Turn(begin_ms=begin_ms, end_ms=end if end_ms is None else end_ms, item_id=item_id, text=words)
             )
+        self._add_what_is_in_the_air()
         for run in self._tools.values():
             run.end_ms = end  # never answered
         course.responses = [Span(begin_ms=b, end_ms=e, what=status) for b, e, status in model.responses(end)]

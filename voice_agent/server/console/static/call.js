@@ -36,6 +36,7 @@ function showPart(part, parts) {
       class: "button", href: `?part=${index + 1}`, "aria-current": index + 1 === number ? "true" : false,
     }, `part ${index + 1}`)));
   }
+  byId("anew").hidden = part.outcome !== "unknown";
   const times = [...part.response_ms].sort((one, other) => one - other);
   const facts = {
     "Call": el("code", {}, part.call_sid),
@@ -69,7 +70,8 @@ async function showCourse(part) {
   replace(byId("findings"), found.map(({ at, element }) => el("li", {},
     el("button", { type: "button", class: "jump number", onclick: () => play(at), "aria-label": `Play from ${clock(at)}` }, clock(at)), element)));
   byId("findings-card").hidden = !found.length;
-  if (course.damage) notice(course.damage, "bad");
+  setText(byId("call-damage"), course.damage);
+  byId("call-damage").hidden = !course.damage;
   if (!course.sound) {
     setText(byId("sound-state"), "No sound was kept: the agent says recording: text.");
     return;
@@ -163,6 +165,7 @@ async function save(part) {
   }
 }
 
+byId("anew").addEventListener("click", () => location.reload());
 byId("save-copy").addEventListener("click", async () => {
   await navigator.clipboard.writeText(byId("save-line").textContent).then(() => notice("Copied."), () => notice("The browser forbids copying.", "bad"));
 });

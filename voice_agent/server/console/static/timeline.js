@@ -134,6 +134,16 @@ export class Timeline {
       context.fillStyle = fill;
       context.fillRect(x(begin), top, Math.max(1.5, x(end) - x(begin)), height);
     };
+    for (const silence of course.silences) {
+      if (silence.what !== "silence" || !seen(silence)) continue;
+      block(CALLER + VOICE + 2, 18, silence.begin_ms, silence.end_ms, colour("sunk"));
+      const text = `silence ${duration(silence.end_ms - silence.begin_ms)}`;
+      if (x(silence.end_ms) - x(silence.begin_ms) > context.measureText(text).width + 6) {
+        context.fillStyle = colour("muted");
+        context.textAlign = "center";
+        context.fillText(text, (x(silence.begin_ms) + x(silence.end_ms)) / 2, CALLER + VOICE + 12);
+      }
+    }
     // The wait stands between the lanes, so that neither voice is hidden.
     let labelled = -Infinity; // up to where
     for (const answer of course.answers) {
