@@ -142,9 +142,11 @@ def test_what_was_left_is_redacted_before_it_is_put_or_not_kept(house: House, fa
 
 
 def test_a_call_that_never_could_be_written_is_nothing_to_wait_for(house: House) -> None:
+    place = (house.recordings.folder / NAMES[0]).parent
+    place.parent.mkdir(parents=True)
+    place.write_text("no folder")
+    # Its thread makes the folder at once.
     call = house.call(NAMES[0])
-    call.path.parent.parent.mkdir(parents=True)
-    call.path.parent.write_text("no folder")
 
     async def main() -> None:
         uploads = house.uploads()
