@@ -76,8 +76,8 @@ def test_without_an_account_no_number_is_looked_at() -> None:
 @pytest.mark.parametrize(
     ("findings", "status", "last"),
     [
-        ([Finding("ok", "a", "x"), Finding("not tried", "b", "y")], 0, "nothing is wrong"),
-        ([Finding("ok", "a", "x"), Finding("wrong", "b", "y")], 1, "1 of 2 wrong"),
+        ([Finding("ok", "a", "x"), Finding("not tried", "b", "y")], 0, "nothing wrong, 1 not tried"),
+        ([Finding("ok", "a", "x"), Finding("wrong", "b", "y")], 1, "1 wrong, 0 not tried"),
     ],
 )
 def test_the_exit_status_tells_whether_anything_is_wrong(

@@ -48,7 +48,8 @@ def tell(findings: Iterable[Finding]) -> int:
     told = list(findings)
     print(*told, sep="\n")
     wrong = sum(finding.verdict == "wrong" for finding in told)
-    print(f"{wrong} of {len(told)} wrong" if wrong else "nothing is wrong")
+    not_tried = sum(finding.verdict == "not tried" for finding in told)
+    print(f"{wrong or 'nothing'} wrong, {not_tried} not tried")
     return 1 if wrong else 0
 
 

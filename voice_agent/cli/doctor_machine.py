@@ -51,9 +51,10 @@ def look_at_data(folder: Path) -> Finding:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"voice-agent")
         free = shutil.disk_usage(folder).free
-    except (OSError, VoiceAgentError) as error:
-        why = getattr(error, "strerror", None) or error
-        return Finding("wrong", "DATA", f"{folder} cannot be written ({why}); name a folder of this user's")
+    except VoiceAgentError as error:
+        return Finding("wrong", "DATA", str(error))
+    except OSError as error:
+        return Finding("wrong", "DATA", f"{folder} cannot be written ({error.strerror}); name a folder of this user's")
     if free < FREE_BYTES:
         return Finding(
             "wrong", "DATA", f"{folder} has {free // 1_000_000} MB left, recordings will stop: see KEEP_DAYS"
