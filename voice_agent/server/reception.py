@@ -454,7 +454,10 @@ class Reception:
         )
 
     async def answer_colleague(self, link_id: str, fields: Mapping[str, str]) -> str:
-        """A colleague has answered: ask them, or end the call if nobody waits for it any more."""
+        """A colleague has answered: ask them, or end the call if nobody waits for it any more.
+
+        Their call is in no checkpoint: when its server dies it ends, for who asks has died with it, or asks anew.
+        """
         call_sid = fields.get("CallSid", "")
         self.metrics.add("webhooks")
         if self.colleagues is None or self.closing or not _CALL_SID.fullmatch(call_sid):
