@@ -191,6 +191,10 @@ async def hold(scene: Scene, agent: Path, speech: Speech, data: Path) -> Path:
             await scene.play(stage(call))
             if scene.stopped:
                 await serving.reception.lobby.end_all("the server stops", 6)
+            if scene.connected:
+                (session,) = serving.reception.lobby.sessions.values()
+                session.end("somebody handed the caller over in the console", to=scene.connected)
+                await session.finished()
             call.hang_up()
             await call.ended()
             for _ in range(scene.nth + 1):

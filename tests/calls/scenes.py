@@ -103,6 +103,8 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     """What a call may cost, see SPEND_PER_CALL."""
     stopped: bool = False
     """The server is stopped at the end of the caller's part."""
+    connected: str = ""
+    """Whom somebody at the console connects the caller with then."""
 
 
 # --- how calls end ---------------------------------------------------------------------------------------------------
@@ -130,6 +132,12 @@ async def into_an_answer(stage: Stage) -> None:
     await stage.hear_out()
     await stage.say("reception-1")
     await stage.hear(2500)
+
+
+async def into_the_first_words(stage: Stage) -> None:
+    await stage.hear_out()
+    await stage.say("reception-1")
+    await stage.hear(800)
 
 
 async def out_of_an_answer(stage: Stage) -> None:
@@ -558,6 +566,9 @@ SCENES = {
     "looked-up": Scene(play=goodbye, agent="front", more=LOOKED_UP, customer={"name": "Ana"}),
     "closed-hours": Scene(play=goodbye, agent="front", more=ON_WEEKDAYS, at=A_SUNDAY),
     "transferred": Scene(play=to_a_person, agent="front", dialled=Callee(talks_ms=1000)),
+    "transferred-by-operator": Scene(
+        play=into_the_first_words, agent="front", connected="front_desk", dialled=Callee(talks_ms=1000)
+    ),
     "transferred-back": Scene(
         play=to_a_person_who_is_busy, agent="front", dialled=Callee(becomes="busy", rings_ms=1500), nth=1
     ),
