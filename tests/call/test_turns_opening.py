@@ -234,3 +234,15 @@ def test_a_greeting_of_which_nothing_is_heard_leaves_the_floor_to_the_server_at_
     script.response_done("r1")
 
     assert (before, flags(script)) == ([False], [False, True])
+
+
+def test_a_greeting_that_fails_while_it_waits_for_a_hello_is_said_after_it() -> None:
+    # Found by made-up calls: something else was asked for in its place, and played over who spoke (seed 10305422).
+    script = opened(barge_in=BargeIn(protect_greeting=True))
+    script.caller_speaks()
+    script.feed(ResponseCreated("r0", "greeting-1"))
+    script.response_done("r0", "failed")
+    script.wait(400)
+    script.caller_stops()
+
+    assert purposes(script.said) == ["greeting", "greeting"]

@@ -320,7 +320,7 @@ class Turns:
             self._deadlines.set("hello", now_ms + HELLO_MS + self._turn.tones.silence_ms)
         if not agent_has_floor or protected or self._turn.hello:
             waits = self._turn.hello or (self._floor.held and not self._floor.machine)
-            if waits and not (words or (self._floor.held and self._busy) or self._floor.protected):
+            if waits and not (words or (self._floor.held and self._busy) or self._floor.greets):
                 yield from self._put_off()
             return
         if self._turn.overheard:
@@ -445,6 +445,7 @@ class Turns:
             # A sound that is no turn gets no answer which would take its place.
             no_turn = self._turn.overheard or self._turn.hello or self._floor.held
             self._requests.put_back(wanted if event.request is None else wanted or WITHDRAWN, anyway=no_turn)
+            self._requests.active = WITHDRAWN  # whatever becomes of it, it waits again or is not wanted
             yield ResponseDropped(event.response_id)
             yield from self._response.cancel(event.response_id)
             return

@@ -208,7 +208,7 @@ class Invariants:
         self._agents = {agent.name: agent for agent in (*setup.others, setup.agent)}
         self._follow(setup.agent)
         self._limit_ms: int | None = None
-        self._former_limit_ms: int | None = None
+        self._former_limits_ms: list[int] = []
         """That of the agent who had the call before; it stands if its last words were asked for already."""
         """When the time limit is reached."""
         self._media_items: list[str] = []
@@ -424,7 +424,7 @@ class Invariants:
                 self._look_at_note(command.what)
             case HandedOver():
                 self._follow(self._agents[command.agent])
-                self._former_limit_ms = self._limit_ms
+                self._former_limits_ms.append(self._limit_ms or 0)
                 self._limit_ms = self._now_ms + self._longest_ms
             case SetTurnFlags():
                 self._overhears = not command.interrupt_response
@@ -568,8 +568,8 @@ class Invariants:
     def _look_at_goodbye(self) -> None:
         if self._limit_ms is not None and self._now_ms >= self._limit_ms:
             return  # the time is over, whoever speaks
-        if self._former_limit_ms is not None and 0 <= self._now_ms - self._former_limit_ms < 20:
-            return  # it was over before somebody else had the call
+        if any(0 <= self._now_ms - limit_ms < 20 for limit_ms in self._former_limits_ms):
+            return  # it was over before somebody else had the call, or for one who was hanging up already
         if self._gone_ms is not None and self._now_ms - self._gone_ms >= APOLOGY_MS:
             return  # nobody waits for ever for an apology behind all that a model had said
         carrier = self._carrier
