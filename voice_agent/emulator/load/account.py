@@ -67,8 +67,10 @@ class Level(msgspec.Struct, frozen=True):
     """`audio_end_ms` less what the caller had really heard when `clear` came."""
     own_late_p99_ms: float
     """How late callers and model were themselves."""
+    heard_s: float = 0.0
+    """Seconds of audio that reached the model while it was measured: less than all where the bridge falls behind."""
     cpu_ms: float | None = None
-    """Of the server, per second of one call."""
+    """Of the server, per second of a caller's audio that reached the model."""
     memory_mb: float | None = None
     """Resident, per call, over what the server took without calls."""
     server_lag_ms: float | None = None
@@ -108,7 +110,7 @@ def account(
     up: list[float] = []
     down: list[float] = []
     errors: list[float] = []
-    frames = lost = repeated = 0
+    frames = lost = repeated = heard = 0
     for record in records:
         session = sessions.get(record.call)
         if session is None:
@@ -117,6 +119,7 @@ def account(
             continue
         up += _late_up(record, session, window)
         down += _late_down(record, session, window)
+        heard += sum(window.begin_ns <= at < window.end_ns for _, at in session.heard.arrived)
         errors += _truncation_errors(record, session)
         due = max(0, len(record.sent_ns) - _COLLECTED_FRAMES)
         wanted = _wanted(record, session)
@@ -134,6 +137,7 @@ def account(
         repeated=repeated,
         broken=tuple(record.broken for record in records if record.broken),
         truncation=spread(errors),
+        heard_s=round(heard * FRAME_MS / 1000, 2),
         own_late_p99_ms=round(percentile(sorted(own_late_ms), 0.99), 2),
     )
 

@@ -59,8 +59,8 @@ async def hold_level(
     return msgspec.structs.replace(
         level,
         cpu_ms=None
-        if cpu_ms is None or cpu_after_ms is None
-        else round((cpu_after_ms - cpu_ms) / calls / window.seconds, 2),
+        if cpu_ms is None or cpu_after_ms is None or not level.heard_s
+        else round((cpu_after_ms - cpu_ms) / level.heard_s, 2),
         memory_mb=None if idle_mb is None or memory_mb is None else round((memory_mb - idle_mb) / calls, 2),
         server_lag_ms=server_lag_ms,
     )
