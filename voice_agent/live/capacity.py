@@ -21,8 +21,7 @@ if sys.platform != "win32":
     import resource
 
 CALLS_A_LOOP = 40
-"""A second of a call takes 5 to 8 ms of CPU (infra/SIZING.md), most of it in one event loop: a third of a core, for what
-comes seldom and all at once."""
+"""A second of a call takes 5 to 8 ms of CPU (infra/SIZING.md), most of it in one event loop: a third of a core."""
 
 CALLS_ON_ONE_CORE = 25
 """Where the disk and everything else share the loop's core."""
