@@ -13,7 +13,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any, Self
@@ -77,13 +77,17 @@ async def talking_model() -> AsyncIterator[TalkingModel]:
         yield model
 
 
+SERVE = (sys.executable, "-m", "voice_agent.cli.main", "serve")
+
+
 class Server:
     """`voice-agent serve`, in a process group of its own."""
 
-    def __init__(self, folder: Path, port: int, **variables: str) -> None:
+    def __init__(self, folder: Path, port: int, program: Sequence[str] = SERVE, **variables: str) -> None:
         folder.mkdir(exist_ok=True)
         (folder / "reception.yaml").write_text(AGENT)
         self.folder = folder
+        self._program = program
         self._environment = {
             "PATH": os.environ["PATH"], "PORT": str(port), "DATA": str(folder / "data"),
             "AGENTS": str(folder / "reception.yaml"), "REALTIME_PROVIDER": "emulator", "REALTIME_AUDIO": "g711",
@@ -94,7 +98,7 @@ class Server:
     def begin(self) -> None:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "voice_agent.cli.main", "serve"],
+                self._program,
                 env=self._environment, cwd=self.folder, stdout=subprocess.PIPE, stderr=log, text=True,
             )  # fmt: skip
         self.until_it_listens()
