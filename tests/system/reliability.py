@@ -83,9 +83,11 @@ SERVE = (sys.executable, "-m", "voice_agent.cli.main", "serve")
 class Server:
     """`voice-agent serve`, in a process group of its own."""
 
-    def __init__(self, folder: Path, port: int, program: Sequence[str] = SERVE, **variables: str) -> None:
+    def __init__(
+        self, folder: Path, port: int, program: Sequence[str] = SERVE, *, agent: str = AGENT, **variables: str
+    ) -> None:
         folder.mkdir(exist_ok=True)
-        (folder / "reception.yaml").write_text(AGENT)
+        (folder / "reception.yaml").write_text(agent)
         self.folder = folder
         self._program = program
         self._environment = {
@@ -233,9 +235,13 @@ async def hold(url: str, count: int, disturb: Any, seed: int) -> list[Caller]:
 
 async def rows_of(callers: list[Caller], place: Path | str) -> dict[str, list[PastCall]]:
     """What the history has of each call, the first part first."""
+    return await rows_of_sids([caller.call.sid for caller in callers], place)
+
+
+async def rows_of_sids(call_sids: Sequence[str], place: Path | str) -> dict[str, list[PastCall]]:
     async with Database(place) as database:
         history = History(database)
-        return {caller.call.sid: (await history.find(caller.call.sid))[::-1] for caller in callers}
+        return {sid: (await history.find(sid))[::-1] for sid in call_sids}
 
 
 async def figures(callers: list[Caller], place: Path | str, recordings: Recordings | None = None) -> Figures:
@@ -248,7 +254,7 @@ async def figures(callers: list[Caller], place: Path | str, recordings: Recordin
         streams=sum(len(caller.call.streams) for caller in callers),
         sentences_apart=max(sentences for sentences, _ in apart),
         keys_apart=max(keys for _, keys in apart),
-        unreadable=sum(not _readable(row, recordings) for found in rows.values() for row in found),
+        unreadable=sum(not readable(row, recordings) for found in rows.values() for row in found),
         gaps_ms=[gap for caller in callers for gap in gaps(caller.call)],
     )
 
@@ -263,7 +269,7 @@ def _apart(caller: Caller, rows: list[PastCall]) -> tuple[int, int]:
     return -(-abs(heard - said) // losses), -(-abs(pressed - keys) // losses)
 
 
-def _readable(row: PastCall, recordings: Recordings | None) -> bool:
+def readable(row: PastCall, recordings: Recordings | None) -> bool:
     where = str(row.recording)
     try:
         steps = 0

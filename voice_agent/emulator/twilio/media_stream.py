@@ -117,6 +117,7 @@ class MediaStream:
 
     async def run(self, socket: ClientConnection) -> CallEnded:
         """Hold the stream until the call has left it; the socket is closed then, too."""
+        self.socket = socket
         self._began = self._loop.time()
         try:
             async with asyncio.TaskGroup() as tasks:
