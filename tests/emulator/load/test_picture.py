@@ -16,6 +16,7 @@ def test_every_bridge_has_a_curve_in_both_panels_and_a_name() -> None:
     assert drawn.count("<circle") == 6
     assert "a &lt;plain&gt; one" in drawn
     assert "stroke-dasharray" in drawn
+    assert ">60+</text>" in drawn  # 70 ms stand at the upper edge
 
 
 def test_what_could_not_be_measured_is_not_drawn() -> None:

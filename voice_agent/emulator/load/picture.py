@@ -52,7 +52,8 @@ def _panel(
     most_calls = max((calls for calls, _ in points), default=1)
     # What is far beyond the bound would flatten all the rest.
     ceiling = 3 * bound if bound else float("inf")
-    most = min(ceiling, max((shown for _, shown in points), default=1.0)) or 1.0
+    highest = max((shown for _, shown in points), default=1.0) or 1.0
+    most = min(ceiling, highest)
 
     def place(calls: float, shown: float) -> str:
         x = left + calls / most_calls * _WIDTH
@@ -62,8 +63,9 @@ def _panel(
     for tick in range(_TICKS + 1):
         shown, calls = most * tick / _TICKS, most_calls * tick / _TICKS
         y = _TOP + _HEIGHT * (1 - tick / _TICKS)
+        beyond = "+" if tick == _TICKS and highest > most else ""
         yield f'<path d="M{left} {y:.1f}h{_WIDTH}" stroke="#ddd"/>'
-        yield f'<text x="{left - 4}" y="{y + 4:.1f}" text-anchor="end" fill="#666">{shown:.3g}</text>'
+        yield f'<text x="{left - 4}" y="{y + 4:.1f}" text-anchor="end" fill="#666">{shown:.3g}{beyond}</text>'
         x = left + _WIDTH * tick / _TICKS
         yield f'<text x="{x:.1f}" y="{_TOP + _HEIGHT + 16}" text-anchor="middle" fill="#666">{calls:.0f}</text>'
     yield f'<text x="{left + _WIDTH / 2}" y="{_TOP + _HEIGHT + 32}" text-anchor="middle" fill="#666">calls</text>'
