@@ -214,6 +214,11 @@ class Callers:
         self._calls: list[_Call] = []
         self._tasks: list[asyncio.Task[CallRecord]] = []
 
+    @property
+    def ended(self) -> int:
+        """How many calls are over, before their time or not."""
+        return sum(task.done() for task in self._tasks)
+
     async def begin(self, calls: int, tasks: asyncio.TaskGroup) -> None:
         """Begin calls, and wait until all of them speak or have failed."""
         for number in range(calls):

@@ -18,6 +18,10 @@ from voice_agent.errors import PeerError
 WARM_UP_S = 2.0
 """The beginning, when bridges connect and catch up, counts for loss but not for latency."""
 
+REACH_S = 10.0
+LOOK_S = 0.1
+"""How long calls may take until their audio reaches the model before the measurement begins, and between two looks."""
+
 AFTERWARDS_S = 0.7
 """How long callers who have said all still listen."""
 
@@ -43,6 +47,10 @@ async def hold_level(
     idle_mb = processes.memory_mb() if processes else None
     async with asyncio.TaskGroup() as tasks:
         await callers.begin(calls, tasks)
+        for _ in range(int(REACH_S / LOOK_S)):
+            if sum(session.heard.bytes > 0 for session in model.sessions) + callers.ended >= calls:
+                break
+            await asyncio.sleep(LOOK_S)
         await asyncio.sleep(WARM_UP_S)
         lateness = tasks.create_task(note_lateness(late_ms))
         cpu_ms, begin_ns = processes.cpu_ms() if processes else None, time.perf_counter_ns()
