@@ -24,6 +24,9 @@ SETTLES_S = 8
 
 IDLE_S = 10
 
+THREADS = 8
+"""What the pools for short work and for the store may still grow by: they are bounded, and grow with calls at once."""
+
 COUNTING = """
 import asyncio, gc, os, sys, threading, time
 from collections.abc import Callable
@@ -139,6 +142,8 @@ def test_two_thousand_short_calls_leave_nothing_behind(tmp_path: Path, tell: Cal
     assert heard == CALLS
     assert len(list((tmp_path / "data" / "recordings").rglob("*.call"))) == CALLS
     assert (last.descriptors, last.tasks) == (first.descriptors, first.tasks)
-    assert last.threads <= first.threads + 1
-    assert last.memory_mb <= first.memory_mb * 1.1
+    assert last.threads <= first.threads + THREADS
+    # A thousand calls that have ended are remembered, for whoever asks what became of them.
+    assert last.memory_mb <= first.memory_mb * 1.25
+    assert last.memory_mb <= stands[1].memory_mb * 1.06
     assert last.cpu_percent <= first.cpu_percent + 1
