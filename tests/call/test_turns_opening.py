@@ -22,7 +22,8 @@ from voice_agent.call.events import (
     SpeechStopped,
     TurnCommitted,
 )
-from voice_agent.call.turns import HELLO, HELLO_MS, OPENING_MS
+from voice_agent.call.floor import HELLO_MS, OPENING_MS
+from voice_agent.call.turns import HELLO
 
 SILENCE_MS = 500
 """The detector's own."""
@@ -246,3 +247,31 @@ def test_a_greeting_that_fails_while_it_waits_for_a_hello_is_said_after_it() -> 
     script.caller_stops()
 
     assert purposes(script.said) == ["greeting", "greeting"]
+
+
+def test_who_says_hello_again_and_again_has_a_turn_after_the_first_second() -> None:
+    # Found by made-up calls: each hello kept the opening open for the next one (seed 10405638).
+    script = greeting(opened(), 9000)
+    script.wait(OPENING_MS - 300)
+    hello(script)
+    script.wait(100)
+    hello(script)
+    script.wait(3000)
+
+    assert purposes(script.said) == ["greeting", "turn"]
+    assert len(script.ordered(ClearPlayback)) == 1
+
+
+def test_a_greeting_said_once_more_waits_for_a_hello_into_what_the_first_left() -> None:
+    # Found by made-up calls: it was cancelled where the first one's words ended, and never said (seed 10403465).
+    script = opened()
+    script.agent_speaks("greeting", 300)
+    script.response_done(status="failed")
+    script.feed(ResponseCreated("r9", "greeting-2"))
+    script.caller_speaks()
+    script.wait(400)
+    script.response_done("r9", "completed")
+    script.caller_stops()
+    script.wait(1000)
+
+    assert purposes(script.said) == ["greeting", "greeting", "greeting"]

@@ -12,6 +12,12 @@ from voice_agent.call.events import Event, SessionUpdated
 from voice_agent.call.facts import CollectionBegan, CollectionEnded, ConversationOpened, Fact, MachineReached
 from voice_agent.call.turn_flags import TurnFlags
 
+OPENING_MS = 1500
+"""The first second of a greeting, from when it is sent: with its way to the ear, and that of what is said then."""
+
+HELLO_MS = 1000
+"""Speech that lasts longer says more than "hello?"."""
+
 
 class Floor:
     """See the module."""

@@ -82,7 +82,7 @@ from voice_agent.call.facts import (
     TurnOpened,
     TurnUnanswered,
 )
-from voice_agent.call.floor import Floor
+from voice_agent.call.floor import HELLO_MS, OPENING_MS, Floor
 from voice_agent.call.key_tones import TONE_MS
 from voice_agent.call.open_response import OpenResponse
 from voice_agent.call.part import Handled
@@ -99,12 +99,6 @@ HEARD_AGAIN_MS = 2000
 
 MOST_FAILURES = 2
 """So many failed responses in a row, and the session is of no use: one retry."""
-
-OPENING_MS = 1500
-"""The first second of a greeting, from when it is sent: with its way to the ear, and that of what is said then."""
-
-HELLO_MS = 1000
-"""Speech that lasts longer says more than "hello?"."""
 
 WITHHELD = "content_filter"
 """The provider's filter stopped the answer: a fixed line of ours is heard instead."""
@@ -163,6 +157,7 @@ class Turns:
         self._answer_owed = False
         """A turn was committed while nobody could be answered."""
         self._response = OpenResponse()
+        self._opening_ends_ms: int | None = None
         self._again = False
         """The next session hears the open turn, or the last one, once more."""
         self._requests = Requests()
@@ -308,7 +303,8 @@ class Turns:
         # clip of ours either.
         words = self._busy and self._words
         patience_ms = self._turn.patience_ms(self._floor, words=words)
-        self._turn.hello = self._floor.opening and not self._turn.tones.by_key and self._is_greeting()
+        opening = self._floor.opening and (self._opening_ends_ms is None or now_ms < self._opening_ends_ms)
+        self._turn.hello = opening and not self._turn.tones.by_key and self._is_greeting()
         self._turn.overheard = agent_has_floor and (protected or patience_ms > 0 or (self._turn.hello and words))
         if not self._again:
             yield CallerBegan()
@@ -342,7 +338,7 @@ class Turns:
         yield from self._floor.greeting_over(self._response.id)
         goes_on = self._response.sounds or self._floor.closed
         if self._turn.overheard and self._turn.speaking and self._response.id is not None and not goes_on:
-            yield from self._cut(cancel=True)
+            yield from self._put_off() if self._turn.hello and self._requests.greets else self._cut(cancel=True)
 
     def _cut(self, *, cancel: bool) -> Iterator[Command | Fact]:
         self._turn.cuts()
@@ -397,7 +393,8 @@ class Turns:
     def _begin_opening(self, now_ms: int) -> None:
         """Let its time run once the greeting is heard and the caller can be."""
         if self._floor.opening and self._floor.ready and self._words and not self._deadlines.armed("opening"):
-            self._deadlines.set("opening", now_ms + OPENING_MS)
+            self._opening_ends_ms = now_ms + OPENING_MS
+            self._deadlines.set("opening", self._opening_ends_ms)
 
     def _go_on(self) -> Iterator[Command | Fact]:
         """Take that the caller says more than hello."""

@@ -61,8 +61,9 @@ from voice_agent.call.events import (
     ToolRequested,
     TurnCommitted,
 )
+from voice_agent.call.floor import HELLO_MS, OPENING_MS
 from voice_agent.call.setup import CallSetup
-from voice_agent.call.turns import BY_KEY, HELLO_MS, ONLY_TONES, OPENING_MS
+from voice_agent.call.turns import BY_KEY, ONLY_TONES
 from voice_agent.sim.carrier import Carrier
 from voice_agent.sim.track import BYTES_PER_MS
 
