@@ -37,6 +37,10 @@ def never(problem: str) -> None:
     raise AssertionError(problem)
 
 
+def told_nothing(_waits: bool, _line: str) -> None:
+    """Take that a recording waits for room."""
+
+
 def test_a_recording_is_written_and_ended(tmp_path: Path) -> None:
     spool = Spool(describe)
     recording = spool.open(tmp_path / "calls" / "one.call", header(), never)
@@ -268,11 +272,11 @@ def test_a_folder_that_cannot_be_made_is_named_with_the_remedy(tmp_path: Path) -
 
 
 def test_a_silent_call_writes_nothing(tmp_path: Path) -> None:
-    spool = Spool(describe, interval_s=60)
-    recording = spool.open(tmp_path / "one.call", header(), never)
+    # Without the spool, whose thread alone may write beside it.
+    wake = threading.Event()
+    recording = CallRecording(tmp_path / "one.call", header(), describe, never, on_delay=told_nothing, wake=wake)
     assert not recording.write()
     size = recording.path.stat().st_size
 
     assert not recording.write()
     assert recording.path.stat().st_size == size
-    spool.close()
