@@ -166,7 +166,8 @@ class DeadAir:
         owed = bool(self._owed)
         if type(event) is ModelAudio:
             self._came = event.response_id
-            self._begin_opening(now_ms)
+            if f"response {event.response_id}" not in self._cancelled:
+                self._begin_opening(now_ms)
         heard = type(event) in _HEARD
         wrong = self._listen(now_ms) if (owed or self._speaking) and not heard else ""
         if type(event) not in _SOUND:
