@@ -251,6 +251,7 @@ class AnyCall:
         self._sent: Counter[str] = Counter()
         self._speaking = False
         self._stopped_ms: int | None = None
+        self._set_up = False
         self._active: str | None = None
         self._dead: set[str] = set()
         self._streaming = False
@@ -286,6 +287,9 @@ class AnyCall:
         match event:
             case StreamStarted() if not self._counts["ClosePhone"]:
                 self._streaming = True
+            case SessionUpdated() if not self._set_up:
+                # A session that is not set up has been given nothing that it could hear.
+                self._set_up, self._speaking = True, False
             case SpeechStarted():
                 self._speaking, self._stopped_ms = True, None
             case SpeechStopped() if self._speaking:
@@ -345,7 +349,7 @@ class AnyCall:
         for name in [name for name in self._counts if name.startswith("event ") or name == "ConfigureSession"]:
             del self._counts[name]
         self._sent.clear()
-        self._speaking, self._stopped_ms = False, None
+        self._speaking, self._stopped_ms, self._set_up = False, None, False
 
     def _once(self, what: str, times: int) -> None:
         if times > 1:
