@@ -50,7 +50,7 @@ class Site:
 
 
 @asynccontextmanager
-async def a_site(most: int = 100, request_seconds: float = 0.05, answer_seconds: float = 0.05) -> AsyncIterator[Site]:
+async def a_site(most: int = 100, request_seconds: float = 0.4, answer_seconds: float = 0.05) -> AsyncIterator[Site]:
     told: list[Refusal] = []
     news = asyncio.Event()
 
@@ -98,7 +98,7 @@ def test_a_connection_that_asks_nothing_or_asks_slowly_is_closed() -> None:
 
 def test_after_an_answer_the_next_request_has_its_time_and_no_more() -> None:
     async def main() -> tuple[int, bool, list[Refusal]]:
-        async with a_site() as site:
+        async with a_site(answer_seconds=10) as site:
             # One byte more keeps uvicorn's own patience from running out.
             connection = await site.connect(GET, GET, b"G")
             answers = await rest(connection)
@@ -132,7 +132,7 @@ def test_a_body_that_goes_on_after_its_answer_is_cut_off() -> None:
 
 def test_who_does_not_read_the_answer_is_closed() -> None:
     async def main() -> list[Refusal]:
-        async with a_site(answer_seconds=0.1) as site:
+        async with a_site(request_seconds=60, answer_seconds=0.1) as site:
             await site.connect(b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n")
             await site.news.wait()
             return site.told
