@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from tests.support.scenes import an_agent
-from voice_agent.agent import Agent, BargeIn, OnMachine
+from voice_agent.agent import Agent, BargeIn, OnMachine, Tool
 from voice_agent.call.commands import (
     AddToolOutput,
     CallCommand,
@@ -18,6 +18,8 @@ from voice_agent.call.commands import (
     Note,
     PlayAudio,
     RunTool,
+    ToolAnswered,
+    ToolStarted,
 )
 from voice_agent.call.events import (
     CallEvent,
@@ -178,6 +180,26 @@ def test_a_sound_right_behind_a_key_is_taken_for_its_tone_and_owes_no_answer() -
 
     assert behind.wait(20_000) == []
     assert [what for _, what in later.wait(20_000)] == ["dead air: owed answer"]
+
+
+def test_a_brief_sound_into_the_agents_speech_while_digits_are_collected_owes_no_answer() -> None:
+    # A rule that was too strict, found by made-up calls (seed 10302455).
+    asks = an_agent(greeting=None, tools=(Tool("pin", "", {}, "collect_digits"),))
+    brief, cut, long, after, silent = (Line(asks).play(1000, 5000) for _ in range(5))
+    for line in (brief, cut, long, after):
+        line.at(1500, TimerFired(), ToolStarted("call_1", "pin", "{}"))
+    silent.at(6200, TimerFired(), ToolStarted("call_1", "pin", "{}"))
+    after.at(1900, TimerFired(), ToolAnswered("call_1", "{}", failed=False, took_ms=400))
+    for line, begins_ms, ends_ms in ((brief, 2000, 2700), (cut, 2000, 2700), (long, 2000, 5200), (after, 2000, 2700)):
+        line.at(begins_ms, SpeechStarted("item_1", 0))
+        if line is cut:
+            line.at(2150, TimerFired(), ClearPlayback())
+        line.at(ends_ms, TurnCommitted("item_1"))
+    turn(silent, 7000, 7700)
+
+    assert brief.wait(20_000) == []
+    for line in (cut, long, after, silent):
+        assert [what for _, what in line.wait(20_000)] == ["dead air: owed answer"]
 
 
 @pytest.mark.parametrize(("length_ms", "told"), [(300, []), (900, [(6020, "dead air: owed answer")])])

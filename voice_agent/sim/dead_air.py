@@ -17,6 +17,8 @@ Some bounds are wider, because nothing in a call can be sooner:
   what the caller was heard to say for longer than a tone sounds.
 - Speech that begins before the greeting has been heard for a second, and that is through before the greeting is, wants
   no answer of its own, if it does not cut it.
+- A brief sound into the agent's speech while digits are collected is taken for a key whose message is on its way, and
+  wants no answer, if it does not cut it.
 - A session that is lost takes its turns and responses with it: what it owed, the next one owes. Nobody can be heard
   until that is there.
 - A call that we placed is held until it is known who answered: the answer to a turn is due then, and a machine is owed
@@ -85,7 +87,7 @@ KEY_SOUND_MS = 500
 HELD_MS = 4000
 """How long a call that we placed waits for the verdict on who answered."""
 
-HELLO_WAY_MS = 3000
+BRIEF_WAY_MS = 3000
 """By then a "hello?" is over for certain: its length, the detector's silence, and the news of both."""
 
 PAUSE_MS = 2000
@@ -140,8 +142,11 @@ class DeadAir:
         """When its tone is over for certain, on the carrier's clock."""
         self._by_key = False
         """The call took what began the open turn for a tone."""
-        self._hello = False
-        """The open turn began in the opening, and has not cut what was heard."""
+        self._brief = False
+        """The open turn wants no answer if it is a brief one: it began in the opening, or while digits were collected,
+        and has not cut what was heard."""
+        self._collects: set[str] = set()
+        """Calls that collect digits."""
         self._came = ""
         """The response of which something came last: sound, or a call of a tool."""
         self._told = False
@@ -266,15 +271,16 @@ class DeadAir:
         # A sound that must last to count, and falls into the agent's speech, is no turn until it cuts.
         self._overheard = self._agent.barge_in.after_ms > 0 and self._busy()
         self._by_key = False
-        self._hello = self._opening_ends_ms is None or now_ms < self._opening_ends_ms
+        opening = self._opening_ends_ms is None or now_ms < self._opening_ends_ms
+        self._brief = opening or bool(self._collects)
 
     def _close_turn(self, now_ms: int) -> None:
         self._speaking, self._silent_since_ms = False, now_ms
         if self._held:
             self._opens_ms = self._silent_since_ms = max(self._opens_ms, now_ms + self._pause_ms)
         tone = self._by_key and self._carrier.caller.end <= self._tone_end_ms * BYTES_PER_MS
-        hello = self._hello and now_ms - self._speaking_since_ms < HELLO_WAY_MS
-        if not ((self._overheard or tone or hello) and self._busy()):
+        brief = self._brief and now_ms - self._speaking_since_ms < BRIEF_WAY_MS
+        if not ((self._overheard or tone or brief) and self._busy()):
             self._owed.add("answer")
 
     def _busy(self) -> bool:
@@ -307,7 +313,7 @@ class DeadAir:
     def _obey(self, now_ms: int, command: CallCommand) -> None:
         match command:
             case ClearPlayback() | CancelResponse():
-                self._overheard = self._by_key = self._hello = False
+                self._overheard = self._by_key = self._brief = False
                 if isinstance(command, CancelResponse):
                     self._cancelled.add(f"response {command.response_id}")
             case ConnectModel() if self._ready:
@@ -318,8 +324,12 @@ class DeadAir:
                 self._owed.add(f"tool {command.call_id}")
             case ToolStarted() if command.server:
                 self._owed.add(f"tool {command.call_id}")
+            case ToolStarted():
+                if any(tool.name == command.name and tool.kind == "collect_digits" for tool in self._agent.tools):
+                    self._collects.add(command.call_id)
             case ToolAnswered():
                 self._owed.discard(f"tool {command.call_id}")
+                self._collects.discard(command.call_id)
             case AddToolOutput():
                 self._owed.discard(f"tool {command.call_id}")
             case KeysPressed():
