@@ -11,7 +11,7 @@ from websockets.http11 import Request
 
 from tests.support.tiny_customer import ACCOUNT_SID, CALLED, CALLER, TOKEN, Answer, Stream, customer, stream_server, xml
 from voice_agent.audio.dtmf import tones
-from voice_agent.emulator.twilio import EmulatedCall, EmulatedTwilio, Moment
+from voice_agent.emulator.twilio import EmulatedCall, EmulatedTwilio, Moment, Post
 from voice_agent.errors import CommandError
 from voice_agent.sim.carrier import Switches
 
@@ -215,6 +215,22 @@ def test_only_the_callbacks_that_are_asked_for_come_and_failing_ones_harm_nothin
             assert [entry.code for entry in call.debugger] == [11200]
             assert {entry.code for entry in silent.debugger} == {11205}
             assert (call.status, silent.status, call.held) == ("completed", "completed", False)
+
+    within(main)
+
+
+def test_a_call_is_settled_when_its_callbacks_have_been_told() -> None:
+    async def main() -> None:
+        post = Post(delays_ms=(100,))
+        async with EmulatedTwilio(ACCOUNT_SID, TOKEN, post=post) as twilio:
+            async with customer({"/voice": xml(""), "/status": (204, "", "")}) as server:
+                call = twilio.place_call(f"{server.url}/voice", CALLER, CALLED, status_callback=f"{server.url}/status")
+                await call.ended()
+                told_at_its_end = len(server.at("/status"))
+                await call.settled()
+
+            assert told_at_its_end < len(server.at("/status")) == 4
+            assert call.warnings == []
 
     within(main)
 

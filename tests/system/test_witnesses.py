@@ -120,7 +120,7 @@ async def hold(
         assert await call.streaming(PATIENCE_S), call.timeline
         await play(call)
         call.hang_up()
-        await call.ended()
+        await call.settled()
     return Scene(call, notes)
 
 

@@ -190,6 +190,11 @@ class EmulatedCall:
         """Wait for the end of the call."""
         await self._over.wait()
 
+    async def settled(self) -> None:
+        """Wait for the end of the call, and until its callbacks have been told: the customer's server may go then."""
+        await self._over.wait()
+        await self._customer.settled()
+
     async def _heard(self, condition: Callable[[Hearing], bool], within_s: float | None) -> bool:
         return await self.wait_until(lambda: self.hearing is not None and condition(self.hearing), within_s)
 

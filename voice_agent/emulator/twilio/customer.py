@@ -73,6 +73,7 @@ class Customer:
         self._travel = post
         self._callbacks = 0
         self._posted = 0
+        self._on_the_way: set[asyncio.Task[None]] = set()
 
     async def ask(self, address: Address, status: str, extra: Mapping[str, str]) -> Document:
         """Ask for TwiML; what fails is asked of the fallback URL, if there is one. Raises `WebhookError`."""
@@ -109,6 +110,11 @@ class Customer:
         fields = {**self._identity, "AnsweredBy": answered_by, "MachineDetectionDuration": str(duration_ms)}
         self._post(url, fields)
 
+    async def settled(self) -> None:
+        """Wait until every callback that was posted so far has been answered, or has failed."""
+        if self._on_the_way:
+            await asyncio.wait(self._on_the_way)
+
     def _parameters(self, status: str) -> dict[str, str]:
         """Make the usual call parameters; real calls have empty ones among them, which count in the signature."""
         order = self._order
@@ -131,7 +137,9 @@ class Customer:
             delay_ms = delays_ms[self._posted % len(delays_ms)]
             self._posted += 1
             for _ in range(self._travel.times):
-                self._tasks.create_task(self._post_now(url, fields, delay_ms))
+                task = self._tasks.create_task(self._post_now(url, fields, delay_ms))
+                self._on_the_way.add(task)
+                task.add_done_callback(self._on_the_way.discard)
 
     async def _post_now(self, url: str, fields: Mapping[str, str], delay_ms: int) -> None:
         """Callbacks are told and forgotten; what goes wrong with them does nothing to the call."""
