@@ -10,8 +10,9 @@ import pytest
 
 from tests.support.postgres import postgres
 from tests.system.azurite import azurite
+from tests.system.haproxy import free_port, proxy
 from tests.system.reliability import Caller, Server, figures, hold, rows_of, talking_model
-from tests.system.test_reliability import free_port, proxy, told
+from tests.system.test_reliability import told
 from voice_agent.emulator.twilio.call import EmulatedCall
 from voice_agent.errors import PeerError
 from voice_agent.recording.reader import read
@@ -36,15 +37,14 @@ def test_sixty_calls_go_on_and_every_recording_is_in_the_object_store_once(
     async def main(store: str, blobs: dict[str, str]) -> list[Caller]:
         ports = [free_port() for _ in range(3)]
         async with talking_model() as model:
-            with proxy(tmp_path, ports) as url:
+            with proxy(tmp_path, ports) as front:
                 common = {
-                    "REALTIME_URL": model.url, "DATABASE_URL": store, "PUBLIC_URL": url, "PRECONNECT": "off",
+                    "REALTIME_URL": model.url, "DATABASE_URL": store, "PUBLIC_URL": front.url, "PRECONNECT": "off",
                     "DRAIN_SECONDS": "5", "RECORDINGS_URL": URL, **blobs,
                 }  # fmt: skip
                 servers = [Server(tmp_path / f"server{n}", port, **common) for n, port in enumerate(ports)]
                 try:
-                    # The proxy has seen them down.
-                    await asyncio.sleep(3)
+                    await front.until_all_are_up()
 
                     async def disturb() -> None:
                         assert all(left(server.folder) for server in servers), "a server has no call"
@@ -52,7 +52,7 @@ def test_sixty_calls_go_on_and_every_recording_is_in_the_object_store_once(
                         await asyncio.sleep(2)
                         servers[1].kill_all()
 
-                    callers = await hold(url, CALLS, disturb, seed=3)
+                    callers = await hold(front.url, CALLS, disturb, seed=3)
                     for path in left(servers[1].folder):
                         old_s = path.stat().st_mtime - AGE_S
                         os.utime(path, (old_s, old_s))

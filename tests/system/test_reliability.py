@@ -1,44 +1,17 @@
 """The figures of the README's "When a server dies, and when it stops"; each test prints its own (`pytest -s`)."""
 
 import asyncio
-import contextlib
 import random
-import shutil
-import socket
-import subprocess
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.support.postgres import postgres
+from tests.system.haproxy import free_port, proxy
 from tests.system.reliability import Figures, Server, figures, hold, talking_model
 from voice_agent.store.database import FILE_NAME
 
 CALLS = 50
-
-PROXY = """
-global
-    maxconn 4000
-defaults
-    mode http
-    timeout connect 2s
-    timeout client 30s
-    timeout server 30s
-    timeout tunnel 1h
-    option http-buffer-request
-    option redispatch
-    retries 3
-    retry-on all-retryable-errors
-frontend phone
-    bind 127.0.0.1:{port}
-    default_backend servers
-backend servers
-    balance roundrobin
-    option httpchk GET /readyz
-    timeout check 3s
-    default-server check inter 1s fall 2 rise 1
-"""
 
 
 def told(name: str, found: Figures, *, apart: int = 1) -> None:
@@ -66,41 +39,19 @@ def test_fifty_calls_on_one_machine_go_on_when_their_server_is_killed(tmp_path: 
     told("kill -9, one machine", asyncio.run(main()))
 
 
-@contextlib.contextmanager
-def proxy(folder: Path, ports: Sequence[int]) -> Iterator[str]:
-    """HAProxy before some servers; gives its address."""
-    program = shutil.which("haproxy") or "/usr/sbin/haproxy"
-    assert Path(program).exists(), "haproxy is missing (Debian, Ubuntu: haproxy)"
-    port = free_port()
-    servers = "".join(f"    server number{each} 127.0.0.1:{each}\n" for each in ports)
-    (folder / "haproxy.cfg").write_text(PROXY.format(port=port) + servers)
-    process = subprocess.Popen([program, "-q", "-f", folder / "haproxy.cfg"])
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.mark.parametrize("what", ["kill -9 of one of two servers", "rolling restart of two servers"])
 def test_fifty_calls_on_two_servers_go_on(tmp_path: Path, what: str) -> None:
     async def main(store: str) -> Figures:
         ports = free_port(), free_port()
         async with talking_model() as model:
-            with proxy(tmp_path, ports) as url:
-                common = {"REALTIME_URL": model.url, "DATABASE_URL": store, "PUBLIC_URL": url, "PRECONNECT": "off",
-                          "DRAIN_SECONDS": "5"}  # fmt: skip
+            with proxy(tmp_path, ports) as front:
+                common = {"REALTIME_URL": model.url, "DATABASE_URL": store, "PUBLIC_URL": front.url,
+                          "PRECONNECT": "off", "DRAIN_SECONDS": "5"}  # fmt: skip
                 with (
                     Server(tmp_path / "one", ports[0], **common) as one,
                     Server(tmp_path / "two", ports[1], **common) as two,
                 ):
-                    await asyncio.sleep(1)
+                    await front.until_all_are_up()
 
                     async def kill() -> None:
                         one.kill_all()
@@ -109,9 +60,9 @@ def test_fifty_calls_on_two_servers_go_on(tmp_path: Path, what: str) -> None:
                         for server in (one, two):
                             await asyncio.to_thread(server.stop)
                             await asyncio.to_thread(server.begin)
-                            await asyncio.sleep(2)
+                            await front.until_all_are_up()
 
-                    callers = await hold(url, CALLS, kill if what.startswith("kill") else roll, seed=2)
+                    callers = await hold(front.url, CALLS, kill if what.startswith("kill") else roll, seed=2)
                 return await figures(callers, store)
 
     with postgres() as server, server.database() as store:

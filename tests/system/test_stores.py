@@ -13,8 +13,8 @@ import pytest
 
 from tests.support.postgres import postgres
 from tests.system.azurite import azurite
+from tests.system.haproxy import free_port
 from tests.system.reliability import Caller, Server, hold, rows_of, talking_model
-from tests.system.test_reliability import free_port
 from voice_agent.errors import PeerError
 from voice_agent.recording.reader import read
 from voice_agent.store.database import FILE_NAME
