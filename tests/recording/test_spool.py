@@ -210,16 +210,26 @@ def test_a_fault_of_our_own_stops_one_recording_and_is_named(tmp_path: Path) -> 
 
 
 def test_a_disk_that_does_not_follow_stops_the_recording_at_the_bound(tmp_path: Path) -> None:
-    spool = Spool(describe, interval_s=60)
+    reached, goes_on = threading.Event(), threading.Event()
+
+    def slowly(name: str) -> Entry:
+        reached.set()
+        goes_on.wait()
+        return describe(name)
+
+    spool = Spool(slowly, interval_s=0.001)
     problems = Problems()
     recording = spool.open(tmp_path / "one.call", header(), problems)
+    recording.record(0, "speech", [])
+    reached.wait()
     for now_ms in range(QUEUE_STEPS + 5):
         recording.record(now_ms, None, [])
     recording.remark(0, "late")
+    goes_on.set()
     spool.close()
 
     assert problems.told == [f"the recording {recording.path} stopped: the disk is too slow"]
-    assert len(list(read(recording.path).steps())) == QUEUE_STEPS
+    assert len(list(read(recording.path).steps())) == 1 + QUEUE_STEPS
 
 
 CHILD = """

@@ -78,6 +78,51 @@ def test_without_kept_audio_every_text_comes_back_sealed(fed: list[Step]) -> Non
     assert reread(header("digests"), fed) == expected
 
 
+counting = st.lists(
+    st.tuples(
+        st.sampled_from([0, 1, 1, 1, 2, -7, 10**15]),
+        st.sampled_from(["%", '{"event":"media","at":"#a","media":{"payload":"#p"},"n%":"#b"}'] * 2 + ["#p"]),
+        st.one_of(st.sampled_from(["", "", '"', '}"', "~8:00", "AAAA", "/w=="]), payloads()),
+    ),
+    max_size=12,
+)
+
+
+@given(counting, st.booleans())
+def test_a_text_that_counts_on_is_read_back_identically_whatever_comes_between(
+    texts: list[tuple[int, str, str]], kept: bool
+) -> None:
+    fed: list[Step] = []
+    at = 0
+    for step, shape, payload in texts:
+        at += step
+        text = shape.replace("#a", str(at)).replace("#b", str(20 * at)).replace("#p", payload)
+        fed.append(Step(len(fed), Entry("phone", text), (Entry("phone", text),)))
+
+    back = reread(header() if kept else header("digests"), fed)
+
+    received = [step.received if kept else sealed(step.received) for step in fed if step.received is not None]
+    assert [step.received for step in back] == received
+    assert [step.sent for step in back] == [(sealed(entry),) for step in fed for entry in step.sent]
+
+
+def test_a_text_that_ends_within_the_place_of_its_audio_is_not_taken_for_the_expected_one() -> None:
+    text = append(AUDIO).text
+    cut = Entry("model", text[: text.index('"', text.index('audio":')) + 3] + "}")
+    fed = [Step(0, caller_media(0, AUDIO), (append(AUDIO), cut))]
+
+    (back,) = reread(header(), fed)
+
+    assert back.sent == (sealed(append(AUDIO)), cut)
+
+
+def test_a_template_that_lost_its_place_is_not_expected_any_more() -> None:
+    others = [Step(n, model_delta(AUDIO, f"event_{n}")) for n in range(TEMPLATES)]
+    fed = [*(Step(0, caller_media(n, AUDIO)) for n in range(3)), *others, Step(TEMPLATES, caller_media(3, AUDIO))]
+
+    assert reread(header(), fed) == fed
+
+
 def test_templates_may_be_more_than_there_are_places() -> None:
     fed = [Step(n, model_delta(bytes([n % 7]), f"event_{n % (TEMPLATES + 3)}")) for n in range(3 * TEMPLATES)]
 

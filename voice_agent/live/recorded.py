@@ -12,10 +12,9 @@ from voice_agent.wire.texts import ModelText, PhoneText
 
 def describe(value: Input | Output) -> Entry:
     """Give one input or output as an entry."""
-    match value:
-        case PhoneText():
-            return Entry("phone", value.text)
-        case ModelText():
-            return Entry("model", value.text)
-        case _:
-            return Entry("fact", msgspec.json.encode(value).decode())
+    # By type, as in `Bridge.read`.
+    if type(value) is PhoneText:
+        return Entry("phone", value.text)
+    if type(value) is ModelText:
+        return Entry("model", value.text)
+    return Entry("fact", msgspec.json.encode(value).decode())

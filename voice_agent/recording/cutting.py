@@ -51,9 +51,14 @@ def digest(payload: str) -> tuple[int, bytes]:
     """Give length and hash of a payload's bytes; for what is no proper base64 minus its own length, and its hash."""
     audio = decode_exactly(payload)
     if audio is not None:
-        return len(audio), hashlib.blake2b(audio, digest_size=DIGEST_BYTES).digest()
+        return len(audio), digest_of(audio)
     raw = payload.encode("utf-8", "surrogatepass")
-    return -len(raw), hashlib.blake2b(raw, digest_size=DIGEST_BYTES).digest()
+    return -len(raw), digest_of(raw)
+
+
+def digest_of(audio: bytes) -> bytes:
+    """Give the hash of audio that is decoded already."""
+    return hashlib.blake2b(audio, digest_size=DIGEST_BYTES).digest()
 
 
 def seal_of(length: int, hashed: bytes) -> str:

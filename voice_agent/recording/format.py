@@ -61,7 +61,7 @@ class FirstRow(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
 
     way: int
     text: str
-    numbers: list[int]
+    numbers: tuple[int, ...]
     audio: int
 
 
@@ -70,7 +70,7 @@ class AgainRow(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
 
     way: int
     template: int
-    numbers: list[int]
+    numbers: tuple[int, ...]
     audio: int
 
 

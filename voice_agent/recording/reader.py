@@ -128,7 +128,7 @@ class _Template:
 
     __slots__ = ("numbers", "pieces")
 
-    def __init__(self, text: str, numbers: list[int]) -> None:
+    def __init__(self, text: str, numbers: tuple[int, ...]) -> None:
         self.pieces = text.split(NUMBER_MARK)
         self.numbers = numbers
 
@@ -186,7 +186,7 @@ class _Decoder:
             self._first_rows += 1
         else:
             template = self._templates[row.template]
-            template.numbers = [last + more for last, more in zip(template.numbers, row.numbers, strict=True)]
+            template.numbers = tuple([last + more for last, more in zip(template.numbers, row.numbers, strict=True)])
         text = template.pieces[0] + "".join(
             [f'"{number}"{piece}' for number, piece in zip(template.numbers, template.pieces[1:], strict=True)]
         )

@@ -36,9 +36,9 @@ MOST_LATE = 2_000_000
 LATE_S = 60.0
 """So long a recording waits for room after its call."""
 
-YIELD_STEPS = 10
+YIELD_STEPS = 30
 YIELD_S = 0.000_05
-"""After so many steps (0.2 ms) the thread pauses this long; Python would let the audio path wait 5 ms for it."""
+"""After so many steps (0.3 ms) the thread pauses this long; Python would let the audio path wait 5 ms for it."""
 
 OnDelay = Callable[[bool, str], None]
 """Whether the recording waits now, and one line that says so."""

@@ -6,10 +6,11 @@ It must not know where the bytes go; `spool` takes them to the disk.
 import re
 import zlib
 from collections.abc import Sequence
+from operator import add, sub
 
 import msgspec
 
-from voice_agent.recording.cutting import decode_exactly, digest, find_audio, seal_of
+from voice_agent.recording.cutting import decode_exactly, digest, digest_of, find_audio, seal_of
 from voice_agent.recording.entries import WAYS, Entry, Way
 from voice_agent.recording.format import (
     AUDIO_MARK,
@@ -42,14 +43,35 @@ Bare JSON numbers are left alone: looking for them too takes three times as long
 _NUMBER_OF_WAY: dict[Way, int] = {way: number for number, way in enumerate(WAYS)}
 
 
+_Expected = dict[Way, "_Template"]
+"""The template that a way's texts with audio came of last, in one direction."""
+
+
 class _Template:
-    """A text that has come before, and the numbers it came with last."""
+    """A text that has come before, the numbers it came with last, and how much more they were than before that.
 
-    __slots__ = ("number", "numbers")
+    What comes 50 times a second counts on by the same steps, so the next text is known but for its audio. To see that
+    it is the expected one costs a third of taking it apart.
+    """
 
-    def __init__(self, number: int, numbers: list[int]) -> None:
+    __slots__ = ("again", "differences", "number", "numbers", "shape")
+
+    def __init__(self, key: str, number: int, numbers: tuple[int, ...]) -> None:
+        self.shape = key.replace("%", "%%").replace(NUMBER_MARK, '"%d"')
         self.number = number
         self.numbers = numbers
+        self.differences: tuple[int, ...] = (0,) * len(numbers)
+        self.again: AgainRow | None = None
+        """The row that it made last."""
+
+    def row(self, way: Way, numbers: tuple[int, ...], differences: tuple[int, ...], audio: int) -> AgainRow:
+        """Give the row of the template with these numbers, and expect the same differences next time."""
+        again = self.again
+        if again is None or again.audio != audio or differences != self.differences:
+            again = self.again = AgainRow(_NUMBER_OF_WAY[way], self.number, differences, audio)
+            self.differences = differences
+        self.numbers = numbers
+        return again
 
 
 class RecordingWriter:
@@ -70,12 +92,16 @@ class RecordingWriter:
         self._digests = bytearray()
         self._templates: dict[str, _Template] = {}
         self._first_rows = 0
+        self._received: _Expected = {}
+        self._sent: _Expected = {}
+        self._payload, self._audio = "", b""
+        """What was decoded last: mu-law that is passed through comes twice."""
         self._text_stream = zlib.compressobj()
 
     def feed(self, now_ms: int, received: Entry | None, sent: Sequence[Entry]) -> None:
         """Take one step; `received` is `None` for the call's beginning."""
-        row = None if received is None else self._row(received, self._keep_audio)
-        self._steps.append(StepRow(now_ms - self._now_ms, row, [self._row(entry, False) for entry in sent]))
+        row = None if received is None else self._row(received, self._received, self._keep_audio)
+        self._steps.append(StepRow(now_ms - self._now_ms, row, [self._row(entry, self._sent, False) for entry in sent]))
         self._now_ms = now_ms
 
     def take(self) -> bytes:
@@ -107,8 +133,13 @@ class RecordingWriter:
 
     # --- one text ----------------------------------------------------------------------------------------------------
 
-    def _row(self, entry: Entry, keep_audio: bool) -> Row:
+    def _row(self, entry: Entry, expected: _Expected, keep_audio: bool) -> Row:
         way, text = entry.way, entry.text
+        template = expected.get(way)
+        if template is not None:
+            again = self._expected_row(template, way, text, keep_audio)
+            if again is not None:
+                return again
         found = find_audio(way, text)
         if found is None:
             return _whole(way, text)
@@ -116,32 +147,64 @@ class RecordingWriter:
         head, payload, tail = text[:start], text[start:end], text[end:]
         plain = _is_plain(head) and _is_plain(tail)
         if keep_audio:
-            audio = decode_exactly(payload) if plain else None
+            audio = self._decoded(payload) if plain else None
             if audio is None:
                 return _whole(way, text)
             length = len(audio)
-            (self._caller if way == "phone" else self._model).extend(audio)
+            self._keep(way, audio)
         else:
             length, hashed = digest(payload)
             if not plain:
                 return _whole(way, head + seal_of(length, hashed) + tail)
             self._digests += hashed
-        return self._templated(way, head + AUDIO_MARK + tail, length)
+        return self._templated(way, head + AUDIO_MARK + tail, length, expected)
 
-    def _templated(self, way: Way, text: str, audio: int) -> Row:
+    def _expected_row(self, template: _Template, way: Way, text: str, keep_audio: bool) -> Row | None:
+        """Take a text that is a template's next one; `None`: it is another."""
+        numbers = tuple(map(add, template.numbers, template.differences))
+        head, _, tail = (template.shape % numbers).partition(AUDIO_MARK)
+        end = len(text) - len(tail)
+        if end < len(head) or not text.startswith(head) or not text.endswith(tail):
+            return None
+        audio = self._decoded(text[len(head) : end])
+        if audio is None:
+            return None
+        if keep_audio:
+            self._keep(way, audio)
+        else:
+            self._digests += digest_of(audio)
+        return template.row(way, numbers, template.differences, len(audio))
+
+    def _decoded(self, payload: str) -> bytes | None:
+        if payload == self._payload:
+            return self._audio
+        audio = decode_exactly(payload)
+        if audio is not None:
+            self._payload, self._audio = payload, audio
+        return audio
+
+    def _keep(self, way: Way, audio: bytes) -> None:
+        (self._caller if way == "phone" else self._model).extend(audio)
+
+    def _templated(self, way: Way, text: str, audio: int, expected: _Expected) -> Row:
         parts = _NUMBER.split(text)
-        numbers = [int(number) for number in parts[1::2]]
+        numbers = tuple(map(int, parts[1::2]))
         key = NUMBER_MARK.join(parts[::2])
         template = self._templates.get(key)
         if template is not None:
-            differences = [new - last for new, last in zip(numbers, template.numbers, strict=True)]
-            template.numbers = numbers
-            return AgainRow(_NUMBER_OF_WAY[way], template.number, differences, audio)
+            expected[way] = template
+            return template.row(way, numbers, tuple(map(sub, numbers, template.numbers)), audio)
         if len(self._templates) == TEMPLATES:
-            del self._templates[next(iter(self._templates))]  # the oldest: its number is the one that is given now
-        self._templates[key] = _Template(self._first_rows % TEMPLATES, numbers)
+            self._forget(next(iter(self._templates)))  # the oldest: its number is the one that is given now
+        template = expected[way] = self._templates[key] = _Template(key, self._first_rows % TEMPLATES, numbers)
         self._first_rows += 1
         return FirstRow(_NUMBER_OF_WAY[way], key, numbers, audio)
+
+    def _forget(self, key: str) -> None:
+        template = self._templates.pop(key)
+        for expected in (self._received, self._sent):
+            for way in [way for way, each in expected.items() if each is template]:
+                del expected[way]
 
 
 def _is_plain(text: str) -> bool:
