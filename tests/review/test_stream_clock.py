@@ -2,19 +2,20 @@ import base64
 
 import msgspec
 
-from voice_agent.recording.entries import Entry, Step
+from voice_agent.recording.entries import Entry
+from voice_agent.recording.loose import LooseStep
 from voice_agent.review.stream_clock import StreamClock
 
 
-def start(now_ms: int) -> Step:
+def start(now_ms: int) -> LooseStep:
     text = {"event": "start", "sequenceNumber": "1", "streamSid": "MZ1", "start": {
         "streamSid": "MZ1", "accountSid": "AC1", "callSid": "CA1", "tracks": ["inbound"],
         "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}, "customParameters": {},
     }}  # fmt: skip
-    return Step(now_ms, Entry("phone", msgspec.json.encode(text).decode()))
+    return LooseStep(now_ms, Entry("phone", msgspec.json.encode(text).decode()), ())
 
 
-def frame(now_ms: int, timestamp_ms: int, *sent: Entry) -> Step:
+def frame(now_ms: int, timestamp_ms: int, *sent: Entry) -> LooseStep:
     media = {
         "track": "inbound",
         "chunk": "1",
@@ -22,7 +23,7 @@ def frame(now_ms: int, timestamp_ms: int, *sent: Entry) -> Step:
         "payload": base64.b64encode(b"\xff" * 160).decode(),
     }
     text = {"event": "media", "sequenceNumber": "2", "streamSid": "MZ1", "media": media}
-    return Step(now_ms, Entry("phone", msgspec.json.encode(text).decode()), sent)
+    return LooseStep(now_ms, Entry("phone", msgspec.json.encode(text).decode()), sent)
 
 
 def append(count: int) -> Entry:
@@ -62,14 +63,14 @@ def test_a_sessions_time_is_counted_by_what_it_was_given() -> None:
         clock.take(frame(number * 20, number * 20, append(160)))
     assert clock.of_session(150) == 150
 
-    clock.take(Step(200, None, (Entry("fact", '{"type":"ConnectModel","endpoint":0}'),)))
+    clock.take(LooseStep(200, None, (Entry("fact", '{"type":"ConnectModel","endpoint":0}'),)))
     clock.take(frame(220, 200, append(160)))
     assert clock.of_session(0) == 200
 
 
 def test_what_is_no_message_moves_nothing() -> None:
     clock = StreamClock("pcm24k")
-    clock.take(Step(5, Entry("phone", "nonsense")))
+    clock.take(LooseStep(5, Entry("phone", "nonsense"), ()))
 
     assert clock.ms(5) == 0
     assert clock.began_ms is None

@@ -5,13 +5,14 @@ Whatever the bytes are, the only exception is `PeerError`, with one line that sa
 
 import zlib
 from collections.abc import Iterator
+from operator import add
 from pathlib import Path
+from typing import cast
 
 import msgspec
-import pybase64
 
 from voice_agent.errors import PeerError
-from voice_agent.recording.cutting import DIGEST_BYTES, seal_of
+from voice_agent.recording.cutting import DIGEST_BYTES
 from voice_agent.recording.entries import WAYS, Entry, Step
 from voice_agent.recording.format import (
     AUDIO_MARK,
@@ -39,6 +40,7 @@ from voice_agent.recording.format import (
     damaged,
     join_wide,
 )
+from voice_agent.recording.loose import Carrying, LooseStep, LooseText
 
 _STEP_ROWS = msgspec.msgpack.Decoder(list[StepRow])
 _HEADER = msgspec.json.Decoder(Header)
@@ -60,8 +62,12 @@ class Recording:
         Raises `PeerError` behind the last readable step of a damaged file; a file that was cut short just ends there,
         see `cut_at`.
         """
+        return (step.step() for step in self.loose_steps())
+
+    def loose_steps(self, *, audio: bool = True) -> Iterator[LooseStep]:
+        """Give the same, not put together: faster, and three times as fast where its `audio` is not wanted."""
         self.cut_at = None
-        decoder = _Decoder(self.header.audio == "kept")
+        decoder = _Decoder(self.header.audio == "kept", audio)
         readable = len(MAGIC) + 1
         ended = False
         for block in blocks(self._data):
@@ -124,20 +130,23 @@ def _foreign(data: bytes) -> str:
 
 
 class _Template:
-    """A text's pieces between its numbers, and the numbers it came with last."""
+    """A text as `%` takes it, and the numbers it came with last."""
 
-    __slots__ = ("numbers", "pieces")
+    __slots__ = ("form", "numbers")
 
     def __init__(self, text: str, numbers: tuple[int, ...]) -> None:
-        self.pieces = text.split(NUMBER_MARK)
+        if text.count(AUDIO_MARK) > 1 or text.count(NUMBER_MARK) != len(numbers):
+            raise ValueError("a text holds one audio, and as many numbers as were told; a forged one a million")
+        self.form = text.replace("%", "%%").replace(NUMBER_MARK, '"%d"')
         self.numbers = numbers
 
 
 class _Decoder:
     """Turns blocks into steps; holds what later blocks build on."""
 
-    def __init__(self, audio_is_kept: bool) -> None:
+    def __init__(self, audio_is_kept: bool, audio_is_wanted: bool) -> None:
         self._audio_is_kept = audio_is_kept
+        self._audio_is_wanted = audio_is_wanted
         self._stream = zlib.decompressobj()
         self._now_ms = 0
         self._templates: list[_Template] = []
@@ -146,8 +155,19 @@ class _Decoder:
         self._model = _Bytes()
         self._digests = _Bytes()
 
-    def take(self, block: Block) -> Iterator[Step]:
+    def take(self, block: Block) -> Iterator[LooseStep]:
         """Give the steps of a T block; remember what others hold; pass over kinds of a later version."""
+        if block.kind == STEPS:
+            # A writer never makes rows that fail here, and the CRC was right: these bytes are forged or a bug's.
+            try:
+                for row in _STEP_ROWS.decode(_unpack(self._stream, block)):
+                    yield self._step(row)
+            except (IndexError, ValueError, RecursionError):
+                raise damaged(block.at) from None
+        elif self._audio_is_wanted:
+            self._take_audio(block)
+
+    def _take_audio(self, block: Block) -> None:
         if block.kind == CALLER:
             self._caller = _Bytes(_unpack(zlib.decompressobj(), block))
         elif block.kind == MODEL:
@@ -156,46 +176,41 @@ class _Decoder:
             self._model = _Bytes(join_wide(_unpack(zlib.decompressobj(), block)))
         elif block.kind == DIGESTS:
             self._digests = _Bytes(block.content)
-        elif block.kind == STEPS:
-            # A writer never makes rows that fail here, and the CRC was right: these bytes are forged or a bug's.
-            try:
-                for row in _STEP_ROWS.decode(_unpack(self._stream, block)):
-                    yield self._step(row)
-            except (IndexError, ValueError, RecursionError):
-                raise damaged(block.at) from None
 
-    def _step(self, row: StepRow) -> Step:
+    def _step(self, row: StepRow) -> LooseStep:
         self._now_ms += row.after_ms
-        received = None if row.received is None else self._entry(row.received, self._audio_is_kept)
-        return Step(self._now_ms, received, tuple([self._entry(sent, False) for sent in row.sent]))
+        received = None if row.received is None else self._part(row.received, self._audio_is_kept)
+        return LooseStep(self._now_ms, received, tuple([self._part(sent, False) for sent in row.sent]))
 
-    def _entry(self, row: Row, audio_is_kept: bool) -> Entry:
+    def _part(self, row: Row, audio_is_kept: bool) -> LooseText:
         way = WAYS[row.way]
-        if isinstance(row, WholeRow):
-            return Entry(way, row.text)
-        if isinstance(row, RawRow):
-            return Entry(way, row.text.decode("utf-8", "surrogatepass"))
-        if isinstance(row, FirstRow):
-            if row.text.count(AUDIO_MARK) > 1:
-                raise ValueError("a text holds one audio; a forged one may hold a million")
-            template = _Template(row.text, row.numbers)
-            if len(self._templates) < TEMPLATES:
-                self._templates.append(template)
-            else:
-                self._templates[self._first_rows % TEMPLATES] = template
-            self._first_rows += 1
-        else:
+        # By type, not by `isinstance`: nearly all rows are of the first kind, and there are 200 a second.
+        if type(row) is AgainRow:
             template = self._templates[row.template]
-            template.numbers = tuple([last + more for last, more in zip(template.numbers, row.numbers, strict=True)])
-        text = template.pieces[0] + "".join(
-            [f'"{number}"{piece}' for number, piece in zip(template.numbers, template.pieces[1:], strict=True)]
-        )
-        return Entry(way, text.replace(AUDIO_MARK, self._audio(row, way == "phone", audio_is_kept)))
+            if len(row.numbers) != len(template.numbers):
+                raise ValueError("other numbers than the template's")
+            numbers = template.numbers = tuple(map(add, template.numbers, row.numbers))
+        elif type(row) is FirstRow:
+            numbers = row.numbers
+            template = self._keep(_Template(row.text, numbers))
+        else:
+            text = cast("WholeRow | RawRow", row).text
+            return Entry(way, text if isinstance(text, str) else text.decode("utf-8", "surrogatepass"))
+        if not self._audio_is_wanted:
+            audio = b""
+        elif audio_is_kept:
+            audio = (self._caller if way == "phone" else self._model).take(row.audio)
+        else:
+            audio = self._digests.take(DIGEST_BYTES)
+        return Carrying(way, template.form, numbers, audio, row.audio, audio_is_kept)
 
-    def _audio(self, row: FirstRow | AgainRow, of_phone: bool, kept: bool) -> str:
-        if not kept:
-            return seal_of(row.audio, self._digests.take(DIGEST_BYTES))
-        return pybase64.b64encode_as_string((self._caller if of_phone else self._model).take(row.audio))
+    def _keep(self, template: _Template) -> _Template:
+        if len(self._templates) < TEMPLATES:
+            self._templates.append(template)
+        else:
+            self._templates[self._first_rows % TEMPLATES] = template
+        self._first_rows += 1
+        return template
 
 
 class _Bytes:

@@ -11,6 +11,7 @@ from voice_agent.call.summary import Line, Summary
 from voice_agent.errors import PeerError
 from voice_agent.recording.cutting import find_audio, seal, sealed_length
 from voice_agent.recording.entries import Entry
+from voice_agent.recording.loose import bare
 from voice_agent.recording.reader import Recording
 
 LONGEST_TEXT = 600
@@ -46,13 +47,16 @@ def report_line(report: Report) -> str:
 
 def report_of(entry: Entry) -> Report | None:
     """Give the report that an output is; `None`: it is none, or one that this version does not know."""
-    if entry.way != "fact":
-        return None
+    return report_in(entry.text) if entry.way == "fact" else None
+
+
+def report_in(fact: str) -> Report | None:
+    """Give the report that a fact's text is; `None` as above."""
     try:
-        fact = _FACTS.decode(entry.text)
+        told = _FACTS.decode(fact)
     except (msgspec.DecodeError, UnicodeEncodeError):
         return None
-    return fact if isinstance(fact, _REPORTS) else None
+    return told if isinstance(told, _REPORTS) else None
 
 
 def is_worth_telling(report: Report) -> bool:
@@ -66,10 +70,10 @@ def summarise(recording: Recording) -> Summary:
     """Sum a recorded call up, from the reports in it; of a damaged file as far as it can be read."""
     summary = Summary()
     with contextlib.suppress(PeerError):
-        for step in recording.steps():
+        for step in recording.loose_steps(audio=False):
             summary.until_ms = step.now_ms
-            for entry in step.sent:
-                report = report_of(entry)
+            for part in step.sent:
+                report = report_in(bare(part)) if part.way == "fact" else None
                 if report is not None:
                     summary.take(step.now_ms, report)
     return summary

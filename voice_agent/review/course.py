@@ -26,9 +26,9 @@ from voice_agent.call.commands import (
 from voice_agent.call.events import Usage
 from voice_agent.call.summary import Summary
 from voice_agent.errors import PeerError
-from voice_agent.recording.entries import Entry, Step
+from voice_agent.recording.loose import LooseStep, LooseText, bare
 from voice_agent.recording.reader import Recording
-from voice_agent.recording.telling import report_of
+from voice_agent.recording.telling import report_in
 from voice_agent.review.model_course import ModelCourse
 from voice_agent.review.stream_clock import StreamClock
 
@@ -140,7 +140,7 @@ def course_of(recording: Recording) -> tuple[Course, Summary]:
     teller = _Teller(recording)
     course = teller.course
     try:
-        for step in recording.steps():
+        for step in recording.loose_steps(audio=False):
             teller.take(step)
     except PeerError as error:
         course.damage = str(error)
@@ -167,28 +167,33 @@ class _Teller:
         """Begin and end on the call's clock, and the name."""
         self._tool_began: dict[str, int] = {}
 
-    def take(self, step: Step) -> None:
+    def take(self, step: LooseStep) -> None:
         self._now_ms = step.now_ms
         self.summary.until_ms = max(self.summary.until_ms, step.now_ms)
         self._clock.take(step)
         if step.received is not None:
             self._take_received(step.received)
-        for entry in step.sent:
-            if entry.way == "fact" and (report := report_of(entry)) is not None:
-                self.summary.take(step.now_ms, report)
-                self._take_report(report)
-            elif entry.way == "fact":
-                self._model.take_fact(self._at_ms, entry.text)
+        for part in step.sent:
+            if part.way == "fact":
+                self._take_sent(bare(part))
+
+    def _take_sent(self, fact: str) -> None:
+        report = report_in(fact)
+        if report is None:
+            self._model.take_fact(self._at_ms, fact)
+        else:
+            self.summary.take(self._now_ms, report)
+            self._take_report(report)
 
     @property
     def _at_ms(self) -> int:
         return self._clock.ms(self._now_ms)
 
-    def _take_received(self, received: Entry) -> None:
+    def _take_received(self, received: LooseText) -> None:
         if received.way == "model":
-            self._model.take(self._now_ms, self._at_ms, received.text, self._clock.of_session)
+            self._model.take(self._now_ms, self._at_ms, bare(received), self._clock.of_session)
         elif received.way == "fact":
-            self._model.take_fact(self._at_ms, received.text)
+            self._model.take_fact(self._at_ms, bare(received))
 
     def _take_report(self, report: Report) -> None:
         course, at_ms = self.course, self._at_ms

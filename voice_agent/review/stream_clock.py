@@ -3,10 +3,13 @@
 `sound` lays the voices out on the same clock. It must not know what anything on that axis is.
 """
 
+from typing import cast
+
 from voice_agent.call.carrier_clock import STALL_MS
 from voice_agent.errors import PeerError
-from voice_agent.recording.cutting import find_audio, sealed_length
-from voice_agent.recording.entries import Entry, Step
+from voice_agent.recording.cutting import sealed_length
+from voice_agent.recording.entries import Entry
+from voice_agent.recording.loose import Carrying, LooseStep, LooseText
 from voice_agent.wire import twilio
 
 FARTHEST_MS = 60_000
@@ -30,13 +33,16 @@ class StreamClock:
         self.began_ms: int | None = None
         """The call's time when the stream began; `None`: it has not."""
 
-    def take(self, step: Step) -> None:
-        """Take the next step."""
+    def take(self, step: LooseStep) -> None:
+        """Take the next step; of its audio only the length is looked at."""
         received = step.received
         if received is not None and received.way == "phone":
-            self._take_phone(step.now_ms, received.text)
-        for entry in step.sent:
-            self._take_sent(entry)
+            if type(received) is Carrying:
+                self._take_phone(step.now_ms, received.bare(), received.length)
+            else:
+                self._take_phone(step.now_ms, cast("Entry", received).text, 0)
+        for part in step.sent:
+            self._take_sent(part)
 
     def ms(self, now_ms: int) -> int:
         """Give the carrier's time: where it sends no frames in silence, our clock goes on from the last one."""
@@ -47,7 +53,8 @@ class StreamClock:
         """Give the carrier's time of a moment on the model's clock: how much audio its session was given by then."""
         return max(0, self._behind_ms - self._appended // self._bytes_per_ms + session_ms)
 
-    def _take_phone(self, now_ms: int, text: str) -> None:
+    def _take_phone(self, now_ms: int, text: str, length: int) -> None:
+        """Take a message; `length`: bytes of audio that are not in the text."""
         try:
             message = twilio.parse(text)
         except PeerError:
@@ -55,17 +62,19 @@ class StreamClock:
         if isinstance(message, twilio.Media) and message.media.track == "inbound":
             timestamp_ms = message.media.timestamp
             if timestamp_ms <= now_ms + FARTHEST_MS:
-                end_ms = timestamp_ms + len(message.media.payload) // _PHONE_BYTES_PER_MS
-                self._behind_ms = max(self._behind_ms, end_ms)
+                length += len(message.media.payload)
+                self._behind_ms = max(self._behind_ms, timestamp_ms + length // _PHONE_BYTES_PER_MS)
                 self._seen_at_ms = now_ms
         elif isinstance(message, twilio.Start):
             self._seen_at_ms = now_ms
             if self.began_ms is None:
                 self.began_ms = now_ms
 
-    def _take_sent(self, entry: Entry) -> None:
-        if entry.way == "fact" and '"ConnectModel"' in entry.text[:40]:
+    def _take_sent(self, part: LooseText) -> None:
+        if part.way == "model":
+            if type(part) is Carrying:
+                self._appended += max(0, part.length)
+            elif (sealed := sealed_length("model", cast("Entry", part).text)) is not None:
+                self._appended += sealed[2]
+        elif part.way == "fact" and '"ConnectModel"' in cast("Entry", part).text[:40]:
             self._appended = 0  # another session counts from nothing
-        elif entry.way == "model" and find_audio(entry.way, entry.text) is not None:
-            sealed = sealed_length(entry.way, entry.text)
-            self._appended += 0 if sealed is None else sealed[2]
