@@ -7,12 +7,12 @@ from voice_agent.audio.dtmf import keys_in
 from voice_agent.live.clips import load_clips
 from voice_agent.recording.format import blocks
 from voice_agent.recording.reader import read
-from voice_agent.review.sound import Sound, sound
+from voice_agent.review.sound import Channels, sound
 
 FOLDER = Path(__file__).resolve().parent
 
 
-def sound_of(name: str) -> Sound:
+def sound_of(name: str) -> Channels:
     return sound(read(FOLDER / f"{name}.call"), load_clips())
 
 

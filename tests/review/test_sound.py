@@ -6,6 +6,7 @@ import pytest
 from tests.support.recorded import STREAM_SID, header, write
 from tests.support.simulated import header_of, setup, simulated_call, steps_of
 from voice_agent.audio.wav import read_mulaw
+from voice_agent.call.commands import ClearPlayback, PlayAudio, SendMark
 from voice_agent.call.events import ToolFinished
 from voice_agent.errors import CommandError, PeerError
 from voice_agent.live.recorded import describe
@@ -108,25 +109,10 @@ def test_messages_that_the_call_skipped_are_skipped_here_too() -> None:
     assert sound(Recording(write(header(), fed)), {}).caller == b"\xff" * 16 + b"12345678"
 
 
-def outgoing(message: twilio.ToTwilio) -> str:
-    return twilio.encode(message)
-
-
-def media(audio: bytes) -> str:
-    return outgoing(twilio.OutgoingMedia(STREAM_SID, twilio.OutgoingMediaBody(audio)))
-
-
-def mark(name: str) -> str:
-    return outgoing(twilio.OutgoingMark(STREAM_SID, twilio.MarkBody(name)))
-
-
-CLEAR = outgoing(twilio.Clear(STREAM_SID))
-
-
 def test_a_queue_that_ran_dry_leaves_silence_before_the_next_start() -> None:
     agent = _Agent()
-    for text in (mark("start-1"), media(b"a" * 80), mark("start-2"), media(b"b" * 80)):
-        agent.take_output(text, 0)
+    for order in (SendMark("start-1"), PlayAudio(b"a" * 80), SendMark("start-2"), PlayAudio(b"b" * 80)):
+        agent.take_order(order, 0)
     agent.echoed = {"start-1": 0, "start-2": 60}
 
     assert agent.render(600) == b"a" * 80 + b"\xff" * 400 + b"b" * 80 + b"\xff" * 40
@@ -134,8 +120,9 @@ def test_a_queue_that_ran_dry_leaves_silence_before_the_next_start() -> None:
 
 def test_what_was_cut_or_never_begun_is_not_heard() -> None:
     agent = _Agent()
-    for text in (mark("start-1"), media(b"a" * 160), CLEAR, mark("cut-2"), mark("start-3"), media(b"b" * 80)):
-        agent.take_output(text, 7)
+    played, cleared = (SendMark("start-1"), PlayAudio(b"a" * 160)), (ClearPlayback(), SendMark("cut-2"))
+    for order in (*played, *cleared, SendMark("start-3"), PlayAudio(b"b" * 80)):
+        agent.take_order(order, 7)
     agent.echoed = {"start-1": 0, "cut-2": 10}
     without_echo = dict(agent.echoed)
     del without_echo["cut-2"]

@@ -3,7 +3,8 @@
 What the bridge then gives is for others to judge (`strict`) or to listen to (`sound`).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
 
 import msgspec
 import pybase64
@@ -14,8 +15,10 @@ from voice_agent.errors import PeerError
 from voice_agent.recording.cutting import sealed_length
 from voice_agent.recording.entries import Entry, Step
 from voice_agent.recording.format import Header
+from voice_agent.recording.loose import LooseStep, whole
 from voice_agent.recording.reader import Recording
-from voice_agent.wire.bridge import Bridge, Input, Output
+from voice_agent.wire import twilio
+from voice_agent.wire.bridge import Bridge, Input, Output, Sound, Unwritten
 from voice_agent.wire.texts import ModelText, PhoneText
 
 _INPUTS: msgspec.json.Decoder[Input] = msgspec.json.Decoder(Input)
@@ -24,6 +27,8 @@ _OUTPUTS: msgspec.json.Decoder[Output] = msgspec.json.Decoder(Output)
 
 NO_BEGINNING = "the recording does not begin, once, with the beginning of its call"
 NO_CALL = "the recording holds no call: it ends behind its header"
+
+_S = TypeVar("_S", Step, LooseStep)
 
 _UPDATE = "if a later voice-agent made it, update"
 
@@ -44,17 +49,9 @@ def refeed(
     `watch` is told of each step before it is fed, with the deadline that today's bridge has set by then.
     Raises `PeerError` where the recording ends in damage or holds what today's bridge is never fed, and `Failed`.
     """
-    header = recording.header
-    known = {name: clips[name] for name in header.clips if name in clips}
-    bridge = Bridge(header.setup, known)
-    begun = False
-    for step in recording.steps():
-        if step.received is not None and step.received.way == "remark":
-            continue
-        if begun == (step.received is None):
-            raise PeerError(NO_BEGINNING)
-        received = None if step.received is None else input_of(step.received, header.setup)
-        begun = True
+    bridge = _bridge(recording.header, clips)
+    for step in _fed(recording.steps()):
+        received = None if step.received is None else input_of(step.received, recording.header.setup)
         if watch is not None:
             watch(step, bridge.deadline())
         try:
@@ -62,6 +59,63 @@ def refeed(
         except Exception as error:
             raise Failed(step, error) from error
         yield step, outputs
+
+
+def sound_orders(
+    recording: Recording, clips: Mapping[str, bytes]
+) -> Iterator[tuple[int, twilio.FromTwilio | None, list[Sound]]]:
+    """Give of every step its time, what the carrier said in it if it was the carrier, and what is ordered to sound.
+
+    The same bridge with the same calls, but none of its sound is turned into texts, and the caller's not into the
+    model's format: that is most of the work. Raises like `refeed`.
+    """
+    bridge = _bridge(recording.header, clips)
+    for step in _fed(recording.loose_steps()):
+        received = None if step.received is None else input_of(whole(step.received), recording.header.setup)
+        said = _said(received.text) if isinstance(received, PhoneText) else None
+        try:
+            orders = _orders(bridge, step.now_ms, received if said is None else said)
+        except Exception as error:
+            raise Failed(step.step(), error) from error
+        yield step.now_ms, said, orders
+
+
+def _bridge(header: Header, clips: Mapping[str, bytes]) -> Bridge:
+    return Bridge(header.setup, {name: clips[name] for name in header.clips if name in clips})
+
+
+def _fed(steps: Iterable[_S]) -> Iterator[_S]:
+    """Pass over remarks; raises `PeerError` for what does not begin once."""
+    begun = False
+    for step in steps:
+        if step.received is not None and step.received.way == "remark":
+            continue
+        if begun == (step.received is None):
+            raise PeerError(NO_BEGINNING)
+        begun = True
+        yield step
+
+
+def _said(text: str) -> twilio.FromTwilio | None:
+    try:
+        message = twilio.parse(text)
+    except PeerError:
+        return None
+    return None if isinstance(message, twilio.Unknown) else message
+
+
+def _orders(bridge: Bridge, now_ms: int, received: Input | Unwritten | None) -> list[Sound]:
+    if received is None:
+        bridge.start()
+        return []
+    orders: list[Sound] = []
+    for event in bridge.read(received):
+        for command in bridge.call.feed(now_ms, event):
+            if isinstance(command, Sound):
+                orders.append(command)
+            else:
+                bridge.write(command)  # another session begins with another codec, which knows what it was asked for
+    return orders
 
 
 def input_of(entry: Entry, setup: CallSetup) -> Input:

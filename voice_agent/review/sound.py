@@ -12,11 +12,12 @@ import msgspec
 from voice_agent.audio.mulaw import SILENCE
 from voice_agent.audio.wav import write_stereo
 from voice_agent.call.carrier_clock import STALL_MS
+from voice_agent.call.commands import ClearPlayback, PlayAudio, SendMark
 from voice_agent.errors import CommandError, PeerError
 from voice_agent.recording.reader import Recording
-from voice_agent.review.feeding import Failed, refeed
+from voice_agent.review.feeding import Failed, sound_orders
 from voice_agent.wire import twilio
-from voice_agent.wire.texts import PhoneText
+from voice_agent.wire.bridge import Sound
 
 BYTES_PER_MS = 8
 
@@ -27,7 +28,7 @@ DRY_MS = 40
 """A start mark that comes back this little late only shows how coarse a frame is, not that the queue ran dry."""
 
 
-class Sound(msgspec.Struct, frozen=True):
+class Channels(msgspec.Struct, frozen=True):
     """Two channels of mu-law, 8 kHz, from the stream's beginning to its last frame or echo."""
 
     caller: bytes
@@ -48,7 +49,7 @@ class _Cut(msgspec.Struct, frozen=True):
     """Where the carrier's clock stood when `clear` was sent: used when the echo never came."""
 
 
-def sound(recording: Recording, clips: Mapping[str, bytes]) -> Sound:
+def sound(recording: Recording, clips: Mapping[str, bytes]) -> Channels:
     """Give both channels; of a file that is cut short or damaged as far as it can be read.
 
     Raises `CommandError` when the recording holds no sound, or today's bridge cannot be fed with it.
@@ -57,18 +58,17 @@ def sound(recording: Recording, clips: Mapping[str, bytes]) -> Sound:
         raise CommandError("the recording holds no sound: its agent says `recording: text`")
     caller, agent = _Caller(), _Agent()
     try:
-        for step, outputs in refeed(recording, clips):
-            if step.received is not None and step.received.way == "phone":
-                _take_message(step.now_ms, step.received.text, caller, agent)
-            for output in outputs:
-                if isinstance(output, PhoneText):
-                    agent.take_output(output.text, caller.time(step.now_ms))
+        for now_ms, said, orders in sound_orders(recording, clips):
+            if said is not None:
+                _take_message(now_ms, said, caller, agent)
+            for order in orders:
+                agent.take_order(order, caller.time(now_ms))
     except PeerError:
         if not caller.audio:
             raise
     except Failed as failed:
         raise CommandError(f"today's bridge cannot be fed with this recording: {failed}") from None
-    return Sound(bytes(caller.audio), agent.render(len(caller.audio)))
+    return Channels(bytes(caller.audio), agent.render(len(caller.audio)))
 
 
 def write_wav(recording: Recording, clips: Mapping[str, bytes], path: Path) -> None:
@@ -77,11 +77,7 @@ def write_wav(recording: Recording, clips: Mapping[str, bytes], path: Path) -> N
     write_stereo(path, channels.caller, channels.agent)
 
 
-def _take_message(now_ms: int, text: str, caller: "_Caller", agent: "_Agent") -> None:
-    try:
-        message = twilio.parse(text)
-    except PeerError:
-        return  # it was skipped in the call too
+def _take_message(now_ms: int, message: twilio.FromTwilio, caller: "_Caller", agent: "_Agent") -> None:
     if isinstance(message, twilio.Media) and message.media.track == "inbound":
         caller.place(now_ms, message.media.timestamp, message.media.payload)
     elif isinstance(message, twilio.Start):
@@ -132,31 +128,35 @@ class _Agent:
         self._sent: list[bytes | _Mark | _Cut] = []
         self._cleared = False
 
-    def take_output(self, text: str, clock_ms: int) -> None:
-        message = twilio.parse_outgoing(text)
-        if isinstance(message, twilio.OutgoingMedia):
-            self._sent.append(message.media.payload)
-        elif isinstance(message, twilio.OutgoingMark):
-            name = message.mark.name
-            self._sent.append(_Cut(name, clock_ms) if self._cleared else _Mark(name))
-            self._cleared = False
-        else:
-            self._cleared = True  # `clear`: a bridge sends nothing else
+    def take_order(self, order: Sound, clock_ms: int) -> None:
+        match order:
+            case PlayAudio():
+                self._sent.append(order.audio)
+            case SendMark():
+                self._sent.append(_Cut(order.name, clock_ms) if self._cleared else _Mark(order.name))
+                self._cleared = False
+            case ClearPlayback():
+                self._cleared = True
+            case _:
+                pass  # the caller's audio, on its way to the model
 
     def render(self, length: int) -> bytes:
         track = bytearray([SILENCE]) * length
         at: int | None = None
+        end = 0
+        """Behind it is nothing yet."""
         for piece in self._sent:
             match piece:
                 case _Mark():
                     at = self._begun(piece.name, at)
                 case _Cut():
                     cut = self.echoed.get(piece.name, piece.cleared_ms) * BYTES_PER_MS
-                    track[cut:] = bytes([SILENCE]) * max(0, length - cut)
+                    track[cut:end] = bytes([SILENCE]) * max(0, end - cut)
                     at = None
                 case bytes() if at is not None:
                     track[at : at + len(piece)] = piece
                     at += len(piece)
+                    end = max(end, at)
                 case _:
                     pass  # sent, but the carrier never came to play it
         return bytes(track[:length])
