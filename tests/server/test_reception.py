@@ -17,7 +17,7 @@ from voice_agent.call.events import EndRequested
 from voice_agent.call.setup import CallSetup
 from voice_agent.live.admission import Refusal
 from voice_agent.live.session import Session
-from voice_agent.server import reception as lines
+from voice_agent.server import last_resort as lines
 from voice_agent.wire import twilio, twiml
 from voice_agent.wire.bridge import Input, Output
 

@@ -9,7 +9,7 @@ from voice_agent.call.events import EndRequested
 from voice_agent.live.capacity import Capacity, Limits
 from voice_agent.live.loop_lag import LoopLag
 from voice_agent.live.spending import Spending
-from voice_agent.server import reception as lines
+from voice_agent.server import last_resort as lines
 from voice_agent.wire import twiml
 
 

@@ -15,7 +15,7 @@ from voice_agent.call.setup import CallSetup
 from voice_agent.live.checkpointing import Checkpointing
 from voice_agent.live.clock import wall_seconds
 from voice_agent.live.metrics import Metrics
-from voice_agent.server import reception as lines
+from voice_agent.server import last_resort as lines
 from voice_agent.server.continuing import Continuing
 from voice_agent.store.checkpoints import Checkpoint, Checkpoints
 from voice_agent.store.database import Database

@@ -12,7 +12,7 @@ from tests.support.pump import settle
 from tests.support.reception import PUBLIC_URL, Desk, a_desk
 from tests.support.tiny_twilio import CALL_SID, FIELDS, TOKEN
 from voice_agent.call.events import MachineVerdict
-from voice_agent.server import reception as lines
+from voice_agent.server import last_resort as lines
 from voice_agent.wire import twiml
 from voice_agent.wire.bridge import Input
 from voice_agent.wire.signature import sign

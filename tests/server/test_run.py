@@ -30,7 +30,7 @@ from voice_agent.live.opened_call import FinishedCall, Keep, Redact
 from voice_agent.recording import reader
 from voice_agent.recording.redact import Wanted
 from voice_agent.replay.put_away import Redaction
-from voice_agent.server import reception as lines
+from voice_agent.server import last_resort as lines
 from voice_agent.server.run import Serving
 from voice_agent.store.database import FILE_NAME
 from voice_agent.wire import twiml

@@ -16,7 +16,7 @@ from tests.support.tiny_twilio import FIELDS, request, webhook
 from voice_agent.config.secret import Secret
 from voice_agent.errors import ConfigError
 from voice_agent.live.spending import SPENT
-from voice_agent.server import reception as lines
+from voice_agent.server import last_resort as lines
 from voice_agent.wire import twiml
 
 PRICES = """

@@ -1,4 +1,4 @@
-"""What becomes of a caller for whom no model can be had: last words of the carrier's, and where they go then.
+"""What becomes of a caller whom no agent speaks with, or no more: last words of the carrier's, and where they go then.
 
 It must not know HTTP, nor which calls there are.
 """
@@ -6,9 +6,18 @@ It must not know HTTP, nor which calls there are.
 from collections.abc import Iterator, Mapping
 
 from voice_agent.agent import Agent, Transfer
+from voice_agent.call.commands import CallEnded
 from voice_agent.wire import twiml
 
 LONGEST_MESSAGE_S = 120
+
+NOBODY_HERE = "We are sorry, this number is not in service. Goodbye."
+CANNOT_ANSWER = "We are sorry, we cannot take your call right now. Please try again later. Goodbye."
+ALL_BUSY = "We are sorry, all our lines are busy. Please call again in a few minutes. Goodbye."
+STREAM_LOST = "We are sorry, the connection was lost. Please call again. Goodbye."
+MODEL_FAILED = "We are sorry, something went wrong on our side. Please call again later. Goodbye."
+NOT_CONNECTED = "We are sorry, nobody could take your call. Please call again later. Goodbye."
+STOPPED = "We are sorry, this call has to end now. Please call again. Goodbye."
 
 NOBODY = "We are sorry, nobody can take your call at the moment. Please call again later. Goodbye."
 """Where no server is there, and the agent's file says nothing."""
@@ -23,6 +32,24 @@ def last_resort(agent: Agent, *, usual: str | None, after_dial: str, after_recor
     `after_dial` and `after_record` are asked what follows. Raises `ValueError` for what XML refuses.
     """
     return twiml.render([*_verbs(agent, usual, after_dial, after_record)])
+
+
+def last_line(ended: CallEnded | None, *, can_apologise: bool) -> str | None:
+    """Give what is said behind a stream before the carrier hangs up; `None`: nothing. `ended`: `None`: it is not known.
+
+    `can_apologise`: a caller whose model failed has heard it in the stream.
+    """
+    if ended is None:
+        return STREAM_LOST
+    match ended.outcome:
+        case "completed" | "caller_hung_up" | "no_stream" | "transferred" | "machine":
+            return None
+        case "model_failed":
+            return None if can_apologise else MODEL_FAILED
+        case "stopped" | "keys_sent":
+            return STOPPED
+        case "stream_lost":
+            return STREAM_LOST
 
 
 def message_left(fields: Mapping[str, str]) -> str:

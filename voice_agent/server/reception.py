@@ -17,7 +17,6 @@ import msgspec
 from voice_agent.agent import Agent, BargeIn
 from voice_agent.audio.dtmf import tones
 from voice_agent.audio.mulaw import BYTES_PER_MS
-from voice_agent.call.commands import CallEnded
 from voice_agent.call.conversation import Resumption
 from voice_agent.call.events import AnsweredBy, MachineVerdict
 from voice_agent.call.setup import CallSetup, ModelSetup
@@ -36,7 +35,17 @@ from voice_agent.server.carrier_errors import stream_error, webhook_error
 from voice_agent.server.colleagues import Colleagues
 from voice_agent.server.continuing import Continuing
 from voice_agent.server.courses import Courses
-from voice_agent.server.last_resort import THANKS, last_resort, message_left
+from voice_agent.server.last_resort import (
+    ALL_BUSY,
+    CANNOT_ANSWER,
+    NOBODY_HERE,
+    NOT_CONNECTED,
+    STOPPED,
+    THANKS,
+    last_line,
+    last_resort,
+    message_left,
+)
 from voice_agent.server.refusals import Refusals
 from voice_agent.server.transfers import CARRIED, CONNECTED, came_back, dial
 from voice_agent.store.checkpoints import Stored
@@ -54,14 +63,6 @@ STREAM_PATH = "/twilio/media"
 AFTER_STREAM_PATH = "/twilio/after-stream"
 STATUS_PATH = "/twilio/status"
 AFTER_DIAL_PATH = "/twilio/after-dial"
-
-NOBODY_HERE = "We are sorry, this number is not in service. Goodbye."
-CANNOT_ANSWER = "We are sorry, we cannot take your call right now. Please try again later. Goodbye."
-ALL_BUSY = "We are sorry, all our lines are busy. Please call again in a few minutes. Goodbye."
-STREAM_LOST = "We are sorry, the connection was lost. Please call again. Goodbye."
-MODEL_FAILED = "We are sorry, something went wrong on our side. Please call again later. Goodbye."
-NOT_CONNECTED = "We are sorry, nobody could take your call. Please call again later. Goodbye."
-STOPPED = "We are sorry, this call has to end now. Please call again. Goodbye."
 
 ENDED_STATUSES = frozenset({"completed", "canceled", "busy", "failed", "no-answer"})
 """`CallStatus` values after which nobody is on the line."""
@@ -400,7 +401,8 @@ class Reception:
         destination = None if ended is None else ended.destination
         after_dial = f"{self.terms.public_url}{AFTER_DIAL_PATH}"
         if known is not None and ended is not None and ended.outcome == "model_failed":
-            usual, again = self._last_line(ended), f"{self.terms.public_url}{AFTER_STREAM_PATH}"
+            usual = last_line(ended, can_apologise=self.terms.can_apologise)
+            again = f"{self.terms.public_url}{AFTER_STREAM_PATH}"
             return last_resort(known.agent, usual=usual, after_dial=after_dial, after_record=again)
         if destination is not None and destination.conference and self.colleagues is not None:
             self.colleagues.join(destination.conference, after_dial)
@@ -413,7 +415,7 @@ class Reception:
                 return await self._press(known.setup, known.resumption, keys, fields)
             if self.last == "hands over":
                 return self._elsewhere()
-        return twiml.hang_up(self._last_line(ended))
+        return twiml.hang_up(last_line(ended, can_apologise=self.terms.can_apologise))
 
     async def _press(self, setup: CallSetup, resumption: Resumption, keys: str, fields: Mapping[str, str]) -> str:
         """Have the carrier press keys, and then stream the call to us again."""
@@ -557,19 +559,6 @@ class Reception:
     async def calls_in_store(self) -> int | None:
         """Tell how many calls all servers of the store have; `None`: it cannot be asked, or there is none."""
         return None if self._continuing is None else await self._continuing.calls()
-
-    def _last_line(self, ended: CallEnded | None) -> str | None:
-        if ended is None:
-            return STREAM_LOST
-        match ended.outcome:
-            case "completed" | "caller_hung_up" | "no_stream" | "transferred" | "machine":
-                return None
-            case "model_failed":
-                return None if self.terms.can_apologise else MODEL_FAILED
-            case "stopped" | "keys_sent":
-                return STOPPED
-            case "stream_lost":
-                return STREAM_LOST
 
 
 def _variables(agent: Agent, wanted: Dialled | None) -> dict[str, str]:
