@@ -19,7 +19,7 @@ from voice_agent.recording.reader import Recording, read
 from voice_agent.recording.telling import clock, summarise
 from voice_agent.replay import strict
 from voice_agent.store.database import FILE_NAME
-from voice_agent.store.history import PastCall, past_call
+from voice_agent.store.history import PastCall, call_not_taken, past_call
 
 DATA = write(header_of(setup()), steps_of(simulated_call(), setup()))
 SID = setup().call_sid
@@ -67,6 +67,19 @@ def test_the_list_says_how_long_calls_are_kept(
     monkeypatch.setenv("KEEP_DAYS", "30")
 
     assert run(capsys, "list")[1].splitlines()[-1] == "`serve` deletes calls after 30 days (KEEP_DAYS)"
+
+
+def test_a_call_that_no_agent_took_is_listed_and_says_why_it_has_no_recording(
+    history: FileHistory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    began = datetime(2026, 11, 23, tzinfo=UTC)
+    history.add(
+        call_not_taken("CA1", "unanswered", "there is no agent for it", began, agent="", caller="+1", called="+2")
+    )
+
+    assert " ".join(run(capsys, "list")[1].splitlines()[1].split()[2:]) == "CA1 - +1 00:00 0 0 0 - unanswered"
+    assert "ended         unanswered: there is no agent for it\n" in run(capsys, "show", "CA1")[1]
+    assert run(capsys, "export", "CA1", "x.wav") == (2, "voice-agent: CA1 was not recorded: no agent took it\n")
 
 
 def test_the_list_is_a_table_with_the_latest_first(

@@ -95,11 +95,15 @@ def test_outside_its_hours_an_agent_s_callers_hear_that_it_is_closed(tmp_path: P
         desk.now = lambda: MONDAY
         connect_of(desk.reception.answer(FIELDS))
         desk.now = lambda: MONDAY + timedelta(days=1)
-        assert twiml.parse(desk.reception.answer(FIELDS)) == [twiml.Say("Alder is closed.", "en"), twiml.Hangup()]
+        assert twiml.parse(await desk.reception.receive(FIELDS)) == [
+            twiml.Say("Alder is closed.", "en"),
+            twiml.Hangup(),
+        ]
 
     desk = at_desk(tmp_path, script, WITH_HOURS)
     assert len(desk.calls) == 1
     assert desk.reception.metrics.get("closed") == 1
+    assert [(row.outcome, row.agent) for row in desk.missed] == [("closed", "reception")]
 
 
 def test_outside_its_hours_an_agent_s_calls_may_be_left_to_another(tmp_path: Path) -> None:
@@ -213,21 +217,25 @@ def test_a_call_to_no_agents_number_is_told_so(tmp_path: Path) -> None:
     (two / "other.yaml").write_text('name: other\nnumbers: ["+14255550101"]\ninstructions: x\nrecording: off\n')
 
     async def script(desk: Desk) -> None:
-        answer = desk.reception.answer({**FIELDS, "To": "+14255559999"})
+        answer = await desk.reception.receive({**FIELDS, "To": "+14255559999"})
         assert twiml.parse(answer) == [twiml.Say(lines.NOBODY_HERE), twiml.Hangup()]
         assert desk.reception.metrics.get("unanswered") == 1
 
-    assert at_desk(two, script).calls == []
+    desk = at_desk(two, script)
+    assert desk.calls == []
+    assert [(row.outcome, row.called, row.agent) for row in desk.missed] == [("unanswered", "+14255559999", "")]
 
 
 def test_an_agent_whose_text_fails_for_this_call_answers_politely(tmp_path: Path) -> None:
     agent = RECEPTION.replace("{{ caller }}", "{{ 1 / (0 if caller == '+14255550199' else 1) }}")
 
     async def script(desk: Desk) -> None:
-        answer = desk.reception.answer(FIELDS)
+        answer = await desk.reception.receive(FIELDS)
         assert twiml.parse(answer) == [twiml.Say(lines.CANNOT_ANSWER), twiml.Hangup()]
 
-    assert at_desk(tmp_path, script, agent).calls == []
+    desk = at_desk(tmp_path, script, agent)
+    assert desk.calls == []
+    assert [row.outcome for row in desk.missed] == ["unanswered"]
 
 
 def test_a_consent_line_is_said_by_the_carrier_before_the_stream(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ CALLS = (
     call("CA1", started_at="2026-11-20T23:59:59.999+00:00", transcript=SAID, response_ms=(100, 300), agent="shop"),
     call("CA2", started_at="2026-11-21T00:00:00.000+00:00", caller="+4915112345678", outcome="model_failed"),
     call("CA3", started_at="2026-11-21T12:00:00.000+00:00", transcript=BROKE, response_ms=(), interruption_ms=(80,)),
-    call("CA4", started_at="2026-11-22T12:00:00.000+00:00", transcript=SAID, recording=None),
+    call("CA4", started_at="2026-11-22T12:00:00.000+00:00", transcript=SAID, recording=None, agent=""),
 )
 
 

@@ -20,7 +20,9 @@ from voice_agent.live.lobby import Lobby
 from voice_agent.live.metrics import Metrics
 from voice_agent.live.session import Session
 from voice_agent.server.continuing import Continuing
+from voice_agent.server.missed_calls import MissedCalls
 from voice_agent.server.reception import Reception, Terms
+from voice_agent.store.history import PastCall
 from voice_agent.wire.bridge import Input, Output
 from voice_agent.wire.texts import PhoneText
 
@@ -88,6 +90,7 @@ class Desk:
     ) -> None:
         self.calls = calls
         self.now = utc_now
+        self.missed: list[PastCall] = []
         self.reception = Reception(
             terms,
             AgentFolder(agents),
@@ -97,7 +100,11 @@ class Desk:
             now=self._look_at_the_clock,
             greetings=KeptGreetings(agents / GREETINGS),
             continuing=continuing,
+            missed=MissedCalls(self._miss),
         )
+
+    async def _miss(self, call: PastCall) -> None:
+        self.missed.append(call)
 
     def _look_at_the_clock(self) -> datetime:
         return self.now()

@@ -232,7 +232,7 @@ async def _found(history: History, recordings: Recordings, call_sid: str) -> lis
 
 def _path(call: PastCall, recordings: Recordings) -> Path:
     if call.recording is None:
-        raise CommandError(f"{call.call_sid} was not recorded: its agent says `recording: off`")
+        raise CommandError(f"{call.call_sid} was not recorded: {call.why_no_recording}")
     path = recordings.file(call.recording)
     if not path.is_file():
         raise CommandError(f"the recording of {call.call_sid} is not there any more: {path}")
@@ -251,7 +251,7 @@ def _row(call: PastCall, prices: Prices) -> tuple[str, ...]:
     return (
         call.started_at[:19].replace("T", " "),
         call.call_sid,
-        call.agent,
+        call.agent or "-",
         call.caller or "-",
         clock(call.duration_ms)[:-4],
         str(call.turns),
@@ -264,7 +264,7 @@ def _row(call: PastCall, prices: Prices) -> tuple[str, ...]:
 
 def _facts(call: PastCall, prices: Prices) -> Iterator[tuple[str, str]]:
     yield "call", call.call_sid
-    yield "agent", call.agent
+    yield "agent", call.agent or "-"
     yield "from, to", f"{call.caller or '-'}, {call.called or '-'}"
     yield "started", f"{call.started_at[:19].replace('T', ' ')} UTC"
     yield "length", clock(call.duration_ms)

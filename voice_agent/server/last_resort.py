@@ -34,6 +34,14 @@ def last_resort(agent: Agent, *, usual: str | None, after_dial: str, after_recor
     return twiml.render([*_verbs(agent, usual, after_dial, after_record)])
 
 
+def way_out(agent: Agent) -> str:
+    """Tell, behind a reason, where its last resort takes a caller; nowhere: nothing."""
+    wanted = agent.last_resort
+    if wanted is not None and wanted.transfer is not None:
+        return f"; passed on to {', '.join(wanted.transfer.to)}"
+    return "; sent to voicemail" if wanted is not None and wanted.then == "voicemail" else ""
+
+
 def last_line(ended: CallEnded | None, *, can_apologise: bool) -> str | None:
     """Give what is said behind a stream before the carrier hangs up; `None`: nothing. `ended`: `None`: it is not known.
 

@@ -45,10 +45,13 @@ from voice_agent.server.last_resort import (
     last_line,
     last_resort,
     message_left,
+    way_out,
 )
+from voice_agent.server.missed_calls import MissedCalls
 from voice_agent.server.refusals import Refusals
 from voice_agent.server.transfers import CARRIED, CONNECTED, came_back, dial
 from voice_agent.store.checkpoints import Stored
+from voice_agent.store.history import NotTaken, PastCall, call_not_taken
 from voice_agent.tools.lookup import Found, look_up
 from voice_agent.twilio_api.dialling import Dialled, dialled
 from voice_agent.wire import twiml
@@ -135,12 +138,13 @@ class Reception:
         resumed: Resumption | None = None,
         capacity: Capacity | None = None,
         continuing: Continuing | None = None,
+        missed: MissedCalls | None = None,
     ) -> None:
         """`colleagues`: `None` where none can be called. `now` tells agents the time, and who is open.
 
         `greetings`: `None` where none are kept. `resumed`: what every call that comes in goes on from, which is for
         calls that are held once more; `None`: it begins. `capacity`: `None` where nobody is turned away. `continuing`:
-        `None` where a call ends with its stream.
+        `None` where a call ends with its stream. `missed`: takes the calls that are not taken; `None`: nobody does.
         """
         self.capacity = capacity
         self.colleagues = colleagues
@@ -159,6 +163,7 @@ class Reception:
         self._greetings = greetings
         self._resumed = resumed
         self._continuing = continuing
+        self._missed = missed
 
     def refuse(self, refusal: Refusal, detail: str, call_sid: str = "") -> None:
         """Count and log what is refused."""
@@ -193,7 +198,9 @@ class Reception:
 
     async def _take(self, fields: Mapping[str, str], query: str, found: Found | None, chosen: Chosen | None) -> str:
         answer, setup = self._decide(fields, query, found, chosen)
-        if setup is None:
+        if isinstance(setup, PastCall) and self._missed is not None:
+            await self._missed.take(setup)
+        if not isinstance(setup, CallSetup):
             return answer
         # It counts from now on, though others are decided about meanwhile.
         self.lobby.announce(setup, fields)
@@ -218,14 +225,14 @@ class Reception:
         `query`: of the webhook's address; in calls that we placed it tells whom they are for.
         """
         answer, setup = self._decide(fields, query, found)
-        if setup is not None:
+        if isinstance(setup, CallSetup):
             self.lobby.expect(setup, fields)
         return answer
 
     def _decide(
         self, fields: Mapping[str, str], query: str, found: Found | None, chosen: Chosen | None = None
-    ) -> tuple[str, CallSetup | None]:
-        """Give the answer, and the call that is to be expected then."""
+    ) -> tuple[str, CallSetup | PastCall | None]:
+        """Give the answer, and the call: one that is to be expected, or that is over with it; `None`: it is none."""
         call_sid, outbound = fields.get("CallSid", ""), fields.get("Direction", "") == OUTBOUND
         caller, called = (fields.get("To" if outbound else "From", ""), fields.get("From" if outbound else "To", ""))
         self.metrics.add("webhooks")
@@ -242,10 +249,14 @@ class Reception:
             agent: Agent | None = chosen.agent
         else:
             agent = agents.for_number(called) if wanted is None else agents.named(wanted.agent)
+
+        def missed(outcome: NotTaken, why: str, by: str) -> PastCall:
+            return call_not_taken(call_sid, outcome, why, utc_now(), agent=by, caller=caller, called=called)
+
         if agent is None:
             nobody = f"no agent has the number {called}, and none is the default one"
             self._cannot(nobody if wanted is None else f'there is no agent "{wanted.agent[:64]}"', call_sid)
-            return twiml.hang_up(NOBODY_HERE), None
+            return twiml.hang_up(NOBODY_HERE), missed("unanswered", "there is no agent for it", "")
         now = self._now()
         # Whoever places a call has chosen the hour.
         on_duty = agent if outbound or chosen is not None else agents.on_duty(agent, now)
@@ -261,13 +272,16 @@ class Reception:
             if on_duty is None and agent.hours is not None:
                 self.metrics.add("closed")
                 logger.info("closed: agent %s is not open now", agent.name, extra={"call": call_sid})
-                return twiml.hang_up(agent.hours.message or CANNOT_ANSWER, agent.language), None
+                closed = twiml.hang_up(agent.hours.message or CANNOT_ANSWER, agent.language)
+                return closed, missed("closed", "outside the agent's hours", agent.name)
             if (full := self._full(call_sid, caller, called, agent, outbound=outbound)) is not None:
-                return full, None
+                heard, why = full
+                return heard, missed("refused", why, agent.name)
             answer = self._connect(call_sid, agent)
         except (ConfigError, ValueError) as error:
             self._cannot(str(error), call_sid)
-            return twiml.hang_up(CANNOT_ANSWER), None
+            # The error may quote the caller.
+            return twiml.hang_up(CANNOT_ANSWER), missed("unanswered", "a fault in its agent, see the log", agent.name)
         models = self.terms.models
         setup = CallSetup(
             call_sid=call_sid,
@@ -288,8 +302,11 @@ class Reception:
     def _is_full(self) -> bool:
         return self.capacity is not None and self.capacity.full() is not None
 
-    def _full(self, call_sid: str, caller: str, called: str, agent: Agent, *, outbound: bool) -> str | None:
-        """Say what a caller hears whose call cannot be taken now; `None`: it can. Whom we called is never sent away."""
+    def _full(self, call_sid: str, caller: str, called: str, agent: Agent, *, outbound: bool) -> tuple[str, str] | None:
+        """Say what a caller hears whose call cannot be taken now, and why; `None`: it can.
+
+        Whom we called is never sent away.
+        """
         if self.capacity is None or self.lobby.knows(call_sid):
             return None
         if outbound:
@@ -300,14 +317,15 @@ class Reception:
             return None
         self.refuse(refusal, f"a call from {caller[:MAX_CALLER_CHARACTERS]}", call_sid)
         if refusal is Refusal.CALLER_CALLS_TOO_OFTEN:
-            return twiml.busy()
+            return twiml.busy(), f"{refusal}; heard a busy line"
         # To a caller it is all the same why no model can be had.
-        return last_resort(
+        heard = last_resort(
             agent,
             usual=CANNOT_ANSWER if refusal is Refusal.DAY_IS_SPENT else ALL_BUSY,
             after_dial=f"{self.terms.public_url}{AFTER_DIAL_PATH}",
             after_record=f"{self.terms.public_url}{AFTER_STREAM_PATH}",
         )
+        return heard, f"{refusal}{way_out(agent)}"
 
     def _kept_greeting(self, written: Agent, agent: Agent, known: Mapping[str, str]) -> bytes | None:
         """Give a greeting that was said before: one that is the same for all, and that any voice may interrupt.

@@ -54,6 +54,7 @@ from voice_agent.server.console.opened_console import OpenedConsole
 from voice_agent.server.continuing import Continuing
 from voice_agent.server.doorstep import Doorstep
 from voice_agent.server.http_socket import HttpSocket
+from voice_agent.server.missed_calls import MissedCalls
 from voice_agent.server.placing import Placing, placing_routes
 from voice_agent.server.reception import Reception, Terms
 from voice_agent.server.recordings import recordings_of_server, uploads_of
@@ -190,6 +191,7 @@ class Serving:
                 resumed=self._resumed,
                 capacity=capacity,
                 continuing=continuing,
+                missed=MissedCalls(self._late.add, redacts=self._redact is not None),
             )
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             stack.callback(tasks.create_task(self._lag.run()).cancel)

@@ -5,7 +5,7 @@ It must not know how a call is held or recorded, nor which database it is.
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import msgspec
 from sqlalchemy import ColumnElement, case, delete, func, insert, select, update
@@ -16,6 +16,12 @@ from voice_agent.call.summary import Line, Summary
 from voice_agent.errors import CommandError
 from voice_agent.store.database import MOVE_IT, Database
 from voice_agent.store.tables import CALLS
+
+NotTaken = Literal["refused", "closed", "unanswered"]
+"""How a call ended that no agent took. `refused`: over a limit of the server. `closed`: outside the agent's hours.
+`unanswered`: no agent could be given to it."""
+
+NOT_TAKEN: frozenset[str] = frozenset(get_args(NotTaken))
 
 
 class PastCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +36,7 @@ class PastCall(msgspec.Struct, frozen=True, kw_only=True):
     """ISO 8601 in UTC, so that text sorts as time."""
     ended_at: str
     outcome: str
-    """`CallEnded.outcome`, or `unknown` when nobody saw the end."""
+    """`CallEnded.outcome`, one of `NOT_TAKEN`, or `unknown` when nobody saw the end."""
     reason: str
     duration_ms: int
     recording: str | None
@@ -47,6 +53,11 @@ class PastCall(msgspec.Struct, frozen=True, kw_only=True):
     transcription: TranscriptionUsage = TranscriptionUsage()
     interruption_ms: tuple[int, ...] = ()
     """How long the agent was still heard after each interrupting voice was noticed."""
+
+    @property
+    def why_no_recording(self) -> str:
+        """Say why there is none, where there is none."""
+        return "no agent took it" if self.outcome in NOT_TAKEN else "its agent says `recording: off`"
 
 
 _COLUMNS = tuple(CALLS.c[name] for name in PastCall.__struct_fields__)
@@ -89,6 +100,31 @@ def past_call(
         model=setup.model.model if model is None else model,
         transcription=summary.transcription,
         interruption_ms=tuple(summary.interruption_ms),
+    )
+
+
+def call_not_taken(
+    call_sid: str, outcome: NotTaken, reason: str, at: datetime, *, agent: str, caller: str, called: str
+) -> PastCall:
+    """Make the row of a call that no agent took; `at` is in UTC, `agent` empty where no agent is for that number."""
+    moment = at.isoformat(timespec="milliseconds")
+    return PastCall(
+        call_sid=call_sid,
+        agent=agent,
+        caller=caller,
+        called=called,
+        started_at=moment,
+        ended_at=moment,
+        outcome=outcome,
+        reason=reason,
+        duration_ms=0,
+        recording=None,
+        transcript=(Line(0, "end", outcome, reason),),
+        turns=0,
+        interruptions=0,
+        tool_calls=0,
+        response_ms=(),
+        usage=Usage(),
     )
 
 

@@ -76,7 +76,8 @@ class Search:
             for column in (CALLS.c.agent, CALLS.c.outcome, CALLS.c.faults)
         ]
         kinds = {line for text in faults for line in text.splitlines()}
-        return Choices(sorted(agents), sorted(outcomes), sorted(kinds))
+        # A call that no agent was for has none.
+        return Choices(sorted(agents - {""}), sorted(outcomes), sorted(kinds))
 
     async def days(self, wanted: Wanted) -> list[Day]:
         """Give the percentiles of each day that had a call, the earliest first."""

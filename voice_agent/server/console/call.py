@@ -65,7 +65,7 @@ class PastCalls:
             raise HTTPException(404, f"the call has {len(parts)} parts")
         recording = parts[number - 1].recording
         if recording is None:
-            raise HTTPException(404, "the call was not recorded: its agent says `recording: off`")
+            raise HTTPException(404, f"the call was not recorded: {parts[number - 1].why_no_recording}")
         return await asyncio.to_thread(self._recordings.file, recording)
 
     def told(self, part: PastCall) -> dict[str, Any]:

@@ -36,8 +36,9 @@ const WORDS = {
   completed: "completed", caller_hung_up: "caller hung up", transferred: "transferred", keys_sent: "keys sent",
   no_stream: "no stream came", model_failed: "model failed", stream_lost: "stream lost", stopped: "stopped",
   machine: "answering machine", unknown: "no end seen",
+  refused: "not taken: a limit", closed: "not taken: closed", unanswered: "not taken: no agent",
 };
-const BAD = new Set(["model_failed", "stream_lost", "no_stream"]);
+const BAD = new Set(["model_failed", "stream_lost", "no_stream", "unanswered"]);
 const GOOD = new Set(["completed", "transferred", "caller_hung_up"]);
 
 export const outcomeWords = (outcome) => WORDS[outcome] ?? outcome;
