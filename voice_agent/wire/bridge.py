@@ -122,6 +122,8 @@ class Bridge:
             return self.model.receive(received.text)
         if type(received) is Delta:
             return self.model.hear(received)
+        if type(received) is twilio.Media or type(received) is twilio.Mark:
+            return self.phone.events(received)
         if type(received) in _FROM_TWILIO:
             return self.phone.events(cast("twilio.FromTwilio", received))
         return [cast("Untouched", received)]

@@ -81,8 +81,9 @@ class ItemAudio:
             return []
         events = [] if self._inside in (None, key) else self._tail(done=False)
         self._inside = key
-        self._count(key, len(audio))
-        events.append(self._event(key, self._resampler.feed(audio)))
+        sent = self._count(key, len(audio))
+        heard = self._resampler.feed(audio)
+        events.append(ModelAudio(key.response_id, key.item_id, key.content_index, heard, sent // self._bytes_per_ms))
         return events
 
     def done(self, key: AudioKey) -> list[ModelAudio]:
@@ -106,11 +107,15 @@ class ItemAudio:
         tail = self._resampler.flush()
         return [self._event(key, tail, done=done)] if tail or done else []
 
-    def _count(self, key: AudioKey, length: int) -> None:
-        part = (key.item_id, key.content_index)
-        if part not in self._sent_bytes and len(self._sent_bytes) >= ITEMS_KEPT:
-            del self._sent_bytes[next(iter(self._sent_bytes))]
-        self._sent_bytes[part] = self._sent_bytes.get(part, 0) + length
+    def _count(self, key: AudioKey, length: int) -> int:
+        part, sent_bytes = (key.item_id, key.content_index), self._sent_bytes
+        so_far = sent_bytes.get(part)
+        if so_far is None:
+            if len(sent_bytes) >= ITEMS_KEPT:
+                del sent_bytes[next(iter(sent_bytes))]
+            so_far = 0
+        sent_bytes[part] = so_far = so_far + length
+        return so_far
 
     def _event(self, key: AudioKey, audio: bytes, *, done: bool = False) -> ModelAudio:
         return ModelAudio(

@@ -4,9 +4,6 @@ It keeps nothing but the stream's SID: what a mark or a gap in the audio means i
 peer sends makes it raise; what cannot be used becomes a `PhoneFault`, and the call goes on.
 """
 
-from collections.abc import Callable
-from typing import Any, cast
-
 from voice_agent.call.commands import PhoneCommand, PlayAudio, SendMark
 from voice_agent.call.events import (
     CallerAudio,
@@ -28,7 +25,7 @@ class PhoneCodec:
     """The phone side of one bridge."""
 
     def __init__(self) -> None:
-        self._stream_sid = ""
+        self._stream_sid: str | None = None
 
     def receive(self, text: str) -> list[CallEvent]:
         """Translate one text from the carrier: no event for `connected`, one for anything else."""
@@ -40,13 +37,16 @@ class PhoneCodec:
 
     def events(self, message: twilio.FromTwilio | twilio.Unknown) -> list[CallEvent]:
         """Translate one message that needs no reading; see `receive`."""
-        translate = _STREAMED.get(type(message))
-        if translate is None:
+        if type(message) is twilio.Connected or type(message) is twilio.Start or type(message) is twilio.Unknown:
             return self._before(message)
-        if cast("_Streamed", message).stream_sid != self._stream_sid or not self._stream_sid:
-            where = "of another stream" if self._stream_sid else "before start"
+        if message.stream_sid != self._stream_sid:
+            where = "before start" if self._stream_sid is None else "of another stream"
             return [PhoneFault(f"{type(message).__name__.lower()} {where}")]
-        return [translate(message)]
+        if type(message) is twilio.Media:
+            return [_caller_audio(message)]
+        if type(message) is twilio.Mark:
+            return [MarkEchoed(message.mark.name)]
+        return [KeyPressed(message.dtmf.digit) if type(message) is twilio.Dtmf else StreamStopped()]
 
     def send(self, command: PhoneCommand) -> str:
         """Translate one command; only after `StreamStarted`, because every message must name the stream."""
@@ -54,14 +54,14 @@ class PhoneCodec:
 
     def message(self, command: PhoneCommand) -> twilio.ToTwilio:
         """Give the message of a command, for who needs no text; see `send`."""
-        assert self._stream_sid, "the core orders nothing of a phone leg that has not begun"
+        assert self._stream_sid is not None, "the core orders nothing of a phone leg that has not begun"
         if type(command) is PlayAudio:
             return twilio.OutgoingMedia(self._stream_sid, twilio.OutgoingMediaBody(command.audio))
         if type(command) is SendMark:
             return twilio.OutgoingMark(self._stream_sid, twilio.MarkBody(command.name))
         return twilio.Clear(self._stream_sid)
 
-    def _before(self, message: twilio.FromTwilio | twilio.Unknown) -> list[CallEvent]:
+    def _before(self, message: twilio.Connected | twilio.Start | twilio.Unknown) -> list[CallEvent]:
         match message:
             case twilio.Start():
                 return [self._start(message)]
@@ -71,7 +71,7 @@ class PhoneCodec:
                 return []
 
     def _start(self, message: twilio.Start) -> CallEvent:
-        if self._stream_sid:
+        if self._stream_sid is not None:
             return PhoneFault("a second start")
         if not message.stream_sid:
             return PhoneFault("streamSid: empty")
@@ -84,21 +84,9 @@ class PhoneCodec:
         return StreamStarted(stream_sid=message.stream_sid, call_sid=message.start.call_sid)
 
 
-_Streamed = twilio.Media | twilio.Mark | twilio.Dtmf | twilio.Stop
-
-
 def _caller_audio(message: twilio.Media) -> CallEvent:
     body = message.media
     if body.track != "inbound":
         # Of a two-way stream Twilio documents this track only; the agent's own voice must not come back in.
         return PhoneFault(f"media of track {body.track[:EVENT_SHOWN]!r}")
     return CallerAudio(body.timestamp, body.payload)
-
-
-_STREAMED: dict[type, Callable[[Any], CallEvent]] = {
-    twilio.Media: _caller_audio,
-    twilio.Mark: lambda message: MarkEchoed(message.mark.name),
-    twilio.Dtmf: lambda message: KeyPressed(message.dtmf.digit),
-    twilio.Stop: lambda _: StreamStopped(),
-}
-"""What belongs to a stream, by what it is."""

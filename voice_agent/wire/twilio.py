@@ -5,7 +5,7 @@ it must not know what a call does with a message, nor which message may come whe
 https://www.twilio.com/docs/voice/media-streams/websocket-messages
 """
 
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast, final
 
 import msgspec
 import pybase64
@@ -29,6 +29,7 @@ class _Message(msgspec.Struct, frozen=True, rename="camel", tag_field="event", g
 # --- from Twilio -----------------------------------------------------------------------------------------------------
 
 
+@final
 class Connected(_Message, frozen=True, tag="connected"):
     """The first message; it belongs to no stream yet."""
 
@@ -59,6 +60,7 @@ class StartBody(_Body, frozen=True):
     """The message's own once more."""
 
 
+@final
 class Start(_Message, frozen=True, tag="start"):
     """The second message: the stream begins."""
 
@@ -131,6 +133,7 @@ class Stop(_Message, frozen=True, tag="stop"):
     sequence_number: Number = 0
 
 
+@final
 class Unknown(msgspec.Struct, frozen=True):
     """A message of a kind that these documents do not name: Twilio may add some at any time."""
 
