@@ -1,5 +1,6 @@
 """What came of many made-up calls, added up: held in a process of its own, told in one table."""
 
+import gc
 import random
 import signal
 import time
@@ -81,6 +82,7 @@ def start_worker(*, from_here: bool = False) -> None:
     if not from_here:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     _clips.update(load_clips())
+    gc.freeze()  # or it looks again and again at modules and clips, which stay
 
 
 def hold_chunk(first: int, end: int, wires: int) -> Totals:

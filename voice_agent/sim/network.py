@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from heapq import heappop, heappush
+from heapq import heappush
 from itertools import count
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -35,7 +35,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
 Message = TypeVar("Message")
 
 
-_Entry = tuple[int, int, Callable[..., None], list[Any] | None]
+Entry = tuple[int, int, Callable[..., None], list[Any] | None]
 """When, which by the order of asking, what, and to which messages if it is done to any."""
 
 
@@ -43,12 +43,12 @@ class Agenda:
     """What is going to happen: at one moment in the order of asking."""
 
     def __init__(self) -> None:
-        self.entries: list[_Entry] = []
+        self.entries: list[Entry] = []
         """A heap: what is next comes first, by its time. Its messages may grow until then."""
         self.numbers = count()
         """Of the entries, in the order of asking."""
-        self._happening: _Entry = (0, 0, self.happen, None)
-        """What comes in at this moment."""
+        self.happening: Entry | None = None
+        """What comes in at this moment: whoever takes what is next says so here."""
 
     def at(self, at_ms: int, happen: Callable[[], None]) -> None:
         """Let something happen."""
@@ -56,18 +56,10 @@ class Agenda:
 
     def forget(self, take: Callable[[Any], None]) -> None:
         """Let nothing come in any more that is on its way to this very taker."""
-        for _, _, taker, messages in (self._happening, *self.entries):
+        happening = () if self.happening is None else (self.happening,)
+        for _, _, taker, messages in (*happening, *self.entries):
             if taker is take and messages is not None:
                 messages.clear()
-
-    def happen(self) -> None:
-        """Let happen what is next."""
-        self._happening = _, _, happen, messages = heappop(self.entries)
-        if messages is None:
-            happen()
-        else:
-            for message in messages:
-                happen(message)
 
 
 class Way(Generic[Message]):
@@ -112,5 +104,9 @@ class Way(Generic[Message]):
         self._together = together = [message]
         # `Agenda.at`, without a step of its own: nearly all that ever happens is a message.
         agenda = self._agenda
-        entry: _Entry = (self.arrival(now_ms), next(agenda.numbers), self._deliver, together)
+        if self._jitter_ms:
+            arrival_ms = self.arrival(now_ms)
+        else:
+            arrival_ms = self._arrival_ms = now_ms + self._delay_ms
+        entry: Entry = (arrival_ms, next(agenda.numbers), self._deliver, together)
         heappush(agenda.entries, entry)

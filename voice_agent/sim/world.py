@@ -11,6 +11,7 @@ either way, so that some calls through the wires prove the others.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from heapq import heappop
 from typing import Protocol, assert_never, cast
 
 import msgspec
@@ -200,8 +201,8 @@ class World:
         self._phone_down = Way(agenda, chance, network.phone_down_ms, phone_jitter_ms, reach_phone)
         self._model_up = Way(agenda, chance, network.model_ms, model_jitter_ms, self._to_session)
         self._model_down = Way(agenda, chance, network.model_ms, model_jitter_ms, self._feed)
-        # When each of the three wants to be woken; asked only after it was fed, which alone can change it.
-        self._bridge_due_ms = self._carrier_due_ms = self._session_due_ms = NEVER
+        # When each wants to be woken; but for the caller, asked only after it was fed, which alone can change it.
+        self._caller_due_ms = self._bridge_due_ms = self._carrier_due_ms = self._session_due_ms = NEVER
         self.began = self.bridge.start()
         """What came out of the call's beginning."""
         self._carry_out(self.began)
@@ -220,36 +221,44 @@ class World:
 
     def run(self, until_ms: int, most_steps: int = NEVER) -> "World":
         """Let time pass until the call has ended on both sides, or to `until_ms`; `most_steps` are never enough."""
-        entries, happen, now_ms = self._agenda.entries, self._agenda.happen, self.now_ms
+        agenda, now_ms = self._agenda, self.now_ms
+        entries = agenda.entries
+        ask_caller = self._ask_caller
+        fire_bridge = partial(self._feed, _BRIDGE_TIME)
+        fire_carrier = partial(self._to_phone, _CARRIER_TIME)
+        fire_session = partial(self._to_session, _SESSION_TIME)
         for _ in range(most_steps):
-            due_ms, fire = entries[0][0] if entries else NEVER, happen
+            due_ms, fire = entries[0][0] if entries else NEVER, None
+            if self._caller_due_ms < due_ms:
+                due_ms, fire = self._caller_due_ms, ask_caller
             if self._bridge_due_ms < due_ms:
-                due_ms, fire = self._bridge_due_ms, self._fire_bridge
+                due_ms, fire = self._bridge_due_ms, fire_bridge
             if self._carrier_due_ms < due_ms:
-                due_ms, fire = self._carrier_due_ms, self._fire_carrier
+                due_ms, fire = self._carrier_due_ms, fire_carrier
             if self._session_due_ms < due_ms:
-                due_ms, fire = self._session_due_ms, self._fire_session
+                due_ms, fire = self._session_due_ms, fire_session
             if due_ms > until_ms or now_ms >= until_ms:
                 self.now_ms = max(now_ms, until_ms)
                 return self
             if due_ms > now_ms:
                 self.now_ms = now_ms = due_ms
-            fire()
+            if fire is not None:
+                fire()
+                continue
+            # What is next on the agenda, without a step of its own: nearly all that ever happens is a message.
+            agenda.happening = entry = heappop(entries)
+            _, _, happen, messages = entry
+            if messages is None:
+                happen()
+            else:
+                for message in messages:
+                    happen(message)
         raise AssertionError(f"time does not pass: {most_steps:,} steps")
 
     # --- the clock ---------------------------------------------------------------------------------------------------
 
     def _later(self, most_ms: int, happen: Callable[[], None]) -> None:
         self._agenda.at(self.now_ms + (self._chance.randint(0, most_ms) if most_ms else 0), happen)
-
-    def _fire_bridge(self) -> None:
-        self._feed(TimerFired())
-
-    def _fire_carrier(self) -> None:
-        self._to_phone(_CARRIER_TIME)
-
-    def _fire_session(self) -> None:
-        self._to_session(_SESSION_TIME)
 
     # --- the bridge --------------------------------------------------------------------------------------------------
 
@@ -272,9 +281,10 @@ class World:
         if self.ended is not None:
             return
         now_ms, bridge = self.now_ms, self.bridge
+        call, watch = bridge.call, self.invariants.watch
         for event in bridge.read(received):
-            commands = bridge.call.feed(now_ms, event)
-            self.invariants.watch(now_ms, event, commands)
+            commands = call.feed(now_ms, event)
+            watch(now_ms, event, commands)
             for command in commands:
                 if type(command) is AppendAudio:
                     if audio := bridge.model.append(command):
@@ -283,7 +293,7 @@ class World:
                     self._phone_down.send(now_ms, bridge.phone.message(command))
                 else:
                     self._carry_out(bridge.write(command))
-        due_ms = bridge.call.deadline()
+        due_ms = call.deadline()
         self._bridge_due_ms = NEVER if due_ms is None else due_ms
 
     def _carry_out(self, outputs: list[Output]) -> None:
@@ -365,8 +375,7 @@ class World:
     def _ask_caller(self) -> None:
         for action in self._caller.act(self.carrier.now_ms, self.carrier):
             self._to_phone(action)
-        if self._carrier_due_ms < NEVER:
-            self._agenda.at(self.now_ms + 20, self._ask_caller)
+        self._caller_due_ms = self.now_ms + 20 if self._carrier_due_ms < NEVER else NEVER
 
     def _reach_phone(self, received: phone.Input) -> None:
         if not self._line.dead(self.now_ms):
@@ -528,6 +537,7 @@ def _work(tool: Tool, arguments: str) -> ToolWork:
     return ToolWork(work) if isinstance(work, str) else work
 
 
+_BRIDGE_TIME = TimerFired()
 _CARRIER_TIME = phone.TimerFired()
 _SESSION_TIME = model.TimerFired()
 
