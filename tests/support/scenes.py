@@ -1,7 +1,7 @@
 """Simulated calls for tests and benches: callers who interrupt, and what they meet."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -68,14 +68,15 @@ class Asker:
         self._length_ms = length_ms
         self._quiet_since = 0
 
-    def act(self, now_ms: int, carrier: phone.Carrier) -> Iterator[phone.Input]:
+    def act(self, now_ms: int, carrier: phone.Carrier) -> Iterable[phone.Input]:
         """See `sim.world.Caller`."""
         if carrier.agent.end > now_ms * 8 or carrier.caller.end > now_ms * 8:
             self._quiet_since = now_ms
         elif now_ms - self._quiet_since > 1500 and self._left:
             self._left -= 1
             self._quiet_since = now_ms + self._length_ms
-            yield phone.Speak(voice(self._length_ms))
+            return (phone.Speak(voice(self._length_ms)),)
+        return ()
 
 
 def talkative(chance: random.Random) -> Mind:

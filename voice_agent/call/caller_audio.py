@@ -152,14 +152,15 @@ class CallerAudioPart:
     def feed(self, now_ms: int, event: Event | Fact) -> Iterable[Command | Fact]:
         """Take one event or fact."""
         if type(event) is CallerAudio:
-            self._seen(now_ms)
-            return self._take_frame(event)
+            return self._take_frame(now_ms, event)
         return self._take(now_ms, event)
 
     def _take(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         match event:
             case StreamStarted():
-                self._seen(now_ms)
+                self._padded_to_ms = now_ms
+                self._stall_ms = now_ms + STALL_MS
+                self._check_ms = now_ms + CHECK_MS
             case SessionReady():
                 yield from self._release()
             case SessionLost():
@@ -230,13 +231,11 @@ class CallerAudioPart:
         held_ms = 0 if self._hidden is None else self._hidden.held_ms
         return self._appended // BYTES_PER_MS + held_ms
 
-    def _seen(self, now_ms: int) -> None:
+    def _take_frame(self, now_ms: int, event: CallerAudio) -> Iterable[Command]:
         self._padded_to_ms = now_ms
         self._was_late = False
         self._stall_ms = now_ms + STALL_MS
         self._check_ms = now_ms + CHECK_MS
-
-    def _take_frame(self, event: CallerAudio) -> Iterable[Command]:
         gap_ms = event.timestamp_ms - self._filled_ms
         audio = event.audio
         if gap_ms > ROUNDING_MS:

@@ -139,6 +139,8 @@ class Playback:
         self._clips = clips
         self._clock = CarrierClock()
         self._deadlines = Deadlines()
+        self.deadline = self._deadlines.earliest  # not a method: it is asked 50 times a second
+        """The earliest of: the cut's measure, the end of a sound, the marks of audio that must have been played."""
         self._playout: Playout | None = None
         self._cut: _Cut | None = None
         self._items: dict[str, _Item] = {}
@@ -153,10 +155,6 @@ class Playback:
         self._expected_end_ms = 0
         self._caller_stopped_ms: int | None = None
         self._marks = 0
-
-    def deadline(self) -> int | None:
-        """The earliest of: the cut's measure, the end of a sound, the marks of audio that must have been played."""
-        return self._deadlines.earliest()
 
     def feed(self, now_ms: int, event: Event | Fact) -> Iterable[Command | Fact]:
         """Take one event or fact."""

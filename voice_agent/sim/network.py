@@ -82,11 +82,11 @@ class Way(Generic[Message]):
 
     def arrival(self, now_ms: int) -> int:
         """When a message that is sent now arrives."""
-        if not self._jitter_ms:
-            self._arrival_ms = now_ms + self._delay_ms
-        elif now_ms != self._drawn_ms:
+        if now_ms != self._drawn_ms:
             self._drawn_ms = now_ms
-            arrival_ms = now_ms + self._delay_ms + int(self._chance.random() * (self._jitter_ms + 1))
+            arrival_ms = now_ms + self._delay_ms
+            if self._jitter_ms:
+                arrival_ms += int(self._chance.random() * (self._jitter_ms + 1))
             if arrival_ms > self._arrival_ms:
                 self._arrival_ms = arrival_ms
         return self._arrival_ms
@@ -102,11 +102,14 @@ class Way(Generic[Message]):
             return
         self._sent_ms = now_ms
         self._together = together = [message]
-        # `Agenda.at`, without a step of its own: nearly all that ever happens is a message.
+        # `arrival` and `Agenda.at`, without steps of their own: nearly all that ever happens is a message.
+        if now_ms != self._drawn_ms:
+            self._drawn_ms = now_ms
+            arrival_ms = now_ms + self._delay_ms
+            if self._jitter_ms:
+                arrival_ms += int(self._chance.random() * (self._jitter_ms + 1))
+            if arrival_ms > self._arrival_ms:
+                self._arrival_ms = arrival_ms
         agenda = self._agenda
-        if self._jitter_ms:
-            arrival_ms = self.arrival(now_ms)
-        else:
-            arrival_ms = self._arrival_ms = now_ms + self._delay_ms
-        entry: Entry = (arrival_ms, next(agenda.numbers), self._deliver, together)
+        entry: Entry = (self._arrival_ms, next(agenda.numbers), self._deliver, together)
         heappush(agenda.entries, entry)

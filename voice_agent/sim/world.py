@@ -10,7 +10,7 @@ either way, so that some calls through the wires prove the others.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from heapq import heappop
 from typing import Protocol, assert_never, cast
 
@@ -237,10 +237,10 @@ class World:
                 due_ms, fire = self._carrier_due_ms, fire_carrier
             if self._session_due_ms < due_ms:
                 due_ms, fire = self._session_due_ms, fire_session
-            if due_ms > until_ms or now_ms >= until_ms:
-                self.now_ms = max(now_ms, until_ms)
-                return self
             if due_ms > now_ms:
+                if due_ms > until_ms:
+                    self.now_ms = max(now_ms, until_ms)
+                    return self
                 self.now_ms = now_ms = due_ms
             if fire is not None:
                 fire()
@@ -554,6 +554,7 @@ _TONE = (b"\x00\x20" * 24 + b"\x00\xe0" * 24) * 1000
 """One second of a 500 Hz square wave, PCM16 24 kHz."""
 
 
+@lru_cache(maxsize=16)
 def tone(ms: int) -> bytes:
     """Speech for those who need no words: PCM16, 24 kHz."""
     wanted = ms * 48

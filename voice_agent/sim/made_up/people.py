@@ -1,6 +1,6 @@
 """The two who talk in a made-up call: a caller who does what was drawn, and a model that answers what was drawn."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -39,19 +39,21 @@ class MadeUpCaller:
         self._moment_ms: int | None = 0 if leaving.when == "time" else None
         self._gone = False
 
-    def act(self, now_ms: int, carrier: phone.Carrier) -> Iterator[phone.Input]:
+    def act(self, now_ms: int, carrier: phone.Carrier) -> Iterable[phone.Input]:
         """Do something or nothing."""
         if self._gone:
-            return
+            return ()
         self._listen(now_ms, carrier)
         if self._goes(now_ms):
             self._gone = True
             leaving = self._leaving
-            yield phone.HangUp(leaving.how, with_stop=leaving.with_stop, with_close=leaving.with_close)
-        elif self._act is not None and self._is_time(self._act, now_ms):
-            yield from _deeds(self._act)
-            self._act = next(self._acts, None)
-            self._asked_ms = now_ms
+            return (phone.HangUp(leaving.how, with_stop=leaving.with_stop, with_close=leaving.with_close),)
+        act = self._act
+        if act is None or not self._is_time(act, now_ms):
+            return ()
+        self._act = next(self._acts, None)
+        self._asked_ms = now_ms
+        return _deeds(act)
 
     def _listen(self, now_ms: int, carrier: phone.Carrier) -> None:
         if carrier.agent.end <= now_ms * BYTES_PER_MS:
