@@ -159,7 +159,9 @@ class Playback:
     def feed(self, now_ms: int, event: Event | Fact) -> Iterable[Command | Fact]:
         """Take one event or fact."""
         if type(event) is CallerAudio:
-            return self._take_frame(now_ms, event)
+            self._clock.frame(now_ms, event.timestamp_ms, len(event.audio) // BYTES_PER_MS)
+            cut = self._cut
+            return self._measure_cut(now_ms) if cut is not None and cut.stamp is not None and cut.stamp.settled else ()
         if type(event) is ModelAudio:
             return self._take_audio(now_ms, event)
         if type(event) is MarkEchoed:
@@ -207,11 +209,6 @@ class Playback:
                 yield from self._end_sound(now_ms, cut=True)
             case _:
                 yield from self._give_up_marks()
-
-    def _take_frame(self, now_ms: int, event: CallerAudio) -> Iterable[Command | Fact]:
-        self._clock.frame(now_ms, event.timestamp_ms, len(event.audio) // BYTES_PER_MS)
-        cut = self._cut
-        return self._measure_cut(now_ms) if cut is not None and cut.stamp is not None and cut.stamp.settled else ()
 
     # --- playing -----------------------------------------------------------------------------------------------------
 

@@ -164,6 +164,11 @@ class DeadAir:
             self._owed_since_ms = now_ms
         return wrong
 
+    def hear(self, now_ms: int) -> None:
+        """Look at a step in which a mark came back and nothing followed."""
+        if not (self._owed or self._over):
+            self._owed_since_ms = now_ms
+
     def watch(self, now_ms: int, event: CallEvent, commands: Sequence[CallCommand]) -> str:
         """Look at one step; give what is wrong, or nothing."""
         if self._over:

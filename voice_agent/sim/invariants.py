@@ -269,14 +269,14 @@ class Invariants:
         """Look at one step."""
         self._now_ms = now_ms
         if type(event) is MarkEchoed and not commands:
-            self._dead_air.watch(now_ms, event, commands)  # for nobody else has anything happened
+            self._dead_air.hear(now_ms)  # for nobody else has anything happened
             return
         passed_on = type(event) is CallerAudio and len(commands) == 1 and type(commands[0]) is AppendAudio
         if passed_on and not (self._caller_waits or self._ended):
             if wrong := self._dead_air.wait(now_ms):
                 self._break("dead air", wrong)
             return
-        if wrong := self._who_answered.watch(now_ms, event, commands):
+        if self._who_answered.held and (wrong := self._who_answered.watch(now_ms, event, commands)):
             self._break("machine", wrong)
         if wrong := self._dead_air.watch(now_ms, event, commands):
             self._break("dead air", wrong)

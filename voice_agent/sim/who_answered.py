@@ -24,7 +24,7 @@ class WhoAnswered:
     def __init__(self, setup: CallSetup) -> None:
         wish = setup.agent.on_machine
         self._hangs_up = wish is not None and wish.do == "hang_up"
-        self._held = setup.outbound and setup.resumed is None and wish is not None and wish.do != "continue"
+        self.held = setup.outbound and setup.resumed is None and wish is not None and wish.do != "continue"
         self._streamed_ms: int | None = None
         self._verdict: str | None = None
         """The first one."""
@@ -33,8 +33,8 @@ class WhoAnswered:
         self._messages: set[str] = set()
 
     def watch(self, now_ms: int, event: CallEvent, commands: Sequence[CallCommand]) -> str:
-        """Look at one step."""
-        if not self._held:
+        """Look at one step; in a call that is not `held` there is nothing to see."""
+        if not self.held:
             return ""
         known = self._verdict is not None
         match event:
