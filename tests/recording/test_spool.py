@@ -4,15 +4,16 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support.recorded import header
+from tests.support.recorded import append, caller_media, header
 from voice_agent.errors import CommandError
 from voice_agent.recording.entries import Entry, Step
 from voice_agent.recording.reader import read
-from voice_agent.recording.spool import MOST_LATE, QUEUE_STEPS, CallRecording, Spool, make_folder, recording_path
+from voice_agent.recording.spool import MOST_LATE, MOST_STEPS, CallRecording, Spool, make_folder, recording_path
 
 
 def describe(value: str) -> Entry:
@@ -37,6 +38,11 @@ def never(problem: str) -> None:
     raise AssertionError(problem)
 
 
+def alone(path: Path, problems: Callable[[str], None]) -> CallRecording[str]:
+    """Make a recording that no thread writes."""
+    return CallRecording(path, header(), describe, problems, on_delay=told_nothing, wake=threading.Event())
+
+
 def told_nothing(_waits: bool, _line: str) -> None:
     """Take that a recording waits for room."""
 
@@ -58,6 +64,22 @@ def test_a_recording_is_written_and_ended(tmp_path: Path) -> None:
         Step(9, Entry("remark", '{"what":"1 text was not written"}')),
     ]
     assert read_back.cut_at is None
+
+
+def test_steps_that_come_while_the_thread_writes_are_all_there_in_order(tmp_path: Path) -> None:
+    spool = Spool(lambda entry: entry, interval_s=0.0001)
+    recording = spool.open(tmp_path / "one.call", header(), never)
+    fed = [
+        Step(20 * n, caller_media(n, bytes([n % 251]) * 160), (append(bytes([n % 241]) * 160),)) for n in range(3000)
+    ]
+    for step in fed:
+        recording.record(step.now_ms, step.received, step.sent)
+    recording.end()
+    assert recording.wait(5)
+    spool.close()
+
+    kept = [(step.now_ms, step.received) for step in read(recording.path).steps()]
+    assert kept == [(step.now_ms, step.received) for step in fed]
 
 
 def test_a_recording_is_there_as_soon_as_it_is_opened(tmp_path: Path) -> None:
@@ -177,7 +199,7 @@ def test_what_waits_for_room_on_the_disk_is_bounded(tmp_path: Path) -> None:
     path, problems, news = tmp_path / "one.call", Problems(), Problems()
     spool, recording = on_a_full_disk(path, problems, news)
     recording.record(1, "".join(map(str, range(MOST_LATE))), [])  # it is packed, and larger still
-    assert problems.any.wait(5)
+    assert problems.any.wait(30)
     spool.close()
 
     assert problems.told == [f"the recording {path} stopped: No space left on device"]
@@ -210,33 +232,35 @@ def test_a_fault_of_our_own_stops_one_recording_and_is_named(tmp_path: Path) -> 
 
 
 def test_a_disk_that_does_not_follow_stops_the_recording_at_the_bound(tmp_path: Path) -> None:
-    reached, goes_on = threading.Event(), threading.Event()
-
-    def slowly(name: str) -> Entry:
-        reached.set()
-        goes_on.wait()
-        return describe(name)
-
-    spool = Spool(slowly, interval_s=0.001)
     problems = Problems()
-    recording = spool.open(tmp_path / "one.call", header(), problems)
-    recording.record(0, "speech", [])
-    reached.wait()
-    for now_ms in range(QUEUE_STEPS + 5):
+    recording = alone(tmp_path / "one.call", problems)
+    for now_ms in range(MOST_STEPS + 5):
         recording.record(now_ms, None, [])
     recording.remark(0, "late")
-    goes_on.set()
-    spool.close()
+    assert recording.write()
 
     assert problems.told == [f"the recording {recording.path} stopped: the disk is too slow"]
-    assert len(list(read(recording.path).steps())) == 1 + QUEUE_STEPS
+    assert len(list(read(recording.path).steps())) == MOST_STEPS
+
+
+def test_what_was_written_before_a_fault_of_our_own_can_be_read(tmp_path: Path) -> None:
+    problems = Problems()
+    recording = alone(tmp_path / "one.call", problems)
+    recording.record(0, None, ["ConnectModel"])
+    assert not recording.write()
+    recording.record(7, "a bug", [])
+    recording.record(8, "ModelOpened", [])
+    assert recording.write()
+
+    assert len(problems.told) == 1
+    assert [step.now_ms for step in read(recording.path).steps()] == [0]
 
 
 CHILD = """
 import sys
 from pathlib import Path
 from tests.recording.test_spool import describe, never
-from tests.support.recorded import header
+from tests.support.recorded import append, caller_media, header
 from voice_agent.recording.reader import read
 from voice_agent.recording.spool import Spool
 
@@ -283,8 +307,7 @@ def test_a_folder_that_cannot_be_made_is_named_with_the_remedy(tmp_path: Path) -
 
 def test_a_silent_call_writes_nothing(tmp_path: Path) -> None:
     # Without the spool, whose thread alone may write beside it.
-    wake = threading.Event()
-    recording = CallRecording(tmp_path / "one.call", header(), describe, never, on_delay=told_nothing, wake=wake)
+    recording = alone(tmp_path / "one.call", never)
     assert not recording.write()
     size = recording.path.stat().st_size
 

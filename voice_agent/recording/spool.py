@@ -1,6 +1,7 @@
-"""Writes recordings off the audio path: one thread for all calls, which turns steps into bytes and puts them on disk.
+"""Writes recordings: each call makes rows of its steps, one thread for all calls packs them and puts them on disk.
 
-`CallRecording.record` costs the caller one append to a queue. A recording that cannot be written (disk full, folder
+`CallRecording.record` costs some microseconds, which is less than to leave a step to the thread: there its texts are
+out of the processor's caches, and both wait for the interpreter. A recording that cannot be written (disk full, folder
 gone, disk too slow) stops with one problem told; the call never notices. For a full disk it waits a while first: if
 there is room again, nothing is missing. What is older than a second survives the death of the process, because the
 thread hands everything to the operating system twice a second.
@@ -9,7 +10,6 @@ thread hands everything to the operating system twice a second.
 import errno
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -19,13 +19,14 @@ import msgspec
 from voice_agent.errors import CommandError
 from voice_agent.recording.entries import Entry
 from voice_agent.recording.format import SUFFIX, Header
-from voice_agent.recording.writer import RecordingWriter
+from voice_agent.recording.writer import END_BLOCK, RecordingWriter
 
 INTERVAL_S = 0.5
 """Half of the promised second: the other half is for writing."""
 
-QUEUE_STEPS = 10_000
-"""A call makes 100 steps a second at most; a disk that is this far behind will not catch up, and memory is finite."""
+MOST_STEPS = 10_000
+"""Steps that wait for the thread. A call makes 100 a second at most; a disk that is this far behind will not catch up,
+and memory is finite."""
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """The disk has no room, or not for us; others may make some."""
@@ -36,15 +37,10 @@ MOST_LATE = 2_000_000
 LATE_S = 60.0
 """So long a recording waits for room after its call."""
 
-YIELD_STEPS = 30
-YIELD_S = 0.000_05
-"""After so many steps (0.3 ms) the thread pauses this long; Python would let the audio path wait 5 ms for it."""
-
 OnDelay = Callable[[bool, str], None]
 """Whether the recording waits now, and one line that says so."""
 
 _T = TypeVar("_T")
-_Queued = tuple[int, _T | Entry | None, Sequence[_T]]
 
 
 def recording_path(folder: Path, started_at: str, call_sid: str, part: int = 1) -> Path:
@@ -89,10 +85,12 @@ class CallRecording(Generic[_T]):
         self._on_problem = on_problem
         self._on_delay = on_delay
         self._wake = wake
-        self._queue: deque[_Queued[_T]] = deque()
-        self._header = header
-        self._writer: RecordingWriter | None = None
-        """Made in the spool's thread: packing a header takes longer than a frame's whole way."""
+        self._writer = RecordingWriter(header)
+        self._feeding = threading.Lock()
+        """Held for microseconds: by the call while it feeds the writer, by the thread while it cuts off what came."""
+        self._listens = True
+        """Steps are still wanted."""
+        self._fault: Exception | None = None
         self._began = False
         self._size = 0
         """Of what is written for certain."""
@@ -111,19 +109,26 @@ class CallRecording(Generic[_T]):
         return self._began or (self._waits and self.problem is None)
 
     def record(self, now_ms: int, received: _T | None, outputs: Sequence[_T]) -> None:
-        """Take one step; returns at once. `outputs` must not be changed afterwards."""
-        if self._full or self.problem is not None:
-            return
-        if len(self._queue) >= QUEUE_STEPS:
-            self._full = True
-            return
-        self._queue.append((now_ms, received, outputs))
+        """Take one step; returns at once."""
+        if self._listens:
+            describe = self._describe
+            try:
+                entry = None if received is None else describe(received)
+                self._feed(now_ms, entry, [describe(output) for output in outputs])
+            except Exception as error:  # noqa: BLE001 - the call goes on; it is told where the recording stops
+                self._listens, self._fault = False, error
 
     def remark(self, now_ms: int, what: str) -> None:
         """Note what no step tells, e.g. that an output was dropped or never written."""
-        entry = Entry("remark", msgspec.json.encode({"what": what}).decode())
-        if not self._full and self.problem is None:
-            self._queue.append((now_ms, entry, ()))
+        if self._listens:
+            self._feed(now_ms, Entry("remark", msgspec.json.encode({"what": what}).decode()), ())
+
+    def _feed(self, now_ms: int, received: Entry | None, sent: Sequence[Entry]) -> None:
+        if self._writer.waiting >= MOST_STEPS:
+            self._listens, self._full = False, True
+            return
+        with self._feeding:
+            self._writer.feed(now_ms, received, sent)
 
     def end(self) -> None:
         """Say that nothing more comes; returns at once, the rest is written behind it."""
@@ -157,19 +162,14 @@ class CallRecording(Generic[_T]):
         return done
 
     def _write(self, last: bool) -> bool:
-        ending, full = self._ending, self._full  # before the queue is emptied: nothing comes in after them
-        writer = self._writer = self._writer or RecordingWriter(self._header)
-        steps = 0
-        while self._queue:
-            steps += 1
-            if steps % YIELD_STEPS == 0:
-                time.sleep(YIELD_S)
-            now_ms, received, outputs = self._queue.popleft()
-            entry = received if received is None or isinstance(received, Entry) else self._describe(received)
-            writer.feed(now_ms, entry, [self._describe(output) for output in outputs])
+        ending, full = self._ending, self._full  # before anything is cut off: nothing comes in after them
+        if self._fault is not None:
+            raise self._fault
         if not self._sealed:
             self._sealed = ending and not full
-            self._late += writer.end() if self._sealed else writer.take()
+            with self._feeding:
+                rows = self._writer.cut()
+            self._late += self._writer.pack(rows) + (END_BLOCK if self._sealed else b"")
         if ending and self._ended_at is None:
             self._ended_at = time.monotonic()
         if self._late:
@@ -205,7 +205,9 @@ class CallRecording(Generic[_T]):
 
     def _fail(self, why: str) -> None:
         self.problem = f"the recording {self.path} stopped: {why}"
-        self._queue.clear()
+        self._listens = False
+        with self._feeding:
+            self._writer.cut()
         self._late.clear()
         self._finished.set()
         self._on_problem(self.problem)
@@ -215,7 +217,7 @@ class Spool(Generic[_T]):
     """The thread. Make one a process, and `close` it at the end: that writes what is still queued."""
 
     def __init__(self, describe: Callable[[_T], Entry], interval_s: float = INTERVAL_S) -> None:
-        """`describe` turns a bridge's inputs and outputs into entries; it is called in the thread."""
+        """`describe` turns a bridge's inputs and outputs into entries; it is called where a step is recorded."""
         self._describe = describe
         self._interval_s = interval_s
         self._wake = threading.Event()

@@ -40,6 +40,10 @@ _NUMBER = re.compile(r'"(0|[1-9][0-9]{0,14})"')
 """A string that is a whole number, as Twilio writes its counters; at most 15 digits, so that differences fit 64 bits.
 Bare JSON numbers are left alone: looking for them too takes three times as long, and only stand-ins count with them."""
 
+END_BLOCK = pack(END, b"")
+
+_ENCODER = msgspec.msgpack.Encoder()
+
 _NUMBER_OF_WAY: dict[Way, int] = {way: number for number, way in enumerate(WAYS)}
 
 
@@ -74,22 +78,33 @@ class _Template:
         return again
 
 
+class Rows:
+    """What was fed and is not packed yet."""
+
+    __slots__ = ("caller", "count", "digests", "model", "steps")
+
+    def __init__(self) -> None:
+        self.steps = bytearray()
+        """One behind another, as they stand in the file."""
+        self.count = 0
+        self.caller = bytearray()
+        self.model = bytearray()
+        self.digests = bytearray()
+
+
 class RecordingWriter:
-    """Call `feed` once a step, `take` about once a second, `end` once and last. What the two give is the file."""
+    """Call `feed` once a step, `take` about once a second, `end` once and last. What the two give is the file.
+
+    `take` is `cut`, then `pack`: two threads may share these, if no two of `feed` and `cut` are ever at work at once.
+    """
 
     def __init__(self, header: Header) -> None:
-        setup = header.setup
-        agent, *others = (msgspec.structs.replace(each, folder="") for each in (setup.agent, *setup.others))
-        setup = msgspec.structs.replace(setup, agent=agent, others=tuple(others))
-        header = msgspec.structs.replace(header, setup=setup)
+        self._header: Header | None = header
+        """`None`: it is packed."""
         self._keep_audio = header.audio == "kept"
         self._model_kind = WIDE if header.setup.model.audio == "pcm24k" else MODEL
-        self._ready = bytearray(MAGIC + bytes([VERSION]) + pack(HEADER, zlib.compress(msgspec.json.encode(header))))
         self._now_ms = 0
-        self._steps: list[StepRow] = []
-        self._caller = bytearray()
-        self._model = bytearray()
-        self._digests = bytearray()
+        self._new = Rows()
         self._templates: dict[str, _Template] = {}
         self._first_rows = 0
         self._received: _Expected = {}
@@ -98,38 +113,45 @@ class RecordingWriter:
         """What was decoded last: mu-law that is passed through comes twice."""
         self._text_stream = zlib.compressobj()
 
+    @property
+    def waiting(self) -> int:
+        """How many steps are not cut off yet."""
+        return self._new.count
+
     def feed(self, now_ms: int, received: Entry | None, sent: Sequence[Entry]) -> None:
-        """Take one step; `received` is `None` for the call's beginning."""
+        """Take one step; `received` is `None` for the call's beginning. Costs some microseconds."""
         row = None if received is None else self._row(received, self._received, self._keep_audio)
-        self._steps.append(StepRow(now_ms - self._now_ms, row, [self._row(entry, self._sent, False) for entry in sent]))
+        step = StepRow(now_ms - self._now_ms, row, [self._row(entry, self._sent, False) for entry in sent])
+        # At once: rows that wait as objects would be walked through by the garbage collector.
+        _ENCODER.encode_into(step, self._new.steps, -1)
+        self._new.count += 1
         self._now_ms = now_ms
+
+    def cut(self) -> Rows:
+        """Give all that was fed since the last time."""
+        new, self._new = self._new, Rows()
+        return new
+
+    def pack(self, rows: Rows) -> bytes:
+        """Give the blocks of what was cut off; empty when that was nothing. Takes a hundred microseconds."""
+        ready = b"" if self._header is None else _packed_header(self._header)
+        self._header = None
+        if not rows.count:
+            return ready
+        model = split_wide(bytes(rows.model)) if self._model_kind == WIDE else rows.model
+        blocks = [(CALLER, _packed_audio(rows.caller)), (self._model_kind, _packed_audio(model))]
+        blocks.append((DIGESTS, bytes(rows.digests)))
+        text = self._text_stream.compress(_array_head(rows.count) + rows.steps)
+        blocks.append((STEPS, text + self._text_stream.flush(zlib.Z_SYNC_FLUSH)))
+        return ready + b"".join(pack(kind, content) for kind, content in blocks if content)
 
     def take(self) -> bytes:
         """Give the blocks of all steps since the last time; empty when there were none."""
-        if self._steps:
-            for kind, content in (
-                (CALLER, _packed_audio(self._caller)),
-                (
-                    self._model_kind,
-                    _packed_audio(split_wide(bytes(self._model)) if self._model_kind == WIDE else self._model),
-                ),
-                (DIGESTS, bytes(self._digests)),
-            ):
-                if content:
-                    self._ready += pack(kind, content)
-            rows = msgspec.msgpack.encode(self._steps)
-            rows = self._text_stream.compress(rows) + self._text_stream.flush(zlib.Z_SYNC_FLUSH)
-            self._ready += pack(STEPS, rows)
-            self._steps.clear()
-            self._caller.clear()
-            self._model.clear()
-            self._digests.clear()
-        ready, self._ready = self._ready, bytearray()
-        return bytes(ready)
+        return self.pack(self.cut())
 
     def end(self) -> bytes:
         """Give what is left and the end."""
-        return self.take() + pack(END, b"")
+        return self.take() + END_BLOCK
 
     # --- one text ----------------------------------------------------------------------------------------------------
 
@@ -156,7 +178,7 @@ class RecordingWriter:
             length, hashed = digest(payload)
             if not plain:
                 return _whole(way, head + seal_of(length, hashed) + tail)
-            self._digests += hashed
+            self._new.digests += hashed
         return self._templated(way, head + AUDIO_MARK + tail, length, expected)
 
     def _expected_row(self, template: _Template, way: Way, text: str, keep_audio: bool) -> Row | None:
@@ -172,7 +194,7 @@ class RecordingWriter:
         if keep_audio:
             self._keep(way, audio)
         else:
-            self._digests += digest_of(audio)
+            self._new.digests += digest_of(audio)
         return template.row(way, numbers, template.differences, len(audio))
 
     def _decoded(self, payload: str) -> bytes | None:
@@ -184,7 +206,7 @@ class RecordingWriter:
         return audio
 
     def _keep(self, way: Way, audio: bytes) -> None:
-        (self._caller if way == "phone" else self._model).extend(audio)
+        (self._new.caller if way == "phone" else self._new.model).extend(audio)
 
     def _templated(self, way: Way, text: str, audio: int, expected: _Expected) -> Row:
         parts = _NUMBER.split(text)
@@ -205,6 +227,21 @@ class RecordingWriter:
         for expected in (self._received, self._sent):
             for way in [way for way, each in expected.items() if each is template]:
                 del expected[way]
+
+
+def _packed_header(header: Header) -> bytes:
+    setup = header.setup
+    agent, *others = (msgspec.structs.replace(each, folder="") for each in (setup.agent, *setup.others))
+    setup = msgspec.structs.replace(setup, agent=agent, others=tuple(others))
+    told = msgspec.json.encode(msgspec.structs.replace(header, setup=setup))
+    return MAGIC + bytes([VERSION]) + pack(HEADER, zlib.compress(told))
+
+
+def _array_head(count: int) -> bytes:
+    """Begin a msgpack array."""
+    if count < 16:
+        return bytes([0x90 | count])
+    return b"\xdc" + count.to_bytes(2, "big") if count < 1 << 16 else b"\xdd" + count.to_bytes(4, "big")
 
 
 def _is_plain(text: str) -> bool:
