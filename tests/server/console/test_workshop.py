@@ -48,7 +48,8 @@ def test_what_is_asked_for_twice_is_made_once() -> None:
         assert {path.name for path in folder.iterdir()} == {WAV, PEAKS}
         assert await workshop.sound(CALL) == folder
         assert await workshop.redacted(CALL, NUMBERS_AND_SECRETS)
-        assert executor.done == ["course_json", "write_sound", "redacted_copy"]
+        assert await workshop.summary(CALL) is await workshop.summary(CALL)
+        assert executor.done == ["course_json", "write_sound", "redacted_copy", "recorded_call"]
         assert folder.stat().st_mode & 0o077 == 0
         workshop.close()
         assert not folder.exists()
@@ -93,6 +94,20 @@ def test_what_cannot_be_made_is_a_line_and_leaves_nothing_behind(tmp_path: Path)
             await workshop.sound(CALL.with_name("text-only.call"))
         assert workshop._folder is not None
         assert list(workshop._folder.iterdir()) == []
+        workshop.close()
+
+    asyncio.run(main())
+
+
+def test_a_process_that_is_made_ready_is_the_one_that_works() -> None:
+    async def main() -> None:
+        executor = Counting()
+        executors = iter([executor])
+        workshop = Workshop(lambda: next(executors))
+        workshop.make_ready()
+        workshop.make_ready()
+        assert await workshop.course(CALL)
+        assert executor.done == ["getpid", "course_json"]
         workshop.close()
 
     asyncio.run(main())

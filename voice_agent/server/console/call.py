@@ -4,6 +4,7 @@ A call that came back, e.g. from a transfer, has several parts; each is shown by
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +16,7 @@ from fastapi.responses import FileResponse, Response
 from voice_agent.config.prices import Prices
 from voice_agent.errors import CommandError, PeerError
 from voice_agent.recording.redact import Wanted
-from voice_agent.review.past_calls import in_object_store, summed_up, unlisted_files
+from voice_agent.review.past_calls import in_object_store, unlisted_files
 from voice_agent.review.viewing import PEAKS, WAV
 from voice_agent.server.console.answers import json_of
 from voice_agent.server.console.workshop import Workshop
@@ -50,8 +51,10 @@ class PastCalls:
             listed = {Path(part.recording).name for part in parts if part.recording is not None}
             others = await asyncio.to_thread(unlisted_files, listed, self._recordings.folder, call_sid)
             # Only names are looked at here: what has to be read waits for its turn, behind the sound of other calls.
-            found = await self.workshop.run(summed_up, others) if others else []
-            parts += [part for part in found if part.call_sid == call_sid]
+            for other in others:
+                with contextlib.suppress(PeerError):  # no recording, whatever its name says
+                    found = await self.workshop.summary(other)
+                    parts += [found] if found.call_sid == call_sid else []
             if not parts:
                 parts = await asyncio.to_thread(in_object_store, self._recordings, call_sid)
         if not parts:

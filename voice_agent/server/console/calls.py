@@ -1,7 +1,7 @@
 """The page of all calls: searched, measured day by day, and taken out as a table."""
 
 import csv
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from io import StringIO
 from statistics import median
 from typing import Any
@@ -31,8 +31,8 @@ COLUMNS = (
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def calls_routes(search: Search, prices: Prices) -> APIRouter:
-    """Make the routes."""
+def calls_routes(search: Search, prices: Prices, looked_at: Callable[[], None] = lambda: None) -> APIRouter:
+    """Make the routes. `looked_at` is called when somebody sees calls, and may open one."""
     router = APIRouter()
 
     @router.get("/console/api/calls")
@@ -43,6 +43,7 @@ def calls_routes(search: Search, prices: Prices) -> APIRouter:
             found = await search.page(wanted, limit + 1, offset)
         except CommandError as error:
             raise HTTPException(409, str(error)) from None
+        looked_at()
         return json_of({"calls": [_row(call, prices) for call in found[:limit]], "more": len(found) > limit})
 
     @router.get("/console/api/history")

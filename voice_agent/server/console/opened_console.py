@@ -59,7 +59,7 @@ class OpenedConsole:
             [
                 live_routes(self._live),
                 listening_routes(self._listening),
-                calls_routes(Search(history), prices),
+                calls_routes(Search(history), prices, self._workshop.make_ready),
                 call_routes(past),
                 phone_routes(self.phone, files),
                 agent_file_routes(files),

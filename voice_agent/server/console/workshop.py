@@ -5,6 +5,7 @@ deleted with the server. It must not know what is shown.
 """
 
 import asyncio
+import os
 import shutil
 import tempfile
 from collections import OrderedDict
@@ -17,7 +18,9 @@ from typing import ParamSpec, TypeVar
 
 from voice_agent.errors import CommandError
 from voice_agent.recording.redact import Wanted
+from voice_agent.review.past_calls import recorded_call
 from voice_agent.review.viewing import course_json, lie_low, redacted_copy, write_sound
+from voice_agent.store.history import PastCall
 
 MOST_KEPT = 12
 """Calls whose sound and course are kept; the one that nobody asked for longest goes. Half an hour of sound is 60 MB."""
@@ -43,6 +46,16 @@ class Workshop:
         self._executor: Executor | None = None
         self._folder: Path | None = None
         self._made: OrderedDict[tuple[str, int, int], _Made] = OrderedDict()
+
+    def make_ready(self) -> None:
+        """Start the process, if there is none: that takes a while, and somebody may soon want something of it."""
+        if self._executor is None:
+            self._executor = self._make_executor()
+            self._executor.submit(os.getpid)
+
+    async def summary(self, recording: Path) -> PastCall:
+        """Give what the history would say of the call."""
+        return await self._of(recording).summary(self)
 
     async def course(self, recording: Path) -> bytes:
         """Give the course of a call, as JSON."""
@@ -104,9 +117,17 @@ class _Made:
 
     def __init__(self, recording: Path) -> None:
         self._recording = recording
+        self._summary: PastCall | None = None
         self._course: bytes | None = None
         self._folder: Path | None = None
         self._making = asyncio.Lock()
+        self._summing_up = asyncio.Lock()
+
+    async def summary(self, workshop: Workshop) -> PastCall:
+        async with self._summing_up:
+            if self._summary is None:
+                self._summary = await workshop.run(recorded_call, self._recording)
+            return self._summary
 
     async def course(self, workshop: Workshop) -> bytes:
         async with self._making:
