@@ -98,12 +98,17 @@ class Console:
                 await self.page.wait_for_timeout(50)
 
     async def complaints(self) -> list[str]:
-        """What a person with an aid could not use of the page as it is now, by axe-core's rules, a line each."""
+        """What a person with an aid could not use of the page as it is now, by axe-core's rules, a line each.
+
+        Nobody can use a page that is wider than the screen.
+        """
         await self.page.evaluate(AXE.read_text(encoding="utf-8"))
         # Lighthouse scores this rule, too, which axe-core leaves out unless it is asked.
         rules = "rules: { 'target-size': { enabled: true } }"
         found = await self.page.evaluate(f"axe.run(document, {{ resultTypes: ['violations'], {rules} }})")
-        return [
+        wider: int = await self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        too_wide = [f"{self.page.url}: {wider} pixels wider than the screen"] if wider > 0 else []
+        return too_wide + [
             f"{self.page.url}: {broken['id']}: {node['html'][:120]}: {node['failureSummary']}"
             for broken in found["violations"]
             for node in broken["nodes"]

@@ -50,6 +50,13 @@ def test_every_page_can_be_used_with_aids(tmp_path: Path, screen: dict[str, Any]
             await console.page.click("#save")
             await console.until("document.getElementById('saving').open")
             complaints += await console.complaints()
+            live = await console.another()
+            await console.open("/console/phone")
+            await console.page.click("#call")
+            await live.open("/console")
+            await live.until("!document.getElementById('live-scroll').hidden")
+            complaints += await live.complaints()
+            await console.page.click("#hang-up")
         return complaints
 
     assert asyncio.run(asyncio.wait_for(main(), 90)) == []

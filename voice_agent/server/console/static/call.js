@@ -1,7 +1,7 @@
 // The page of one call.
 import { get } from "./api.js";
 import { byId, el, notice, replace, setText } from "./dom.js";
-import { clock, count, moment, outcomeKind, outcomeWords } from "./format.js";
+import { clock, count, moment, outcomeKind, outcomeWords, plural } from "./format.js";
 import { entries, findings } from "./said.js";
 import { Timeline } from "./timeline.js";
 
@@ -43,7 +43,7 @@ function showPart(part, parts) {
     "From, to": `${part.caller || "-"}, ${part.called || "-"}`,
     "Length": clock(part.duration_ms, false),
     "Ended": [el("span", { class: `tag ${outcomeKind(part.outcome)}` }, outcomeWords(part.outcome)), part.reason && ` ${part.reason}`],
-    "Turns": `${part.turns}, ${part.interruptions} interruptions, ${part.tool_calls} tool calls`,
+    "Turns": `${part.turns}, ${plural(part.interruptions, "interruption")}, ${plural(part.tool_calls, "tool call")}`,
     "Answered after": times.length ? `${times[Math.floor((times.length - 1) / 2)]} ms in the median, ${times.at(-1)} ms at most` : "-",
     "Tokens": `${count(part.usage.input_tokens)} in (${count(part.usage.cached_tokens)} cached), ${count(part.usage.output_tokens)} out`,
     "Cost": part.model ? `${part.cost} (${part.model})` : part.cost,
@@ -69,6 +69,7 @@ async function showCourse(part) {
   const found = findings(course);
   replace(byId("findings"), found.map(({ at, element }) => el("li", {},
     el("button", { type: "button", class: "jump number", onclick: () => play(at), "aria-label": `Play from ${clock(at)}` }, clock(at)), element)));
+  setText(byId("findings-count"), String(found.length));
   byId("findings-card").hidden = !found.length;
   setText(byId("call-damage"), course.damage);
   byId("call-damage").hidden = !course.damage;

@@ -15,6 +15,9 @@ export function duration(ms) {
 
 export const count = (number) => number.toLocaleString("en-US");
 
+// plural(1, "fault"): 1 fault; plural(2, "fault"): 2 faults
+export const plural = (number, what) => `${count(number)} ${what}${number === 1 ? "" : "s"}`;
+
 // A moment of the server, ISO 8601, by the clock of whoever looks.
 export function moment(text) {
   const date = new Date(text);

@@ -1,7 +1,7 @@
 // The calls in progress. Each has one row that stays: what changes is written into it.
 import { events, post } from "./api.js";
 import { byId, el, notice, replace, setText } from "./dom.js";
-import { clock, duration } from "./format.js";
+import { clock, duration, plural } from "./format.js";
 import { Listening } from "./listen.js";
 
 const LATE_MS = 1000;
@@ -101,14 +101,14 @@ function show(sid) {
 }
 
 function now(cell, call) {
-  const faults = call.faults ? ` ${call.faults} ${call.faults === 1 ? "fault" : "faults"}` : "";
+  const faults = call.faults && plural(call.faults, "fault");
   const [text, kind] = !call.joined ? ["waits for its stream", ""]
     : call.tool ? [`tool ${call.tool}`, "tool"]
     : call.speaks ? [`${call.speaks} speaks`, call.speaks] : ["silent", ""];
-  const key = `${text}${faults}`;
+  const key = `${text} ${faults}`;
   if (cell.dataset.key === key) return;
   cell.dataset.key = key;
-  replace(cell, el("span", { class: `speaks ${kind}` }, text), faults && el("span", { class: "tag warn" }, faults.trim()));
+  replace(cell, el("span", { class: `speaks ${kind}` }, text), faults ? el("span", { class: "tag warn" }, faults) : null);
 }
 
 function time(cell, ms) {

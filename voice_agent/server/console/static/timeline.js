@@ -22,6 +22,7 @@ export class Timeline {
     this.msPerPixel = 10;
     this.fits = true;
     this.asked = 0;
+    this.colours = {}; // of the theme that is in force, by name
     scroller.addEventListener("scroll", () => this.draw(), { passive: true });
     canvas.addEventListener("click", (event) => seek(this.msAt(event.clientX)));
     scroller.addEventListener("wheel", (event) => {
@@ -30,7 +31,10 @@ export class Timeline {
       this.zoom(event.deltaY > 0 ? 1.25 : 0.8, event.clientX);
     }, { passive: false });
     new ResizeObserver(() => this.resize()).observe(scroller);
-    document.addEventListener("themechange", () => this.draw());
+    document.addEventListener("themechange", () => {
+      this.colours = {};
+      this.draw();
+    });
   }
 
   show(course) {
@@ -113,7 +117,7 @@ export class Timeline {
 
   paint() {
     const style = getComputedStyle(document.documentElement);
-    const colour = (name) => style.getPropertyValue(`--${name}`).trim();
+    const colour = (name) => (this.colours[name] ??= resolved(this.canvas, name));
     const { context, course } = this;
     const ratio = devicePixelRatio || 1;
     const view = this.scroller.clientWidth;
@@ -270,4 +274,10 @@ export class Timeline {
     this.context.fillStyle = fill;
     this.context.fillText(text.length > 32 ? `${text.slice(0, 31)}…` : text, Math.max(4, at), middle);
   }
+}
+
+// Gives what a property that is one colour by day and another by night is now.
+function resolved(element, name) {
+  element.style.color = `var(--${name})`;
+  return getComputedStyle(element).color;
 }
