@@ -235,6 +235,24 @@ def test_all_calls_end_when_they_are_told_to() -> None:
     assert asyncio.run(main()) == [CallEnded("stopped", "the server stops", 0)] * 2
 
 
+def test_calls_that_others_take_up_end_one_after_another() -> None:
+    async def main() -> list[int]:
+        office = Office()
+        over: list[int] = []
+        async with asyncio.timeout(30), office.lobby as lobby:
+            for number in range(3):
+                office.expect(f"CA{number}")
+            await settle()
+            ending = asyncio.ensure_future(lobby.end_all("the server stops", 5, 0.05))
+            for call in office.calls:
+                await call.session.finished()
+                over.append(sum(other.session.ended is not None for other in office.calls))
+            await ending
+        return over
+
+    assert asyncio.run(main()) == [1, 2, 3]
+
+
 def test_a_call_that_does_not_end_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         office = Office(deaf=True)

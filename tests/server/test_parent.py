@@ -26,7 +26,7 @@ def work(line):
 {textwrap.indent(textwrap.dedent(body), "    ")}
 
 logging.basicConfig(format="%(message)s", stream=sys.stderr)
-sys.exit(supervise(work))
+sys.exit(supervise(work, lambda: tell("let go")))
 """
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, timeout=30, check=False
@@ -72,7 +72,9 @@ def test_each_signal_is_passed_on_and_ends_it_all(tmp_path: Path) -> None:
         return 0
     """
 
-    assert supervised(tmp_path, body) == (0, "2\n", "")
+    # Whoever asks for the server from now on waits for nobody.
+    status, told, errors = supervised(tmp_path, body)
+    assert (status, sorted(told.splitlines()), errors) == (0, ["2", "let go", "let go"], "")
 
 
 def test_a_server_notices_that_its_parent_is_gone() -> None:

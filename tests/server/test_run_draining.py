@@ -9,10 +9,12 @@ import msgspec
 from tests.server.test_run import Call, a_server
 from tests.server.test_run_continuing import CALLED, CALLER, said
 from tests.support import tiny_twilio
+from tests.support.pump import settle
 from tests.support.stored import latest
 from tests.support.tiny_twilio import ACCOUNT_SID, CALL_SID, TOKEN, webhook
 from tests.support.tiny_twilio import request as plain_request
 from voice_agent.call.commands import CallEnded
+from voice_agent.config.secret import Secret
 from voice_agent.emulator.twilio import EmulatedTwilio
 from voice_agent.server.run import Serving
 from voice_agent.store.database import FILE_NAME
@@ -57,14 +59,17 @@ def test_a_wait_for_calls_ends_when_somebody_hurries_or_its_time_is_up(tmp_path:
 
 
 def test_a_server_with_little_time_waits_for_nobody_who_can_go_on_elsewhere(tmp_path: Path) -> None:
-    async def drained(seconds: int, *, replaced: bool) -> bool:
+    async def drained(seconds: int, *, replaced: bool, others: bool = False) -> bool:
         """Whether nobody was waited for."""
-        folder = tmp_path / f"{seconds}-{replaced}"
+        folder = tmp_path / f"{seconds}-{replaced}-{others}"
         folder.mkdir()
         async with a_server(folder, drain_seconds=seconds, replaced=replaced) as call:
             stream = await call.stream()
+            if others:
+                database = Secret("postgresql://nobody@db.example/calls")
+                call.serving.settings = msgspec.structs.replace(call.serving.settings, database_url=database)
             draining = asyncio.ensure_future(call.serving.drain(asyncio.Event()))
-            await asyncio.sleep(0)
+            await settle()
             at_once = draining.done()
             draining.cancel()
             await stream.send(tiny_twilio.stop())
@@ -76,9 +81,12 @@ def test_a_server_with_little_time_waits_for_nobody_who_can_go_on_elsewhere(tmp_
             await drained(29, replaced=True),
             await drained(30, replaced=True),
             await drained(29, replaced=False),
+            # A proxy that knows other servers has to learn that they are to be asked.
+            await drained(29, replaced=True, others=True),
+            await drained(0, replaced=True, others=True),
         ]
 
-    assert asyncio.run(main()) == [True, False, False]
+    assert asyncio.run(main()) == [True, False, False, False, True]
 
 
 def test_a_call_that_is_left_goes_on_with_the_next_server_of_the_socket(tmp_path: Path) -> None:

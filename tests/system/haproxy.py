@@ -25,7 +25,7 @@ defaults
     timeout server 30s
     timeout tunnel 1h
     option http-buffer-request
-    option redispatch
+    option redispatch 1
     retries 3
     retry-on all-retryable-errors
 frontend phone

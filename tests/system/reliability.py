@@ -13,7 +13,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any, Self
@@ -141,6 +141,15 @@ class Server:
             self.stop()
 
 
+class Silence(msgspec.Struct):
+    """From the end of a stream to sound in the next, and where the time went; ms since the end."""
+
+    asked_ms: list[int]
+    """When the carrier asked what becomes of the call: once more for each time that it was sent elsewhere."""
+    streams_ms: int = 0
+    heard_ms: int = 0
+
+
 class Figures(msgspec.Struct):
     """What came of all calls."""
 
@@ -151,17 +160,23 @@ class Figures(msgspec.Struct):
     """Most that a call's history and the carrier differ by, for each time that its stream was lost."""
     keys_apart: int
     unreadable: int
-    gaps_ms: list[int]
-    """From the end of a stream to sound in the next."""
+    silences: list[Silence]
 
     def __str__(self) -> str:
-        silences = (
-            f"{median(self.gaps_ms):.0f} ms in the median, {max(self.gaps_ms)} ms at most" if self.gaps_ms else "-"
-        )
+        silences = "none"
+        if self.silences:
+            whole = _told(silence.heard_ms for silence in self.silences)
+            ordered = _told(silence.streams_ms - silence.asked_ms[-1] for silence in self.silences)
+            begun = _told(silence.heard_ms - silence.streams_ms for silence in self.silences)
+            longest = max(self.silences, key=lambda silence: silence.heard_ms)
+            silences = (
+                f"{whole}; from the last request to the stream {ordered}, from there to sound {begun}; the longest one "
+                f"was asked for at {longest.asked_ms}, streamed at {longest.streams_ms}"
+            )
         return (
             f"{self.went_on} of {self.calls} calls went on, with {self.streams} streams; history and carrier apart by "
             f"at most {self.sentences_apart} sentences and {self.keys_apart} keys a loss; {self.unreadable} recordings "
-            f"unreadable; silence after a loss: {silences}"
+            f"unreadable; silence after a loss: {silences} (load {os.getloadavg()[0]:.1f})"
         )
 
 
@@ -203,14 +218,27 @@ def sentences(call: EmulatedCall) -> int:
     return sum(moment.what == "the agent speaks" for moment in call.timeline)
 
 
-def gaps(call: EmulatedCall) -> Iterator[int]:
-    lost_ms: int | None = None
+def silences_of(call: EmulatedCall) -> Iterator[Silence]:
+    silence: Silence | None = None
+    lost_ms = 0
     for moment in call.timeline:
         if moment.what == "the stream ends":
-            lost_ms = moment.at_ms
-        elif moment.what == "the agent speaks" and lost_ms is not None:
-            yield moment.at_ms - lost_ms
-            lost_ms = None
+            lost_ms, silence = moment.at_ms, Silence([])
+        elif silence is None:
+            continue
+        elif moment.what == "webhook":
+            silence.asked_ms.append(moment.at_ms - lost_ms)
+        elif moment.what == "the stream starts":
+            silence.streams_ms = moment.at_ms - lost_ms
+        elif moment.what == "the agent speaks":
+            silence.heard_ms = moment.at_ms - lost_ms
+            yield silence
+            silence = None
+
+
+def _told(times_ms: Iterable[int]) -> str:
+    each = list(times_ms)
+    return f"{median(each):.0f} ms in the median, {max(each)} ms at most"
 
 
 async def hold(url: str, count: int, disturb: Any, seed: int) -> list[Caller]:
@@ -255,7 +283,7 @@ async def figures(callers: list[Caller], place: Path | str, recordings: Recordin
         sentences_apart=max(sentences for sentences, _ in apart),
         keys_apart=max(keys for _, keys in apart),
         unreadable=sum(not readable(row, recordings) for found in rows.values() for row in found),
-        gaps_ms=[gap for caller in callers for gap in gaps(caller.call)],
+        silences=[silence for caller in callers for silence in silences_of(caller.call)],
     )
 
 

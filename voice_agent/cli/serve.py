@@ -104,7 +104,7 @@ def _supervised(settings: Settings, listening: socket.socket) -> int:
         return told(partial(serve, settings, listening, line))
 
     try:
-        return supervise(work)
+        return supervise(work, listening.close)
     finally:
         logging.getLogger().removeHandler(handler)
 

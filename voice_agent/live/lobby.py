@@ -262,10 +262,11 @@ class Lobby:
             self._held[call_sid].call.session.end("its stream did not come")
             await self.outcome(call_sid, patience_seconds)
 
-    async def end_all(self, reason: str, patience_seconds: float) -> None:
-        """Ask every call to end, and give up on those that take longer than `patience_seconds`."""
-        for held in self._held.values():
+    async def end_all(self, reason: str, patience_seconds: float, apart_seconds: float = 0) -> None:
+        """Ask every call to end, one after another, and give up on those that take longer than `patience_seconds`."""
+        for held in [*self._held.values()]:
             held.call.session.end(reason)
+            await asyncio.sleep(apart_seconds)
         try:
             async with asyncio.timeout(patience_seconds):
                 while self._jobs:

@@ -34,12 +34,13 @@ What it gets is the line to its parent: it writes `READY` when it serves, and st
 """
 
 
-def supervise(work: Work) -> int:
+def supervise(work: Work, let_go: Callable[[], None]) -> int:
     """Have `work` done by a fork, and again whenever it dies; gives its exit status when it was stopped.
 
-    One that dies or ends before it has ever served is not started again.
+    One that dies or ends before it has ever served is not started again. `let_go`: closes the socket in the parent when
+    there will be no further server, so that nothing waits for one.
     """
-    parent = _Parent(work)
+    parent = _Parent(work, let_go)
     former = {number: signal.signal(number, parent.pass_on) for number in SIGNALS}
     try:
         return parent.run()
@@ -49,8 +50,9 @@ def supervise(work: Work) -> int:
 
 
 class _Parent:
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, let_go: Callable[[], None]) -> None:
         self._work = work
+        self._let_go = let_go
         self._child = 0
         self._stopping = False
 
@@ -61,6 +63,7 @@ class _Parent:
         if self._child:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._child, number)
+            self._let_go()
 
     def run(self) -> int:
         served = False

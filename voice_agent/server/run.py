@@ -79,6 +79,13 @@ END_SECONDS = 6.0
 SHORT_DRAIN_SECONDS = 30
 """Whoever gives less time than this has no time for conversations to end by themselves."""
 
+NOTICED_SECONDS = 3
+"""How long a server that stops keeps calls that others could have: until proxies, which look every second or so, bring
+it nothing more. What they would still bring of a call that it has let go of is sent elsewhere, a second later."""
+
+APART_SECONDS = 0.05
+"""From one call that others are given to the next: whoever takes them up has work with each."""
+
 LOOK_SECONDS = 0.1
 """Between two looks whether calls are left."""
 
@@ -143,7 +150,7 @@ class Serving:
         self._given = given or {}
         self._resumed = resumed
         self._listening = listening
-        self._replaced = replaced or settings.database_url is not None
+        self._replaced = replaced or self._has_others
         self._clips = load_clips() if clips is None else clips
 
     @property
@@ -246,13 +253,17 @@ class Serving:
     async def drain(self, at_once: asyncio.Event) -> None:
         """Let the calls that are left come to their end, for as long as they may take, or until somebody hurries.
 
-        Where they can go on elsewhere and the time is short, nobody waits: a hand-over that was cut off loses a call.
+        Where they can go on elsewhere and the time is short, nobody waits for that: a hand-over that was cut off loses
+        a call. Where there are other servers, they have to be asked for it.
         """
-        if self._replaced and self.settings.drain_seconds < SHORT_DRAIN_SECONDS:
-            return
+        seconds: float = self.settings.drain_seconds
+        if self._replaced and seconds < SHORT_DRAIN_SECONDS:
+            if not self._has_others:
+                return
+            seconds = min(seconds, NOTICED_SECONDS)
         lobby = self.reception.lobby
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.settings.drain_seconds):
+            async with asyncio.timeout(seconds):
                 while lobby.taken and not at_once.is_set():
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(LOOK_SECONDS):
@@ -265,12 +276,17 @@ class Serving:
         await self._console.end_calls()
         lobby = self.reception.lobby
         talking = any(session.joined and session.ended is None for session in lobby.sessions.values())
-        await lobby.end_all("the server stops", END_SECONDS)
+        await lobby.end_all("the server stops", END_SECONDS, APART_SECONDS if self._has_others else 0)
         if talking:
             await asyncio.sleep(AFTER_STREAM_SECONDS)
         # Pages that are told what is live would be waited for.
         self._console.close()
         self._server.should_exit = True
+
+    @property
+    def _has_others(self) -> bool:
+        """Other servers may be there at this moment."""
+        return self.settings.database_url is not None
 
     def _observe(self, call_sid: str, now_ms: int, report: Report) -> None:
         self._console.observe(call_sid, now_ms, report)
