@@ -29,7 +29,7 @@ DRY_MS = 40
 
 
 class Channels(msgspec.Struct, frozen=True):
-    """Two channels of mu-law, 8 kHz, from the stream's beginning to its last frame or echo."""
+    """Two channels of mu-law, 8 kHz, from the stream's beginning to the recording's end."""
 
     caller: bytes
     agent: bytes
@@ -57,6 +57,7 @@ def sound(recording: Recording, clips: Mapping[str, bytes]) -> Channels:
     if recording.header.audio != "kept":
         raise CommandError("the recording holds no sound: its agent says `recording: text`")
     caller, agent = _Caller(), _Agent()
+    now_ms = 0
     try:
         for now_ms, said, orders in sound_orders(recording, clips):
             if said is not None:
@@ -68,6 +69,7 @@ def sound(recording: Recording, clips: Mapping[str, bytes]) -> Channels:
             raise
     except Failed as failed:
         raise CommandError(f"today's bridge cannot be fed with this recording: {failed}") from None
+    caller.reach(now_ms)
     return Channels(bytes(caller.audio), agent.render(len(caller.audio)))
 
 
