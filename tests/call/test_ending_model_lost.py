@@ -129,6 +129,17 @@ def test_an_apology_of_the_agents_own_is_heard_in_the_place_of_the_packaged_one(
     assert [command.audio for command in script.ordered(PlayAudio)] == [b"\x77" * 800]
 
 
+def test_each_agent_has_its_own_apology() -> None:
+    desk, billing = (
+        msgspec.structs.replace(agent, last_resort=LastResort(clip=clip * 800))
+        for agent, clip in ((DESK, b"\x77"), (BILLING, b"\x66"))
+    )
+    script = a_call(desk, (billing, SALES))
+    script.feed(ModelClosed(4000))
+
+    assert [command.audio for command in script.ordered(PlayAudio)] == [b"\x77" * 800]
+
+
 def test_where_the_carrier_apologises_the_line_is_left_to_it_at_once() -> None:
     script = Script(an_agent(last_resort=LastResort(say="Es tut uns leid."))).begin()
     script.feed(ModelClosed(4000))
