@@ -2,6 +2,7 @@ import argparse
 import asyncio
 import io
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -110,9 +111,10 @@ def test_a_server_says_where_it_listens_and_ends_within_seconds_of_a_signal(tmp_
 def test_a_server_that_dies_is_there_again_and_what_asks_meanwhile_waits(tmp_path: Path) -> None:
     with Served(tmp_path) as served:
         worker = served.worker
+        dies = os.pidfd_open(worker)
         os.kill(worker, signal.SIGKILL)
-        while Path(f"/proc/{worker}").exists():
-            time.sleep(0.001)
+        assert select.select([dies], [], [], 20)[0]
+        os.close(dies)
         began = time.monotonic()
         assert served.asks("/healthz") == (200, "ok\n")
         assert time.monotonic() - began < 3

@@ -46,17 +46,14 @@ def test_calls_go_on_when_their_server_is_killed(tmp_path: Path) -> None:
                 os.kill(served.worker, signal.SIGKILL)
                 for call in calls:
                     assert await call.wait_until(lambda call=call: len(call.streams) == 2)  # type: ignore[misc]
-                await until(lambda: told(model.of_type("conversation.item.create")))
+                created = await model.got("conversation.item.create", 2 * CALLS)
                 for call in calls:
                     call.hang_up()
                     await call.ended()
                 status, _, errors = await asyncio.to_thread(served.stopped)
                 assert status == 0
-                items = [item["item"]["role"] for item in model.of_type("conversation.item.create")]
+                items = [item["item"]["role"] for item in created]
                 return items, [len(call.streams) for call in calls], errors
-
-    async def told(items: list[dict[str, Any]]) -> bool:
-        return len(items) == 2 * CALLS
 
     items, streams, errors = asyncio.run(main())
     rows = latest(tmp_path / "data" / FILE_NAME, 10)
@@ -88,7 +85,8 @@ async def said(folder: Path, sids: list[str]) -> None:
 
 
 async def until(condition: Callable[[], Coroutine[Any, Any, bool]]) -> None:
-    while not await condition():  # noqa: ASYNC110 - of another process
+    """Look again and again: what another process has put on the disk tells nobody."""
+    while not await condition():  # noqa: ASYNC110 - see above
         await asyncio.sleep(0.02)
 
 

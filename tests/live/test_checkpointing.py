@@ -9,21 +9,34 @@ from tests.support.simulated import setup
 from voice_agent.call.commands import CallEnded, CallerSaid, Note
 from voice_agent.live.checkpointing import CallCheckpoint, Checkpointing, Place, kept_setup, kept_webhook
 from voice_agent.live.metrics import Metrics
-from voice_agent.store.checkpoints import Checkpoint, Checkpoints, Stored
+from voice_agent.store.checkpoints import Checkpoint, Checkpoints, State, Stored
 from voice_agent.store.database import Database
 
 SID = "CA1"
+
+
+class Watched(Checkpoints):
+    """Tells when it has been written to."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.written = asyncio.Event()
+
+    async def write(self, call_sid: str, number: int, state: State, checkpoint: Checkpoint, now_s: int) -> bool:
+        kept = await super().write(call_sid, number, state, checkpoint, now_s)
+        self.written.set()
+        return kept
 
 
 class Kept:
     """A call that is kept, and how the store sees it."""
 
     def __init__(self, database: Database) -> None:
-        self.store = Checkpoints(database)
+        self.store = Watched(database)
         self.metrics = Metrics()
         self.all = Checkpointing(self.store, self.metrics)
         self.made = 0
-        self.superseded = 0
+        self.superseded = asyncio.Event()
 
     async def begin(self) -> CallCheckpoint:
         await self.store.add(SID, self._stands(), 1000)
@@ -43,7 +56,7 @@ class Kept:
         return Checkpoint(setup=setup(), webhook={"made": str(self.made)})
 
     def _supersede(self) -> None:
-        self.superseded += 1
+        self.superseded.set()
 
 
 def kept(folder: Path, work: Callable[[Kept], Awaitable[None]]) -> None:
@@ -54,11 +67,6 @@ def kept(folder: Path, work: Callable[[Kept], Awaitable[None]]) -> None:
     asyncio.run(main())
 
 
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    while not await condition():  # noqa: ASYNC110 - of another connection
-        await asyncio.sleep(0.005)
-
-
 def test_what_is_said_is_written_behind_the_call_and_much_at_once_is_written_once(tmp_path: Path) -> None:
     async def work(call: Kept) -> None:
         async with await call.begin() as writer:
@@ -66,11 +74,8 @@ def test_what_is_said_is_written_behind_the_call_and_much_at_once_is_written_onc
                 writer.observe(0, CallerSaid("u1", "Hello?"))
                 writer.observe(0, Note("info", "nothing that matters"))
             before = call.made
-
-            async def written() -> bool:
-                return (await call.found()).checkpoint.webhook["made"] == str(before + 1)
-
-            await until(written)
+            await call.store.written.wait()
+            assert (await call.found()).checkpoint.webhook["made"] == str(before + 1)
             assert (await call.found()).checkpoint.stream_sid == "MZ1"
             assert call.made == before + 1
 
@@ -116,11 +121,7 @@ def test_who_is_superseded_is_told_and_changes_nothing(tmp_path: Path) -> None:
         async with await call.begin() as writer:
             await call.store.take_up(SID, 0, Checkpoint(setup=setup(), webhook={}), 1001)
             writer.observe(0, CallerSaid("u1", "Hello?"))
-
-            async def told() -> bool:
-                return call.superseded > 0
-
-            await until(told)
+            await call.superseded.wait()
         assert ((await call.found()).state, (await call.found()).number) == ("expected", 1)
 
     kept(tmp_path, work)

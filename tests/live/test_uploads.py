@@ -19,13 +19,31 @@ from voice_agent.wire.bridge import Input, Output
 NAMES = [f"2026-11-27/20261127T12000{n}-CA0000000000000000000000000000000{n}.call" for n in range(7)]
 
 
+class Counted(Metrics):
+    """Tells when nothing waits any more."""
+
+    def __init__(self) -> None:
+        self.none_waits = asyncio.Event()
+        super().__init__()
+
+    @property
+    def recordings_waiting(self) -> int:
+        return self._waiting
+
+    @recordings_waiting.setter
+    def recordings_waiting(self, count: int) -> None:
+        self._waiting = count
+        if not count:
+            self.none_waits.set()
+
+
 class House:
     """A server's recordings."""
 
     def __init__(self, folder: Path) -> None:
         self.store = folder / "store"
         self.recordings = Recordings(folder / "here", ObjectStore(f"file://{self.store}"))
-        self.metrics = Metrics()
+        self.metrics = Counted()
         self.spool: Spool[Input | Output] = Spool(describe)
 
     def uploads(self, redact: Callable[[Path], None] | None = None) -> Uploads:
@@ -60,12 +78,12 @@ def end(uploads: Uploads, *calls: CallRecording[Input | Output]) -> None:
         uploads.add(call)
 
 
-async def until(uploads: Uploads, so: Callable[[], bool]) -> None:
-    """Run until something is so."""
+async def run(uploads: Uploads, house: House) -> None:
+    """Run until nothing waits any more."""
+    house.metrics.none_waits.clear()
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
         task = tasks.create_task(uploads.run())
-        while not so():  # noqa: ASYNC110 - of other threads
-            await asyncio.sleep(0.005)
+        await house.metrics.none_waits.wait()
         task.cancel()
     await uploads.close()
 
@@ -97,7 +115,7 @@ def test_what_cannot_be_put_is_kept_counted_named_and_put_later(house: House, ca
         for path in house.recordings.here():
             os.utime(path, (0, 0))
         uploads = house.uploads()
-        await until(uploads, lambda: not house.here())
+        await run(uploads, house)
 
     with caplog.at_level(logging.ERROR):
         asyncio.run(main())
@@ -117,7 +135,7 @@ def test_what_a_process_that_died_has_left_is_put_and_what_others_still_write_is
     async def main() -> None:
         uploads = house.uploads()
         uploads.begin(own)
-        await until(uploads, lambda: bool(house.stored()))
+        await run(uploads, house)
 
     asyncio.run(main())
     assert house.stored() == NAMES[:1]
@@ -135,7 +153,7 @@ def test_what_was_left_is_redacted_before_it_is_put_or_not_kept(house: House, fa
 
     async def main() -> None:
         uploads = house.uploads(redact)
-        await until(uploads, lambda: not house.here())
+        await run(uploads, house)
 
     asyncio.run(main())
     assert [(house.store / name).read_bytes() for name in house.stored()] == ([] if fails else [b"redacted"])

@@ -25,9 +25,17 @@ class TinyRealtime:
         self.sockets: list[ServerConnection] = []
         self.opened = asyncio.Event()
         self.closed = asyncio.Event()
+        self._news = asyncio.Event()
 
     def of_type(self, kind: str) -> list[dict[str, Any]]:
         return [message for message in self.received if message["type"] == kind]
+
+    async def got(self, kind: str, count: int) -> list[dict[str, Any]]:
+        """Wait for so many messages of a kind."""
+        while len(self.of_type(kind)) < count:
+            self._news.clear()
+            await self._news.wait()
+        return self.of_type(kind)
 
     async def hold(self, socket: ServerConnection) -> None:
         assert socket.request is not None
@@ -39,6 +47,7 @@ class TinyRealtime:
             async for text in socket:
                 message = json.loads(text)
                 self.received.append(message)
+                self._news.set()
                 await self.answer(socket, message)
         except ConnectionClosed:
             pass
