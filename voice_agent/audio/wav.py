@@ -5,6 +5,7 @@ A file that somebody gave us and that cannot be used is a `ConfigError` with its
 """
 
 import wave
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -21,20 +22,22 @@ RATES_HZ: Final = (8_000, 16_000, 24_000, 48_000)
 
 _PHONE_HZ = 8_000
 
+_PART_BYTES = 2**16
+"""Of mu-law, converted at once: half an hour of a call as a whole does not fit into a processor's caches."""
+
 _TAPS_PER_RATIO = 48
 """With this the filter for 24 kHz is the resampler's own, and those for other rates have its shape in Hz."""
 
 
 def write_mono(path: Path, data: bytes) -> None:
     """Write mu-law 8 kHz as a PCM16 file of one channel, replacing what is there; raises `CommandError`."""
-    _write(path, mulaw.decode(data).reshape(-1, 1))
+    _write(path, [data])
 
 
 def write_stereo(path: Path, left: bytes, right: bytes) -> None:
     """Write two mu-law 8 kHz channels as a PCM16 file; the shorter is filled up with silence. Raises `CommandError`."""
     length = max(len(left), len(right))
-    channels = [mulaw.decode(side.ljust(length, bytes([mulaw.SILENCE]))) for side in (left, right)]
-    _write(path, np.column_stack(channels))
+    _write(path, [side.ljust(length, bytes([mulaw.SILENCE])) for side in (left, right)])
 
 
 def read_mulaw(path: Path, channel: int | None = None) -> bytes:
@@ -85,14 +88,16 @@ def _read(path: Path) -> tuple[int, NDArray[np.int16]]:
     return rate_hz, np.frombuffer(data[:whole], "<i2").reshape(-1, channels)
 
 
-def _write(path: Path, frames: NDArray[np.int16]) -> None:
-    content = BytesIO()
-    with wave.open(content, "wb") as file:
-        file.setnchannels(frames.shape[1])
-        file.setsampwidth(2)
-        file.setframerate(_PHONE_HZ)
-        file.writeframes(frames.astype("<i2").tobytes())
+def _write(path: Path, channels: Sequence[bytes]) -> None:
+    length = len(channels[0])
     try:
-        path.write_bytes(content.getvalue())
+        with path.open("wb") as to, wave.open(to, "wb") as file:
+            file.setnchannels(len(channels))
+            file.setsampwidth(2)
+            file.setframerate(_PHONE_HZ)
+            file.setnframes(length)
+            for at in range(0, length, _PART_BYTES):
+                parts = [mulaw.decode(channel[at : at + _PART_BYTES]) for channel in channels]
+                file.writeframesraw(np.column_stack(parts).astype("<i2").tobytes())
     except OSError as error:
         raise CommandError(f"{path}: cannot be written: {error.strerror or error}") from error

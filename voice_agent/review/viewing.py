@@ -24,7 +24,7 @@ PEAK_MS = 10
 
 WAV, PEAKS = "sound.wav", "peaks"
 
-_HEIGHTS = np.rint(np.sqrt(np.abs(mulaw.DECODED.astype(np.int32)) / 32768) * 255).astype(np.uint8)
+_HEIGHTS = np.rint(np.sqrt(np.abs(mulaw.DECODED.astype(np.int32)) / 32768) * 255).astype(np.uint8).tobytes()
 """Of each code of mu-law."""
 
 
@@ -62,6 +62,7 @@ def peaks(data: bytes) -> bytes:
     The root shows quiet speech beside loud; a last part that is shorter counts as a whole one.
     """
     size = PEAK_MS * mulaw.BYTES_PER_MS
-    codes = np.frombuffer(data.ljust(-(-len(data) // size) * size, bytes([mulaw.SILENCE])), np.uint8)
-    heights: bytes = _HEIGHTS.take(codes).reshape(-1, size).max(axis=1).tobytes()
-    return heights
+    whole = data.ljust(-(-len(data) // size) * size, bytes([mulaw.SILENCE]))
+    # A byte for a byte: ten times as fast as a table of numpy's, whose index is of eight bytes.
+    loudest: bytes = np.frombuffer(whole.translate(_HEIGHTS), np.uint8).reshape(-1, size).max(axis=1).tobytes()
+    return loudest
