@@ -46,20 +46,23 @@ class Part(msgspec.Struct, frozen=True):
     ms: int
 
 
-class Turn(msgspec.Struct, kw_only=True):
-    """The caller speaks."""
+class _Lasting(msgspec.Struct, kw_only=True):
+    """Something that lasts."""
 
     begin_ms: int
     end_ms: int
+
+
+class Turn(_Lasting, kw_only=True):
+    """The caller speaks."""
+
     item_id: str
     text: str = ""
 
 
-class Answer(msgspec.Struct, kw_only=True):
+class Answer(_Lasting, kw_only=True):
     """The agent speaks: one item, as the caller heard it."""
 
-    begin_ms: int
-    end_ms: int
     item_id: str
     text: str
     """What was heard."""
@@ -79,11 +82,9 @@ class Answer(msgspec.Struct, kw_only=True):
     agent: str = ""
 
 
-class ToolRun(msgspec.Struct, kw_only=True):
+class ToolRun(_Lasting, kw_only=True):
     """One tool call."""
 
-    begin_ms: int
-    end_ms: int
     name: str
     arguments: str
     output: str = ""
@@ -92,11 +93,9 @@ class ToolRun(msgspec.Struct, kw_only=True):
     took_ms: int = 0
 
 
-class Span(msgspec.Struct, kw_only=True):
-    """Something that lasts."""
+class Span(_Lasting, kw_only=True):
+    """What has no more to it than what it is."""
 
-    begin_ms: int
-    end_ms: int
     what: str
 
 
@@ -162,10 +161,10 @@ class _Teller:
         self._began: dict[str, tuple[int, int, AgentBegan]] = {}
         self._cuts: dict[str, tuple[int, Interrupted]] = {}
         self._words: dict[str, str] = {}
-        self._tools: dict[str, ToolRun] = {}
+        self._tools: dict[str, tuple[int, ToolRun]] = {}
+        """Those that run, with their beginning on the call's clock."""
         self._tool_times: list[tuple[int, int, str]] = []
         """Begin and end on the call's clock, and the name."""
-        self._tool_began: dict[str, int] = {}
 
     def take(self, step: LooseStep) -> None:
         self._now_ms = step.now_ms
@@ -208,30 +207,33 @@ class _Teller:
                 self._take_answer(report)
             case ToolStarted():
                 run = ToolRun(begin_ms=at_ms, end_ms=at_ms, name=report.told, arguments=report.arguments)
-                self._tools[report.call_id] = run
-                self._tool_began[report.call_id] = self._now_ms
+                self._tools[report.call_id] = (self._now_ms, run)
                 course.tools.append(run)
             case ToolAnswered():
                 self._take_tool_answer(report)
             case KeysPressed():
-                course.moments.append(Moment(at_ms=at_ms, level="info", what="keys", detail=report.digits))
+                self._note(at_ms, "info", "keys", report.digits)
             case HandedOver():
-                course.moments.append(Moment(at_ms=at_ms, level="info", what="handed over", detail=report.agent))
+                self._note(at_ms, "info", "handed over", report.agent)
                 if report.agent in self._agents:
                     self._model.silence_ms = _silence_ms(self._agents[report.agent])
             case ResponseUsed():
                 course.tokens.append(Tokens(at_ms=at_ms, usage=report.usage))
             case Note(level="warning" | "error"):
                 fields = ", ".join(f"{name}: {value}" for name, value in report.fields.items())
-                course.moments.append(Moment(at_ms=at_ms, level=report.level, what=report.what, detail=fields))
+                self._note(at_ms, report.level, report.what, fields)
             case _:
                 pass
 
+    def _note(self, at_ms: int, level: str, what: str, detail: str) -> None:
+        self.course.moments.append(Moment(at_ms=at_ms, level=level, what=what, detail=detail))
+
     def _take_tool_answer(self, report: ToolAnswered) -> None:
-        run = self._tools.pop(report.call_id, None)
-        began_ms = self._tool_began.pop(report.call_id, self._now_ms - report.took_ms)
-        if run is None:
-            run = ToolRun(begin_ms=max(0, self._at_ms - report.took_ms), end_ms=0, name=report.call_id, arguments="")
+        if report.call_id in self._tools:
+            began_ms, run = self._tools.pop(report.call_id)
+        else:
+            began_ms, begin_ms = self._now_ms - report.took_ms, max(0, self._at_ms - report.took_ms)
+            run = ToolRun(begin_ms=begin_ms, end_ms=0, name=report.call_id, arguments="")
             self.course.tools.append(run)
         run.end_ms, run.output, run.failed, run.took_ms = self._at_ms, report.output, report.failed, report.took_ms
         run.answered = True
@@ -299,16 +301,15 @@ class _Teller:
         course.stream_began_ms = self._clock.began_ms
         course.length_ms = end = self._at_ms
         for item_id, begin_ms, end_ms in model.turns():
-            words = self._words.pop(item_id, "")
-            course.turns.append(
-                Turn(begin_ms=begin_ms, end_ms=end if end_ms is None else end_ms, item_id=item_id, text=words)
-            )
+            turn = Turn(begin_ms=begin_ms, end_ms=end if end_ms is None else end_ms, item_id=item_id)
+            turn.text = self._words.get(item_id, "")
+            course.turns.append(turn)
         self._add_what_is_in_the_air()
-        for run in self._tools.values():
+        for _, run in self._tools.values():
             run.end_ms = end  # never answered
         course.responses = [Span(begin_ms=b, end_ms=e, what=status) for b, e, status in model.responses(end)]
-        for at, level, what, detail in model.moments:
-            course.moments.append(Moment(at_ms=at, level=level, what=what, detail=detail))
+        for told in model.moments:
+            self._note(*told)
         course.moments.sort(key=lambda moment: moment.at_ms)
         course.answers.sort(key=lambda answer: answer.begin_ms)
         course.silences = list(_silences(course))
