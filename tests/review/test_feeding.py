@@ -4,14 +4,14 @@ import pytest
 
 from tests.support.recorded import caller_media, header, model_delta, write
 from tests.support.simulated import header_of, setup, simulated_call, steps_of
-from voice_agent.call.commands import AppendAudio, CallEnded, ConnectModel, Note, ResponseUsed
+from voice_agent.call.commands import CallEnded, ConnectModel, Note, ResponseUsed
 from voice_agent.call.events import ModelClosed, TimerFired, ToolFinished, Usage
 from voice_agent.errors import PeerError
 from voice_agent.live.recorded import describe
 from voice_agent.recording.cutting import seal
 from voice_agent.recording.entries import Entry, Step
 from voice_agent.recording.reader import Recording
-from voice_agent.review.feeding import Failed, changed_clips, input_of, output_of, refeed, sound_orders
+from voice_agent.review.feeding import Failed, changed_clips, input_of, output_of, play_orders, refeed
 from voice_agent.wire.bridge import Input, Output
 from voice_agent.wire.texts import ModelText, PhoneText
 
@@ -66,14 +66,11 @@ def test_a_fresh_bridge_gives_what_the_recorded_one_gave() -> None:
 
 
 @pytest.mark.parametrize("audio", ["g711", "pcm24k"])
-def test_what_is_ordered_to_sound_is_what_the_bridge_writes(audio: str) -> None:
+def test_what_is_to_be_played_is_what_the_bridge_writes(audio: str) -> None:
     world = simulated_call(audio)
     recording = Recording(write(header_of(setup(audio)), steps_of(world, setup(audio))))
     ordered = [
-        PhoneText(world.bridge.phone.send(order))
-        for _, _, orders in sound_orders(recording, {})
-        for order in orders
-        if not isinstance(order, AppendAudio)
+        PhoneText(world.bridge.phone.send(order)) for _, _, orders in play_orders(recording, {}) for order in orders
     ]
     written = [output for _, _, outputs in world.log for output in outputs if isinstance(output, PhoneText)]
 
@@ -85,7 +82,7 @@ def test_a_recording_without_its_one_beginning_is_named(steps: list[Step]) -> No
     with pytest.raises(PeerError, match="does not begin, once, with the beginning"):
         list(refeed(Recording(write(header(), steps)), {}))
     with pytest.raises(PeerError, match="does not begin, once, with the beginning"):
-        list(sound_orders(Recording(write(header(), steps)), {}))
+        list(play_orders(Recording(write(header(), steps)), {}))
 
 
 def test_a_bridge_that_fails_is_told_from_a_bad_file() -> None:
@@ -96,7 +93,7 @@ def test_a_bridge_that_fails_is_told_from_a_bad_file() -> None:
     with pytest.raises(Failed):
         list(refeed(recording, {}))
     with pytest.raises(Failed):
-        list(sound_orders(recording, {}))
+        list(play_orders(recording, {}))
 
 
 def test_clips_that_are_others_today_are_named() -> None:

@@ -10,6 +10,7 @@ import msgspec
 import pybase64
 
 from voice_agent.audio.mulaw import SILENCE
+from voice_agent.call.commands import AppendAudio, ClearPlayback, PlayAudio, SendMark
 from voice_agent.call.setup import CallSetup
 from voice_agent.errors import PeerError
 from voice_agent.recording.cutting import sealed_length
@@ -18,7 +19,7 @@ from voice_agent.recording.format import Header
 from voice_agent.recording.loose import LooseStep, whole
 from voice_agent.recording.reader import Recording
 from voice_agent.wire import twilio
-from voice_agent.wire.bridge import Bridge, Input, Output, Sound, Unwritten
+from voice_agent.wire.bridge import Bridge, Input, Output, Unwritten
 from voice_agent.wire.texts import ModelText, PhoneText
 
 _INPUTS: msgspec.json.Decoder[Input] = msgspec.json.Decoder(Input)
@@ -27,6 +28,8 @@ _OUTPUTS: msgspec.json.Decoder[Output] = msgspec.json.Decoder(Output)
 
 NO_BEGINNING = "the recording does not begin, once, with the beginning of its call"
 NO_CALL = "the recording holds no call: it ends behind its header"
+
+PlayOrder = PlayAudio | SendMark | ClearPlayback
 
 _S = TypeVar("_S", Step, LooseStep)
 
@@ -61,10 +64,10 @@ def refeed(
         yield step, outputs
 
 
-def sound_orders(
+def play_orders(
     recording: Recording, clips: Mapping[str, bytes]
-) -> Iterator[tuple[int, twilio.FromTwilio | None, list[Sound]]]:
-    """Give of every step its time, what the carrier said in it if it was the carrier, and what is ordered to sound.
+) -> Iterator[tuple[int, twilio.FromTwilio | None, list[PlayOrder]]]:
+    """Give of every step its time, what the carrier said in it if it was the carrier, and what is to be played.
 
     The same bridge with the same calls, but none of its sound is turned into texts, and the caller's not into the
     model's format: that is most of the work. Raises like `refeed`.
@@ -104,16 +107,16 @@ def _said(text: str) -> twilio.FromTwilio | None:
     return None if isinstance(message, twilio.Unknown) else message
 
 
-def _orders(bridge: Bridge, now_ms: int, received: Input | Unwritten | None) -> list[Sound]:
+def _orders(bridge: Bridge, now_ms: int, received: Input | Unwritten | None) -> list[PlayOrder]:
     if received is None:
         bridge.start()
         return []
-    orders: list[Sound] = []
+    orders: list[PlayOrder] = []
     for event in bridge.read(received):
         for command in bridge.call.feed(now_ms, event):
-            if isinstance(command, Sound):
+            if isinstance(command, PlayAudio | SendMark | ClearPlayback):
                 orders.append(command)
-            else:
+            elif type(command) is not AppendAudio:
                 bridge.write(command)  # another session begins with another codec, which knows what it was asked for
     return orders
 

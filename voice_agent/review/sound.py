@@ -15,9 +15,8 @@ from voice_agent.call.carrier_clock import STALL_MS
 from voice_agent.call.commands import ClearPlayback, PlayAudio, SendMark
 from voice_agent.errors import CommandError, PeerError
 from voice_agent.recording.reader import Recording
-from voice_agent.review.feeding import Failed, sound_orders
+from voice_agent.review.feeding import Failed, PlayOrder, play_orders
 from voice_agent.wire import twilio
-from voice_agent.wire.bridge import Sound
 
 BYTES_PER_MS = 8
 
@@ -59,7 +58,7 @@ def sound(recording: Recording, clips: Mapping[str, bytes]) -> Channels:
     caller, agent = _Caller(), _Agent()
     now_ms = 0
     try:
-        for now_ms, said, orders in sound_orders(recording, clips):
+        for now_ms, said, orders in play_orders(recording, clips):
             if said is not None:
                 _take_message(now_ms, said, caller, agent)
             for order in orders:
@@ -130,7 +129,7 @@ class _Agent:
         self._sent: list[bytes | _Mark | _Cut] = []
         self._cleared = False
 
-    def take_order(self, order: Sound, clock_ms: int) -> None:
+    def take_order(self, order: PlayOrder, clock_ms: int) -> None:
         match order:
             case PlayAudio():
                 self._sent.append(order.audio)
@@ -139,8 +138,6 @@ class _Agent:
                 self._cleared = False
             case ClearPlayback():
                 self._cleared = True
-            case _:
-                pass  # the caller's audio, on its way to the model
 
     def render(self, length: int) -> bytes:
         track = bytearray([SILENCE]) * length

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -53,6 +54,23 @@ def test_what_is_asked_for_twice_is_made_once() -> None:
         assert folder.stat().st_mode & 0o077 == 0
         workshop.close()
         assert not folder.exists()
+
+    asyncio.run(main())
+
+
+def test_a_picture_that_is_there_does_not_wait_for_the_sound() -> None:
+    async def main() -> None:
+        executor = Counting()
+        workshop = Workshop(lambda: executor)
+        course, go = await workshop.course(CALL), threading.Event()
+        executor.submit(go.wait, 10)
+        sounding = asyncio.ensure_future(workshop.sound(CALL))
+        await asyncio.sleep(0)
+        assert await workshop.course(CALL) is course
+        assert not sounding.done()
+        go.set()
+        assert (await sounding).is_dir()
+        workshop.close()
 
     asyncio.run(main())
 

@@ -120,8 +120,7 @@ class _Made:
         self._summary: PastCall | None = None
         self._course: bytes | None = None
         self._folder: Path | None = None
-        self._making = asyncio.Lock()
-        self._summing_up = asyncio.Lock()
+        self._summing_up, self._telling, self._sounding = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
 
     async def summary(self, workshop: Workshop) -> PastCall:
         async with self._summing_up:
@@ -130,13 +129,13 @@ class _Made:
             return self._summary
 
     async def course(self, workshop: Workshop) -> bytes:
-        async with self._making:
+        async with self._telling:
             if self._course is None:
                 self._course = await workshop.run(course_json, self._recording)
             return self._course
 
     async def sound(self, workshop: Workshop) -> Path:
-        async with self._making:
+        async with self._sounding:
             if self._folder is None:
                 folder = workshop.new_folder()
                 try:
