@@ -39,6 +39,7 @@ GUIDES = (
     "emulator/EMULATORS.md",
     "replay/REPLAYING.md",
     "server/CONSOLE.md",
+    "server/RELIABILITY.md",
 )
 """Within the package, each in the room that it tells of."""
 

@@ -1,4 +1,4 @@
-"""The figures of the README's "When a server dies, and when it stops"; each test prints its own (`pytest -s`)."""
+"""The figures of `voice_agent/server/RELIABILITY.md`; each test prints its own (`pytest -s`)."""
 
 import asyncio
 import random
