@@ -93,68 +93,6 @@ def test_of_several_servers_one_takes_a_call_up_and_who_had_it_writes_no_more(pl
     within(place, work)
 
 
-def test_what_is_written_at_once_is_kept_or_not_each_for_itself(place: Path | str) -> None:
-    async def work(checkpoints: Checkpoints) -> None:
-        names = [f"CA{n}" for n in range(20)]
-        for name in names:
-            await checkpoints.add(name, FIRST, 1000)
-        await checkpoints.take_up("CA7", 0, FIRST, 1001)
-
-        kept = await asyncio.gather(*(checkpoints.write(name, 0, "going", LATER, 1002) for name in names))
-
-        assert kept == [name != "CA7" for name in names]
-        found = [await checkpoints.find(name) for name in names]
-        assert [each is not None and each.checkpoint == LATER for each in found] == kept
-
-    within(place, work)
-
-
-def test_of_what_a_call_writes_in_turn_the_last_stays(place: Path | str) -> None:
-    async def work(checkpoints: Checkpoints) -> None:
-        await checkpoints.add("CA1", FIRST, 1000)
-        times = range(1001, 1021)
-
-        await asyncio.gather(*(checkpoints.write("CA1", 0, "going", LATER, now_s) for now_s in times))
-
-        found = await checkpoints.find("CA1")
-        assert found is not None
-        assert found.written_at == times[-1]
-
-    within(place, work)
-
-
-def test_who_gives_up_takes_nobody_else_along(place: Path | str) -> None:
-    async def work(checkpoints: Checkpoints) -> None:
-        await checkpoints.add("CA1", FIRST, 1000)
-        await checkpoints.add("CA2", FIRST, 1000)
-        for turns in range(12):  # so far the first one's work has come when it is given up
-            async with asyncio.TaskGroup() as tasks:
-                first = tasks.create_task(checkpoints.write("CA1", 0, "going", LATER, 1001))
-                second = tasks.create_task(checkpoints.write("CA2", 0, "going", LATER, 1002 + turns))
-                for _ in range(50 * turns):
-                    await asyncio.sleep(0)
-                first.cancel()
-
-            assert second.result()
-            found = await checkpoints.find("CA2")
-            assert found is not None
-            assert found.written_at == 1002 + turns
-
-    within(place, work)
-
-
-def test_all_who_wait_are_told_what_is_wrong_with_the_store(tmp_path: Path) -> None:
-    async def work(checkpoints: Checkpoints) -> None:
-        writing = (checkpoints.write(f"CA{n}", 0, "going", LATER, 1001) for n in range(20))
-        told = await asyncio.gather(*writing, return_exceptions=True)
-
-        assert [type(each) for each in told] == [CommandError] * 20
-        assert all(str(tmp_path) in str(each) for each in told)
-
-    (tmp_path / "calls.sqlite").write_text("no database, " * 100)
-    within(tmp_path / "calls.sqlite", work)
-
-
 def test_what_is_old_is_dropped_and_given_by_its_state(place: Path | str) -> None:
     async def work(checkpoints: Checkpoints) -> None:
         for call_sid, now_s in (("CA1", 1000), ("CA2", 2000), ("CA3", 1000)):

@@ -4,13 +4,11 @@ A row's `number` says which stream of the call it is about. Whoever takes a call
 nothing is taken any more from whoever had the call before. It must not know how a call is held, nor why it goes on.
 """
 
-import asyncio
 from collections.abc import Iterable
-from operator import attrgetter
 from typing import Literal
 
 import msgspec
-from sqlalchemy import ColumnElement, Update, delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 
 from voice_agent.call.commands import CallEnded
 from voice_agent.call.conversation import Resumption
@@ -59,18 +57,6 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds since 1970."""
 
 
-class _Writing(msgspec.Struct, eq=False):
-    """How one call stands, on its way to its row."""
-
-    call_sid: str
-    number: int
-    values: dict[str, str | int]
-    kept: bool | None = None
-    """`None`: it is not written yet."""
-    problem: str = ""
-    """Why it could not be."""
-
-
 class Checkpoints:
     """The table. Every method raises `CommandError` with one line when the database cannot be used.
 
@@ -79,8 +65,6 @@ class Checkpoints:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: list[_Writing] = []
-        self._writing = asyncio.Lock()
 
     async def add(self, call_sid: str, checkpoint: Checkpoint, now_s: int) -> bool:
         """Expect the first stream of a call; `False`: the call is known already, and nothing changes."""
@@ -100,22 +84,8 @@ class Checkpoints:
         return await self._update(call_sid, number, {"state": "going"}, CHECKPOINTS.c.state == "expected")
 
     async def write(self, call_sid: str, number: int, state: State, checkpoint: Checkpoint, now_s: int) -> bool:
-        """Keep how a call stands; `False`: somebody else has it now.
-
-        What waits together is written in one transaction: one of its own costs more than all else in it.
-        """
-        mine = _Writing(call_sid, number, {"state": state, **_content(checkpoint, now_s)})
-        self._waiting.append(mine)
-        try:
-            async with self._writing:
-                if mine.kept is None and not mine.problem:
-                    await self._write_waiting()
-        finally:
-            if mine in self._waiting:
-                self._waiting.remove(mine)
-        if mine.kept is None:
-            raise CommandError(mine.problem)
-        return mine.kept
+        """Keep how a call stands; `False`: somebody else has it now."""
+        return await self._update(call_sid, number, {"state": state, **_content(checkpoint, now_s)})
 
     async def take_up(self, call_sid: str, number: int, checkpoint: Checkpoint, now_s: int) -> bool:
         """Expect the stream after that of this `number`; `False`: somebody else does already."""
@@ -144,34 +114,10 @@ class Checkpoints:
     async def _update(
         self, call_sid: str, number: int, values: dict[str, str | int], *where: ColumnElement[bool]
     ) -> bool:
+        of_call = (CHECKPOINTS.c.call_sid == call_sid, CHECKPOINTS.c.number == number)
         async with self._database.writing() as connection:
-            updated = await connection.execute(_of_call(call_sid, number).where(*where).values(values))
+            updated = await connection.execute(update(CHECKPOINTS).where(*of_call, *where).values(values))
         return updated.rowcount > 0
-
-    async def _write_waiting(self) -> None:
-        taken: list[_Writing] = []
-        try:
-            async with self._database.writing() as connection:
-                # In one order in all servers, so that no two wait for each other; each call's own order stays.
-                taken, self._waiting = sorted(self._waiting, key=attrgetter("call_sid")), []
-                kept = [
-                    (await connection.execute(_of_call(each.call_sid, each.number).values(each.values))).rowcount > 0
-                    for each in taken
-                ]
-        except CommandError as error:
-            for each in taken or self._waiting:
-                each.problem = str(error)
-            return
-        except BaseException:
-            # Whoever waited for it has given up; the others are written by the next of them.
-            self._waiting = [*taken, *self._waiting]
-            raise
-        for each, was_kept in zip(taken, kept, strict=True):
-            each.kept = was_kept
-
-
-def _of_call(call_sid: str, number: int) -> Update:
-    return update(CHECKPOINTS).where(CHECKPOINTS.c.call_sid == call_sid, CHECKPOINTS.c.number == number)
 
 
 def _content(checkpoint: Checkpoint, now_s: int) -> dict[str, str | int]:
