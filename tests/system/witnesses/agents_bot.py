@@ -1,95 +1,13 @@
-"""A Twilio bot on openai-agents: its realtime session and playback tracker; the messages of Twilio by hand, as it does.
+"""A Twilio bot on openai-agents: see `agents_phone`."""
 
-The package has no Twilio code of its own in Python, only an example; this follows the same path with our own words:
-mu-law both ways, 50 ms of caller audio at a time, a mark behind every chunk of agent audio, `clear` on
-`audio_interrupted`, and the tracker moved on by the audio of each mark that comes back.
-"""
-
-import argparse
 import asyncio
-import base64
-import json
-from typing import Any
 
-from agents.realtime import RealtimeAgent, RealtimePlaybackTracker, RealtimeRunner
 from fastapi import FastAPI, WebSocket
-from starlette.websockets import WebSocketDisconnect
 
+from tests.system.witnesses.agents_phone import Phone
 from tests.system.witnesses.arguments import parse, serve
 
-CHUNK_BYTES = 400  # 50 ms
-
-
-class Phone:
-    """One call: the socket of Twilio beside a realtime session."""
-
-    def __init__(self, websocket: WebSocket, told: argparse.Namespace) -> None:
-        self._websocket = websocket
-        self._tracker = RealtimePlaybackTracker() if told.tracker == "marks" else None
-        self._url = f"{told.realtime_url}?model=gpt-realtime-2.1"
-        self._stream_sid = ""
-        self._marked: dict[str, tuple[str, int, bytes]] = {}
-        self._marks = 0
-
-    async def talk(self) -> None:
-        """Hold the call until Twilio goes."""
-        runner = RealtimeRunner(RealtimeAgent(name="phone", instructions="You answer the phone."))
-        model_config: dict[str, Any] = {
-            "api_key": "sk-local",
-            "url": self._url,
-            "initial_model_settings": {
-                "input_audio_format": "g711_ulaw",
-                "output_audio_format": "g711_ulaw",
-                "turn_detection": {"type": "semantic_vad", "interrupt_response": True, "create_response": True},
-            },
-        }
-        if self._tracker is not None:
-            model_config["playback_tracker"] = self._tracker
-        async with await runner.run(model_config=model_config) as session:
-            reading = asyncio.ensure_future(self._listen(session))
-            speaking = asyncio.ensure_future(self._speak(session))
-            await asyncio.wait({reading, speaking}, return_when=asyncio.FIRST_COMPLETED)
-            for task in (reading, speaking):
-                task.cancel()
-            await asyncio.gather(reading, speaking, return_exceptions=True)
-
-    async def _listen(self, session: Any) -> None:
-        waiting = bytearray()
-        try:
-            while True:
-                message = json.loads(await self._websocket.receive_text())
-                if message["event"] == "start":
-                    self._stream_sid = message["start"]["streamSid"]
-                elif message["event"] == "media":
-                    waiting += base64.b64decode(message["media"]["payload"])
-                    if len(waiting) >= CHUNK_BYTES:
-                        await session.send_audio(bytes(waiting))
-                        waiting.clear()
-                elif message["event"] == "mark":
-                    self._played(message["mark"]["name"])
-                elif message["event"] == "stop":
-                    return
-        except WebSocketDisconnect:
-            return
-
-    def _played(self, name: str) -> None:
-        item_id, content_index, audio = self._marked.pop(name)
-        if self._tracker is not None:
-            self._tracker.on_play_bytes(item_id, content_index, audio)
-
-    async def _speak(self, session: Any) -> None:
-        async for event in session:
-            if event.type == "audio":
-                self._marks += 1
-                name = str(self._marks)
-                self._marked[name] = (event.item_id, event.content_index, event.audio.data)
-                await self._send("media", media={"payload": base64.b64encode(event.audio.data).decode()})
-                await self._send("mark", mark={"name": name})
-            elif event.type == "audio_interrupted":
-                await self._send("clear")
-
-    async def _send(self, event: str, **fields: Any) -> None:
-        await self._websocket.send_text(json.dumps({"event": event, "streamSid": self._stream_sid, **fields}))
+TURNS = {"type": "semantic_vad", "interrupt_response": True, "create_response": True}
 
 
 def main() -> None:
@@ -100,7 +18,8 @@ def main() -> None:
     @application.websocket("/media")
     async def _media(websocket: WebSocket) -> None:
         await websocket.accept()
-        await Phone(websocket, told).talk()
+        url, tracks = f"{told.realtime_url}?model=gpt-realtime-2.1", told.tracker == "marks"
+        await Phone(websocket, url, "You answer the phone.", tracks=tracks, turn_detection=TURNS).talk()
 
     asyncio.run(serve(application))
 
