@@ -153,7 +153,8 @@ def test_a_store_that_fails_is_told_and_counted_and_tried_again(
     async def work(call: Kept) -> None:
         file, away = tmp_path / "calls.sqlite", tmp_path / "away"
         async with await call.begin() as writer:
-            await call.store._database.__aexit__(None, None, None)
+            await call.store.database.__aexit__(None, None, None)
+            await call.store.database.__aenter__()
             file.rename(away)
             file.mkdir()
             with caplog.at_level(logging.ERROR):

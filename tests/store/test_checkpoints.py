@@ -1,6 +1,7 @@
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -123,7 +124,7 @@ def test_calls_are_counted_until_they_are_over_whoever_has_them(place: Path | st
 def test_a_row_that_cannot_be_read_is_one_line(place: Path | str) -> None:
     async def work(checkpoints: Checkpoints) -> None:
         await checkpoints.add("CA1", FIRST, 1000)
-        async with checkpoints._database.writing() as connection:
+        async with checkpoints.database.writing() as connection:
             await connection.execute(text("UPDATE checkpoints SET content = '{}'"))
         with pytest.raises(CommandError, match="a call that cannot be read"):
             await checkpoints.find("CA1")
@@ -135,3 +136,58 @@ def test_a_checkpoint_of_before_a_field_was_added_is_read(place: Path | str) -> 
     short = msgspec.json.decode(msgspec.json.encode({"setup": SETUP, "webhook": {}}), type=Checkpoint)
 
     assert (short.taken_up, short.row, short.resumption) == (0, None, None)
+
+
+def test_what_waits_together_is_written_together_each_for_its_own_call(place: Path | str) -> None:
+    async def work(checkpoints: Checkpoints) -> None:
+        for number in range(9):
+            await checkpoints.add(f"CA{number}", FIRST, 1000)
+        await checkpoints.take_up("CA3", 0, FIRST, 1001)
+        changed = msgspec.structs.replace(LATER, taken_up=2)
+        writes = [checkpoints.write(f"CA{number}", 0, "going", LATER, 1002) for number in range(9)]
+        kept = await asyncio.gather(*writes, checkpoints.write("CA5", 0, "leaving", changed, 1003))
+
+        assert kept == [number != 3 for number in range(9)] + [True]
+        assert await checkpoints.find("CA3") == Stored(
+            call_sid="CA3", state="expected", number=1, checkpoint=FIRST, written_at=1001
+        )
+        assert await checkpoints.find("CA4") == Stored(
+            call_sid="CA4", state="going", number=0, checkpoint=LATER, written_at=1002
+        )
+        assert await checkpoints.find("CA5") == Stored(
+            call_sid="CA5", state="leaving", number=0, checkpoint=changed, written_at=1003
+        )
+
+    within(place, work)
+
+
+@pytest.mark.parametrize("given_up", ["write", "find", "add"])
+def test_who_gives_up_waiting_locks_nobody_out(place: Path | str, given_up: str) -> None:
+    async def work(checkpoints: Checkpoints) -> None:
+        for call_sid in ("CA1", "CA2"):
+            await checkpoints.add(call_sid, FIRST, 1000)
+        ways: dict[str, Callable[[int], Coroutine[Any, Any, object]]] = {
+            "write": lambda _: checkpoints.write("CA1", 0, "going", LATER, 1001),
+            "find": lambda _: checkpoints.find("CA1"),
+            "add": lambda turns: checkpoints.add(f"CB{turns}", FIRST, 1000),
+        }
+        for turns in range(0, 400, 10):
+            begun = asyncio.ensure_future(ways[given_up](turns))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            begun.cancel()
+            await asyncio.gather(begun, return_exceptions=True)
+            assert await checkpoints.write("CA2", 0, "going", LATER, 1002)
+
+    within(place, work)
+
+
+def test_a_store_that_cannot_be_used_is_told_to_all_who_wait(tmp_path: Path) -> None:
+    async def work(checkpoints: Checkpoints) -> None:
+        (tmp_path / "calls.sqlite").write_bytes(b"no database" * 200)
+        writes = [checkpoints.write("CA1", number, "going", LATER, 1001) for number in range(3)]
+        told = await asyncio.gather(*writes, return_exceptions=True)
+
+        assert [type(problem) for problem in told] == [CommandError] * 3
+
+    within(tmp_path / "calls.sqlite", work)

@@ -9,11 +9,12 @@ import asyncio
 import importlib.util
 import os
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, nullcontext, suppress
+from functools import wraps
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Table, event
@@ -45,6 +46,35 @@ _MIGRATION_LOCK = 0x766F696365
 _WRITES = "voice_agent_writes"
 
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class _Kept(Protocol):
+    """What is kept in a database."""
+
+    database: "Database"
+
+
+_S = TypeVar("_S", bound=_Kept)
+
+
+def whole(
+    method: Callable[Concatenate[_S, _P], Coroutine[Any, Any, _T]],
+) -> Callable[Concatenate[_S, _P], Coroutine[Any, Any, _T]]:
+    """Do what writes to its end, though whoever wants it gives up.
+
+    A statement that is given up in the middle lives on in SQLite's connection for as long as anybody knows its cursor,
+    and locks everybody out (omnilib/aiosqlite#259 is about the like).
+    """
+
+    @wraps(method)
+    async def shielded(kept: _S, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return await asyncio.shield(kept.database.begin(method(kept, *args, **kwargs)))
+
+    return shielded
+
+
 class Database:
     """One database. Usage: `async with`, within one event loop; nothing is opened before it is needed."""
 
@@ -55,6 +85,8 @@ class Database:
         self._busy_s = busy_s
         self._engine: AsyncEngine | None = None
         self._ready = False
+        self._tasks = asyncio.TaskGroup()
+        """What is being done; nothing in it raises."""
         self._writers = asyncio.Lock()
         """SQLite lets one write at a time, and has the others try again and again in no order; so they queue here."""
 
@@ -67,15 +99,24 @@ class Database:
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     async def __aenter__(self) -> Self:
+        self._tasks = asyncio.TaskGroup()
+        await self._tasks.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close what was opened."""
+        """Close what was opened, behind what is being done, each of which has its bound."""
+        await self._tasks.__aexit__(None, None, None)
         engine, self._engine, self._ready = self._engine, None, False
         if engine is not None:
             await engine.dispose()
+
+    def begin(self, work: Coroutine[Any, Any, _T]) -> asyncio.Future[_T]:
+        """Begin work that goes on whoever waits for it; the future tells what came of it."""
+        done: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
+        self._tasks.create_task(_tell(work, done))
+        return done
 
     @property
     def is_there(self) -> bool:
@@ -263,6 +304,18 @@ def _explained_postgres(shown: str, error: BaseException) -> str:
 
 def _first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0].strip() or type(error).__name__
+
+
+async def _tell(work: Coroutine[Any, Any, _T], done: asyncio.Future[_T]) -> None:
+    try:
+        result = await work
+    except Exception as error:  # noqa: BLE001 - whoever waits must know, whatever it is
+        done.set_exception(error)
+    except asyncio.CancelledError:
+        done.cancel()
+        raise
+    else:
+        done.set_result(result)
 
 
 def _set_up_sqlite(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:

@@ -14,7 +14,7 @@ from voice_agent.call.events import TranscriptionUsage, Usage
 from voice_agent.call.setup import CallSetup
 from voice_agent.call.summary import Line, Summary
 from voice_agent.errors import CommandError
-from voice_agent.store.database import MOVE_IT, Database
+from voice_agent.store.database import MOVE_IT, Database, whole
 from voice_agent.store.tables import CALLS
 
 NotTaken = Literal["refused", "closed", "unanswered"]
@@ -146,6 +146,7 @@ class History:
     def __init__(self, database: Database) -> None:
         self.database = database
 
+    @whole
     async def add(self, call: PastCall) -> None:
         """Add one call."""
         row: dict[str, Any] = msgspec.structs.asdict(call)
@@ -154,6 +155,7 @@ class History:
         async with self.database.writing() as connection:
             await connection.execute(insert(CALLS).values(row))
 
+    @whole
     async def add_reason(self, call_sid: str, text: str) -> bool:
         """Add to why a call ended what became known later; `False`: the history has no such call."""
         newest = select(func.max(CALLS.c.id)).where(CALLS.c.call_sid == call_sid).scalar_subquery()
@@ -191,6 +193,7 @@ class History:
         async with self.database.reading() as connection:
             return [path for path in await connection.scalars(select(CALLS.c.recording).where(old)) if path]
 
+    @whole
     async def forget_before(self, moment: datetime) -> int:
         """Delete the calls that began before that moment; says how many."""
         if not self.database.is_there:

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from voice_agent.call.setup import CallSetup
-from voice_agent.store.database import Database
+from voice_agent.store.database import Database, whole
 from voice_agent.store.tables import TRANSFERS
 
 KEPT_S = 24 * 3600
@@ -36,13 +36,14 @@ class Transfers:
     """The table. Every method raises `CommandError` with one line when the database cannot be used."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
 
+    @whole
     async def add(self, link: Link, now_s: int) -> None:
         """Begin one, and forget those of yesterday. `now_s`: seconds since 1970."""
         setup = msgspec.json.encode(link.setup).decode()
         row = {"id": link.id, "caller_sid": link.caller_sid, "setup": setup, "made_at": now_s}
-        async with self._database.writing() as connection:
+        async with self.database.writing() as connection:
             await connection.execute(delete(TRANSFERS).where(TRANSFERS.c.made_at < now_s - KEPT_S))
             await connection.execute(insert(TRANSFERS).values(row))
 
@@ -54,17 +55,19 @@ class Transfers:
         """Give the one that this call was placed for."""
         return await self._select(TRANSFERS.c.colleague_sid == call_sid)
 
+    @whole
     async def placed(self, link_id: str, colleague_sid: str) -> None:
         """Keep the CallSid of the colleague's call."""
-        async with self._database.writing() as connection:
+        async with self.database.writing() as connection:
             await connection.execute(
                 update(TRANSFERS).where(TRANSFERS.c.id == link_id).values(colleague_sid=colleague_sid)
             )
 
+    @whole
     async def move(self, link_id: str, state: State, *before: State, problem: str = "") -> bool:
         """Go on to a state from one of those before it; `False`: it is in none of them."""
         where = (TRANSFERS.c.id == link_id, TRANSFERS.c.state.in_(before))
-        async with self._database.writing() as connection:
+        async with self.database.writing() as connection:
             moved = await connection.execute(update(TRANSFERS).where(*where).values(state=state, problem=problem))
         return moved.rowcount > 0
 
@@ -74,7 +77,7 @@ class Transfers:
 
     async def _select(self, where: ColumnElement[bool]) -> Link | None:
         columns = (TRANSFERS.c[name] for name in Link.__struct_fields__)
-        async with self._database.reading() as connection:
+        async with self.database.reading() as connection:
             found = (await connection.execute(select(*columns).where(where))).first()
         if found is None:
             return None
