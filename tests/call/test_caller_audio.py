@@ -21,7 +21,14 @@ from voice_agent.call.events import (
     ToolRequested,
     TurnCommitted,
 )
-from voice_agent.call.facts import AgentChanged, CallerStopped, SessionLost, SessionReady, TurnUnanswered
+from voice_agent.call.facts import (
+    AgentChanged,
+    CallerStopped,
+    SessionLost,
+    SessionReady,
+    TurnHeardAgain,
+    TurnUnanswered,
+)
 
 VAD = ServerVad()
 SPEECH = b"\x80" * 160
@@ -383,6 +390,16 @@ def test_a_turn_whose_beginning_nobody_knows_is_not_heard_again() -> None:
         list(part.feed(0, event))
 
     assert list(part.feed(0, TurnUnanswered())) == []
+
+
+@pytest.mark.parametrize(("since_ms", "heard"), [(BUFFER_MS - 20, [TurnHeardAgain("u1")]), (BUFFER_MS, [])])
+def test_a_turn_that_was_over_too_long_ago_is_not_heard_again(since_ms: int, heard: list[TurnHeardAgain]) -> None:
+    # Found by made-up calls: the next session was waited for to hear what it was not given (seed 30047251).
+    part = in_use(CallerAudioPart(VAD), 1000 + since_ms)
+    for event in (SpeechStarted("u1", 200), SpeechStopped("u1", 1000), TurnCommitted("u1"), SessionLost()):
+        list(part.feed(0, event))
+
+    assert list(part.feed(0, TurnUnanswered())) == heard
 
 
 def test_what_waits_for_the_next_session_takes_all_the_place_there_is() -> None:

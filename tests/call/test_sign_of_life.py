@@ -28,6 +28,7 @@ from voice_agent.call.facts import (
     SessionReady,
     ToolsBusy,
     TurnOpened,
+    TurnUnanswered,
 )
 from voice_agent.call.sign_of_life import SignOfLife
 
@@ -302,6 +303,17 @@ def test_what_was_open_in_a_lost_session_is_owed_by_the_next_one(
     )
     answered = (ResponseCreated("r2", None), ResponseDone("r1", "cancelled"), ResponseDone("r2", "completed"))
     assert fed(*lost, (1200, SessionReady()), *((1200, event) for event in answered)).deadline() is None
+
+
+def test_the_answer_that_a_lost_session_owed_is_owed_from_before_it_was_lost() -> None:
+    # Found by made-up calls: of one whose responses kept failing the caller heard nothing for 4 s (seed 30047251).
+    lost = ((0, SessionReady()), (1000, SessionLost()), (1000, TurnUnanswered()))
+    back = (*lost, (1200, SessionReady()))
+
+    assert fed(*lost).deadline() == 1000 + LOST_MS
+    assert fed(*back).deadline() == 1000 + SILENCE_MS
+    assert fed(*back, (3200, ResponseAsked("turn", "turn-1"))).deadline() == 1000 + SILENCE_MS
+    assert fed(*back, (1300, ResponseCreated("r1", None)), (1400, ResponseDone("r1", "completed"))).deadline() is None
 
 
 def test_who_has_waited_for_the_session_is_owed_nothing_once_it_is_there() -> None:

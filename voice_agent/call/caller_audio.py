@@ -167,8 +167,10 @@ class CallerAudioPart:
                 self._lose_session()
             case TurnUnanswered() if self._last_turn is not None and self._again_from is not None:
                 item_id, began = self._last_turn
-                self._again_from = min(self._again_from, began)
-                yield TurnHeardAgain(item_id)
+                # Of one that was over so long ago nothing is given any more: it is not waited for either.
+                if self._appended - self._settled < BUFFER_MS * BYTES_PER_MS:
+                    self._again_from = min(self._again_from, began)
+                    yield TurnHeardAgain(item_id)
             case SpeechStarted() | TurnCommitted() | CallerTranscribed():
                 self._follow_turn(event)
             case ModelGone() | LineClosing():

@@ -29,6 +29,7 @@ from voice_agent.call.facts import (
     ToolsBusy,
     TurnClosed,
     TurnOpened,
+    TurnUnanswered,
 )
 from voice_agent.call.part import Handled
 
@@ -50,6 +51,7 @@ class SignOfLife:
         TurnClosed,
         ResponseWanted,
         ResponseAsked,
+        TurnUnanswered,
         ResponseCreated,
         ResponseDone,
         CallerHolds,
@@ -140,7 +142,7 @@ class SignOfLife:
             case SessionReady():
                 self._ready = True
                 self._owed.discard("session")
-            case ResponseAsked():
+            case ResponseAsked() | TurnUnanswered():
                 self._owed.add("answer")
             case ResponseCreated():
                 self._wanted = False
