@@ -16,6 +16,7 @@ from voice_agent.call.events import (
     ResponseCreated,
     SpeechStarted,
     SpeechStopped,
+    StreamStarted,
     StreamStopped,
     TimerFired,
     ToolRequested,
@@ -111,6 +112,15 @@ def test_a_stream_that_falls_silent_is_padded_from_750_ms() -> None:
     assert before == SPEECH
     assert first == SPEECH + SILENCE * 6000
     assert appended(script) == SPEECH + SILENCE * 10_000
+
+
+def test_a_stream_in_which_no_frame_comes_is_padded_from_750_ms_after_its_beginning() -> None:
+    part = CallerAudioPart(VAD)
+    for event in (StreamStarted("MZ1", "CA1"), SessionReady()):
+        list(part.feed(1000, event))
+
+    assert part.deadline() == 1750
+    assert list(part.feed(1750, TimerFired())) == [AppendAudio(SILENCE * 750 * 8)]
 
 
 def late_by(script: Script, late_ms: int) -> None:
@@ -400,6 +410,19 @@ def test_a_turn_that_was_over_too_long_ago_is_not_heard_again(since_ms: int, hea
         list(part.feed(0, event))
 
     assert list(part.feed(0, TurnUnanswered())) == heard
+
+
+@pytest.mark.parametrize(("began_ms", "again_ms"), [(500, 1500), (1800, 500)])
+def test_a_turn_that_ended_and_was_not_answered_is_heard_again_from_its_beginning(began_ms: int, again_ms: int) -> None:
+    part = in_use(CallerAudioPart(VAD), 2000)
+    for event in (SpeechStarted("u1", began_ms), TurnCommitted("u1"), SessionLost()):
+        list(part.feed(0, event))
+    told = list(part.feed(0, TurnUnanswered()))
+    (again,) = part.feed(0, SessionReady())
+
+    assert told == [TurnHeardAgain("u1")]
+    assert isinstance(again, AppendAudio)
+    assert len(again.audio) == again_ms * 8
 
 
 def test_what_waits_for_the_next_session_takes_all_the_place_there_is() -> None:

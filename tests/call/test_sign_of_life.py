@@ -18,6 +18,7 @@ from voice_agent.call.events import (
     ToolRequested,
 )
 from voice_agent.call.facts import (
+    AgentChanged,
     CallerHolds,
     Fact,
     PlaybackBusy,
@@ -331,6 +332,14 @@ def test_whether_there_is_a_sign_is_up_to_the_agent_who_has_the_call(of_desk: bo
     script.wait(4000)
 
     assert (CLIPS["moment"] in [command.audio for command in script.ordered(PlayAudio)]) is of_billing
+
+
+def test_an_agent_without_a_hold_sound_gives_no_sign_for_a_wait_that_began_before_it() -> None:
+    waits = ((0, SessionReady()), (100, ToolsBusy(busy=True)))
+    handed_over = (*waits, (1000, AgentChanged(an_agent(hold_sound=False))))
+
+    assert fed(*waits).deadline() == 100 + SILENCE_MS
+    assert fed(*handed_over).deadline() is None
 
 
 def test_a_question_into_mutual_silence_is_not_owed_from_before_it_was_wanted() -> None:

@@ -30,7 +30,7 @@ def told(*reports: tuple[int, Report]) -> Summary:
 def test_of_a_call_that_told_nothing_nothing_is_known() -> None:
     summary = Summary()
 
-    assert (summary.ended, summary.until_ms, summary.lines) == (None, 0, [])
+    assert (summary.ended, summary.until_ms, summary.lines, summary.faults) == (None, 0, [], 0)
 
 
 def test_words_stand_where_they_began_though_they_come_later() -> None:
@@ -118,6 +118,12 @@ def test_errors_are_told_like_warnings() -> None:
     summary = told((20, Note("error", "the model is gone", {"reason": "close 1011"})))
 
     assert summary.lines == [Line(20, "note", "the model is gone", "reason close 1011")]
+
+
+def test_warnings_and_errors_are_counted_and_lesser_notes_are_not() -> None:
+    summary = told(*((10, Note(level, "a frame was late")) for level in ("warning", "debug", "error", "info")))
+
+    assert summary.faults == 2
 
 
 def test_turns_and_interruptions_are_counted() -> None:

@@ -32,6 +32,7 @@ from voice_agent.call.facts import (
     SessionLost,
     SessionReady,
     TurnHeardAgain,
+    TurnOpened,
     TurnUnanswered,
 )
 from voice_agent.call.facts import (
@@ -49,8 +50,10 @@ BYE = ResponseWanted("goodbye", "Say goodbye.", "none", keep=True)
 class Alone:
     """The part, and what came out of it last."""
 
-    def __init__(self, agent: Agent | None = None, *, held: bool = False, ready: bool = True) -> None:
-        self.turns = Turns(agent or an_agent(), can_excuse=True, held=held, greets=False)
+    def __init__(
+        self, agent: Agent | None = None, *, held: bool = False, ready: bool = True, greets: bool = False
+    ) -> None:
+        self.turns = Turns(agent or an_agent(), can_excuse=True, held=held, greets=greets)
         self.said: list[Command | Fact] = []
         if ready:
             self.feed(SessionReady())
@@ -197,3 +200,28 @@ def test_to_a_machine_nothing_is_said_or_owed_any_more(before: tuple[Event | Fac
 
     assert any(isinstance(fact, Cut) for fact in said) == cuts
     assert alone.turns.deadline() is None
+
+
+def test_no_timer_of_a_hello_or_of_the_first_second_is_left_where_a_machine_has_answered() -> None:
+    alone = Alone(held=True, greets=True)
+    alone.feed(SOUND, PlaybackBusy(), SPEECH)
+    before = alone.turns.deadline()
+    alone.feed(MachineReached("fax", hangs_up=True))
+
+    assert before is not None
+    assert alone.turns.deadline() is None
+
+
+def test_a_message_to_a_machine_does_not_wait_for_what_is_heard_of_it() -> None:
+    alone = Alone(held=True)
+    alone.feed(MachineReached("machine_start", hangs_up=False), BYE, ResponseCreated("r1", "goodbye-1"))
+
+    assert [type(one) for one in alone.feed(SPEECH)] == [CallerBegan, TurnOpened]
+
+
+def test_nothing_that_is_heard_of_a_machine_is_a_hello_though_its_commit_alone_is_told() -> None:
+    alone = Alone(held=True)
+    alone.feed(MachineReached("machine_start", hangs_up=False), BYE, ResponseCreated("r1", "goodbye-1"))
+    alone.feed(SOUND, PlaybackBusy())
+
+    assert alone.feed(TurnCommitted("u1")) == []

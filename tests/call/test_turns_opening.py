@@ -15,6 +15,7 @@ from voice_agent.call.commands import (
 from voice_agent.call.events import (
     KeyPressed,
     MachineVerdict,
+    ModelAudio,
     ModelClosed,
     ResponseCreated,
     SessionUpdated,
@@ -97,6 +98,47 @@ def test_the_greeting_does_not_begin_behind_a_sign_of_life_while_somebody_says_h
     assert len(script.ordered(PlayAudio)) == 1
 
 
+def test_the_late_sound_of_a_greeting_that_was_put_off_does_not_begin_the_first_second() -> None:
+    script = opened()
+    script.caller_speaks()
+    script.feed(ResponseCreated("r0", "greeting-1"), ModelAudio("r0", "late", 0, b"\x10" * 1600, 200))
+    script.response_done("r0", "cancelled")
+    script.wait(400)
+    script.caller_stops()
+    script.wait(OPENING_MS)
+    greeting(script)
+    script.wait(600)
+    hello(script)
+    script.wait(8000)
+
+    assert script.ordered(ClearPlayback) == []
+    assert purposes(script.said) == ["greeting", "greeting"]
+
+
+def test_a_hello_is_over_when_it_ends_however_late_the_server_commits_it() -> None:
+    script = greeting(opened())
+    script.caller_speaks()
+    script.wait(400)
+    script.feed(SpeechStopped("u1", 0))
+    script.wait(HELLO_MS + SILENCE_MS)
+    script.feed(TurnCommitted("u1"))
+    script.wait(6000)
+
+    assert script.ordered(ClearPlayback) == []
+    assert purposes(script.said) == ["greeting"]
+
+
+def test_a_hello_whose_end_is_told_by_its_commit_alone_cuts_nothing_later() -> None:
+    script = greeting(opened())
+    script.caller_speaks()
+    script.wait(400)
+    script.feed(TurnCommitted("u1"))
+    script.wait(6000)
+
+    assert script.ordered(ClearPlayback) == []
+    assert purposes(script.said) == ["greeting"]
+
+
 def test_a_caller_who_goes_on_is_heard_as_ever() -> None:
     script = greeting(opened())
     script.wait(600)
@@ -113,6 +155,56 @@ def test_a_caller_who_goes_on_is_heard_as_ever() -> None:
     assert len(script.ordered(ClearPlayback)) == 1
     assert purposes(script.said) == ["greeting"]  # the server answers
     assert flags(script) == [False, True]
+
+
+@pytest.mark.parametrize("ms", [4000, 300])
+def test_a_greeting_that_is_still_being_made_ends_for_who_goes_on_and_in_a_pause_of_it_too(ms: int) -> None:
+    script = opened()
+    script.agent_speaks("greeting", ms, done=False)
+    script.wait(100)
+    script.caller_speaks()
+    script.wait(HELLO_MS + SILENCE_MS - 1)
+    before = script.ordered(CancelResponse)
+    script.wait(1)
+
+    assert before == []
+    assert [command.response_id for command in script.ordered(CancelResponse)] == ["r1"]
+
+
+def test_who_answers_at_length_before_the_greeting_is_answered_by_it_alone() -> None:
+    script = calling().begin()
+    script.caller_speaks()
+    script.feed(ResponseCreated("r0", "greeting-1"))
+    script.response_done("r0", "cancelled")
+    script.wait(HELLO_MS + SILENCE_MS + 500)
+    script.caller_stops()
+    greeting(script, 1000)
+    script.feed(MachineVerdict("human"))
+    script.wait(3000)
+
+    assert purposes(script.said) == ["greeting", "greeting"]
+
+
+def test_an_answer_of_the_servers_own_does_not_begin_over_a_hello_that_outlasts_the_greeting() -> None:
+    script = greeting(opened(), 600)
+    script.feed(ResponseCreated("r2", None))
+    script.wait(300)
+    script.caller_speaks()
+    before = script.ordered(CancelResponse)
+    script.wait(400)
+
+    assert before == []
+    assert [command.response_id for command in script.ordered(CancelResponse)] == ["r2"]
+
+
+def test_who_speaks_into_a_sign_of_life_behind_which_no_greeting_comes_is_answered() -> None:
+    script = Script(an_agent(greeting="Hello there."), clips={"moment": b"\x81" * 8000}).begin()
+    script.feed(ResponseCreated("r1", "greeting-1"))
+    script.wait(2600)
+    script.response_done("r1")
+    hello(script)
+
+    assert purposes(script.said) == ["greeting", "turn"]
 
 
 def test_who_goes_on_before_the_greeting_is_answered_instead_of_being_greeted() -> None:
@@ -147,6 +239,14 @@ def test_before_the_server_has_the_floor_who_cuts_in_is_answered_by_us() -> None
 
     assert len(script.ordered(ClearPlayback)) == 1
     assert purposes(script.said) == ["greeting", "turn"]
+
+
+def test_a_pause_in_the_greeting_does_not_end_its_first_second() -> None:
+    script = opened()
+    script.agent_speaks("greeting", 300, done=False)
+    script.wait(400)
+
+    assert flags(script) == [False]
 
 
 def test_a_hello_that_ends_when_the_greeting_is_over_is_answered() -> None:
@@ -228,6 +328,29 @@ def test_a_session_that_is_lost_in_the_opening_leaves_it_open_only_for_a_greetin
     assert flags(heard) == [False, True]
 
 
+def test_a_session_that_is_lost_while_the_greeting_is_said_once_more_leaves_the_opening_open() -> None:
+    script = opened()
+    script.agent_speaks("greeting", 300)
+    script.response_done(status="failed")
+    script.feed(ModelClosed(1006, "lost"))
+    script.begin_session()
+
+    assert flags(script) == [False, False]
+    assert purposes(script.said) == ["greeting", "greeting", "greeting"]
+
+
+def test_the_opening_of_a_call_whose_session_was_lost_ends_after_the_first_second_too() -> None:
+    script = opened()
+    script.feed(ResponseCreated("r1", "greeting-1"), ModelClosed(1006, "lost"))
+    script.begin_session()
+    script.agent_speaks("greeting", 4000, response="r2")
+    script.wait(OPENING_MS - 1)
+    before = flags(script)
+    script.wait(1)
+
+    assert (before, flags(script)) == ([False, False], [False, False, True])
+
+
 def test_a_greeting_of_which_nothing_is_heard_leaves_the_floor_to_the_server_at_its_end() -> None:
     script = opened()
     script.feed(ResponseCreated("r1", "greeting-1"))
@@ -249,12 +372,13 @@ def test_a_greeting_that_fails_while_it_waits_for_a_hello_is_said_after_it() -> 
     assert purposes(script.said) == ["greeting", "greeting"]
 
 
-def test_who_says_hello_again_and_again_has_a_turn_after_the_first_second() -> None:
+@pytest.mark.parametrize("later_ms", [0, 200])
+def test_who_says_hello_again_and_again_has_a_turn_after_the_first_second(later_ms: int) -> None:
     # Found by made-up calls: each hello kept the opening open for the next one (seed 10405638).
     script = greeting(opened(), 9000)
     script.wait(OPENING_MS - 300)
-    hello(script)
-    script.wait(100)
+    hello(script, 300)
+    script.wait(later_ms)
     hello(script)
     script.wait(3000)
 

@@ -27,6 +27,7 @@ from voice_agent.call.events import (
     TurnCommitted,
     Usage,
 )
+from voice_agent.call.floor import OPENING_MS
 
 BUSY = "conversation_already_has_active_response"
 
@@ -313,8 +314,8 @@ def test_speech_however_long_does_not_cut_a_protected_greeting() -> None:
 
 def test_a_pause_in_a_protected_greeting_does_not_end_its_protection() -> None:
     script = Script(an_agent(greeting="Hello.", barge_in=BargeIn(protect_greeting=True))).begin()
-    script.agent_speaks("a", 500, done=False)
-    script.wait(600)
+    script.agent_speaks("a", OPENING_MS, done=False)
+    script.wait(OPENING_MS + 100)
     in_the_pause = script.ordered(SetTurnFlags)
     script.agent_speaks("a", 500)
     script.response_done()
@@ -322,6 +323,17 @@ def test_a_pause_in_a_protected_greeting_does_not_end_its_protection() -> None:
 
     assert in_the_pause == []
     assert len(script.ordered(SetTurnFlags)) == 1
+
+
+def test_the_end_of_another_response_does_not_end_the_protection_of_the_greeting() -> None:
+    script = Script(an_agent(greeting="Hello.", barge_in=BargeIn(protect_greeting=True))).begin()
+    script.feed(ResponseCreated("r1", "greeting-1"), ResponseDone("r0", "cancelled"))
+    script.feed(ModelAudio("r1", "a", 0, b"\x10" * 16_000, 2000))
+    script.wait(OPENING_MS + 100)
+    script.caller_speaks()
+
+    assert script.ordered(SetTurnFlags) == []
+    assert script.ordered(ClearPlayback) == []
 
 
 def test_a_result_that_waited_for_the_end_of_the_turn_is_said_with_the_answer() -> None:
