@@ -81,6 +81,9 @@ TESTED_BESIDE = {
     "sim/network": "sim/test_world.py",
     "store/tables": "store/test_database.py",
     "sim/made_up/call": "sim/made_up/test_drawing.py",
+    "server/http_server": "server/test_run_workers.py",
+    "server/listening_socket": "cli/test_serve.py",
+    "server/terms": "server/test_reception.py",
 }
 """Modules without a test of their own name, and the test that holds them."""
 

@@ -300,8 +300,18 @@ def test_the_emulator_can_be_asked_for_by_an_argument() -> None:
         "with_emulator": True,
         "hash_password": False,
         "fd": None,
+        "workers": 1,
     }
-    assert not any(vars(parser.parse_args([])).values())
+
+
+@pytest.mark.parametrize("given", ["0", "65", "-1", "two", "1.5", ""])
+def test_a_number_of_workers_that_cannot_be_is_named(given: str, capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    serve.arguments(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args([f"--workers={given}"])
+
+    assert "is no number from 1 to 64" in capsys.readouterr().err
 
 
 def test_a_password_on_standard_input_becomes_a_setting_that_opens_with_it(

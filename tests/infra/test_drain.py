@@ -4,7 +4,8 @@ import re
 
 from tests.infra.templates import INFRA, documents, manifest, pod, unit, unit_environment
 from voice_agent.config.settings import Settings
-from voice_agent.server.run import AFTER_STREAM_SECONDS, END_SECONDS, SHUTDOWN_SECONDS
+from voice_agent.server.http_server import SHUTDOWN_SECONDS
+from voice_agent.server.run import AFTER_STREAM_SECONDS, END_SECONDS
 
 MINUTE = 60
 USUAL = Settings().drain_seconds

@@ -8,6 +8,7 @@ from voice_agent.live.admission import Refusal
 from voice_agent.live.capacity import RANG_S, Capacity, Limits, usual_most_calls
 from voice_agent.live.loop_lag import SAMPLES, LoopLag
 from voice_agent.live.spending import Spending
+from voice_agent.live.switchboard import Seat, Switchboard
 
 ANA, BEN, DESK, OTHER = "+14255550123", "+14255550124", "+14255550100", "+14255550101"
 
@@ -15,7 +16,8 @@ ANA, BEN, DESK, OTHER = "+14255550123", "+14255550124", "+14255550100", "+142555
 class Server:
     """A capacity whose calls and clock are numbers."""
 
-    def __init__(self, **limits: int) -> None:
+    def __init__(self, *, seat: Seat | None = None, **limits: int) -> None:
+        self.seat = seat
         self.taken = 0
         self.now_s = 1000
         self.lag = LoopLag()
@@ -26,6 +28,7 @@ class Server:
             self.lag,
             self.spending,
             lambda: self.now_s,
+            seat=seat,
         )
 
     def call(self, caller: str = ANA, called: str = DESK) -> Refusal | None:
@@ -127,3 +130,22 @@ def test_within_any_minute_nobody_is_taken_more_often_than_may_be(calls: Iterabl
 
 def test_this_machine_holds_some_calls() -> None:
     assert 1 <= usual_most_calls() <= 40
+
+
+def test_workers_hold_more_calls_than_one() -> None:
+    assert usual_most_calls() < usual_most_calls(2) or usual_most_calls() <= 25
+
+
+def test_workers_keep_to_one_limit_whoever_is_asked_first() -> None:
+    board = Switchboard(2)
+    servers = [Server(calls=3, seat=Seat(board, number)) for number in range(2)]
+    for server in servers:
+        assert server.seat is not None
+        server.seat.sit_down()
+    taken = []
+    for turn in (0, 1, 1, 0, 1):
+        refusal = servers[turn].call()
+        taken.append(refusal)
+        servers[turn].taken += refusal is None
+
+    assert taken == [None, None, None, Refusal.TOO_MANY_CALLS, Refusal.TOO_MANY_CALLS]

@@ -94,6 +94,30 @@ def test_a_call_that_the_history_refuses_is_written_when_it_can_be(
     assert not (tmp_path / FILE_NAME).exists()
 
 
+def test_of_several_workers_all_leave_what_waits_and_one_takes_it_over(tmp_path: Path) -> None:
+    async def main() -> list[str]:
+        for sid in ("CA1", "CA2"):
+            late = LateRows(Store(refuses=1000), Metrics(), tmp_path / FILE_NAME)
+            await late.add(row(sid))
+            await late.close()
+        others = Store(refuses=0)
+        first = Store(refuses=0)
+        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+            late = LateRows(others, Metrics(), tmp_path / FILE_NAME, takes_over=False)
+            running = [tasks.create_task(late.run())]
+            await asyncio.sleep(0)
+            late = LateRows(first, Metrics(), tmp_path / FILE_NAME)
+            running.append(tasks.create_task(late.run()))
+            await first.taken.wait()
+            await late.close()
+            for each in running:
+                each.cancel()
+        assert others.rows == []
+        return [call.call_sid for call in first.rows]
+
+    assert asyncio.run(main()) == ["CA1", "CA2"]
+
+
 def test_what_still_waits_when_the_server_stops_is_written_by_the_next_one(tmp_path: Path) -> None:
     async def work(late: LateRows) -> None:
         await late.add(row("CA1"))

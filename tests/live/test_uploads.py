@@ -127,6 +127,33 @@ def test_what_cannot_be_put_is_kept_counted_named_and_put_later(house: House, ca
     assert all(Path(name).name in told[-1] for name in NAMES[:2])
 
 
+def test_of_several_workers_one_looks_for_what_was_left_and_leaves_what_the_others_write(house: House) -> None:
+    left, theirs = house.left(NAMES[0]), house.left(NAMES[1])
+    answers: list[set[Path] | None] = [None, {theirs}]
+
+    async def known() -> set[Path] | None:
+        return answers.pop(0)
+
+    async def main() -> None:
+        # While one of them cannot say what it writes, nothing is taken.
+        for uploads in (
+            Uploads(house.recordings, house.metrics, looks=False),
+            Uploads(house.recordings, house.metrics, known_elsewhere=known),
+        ):
+            async with asyncio.TaskGroup() as tasks:
+                task = tasks.create_task(uploads.run())
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                task.cancel()
+            await uploads.close()
+            assert house.stored() == []
+        await run(Uploads(house.recordings, house.metrics, known_elsewhere=known), house)
+
+    asyncio.run(main())
+    assert house.stored() == [house.recordings.name(left)]
+    assert house.here() == [house.recordings.name(theirs)]
+
+
 def test_what_a_process_that_died_has_left_is_put_and_what_others_still_write_is_not(house: House) -> None:
     house.left(NAMES[0])
     house.left(NAMES[1], age_s=10)

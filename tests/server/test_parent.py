@@ -9,24 +9,27 @@ from pathlib import Path
 from voice_agent.server.parent import READY
 
 
-def supervised(folder: Path, body: str) -> tuple[int, str, str]:
-    """Run a parent whose worker is this body: it has `line`, `lives` (how many there were before) and `tell`."""
+def supervised(folder: Path, body: str, workers: int = 1) -> tuple[int, str, str]:
+    """Run a parent whose workers are this body: it has `number`, `line`, `lives` and `tell`.
+
+    `lives`: how many there were before in its place.
+    """
     program = f"""
 import logging, os, signal, sys, time
 from pathlib import Path
 from voice_agent.server.parent import READY, supervise
 
 def tell(what):
-    print(what, flush=True)
+    os.write(1, f"{{what}}\\n".encode())
 
-def work(line):
-    book = Path("lives")
+def work(number, line):
+    book = Path(f"lives{{number}}")
     lives = len(book.read_text()) if book.exists() else 0
     book.write_text("x" * (lives + 1))
 {textwrap.indent(textwrap.dedent(body), "    ")}
 
 logging.basicConfig(format="%(message)s", stream=sys.stderr)
-sys.exit(supervise(work, lambda: os.write(1, b"let go\\n")))
+sys.exit(supervise(work, lambda: tell("let go"), {workers}, lambda number: tell(f"{{number}} is gone")))
 """
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, timeout=30, check=False
@@ -35,11 +38,15 @@ sys.exit(supervise(work, lambda: os.write(1, b"let go\\n")))
 
 
 def test_a_server_that_ends_by_itself_ends_its_parent_with_its_status(tmp_path: Path) -> None:
-    assert supervised(tmp_path, "tell('once'); return 0") == (0, "once\n", "")
+    assert supervised(tmp_path, "tell('once'); return 0") == (0, "once\n0 is gone\n", "")
 
 
 def test_a_server_that_never_served_is_not_started_again(tmp_path: Path) -> None:
-    assert supervised(tmp_path, "tell('a fault of the settings'); return 2") == (2, "a fault of the settings\n", "")
+    assert supervised(tmp_path, "tell('a fault of the settings'); return 2") == (
+        2,
+        "a fault of the settings\n0 is gone\n",
+        "",
+    )
     assert supervised(tmp_path, "os.kill(os.getpid(), signal.SIGKILL)")[0] == 128 + signal.SIGKILL
 
 
@@ -54,7 +61,7 @@ def test_a_server_that_served_is_started_again_however_it_died(tmp_path: Path) -
 
     assert supervised(tmp_path, body) == (
         0,
-        "1\n2\n",
+        "0 is gone\n1\n0 is gone\n2\n0 is gone\n",
         "the server died of signal 9: it is started again\nthe server ended with status 3: it is started again\n",
     )
 
@@ -71,7 +78,77 @@ def test_each_signal_is_passed_on_and_ends_it_all(tmp_path: Path) -> None:
 
     # Whoever asks for the server from now on waits for nobody.
     status, told, errors = supervised(tmp_path, body)
-    assert (status, sorted(told.splitlines()), errors) == (0, ["15", "15", "let go", "let go"], "")
+    assert (status, sorted(told.splitlines()), errors) == (0, ["0 is gone", "15", "15", "let go", "let go"], "")
+
+
+def test_of_several_workers_the_one_that_dies_is_started_again_and_the_others_do_not_notice(tmp_path: Path) -> None:
+    body = """
+        got = []
+        signal.signal(signal.SIGTERM, lambda number, frame: got.append(number))
+        line.send(READY)
+        if number == 1 and lives < 2:
+            while not Path("lives0").exists():
+                time.sleep(0.001)
+            if lives == 1:
+                return 0  # one that ends by itself, too
+            os.kill(os.getpid(), signal.SIGKILL)
+        if number == 1:
+            os.kill(os.getppid(), signal.SIGTERM)
+        while not got:
+            time.sleep(0.001)
+        tell(f"{number} lived {lives + 1} times")
+        return 0
+    """
+
+    status, told, errors = supervised(tmp_path, body, 2)
+
+    assert status == 0
+    assert sorted(told.splitlines()) == [
+        "0 is gone", "0 lived 1 times", "1 is gone", "1 is gone", "1 is gone", "1 lived 3 times", "let go"
+    ]  # fmt: skip
+    assert errors.splitlines() == [
+        "worker 2 died of signal 9: it is started again", "worker 2 ended with status 0: it is started again"
+    ]  # fmt: skip
+
+
+def test_a_worker_that_cannot_begin_is_tried_again_and_the_others_go_on(tmp_path: Path) -> None:
+    body = """
+        if number == 1 and lives == 0:
+            return 2
+        line.send(READY)
+        if number == 1:
+            os.kill(os.getppid(), signal.SIGTERM)
+        signal.sigtimedwait([], 20)
+        return 0
+    """
+
+    status, told, errors = supervised(tmp_path, body, 2)
+
+    assert status == 128 + signal.SIGTERM
+    assert sorted(told.splitlines()) == ["0 is gone", "1 is gone", "1 is gone", "let go"]
+    assert errors == "worker 2 ended with status 2: it is started again\n"
+
+
+def test_what_keeps_the_first_worker_from_serving_is_told_once(tmp_path: Path) -> None:
+    assert supervised(tmp_path, "tell('a fault'); return 2", 3) == (2, "a fault\n0 is gone\n", "")
+
+
+def test_workers_notice_that_their_parent_is_gone(tmp_path: Path) -> None:
+    body = """
+        line.send(READY)
+        if number == 1:
+            time.sleep(0.05)
+            os.kill(os.getppid(), signal.SIGKILL)
+        try:
+            assert line.recv(1) == b""
+        except ConnectionResetError:
+            pass  # it had not read what we wrote
+        Path(f"noticed{number}").touch()
+        return 0
+    """
+    supervised(tmp_path, body, 2)
+
+    assert {path.name for path in tmp_path.glob("noticed*")} == {"noticed0", "noticed1"}
 
 
 def test_a_server_notices_that_its_parent_is_gone() -> None:
@@ -84,5 +161,5 @@ def test_a_server_notices_that_its_parent_is_gone() -> None:
 
 
 def test_a_server_is_in_a_group_of_its_own(tmp_path: Path) -> None:
-    assert supervised(tmp_path, "tell(os.getpgid(0) == os.getpid()); return 0")[1] == "True\n"
+    assert supervised(tmp_path, "tell(os.getpgid(0) == os.getpid()); return 0")[1] == "True\n0 is gone\n"
     assert os.getpgid(0) != 0

@@ -21,7 +21,8 @@ from voice_agent.live.metrics import Metrics
 from voice_agent.live.session import Session
 from voice_agent.server.continuing import Continuing
 from voice_agent.server.missed_calls import MissedCalls
-from voice_agent.server.reception import Reception, Terms
+from voice_agent.server.reception import Reception
+from voice_agent.server.terms import Terms
 from voice_agent.store.history import PastCall
 from voice_agent.wire.bridge import Input, Output
 from voice_agent.wire.texts import PhoneText

@@ -114,9 +114,13 @@ class Server:
         raise AssertionError((self.folder / "log").read_text())
 
     @property
-    def worker(self) -> int:
+    def workers(self) -> list[int]:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return int(children[0])
+        return [int(child) for child in children]
+
+    @property
+    def worker(self) -> int:
+        return self.workers[0]
 
     def kill_worker(self) -> None:
         os.kill(self.worker, signal.SIGKILL)

@@ -1,14 +1,16 @@
 """The figures of `voice_agent/server/RELIABILITY.md`; each test prints its own (`pytest -s`)."""
 
 import asyncio
+import os
 import random
+import signal
 from pathlib import Path
 
 import pytest
 
 from tests.support.postgres import postgres
 from tests.system.haproxy import free_port, proxy
-from tests.system.reliability import Figures, Server, figures, hold, talking_model
+from tests.system.reliability import SERVE, Figures, Server, figures, hold, talking_model
 from voice_agent.store.database import FILE_NAME
 
 CALLS = 50
@@ -68,3 +70,22 @@ def test_fifty_calls_on_two_servers_go_on(tmp_path: Path, what: str) -> None:
     with postgres() as server, server.database() as store:
         # A call that is handed over is cut in its sentence; what was heard of it is reckoned, and said again.
         told(what, asyncio.run(main(store)), apart=1 if what.startswith("kill") else 3)
+
+
+def test_fifty_calls_on_two_workers_of_one_machine_go_on_when_one_is_killed(tmp_path: Path) -> None:
+    async def main() -> Figures:
+        async with talking_model() as model:
+            with Server(tmp_path / "one", 0, (*SERVE, "--workers", "2"), REALTIME_URL=model.url) as server:
+
+                async def disturb() -> None:
+                    await asyncio.sleep(random.Random(4).random() * 2)
+                    os.kill(server.workers[1], signal.SIGKILL)
+
+                callers = await hold(server.url, CALLS, disturb, seed=4)
+                await asyncio.to_thread(server.stop)
+            return await figures(callers, tmp_path / "one" / "data" / FILE_NAME)
+
+    found = asyncio.run(main())
+    told("kill -9 of one of two workers, one machine", found)
+    # Those of the other have noticed nothing.
+    assert found.streams == CALLS + CALLS // 2

@@ -32,6 +32,7 @@ SECONDS = 10.0
 MOST_SECONDS = 600.0
 INTERRUPT = 5
 MODEL_PORT = 9100
+MOST_WORKERS = 64
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -60,6 +61,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="a voice webhook or a stream (ws) of this machine whose REALTIME_URL leads to the scripted model; without "
         "it a voice-agent serve is started, on a core of its own",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="so many processes of the server that is started, each with a core of its own if there is one "
+        "(default: %(default)s)",
     )
     parser.add_argument("--calls", type=int, metavar="N", help="so many calls, instead of looking for the capacity")
     parser.add_argument(
@@ -105,6 +114,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(
     *,
     to: str | None,
+    workers: int,
     calls: int | None,
     most: int,
     seconds: float,
@@ -121,12 +131,14 @@ def run(
         raise CommandError(f"--calls and --most: from 1 to {CALLS}, the calls that can be told apart")
     if not 0 < seconds <= MOST_SECONDS:
         raise CommandError(f"--seconds: more than 0 and at most {MOST_SECONDS:g}")
+    if not 1 <= workers <= MOST_WORKERS:
+        raise CommandError(f"--workers: from 1 to {MOST_WORKERS}")
     if to is not None and not is_loopback(to):
         raise CommandError(f"--to {to} is not on this machine: load is for servers that nobody else uses")
     if to is not None and auth_token is None:
         auth_token = token_of(read_settings(os.environ, ENV_FILE), None)
     levels: list[Level] = []
-    target = _given(to, model_port, pid, auth_token or "", interrupt) if to else _own(audio, interrupt)
+    target = _given(to, model_port, pid, auth_token or "", interrupt) if to else _own(audio, interrupt, workers)
     report = _runner()(_load(target, levels, calls=calls, most=most, seconds=seconds))
     if out is not None:
         out.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
@@ -149,17 +161,21 @@ def _print(line: str) -> None:
 
 
 @asynccontextmanager
-async def _own(audio: str, interrupt: int) -> AsyncIterator[tuple[_Target, ScriptedModel]]:
-    """Start a server; on two or more cores it has the last one for itself."""
-    async with scripted_model(interrupt=interrupt) as model, own_server(model.url, audio) as server:
+async def _own(audio: str, interrupt: int, workers: int) -> AsyncIterator[tuple[_Target, ScriptedModel]]:
+    """Start a server; of two or more cores each of its workers has one for itself, as long as one is left for us."""
+    async with (
+        scripted_model(interrupt=interrupt) as model,
+        own_server(model.url, audio, workers=workers) as server,
+    ):
         processes, ourselves = Processes(server.process_id), Processes(os.getpid())
         allowed = cores()
-        if len(allowed) > 1:
-            processes.keep_to(allowed[-1:])
-            ourselves.keep_to_itself(allowed[:-1])
+        if len(allowed) > workers:
+            processes.keep_to(allowed[-workers:])
+            ourselves.keep_to_itself(allowed[:-workers])
         try:
             admission = by_webhook(f"{server.url}/twilio/voice", server.token)
-            yield _Target("voice-agent serve", admission, processes, lag_of(server.url)), model
+            name = f"voice-agent serve --workers {workers}" if workers > 1 else "voice-agent serve"
+            yield _Target(name, admission, processes, lag_of(server.url)), model
         finally:
             ourselves.keep_to_itself(allowed)
 

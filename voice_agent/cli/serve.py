@@ -27,22 +27,27 @@ from voice_agent.config.password import hashed
 from voice_agent.config.references import References, read_references
 from voice_agent.config.settings import ENV_FILE, Settings, doubtful_names, read_settings
 from voice_agent.config.sms_tools import mute
+from voice_agent.errors import CommandError
 from voice_agent.live.capacity import usual_most_calls
 from voice_agent.live.clock import utc_now
 from voice_agent.live.endpoints import demands_of, endpoint_of
 from voice_agent.live.opened_call import Redact
 from voice_agent.recording.redact import read_wanted
 from voice_agent.replay.put_away import Redaction
+from voice_agent.server.listening_socket import listen, taken_over
 from voice_agent.server.local_model import local_realtime
 from voice_agent.server.logs import set_up_logging
+from voice_agent.server.neighbours import Neighbours, Office
 from voice_agent.server.parent import READY, supervise
-from voice_agent.server.run import Serving, listen, taken_over
+from voice_agent.server.run import Serving
 
 SUMMARY = "answer the phone"
 
 SWITCH_SECONDS = 0.0005
 """How long another thread (recordings, tools) may keep the interpreter from the audio path; Python's own 5 ms can be
 heard in the 99th percentile."""
+
+MOST_WORKERS = 64
 
 PROVIDERS = {"azure": "Azure OpenAI", "openai": "OpenAI", "emulator": "local Realtime server, no account"}
 
@@ -65,9 +70,22 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="listen on this socket, which another program has opened, instead of on HOST and PORT",
     )
+    parser.add_argument(
+        "--workers",
+        type=_workers,
+        default=1,
+        metavar="N",
+        help="serve with so many processes on one port, which share MAX_CALLS and all other limits: one a core (1)",
+    )
 
 
-def run(with_emulator: bool = False, hash_password: bool = False, fd: int | None = None) -> int:
+def _workers(given: str) -> int:
+    if not given.isdecimal() or not 1 <= int(given) <= MOST_WORKERS:
+        raise argparse.ArgumentTypeError(f"{given} is no number from 1 to {MOST_WORKERS}")
+    return int(given)
+
+
+def run(with_emulator: bool = False, hash_password: bool = False, fd: int | None = None, workers: int = 1) -> int:
     """Serve until SIGINT or SIGTERM; 0. Faults of settings, agents, port and folders are raised or told: 2."""
     if hash_password:
         return print_hash(sys.stdin)
@@ -78,8 +96,10 @@ def run(with_emulator: bool = False, hash_password: bool = False, fd: int | None
         print(f"warning: {line}", file=sys.stderr)
     inherited = _of_systemd(os.environ) if fd is None else fd
     with listen(settings.host, settings.port) if inherited is None else taken_over(inherited) as listening:
-        if inherited is None and hasattr(os, "fork"):
-            return _supervised(settings, listening)
+        if workers > 1 and not hasattr(os, "fork"):
+            raise CommandError("--workers needs a system that can fork, as Linux and macOS")
+        if hasattr(os, "fork") and (inherited is None or workers > 1):
+            return _supervised(settings, listening, workers, replaced=inherited is not None)
         return serve(settings, listening, replaced=inherited is not None)
 
 
@@ -94,18 +114,26 @@ def print_hash(given: TextIO) -> int:
     return 0
 
 
-def _supervised(settings: Settings, listening: socket.socket) -> int:
-    """Serve in a process that is started again when it dies."""
+def _supervised(settings: Settings, listening: socket.socket, workers: int, *, replaced: bool) -> int:
+    """Serve in processes that are started again when they die."""
     handler = set_up_logging(settings.log_level, settings.log_format)
+    office = Office(workers) if workers > 1 else None
 
-    def work(line: socket.socket) -> int:
+    def work(number: int, line: socket.socket) -> int:
         # The server has a handler of its own.
         logging.getLogger().removeHandler(handler)
-        return told(partial(serve, settings, listening, line))
+        neighbours = None if office is None else Neighbours(office, number)
+        return told(partial(serve, settings, listening, line, replaced=replaced, neighbours=neighbours))
+
+    def died(number: int) -> None:
+        if office is not None:
+            office.bury(number)
 
     try:
-        return supervise(work, listening.close)
+        return supervise(work, listening.close, workers, died)
     finally:
+        if office is not None:
+            office.close()
         logging.getLogger().removeHandler(handler)
 
 
@@ -120,9 +148,17 @@ def _of_systemd(environ: Mapping[str, str]) -> int | None:
 
 
 def serve(
-    settings: Settings, listening: socket.socket, line: socket.socket | None = None, *, replaced: bool = False
+    settings: Settings,
+    listening: socket.socket,
+    line: socket.socket | None = None,
+    *,
+    replaced: bool = False,
+    neighbours: Neighbours | None = None,
 ) -> int:
-    """Serve on a socket. `line`: to the parent. `replaced`: whoever holds the socket starts another server then."""
+    """Serve on a socket. `line`: to the parent. `replaced`: whoever holds the socket starts another server then.
+
+    `neighbours`: other workers on the same socket, of whom one tells the user; `None`: there are none.
+    """
     references = read_references(os.environ, ENV_FILE)
     agents = AgentFolder(settings.agents, demands_of(settings, references))
     redaction = Redaction(read_wanted(settings.redact_words)) if settings.redact else None
@@ -133,9 +169,13 @@ def serve(
     try:
         with asyncio.Runner(loop_factory=_fast_loop()) as runner:
             # Flushed, for whoever waits for the line with the address may read it through a pipe.
+            tell = partial(print, flush=True) if neighbours is None or neighbours.seat.number == 0 else _silent
             runner.run(
-                hold(settings, agents, partial(print, flush=True), redaction, listening, line=line, replaced=replaced)
-            )
+                hold(
+                    settings, agents, tell, redaction, listening,
+                    line=line, replaced=replaced, neighbours=neighbours,
+                )
+            )  # fmt: skip
     finally:
         sys.setswitchinterval(usual)
         logging.getLogger().removeHandler(handler)
@@ -151,6 +191,7 @@ async def hold(
     *,
     line: socket.socket | None = None,
     replaced: bool = False,
+    neighbours: Neighbours | None = None,
 ) -> None:
     """Serve until a signal comes; `tell` gets what a user sees, line by line. For the others see `serve`."""
     stop = _Stop(line)
@@ -159,14 +200,23 @@ async def hold(
         if settings.realtime_provider == "emulator" and settings.realtime_url is None:
             emulator_url = await stack.enter_async_context(local_realtime(settings, tell))
         serving = Serving(
-            settings, agents, emulator_url=emulator_url, redact=redact, listening=listening, replaced=replaced
+            settings,
+            agents,
+            emulator_url=emulator_url,
+            redact=redact,
+            listening=listening,
+            replaced=replaced,
+            neighbours=neighbours,
         )
         await stack.enter_async_context(serving)
         if line is not None:
             with contextlib.suppress(OSError):  # the parent is gone: `stop` knows
                 line.send(READY)
         today = utc_now().date()
-        for told_line in screen(serving.settings, agents.current()[0], serving.url, emulator_url, today):
+        workers = 1 if neighbours is None else neighbours.seat.workers
+        for told_line in screen(
+            serving.settings, agents.current()[0], serving.url, emulator_url, today, workers=workers
+        ):
             tell(told_line)
         # A full collection over what is loaded stops all calls for 20 ms; none of it is ever garbage.
         gc.collect()
@@ -203,7 +253,13 @@ class _Stop:
         self._ask()
 
 
-def screen(settings: Settings, agents: Agents, url: str, emulator_url: str, today: date) -> Iterator[str]:
+def _silent(line: str) -> None:
+    """Another worker tells it."""
+
+
+def screen(
+    settings: Settings, agents: Agents, url: str, emulator_url: str, today: date, *, workers: int = 1
+) -> Iterator[str]:
     """Say in one screen who answers what, and what to enter where."""
     where = endpoint_of(settings, emulator_url)
     yield f"model    {PROVIDERS[where.provider]}: {where.shown} (audio {settings.realtime_audio})"
@@ -216,7 +272,7 @@ def screen(settings: Settings, agents: Agents, url: str, emulator_url: str, toda
     yield f"data     {settings.data.resolve()}{' (recordings redacted at their end)' if settings.redact else ''}{kept}"
     if settings.recordings_url is not None:
         yield f"         recordings go to {settings.recordings_url} when their calls are over"
-    yield f"calls    {', '.join(_limits(settings))}"
+    yield f"calls    {', '.join(_limits(settings, workers))}"
     where_seen = settings.public_url if settings.console_password is not None else url
     only = "with CONSOLE_PASSWORD" if settings.console_password is not None else "for this machine only"
     yield f"console  {where_seen}/console ({only}{'; agents can be changed there' if settings.console_edit else ''})"
@@ -232,8 +288,9 @@ def screen(settings: Settings, agents: Agents, url: str, emulator_url: str, toda
     yield f"Listening on {url}; Ctrl-C stops."
 
 
-def _limits(settings: Settings) -> Iterator[str]:
-    yield f"{settings.max_calls or usual_most_calls()} at once"
+def _limits(settings: Settings, workers: int) -> Iterator[str]:
+    shared = f", by {workers} workers" if workers > 1 else ""
+    yield f"{settings.max_calls or usual_most_calls(workers)} at once{shared}"
     for amount, of in ((settings.spend_per_call, "a call"), (settings.spend_per_day, "a day")):
         if amount is not None:
             yield f"{amount:g} {of} for the model's tokens"

@@ -4,18 +4,21 @@ Whoever speaks already must not suffer from who comes next, so that it is decide
 know what who is turned away hears.
 """
 
+import asyncio
 import os
 import re
 import sys
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 from voice_agent.live.admission import Refusal
 from voice_agent.live.clock import seconds
 from voice_agent.live.loop_lag import LoopLag
+from voice_agent.live.recent_calls import RecentCalls
 from voice_agent.live.spending import Spending
+from voice_agent.live.switchboard import Seat
 
 if sys.platform != "win32":
     import resource
@@ -34,20 +37,22 @@ DESCRIPTORS_A_CALL = 4
 RANG_S = 120
 """How long a call that was placed counts before its webhook or its end is told: it may ring for 60 s, and queue."""
 
-MOST_REMEMBERED = 10_000
-"""Calls of the last minute."""
+TELL_S = 0.1
+"""From one word to the other workers, how many calls there are here, to the next; calls that come are told at once."""
 
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
-def usual_most_calls() -> int:
-    """Say how many calls this machine holds at once, by its cores and the descriptors of a process."""
+def usual_most_calls(workers: int = 1) -> int:
+    """Say how many calls this machine holds at once, by its cores and the descriptors of each process."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    by_cores = CALLS_A_LOOP if cores > 1 else CALLS_ON_ONE_CORE
+    # A worker's loop has a core for itself where there is one more than workers.
+    by_cores = CALLS_A_LOOP * workers if cores > workers else CALLS_ON_ONE_CORE * cores
     if sys.platform == "win32":
         return by_cores
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(1, min(by_cores, (descriptors - DESCRIPTORS_OF_OTHERS) // DESCRIPTORS_A_CALL))
+    by_descriptors = (descriptors - DESCRIPTORS_OF_OTHERS) // DESCRIPTORS_A_CALL
+    return max(1, min(by_cores, by_descriptors * workers))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +78,15 @@ class Capacity:
         lag: LoopLag,
         spending: Spending,
         now_s: Callable[[], int] = seconds,
+        *,
+        seat: Seat | None = None,
+        elsewhere: Callable[[str], None] | None = None,
     ) -> None:
-        """`taken`: how many calls there are. `now_s`: monotonic seconds."""
+        """`taken`: how many calls there are here. `now_s`: monotonic seconds.
+
+        `seat`: among the workers who share these limits; `None`: there is no other. `elsewhere`: is told of arrivals of
+        calls that were not placed here.
+        """
         self.limits = limits
         self.lag = lag
         self.spending = spending
@@ -82,24 +94,31 @@ class Capacity:
         self._now_s = now_s
         self._placing = 0
         self._placed: OrderedDict[str, int] = OrderedDict()
-        self._minute: deque[tuple[int, str, str]] = deque()
-        self._of_caller: Counter[str] = Counter()
-        self._to_number: Counter[str] = Counter()
+        self._seat = seat
+        self._elsewhere = elsewhere
+        self._recent = RecentCalls() if seat is None else seat.recent
 
     def refusal(self, caller: str, called: str) -> Refusal | None:
         """Say why a call cannot be taken now; one that can be is counted, and has to be begun at once."""
-        full = self.full()
-        if full is not None:
-            return full
-        self._forget_old()
-        most_of, most_to = self.limits.calls_of_caller, self.limits.calls_to_number
-        if most_of is not None and _NUMBER.fullmatch(caller) and self._of_caller[caller] >= most_of:
+        with nullcontext() if self._seat is None else self._seat.alone():
+            refusal = self.full() or self._too_often(caller, called)
+            if refusal is None:
+                if self._counts_callers:
+                    self._recent.add(caller, called, self._now_s())
+                if self._seat is not None:
+                    self._seat.tell(self._here() + 1, self.lag.ms)
+        return refusal
+
+    @property
+    def _counts_callers(self) -> bool:
+        return self.limits.calls_of_caller is not None or self.limits.calls_to_number is not None
+
+    def _too_often(self, caller: str, called: str) -> Refusal | None:
+        most_of, most_to, now_s = self.limits.calls_of_caller, self.limits.calls_to_number, self._now_s()
+        if most_of is not None and _NUMBER.fullmatch(caller) and self._recent.of_caller(caller, now_s) >= most_of:
             return Refusal.CALLER_CALLS_TOO_OFTEN
-        if most_to is not None and self._to_number[called] >= most_to:
+        if most_to is not None and self._recent.to_number(called, now_s) >= most_to:
             return Refusal.NUMBER_CALLED_TOO_OFTEN
-        self._of_caller[caller] += 1
-        self._to_number[called] += 1
-        self._minute.append((self._now_s(), caller, called))
         return None
 
     @contextmanager
@@ -117,23 +136,30 @@ class Capacity:
 
     def arrived(self, call_sid: str) -> None:
         """A call that was placed has been taken or has ended: it is not on its way any more."""
+        if self._placed.pop(call_sid, None) is None and self._elsewhere is not None:
+            self._elsewhere(call_sid)
+
+    def forget_placed(self, call_sid: str) -> None:
+        """The same, said by another worker."""
         self._placed.pop(call_sid, None)
+
+    async def keep_telling(self) -> None:
+        """Tell the other workers how many calls there are here, until it is cancelled."""
+        assert self._seat is not None, "there is nobody else"
+        while True:
+            self._seat.tell(self._here(), self.lag.ms)
+            await asyncio.sleep(TELL_S)
 
     def full(self) -> Refusal | None:
         """Say why no call can be taken, whoever calls."""
-        while self._placed and next(iter(self._placed.values())) <= self._now_s() - RANG_S:
-            self._placed.popitem(last=False)
-        if self._taken() + self._placing + len(self._placed) >= self.limits.calls:
+        others = 0 if self._seat is None else self._seat.calls_of_others
+        if self._here() + others >= self.limits.calls:
             return Refusal.TOO_MANY_CALLS
         if self.lag.ms > self.limits.lag_ms:
             return Refusal.TOO_BUSY
         return Refusal.DAY_IS_SPENT if self.spending.is_exhausted else None
 
-    def _forget_old(self) -> None:
-        minute_ago = self._now_s() - 60
-        while self._minute and (self._minute[0][0] <= minute_ago or len(self._minute) >= MOST_REMEMBERED):
-            _, caller, called = self._minute.popleft()
-            for counts, key in ((self._of_caller, caller), (self._to_number, called)):
-                counts[key] -= 1
-                if not counts[key]:
-                    del counts[key]
+    def _here(self) -> int:
+        while self._placed and next(iter(self._placed.values())) <= self._now_s() - RANG_S:
+            self._placed.popitem(last=False)
+        return self._taken() + self._placing + len(self._placed)

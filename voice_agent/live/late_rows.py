@@ -40,9 +40,17 @@ class LateRows:
     """One for a server. `run` it beside; `close` it when no more calls end."""
 
     def __init__(
-        self, history: Rows, metrics: Metrics, path: Path, *, retry_s: float = RETRY_S, most: int = MOST
+        self,
+        history: Rows,
+        metrics: Metrics,
+        path: Path,
+        *,
+        retry_s: float = RETRY_S,
+        most: int = MOST,
+        takes_over: bool = True,
     ) -> None:
-        """`path`: of the file between two servers."""
+        """`path`: of the file between two servers. `takes_over`: begin with it; of several workers one does."""
+        self._takes_over = takes_over
         self._history = history
         self._metrics = metrics
         self._path = path
@@ -67,7 +75,8 @@ class LateRows:
 
     async def run(self) -> None:
         """Try again what waits, until it is cancelled."""
-        self._waiting.extend(await asyncio.to_thread(self._read))
+        if self._takes_over:
+            self._waiting.extend(await asyncio.to_thread(self._read))
         if self._waiting:
             await self._try()
         while True:
@@ -107,8 +116,9 @@ class LateRows:
 
     def _write(self, rows: list[PastCall]) -> None:
         self._path.touch(mode=0o600)
-        with self._path.open("ab") as file:
-            file.writelines(msgspec.json.encode(row) + b"\n" for row in rows)
+        # At once, for several workers may.
+        with self._path.open("ab", buffering=0) as file:
+            file.write(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
 
     def _read(self) -> list[PastCall]:
         """Take over what another server has left."""

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from voice_agent.call.commands import Report, ResponseUsed
 from voice_agent.config.prices import Price
 from voice_agent.live.clock import utc_now
+from voice_agent.live.switchboard import Seat
 
 SPENT = "the spending limit of a call was reached"
 
@@ -32,19 +33,24 @@ class Spending:
         per_call: float | None = None,
         per_day: float | None = None,
         today: Callable[[], date] = _today,
+        *,
+        seat: Seat | None = None,
     ) -> None:
-        """No limit: `None`."""
+        """No limit: `None`. `seat`: among the workers whose calls count together; `None`: there is no other."""
         self._per_call = per_call
         self._per_day = per_day
         self._today = today
         self._day = today()
         self._spent = 0.0
+        self._seat = seat
         self.of_this_server = 0.0
         """What the calls have cost that it has held since it began."""
 
     @property
     def today(self) -> float:
-        """What this day has cost so far."""
+        """What this day has cost so far, all workers together."""
+        if self._seat is not None:
+            return self._seat.spent(self._today().toordinal())
         if self._today() != self._day:
             self._day, self._spent = self._today(), 0.0
         return self._spent
@@ -55,8 +61,23 @@ class Spending:
         return self._per_day is not None and self.today >= self._per_day
 
     def add(self, cost: float) -> None:
-        """Count what was spent today, also by a former run of the server."""
-        self._spent = self.today + cost
+        """Count what a call has cost now."""
+        if self._seat is not None:
+            self._seat.spend(cost, self._today().toordinal())
+        else:
+            self._spent = self.today + cost
+
+    @property
+    def must_count(self) -> bool:
+        """Whether what was spent today before the server began is still to be told to `count`."""
+        return self._per_day is not None and (self._seat is None or self._seat.must_count)
+
+    def count(self, cost: float) -> None:
+        """Count what was spent today by a former run of the server."""
+        if self._seat is not None:
+            self._seat.counted(cost, self._today().toordinal())
+        else:
+            self.add(cost)
 
     def of_call(
         self, say_goodbye: Callable[[str], None], price: Callable[[], Price | None]

@@ -8,7 +8,7 @@ and put by the next. Only what is in the store is deleted here. It must not know
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -52,8 +52,21 @@ class Uploads:
     """One for a server: `run` it beside, and `close` it when all calls have ended."""
 
     def __init__(
-        self, recordings: Recordings, metrics: Metrics, redact: TakeOut | None = None, quiet_s: float | None = None
+        self,
+        recordings: Recordings,
+        metrics: Metrics,
+        redact: TakeOut | None = None,
+        quiet_s: float | None = None,
+        *,
+        looks: bool = True,
+        known_elsewhere: Callable[[], Awaitable[set[Path] | None]] | None = None,
     ) -> None:
+        """`looks`: see to what others have left; of several workers one does.
+
+        `known_elsewhere`: gives what other workers write or are about to put; `None`: it cannot be said now.
+        """
+        self._looks = looks
+        self._known_elsewhere = known_elsewhere
         self._recordings = recordings
         self._metrics = metrics
         self._redact = redact
@@ -65,6 +78,11 @@ class Uploads:
         """Those that wait, and those on their way."""
         self._wake = asyncio.Event()
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="uploads")
+
+    @property
+    def known(self) -> set[Path]:
+        """Those that nobody else may put: of our calls, and what waits."""
+        return self._calls | self._paths
 
     def begin(self, path: Path) -> None:
         """Leave a file alone that a call has begun to write."""
@@ -80,7 +98,7 @@ class Uploads:
         """Put what comes, and look for what was left, until it is cancelled."""
         looked: int | None = None
         while True:
-            if looked is None or seconds() - looked >= LOOK_S:
+            if self._looks and (looked is None or seconds() - looked >= LOOK_S):
                 looked = seconds()
                 await self._look()
             if await self._round():
@@ -131,7 +149,10 @@ class Uploads:
         return True
 
     async def _look(self) -> None:
-        known = self._calls | self._paths
+        elsewhere = set() if self._known_elsewhere is None else await self._known_elsewhere()
+        if elsewhere is None:
+            return
+        known = self.known | elsewhere
         with suppress(OSError):
             left = await asyncio.get_running_loop().run_in_executor(self._threads, self._left, known)
             for path in left:

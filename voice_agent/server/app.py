@@ -12,7 +12,9 @@ from voice_agent.config.secret import Secret
 from voice_agent.live.phone_leg import Message, Receive, Send
 from voice_agent.server.health import health
 from voice_agent.server.media import START_SECONDS, Browsers, MediaStreams, Scope
-from voice_agent.server.reception import STREAM_PATH, Reception
+from voice_agent.server.neighbours import Neighbours
+from voice_agent.server.reception import Reception
+from voice_agent.server.terms import STREAM_PATH
 from voice_agent.server.twilio import webhooks
 
 CONSOLE = "/console"
@@ -29,15 +31,16 @@ class Application:
         metrics_tokens: Sequence[Secret | None] = (),
         console: ASGIApp | None = None,
         browsers: Browsers | None = None,
+        neighbours: Neighbours | None = None,
     ) -> None:
         """`more`: routes that place calls. `metrics_tokens`: see `health`. `console`: all that is below its path.
 
-        `browsers`: those of it that bring streams.
+        `browsers`: those of it that bring streams. `neighbours`: see `health`.
         """
         # The interactive documentation would tell strangers what there is to try; a redirect would repeat their `Host`.
         self._pages = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
         self._pages.include_router(webhooks(reception))
-        self._pages.include_router(health(reception, *metrics_tokens))
+        self._pages.include_router(health(reception, *metrics_tokens, neighbours=neighbours))
         for routes in more:
             self._pages.include_router(routes)
         self._streams = MediaStreams(reception, start_seconds, browsers)
@@ -45,7 +48,7 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] == "websocket" and scope["path"].rstrip("/") == STREAM_PATH:
+        if scope["type"] == "websocket" and _is_stream(scope["path"]):
             await self._streams(scope, receive, send)
         elif self._console is not None and (scope["path"] == CONSOLE or scope["path"].startswith(f"{CONSOLE}/")):
             await self._console(scope, receive, send)
@@ -53,6 +56,11 @@ class Application:
             await self._pages(scope, receive, _last(send))
         else:
             await self._pages(scope, receive, send)
+
+
+def _is_stream(path: str) -> bool:
+    """Tell whether a path is that of streams, or of one call's."""
+    return path.rstrip("/") == STREAM_PATH or path.startswith(f"{STREAM_PATH}/")
 
 
 def _last(send: Send) -> Send:

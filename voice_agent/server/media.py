@@ -68,10 +68,11 @@ class MediaStreams:
         browsers = self._browsers if signature is None else None
         if browsers is not None and not browsers.lets_in(scope):
             browsers = None
-        if browsers is None and not valid_upgrade(terms.tokens, terms.stream_url, signature):
+        url = terms.signed_url(scope["path"])
+        if browsers is None and not valid_upgrade(terms.tokens, url, signature):
             refusal = Refusal.UPGRADE_WRONGLY_SIGNED if signature else Refusal.UPGRADE_UNSIGNED
             peer = (scope.get("client") or ("?",))[0]
-            self._reception.refuse(refusal, f"{peer} asked for {terms.stream_url}")
+            self._reception.refuse(refusal, f"{peer} asked for {url}")
             await send({"type": "websocket.close"})  # before accept: HTTP 403
             return
         await send({"type": "websocket.accept"})

@@ -1,13 +1,14 @@
-"""A small parent of the server: holds the listening socket, and starts the server again when it has died.
+"""A small parent of the server: holds the listening socket, and starts workers again that have died.
 
-So a call's next request waits in the socket's backlog meanwhile, instead of being refused. The server is a fork: all of
-its program is loaded already, so that it is there again in a moment. The parent has no thread and no event loop, and
-hears nothing but signals, which it passes on. It must not know what the server does.
+So a call's next request waits in the socket's backlog meanwhile, instead of being refused. A worker is a fork: all of
+its program is loaded already, so that it is there again in a moment, and the others do not notice. The parent has no
+thread and no event loop, and hears nothing but signals, which it passes on. It must not know what workers do.
 """
 
 import contextlib
 import logging
 import os
+import select
 import signal
 import socket
 import sys
@@ -27,20 +28,24 @@ DELAYS_S = (0.0, 0.0, 1.0, 2.0, 4.0, 8.0)
 
 READY = b"r"
 
-Work = Callable[[socket.socket], int]
+Work = Callable[[int, socket.socket], int]
 """Serves until a signal comes, and gives the exit status.
 
-What it gets is the line to its parent: it writes `READY` when it serves, and stops when the other end is closed.
+What it gets is its number, from 0 on, and the line to its parent: it writes `READY` when it serves, and stops when the
+other end is closed.
 """
 
 
-def supervise(work: Work, let_go: Callable[[], None]) -> int:
-    """Have `work` done by a fork, and again whenever it dies; gives its exit status when it was stopped.
+def supervise(
+    work: Work, let_go: Callable[[], None], workers: int = 1, died: Callable[[int], None] = lambda _: None
+) -> int:
+    """Have `work` done by so many forks, and again by another whenever one dies; gives an exit status when all end.
 
-    One that dies or ends before it has ever served is not started again. `let_go`: closes the socket in the parent when
-    there will be no further server, so that nothing waits for one.
+    The others begin when the first one serves; if it dies or ends before, that was all. One that ends by itself is
+    started again only where there are several. `let_go`: closes the socket in the parent when there will be no further
+    worker, so that nothing waits for one. `died` is told a worker's number before another takes its place.
     """
-    parent = _Parent(work, let_go)
+    parent = _Parent(work, let_go, workers, died)
     former = {number: signal.signal(number, parent.pass_on) for number in SIGNALS}
     try:
         return parent.run()
@@ -49,77 +54,141 @@ def supervise(work: Work, let_go: Callable[[], None]) -> int:
             signal.signal(number, handler)
 
 
+class _Worker:
+    """One place, and who has it now."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.process_id = 0
+        """0: nobody."""
+        self.line: socket.socket | None = None
+        self.served = False
+        """One of those who had the place has served."""
+        self.began = 0.0
+        self.quick = 0
+        self.due = 0.0
+        """When the next one is started, if there is nobody."""
+
+    def begins(self) -> bool:
+        """Wait until it serves, or ends; says whether it does."""
+        if self.line is not None:
+            select.select([self.line], [], [])
+        return self.has_served()
+
+    def has_served(self) -> bool:
+        """Look whether it serves."""
+        if self.line is not None:
+            with contextlib.suppress(OSError):
+                self.served = self.line.recv(1) == READY or self.served
+        return self.served
+
+    def lost(self) -> None:
+        """Note that it is gone, and when another one may come."""
+        now = time.monotonic()
+        self.quick = self.quick + 1 if now - self.began < QUICK_S else 0
+        self.due = now + DELAYS_S[min(self.quick, len(DELAYS_S) - 1)]
+        self.process_id = 0
+        if self.line is not None:
+            self.line.close()
+        self.line = None
+
+
 class _Parent:
-    def __init__(self, work: Work, let_go: Callable[[], None]) -> None:
+    def __init__(self, work: Work, let_go: Callable[[], None], workers: int, died: Callable[[int], None]) -> None:
         self._work = work
         self._let_go = let_go
-        self._child = 0
+        self._died = died
+        self._workers = [_Worker(number) for number in range(workers)]
         self._stopping = False
 
     def pass_on(self, number: int, frame: FrameType | None) -> None:
-        """Pass a signal on: each of them, for a second one ends at once."""
+        """Pass a signal on to all: each of them, for a second one ends at once."""
         del frame
         self._stopping = True
-        if self._child:
+        there = [worker for worker in self._workers if worker.process_id]
+        for worker in there:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self._child, number)
+                os.kill(worker.process_id, number)
+        if there:
             self._let_go()
 
     def run(self) -> int:
-        served = False
-        quick = 0
-        while True:
-            began = time.monotonic()
-            status, ready = self._live()
-            served = served or ready
-            if self._stopping or not served or status == 0:
-                return status if status >= 0 else 128 - status
-            quick = quick + 1 if time.monotonic() - began < QUICK_S else 0
-            why = f"died of signal {-status}" if status < 0 else f"ended with status {status}"
-            logger.error("the server %s: it is started again", why)
-            self._pause(DELAYS_S[min(quick, len(DELAYS_S) - 1)])
-            if self._stopping:
-                return 0
+        first, *others = self._workers
+        self._start(first)
+        if others and not first.begins():
+            # What keeps one from serving would keep all, and each would say so.
+            self._workers = [first]
+        status = 0
+        while any(worker.process_id for worker in self._workers) or not self._stopping:
+            ended = self._wait()
+            if ended is not None:
+                left = self._take_leave(*ended)
+                status = status or left
+            for worker in self._workers:
+                if not self._stopping and not worker.process_id and time.monotonic() >= worker.due:
+                    self._start(worker)
+        return status
 
-    def _live(self) -> tuple[int, bool]:
-        """Hold one life of the server; gives its exit status, negative for a signal, and whether it served."""
+    def _take_leave(self, worker: _Worker, status: int) -> int:
+        """See to one that has ended; gives the exit status if all end by it, or have to."""
+        served = any(each.has_served() for each in self._workers)
+        worker.lost()
+        self._died(worker.number)
+        given = status if status >= 0 else 128 - status
+        if self._stopping:
+            return given
+        several = len(self._workers) > 1
+        if not served or (status == 0 and not several):
+            self._stopping = True
+            return given
+        who = f"worker {worker.number + 1}" if several else "the server"
+        why = f"died of signal {-status}" if status < 0 else f"ended with status {status}"
+        logger.error("%s %s: it is started again", who, why)
+        return 0
+
+    def _start(self, worker: _Worker) -> None:
         ours, theirs = socket.socketpair()
         sys.stdout.flush()
         sys.stderr.flush()
-        child = os.fork()
-        if child == 0:
-            ours.close()
-            _be_child(self._work, theirs)
-        self._child = child
-        if self._stopping:
-            # The signal came while there was nobody to pass it on to.
-            self.pass_on(signal.SIGTERM, None)
-        with ours:
-            theirs.close()
-            _, status = os.waitpid(child, 0)
-            self._child = 0
-            ours.setblocking(False)
-            try:
-                ready = ours.recv(1) == READY
-            except OSError:
-                ready = False
-        return os.waitstatus_to_exitcode(status), ready
+        worker.began = time.monotonic()
+        # A signal that comes meanwhile is passed on when it can be, and not taken by a fork that is still us.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        process_id = os.fork()
+        if process_id == 0:
+            # Who keeps an end of the parent's would not let the others notice that it is gone.
+            for line in (ours, *(each.line for each in self._workers)):
+                if line is not None:
+                    line.close()
+            _be_child(self._work, worker.number, theirs)
+        theirs.close()
+        ours.setblocking(False)
+        worker.process_id, worker.line = process_id, ours
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
-    def _pause(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while not self._stopping and time.monotonic() < until:
-            time.sleep(0.05)
+    def _wait(self) -> tuple[_Worker, int] | None:
+        """Wait until one ends, or one may be started again."""
+        waits = any(not worker.process_id for worker in self._workers) and not self._stopping
+        try:
+            process_id, status = os.waitpid(-1, os.WNOHANG if waits else 0)
+        except ChildProcessError:
+            process_id, status = 0, 0
+        ended = next((worker for worker in self._workers if process_id and worker.process_id == process_id), None)
+        if ended is None:
+            time.sleep(0.05 if waits else 0)
+            return None
+        return ended, os.waitstatus_to_exitcode(status)
 
 
-def _be_child(work: Work, line: socket.socket) -> None:
+def _be_child(work: Work, number: int, line: socket.socket) -> None:
     """Do the work; does not return."""
     status = 1
     try:
         # The terminal's Ctrl-C goes to the parent alone, which passes it on: it must not come twice.
         os.setpgid(0, 0)
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
-        status = work(line)
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        status = work(number, line)
     finally:
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()

@@ -27,6 +27,8 @@ from voice_agent.twilio_api.rest import GoneError, NotSentError
 
 logger = logging.getLogger(__name__)
 
+CALLS_PATH = "/calls"
+
 BODY_BYTES = 16 * 1024
 LONGEST_QUEUE_S = 30.0
 """A request that would wait for longer is refused, and says when to come again."""
@@ -67,7 +69,7 @@ def placing_routes(placing: Placing) -> APIRouter:
 
     router = APIRouter(dependencies=[Depends(admit)])
 
-    @router.post("/calls")
+    @router.post(CALLS_PATH)
     async def create(request: Request) -> Response:
         order = await _read(request)
         if placing.dialler is None:

@@ -7,7 +7,7 @@ import logging
 import re
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 from urllib.parse import urlencode
@@ -19,18 +19,18 @@ from voice_agent.audio.dtmf import tones
 from voice_agent.audio.mulaw import BYTES_PER_MS
 from voice_agent.call.conversation import Resumption
 from voice_agent.call.events import AnsweredBy, MachineVerdict
-from voice_agent.call.setup import CallSetup, ModelSetup
+from voice_agent.call.setup import CallSetup
 from voice_agent.config.agents import Agents, AgentSource
 from voice_agent.config.render import MAX_CALLER_CHARACTERS, render, variables_in
 from voice_agent.errors import ConfigError
 from voice_agent.live.admission import NONCE_BYTES, TOKEN_PARAMETER, Refusal, StreamTokens, examine_start
 from voice_agent.live.capacity import Capacity
 from voice_agent.live.clock import utc_now, wall_seconds
-from voice_agent.live.endpoint_health import EndpointHealth
 from voice_agent.live.kept_greetings import KeptGreetings
 from voice_agent.live.lobby import EndedCall, Lobby
 from voice_agent.live.metrics import Metrics
 from voice_agent.live.session import Session
+from voice_agent.live.switchboard import Seat
 from voice_agent.server.carrier_errors import stream_error, webhook_error
 from voice_agent.server.colleagues import Colleagues
 from voice_agent.server.continuing import Continuing
@@ -49,6 +49,7 @@ from voice_agent.server.last_resort import (
 )
 from voice_agent.server.missed_calls import MissedCalls
 from voice_agent.server.refusals import Refusals
+from voice_agent.server.terms import Terms
 from voice_agent.server.transfers import CARRIED, CONNECTED, came_back, dial
 from voice_agent.store.checkpoints import Stored
 from voice_agent.store.history import NotTaken, PastCall, call_not_taken
@@ -62,7 +63,6 @@ logger = logging.getLogger(__name__)
 OUTBOUND = "outbound-api"
 """The `Direction` of calls that the REST API has placed."""
 
-STREAM_PATH = "/twilio/media"
 AFTER_STREAM_PATH = "/twilio/after-stream"
 STATUS_PATH = "/twilio/status"
 AFTER_DIAL_PATH = "/twilio/after-dial"
@@ -81,35 +81,6 @@ LOST = frozenset({"stream_lost", "stopped"})
 
 _CALL_SID = re.compile(r"CA[0-9a-f]{32}")
 """Twilio's form. A CallSid becomes a file's name, so nothing else may pass."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Terms:
-    """What is the same for all calls of this server."""
-
-    public_url: str
-    """Without a final slash."""
-    tokens: tuple[str, ...] = field(repr=False)
-    """Auth Tokens that sign, primary first."""
-    model: ModelSetup
-    fallbacks: tuple[ModelSetup, ...] = ()
-    """Of the model's endpoints."""
-    health: EndpointHealth = field(default_factory=EndpointHealth)
-    preconnect: bool
-    rest: bool
-    """REST credentials are there."""
-    can_apologise: bool
-    """The packaged apology is there, so that a caller whose model failed has heard it before the stream ended."""
-
-    @property
-    def models(self) -> tuple[ModelSetup, ...]:
-        """The endpoints of the next call, in the order in which it asks them; see `EndpointHealth.in_order`."""
-        return tuple(self.health.in_order((self.model, *self.fallbacks)))
-
-    @property
-    def stream_url(self) -> str:
-        """The stream's address as the TwiML names it and as the upgrade is signed."""
-        return f"ws{self.public_url.removeprefix('http')}{STREAM_PATH}"
 
 
 @dataclass(frozen=True)
@@ -139,12 +110,15 @@ class Reception:
         capacity: Capacity | None = None,
         continuing: Continuing | None = None,
         missed: MissedCalls | None = None,
+        seat: Seat | None = None,
     ) -> None:
         """`colleagues`: `None` where none can be called. `now` tells agents the time, and who is open.
 
         `greetings`: `None` where none are kept. `resumed`: what every call that comes in goes on from, which is for
         calls that are held once more; `None`: it begins. `capacity`: `None` where nobody is turned away. `continuing`:
         `None` where a call ends with its stream. `missed`: takes the calls that are not taken; `None`: nobody does.
+
+        `seat`: among the workers of this machine; `None`: there is no other.
         """
         self.capacity = capacity
         self.colleagues = colleagues
@@ -164,6 +138,7 @@ class Reception:
         self._resumed = resumed
         self._continuing = continuing
         self._missed = missed
+        self.seat = seat
 
     def refuse(self, refusal: Refusal, detail: str, call_sid: str = "") -> None:
         """Count and log what is refused."""
@@ -204,6 +179,9 @@ class Reception:
             return answer
         # It counts from now on, though others are decided about meanwhile.
         self.lobby.announce(setup, fields)
+        self._have(setup.call_sid)
+        if self.seat is not None:
+            self.seat.decided(setup.call_sid)
         if self._continuing is not None and not await self._continuing.expect(setup, fields):
             self.lobby.retract(setup.call_sid)
             self.refuse(Refusal.WEBHOOK_REPLAYED, "the call has had its stream, here or elsewhere", setup.call_sid)
@@ -355,7 +333,7 @@ class Reception:
         consent = None if again and begun else agent.consent
         token = self._stream_tokens.issue(call_sid, wall_seconds(), secrets.token_bytes(NONCE_BYTES), again)
         return twiml.connect_stream(
-            self.terms.stream_url,
+            self.terms.stream_url(call_sid),
             {TOKEN_PARAMETER: token},
             f"{self.terms.public_url}{AFTER_STREAM_PATH}",
             say=consent,
@@ -379,6 +357,8 @@ class Reception:
                     self.lobby.expect(self._here(self._continuing.adopt(known)), known.checkpoint.webhook)
             if not await self._continuing.admit(call_sid, start.start.stream_sid):
                 refusal = Refusal.TOKEN_USED
+        if refusal is None:
+            self._have(call_sid)
         return self._join(start, refusal)
 
     def admit(self, start: Start) -> Session | Refusal:
@@ -455,6 +435,7 @@ class Reception:
         setup = await self._continuing.take_up(stored, fields.get("StreamSid", ""))
         if setup is None:
             return None
+        self._have(setup.call_sid)
         setup = self._here(setup)
         await self.lobby.dismiss(setup.call_sid, OUTCOME_SECONDS)
         self.lobby.expect(setup, fields)
@@ -485,6 +466,7 @@ class Reception:
         setup = await self.colleagues.answered(link_id, call_sid)
         if setup is None:
             return twiml.hang_up()
+        self._have(call_sid)
         answer = self._connect(call_sid, setup.agent)
         self.lobby.expect(setup, fields)
         return answer
@@ -529,7 +511,13 @@ class Reception:
         await self._expect_again(setup, fields)
         return answer
 
+    def _have(self, call_sid: str) -> None:
+        """Let the other workers know that a call is here, whoever of them was told of it last."""
+        if self.seat is not None:
+            self.seat.enter(call_sid)
+
     async def _expect_again(self, setup: CallSetup, fields: Mapping[str, str]) -> None:
+        self._have(setup.call_sid)
         if self._continuing is not None:
             await self._continuing.expect_again(setup, fields)
         self.lobby.expect(setup, fields)

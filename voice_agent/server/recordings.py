@@ -4,17 +4,23 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+import msgspec
+
 from voice_agent.config.settings import Settings
 from voice_agent.live.metrics import Metrics
 from voice_agent.live.opened_call import FinishedCall, Redact
 from voice_agent.live.uploads import Uploads
 from voice_agent.recording.reader import read
 from voice_agent.recording.telling import summarise
+from voice_agent.server.neighbours import Neighbours
 from voice_agent.store.objects import ObjectStore, examine
 from voice_agent.store.recordings import Recordings
 
 MOST_FETCHED = 20
 """Recordings of the object store that are kept for the console's readers."""
+
+WRITTEN = "recordings that are written"
+"""What workers ask each other."""
 
 FETCHED = "fetched"
 RECORDINGS = "recordings"
@@ -29,18 +35,40 @@ def recordings_of(settings: Settings, fetched: Path, most_fetched: int | None = 
     return Recordings(settings.data / RECORDINGS, None if url is None else ObjectStore(url), fetched, most_fetched)
 
 
-def recordings_of_server(settings: Settings) -> Recordings:
-    """Say where the recordings of a server are that begins now; raises `CommandError`."""
+def recordings_of_server(settings: Settings, *, first: bool = True) -> Recordings:
+    """Say where the recordings of a server are that begins now; raises `CommandError`.
+
+    `first`: no other worker reads them yet.
+    """
     recordings = recordings_of(settings, settings.data / FETCHED, MOST_FETCHED)
-    recordings.forget_fetched()
+    if first:
+        recordings.forget_fetched()
     return recordings
 
 
-def uploads_of(recordings: Recordings, metrics: Metrics, redact: Redact | None) -> Uploads | None:
-    """Make what puts them into the object store; `None`: there is none."""
+def uploads_of(
+    recordings: Recordings, metrics: Metrics, redact: Redact | None, neighbours: Neighbours | None = None
+) -> Uploads | None:
+    """Make what puts them into the object store; `None`: there is none.
+
+    `neighbours`: other workers, of whom the first sees to what those have left who died.
+    """
     if recordings.objects is None:
         return None
-    return Uploads(recordings, metrics, None if redact is None else partial(_redact_left, redact))
+    take_out = None if redact is None else partial(_redact_left, redact)
+    if neighbours is None:
+        return Uploads(recordings, metrics, take_out)
+
+    async def known() -> set[Path] | None:
+        answers = await neighbours.ask(WRITTEN)
+        others = (number for number in range(neighbours.seat.workers) if number != neighbours.seat.number)
+        if any(not answers.get(number) for number in others if neighbours.seat.is_up(number)):
+            return None
+        return {Path(path) for told in answers.values() for path in msgspec.json.decode(told, type=list[str])}
+
+    uploads = Uploads(recordings, metrics, take_out, known_elsewhere=known, looks=neighbours.seat.number == 0)
+    neighbours.answers[WRITTEN] = lambda _: msgspec.json.encode([str(path) for path in uploads.known])
+    return uploads
 
 
 def _redact_left(redact: Redact, path: Path) -> None:

@@ -8,17 +8,16 @@ import contextlib
 import hmac
 import logging
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import msgspec
-import uvicorn
 
 from voice_agent.call.commands import Report
 from voice_agent.call.conversation import Resumption
@@ -53,15 +52,19 @@ from voice_agent.server.colleagues import Colleagues
 from voice_agent.server.console.opened_console import OpenedConsole
 from voice_agent.server.continuing import Continuing
 from voice_agent.server.doorstep import Doorstep
-from voice_agent.server.http_socket import HttpSocket
+from voice_agent.server.exchange import Exchange
+from voice_agent.server.http_server import HttpServer
+from voice_agent.server.listening_socket import listen
 from voice_agent.server.missed_calls import MissedCalls
+from voice_agent.server.neighbours import Neighbours
 from voice_agent.server.placing import Placing, placing_routes
-from voice_agent.server.reception import Reception, Terms
+from voice_agent.server.reception import Reception
 from voice_agent.server.recordings import recordings_of_server, uploads_of
-from voice_agent.server.stream_socket import StreamSocket
+from voice_agent.server.terms import Terms
 from voice_agent.store.checkpoints import Checkpoints
 from voice_agent.store.database import FILE_NAME, Database
 from voice_agent.store.history import History, past_call
+from voice_agent.store.recordings import Recordings
 from voice_agent.store.transfers import Transfers
 from voice_agent.twilio_api.calls import CallsApi
 from voice_agent.twilio_api.colleagues import ColleaguesApi
@@ -69,9 +72,6 @@ from voice_agent.twilio_api.messages import MessagesApi
 from voice_agent.twilio_api.rest import open_rest
 
 logger = logging.getLogger(__name__)
-
-MESSAGE_BYTES = 64 * 1024
-"""Longest message of a stream; Twilio's have some 400 bytes."""
 
 END_SECONDS = 6.0
 """How long calls may take to end when the server stops: a little more than the core waits for a carrier."""
@@ -92,9 +92,8 @@ LOOK_SECONDS = 0.1
 AFTER_STREAM_SECONDS = 0.5
 """How long the server then still answers: Twilio asks what becomes of a call right after its stream has ended."""
 
-SHUTDOWN_SECONDS = 2
-"""How long open HTTP requests may take at the end."""
-
+ARRIVED = "a call that was placed has arrived"
+"""What workers tell each other."""
 
 GREETINGS = "greetings"
 """Below the folder of the data."""
@@ -118,6 +117,7 @@ class Serving:
         resumed: Resumption | None = None,
         listening: socket.socket | None = None,
         replaced: bool = False,
+        neighbours: Neighbours | None = None,
     ) -> None:
         """`emulator_url`: a local Realtime server, for the provider `emulator`. `keep`: beside the history.
 
@@ -128,19 +128,21 @@ class Serving:
         `redact`: what does the work of `settings.redact`, before anything is kept.
 
         `listening`: a socket that somebody else holds; without it, one is opened. `replaced`: whoever holds it starts
-        another server behind this one.
+        another server behind this one. `neighbours`: other workers on the same socket; `None`: there are none.
 
         With port 0 a free one is taken, and a loopback `public_url` follows it.
         """
         self.settings = settings
         self.metrics = Metrics()
+        self._neighbours = neighbours
+        self._seat = None if neighbours is None else neighbours.seat
         self._agents = agents
         self._endpoints = reachable(settings, emulator_url)
         self._health = EndpointHealth()
         self._prices = load_prices(settings.prices)
         self._lag = LoopLag()
         _examine_limits(settings, [each.setup.model for each in self._endpoints], self._prices)
-        self.spending = Spending(settings.spend_per_call, settings.spend_per_day)
+        self.spending = Spending(settings.spend_per_call, settings.spend_per_day, seat=self._seat)
         self._observers = observers
         self._keep = keep
         assert redact is not None or not settings.redact, "whoever reads the settings has to give what they ask for"
@@ -174,7 +176,9 @@ class Serving:
             database = await self._database(stack)
             colleagues = await self._colleagues(stack, database)
             self._history = History(database)
-            self._late = LateRows(self._history, self.metrics, self.settings.data / LATE_CALLS)
+            self._late = LateRows(
+                self._history, self.metrics, self.settings.data / LATE_CALLS, takes_over=self._is_first
+            )
             stack.push_async_callback(self._late.close)
             self._checkpoints = Checkpointing(Checkpoints(database), self.metrics)
             self._trace(stack)
@@ -185,7 +189,7 @@ class Serving:
             terms = self._terms()
             continuing = Continuing(self._checkpoints, self._history, self.metrics)
             await self._remember_spending(self._history)
-            capacity = Capacity(self._limits(), lambda: lobby.taken, self._lag, self.spending)
+            capacity = self._capacity(lobby)
             self.reception = Reception(
                 terms,
                 self._agents,
@@ -199,16 +203,14 @@ class Serving:
                 capacity=capacity,
                 continuing=continuing,
                 missed=MissedCalls(self._late.add, redacts=self._redact is not None),
+                seat=self._seat,
             )
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
-            stack.callback(tasks.create_task(self._lag.run()).cancel)
-            if self.settings.keep_days is not None:
-                retention = Retention(self.settings.keep_days, recordings, self._history)
-                stack.callback(tasks.create_task(retention.run()).cancel)
+            beside = [self._lag.run(), self._late.run(), *self._once_for_all_workers(continuing, recordings)]
             if uploads is not None:
-                stack.callback(tasks.create_task(uploads.run()).cancel)
-            stack.callback(tasks.create_task(continuing.keep_sweeping()).cancel)
-            stack.callback(tasks.create_task(self._late.run()).cancel)
+                beside.append(uploads.run())
+            for work in beside:
+                stack.callback(tasks.create_task(work).cancel)
             self._placing = Placing(self.settings, self._agents, calls, capacity)
             self._console = OpenedConsole(
                 self.settings,
@@ -221,6 +223,7 @@ class Serving:
                 client=self._call_client(),
                 tasks=tasks,
                 messages=messages,
+                neighbours=self._neighbours,
             )
             stack.callback(self._console.close)
             application = Application(
@@ -229,12 +232,19 @@ class Serving:
                 metrics_tokens=(self.settings.metrics_token, self.settings.api_token),
                 console=self._console.application,
                 browsers=self._console.phone,
+                neighbours=self._neighbours,
             )
             doorstep = Doorstep(self.reception.refusals.turned_out)
-            self._server = _Server(_config(application, doorstep))
+            exchange = None
+            if self._neighbours is not None:
+                exchange = Exchange(application, self._neighbours, self.settings.max_lag_ms)
+            self._server = HttpServer(application, doorstep, exchange)
             tasks.create_task(self._server.serve([self._socket]))
             stack.push_async_callback(self._stop)
             await self._server.ready.wait()
+            if self._neighbours is not None:
+                self._sit_down(self._neighbours, capacity)
+                stack.callback(tasks.create_task(capacity.keep_telling()).cancel)
             self._stack = stack.pop_all()
         return self
 
@@ -246,9 +256,13 @@ class Serving:
         await self._stack.aclose()
 
     def close_to_new_calls(self) -> int:
-        """Take no more calls; gives how many are left."""
+        """Take no more calls; gives how many are left, those of other workers included."""
         self.reception.closing = self._placing.closing = True
-        return self.reception.lobby.taken
+        left = self.reception.lobby.taken
+        if self._seat is None:
+            return left
+        self._seat.close()
+        return left + self._seat.calls_of_others
 
     async def drain(self, at_once: asyncio.Event) -> None:
         """Let the calls that are left come to their end, for as long as they may take, or until somebody hurries.
@@ -281,12 +295,50 @@ class Serving:
             await asyncio.sleep(AFTER_STREAM_SECONDS)
         # Pages that are told what is live would be waited for.
         self._console.close()
+        if self._neighbours is not None:
+            self._neighbours.close()
         self._server.should_exit = True
 
     @property
     def _has_others(self) -> bool:
         """Other servers may be there at this moment."""
         return self.settings.database_url is not None
+
+    @property
+    def _is_first(self) -> bool:
+        """Whether this worker does what one of them has to do."""
+        return self._seat is None or self._seat.number == 0
+
+    def _once_for_all_workers(
+        self, continuing: Continuing, recordings: Recordings
+    ) -> Iterator[Coroutine[Any, Any, None]]:
+        """Give the work that one worker does for all."""
+        if self._is_first:
+            yield continuing.keep_sweeping()
+            if self.settings.keep_days is not None:
+                yield Retention(self.settings.keep_days, recordings, self._history).run()
+
+    def _sit_down(self, neighbours: Neighbours, capacity: Capacity) -> None:
+        """Join the other workers."""
+
+        def arrived(call_sid: str) -> bytes:
+            capacity.forget_placed(call_sid)
+            return b""
+
+        neighbours.answers[ARRIVED] = arrived
+        neighbours.take = self._server.take
+        neighbours.open()
+
+    def _capacity(self, lobby: Lobby) -> Capacity:
+        neighbours = self._neighbours
+        return Capacity(
+            self._limits(),
+            lambda: lobby.taken,
+            self._lag,
+            self.spending,
+            seat=self._seat,
+            elsewhere=None if neighbours is None else partial(neighbours.tell, ARRIVED),
+        )
 
     def _observe(self, call_sid: str, now_ms: int, report: Report) -> None:
         self._console.observe(call_sid, now_ms, report)
@@ -332,8 +384,8 @@ class Serving:
         tls()
         spool = Spool(describe)
         stack.push_async_callback(asyncio.to_thread, spool.close)
-        recordings = recordings_of_server(settings)
-        uploads = uploads_of(recordings, self.metrics, self._redact)
+        recordings = recordings_of_server(settings, first=self._is_first)
+        uploads = uploads_of(recordings, self.metrics, self._redact, self._neighbours)
         if uploads is not None:
             stack.push_async_callback(uploads.close)
         for each in self._endpoints:
@@ -371,16 +423,18 @@ class Serving:
 
     async def _remember_spending(self, history: History) -> None:
         """Count what was spent today before this server began."""
-        if self.settings.spend_per_day is None:
+        if not self.spending.must_count:
             return
+        spent = 0.0
         for model, usage in await history.used_since(day_began()):
             price = self._prices.of(model) if model else None
-            self.spending.add(0 if price is None else price.cost(usage))
+            spent += 0 if price is None else price.cost(usage)
+        self.spending.count(spent)
 
     def _limits(self) -> Limits:
         settings = self.settings
         return Limits(
-            calls=settings.max_calls or usual_most_calls(),
+            calls=settings.max_calls or usual_most_calls(1 if self._seat is None else self._seat.workers),
             lag_ms=settings.max_lag_ms,
             calls_of_caller=settings.caller_calls_per_minute,
             calls_to_number=settings.number_calls_per_minute,
@@ -398,6 +452,7 @@ class Serving:
             health=self._health,
             preconnect=settings.preconnect,
             rest=settings.has_rest,
+            by_call=self._seat is not None,
             can_apologise="apology" in self._clips,
         )
 
@@ -410,22 +465,6 @@ def _examine_limits(settings: Settings, models: Iterable[str], prices: Prices) -
             raise ConfigError(f'cannot be kept, for there is no price of "{model}": add it to PRICES', limit)
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, leaving signals to whoever owns the process, and telling when it is ready."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 def token_secret(auth_token: str) -> bytes:
     """Give what seals the streams' tokens: the same on all servers of an account, and after a restart."""
     return hmac.digest(auth_token.encode(), b"voice-agent stream tokens", "sha256")
@@ -434,48 +473,6 @@ def token_secret(auth_token: str) -> bytes:
 def database_place(settings: Settings) -> Path | str:
     """Say where the store is."""
     return settings.data / FILE_NAME if settings.database_url is None else settings.database_url.reveal()
-
-
-def _config(application: Application, doorstep: Doorstep) -> uvicorn.Config:
-    return uvicorn.Config(
-        application,
-        http=partial(HttpSocket, doorstep),  # type: ignore[arg-type] # it is called as the class would be
-        ws=partial(StreamSocket, doorstep),  # type: ignore[arg-type] # as above
-        ws_max_size=MESSAGE_BYTES,
-        ws_per_message_deflate=False,  # base64 audio does not compress enough to pay for it
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        # What a proxy says about the peer is for logs at most, and anybody can say it.
-        proxy_headers=False,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-    )
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Open the server's socket; raises `CommandError`."""
-    try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        # Python adds the address once more to the system's own words.
-        why = (error.strerror or str(error)).partition(" (while")[0]
-        raise CommandError(
-            f"cannot listen on {host}:{port} ({why}): stop what listens there, or set HOST and PORT"
-        ) from None
-
-
-def taken_over(descriptor: int) -> socket.socket:
-    """Take a listening socket that another program has opened; raises `CommandError`."""
-    try:
-        taken = socket.socket(fileno=descriptor)
-        taken.getsockname()
-    except OSError as error:
-        raise CommandError(f"--fd {descriptor} is no socket ({error.strerror or error})") from None
-    if not taken.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-        taken.detach()
-        raise CommandError(f"--fd {descriptor} does not listen: open it with backlog, e.g. by systemd's ListenStream=")
-    return taken
 
 
 def _version() -> str:

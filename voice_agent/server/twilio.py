@@ -42,7 +42,10 @@ def webhooks(reception: Reception, form_seconds: float = BODY_SECONDS) -> APIRou
             peer = request.client.host if request.client else "?"
             reception.refuse(refusal, f"{peer} asked for {url}")
             raise HTTPException(403, "not signed by Twilio; is PUBLIC_URL the address that Twilio calls?")
-        return dict(fields)
+        given = dict(fields)
+        if reception.seat is not None and "CallSid" in given:
+            reception.seat.enter_new(given["CallSid"])
+        return given
 
     async def fields_of_call(request: Request) -> Mapping[str, str]:
         """Read the form of a call that we may have to take; raises 503 when the server stops.

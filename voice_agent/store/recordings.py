@@ -4,6 +4,7 @@ A recording has the same name in both: the day's folder and the file. It must no
 """
 
 import contextlib
+import os
 import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path, PurePosixPath
@@ -113,7 +114,7 @@ class Recordings:
             raise CommandError(f"{told} is not in the object store: {why}")
         try:
             self._fetched.mkdir(mode=0o700, parents=True, exist_ok=True)
-            beside = path.with_suffix(".part")
+            beside = path.with_suffix(f".{os.getpid()}.part")
             beside.touch(mode=0o600)
             beside.write_bytes(data)
             beside.replace(path)

@@ -34,10 +34,12 @@ class OwnServer(NamedTuple):
 
 
 @asynccontextmanager
-async def own_server(realtime_url: str, audio: str, extra: Mapping[str, str] | None = None) -> AsyncIterator[OwnServer]:
+async def own_server(
+    realtime_url: str, audio: str, extra: Mapping[str, str] | None = None, *, workers: int = 1
+) -> AsyncIterator[OwnServer]:
     """Start it, with signatures, tokens, recording and history, and end it; raises `CommandError`.
 
-    `audio`: how audio crosses the model's socket. `extra`: further settings.
+    `audio`: how audio crosses the model's socket. `extra`: further settings. `workers`: see `serve`.
     """
     token = "signs for a load of calls"  # noqa: S105 - opens a server of this machine that lives for a minute
     with tempfile.TemporaryDirectory() as folder:
@@ -63,6 +65,7 @@ async def own_server(realtime_url: str, audio: str, extra: Mapping[str, str] | N
             "-m",
             "voice_agent.cli.main",
             "serve",
+            *(("--workers", str(workers)) if workers > 1 else ()),
             stdout=subprocess.PIPE,
             env=environment,
             cwd=folder,

@@ -27,6 +27,10 @@ from voice_agent.call.commands import (
 from voice_agent.live.lobby import HeldCall, Lobby
 from voice_agent.server.console.answers import json_of, read
 from voice_agent.server.console.events import Broadcast
+from voice_agent.server.neighbours import Neighbours
+
+LIVE = "live"
+"""What workers ask each other."""
 
 TICK_SECONDS = 0.5
 """Between two tellings."""
@@ -73,9 +77,16 @@ class _Doing(msgspec.Struct):
 class Live:
     """One for a server."""
 
-    def __init__(self, lobby: Lobby, currency: str, tasks: asyncio.TaskGroup) -> None:
-        """`currency`: of the prices by which calls know their cost."""
+    def __init__(
+        self, lobby: Lobby, currency: str, tasks: asyncio.TaskGroup, neighbours: Neighbours | None = None
+    ) -> None:
+        """`currency`: of the prices by which calls know their cost. `neighbours`: workers that have further calls."""
         self._lobby = lobby
+        self._neighbours = neighbours
+        self._elsewhere: dict[int, dict[str, LiveCall]] = {}
+        """Calls of the other workers, as they were told last."""
+        if neighbours is not None:
+            neighbours.answers[LIVE] = lambda _: msgspec.msgpack.encode(list(self.now()))
         self._tasks = tasks
         self._broadcast = Broadcast()
         self._doing: dict[str, _Doing] = {}
@@ -118,14 +129,14 @@ class Live:
 
     def _first(self) -> list[tuple[str, Any]]:
         """Give what a page is told first, and begin to look for changes unless that goes on already."""
-        rows = list(self.now())
+        rows = [*self.now(), *self._of_others().values()]
         if self._ticking is None:
             self._told = {row.call_sid: row for row in rows}
             self._ticking = self._tasks.create_task(self._tick())
         return [("calls", {"all": rows, "currency": self._currency})]
 
     def now(self) -> Iterator[LiveCall]:
-        """Give all calls in progress."""
+        """Give all calls in progress here."""
         for call_sid, held in self._lobby.calls.items():
             if held.session.ended is None:
                 yield self._row(call_sid, held)
@@ -157,15 +168,31 @@ class Live:
             if not len(self._broadcast):
                 self._ticking = None
                 self._changed.clear()
+                self._elsewhere.clear()
                 return
+            if self._neighbours is not None:
+                await self._ask(self._neighbours)
             self._tell()
+
+    async def _ask(self, neighbours: Neighbours) -> None:
+        for number, told in (await neighbours.ask(LIVE)).items():
+            if told:
+                rows = msgspec.msgpack.decode(told, type=list[LiveCall])
+                self._elsewhere[number] = {row.call_sid: row for row in rows}
+        # Of one that is only late what it told last still stands.
+        for number in [number for number in self._elsewhere if not neighbours.seat.is_up(number)]:
+            del self._elsewhere[number]
+
+    def _of_others(self) -> dict[str, LiveCall]:
+        return {call_sid: row for rows in self._elsewhere.values() for call_sid, row in rows.items()}
 
     def _tell(self) -> None:
         calls = {sid: held for sid, held in self._lobby.calls.items() if held.session.ended is None}
+        others = self._of_others()
         looked_at = (self._changed | (calls.keys() - self._told.keys())) & calls.keys()
-        rows = [self._row(sid, calls[sid]) for sid in looked_at]
+        rows = [*(self._row(sid, calls[sid]) for sid in looked_at), *others.values()]
         changed = [row for row in rows if self._told.get(row.call_sid) != row]
-        gone = list(self._told.keys() - calls.keys())
+        gone = list(self._told.keys() - calls.keys() - others.keys())
         if changed or gone:
             self._broadcast.publish("changes", {"changed": changed, "gone": gone})
         self._told |= {row.call_sid: row for row in changed}

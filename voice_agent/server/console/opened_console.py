@@ -20,6 +20,7 @@ from voice_agent.server.console.live import Live, live_routes
 from voice_agent.server.console.phone import Phone, phone_routes
 from voice_agent.server.console.webrtc import BrowserCalls, webrtc_routes
 from voice_agent.server.console.workshop import Workshop
+from voice_agent.server.neighbours import Neighbours
 from voice_agent.server.reception import Reception
 from voice_agent.store.history import History
 from voice_agent.store.recordings import Recordings
@@ -43,13 +44,14 @@ class OpenedConsole:
         client: CallClient | ConfigError,
         tasks: asyncio.TaskGroup,
         messages: MessageSender | None,
+        neighbours: Neighbours | None = None,
     ) -> None:
-        """`key`: see `Access`. `client`, `tasks` and `messages`: see `BrowserCalls`."""
+        """`key`: see `Access`. `client`, `tasks` and `messages`: see `BrowserCalls`. `neighbours`: see `Live`."""
         access = Access(settings.console_password, key, settings.public_url)
         files = AgentFiles(agents, edit=settings.console_edit)
         self._workshop = Workshop()
-        self._browser_calls = BrowserCalls(agents, client, tasks, messages)
-        self._live = Live(reception.lobby, prices.currency, tasks)
+        self._browser_calls = BrowserCalls(agents, client, tasks, messages, seat=reception.seat)
+        self._live = Live(reception.lobby, prices.currency, tasks, neighbours)
         self._listening = Listening(self._live)
         self.phone = Phone(agents, reception, access)
         wanted = partial(read_wanted, settings.redact_words)

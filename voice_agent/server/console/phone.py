@@ -199,6 +199,8 @@ class Phone:
         }
         self._forget_old()
         self._calls[call_sid] = _Call(fields, PhoneEvents())
+        if self._reception.seat is not None:
+            self._reception.seat.enter(call_sid)
         return Begun(call_sid, NO_ACCOUNT, verbs_of(await self._reception.receive(fields, chosen=chosen)))
 
     async def after_stream(self, call_sid: str) -> list[Verb]:

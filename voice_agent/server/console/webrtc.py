@@ -25,6 +25,7 @@ from voice_agent.live.call_client import CallClient
 from voice_agent.live.clock import seconds, utc_now
 from voice_agent.live.mcp_secrets import McpSecrets
 from voice_agent.live.sideband import Sideband
+from voice_agent.live.switchboard import Seat
 from voice_agent.server.console.answers import json_of, read
 from voice_agent.tools.run import ToolRunner
 from voice_agent.tools.text_message import MessageSender
@@ -74,13 +75,19 @@ class BrowserCalls:
         tasks: asyncio.TaskGroup,
         messages: MessageSender | None = None,
         now_seconds: Callable[[], int] = seconds,
+        *,
+        seat: Seat | None = None,
     ) -> None:
-        """`client`: or why the configured endpoint has no such calls. `tasks` gets one a call; `close` ends them."""
+        """`client`: or why the configured endpoint has no such calls. `tasks` gets one a call; `close` ends them.
+
+        `seat`: among the workers of this machine; `None`: there is no other.
+        """
         self._agents = agents
         self._client = client
         self._tasks = tasks
         self._messages = messages
         self._now_seconds = now_seconds
+        self._seat = seat
         self._waiting: dict[str, _Waiting] = {}
         self._calls: dict[str, Sideband] = {}
 
@@ -98,6 +105,8 @@ class BrowserCalls:
             raise Refused(502, str(error)) from None
         session_id = secrets.token_urlsafe(16)
         self._waiting[session_id] = _Waiting(agent, self._now_seconds() + SECRET_SECONDS)
+        if self._seat is not None:
+            self._seat.enter(session_id)
         if len(self._waiting) > MOST_WAITING:
             del self._waiting[next(iter(self._waiting))]
         return {

@@ -153,7 +153,7 @@ export class TelephoneCall {
 
   /** Hold one stream to its end. */
   async #stream({ stream_sid: streamSid, parameters }) {
-    const stream = await socket("/twilio/media");
+    const stream = await socket(`/twilio/media/${this.callSid}`);
     this.stream = stream;
     const call = { callSid: this.callSid, accountSid: this.accountSid, streamSid, parameters };
     const send = (text) => {
