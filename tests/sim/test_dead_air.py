@@ -171,6 +171,20 @@ def test_a_sound_too_short_to_count_owes_no_answer_unless_it_cuts() -> None:
     assert [at for at, _ in cut.wait(20_000)] == [5620]
 
 
+def test_a_sound_too_short_to_count_owes_no_answer_either_while_the_agents_words_are_on_their_way() -> None:
+    # A rule that was too strict, found by made-up calls (seed 40002779).
+    on_its_way, later = (Line(an_agent(greeting=None, barge_in=BargeIn(after_ms=300))) for _ in range(2))
+    on_its_way.at(1900, ModelAudio("r1", "a", 0, b"", 20), PlayAudio(b""))
+    later.at(1500, ModelAudio("r1", "a", 0, b"", 20), PlayAudio(b""))
+    for line in (on_its_way, later):
+        line.at(2000, SpeechStarted("item_1", 0))
+        line.play(2060, 3000)
+        line.at(2700, TurnCommitted("item_1"))
+
+    assert on_its_way.wait(20_000) == []
+    assert [what for _, what in later.wait(20_000)] == ["dead air: owed answer"]
+
+
 def test_a_sound_right_behind_a_key_is_taken_for_its_tone_and_owes_no_answer() -> None:
     by_key = Note("debug", BY_KEY)
     behind, later = Line().play(1000, 5000), Line().play(1000, 5000)

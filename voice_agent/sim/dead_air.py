@@ -149,6 +149,8 @@ class DeadAir:
         """Calls that collect digits."""
         self._came = ""
         """The response of which something came last: sound, or a call of a tool."""
+        self._sent_ms = -ECHO_MS
+        """When sound was ordered last."""
         self._told = False
 
     def stop(self) -> None:
@@ -185,8 +187,10 @@ class DeadAir:
         for command in commands:
             if type(command) not in _SOUND:
                 self._obey(now_ms, command)
-            elif isinstance(event, ResponseDone):
-                self._owed.discard("answer")  # a clip of ours stands for it
+            elif type(command) is PlayAudio:
+                self._sent_ms = now_ms
+                if type(event) is ResponseDone:
+                    self._owed.discard("answer")  # a clip of ours stands for it
         if not owed:
             self._owed_since_ms = now_ms
         return wrong
@@ -209,11 +213,10 @@ class DeadAir:
         told, self._told = self._told, broken
         return broken and not told
 
-    @property
-    def _sounding(self) -> bool:
-        """Whether the agent is heard, or was until so recently that the call cannot know better."""
+    def _sounding(self, now_ms: int) -> bool:
+        """Whether the agent is heard, is about to be, or was until so recently that the call cannot know better."""
         known_ms = self._carrier.now_ms - ECHO_MS - (self._longest_ms - LONGEST_MS)
-        return self._carrier.agent.end > known_ms * BYTES_PER_MS
+        return self._carrier.agent.end > known_ms * BYTES_PER_MS or now_ms - self._sent_ms < ECHO_MS
 
     def _take(self, now_ms: int, event: CallEvent) -> None:
         match event:
@@ -274,7 +277,7 @@ class DeadAir:
             self._speaking, self._speaking_since_ms = True, now_ms
         self._owed.discard("greeting")
         # A sound that must last to count, and falls into the agent's speech, is no turn until it cuts.
-        self._overheard = self._agent.barge_in.after_ms > 0 and self._busy()
+        self._overheard = self._agent.barge_in.after_ms > 0 and self._busy(now_ms)
         self._by_key = False
         opening = self._opening_ends_ms is None or now_ms < self._opening_ends_ms
         self._brief = opening or bool(self._collects)
@@ -285,11 +288,11 @@ class DeadAir:
             self._opens_ms = self._silent_since_ms = max(self._opens_ms, now_ms + self._pause_ms)
         tone = self._by_key and self._carrier.caller.end <= self._tone_end_ms * BYTES_PER_MS
         brief = self._brief and now_ms - self._speaking_since_ms < BRIEF_WAY_MS
-        if not ((self._overheard or tone or brief) and self._busy()):
+        if not ((self._overheard or tone or brief) and self._busy(now_ms)):
             self._owed.add("answer")
 
-    def _busy(self) -> bool:
-        return self._sounding or any(debt.startswith("response") for debt in self._owed)
+    def _busy(self, now_ms: int) -> bool:
+        return self._sounding(now_ms) or any(debt.startswith("response") for debt in self._owed)
 
     def _judge(self, now_ms: int, answered_by: object) -> None:
         if answered_by in {"human", "unknown"}:
@@ -303,7 +306,7 @@ class DeadAir:
             case what if what == ONLY_TONES:
                 self._owed.discard("answer")
             case what if what == BY_KEY and now_ms - self._key_ms < KEY_WAY_MS:
-                self._by_key = self._by_key or self._busy()
+                self._by_key = self._by_key or self._busy(now_ms)
             case "the server did not commit the caller's turn" if self._speaking:
                 self._close_turn(now_ms)
             case "the carrier says who answered" if self._detects:
