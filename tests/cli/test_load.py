@@ -34,6 +34,7 @@ def test_a_few_calls_are_carried_or_too_much_and_the_figures_say_why(
         (["--calls", "0"], "from 1 to 1024"),
         (["--most", "2000"], "from 1 to 1024"),
         (["--seconds", "0"], "--seconds"),
+        (["--workers", "0"], "--workers"),
         (["--to", "http://127.0.0.1:1/twilio/voice", "--auth-token", "x", "--pid", "4194305"], "no such process"),
     ],
 )
@@ -42,6 +43,15 @@ def test_what_cannot_be_done_is_one_line(arguments: list[str], told: str, capsys
 
     (line,) = capsys.readouterr().err.splitlines()
     assert told in line
+
+
+def test_two_workers_share_the_calls(tmp_path: Path) -> None:
+    out = tmp_path / "load.json"
+    main(["load", "--workers", "2", "--calls", "2", "--seconds", "0.5", "--out", str(out)])
+    report = json.loads(out.read_text())
+
+    assert report["to"] == "voice-agent serve --workers 2"
+    assert report["levels"][0]["broken"] == []
 
 
 def test_a_server_that_is_not_there_breaks_every_call(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,9 +10,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from voice_agent.emulator.twilio.webhook import request
 from voice_agent.errors import CommandError
 
 START_S = 30.0
+LOOK_S = 0.1
 
 _AGENT = """\
 name: load
@@ -71,11 +73,24 @@ async def own_server(
             cwd=folder,
         )
         try:
-            yield OwnServer(process.pid, await _url(process), token)
+            url = await _url(process)
+            if workers > 1:
+                await _until_all_serve(url, workers)
+            yield OwnServer(process.pid, url, token)
         finally:
             if process.returncode is None:
                 process.terminate()
             await process.communicate()
+
+
+async def _until_all_serve(url: str, workers: int) -> None:
+    """Wait for those that begin when the first one serves: the calls are to be spread."""
+    async with asyncio.timeout(START_S):
+        missing = {f'{{worker="{number}"}}' for number in range(1, workers + 1)}
+        while missing:
+            body = (await request(f"{url}/metrics", {}, "", "GET")).body
+            missing = {label for label in missing if label not in body}
+            await asyncio.sleep(LOOK_S)
 
 
 async def _url(process: asyncio.subprocess.Process) -> str:
