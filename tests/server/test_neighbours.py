@@ -44,7 +44,7 @@ def test_whoever_is_gone_or_does_not_answer_is_not_waited_for_long() -> None:
         async with workers(3) as (first, second, third):
             second.seat.leave()
             third.answers["name"] = lambda _: bytes(LONGEST + 1)  # too long for a message
-            return [await first.ask("name")]
+            return [await first.ask("name", seconds=0.1)]
 
     assert asyncio.run(main()) == [{}]
 

@@ -39,11 +39,10 @@ class Switchboard:
     def __init__(self, workers: int) -> None:
         self.workers = workers
         sizes = (_HEAD.itemsize, workers * _ROW.itemsize, MOST_CALLS * _CALL.itemsize, ROOM_BYTES)
-        with tempfile.TemporaryFile() as file:
-            file.truncate(sum(sizes))
-            memory = mmap.mmap(file.fileno(), sum(sizes))
-            # For the lock, as long as there are workers.
-            self._file = os.dup(file.fileno())
+        # For the lock, too, as long as there are workers.
+        self._file = _file_without_a_name()
+        os.ftruncate(self._file, sum(sizes))
+        memory = mmap.mmap(self._file, sum(sizes))
         starts = [sum(sizes[:place]) for place in range(len(sizes))]
         self.head: Any = np.frombuffer(memory, _HEAD, 1, starts[0])
         self.rows: Any = np.frombuffer(memory, _ROW, workers, starts[1])
@@ -202,6 +201,14 @@ class Seat:
         head = self._board.head
         head["spent"], head["day"] = cost, day
         head["counted"] = 1
+
+
+def _file_without_a_name() -> int:
+    """Open one; where there is memory for that, no folder has to be writable."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("voice-agent workers")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
 
 
 def _hash(key: str) -> tuple[int, int]:

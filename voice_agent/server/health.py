@@ -17,6 +17,9 @@ from voice_agent.server.reception import Reception
 METRICS, RESTS = "metrics", "rests"
 """What workers ask each other."""
 
+SOON_S = 0.3
+"""A proxy asks every second or so whether a server is ready, and does not wait long for a worker that is late."""
+
 
 def health(reception: Reception, *tokens: Secret | None, neighbours: Neighbours | None = None) -> APIRouter:
     """Make the routes. Counts are for this machine, and for whoever bears one of `tokens`: strangers get none.
@@ -38,7 +41,7 @@ def health(reception: Reception, *tokens: Secret | None, neighbours: Neighbours 
             return PlainTextResponse("stopping\n", status_code=503)
         resting = dict(rests(reception.terms))
         if resting and neighbours is not None:
-            for told in (await neighbours.ask(RESTS)).values():
+            for told in (await neighbours.ask(RESTS, seconds=SOON_S)).values():
                 theirs = msgspec.json.decode(told, type=dict[str, int])
                 resting |= {name: max(rest_s, resting.get(name, 0)) for name, rest_s in theirs.items()}
         return PlainTextResponse("".join(["ready\n", *map(_told, resting.items())]))

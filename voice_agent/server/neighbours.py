@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 LONGEST = 200_000
 """Bytes of a message: a socket's buffer holds 212,992 usually (`net.core.wmem_max`)."""
 
-ANSWER_S = 0.3
-"""How long the others have for an answer: a worker that has just died has none."""
+ANSWER_S = 2.0
+"""How long the others have for an answer: on a busy machine one may be late. Who dies meanwhile is not waited for."""
 
 ROOM_S = 1.0
 LOOK_S = 0.02
@@ -141,17 +141,19 @@ class Neighbours:
         for number in self._others():
             self._send(number, msgspec.msgpack.encode(_Asked(0, -1, what, about)))
 
-    async def ask(self, what: str, about: str = "") -> dict[int, bytes]:
+    async def ask(self, what: str, about: str = "", seconds: float = ANSWER_S) -> dict[int, bytes]:
         """Ask the others, and give what they answer in time, by their numbers."""
         number, others = next(self._numbers), self._others()
         message = msgspec.msgpack.encode(_Asked(number, self.seat.number, what, about))
         asked = {other for other in others if self._send(other, message)}
         answers = self._waiting[number] = {}
         try:
-            async with asyncio.timeout(ANSWER_S):
-                while answers.keys() < asked:
+            async with asyncio.timeout(seconds):
+                while any(self.seat.is_up(other) for other in asked - answers.keys()):
                     self._news.clear()
-                    await self._news.wait()
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(LOOK_S):
+                            await self._news.wait()
         except TimeoutError:
             missing = ", ".join(str(other + 1) for other in sorted(asked - answers.keys()))
             logger.warning("worker %s does not answer (%s)", missing, what)
