@@ -13,6 +13,7 @@ from voice_agent.call.commands import (
     CancelResponse,
     ClearPlayback,
     ClosePhone,
+    ConnectModel,
     CreateResponse,
     KeysPressed,
     Note,
@@ -25,6 +26,7 @@ from voice_agent.call.events import (
     CallEvent,
     KeyPressed,
     ModelAudio,
+    ModelClosed,
     ResponseCreated,
     ResponseDone,
     SessionUpdated,
@@ -306,6 +308,19 @@ def test_a_hello_into_the_first_second_of_the_greeting_owes_nothing_unless_it_cu
     assert ignored.wait(12_000) == []
     for line in (cut, long, late):
         assert [what for _, what in line.wait(12_000)] == ["dead air: owed answer"]
+
+
+def test_a_greeting_that_another_session_says_anew_has_its_first_second_anew() -> None:
+    # A rule that was too strict, found by made-up calls (seed 40033985).
+    again, other = greeted(), greeted()
+    for line, request in ((again, "greeting-2"), (other, "turn-2")):
+        line.at(900, ModelClosed(1006, ""), ConnectModel()).at(1200, SessionUpdated(), CreateResponse(request))
+        line.at(1300, ResponseCreated("r2", request)).at(2000, ModelAudio("r2", "b", 0, b"", 3000)).play(2000, 3000)
+        line.at(2700, SpeechStarted("item_1", 0)).at(3600, TurnCommitted("item_1"))
+        line.at(3700, ResponseDone("r2", "completed"))
+
+    assert again.wait(20_000) == []
+    assert [what for _, what in other.wait(20_000)] == ["dead air: owed answer"]
 
 
 def test_what_comes_of_a_greeting_that_was_put_off_does_not_begin_its_first_second() -> None:

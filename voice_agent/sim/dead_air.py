@@ -149,6 +149,8 @@ class DeadAir:
         """Calls that collect digits."""
         self._came = ""
         """The response of which something came last: sound, or a call of a tool."""
+        self._another = False
+        """The session is not the first one."""
         self._sent_ms = -ECHO_MS
         """When sound was ordered last."""
         self._told = False
@@ -263,6 +265,7 @@ class DeadAir:
 
     def _lose_session(self, now_ms: int) -> None:
         self._ready = self._greets = False
+        self._another = True
         lost = {debt for debt in self._owed if debt.startswith("response")}
         if lost - self._cancelled:
             self._owed.add("answer")
@@ -318,6 +321,11 @@ class DeadAir:
                 if self._speaking:
                     self._speaking, self._silent_since_ms = False, now_ms
 
+    def _ask(self, request: str) -> None:
+        self._owed.add("request")
+        if self._another and request.startswith("greeting"):
+            self._opening_ends_ms = None  # it is said anew, and so is its first second
+
     def _obey(self, now_ms: int, command: CallCommand) -> None:
         match command:
             case ClearPlayback() | CancelResponse():
@@ -327,7 +335,7 @@ class DeadAir:
             case ConnectModel() if self._ready:
                 self._lose_session(now_ms)
             case CreateResponse():
-                self._owed.add("request")
+                self._ask(command.request)
             case RunTool() | CallColleague():
                 self._owed.add(f"tool {command.call_id}")
             case ToolStarted() if command.server:
