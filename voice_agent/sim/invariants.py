@@ -423,9 +423,7 @@ class Invariants:
             case Note():
                 self._look_at_note(command.what)
             case HandedOver():
-                self._follow(self._agents[command.agent])
-                self._former_limits_ms.append(self._limit_ms or 0)
-                self._limit_ms = self._now_ms + self._longest_ms
+                self._hand_over(self._agents[command.agent])
             case SetTurnFlags():
                 self._overhears = not command.interrupt_response
             case AgentSaid():
@@ -433,6 +431,15 @@ class Invariants:
             case CallEnded():
                 self._close()
                 self._ended = True
+
+    def _hand_over(self, agent: Agent) -> None:
+        former_ms = self._longest_ms
+        self._follow(agent)
+        self._former_limits_ms.append(self._limit_ms or 0)
+        self._limit_ms = self._now_ms + self._longest_ms
+        for use in self._uses.values():
+            if use.limit_ms >= former_ms:  # for as long as the call lasts, which now lasts longer
+                use.limit_ms += self._longest_ms
 
     def _lose_session(self) -> None:
         if not self._caller_waits:
