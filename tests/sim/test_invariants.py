@@ -260,6 +260,9 @@ def test_nobody_is_asked_for_while_the_agent_can_be_heard() -> None:
 
     assert "over itself" in Watched().says(1000, 1000).at(1999, None, question).rules()
     assert "over itself" not in Watched().says(1000, 1000).at(2000, None, question).rules()
+    dead = Watched().says(1000, 1000)  # a rule that was too strict, found by made-up calls (seed 40090322)
+    dead.invariants.line_died()
+    assert "over itself" not in dead.at(1999, None, question).rules()
     failed = ResponseDone("r1", "failed")
     assert "over itself" not in Watched().says(1000, 1000).at(1999, failed, question).rules()
 

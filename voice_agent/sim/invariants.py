@@ -479,7 +479,9 @@ class Invariants:
         # its session, behind the sign of life.
         failed = isinstance(event, ResponseDone) and event.status in {"failed", "incomplete"}
         once_more = failed or isinstance(event, SessionUpdated)
-        if request.startswith("idle") and unheard_ms > 0 and not once_more:
+        # On a dead line nobody hears anything, and its time stands still.
+        alive = self._closing_ms is None
+        if request.startswith("idle") and unheard_ms > 0 and alive and not once_more:
             self._break(
                 "over itself", f"it asks whether anybody is there {unheard_ms} ms before it has finished itself"
             )
