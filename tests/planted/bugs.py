@@ -140,8 +140,8 @@ BUGS = (
     Bug(
         "resets the resampler between deltas",
         _ITEMS,
-        "self._inside = key\n        self._count(key, len(audio))",
-        "self._inside = key\n        self._resampler.reset()\n        self._count(key, len(audio))",
+        "self._inside = key\n        sent = self._count(key, len(audio))",
+        "self._inside = key\n        self._resampler.reset()\n        sent = self._count(key, len(audio))",
     ),
     Bug(
         "does not fill gaps in the caller's audio",  # openai-agents-js PR 1608

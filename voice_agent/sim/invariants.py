@@ -433,13 +433,12 @@ class Invariants:
                 self._ended = True
 
     def _hand_over(self, agent: Agent) -> None:
-        former_ms = self._longest_ms
-        self._follow(agent)
         self._former_limits_ms.append(self._limit_ms or 0)
-        self._limit_ms = self._now_ms + self._longest_ms
         for use in self._uses.values():
-            if use.limit_ms >= former_ms:  # for as long as the call lasts, which now lasts longer
-                use.limit_ms += self._longest_ms
+            if use.limit_ms >= self._longest_ms:  # for as long as the call lasts, which now lasts longer
+                use.limit_ms += agent.limits.minutes * 60_000
+        self._follow(agent)
+        self._limit_ms = self._now_ms + self._longest_ms
 
     def _lose_session(self) -> None:
         if not self._caller_waits:
@@ -467,9 +466,7 @@ class Invariants:
             self._caller_waits = False
             lost = min(self._kept, KEPT_BYTES) - given
             if lost > 0:
-                self._break(
-                    "unheard", f"{lost // BYTES_PER_MS} ms of the caller were lost before the session was ready"
-                )
+                self._break("unheard", f"{lost // BYTES_PER_MS} ms of the caller were lost before a session was ready")
 
     def _look_at_request(self, event: CallEvent, request: str) -> None:
         if self._caller_speaks:
@@ -480,11 +477,8 @@ class Invariants:
         failed = isinstance(event, ResponseDone) and event.status in {"failed", "incomplete"}
         once_more = failed or isinstance(event, SessionUpdated)
         # On a dead line nobody hears anything, and its time stands still.
-        alive = self._closing_ms is None
-        if request.startswith("idle") and unheard_ms > 0 and alive and not once_more:
-            self._break(
-                "over itself", f"it asks whether anybody is there {unheard_ms} ms before it has finished itself"
-            )
+        if request.startswith("idle") and unheard_ms > 0 and self._closing_ms is None and not once_more:
+            self._break("over itself", f"it asks who is there {unheard_ms} ms before it has finished itself")
 
     def _cut_items(self) -> None:
         self._clears += 1
@@ -594,8 +588,7 @@ class Invariants:
 
     def _close(self) -> None:
         self._lose_model()
-        if self._closing_ms is None:
-            self._closing_ms = self._now_ms
+        self._closing_ms = self._now_ms if self._closing_ms is None else self._closing_ms
 
     def _break(self, rule: Rule, what: str) -> None:
         self.broken.append(Break(rule, self._now_ms, what))
