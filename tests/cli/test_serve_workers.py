@@ -69,7 +69,10 @@ def test_two_workers_share_the_calls_and_their_limit_and_one_takes_up_what_the_o
         async with served(tmp_path) as (server, twilio):
             calls = {number: call(server, twilio, number) for number in range(ROOM)}
             assert all(await asyncio.gather(*(one.agent_spoke(300, 20) for one in calls.values())))
-            assert await counts(server, "calls_started_total") == {"1": 2, "2": 2}
+            shared = await counts(server, "calls_started_total")
+            # Two each, but for a worker that is late at the moment: it is spared.
+            assert (set(shared), sum(shared.values())) == ({"1", "2"}, ROOM)
+            assert min(shared.values()) > 0
             assert await counts(server, "calls") == {"": ROOM}
             for number in (50, 51):
                 status, twiml = await webhook(f"{server.url}/twilio/voice", {**FIELDS, "CallSid": f"CA{number:032}"})
@@ -78,11 +81,12 @@ def test_two_workers_share_the_calls_and_their_limit_and_one_takes_up_what_the_o
 
             os.kill(server.workers[1], signal.SIGKILL)
             async with asyncio.timeout(10):
-                while await counts(server, "calls_started_total") == {"1": 2, "2": 2}:  # noqa: ASYNC110 - as above
+                while await counts(server, "calls_started_total") == shared:  # noqa: ASYNC110 - as above
                     await asyncio.sleep(0.05)
             await until_up(server)
             assert await all_ask(calls)
-            assert sorted(len(one.streams) for one in calls.values()) == [1, 1, 2, 2]
+            assert sum(len(one.streams) - 1 for one in calls.values()) in shared.values()
+            assert max(len(one.streams) for one in calls.values()) == 2
 
             server.process.send_signal(signal.SIGTERM)
             async with asyncio.timeout(10):
