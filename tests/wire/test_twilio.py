@@ -165,6 +165,7 @@ def test_what_is_no_key_of_a_telephone_is_refused(digit: str) -> None:
         ('{"event":"mark","streamSid":"MZ1","mark":{}}', "mark: Object missing required field `name`"),
         ('{"event":"mark","streamSid":5,"mark":{"name":"a"}, broken', "the message is not JSON"),
         ('{"event":"foo","event":"mark"}', "event: Two values"),
+        ('{"event":"f\\too","event":{}}', "event: Two values"),
     ],
 )
 def test_a_broken_message_says_what_is_wrong(text: str, problem: str) -> None:

@@ -220,9 +220,9 @@ def _read(decoder: msgspec.json.Decoder[_M], known: frozenset[str], text: str) -
     else:
         if event not in known:
             return Unknown(event)
-        if "Invalid value" in problem:
-            # msgspec quotes what it found, at any length; and it took the first of two where we took the last.
-            problem = "Two values - at `$.event`"
+    if "Invalid value" in problem:
+        # msgspec quotes what it found, at any length; and it took the first of two where we took the last.
+        problem = "Two values - at `$.event`"
     # "Expected `int`, got `str` - at `$.media.timestamp`" reads better with the field in front.
     what, _, path = problem.partition(" - at `$.")
     raise PeerError(f"{path[:-1]}: {what}" if path else what)
