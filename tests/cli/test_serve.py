@@ -314,6 +314,21 @@ def test_a_number_of_workers_that_cannot_be_is_named(given: str, capsys: pytest.
     assert "is no number from 1 to 64" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("calls", "patience_s", "hands_over", "told"),
+    [
+        (0, 240, True, "stopping"),
+        (1, 240, False, "stopping: 1 call is waited for (at most 240 s; once more to end at once)"),
+        (2, 40, True, "stopping: 2 calls are waited for (at most 40 s, then handed over; once more for that at once)"),
+        (1, 0, True, "stopping: 1 call goes on elsewhere"),
+        (2, 0, True, "stopping: 2 calls go on elsewhere"),
+        (2, 0, False, "stopping: 2 calls are ended"),
+    ],
+)
+def test_a_stop_says_what_becomes_of_the_calls(calls: int, patience_s: int, hands_over: bool, told: str) -> None:
+    assert serve.farewell("stopping", calls, patience_s, hands_over=hands_over) == told
+
+
 def test_a_password_on_standard_input_becomes_a_setting_that_opens_with_it(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

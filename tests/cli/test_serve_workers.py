@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import re
+import select
 import signal
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -88,7 +89,18 @@ def test_two_workers_share_the_calls_and_their_limit_and_one_takes_up_what_the_o
             assert sum(len(one.streams) - 1 for one in calls.values()) in shared.values()
             assert max(len(one.streams) for one in calls.values()) == 2
 
-            server.process.send_signal(signal.SIGTERM)
+            moved = {number: len(one.streams) for number, one in calls.items()}
+            # All are with the one that was not killed.
+            stops = os.pidfd_open(server.workers[0])
+            os.kill(server.workers[0], signal.SIGTERM)
+            assert await asyncio.to_thread(select.select, [stops], [], [], 10)
+            await until_up(server)
+            assert await all_ask(calls)
+            assert {number: len(one.streams) - 1 for number, one in calls.items()} == moved
+
+            # As whoever ends all processes of a name or of a group.
+            for process_id in (*server.workers, server.process.pid):
+                os.kill(process_id, signal.SIGTERM)
             async with asyncio.timeout(10):
                 while (await page(server, "/readyz"))[0] != 503:  # noqa: ASYNC110 - as above
                     await asyncio.sleep(0.05)
@@ -100,3 +112,8 @@ def test_two_workers_share_the_calls_and_their_limit_and_one_takes_up_what_the_o
             return server.process.returncode
 
     assert asyncio.run(main()) == 0
+    told = (tmp_path / "log").read_text()
+    assert told.count("the call was lost and goes on") in {1, 2, 3}
+    assert told.count("the call was handed over and goes on") == ROOM
+    assert "worker 1 stops, the others go on: 4 calls go on elsewhere" in told
+    assert "worker 1 has stopped: another one is started in its place" in told

@@ -49,6 +49,16 @@ def test_a_worker_that_died_has_no_calls_nor_has_the_next_in_its_place() -> None
     assert (first.find(CALL), first.calls_of_others, first.others_take) == (None, 0, True)
 
 
+def test_what_one_does_for_all_the_first_does_that_takes_calls() -> None:
+    _, (first, second) = seats(2)
+    firsts = [first.first]
+    for does in (first.close, second.leave, second.sit_down, first.sit_down):
+        does()
+        firsts.append(second.first)
+
+    assert firsts == [0, 1, 0, 1, 0]
+
+
 def test_a_worker_that_has_left_is_asked_for_nothing() -> None:
     _, (first, second) = seats(2)
     second.enter(CALL)

@@ -49,6 +49,13 @@ class Pair:
         self.first, self.second = workers
         self.twilio = twilio
 
+    async def stop_second(self) -> None:
+        """What a signal to it alone does: the number leads to the first one."""
+        self.second.alone = True
+        self.second.close_to_new_calls()
+        await self.second.drain(asyncio.Event())
+        await self.second.__aexit__(None, None, None)
+
     def call(self, **more: Any) -> EmulatedCall:
         return self.twilio.place_call(f"{self.first.url}/twilio/voice", "+14255550199", "+14255550100", **more)
 
@@ -111,6 +118,16 @@ def with_pair(folder: Path, work: Callable[[Pair], Awaitable[None]], **settings:
             await work(pair)
 
     asyncio.run(main())
+
+
+async def streams(worker: Serving, connect: twiml.Connect, call_sid: str) -> None:
+    """Bring a worker the stream that was ordered; it has begun when the agent's first mark comes."""
+    path = connect.url[connect.url.index("/twilio/") :]
+    signature = {"X-Twilio-Signature": sign(TOKEN, connect.url)}
+    async with aiohttp.ClientSession(worker.url) as http, http.ws_connect(path, headers=signature) as stream:
+        await stream.send_str(tiny_twilio.connected())
+        await stream.send_str(tiny_twilio.start(connect.parameters, call_sid))
+        assert json.loads(await stream.receive_str())["event"] == "mark"
 
 
 # --- calls -----------------------------------------------------------------------------------------------------------
@@ -186,13 +203,7 @@ def test_a_stream_that_a_dead_worker_has_ordered_is_taken_by_the_other(tmp_path:
         # As its parent does when it has died.
         assert has.reception.seat is not None
         has.reception.seat.leave()
-        url = connect.url.replace(pair.first.url.removeprefix("http"), other.url.removeprefix("http"))
-        async with aiohttp.ClientSession() as http:
-            signature = {"X-Twilio-Signature": sign(TOKEN, connect.url)}
-            async with http.ws_connect(url, headers=signature) as stream:
-                await stream.send_str(tiny_twilio.connected())
-                await stream.send_str(tiny_twilio.start(connect.parameters))
-                assert json.loads(await stream.receive_str())["event"] == "mark"
+        await streams(other, connect, FIELDS["CallSid"])
         assert other.metrics.get("calls_started") == 1
 
     with_pair(tmp_path, work)
@@ -213,6 +224,41 @@ def test_whoever_takes_a_call_up_has_it_though_another_was_told_of_it_meanwhile(
         assert has.reception.seat.find(FIELDS["CallSid"]) == has.reception.seat.number
 
     with_pair(tmp_path, work)
+
+
+def test_the_calls_of_a_worker_that_stops_alone_go_on_with_the_other_at_once(tmp_path: Path) -> None:
+    async def work(pair: Pair) -> None:
+        calls = [await pair.talking() for _ in range(2)]
+        before, after = sorted(calls, key=lambda one: one.sid in pair.second.reception.lobby.sessions)
+        await pair.stop_second()
+        assert await after.wait_until(lambda: len(after.streams) == 2, 8)
+        assert pair.first.reception.lobby.sessions.keys() == {before.sid, after.sid}
+        moments = [moment.what for moment in after.timeline]
+        # Nobody sends Twilio elsewhere: whoever is asked takes the call up.
+        assert moments[-3:] == ["the stream ends", "webhook", "the stream starts"]
+        assert len(before.streams) == 1
+        assert (await page(pair.first, "/readyz"))[0] == 200
+        for one in calls:
+            one.hang_up()
+            await one.ended()
+
+    with_pair(tmp_path, work, drain_seconds=29)
+
+
+def test_a_stream_that_was_ordered_by_a_worker_which_stopped_alone_meanwhile_is_taken(tmp_path: Path) -> None:
+    async def work(pair: Pair) -> None:
+        ordered = {}
+        for number in range(2):
+            _, text = await webhook(f"{pair.first.url}/twilio/voice", {**FIELDS, "CallSid": f"CA{number:032}"})
+            (connect, *_) = twiml.parse(text)
+            assert isinstance(connect, twiml.Connect)
+            ordered[f"CA{number:032}"] = connect
+        (call_sid,) = pair.second.reception.lobby.sessions
+        await pair.stop_second()
+        await streams(pair.first, ordered[call_sid], call_sid)
+        assert pair.first.metrics.get("calls_started") == 1
+
+    with_pair(tmp_path, work, drain_seconds=0)
 
 
 def test_unsigned_requests_say_nothing_of_who_has_which_call(tmp_path: Path) -> None:

@@ -41,6 +41,8 @@ from voice_agent.server.neighbours import Neighbours, Office
 from voice_agent.server.parent import READY, supervise
 from voice_agent.server.run import Serving
 
+logger = logging.getLogger(__name__)
+
 SUMMARY = "answer the phone"
 
 SWITCH_SECONDS = 0.0005
@@ -48,6 +50,12 @@ SWITCH_SECONDS = 0.0005
 heard in the 99th percentile."""
 
 MOST_WORKERS = 64
+
+ALL_AT_ONCE_S = 0.2
+"""How long signals take to all processes of a name or a group, of which each is sent its own."""
+
+LONGEST_TOLD = 16
+"""Bytes that are read of a parent at once."""
 
 PROVIDERS = {"azure": "Azure OpenAI", "openai": "OpenAI", "emulator": "local Realtime server, no account"}
 
@@ -222,35 +230,81 @@ async def hold(
         gc.collect()
         gc.freeze()
         await stop.asked.wait()
-        if waiting := serving.close_to_new_calls():
-            most = f"at most {settings.drain_seconds} s; once more to end at once"
-            tell(f"stopping: {waiting} {'call is' if waiting == 1 else 'calls are'} waited for ({most})")
+        serving.alone = neighbours is not None and await stop.is_for_one()
+        waiting = serving.close_to_new_calls()
+        if serving.alone and neighbours is not None:
+            stopping = f"worker {neighbours.seat.number + 1} stops, the others go on"
+            logger.warning("%s", farewell(stopping, waiting, serving.patience_s, hands_over=True))
         else:
-            tell("stopping")
+            tell(farewell("stopping", waiting, serving.patience_s, hands_over=serving.hands_over))
         await serving.drain(stop.at_once)
+        # All may have been told to stop meanwhile.
+        serving.alone = serving.alone and not stop.of_all.is_set()
+
+
+def farewell(stopping: str, calls: int, patience_s: int, *, hands_over: bool) -> str:
+    """Say what becomes of the calls that are left."""
+    if not calls:
+        return stopping
+    what, which, (are, go) = f"{stopping}: {calls}", "calls", ("are", "go")
+    if calls == 1:
+        which, (are, go) = "call", ("is", "goes")
+    if not patience_s:
+        return f"{what} {which} {f'{go} on elsewhere' if hands_over else f'{are} ended'}"
+    then, once_more = (", then handed over", "for that") if hands_over else ("", "to end")
+    return f"{what} {which} {are} waited for (at most {patience_s} s{then}; once more {once_more} at once)"
 
 
 class _Stop:
-    """What signals ask for: the first one a stop, the second one a stop at once. A parent that is gone asks, too."""
+    """What is asked for, by signals to this process or by its parent: a stop, and the second time a stop at once.
+
+    A parent that is gone asks, too.
+    """
 
     def __init__(self, line: socket.socket | None) -> None:
         self.asked = asyncio.Event()
         self.at_once = asyncio.Event()
+        self.of_all = asyncio.Event()
+        """Set when the parent asks: whatever else it has started stops, too."""
         self._line = line
+        self._signals = self._by_parent = 0
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._ask)
+            loop.add_signal_handler(number, self._hear_signal)
         if line is not None:
             line.setblocking(False)
-            loop.add_reader(line, self._lose_parent)
+            loop.add_reader(line, self._hear_parent)
+
+    async def is_for_one(self) -> bool:
+        """Tell whether the parent does not ask, and nobody else is to stop: it may have got its signal after us."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ALL_AT_ONCE_S):
+                await self.of_all.wait()
+        return not self.of_all.is_set()
+
+    def _hear_signal(self) -> None:
+        self._signals += 1
+        self._ask()
+
+    def _hear_parent(self) -> None:
+        assert self._line is not None
+        try:
+            told = self._line.recv(LONGEST_TOLD)
+        except BlockingIOError:
+            return
+        except ConnectionResetError:
+            told = b""
+        if not told:
+            asyncio.get_running_loop().remove_reader(self._line)
+        self._by_parent += len(told) or 1
+        self.of_all.set()
+        self._ask()
 
     def _ask(self) -> None:
-        (self.at_once if self.asked.is_set() else self.asked).set()
-
-    def _lose_parent(self) -> None:
-        assert self._line is not None
-        asyncio.get_running_loop().remove_reader(self._line)
-        self._ask()
+        self.asked.set()
+        # Whoever ends all processes of a group, or of a name, means one stop by what comes here twice.
+        if max(self._signals, self._by_parent) > 1:
+            self.at_once.set()
 
 
 def _silent(line: str) -> None:

@@ -109,6 +109,11 @@ class Seat:
         """Whether another worker takes calls."""
         return any(row["taking"] for row in self._others)
 
+    @property
+    def first(self) -> int:
+        """Which worker does what one has to do for all that are there."""
+        return next((number for number, row in enumerate(self._board.rows) if row["taking"]), 0)
+
     def is_up(self, number: int) -> bool:
         """Tell whether a worker is there."""
         return bool(self._board.rows[number]["up"])

@@ -154,7 +154,10 @@ class Continuing:
         if not await self._take(known, lost):
             return None
         self._metrics.add("calls_taken_up")
-        logger.warning("the call was lost and goes on", extra=extra)
+        if known.handed_over:
+            logger.info("the call was handed over and goes on", extra=extra)
+        else:
+            logger.warning("the call was lost and goes on", extra=extra)
         if checkpoint.row is not None:
             await self._keep(checkpoint.row)
         return _goes_on(lost)

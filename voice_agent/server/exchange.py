@@ -117,7 +117,7 @@ class Exchange:
     def of_path(self, path: str) -> int | None:
         """Say who serves what is at a path; `None`: whoever is asked."""
         if path in OF_THE_FIRST or path.startswith(PAST_CALLS):
-            return 0
+            return self._seat.first
         keys = (part for part in path.split("/", MOST_PARTS)[:MOST_PARTS] if len(part) >= SHORTEST_KEY)
         return next((found for key in keys if (found := self._seat.find(key)) is not None), None)
 

@@ -43,6 +43,11 @@ class HttpServer(uvicorn.Server):
         await super().startup(sockets)
         self.ready.set()
 
+    def accept_no_more(self) -> None:
+        """Leave further connections to others who accept from the same socket; those that are here go on."""
+        for server in self.servers:
+            server.close()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave signals alone."""

@@ -2,7 +2,8 @@
 
 So a call's next request waits in the socket's backlog meanwhile, instead of being refused. A worker is a fork: all of
 its program is loaded already, so that it is there again in a moment, and the others do not notice. The parent has no
-thread and no event loop, and hears nothing but signals, which it passes on. It must not know what workers do.
+thread and no event loop, and hears nothing but signals. It passes them on by each worker's line to it, so that a worker
+which is sent one itself knows that it alone is meant. It must not know what workers do.
 """
 
 import contextlib
@@ -27,12 +28,13 @@ DELAYS_S = (0.0, 0.0, 1.0, 2.0, 4.0, 8.0)
 """Before a server is started again, by how many have died quickly in a row."""
 
 READY = b"r"
+STOP = b"s"
 
 Work = Callable[[int, socket.socket], int]
 """Serves until a signal comes, and gives the exit status.
 
-What it gets is its number, from 0 on, and the line to its parent: it writes `READY` when it serves, and stops when the
-other end is closed.
+What it gets is its number, from 0 on, and the line to its parent: it writes `READY` when it serves, and stops when it
+reads `STOP`, once for each signal to the parent, or when the other end is closed.
 """
 
 
@@ -82,6 +84,12 @@ class _Worker:
                 self.served = self.line.recv(1) == READY or self.served
         return self.served
 
+    def stop(self) -> None:
+        """Tell it to stop; the second time it does so at once. One that is just being started reads it then."""
+        if self.line is not None:
+            with contextlib.suppress(OSError):  # it is gone
+                self.line.send(STOP)
+
     def lost(self) -> None:
         """Note that it is gone, and when another one may come."""
         now = time.monotonic()
@@ -103,12 +111,11 @@ class _Parent:
 
     def pass_on(self, number: int, frame: FrameType | None) -> None:
         """Pass a signal on to all: each of them, for a second one ends at once."""
-        del frame
+        del number, frame
         self._stopping = True
         there = [worker for worker in self._workers if worker.process_id]
         for worker in there:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(worker.process_id, number)
+            worker.stop()
         if there:
             self._let_go()
 
@@ -142,6 +149,9 @@ class _Parent:
             self._stopping = True
             return given
         who = f"worker {worker.number + 1}" if several else "the server"
+        if status == 0:
+            logger.warning("%s has stopped: another one is started in its place", who)
+            return 0
         why = f"died of signal {-status}" if status < 0 else f"ended with status {status}"
         logger.error("%s %s: it is started again", who, why)
         return 0

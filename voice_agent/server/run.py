@@ -153,6 +153,8 @@ class Serving:
         self._resumed = resumed
         self._listening = listening
         self._replaced = replaced or self._has_others
+        self.alone = False
+        """Set when this worker stops and the others do not: its calls go on with them."""
         self._clips = load_clips() if clips is None else clips
 
     @property
@@ -256,28 +258,39 @@ class Serving:
         await self._stack.aclose()
 
     def close_to_new_calls(self) -> int:
-        """Take no more calls; gives how many are left, those of other workers included."""
+        """Take no more calls; gives how many are left: those of other workers, too, if all stop."""
         self.reception.closing = self._placing.closing = True
         left = self.reception.lobby.taken
         if self._seat is None:
             return left
         self._seat.close()
-        return left + self._seat.calls_of_others
+        return left if self.alone else left + self._seat.calls_of_others
 
-    async def drain(self, at_once: asyncio.Event) -> None:
-        """Let the calls that are left come to their end, for as long as they may take, or until somebody hurries.
+    @property
+    def patience_s(self) -> int:
+        """How long a stop waits for the calls that are left.
 
         Where they can go on elsewhere and the time is short, nobody waits for that: a hand-over that was cut off loses
         a call. Where there are other servers, they have to be asked for it.
         """
-        seconds: float = self.settings.drain_seconds
-        if self._replaced and seconds < SHORT_DRAIN_SECONDS:
-            if not self._has_others:
-                return
-            seconds = min(seconds, NOTICED_SECONDS)
+        seconds = self.settings.drain_seconds
+        if not self.hands_over or seconds >= SHORT_DRAIN_SECONDS:
+            return seconds
+        return min(seconds, NOTICED_SECONDS) if self._has_others and not self.alone else 0
+
+    @property
+    def hands_over(self) -> bool:
+        """Whether calls that are left at the end go on elsewhere."""
+        return self._replaced or self.alone
+
+    async def drain(self, at_once: asyncio.Event) -> None:
+        """Let the calls that are left come to their end, for as long as they may take, or until somebody hurries.
+
+        `patience_s` says for how long that is.
+        """
         lobby = self.reception.lobby
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(self.patience_s):
                 while lobby.taken and not at_once.is_set():
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(LOOK_SECONDS):
@@ -285,12 +298,16 @@ class Serving:
 
     async def _stop(self) -> None:
         self.close_to_new_calls()
-        self.reception.last = "hands over" if self._replaced else "ends"
-        self._checkpoints.handing_over = self._replaced
+        self.reception.last = "hands over" if self.hands_over else "ends"
+        self._checkpoints.handing_over = self.hands_over
+        if self.alone and self._seat is not None:
+            # What Twilio asks of a call that was let go of is for whoever takes it up.
+            self._server.accept_no_more()
+            self._seat.leave()
         await self._console.end_calls()
         lobby = self.reception.lobby
         talking = any(session.joined and session.ended is None for session in lobby.sessions.values())
-        await lobby.end_all("the server stops", END_SECONDS, APART_SECONDS if self._has_others else 0)
+        await lobby.end_all("the server stops", END_SECONDS, APART_SECONDS if self._others_go_on else 0)
         if talking:
             await asyncio.sleep(AFTER_STREAM_SECONDS)
         # Pages that are told what is live would be waited for.
@@ -298,6 +315,10 @@ class Serving:
         if self._neighbours is not None:
             self._neighbours.close()
         self._server.should_exit = True
+
+    @property
+    def _others_go_on(self) -> bool:
+        return self._has_others or self.alone
 
     @property
     def _has_others(self) -> bool:

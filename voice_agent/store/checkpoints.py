@@ -68,6 +68,12 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     written_at: int
     """Seconds since 1970."""
 
+    @property
+    def handed_over(self) -> bool:
+        """Whether its stream ended for its server stopped."""
+        ended = self.checkpoint.ended
+        return self.state == "lost" and (ended is None or ended.outcome == "stopped")
+
 
 class Checkpoints:
     """The table. Every method raises `CommandError` with one line when the database cannot be used.
