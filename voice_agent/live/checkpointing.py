@@ -1,7 +1,8 @@
 """Keeps in the store what each call needs to go on, behind the call: nothing of it is on the audio path.
 
-One task a call writes how it stands whenever something was said or done, the latest only, and seldom. Before a stream
-is closed on purpose that is written first: so whoever is asked what becomes of the call can tell an end from a death.
+One task a call writes how it stands when something was said or done, the latest only, and seldom: all calls at the same
+moments, so that the store takes them by one statement. Before a stream is closed on purpose that is written first: so
+whoever is asked what becomes of the call can tell an end from a death.
 A store that cannot be used stops no call: it is told once a call, counted, and tried again. It must not know why a call
 goes on, nor what is done with it then.
 """
@@ -42,7 +43,7 @@ NOT_KEPT = frozenset({"CallToken"})
 """Fields of a webhook that are credentials: with a CallToken its caller's number can be used as one's own."""
 
 GAP_S = 0.2
-"""From one writing to the next: a call that says much in a moment is written once."""
+"""From one moment of writing to the next: a call that says much meanwhile is written once."""
 
 RETRY_S = 1.0
 """From a writing that failed to the next."""
@@ -202,10 +203,9 @@ class CallCheckpoint:
     async def _keep_writing(self) -> None:
         while True:
             await self._changed.wait()
+            await asyncio.sleep(GAP_S - asyncio.get_running_loop().time() % GAP_S)
             self._changed.clear()
-            if await self._write():
-                await asyncio.sleep(GAP_S)
-            else:
+            if not await self._write():
                 self._changed.set()
                 await asyncio.sleep(RETRY_S)
 

@@ -8,6 +8,7 @@ thread hands everything to the operating system twice a second.
 """
 
 import errno
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -186,9 +187,7 @@ class CallRecording(Generic[_T]):
                 self._began = True
             # Opened for each write: no file is held open for an hour, and it is noticed when somebody takes it away.
             # A write that failed in the middle is written over.
-            with self.path.open("r+b") as file:
-                file.seek(self._size)
-                file.write(self._late)
+            _write_at(self.path, self._size, self._late)
         except OSError as error:
             over = self._ended_at is not None and time.monotonic() - self._ended_at > LATE_S
             if error.errno not in FULL or last or over or len(self._late) > MOST_LATE:
@@ -211,6 +210,22 @@ class CallRecording(Generic[_T]):
         self._late.clear()
         self._finished.set()
         self._on_problem(self.problem)
+
+
+def _write_at(path: Path, offset: int, data: bytearray) -> None:
+    """Write all of `data` into a file that is there; an `OSError` may leave a part of it.
+
+    By `os`, because a file object asks the system ten times for one write, and each time the interpreter goes to the
+    thread of the calls and back.
+    """
+    descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_BINARY", 0))
+    try:
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        written = 0
+        while written < len(data):
+            written += os.write(descriptor, data[written:] if written else data)
+    finally:
+        os.close(descriptor)
 
 
 class Spool(Generic[_T]):
