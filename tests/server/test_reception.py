@@ -266,6 +266,20 @@ def test_a_server_that_stops_takes_no_more_calls(tmp_path: Path) -> None:
     assert at_desk(tmp_path, script).refusals() == {"stopping": 1}
 
 
+def test_a_server_whose_place_is_taken_has_a_call_come_again_instead_of_turning_it_away(tmp_path: Path) -> None:
+    async def script(desk: Desk) -> None:
+        reception = desk.reception
+        reception.closing = reception.succeeded = True
+        assert not reception.turns_away(FIELDS)
+        again = [twiml.parse(await reception.receive(FIELDS, query)) for query in ("", "agent=desk&x=1")]
+        at = f"{PUBLIC_URL}/twilio/voice"
+        assert again == [
+            [twiml.Pause(1), twiml.Redirect(at)], [twiml.Pause(1), twiml.Redirect(f"{at}?agent=desk&x=1")]
+        ]  # fmt: skip
+
+    assert at_desk(tmp_path, script).calls == []
+
+
 def test_a_changed_agent_serves_the_next_call_and_a_broken_one_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -106,6 +106,8 @@ def test_a_call_that_is_left_goes_on_with_the_next_server_of_the_socket(tmp_path
     back, begun = latest(tmp_path / "data" / FILE_NAME)
 
     assert moments.count("the stream starts") == 2
+    # What Twilio asks waits for the successor; it is not answered by who goes.
+    assert (moments.count("webhook"), moments.count("pause: 1 s")) == (2, 0)
     assert [ended.outcome for ended in first.ended] == ["stopped"]
     items = [message["item"] for message in second.model.of_type("conversation.item.create")]
     assert [item["role"] for item in items] == ["assistant", "system"]

@@ -63,6 +63,7 @@ logger = logging.getLogger(__name__)
 OUTBOUND = "outbound-api"
 """The `Direction` of calls that the REST API has placed."""
 
+VOICE_PATH = "/twilio/voice"
 AFTER_STREAM_PATH = "/twilio/after-stream"
 STATUS_PATH = "/twilio/status"
 AFTER_DIAL_PATH = "/twilio/after-dial"
@@ -129,6 +130,8 @@ class Reception:
         self.lobby = lobby
         self.closing = False
         """Set when the server stops: no further call is taken."""
+        self.succeeded = False
+        """Set when somebody else takes its place at once: a further call is to come again, and not turned away."""
         self.last: Literal["", "ends", "hands over"] = ""
         """What becomes of the calls that are left, once the server has waited for them long enough."""
         self._agents = agents
@@ -150,6 +153,8 @@ class Reception:
         `chosen`: the agent, whatever number was called at whatever hour. The carrier is none then that could be asked.
         """
         called, call_sid = fields.get("To", ""), fields.get("CallSid", "")
+        if self.closing and not self.lobby.knows(call_sid):
+            return self._elsewhere(f"{VOICE_PATH}?{query}" if query else VOICE_PATH)
         self._complain(webhook_error(fields), call_sid)
         if chosen is None:
             agents = self._current()
@@ -192,7 +197,7 @@ class Reception:
     def turns_away(self, fields: Mapping[str, str]) -> bool:
         """Tell whether a call is for somebody else, because the server stops: one that it does not have."""
         call_sid = fields.get("CallSid", "")
-        if not self.closing or self.lobby.knows(call_sid):
+        if not self.closing or self.succeeded or self.lobby.knows(call_sid):
             return False
         self.refuse(Refusal.STOPPING, "the server stops", call_sid)
         return True

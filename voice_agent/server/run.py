@@ -152,7 +152,7 @@ class Serving:
         self._given = given or {}
         self._resumed = resumed
         self._listening = listening
-        self._replaced = replaced or self._has_others
+        self._replaced = replaced
         self.alone = False
         """Set when this worker stops and the others do not: its calls go on with them."""
         self._clips = load_clips() if clips is None else clips
@@ -260,6 +260,7 @@ class Serving:
     def close_to_new_calls(self) -> int:
         """Take no more calls; gives how many are left: those of other workers, too, if all stop."""
         self.reception.closing = self._placing.closing = True
+        self.reception.succeeded = self.alone
         left = self.reception.lobby.taken
         if self._seat is None:
             return left
@@ -281,7 +282,12 @@ class Serving:
     @property
     def hands_over(self) -> bool:
         """Whether calls that are left at the end go on elsewhere."""
-        return self._replaced or self.alone
+        return self._replaced or self._has_others or self.alone
+
+    @property
+    def _has_successor(self) -> bool:
+        """Whether somebody will accept from the same socket what we do not, and nobody else could serve it before."""
+        return self.alone or (self._replaced and not self._has_others)
 
     async def drain(self, at_once: asyncio.Event) -> None:
         """Let the calls that are left come to their end, for as long as they may take, or until somebody hurries.
@@ -300,9 +306,11 @@ class Serving:
         self.close_to_new_calls()
         self.reception.last = "hands over" if self.hands_over else "ends"
         self._checkpoints.handing_over = self.hands_over
-        if self.alone and self._seat is not None:
+        self.reception.succeeded = self._has_successor
+        if self._has_successor:
             # What Twilio asks of a call that was let go of is for whoever takes it up.
             self._server.accept_no_more()
+        if self.alone and self._seat is not None:
             self._seat.leave()
         await self._console.end_calls()
         lobby = self.reception.lobby

@@ -14,7 +14,7 @@ from voice_agent.live.admission import Refusal
 from voice_agent.server.bodies import BODY_SECONDS, read_body
 from voice_agent.server.colleagues import COLLEAGUE_PATH
 from voice_agent.server.courses import COURSE_PATH
-from voice_agent.server.reception import AFTER_DIAL_PATH, AFTER_STREAM_PATH, STATUS_PATH, Reception
+from voice_agent.server.reception import AFTER_DIAL_PATH, AFTER_STREAM_PATH, STATUS_PATH, VOICE_PATH, Reception
 from voice_agent.twilio_api.calls import Course
 from voice_agent.wire.signature import valid_request
 
@@ -57,7 +57,7 @@ def webhooks(reception: Reception, form_seconds: float = BODY_SECONDS) -> APIRou
             raise HTTPException(503, "the server stops", headers={"Retry-After": "1"})
         return fields
 
-    @router.post("/twilio/voice")
+    @router.post(VOICE_PATH)
     async def voice(request: Request) -> Response:
         return _xml(await reception.receive(await fields_of_call(request), request.url.query))
 
