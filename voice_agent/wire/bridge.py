@@ -49,7 +49,7 @@ from voice_agent.call.events import (
     ToolFinished,
 )
 from voice_agent.call.setup import CallSetup
-from voice_agent.wire import twilio
+from voice_agent.wire import realtime, twilio
 from voice_agent.wire.item_audio import Delta
 from voice_agent.wire.model_codec import ModelCodec
 from voice_agent.wire.phone_codec import PhoneCodec
@@ -132,7 +132,8 @@ class Bridge:
         """Give what a command of the call is outside: a text, none (a resampler holds back), or the command itself."""
         match command:
             case AppendAudio():
-                return [ModelText(text) for text in self.model.send(command)]
+                audio = self.model.append(command)
+                return [ModelText(realtime.encode_append(audio))] if audio else []
             case PlayAudio() | SendMark() | ClearPlayback():
                 return [PhoneText(self.phone.send(command))]
             case (

@@ -37,13 +37,13 @@ class PhoneCodec:
 
     def events(self, message: twilio.FromTwilio | twilio.Unknown) -> list[CallEvent]:
         """Translate one message that needs no reading; see `receive`."""
+        if type(message) is twilio.Media and message.stream_sid == self._stream_sid:
+            return [_caller_audio(message.media)]
         if type(message) is twilio.Connected or type(message) is twilio.Start or type(message) is twilio.Unknown:
             return self._before(message)
         if message.stream_sid != self._stream_sid:
             where = "before start" if self._stream_sid is None else "of another stream"
             return [PhoneFault(f"{type(message).__name__.lower()} {where}")]
-        if type(message) is twilio.Media:
-            return [_caller_audio(message)]
         if type(message) is twilio.Mark:
             return [MarkEchoed(message.mark.name)]
         return [KeyPressed(message.dtmf.digit) if type(message) is twilio.Dtmf else StreamStopped()]
@@ -84,8 +84,7 @@ class PhoneCodec:
         return StreamStarted(stream_sid=message.stream_sid, call_sid=message.start.call_sid)
 
 
-def _caller_audio(message: twilio.Media) -> CallEvent:
-    body = message.media
+def _caller_audio(body: twilio.MediaBody) -> CallEvent:
     if body.track != "inbound":
         # Of a two-way stream Twilio documents this track only; the agent's own voice must not come back in.
         return PhoneFault(f"media of track {body.track[:EVENT_SHOWN]!r}")

@@ -15,7 +15,7 @@ def item(name: str, tokens: int) -> Item:
 
 
 def kept(memory: Memory, items: list[Item], truncation: Any = "auto", setting: int = 0) -> str:
-    return "".join(item.id for item in memory.retain(items, setting, truncation))
+    return "".join(item.id for item, _ in memory.retain(count(items), setting, truncation))
 
 
 def ratio(share: float, limit: int | None = None) -> dict[str, Any]:
@@ -65,10 +65,10 @@ def test_nothing_may_be_dropped_where_truncation_is_disabled() -> None:
 def test_the_cache_knows_a_common_beginning() -> None:
     memory = Memory(1000)
 
-    assert memory.read("be kind", 2, ITEMS[:2]) == (Tokens(22, 0), Tokens(0, 0))
-    assert memory.read("be kind", 2, ITEMS[:4]) == (Tokens(42, 0), Tokens(22, 0))
-    assert memory.read("be kind", 2, ITEMS[1:4]) == (Tokens(32, 0), Tokens(2, 0))
-    assert memory.read("be rude", 2, ITEMS[1:4]) == (Tokens(32, 0), Tokens(0, 0))
+    assert memory.read("be kind", 2, count(ITEMS[:2])) == (Tokens(22, 0), Tokens(0, 0))
+    assert memory.read("be kind", 2, count(ITEMS[:4])) == (Tokens(42, 0), Tokens(22, 0))
+    assert memory.read("be kind", 2, count(ITEMS[1:4])) == (Tokens(32, 0), Tokens(2, 0))
+    assert memory.read("be rude", 2, count(ITEMS[1:4])) == (Tokens(32, 0), Tokens(0, 0))
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=30), st.integers(1, 400), st.floats(0, 1))
@@ -76,11 +76,10 @@ def test_what_is_kept_is_the_newest_part_and_within_the_limit(sizes: list[int], 
     memory = Memory(10_000)
     items = [item(f"i{number}", size) for number, size in enumerate(sizes)]
     for end in range(1, len(items) + 1):
-        left = memory.retain(items[:end], 0, ratio(share, limit))
-        size = sum(count(item).total for item in left)
+        left = memory.retain(count(items[:end]), 0, ratio(share, limit))
 
-        assert left == items[end - len(left) : end]
-        assert size <= limit or len(left) == 1
+        assert [item for item, _ in left] == items[end - len(left) : end]
+        assert sum(tokens.total for _, tokens in left) <= limit or len(left) == 1
 
 
 # --- in a session ----------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from voice_agent.sim.realtime.hearing import Hearing
 from voice_agent.sim.realtime.item_requests import read_input
 from voice_agent.sim.realtime.items import Conversation, Item
 from voice_agent.sim.realtime.mcp import McpServers
-from voice_agent.sim.realtime.memory import Memory, TooLong
+from voice_agent.sim.realtime.memory import Memory, TooLong, count
 from voice_agent.sim.realtime.messages import (
     CutShort,
     RealtimeOptions,
@@ -179,11 +179,11 @@ class Answering:
     def _remembered(self, response: Response, own_items: list[Item] | None) -> list[Item]:
         """Choose what a response reads, and count it; raises `TooLong`."""
         setting, tokens = setting_of(response)
-        items = own_items
-        if items is None:
-            items = self._memory.retain(self._conversation.items, tokens, self._settings.truncation)
-        response.input_tokens, response.cached = self._memory.read(setting, tokens, items)
-        return items
+        counted = count(self._conversation.items if own_items is None else own_items)
+        if own_items is None:
+            counted = self._memory.retain(counted, tokens, self._settings.truncation)
+        response.input_tokens, response.cached = self._memory.read(setting, tokens, counted)
+        return [item for item, _ in counted]
 
     def _tell_rate_limits(self) -> None:
         self._requests += 1

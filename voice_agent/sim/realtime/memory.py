@@ -29,6 +29,10 @@ class Tokens(msgspec.Struct, frozen=True):
         return {"text_tokens": self.text, "audio_tokens": self.audio}
 
 
+Counted = tuple[Item, Tokens]
+"""An item with its tokens."""
+
+
 class TooLong(Exception):  # noqa: N818 - what is wrong, not an error of ours
     """The conversation is longer than the model's context, and nothing may be dropped."""
 
@@ -42,31 +46,31 @@ class Memory:
         self._dropped: set[str] = set()
         self._last: list[tuple[str, Tokens]] = []
 
-    def retain(self, items: list[Item], setting_tokens: int, truncation: Any) -> list[Item]:
+    def retain(self, items: list[Counted], setting_tokens: int, truncation: Any) -> list[Counted]:
         """Give the items that are left of the conversation; `truncation` as in the session. Raises `TooLong`.
 
         `setting_tokens`: what the instructions and tools take. The newest item stays in any case.
         """
-        kept = [item for item in items if item.id not in self._dropped]
+        kept = [counted for counted in items if counted[0].id not in self._dropped]
         limit = self._context_tokens - setting_tokens
         ratio = 1.0
         if isinstance(truncation, dict):
             ratio = truncation["retention_ratio"]
             limit = min(limit, truncation.get("token_limits", {}).get("post_instructions", limit))
-        size = sum(count(item).total for item in kept)
+        size = sum(tokens.total for _, tokens in kept)
         if size <= limit:
             return kept
         if truncation == "disabled":
             raise TooLong
         while len(kept) > 1 and size > ratio * limit:
-            oldest = kept.pop(0)
+            oldest, tokens = kept.pop(0)
             self._dropped.add(oldest.id)
-            size -= count(oldest).total
+            size -= tokens.total
         return kept
 
-    def read(self, setting: str, setting_tokens: int, items: list[Item]) -> tuple[Tokens, Tokens]:
+    def read(self, setting: str, setting_tokens: int, items: list[Counted]) -> tuple[Tokens, Tokens]:
         """Count what a response reads, and how much of it an earlier one had read from the same beginning."""
-        entries = [(setting, Tokens(setting_tokens, 0)), *((item.id, count(item)) for item in items)]
+        entries = [(setting, Tokens(setting_tokens, 0)), *((item.id, tokens) for item, tokens in items)]
         common = 0
         while common < min(len(entries), len(self._last)) and entries[common] == self._last[common]:
             common += 1
@@ -74,9 +78,9 @@ class Memory:
         return _sum(entries), _sum(entries[:common])
 
 
-def count(item: Item) -> Tokens:
-    """Count the tokens of one item."""
-    return Tokens(item.text_tokens(), item.audio_tokens())
+def count(items: list[Item]) -> list[Counted]:
+    """Count the tokens of each item."""
+    return [(item, Tokens(item.text_tokens(), item.audio_tokens())) for item in items]
 
 
 def _sum(entries: list[tuple[str, Tokens]]) -> Tokens:

@@ -77,6 +77,8 @@ class RealtimeSession:
         )
         self._expires_ms = 0
         self._idle_at_ms: int | None = None
+        self._due_ms = 0
+        """As `deadline` gives it."""
         self._closed = False
         self._continues = False
         """A response of our own is to speak of an MCP call's result."""
@@ -99,6 +101,7 @@ class RealtimeSession:
         self._expires_ms = now_ms + round(self._options.session_minutes * 60_000)
         self._outbox.send("session.created", session=self._settings.wire())
         self._mcp.learn(self._settings.tools)
+        self._due_ms = self._earliest_ms()
         return self._outbox.take()
 
     def feed(self, now_ms: int, received: Input) -> list[Output]:
@@ -107,10 +110,9 @@ class RealtimeSession:
             return []
         match received:
             case ClientAudio():
-                self._hear(received.audio)
-                ended = self._answering.advance(now_ms)
-                if ended is not None:
-                    self._note_end(now_ms, ended)
+                if not self._hear(received.audio) and now_ms < self._due_ms:
+                    return []  # nearly always: nobody began to speak or ended, and nothing is due
+                self._note_end(now_ms, self._answering.advance(now_ms))
             case TimerFired():
                 self._take_time(now_ms)
             case ClientText():
@@ -135,12 +137,14 @@ class RealtimeSession:
         if self._continues and self._answering.active is None:
             self._continues = False
             self._answer_turn()
+        self._due_ms = self._earliest_ms()
         return self._outbox.take()
 
     def deadline(self) -> int | None:
         """When to feed `TimerFired` unless something else comes first; `None`: not at all."""
-        if self._closed:
-            return None
+        return None if self._closed else self._due_ms
+
+    def _earliest_ms(self) -> int:
         due_ms = self._answering.due()
         if due_ms is None or due_ms > self._expires_ms:
             due_ms = self._expires_ms
@@ -215,8 +219,12 @@ class RealtimeSession:
             raise ClientError("invalid_value", f"Invalid 'audio': {error}.", "audio") from None
         self._hear(audio)
 
-    def _hear(self, audio: bytes) -> None:
-        for fact in self._hearing.append(audio):
+    def _hear(self, audio: bytes) -> bool:
+        """Take the caller's audio; false: nobody began to speak in it, or ended."""
+        facts = self._hearing.append(audio)
+        if not facts:
+            return False
+        for fact in facts:
             if isinstance(fact, TurnBegan):
                 self._idle_at_ms = None
                 if fact.rules.interrupt_response:
@@ -224,6 +232,7 @@ class RealtimeSession:
                     self._cut_output()
             elif fact.rules.create_response:
                 self._answer_turn()
+        return True
 
     def _clear_output(self) -> None:
         """Silence what is heard, by the client's will, and stop making more of it."""
