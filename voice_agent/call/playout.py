@@ -75,10 +75,8 @@ class Playout:
 
     def expects(self, name: str) -> bool:
         """Whether this mark is still to be echoed."""
-        for mark in self._marks:  # nearly always the first
-            if mark.name == name:
-                return True
-        return False
+        marks = self._marks
+        return bool(marks) and (marks[0].name == name or any(mark.name == name for mark in marks))
 
     def echo(self, name: str, stamp: Stamp) -> None:
         """A mark came back while nothing was cleared: all before it was played."""

@@ -110,9 +110,9 @@ class DeadAir:
     def __init__(self, setup: CallSetup, carrier: Carrier, longest_ms: int = LONGEST_MS, *, held: bool = False) -> None:
         """`held`: the conversation waits for the carrier's verdict."""
         agent = setup.agent
-        self._kept = setup.kept_greeting is not None
-        """Its greeting is not the model's to say."""
-        self._greets = agent.greeting is not None and not self._kept
+        by_model = "" if agent.greeting is None else "model"
+        self._greeting_by = by_model if setup.kept_greeting is None else "us"
+        """Who is to say it, while it is to be said."""
         opens = agent.greeting is not None and setup.resumed is None
         self._opening_ends_ms: int | None = None if opens else -1
         """When speech that begins wants an answer again, whatever it begins in."""
@@ -252,11 +252,11 @@ class DeadAir:
                     self._owed.add("answer")
 
     def _owe_greeting(self) -> None:
-        if self._ready and self._streaming and self._greets:
+        if self._ready and self._streaming and self._greeting_by == "model":
             self._owed.add("greeting")
 
     def _begin_kept(self, now_ms: int) -> None:
-        if self._kept and self._ready and self._streaming:
+        if self._greeting_by == "us" and self._ready and self._streaming:
             self._begin_opening(now_ms)
 
     def _begin_opening(self, now_ms: int) -> None:
@@ -264,7 +264,9 @@ class DeadAir:
             self._opening_ends_ms = now_ms + OPENING_MS + HELLO_MS
 
     def _lose_session(self, now_ms: int) -> None:
-        self._ready = self._greets = False
+        self._ready = False
+        if self._greeting_by == "model":
+            self._greeting_by = ""
         self._another = True
         lost = {debt for debt in self._owed if debt.startswith("response")}
         if lost - self._cancelled:

@@ -76,6 +76,7 @@ from voice_agent.call.events import (
 from voice_agent.call.greeting import KEPT_ITEM
 from voice_agent.call.setup import CallSetup
 from voice_agent.call.turns import BY_KEY
+from voice_agent.sim.answered_tools import AnsweredTools
 from voice_agent.sim.carrier import Carrier
 from voice_agent.sim.dead_air import LONGEST_MS, DeadAir
 from voice_agent.sim.lost_session import LostSession
@@ -102,14 +103,8 @@ Rule = Literal[
     "crash",
 ]
 
-TOOL_GRACE_MS = 2500
-"""Beyond a tool's own limit: the core's grace, and the network's."""
-
 APOLOGY_MS = 60_000
 """Longest wait for the apology."""
-
-GOODBYE_MS = 32_000
-"""Longest wait of a call of `hang_up` for its answer: the longest goodbye, and the way to the ear."""
 
 KEPT_BYTES = 10_000 * BYTES_PER_MS
 """So much of the caller waits for the session at most."""
@@ -163,14 +158,6 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     """Longest way of audio to the carrier and of its mark back: so long it may count as being played."""
 
 
-class _Use(msgspec.Struct):
-    """One function call of the model."""
-
-    asked_ms: int
-    limit_ms: int
-    answers: int = 0
-
-
 class _Item(msgspec.Struct):
     """One item of the model."""
 
@@ -205,6 +192,7 @@ class Invariants:
         self._who_answered = WhoAnswered(setup)
         self._dead_air = DeadAir(setup, carrier, self._bounds.silence_ms, held=held)
         self._lost_session = LostSession(setup)
+        self._tools = AnsweredTools(setup.agent)
         self._agents = {agent.name: agent for agent in (*setup.others, setup.agent)}
         self._follow(setup.agent)
         self._limit_ms: int | None = None
@@ -228,9 +216,6 @@ class Invariants:
         """Bytes of the caller that wait."""
         self._caller_speaks = False
         self._playing_until_ms = 0
-        self._uses: dict[str, _Use] = {}
-        self._pressing: set[str] = set()
-        """Calls that press keys: into a menu, which speaks all the time."""
         self._secrets: set[str] = set()
         self._closing_ms: int | None = None
         """When the line was given up."""
@@ -243,22 +228,11 @@ class Invariants:
         self._overhears = agent.barge_in.after_ms > 0
         """Not every sound of the caller cuts."""
         self._longest_ms = agent.limits.minutes * 60_000
-        self._remote_limit_ms = usual_ms = agent.limits.tool_seconds * 1000 + TOOL_GRACE_MS
-        # Who is asked for digits, or holds, may talk for as long as the call lasts; a hand-over waits for a response,
-        # keys that are pressed for silence.
-        by_kind = {"hang_up": GOODBYE_MS, "transfer": GOODBYE_MS} | dict.fromkeys(
-            ("collect_digits", "handoff", "send_digits"), self._longest_ms
-        )
-        self._pressed_by = {tool.name for tool in agent.tools if tool.kind == "send_digits"}
-        self._limits_ms = {tool.name: by_kind.get(tool.kind, usual_ms) for tool in agent.tools}
-        self._limits_ms |= {
-            tool.name: self._longest_ms for tool in agent.tools if tool.transfer is not None and tool.transfer.warm
-        }
 
     @property
     def tools_running(self) -> bool:
         """Whether a function call waits for its answer."""
-        return any(use.answers == 0 for use in self._uses.values())
+        return self._tools.running
 
     def line_died(self) -> None:
         """Say that nothing reaches the caller any more."""
@@ -316,9 +290,8 @@ class Invariants:
         if not self._ended:
             self._break("outlives", "the call never ended")
         over_ms = self._now_ms if self._gone_ms is None else self._gone_ms
-        for call_id, use in self._uses.items():
-            if use.answers > 1 or (use.answers == 0 and over_ms - use.asked_ms > use.limit_ms):
-                self._break("tool", f"function call {call_id} was answered {use.answers} times")
+        for wrong in self._tools.finish(over_ms):
+            self._break("tool", wrong)
         for cut, error in self.errors():
             if cut.clears > len(self._carrier.clears_ms):
                 continue  # The caller had gone before the clear came: nobody knew, and nobody hears what follows.
@@ -391,13 +364,8 @@ class Invariants:
                 self._caller_speaks = True
             case TurnCommitted():
                 self._caller_speaks = False
-            case ToolRequested():
-                limit_ms = self._limits_ms.get(event.name, TOOL_GRACE_MS)
-                self._uses.setdefault(event.call_id, _Use(self._now_ms, limit_ms))
-                if event.name in self._pressed_by:
-                    self._pressing.add(event.call_id)
-            case McpApprovalAsked():
-                self._uses.setdefault(event.request_id, _Use(self._now_ms, 0))
+            case ToolRequested() | McpApprovalAsked():
+                self._tools.ask(self._now_ms, event)
             case ModelError():
                 if "already shorter" in event.message:
                     self._break("beyond", f"a truncation was refused: {event.code}: {event.message}")
@@ -434,9 +402,7 @@ class Invariants:
 
     def _hand_over(self, agent: Agent) -> None:
         self._former_limits_ms.append(self._limit_ms or 0)
-        for use in self._uses.values():
-            if use.limit_ms >= self._longest_ms:  # for as long as the call lasts, which now lasts longer
-                use.limit_ms += agent.limits.minutes * 60_000
+        self._tools.hand_over(agent)
         self._follow(agent)
         self._limit_ms = self._now_ms + self._longest_ms
 
@@ -512,7 +478,7 @@ class Invariants:
         self._playing_until_ms += length // BYTES_PER_MS
 
     def _look_at_beginning(self, item_id: str, item: _Item | None) -> None:
-        if item is None and self._gone_ms is None and not self._pressing:
+        if item is None and self._gone_ms is None and not self._tools.pressing:
             self._break("over caller", "a clip of ours began to play while the caller speaks")
         elif item is not None and item.response_id not in {self._protected_response, *self._begun}:
             self._break("over caller", f"{item_id} began to play while the caller speaks")
@@ -536,19 +502,10 @@ class Invariants:
                 self._break("tail", f"only {played_ms} of {item.sent_ms} ms of {item_id} were played")
 
     def _look_at_use(self, command: AddToolOutput | AnswerMcpApproval | ToolStarted | ToolAnswered) -> None:
-        match command:
-            case AddToolOutput() if not command.event_id.startswith("history"):
-                self._pressing.discard(command.call_id)
-                self._look_at_answer(command.call_id)
-                self._look_for_secrets(command)
-            case AnswerMcpApproval():
-                self._look_at_answer(command.request_id)
-            case ToolStarted() if command.server:
-                self._uses.setdefault(_remote(command.call_id), _Use(self._now_ms, self._remote_limit_ms))
-            case ToolAnswered() if _remote(command.call_id) in self._uses:
-                self._look_at_answer(_remote(command.call_id))
-            case ToolAnswered() if self._lost_session.lost and not self._is_answered(command.call_id):
-                self._look_at_answer(command.call_id)  # the next session learns it from the history
+        if wrong := self._tools.watch(self._now_ms, command, lost=self._lost_session.lost):
+            self._break("tool", wrong)
+        if isinstance(command, AddToolOutput) and not command.event_id.startswith("history"):
+            self._look_for_secrets(command)
 
     def _look_for_secrets(self, command: KeepDigits | AddToolOutput | AddUserText) -> None:
         if isinstance(command, KeepDigits):
@@ -557,16 +514,6 @@ class Invariants:
         told = command.output if isinstance(command, AddToolOutput) else command.text.replace(" ", "")
         if any(len(secret) >= SECRET_DIGITS and secret in told for secret in self._secrets):
             self._break("secret", f"what was typed in secret is told: {told}")
-
-    def _is_answered(self, call_id: str) -> bool:
-        return call_id in self._uses and self._uses[call_id].answers > 0
-
-    def _look_at_answer(self, call_id: str) -> None:
-        use = self._uses.setdefault(call_id, _Use(self._now_ms, 0))
-        use.answers += 1
-        late_ms = self._now_ms - use.asked_ms - use.limit_ms
-        if use.answers == 1 and late_ms > 0:
-            self._break("tool", f"function call {call_id} was answered {late_ms} ms too late")
 
     def _look_at_goodbye(self) -> None:
         if self._limit_ms is not None and self._now_ms >= self._limit_ms:
@@ -592,8 +539,3 @@ class Invariants:
 
     def _break(self, rule: Rule, what: str) -> None:
         self.broken.append(Break(rule, self._now_ms, what))
-
-
-def _remote(call_id: str) -> str:
-    """Name a call that an MCP server carries out; a question about it may bear the same id."""
-    return f"at an MCP server, {call_id}"

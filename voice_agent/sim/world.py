@@ -275,8 +275,7 @@ class World:
                 outputs += bridge.write(command)
         self.log.append((now_ms, cast("Input", received), outputs))  # nothing is unwritten on a wire
         self._carry_out(outputs)
-        due_ms = bridge.call.deadline()
-        self._bridge_due_ms = NEVER if due_ms is None else due_ms
+        self._bridge_due_ms = _or_never(bridge.call.deadline())
 
     def _feed_direct(self, received: Input | Unwritten) -> None:
         """Spare commands their text, if they are such as cross often."""
