@@ -28,6 +28,7 @@ from voice_agent.call.facts import (
     SessionLost,
     SessionReady,
     ToolsBusy,
+    TurnClosed,
     TurnOpened,
     TurnUnanswered,
 )
@@ -256,8 +257,8 @@ def test_an_agent_without_a_hold_sound_leaves_a_waiting_caller_in_silence() -> N
     assert signs(script) == 0
 
 
-def fed(*events: tuple[int, Event | Fact]) -> SignOfLife:
-    sign = SignOfLife(can_sign=True)
+def fed(*events: tuple[int, Event | Fact], resumed: bool = False) -> SignOfLife:
+    sign = SignOfLife(can_sign=True, resumed=resumed)
     for now_ms, event in events:
         assert list(sign.feed(now_ms, event)) == []
     return sign
@@ -322,6 +323,18 @@ def test_who_has_waited_for_the_session_is_owed_nothing_once_it_is_there() -> No
 
     assert fed((0, stream)).deadline() == SILENCE_MS
     assert fed((0, stream), (1000, SessionReady())).deadline() is None
+
+
+def test_whose_call_goes_on_in_another_stream_has_waited_before_it_until_somebody_speaks() -> None:
+    stream, asked = (300, StreamStarted("MZ1", "CA1")), (400, ResponseAsked("turn", "turn-1"))
+    begun = (stream, (350, SessionReady()), asked)
+    agent = (*begun, (900, PlaybackBusy()), (1900, PlaybackIdle()))
+    caller = (*begun, (900, TurnOpened("i1")), (1900, TurnClosed()))
+
+    assert fed(stream, resumed=True).deadline() == 300 + LOST_MS
+    assert fed(*begun, resumed=True).deadline() == 400 + LOST_MS
+    for spoken in (agent, caller):
+        assert fed(*spoken, resumed=True).deadline() == 1900 + SILENCE_MS
 
 
 @pytest.mark.parametrize(("of_desk", "of_billing"), [(True, False), (False, True)])

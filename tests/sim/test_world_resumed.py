@@ -1,6 +1,7 @@
 """Calls that go on where another one was: what the model knows, and that their recordings replay."""
 
 import random
+from collections.abc import Iterable
 
 import pytest
 
@@ -12,8 +13,9 @@ from voice_agent.call.conversation import AgentTurn, CallerTurn, Conversation, K
 from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.recording.reader import Recording
 from voice_agent.replay.strict import replay
+from voice_agent.sim import carrier as phone
 from voice_agent.sim.realtime import Think, ThoughtCall, ThoughtText
-from voice_agent.sim.world import World
+from voice_agent.sim.world import Caller, World
 
 FORMER = Conversation(
     "simulated",
@@ -27,7 +29,18 @@ FORMER = Conversation(
 )
 
 
-def resumed_call(dialect: str, asked: list[Think]) -> World:
+CLIPS = {"moment": b"\x91" * 4000}
+
+
+class Waiter:
+    """Says nothing, and hangs up after 6 s."""
+
+    def act(self, now_ms: int, carrier: phone.Carrier) -> Iterable[phone.Input]:
+        del carrier
+        return (phone.HangUp(),) if now_ms >= 6000 else ()
+
+
+def resumed_call(dialect: str, asked: list[Think], *faults: str, caller: Caller | None = None) -> World:
     def mind(think: Think) -> list[ThoughtText | ThoughtCall]:
         asked.append(think)
         said = ThoughtText(think.response_id, "I am sorry, the line is busy.")
@@ -39,7 +52,9 @@ def resumed_call(dialect: str, asked: list[Think]) -> World:
         model=ModelSetup(audio="g711", dialect="preview" if dialect == "preview" else "ga"),
         resumed=Resumption(FORMER, "The line of Ana is busy."),
     )
-    return World(setup, caller=Asker(1), mind=mind, chance=random.Random(3)).run(20_000)
+    chance = random.Random(3)
+    caller = caller or Asker(1)
+    return World(setup, caller=caller, mind=mind, chance=chance, clips=CLIPS, faults=faults).run(20_000)
 
 
 @pytest.mark.parametrize("dialect", ["ga", "preview"])
@@ -63,6 +78,14 @@ def test_the_model_knows_what_was_said_and_why_the_call_goes_on(dialect: str) ->
     assert [report.text for _, report in world.reports if isinstance(report, AgentSaid)] == [
         "I am sorry, the line is busy."
     ] * 2
+
+
+@pytest.mark.parametrize(("late_ms", "signs"), [(1000, 0), (2200, 1)])
+def test_whoever_has_waited_for_another_stream_hears_soon_that_somebody_is_there(late_ms: int, signs: int) -> None:
+    world = resumed_call("ga", [], f"slow-upgrade={late_ms}", caller=Waiter())
+
+    assert world.invariants.finish() == []
+    assert world.carrier.agent_track.count(CLIPS["moment"]) == signs
 
 
 def test_the_recording_of_a_call_that_goes_on_replays_to_the_same() -> None:

@@ -135,7 +135,7 @@ class Call:
             *((HandoffPart(agent, setup.others),) if any(tool.handoff for tool in agent.tools) else ()),
             *((VoiceLength(agent.barge_in.after_ms),) if lengths else ()),
             Idle(agent, held=held),
-            SignOfLife(can_sign="moment" in clips, wanted=agent.hold_sound),
+            SignOfLife(can_sign="moment" in clips, wanted=agent.hold_sound, resumed=setup.resumed is not None),
             self._ending,
             *(() if machine is None else (machine,)),
             self._transcript,

@@ -37,7 +37,11 @@ SILENCE_MS = 2500
 """Longest silence towards a caller who waits: a call promises less than 3 s, of which the way to the ear takes some."""
 
 LOST_MS = 1500
-"""The same where the session was lost: another is most often there by then, and if not, it may take longer."""
+"""The same where the session was lost: another is most often there by then, and if not, it may take longer.
+
+Also where a call goes on in another stream, whose caller has waited since the end of the former one. For how long is not
+known: what the carrier asks then may lie in a backlog, and does not say since when.
+"""
 
 
 class SignOfLife:
@@ -66,12 +70,17 @@ class SignOfLife:
         CallOver,
     )
 
-    def __init__(self, *, can_sign: bool, wanted: bool = True) -> None:
-        """`can_sign`: there is a clip `moment`. `wanted`: by the agent that has the call."""
+    def __init__(self, *, can_sign: bool, wanted: bool = True, resumed: bool = False) -> None:
+        """`can_sign`: there is a clip `moment`. `wanted`: by the agent that has the call.
+
+        `resumed`: the call had a stream before.
+        """
         self._deadlines = Deadlines()
         self._signs = wanted
         self._over = not can_sign
         self._ready = False
+        self._has_waited = resumed
+        """Nobody has spoken in this stream so far, but before it."""
         self._overheard = False
         self._owed: set[str] = set()
         """Why the caller waits for sound."""
@@ -109,6 +118,7 @@ class SignOfLife:
                 return
             case PlaybackBusy():
                 self._heard.add("agent")
+                self._has_waited = False
             case PlaybackIdle():
                 self._heard.discard("agent")
             case TurnOpened() | TurnClosed():
@@ -121,6 +131,7 @@ class SignOfLife:
         match event:
             case TurnOpened():
                 self._heard.add("caller")
+                self._has_waited = False
                 self._overheard = event.overheard
             case TurnClosed():
                 self._heard.discard("caller")
@@ -166,7 +177,7 @@ class SignOfLife:
             if self._silent_since_ms is None or self._settled_ms not in (-1, now_ms):
                 self._silent_since_ms = now_ms
             self._settled_ms = -1
-            lost = self._ready and "session" in self._owed
+            lost = self._has_waited or (self._ready and "session" in self._owed)
             if not self._signs:
                 self._deadlines.clear("sign")
                 return
