@@ -39,7 +39,7 @@ SILENCE_MS = 2500
 LOST_MS = 1500
 """The same where the session was lost: another is most often there by then, and if not, it may take longer.
 
-Also where a call goes on in another stream, whose caller has waited since the end of the former one. For how long is not
+Also where a call goes on in another stream, whose caller has waited since the end of the former one. How long is not
 known: what the carrier asks then may lie in a backlog, and does not say since when.
 """
 
