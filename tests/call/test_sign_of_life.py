@@ -329,7 +329,7 @@ def test_whose_call_goes_on_in_another_stream_has_waited_before_it_until_somebod
     stream, asked = (300, StreamStarted("MZ1", "CA1")), (400, ResponseAsked("turn", "turn-1"))
     begun = (stream, (350, SessionReady()), asked)
     agent = (*begun, (900, PlaybackBusy()), (1900, PlaybackIdle()))
-    caller = (*begun, (900, TurnOpened("i1")), (1900, TurnClosed()))
+    caller = (*begun, (900, TurnOpened(overheard=False)), (1900, TurnClosed()))
 
     assert fed(stream, resumed=True).deadline() == 300 + LOST_MS
     assert fed(*begun, resumed=True).deadline() == 400 + LOST_MS
