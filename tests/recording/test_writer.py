@@ -106,6 +106,56 @@ def test_a_text_that_counts_on_is_read_back_identically_whatever_comes_between(
     assert [step.sent for step in back] == [(sealed(entry),) for step in fed for entry in step.sent]
 
 
+frames = st.lists(
+    st.tuples(
+        st.sampled_from([0, 20, 20, 20, 127, 128, -1]),
+        st.sampled_from([1, 1, 1, 1, 2]),
+        st.sampled_from([AUDIO, AUDIO, AUDIO[::-1], AUDIO[:159]]),
+        st.sampled_from(["same", "same", "other", "longer", "uneven", "marked", "counted", "two", "none"]),
+        st.sampled_from(["phone", "phone", "phone", "phone", "model"]),
+    ),
+    max_size=12,
+)
+
+
+@given(frames, st.booleans())
+def test_frames_and_what_became_of_them_are_read_back_identically_however_they_vary(
+    told: list[tuple[int, int, bytes, str, str]], kept: bool
+) -> None:
+    fed: list[Step] = []
+    now_ms = number = 0
+    for after_ms, step, audio, became, way in told:
+        now_ms, number = now_ms + after_ms, number + step
+        payload = append(audio).text.split('"')[-2]
+        received = Entry(
+            way,  # type: ignore[arg-type]
+            f'{{"event":"media","sequenceNumber":"{number}","media":{{"chunk":"{number}","timestamp":"{20 * number}",'
+            f'"payload":"{payload}"}}}}',
+        )
+        sent = {
+            "same": [append(audio)],
+            "other": [append(audio[1:] + b"x")],
+            "longer": [append(audio * 6)],
+            "uneven": [Entry("model", append(audio).text.replace(payload, payload[:-1] + "!"))],
+            "marked": [Entry("model", append(audio).text + " ")],
+            "counted": [Entry("model", append(audio).text + f'"{number}"')],
+            "two": [append(audio), append(audio)],
+            "none": [],
+        }[became]
+        fed.append(Step(now_ms, received, tuple(sent)))
+
+    back = reread(header() if kept else header("digests"), fed)
+
+    assert back == [
+        Step(
+            step.now_ms,
+            step.received if kept else sealed(step.received) if step.received else None,
+            tuple(sealed(entry) for entry in step.sent),
+        )
+        for step in fed
+    ]
+
+
 def test_a_text_that_ends_within_the_place_of_its_audio_is_not_taken_for_the_expected_one() -> None:
     text = append(AUDIO).text
     cut = Entry("model", text[: text.index('"', text.index('audio":')) + 3] + "}")

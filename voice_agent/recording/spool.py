@@ -115,7 +115,9 @@ class CallRecording(Generic[_T]):
             describe = self._describe
             try:
                 entry = None if received is None else describe(received)
-                self._feed(now_ms, entry, [describe(output) for output in outputs])
+                # Mostly it is one, for which no list is made.
+                sent = (describe(outputs[0]),) if len(outputs) == 1 else [describe(output) for output in outputs]
+                self._feed(now_ms, entry, sent)
             except Exception as error:  # noqa: BLE001 - the call goes on; it is told where the recording stops
                 self._listens, self._fault = False, error
 
