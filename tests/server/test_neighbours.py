@@ -1,7 +1,11 @@
 import asyncio
+import os
+import resource
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+
+import pytest
 
 from voice_agent.live.switchboard import Seat
 from voice_agent.server.neighbours import LONGEST, Neighbours, Office
@@ -74,6 +78,46 @@ def test_a_connection_goes_on_with_whoever_it_is_given_to() -> None:
                 return request, offered, ours.recv(5)
 
     assert asyncio.run(main()) == (b"GET /", "CA1", b"hello")
+
+
+@contextmanager
+def no_further_files() -> Iterator[None]:
+    """Let nothing more be opened in this process."""
+    free = os.dup(0)
+    os.close(free)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_connection_for_which_there_is_no_file_left_is_told_and_the_next_one_is_taken(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main() -> list[bytes]:
+        taken: list[bytes] = []
+
+        def take(connection: socket.socket, request: bytes, _: str) -> None:
+            connection.close()
+            taken.append(request)
+
+        async with workers(2) as (first, second):
+            ours, theirs = socket.socketpair()
+            with ours, theirs:
+                second.take = take
+                with no_further_files():
+                    await first.give(1, theirs.fileno(), b"lost", "")
+                    await first.ask("nothing")  # answered behind it
+                await first.give(1, theirs.fileno(), b"taken", "")
+                await first.ask("nothing")
+        return taken
+
+    assert asyncio.run(main()) == [b"taken"]
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
+        "a connection that another worker gave is lost"
+    ]
 
 
 def test_what_a_dead_worker_has_not_read_goes_to_another() -> None:

@@ -184,7 +184,9 @@ class Neighbours:
             if not data:
                 return
             message = _decoder.decode(data)
-            if isinstance(message, _Given):
+            if isinstance(message, _Given) and not descriptors:
+                logger.error("a connection that another worker gave is lost: too many open files here (ulimit -n)")
+            elif isinstance(message, _Given):
                 self.take(socket.socket(fileno=descriptors[0]), message.request, message.offered)
             elif isinstance(message, _Answered):
                 if message.number in self._waiting:
