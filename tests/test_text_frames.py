@@ -6,7 +6,14 @@ from hypothesis import strategies as st
 from websockets.frames import Frame
 from websockets.protocol import CLIENT, SERVER, Protocol, Side
 
-from voice_agent.text_frames import ClientFrames, FrameCutter, client_text, server_frame
+from voice_agent.text_frames import (
+    ClientFrames,
+    FrameCutter,
+    ServerFrameCutter,
+    client_text,
+    server_frame,
+    server_text,
+)
 
 TEXTS = st.one_of(st.text(max_size=200), st.sampled_from(["x" * length for length in (125, 126, 65_535, 65_536)]))
 
@@ -28,6 +35,11 @@ def test_a_library_reads_a_clients_frames(texts: list[str]) -> None:
 @given(st.lists(TEXTS, max_size=5))
 def test_a_library_reads_a_servers_frames(texts: list[str]) -> None:
     assert read_by_the_library(CLIENT, b"".join(map(server_frame, texts))) == texts
+
+
+@given(st.text(max_size=200))
+def test_a_servers_frame_gives_its_text_back(text: str) -> None:
+    assert server_text(server_frame(text)) == text
 
 
 def test_every_frame_has_a_mask_of_its_own() -> None:
@@ -60,3 +72,34 @@ def test_what_no_server_of_ours_takes_is_told_by_its_head(refused: bytes) -> Non
 
     assert list(cutter.cut(good + refused)) == [good, refused]
     assert cutter.refused
+
+
+SERVER_FRAMES = st.one_of(
+    st.text(max_size=60).map(server_frame),
+    st.sampled_from([125, 126, 65_535, 65_536]).map(lambda length: server_frame("x" * length)),
+    st.builds(lambda head, data: bytes([head, len(data)]) + data, st.integers(0, 255), st.binary(max_size=125)),
+)
+
+
+@given(st.lists(SERVER_FRAMES, max_size=6), st.data())
+def test_a_servers_frames_are_cut_however_they_arrive_and_nothing_is_lost(
+    frames: list[bytes], data: st.DataObject
+) -> None:
+    sent = b"".join(frames)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(sent)), max_size=8)))
+    cutter = ServerFrameCutter()
+
+    came = [piece for start, end in pairwise([0, *cuts, len(sent)]) for piece in cutter.cut(sent[start:end])]
+
+    assert b"".join(piece for _, piece in came) == sent
+    short = [frame for frame in frames if frame[0] == 0x81 and frame[1] != 127]
+    assert [piece for is_text, piece in came if is_text] == short
+
+
+def test_what_no_server_sends_is_told_and_nothing_is_cut_behind_it() -> None:
+    cutter = ServerFrameCutter()
+    masked = ClientFrames().text("masked")
+
+    assert cutter.cut(server_frame("good") + masked) == [(True, server_frame("good")), (False, masked)]
+    assert cutter.refused
+    assert cutter.cut(server_frame("late")) == [(False, server_frame("late"))]

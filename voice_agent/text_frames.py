@@ -1,4 +1,4 @@
-"""A text as one frame of a WebSocket, RFC 6455 5.2, and frames cut out of what a client sends: for hot sockets.
+"""A text as one frame of a WebSocket, RFC 6455 5.2, and frames cut out of what a peer sends: for hot sockets.
 
 By hand, because a library's frame is an object with checks for all that a frame may be, and ours are always the same:
 whole, a text, without extensions. It must not know what the texts are.
@@ -76,6 +76,54 @@ class FrameCutter:
             yield data[at:end]
             at = end
         self._begun = data[at:]
+
+
+class ServerFrameCutter:
+    """Cuts what a server sends into whole frames; longer ones go on in the pieces in which they came."""
+
+    def __init__(self) -> None:
+        self._begun = b""
+        self._rest = 0
+        """Bytes of a long frame that are still to come."""
+        self.refused = False
+        """Nothing can be cut any more: there was a frame that no server sends."""
+
+    def cut(self, data: bytes) -> list[tuple[bool, bytes]]:
+        """Give all that is whole now, in order, and whether it is a text in one frame; `data` is what came."""
+        if self.refused:
+            return [(False, data)]
+        pieces: list[tuple[bool, bytes]] = []
+        if self._rest:
+            pieces.append((False, data[: self._rest]))
+            data, self._rest = data[self._rest :], max(0, self._rest - len(data))
+        data = self._begun + data if self._begun else data
+        at, size = 0, len(data)
+        while size - at >= 2:
+            length, head = data[at + 1], 2
+            if length >= _MASKED:
+                self.refused, self._begun = True, b""
+                return [*pieces, (False, data[at:])]
+            if length >= _LENGTH_16:
+                head = 4 if length == _LENGTH_16 else 10
+                if size - at < head:
+                    break
+                length = int.from_bytes(data[at + 2 : at + head])
+            end = at + head + length
+            if head == 10:
+                pieces.append((False, data[at:end]))
+                self._rest, end = max(0, end - size), min(end, size)
+            elif end > size:
+                break
+            else:
+                pieces.append((data[at] == TEXT, data[at:end]))
+            at = end
+        self._begun = data[at:]
+        return pieces
+
+
+def server_text(frame: bytes) -> str:
+    """Give the text of a server's whole frame of less than 64 KiB; raises `UnicodeDecodeError`."""
+    return frame[4 if frame[1] == _LENGTH_16 else 2 :].decode()
 
 
 def client_text(frame: bytes) -> str:

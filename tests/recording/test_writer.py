@@ -124,7 +124,8 @@ def test_frames_and_what_became_of_them_are_read_back_identically_however_they_v
 ) -> None:
     fed: list[Step] = []
     now_ms = number = 0
-    for after_ms, step, audio, became, way in told:
+    steady = [(20, 1, AUDIO, "same", "phone")] * 4
+    for after_ms, step, audio, became, way in steady + told:
         now_ms, number = now_ms + after_ms, number + step
         payload = append(audio).text.split('"')[-2]
         received = Entry(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import msgspec
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.protocol import State
 
@@ -20,6 +20,7 @@ from voice_agent.config.variables import is_loopback
 from voice_agent.live.credentials import Credential, CredentialError
 from voice_agent.live.leg import CLOSE_SECONDS, CloseLimit, Feed
 from voice_agent.live.mcp_secrets import McpSecrets
+from voice_agent.live.model_socket import ModelSocket
 from voice_agent.live.outbox import Outbox
 from voice_agent.text_frames import ClientFrames
 from voice_agent.wire.endpoint import Endpoint, explain_close, explain_refusal, explain_silence
@@ -85,7 +86,7 @@ class ModelLeg:
         self._outbox = Outbox(OUTBOX_LIMIT, lambda text: APPEND in text[:64])
         self._frames = ClientFrames()
         self._limit = CloseLimit()
-        self._socket: ClientConnection | None = None
+        self._socket: ModelSocket | None = None
 
     @property
     def waiting(self) -> int:
@@ -148,8 +149,8 @@ class ModelLeg:
             return ModelRefused(None, explain_silence(str(error) or type(error).__name__, where))
         return None
 
-    async def _connect(self, where: Endpoint) -> ClientConnection:
-        return await _Connect(
+    async def _connect(self, where: Endpoint) -> ModelSocket:
+        socket = await _Connect(
             where.url,
             additional_headers=where.headers,
             # A proxy of the environment leads away from this machine.
@@ -159,7 +160,10 @@ class ModelLeg:
             max_size=MAX_MESSAGE_BYTES,
             open_timeout=None,  # the login's time counts, too
             close_timeout=CLOSE_SECONDS,
+            create_connection=ModelSocket,
         )
+        assert isinstance(socket, ModelSocket), "it has just been made one"
+        return socket
 
     async def _talk(self, feed: Feed) -> ModelClosed:
         assert self._socket is not None, "talking begins after opening"
@@ -169,20 +173,19 @@ class ModelLeg:
             writing.cancel()
         return closed
 
-    async def _read(self, socket: ClientConnection, feed: Feed) -> ModelClosed:
-        while True:
-            try:
-                text = await socket.recv()
-            except ConnectionClosed as closed:
-                if closed.rcvd is not None:
-                    reason = self._without_keys(closed.rcvd.reason)
-                    return ModelClosed(closed.rcvd.code, explain_close(closed.rcvd.code, reason))
-                return ModelClosed(None, explain_close(BROKEN, closed.sent.reason if closed.sent is not None else ""))
-            if not isinstance(text, str):
+    async def _read(self, socket: ModelSocket, feed: Feed) -> ModelClosed:
+        def take(text: str | None) -> None:
+            if text is None:
                 feed(ModelFault("a binary message"))
-            else:
-                text = self._without_keys(text)
-                feed(ModelText(text if self._secrets is None else self._secrets.incoming(text)))
+                return
+            text = self._without_keys(text)
+            feed(ModelText(text if self._secrets is None else self._secrets.incoming(text)))
+
+        closed = await socket.listen(take)
+        if closed.rcvd is not None:
+            reason = self._without_keys(closed.rcvd.reason)
+            return ModelClosed(closed.rcvd.code, explain_close(closed.rcvd.code, reason))
+        return ModelClosed(None, explain_close(BROKEN, closed.sent.reason if closed.sent is not None else ""))
 
     def _without_keys(self, text: str) -> str:
         """Take out what a gateway repeats of our own key, e.g. in an error: all that it says is recorded."""
@@ -201,7 +204,7 @@ class ModelLeg:
         socket.transport.write(self._frames.text(text))
         return True
 
-    async def _write(self, socket: ClientConnection) -> None:
+    async def _write(self, socket: ModelSocket) -> None:
         try:
             while (text := await self._outbox.take()) is not None:
                 await socket.send(text)
