@@ -28,7 +28,7 @@ def work(number, line):
     book.write_text("x" * (lives + 1))
 {textwrap.indent(textwrap.dedent(body), "    ")}
 
-logging.basicConfig(format="%(message)s", stream=sys.stderr)
+logging.basicConfig(format="%(message)s", stream=sys.stderr, level="INFO")
 sys.exit(supervise(work, lambda: tell("let go"), {workers}, lambda number: tell(f"{{number}} is gone")))
 """
     done = subprocess.run(
@@ -103,9 +103,12 @@ def test_of_several_workers_the_one_that_dies_is_started_again_and_the_others_do
         "0 is gone", "0 lived 1 times", "1 is gone", "1 is gone", "1 is gone", "1 lived 3 times", "let go"
     ]  # fmt: skip
     assert errors.splitlines() == [
+        "all 2 workers serve",
         "worker 2 died of signal 9: it is started again",
+        "worker 2 serves again",
         "worker 2 has stopped: another one is started in its place",
-    ]  # fmt: skip
+        "worker 2 serves again",
+    ]
 
 
 def test_a_worker_that_cannot_begin_is_tried_again_and_the_others_go_on(tmp_path: Path) -> None:
@@ -123,7 +126,7 @@ def test_a_worker_that_cannot_begin_is_tried_again_and_the_others_go_on(tmp_path
 
     assert status == 0
     assert sorted(told.splitlines()) == ["0 is gone", "1 is gone", "1 is gone", "let go"]
-    assert errors == "worker 2 ended with status 2: it is started again\n"
+    assert errors == "worker 2 ended with status 2: it is started again\nall 2 workers serve\n"
 
 
 def test_what_keeps_the_first_worker_from_serving_is_told_once(tmp_path: Path) -> None:

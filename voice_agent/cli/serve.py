@@ -111,6 +111,11 @@ def run(with_emulator: bool = False, hash_password: bool = False, fd: int | None
         return serve(settings, listening, replaced=inherited is not None)
 
 
+def say(line: str) -> None:
+    """Print a line at once, for whoever waits for the one with the address may read it through a pipe."""
+    print(line, flush=True)
+
+
 def print_hash(given: TextIO) -> int:
     """Ask for a password, on a terminal without showing it, and print its hash; 2: there is none."""
     password = getpass.getpass() if given.isatty() else given.readline().rstrip("\n")
@@ -126,16 +131,20 @@ def _supervised(settings: Settings, listening: socket.socket, workers: int, *, r
     """Serve in processes that are started again when they die."""
     handler = set_up_logging(settings.log_level, settings.log_format)
     office = Office(workers) if workers > 1 else None
+    fallen: set[int] = set()
+    """Those in whose place another one begins, or has begun."""
 
     def work(number: int, line: socket.socket) -> int:
         # The server has a handler of its own.
         logging.getLogger().removeHandler(handler)
         neighbours = None if office is None else Neighbours(office, number)
-        return told(partial(serve, settings, listening, line, replaced=replaced, neighbours=neighbours))
+        serving = partial(serve, settings, listening, line, replaced=replaced, neighbours=neighbours)
+        return told(partial(serving, tell=say if number == 0 else _silent, shows=number not in fallen))
 
     def died(number: int) -> None:
         if office is not None:
             office.bury(number)
+            fallen.add(number)
 
     try:
         return supervise(work, listening.close, workers, died)
@@ -162,10 +171,13 @@ def serve(
     *,
     replaced: bool = False,
     neighbours: Neighbours | None = None,
+    tell: Callable[[str], None] = say,
+    shows: bool = True,
 ) -> int:
     """Serve on a socket. `line`: to the parent. `replaced`: whoever holds the socket starts another server then.
 
-    `neighbours`: other workers on the same socket, of whom one tells the user; `None`: there are none.
+    `neighbours`: other workers on the same socket; `None`: there are none. `tell` gets what a user sees; `shows`: the
+    screen, too, which a worker before us has shown otherwise.
     """
     references = read_references(os.environ, ENV_FILE)
     agents = AgentFolder(settings.agents, demands_of(settings, references))
@@ -176,12 +188,10 @@ def serve(
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
         with asyncio.Runner(loop_factory=_fast_loop()) as runner:
-            # Flushed, for whoever waits for the line with the address may read it through a pipe.
-            tell = partial(print, flush=True) if neighbours is None or neighbours.seat.number == 0 else _silent
             runner.run(
                 hold(
                     settings, agents, tell, redaction, listening,
-                    line=line, replaced=replaced, neighbours=neighbours,
+                    line=line, replaced=replaced, neighbours=neighbours, shows=shows,
                 )
             )  # fmt: skip
     finally:
@@ -200,13 +210,15 @@ async def hold(
     line: socket.socket | None = None,
     replaced: bool = False,
     neighbours: Neighbours | None = None,
+    shows: bool = True,
 ) -> None:
     """Serve until a signal comes; `tell` gets what a user sees, line by line. For the others see `serve`."""
     stop = _Stop(line)
+    show = tell if shows else _silent
     async with AsyncExitStack() as stack:
         emulator_url = ""
         if settings.realtime_provider == "emulator" and settings.realtime_url is None:
-            emulator_url = await stack.enter_async_context(local_realtime(settings, tell))
+            emulator_url = await stack.enter_async_context(local_realtime(settings, show))
         serving = Serving(
             settings,
             agents,
@@ -225,7 +237,7 @@ async def hold(
         for told_line in screen(
             serving.settings, agents.current()[0], serving.url, emulator_url, today, workers=workers
         ):
-            tell(told_line)
+            show(told_line)
         # A full collection over what is loaded stops all calls for 20 ms; none of it is ever garbage.
         gc.collect()
         gc.freeze()
@@ -308,7 +320,7 @@ class _Stop:
 
 
 def _silent(line: str) -> None:
-    """Another worker tells it."""
+    """Another worker tells it, or has told it."""
 
 
 def screen(

@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 logger = logging.getLogger(__name__)
@@ -47,13 +47,20 @@ def supervise(
     started again only where there are several. `let_go`: closes the socket in the parent when there will be no further
     worker, so that nothing waits for one. `died` is told a worker's number before another takes its place.
     """
-    parent = _Parent(work, let_go, workers, died)
+    woken, waker = socket.socketpair()
+    parent = _Parent(work, let_go, workers, died, woken)
     former = {number: signal.signal(number, parent.pass_on) for number in SIGNALS}
-    try:
-        return parent.run()
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
+    former[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
+    with woken, waker:
+        woken.setblocking(False)
+        waker.setblocking(False)
+        signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
+        try:
+            return parent.run()
+        finally:
+            signal.set_wakeup_fd(-1)
+            for number, handler in former.items():
+                signal.signal(number, handler)
 
 
 class _Worker:
@@ -64,6 +71,7 @@ class _Worker:
         self.process_id = 0
         """0: nobody."""
         self.line: socket.socket | None = None
+        self.serves = False
         self.served = False
         """One of those who had the place has served."""
         self.began = 0.0
@@ -75,14 +83,15 @@ class _Worker:
         """Wait until it serves, or ends; says whether it does."""
         if self.line is not None:
             select.select([self.line], [], [])
-        return self.has_served()
-
-    def has_served(self) -> bool:
-        """Look whether it serves."""
-        if self.line is not None:
-            with contextlib.suppress(OSError):
-                self.served = self.line.recv(1) == READY or self.served
+            self.hear()
         return self.served
+
+    def hear(self) -> None:
+        """Look whether it serves."""
+        if self.line is not None and not self.serves:
+            with contextlib.suppress(OSError):
+                self.serves = self.line.recv(1) == READY
+            self.served = self.serves or self.served
 
     def stop(self) -> None:
         """Tell it to stop; the second time it does so at once. One that is just being started reads it then."""
@@ -96,18 +105,24 @@ class _Worker:
         self.quick = self.quick + 1 if now - self.began < QUICK_S else 0
         self.due = now + DELAYS_S[min(self.quick, len(DELAYS_S) - 1)]
         self.process_id = 0
+        self.serves = False
         if self.line is not None:
             self.line.close()
         self.line = None
 
 
 class _Parent:
-    def __init__(self, work: Work, let_go: Callable[[], None], workers: int, died: Callable[[int], None]) -> None:
+    def __init__(
+        self, work: Work, let_go: Callable[[], None], workers: int, died: Callable[[int], None], woken: socket.socket
+    ) -> None:
+        """`woken`: can be read when a signal has come, also that a worker has ended."""
+        self._woken = woken
         self._work = work
         self._let_go = let_go
         self._died = died
         self._workers = [_Worker(number) for number in range(workers)]
         self._stopping = False
+        self._all_served = False
 
     def pass_on(self, number: int, frame: FrameType | None) -> None:
         """Pass a signal on to all: each of them, for a second one ends at once."""
@@ -127,10 +142,10 @@ class _Parent:
             self._workers = [first]
         status = 0
         while any(worker.process_id for worker in self._workers) or not self._stopping:
-            ended = self._wait()
-            if ended is not None:
-                left = self._take_leave(*ended)
-                status = status or left
+            self._wait()
+            self._hear()
+            for worker, left in self._ended():
+                status = status or self._take_leave(worker, left)
             for worker in self._workers:
                 if not self._stopping and not worker.process_id and time.monotonic() >= worker.due:
                     self._start(worker)
@@ -138,7 +153,8 @@ class _Parent:
 
     def _take_leave(self, worker: _Worker, status: int) -> int:
         """See to one that has ended; gives the exit status if all end by it, or have to."""
-        served = any(each.has_served() for each in self._workers)
+        self._hear()
+        served = any(each.served for each in self._workers)
         worker.lost()
         self._died(worker.number)
         given = status if status >= 0 else 128 - status
@@ -175,18 +191,35 @@ class _Parent:
         worker.process_id, worker.line = process_id, ours
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
-    def _wait(self) -> tuple[_Worker, int] | None:
-        """Wait until one ends, or one may be started again."""
-        waits = any(not worker.process_id for worker in self._workers) and not self._stopping
-        try:
-            process_id, status = os.waitpid(-1, os.WNOHANG if waits else 0)
-        except ChildProcessError:
-            process_id, status = 0, 0
-        ended = next((worker for worker in self._workers if process_id and worker.process_id == process_id), None)
-        if ended is None:
-            time.sleep(0.05 if waits else 0)
-            return None
-        return ended, os.waitstatus_to_exitcode(status)
+    def _wait(self) -> None:
+        """Wait until a signal comes, one serves, or one may be started again."""
+        due = [worker.due for worker in self._workers if not worker.process_id and not self._stopping]
+        beginning = [worker.line for worker in self._workers if worker.line is not None and not worker.serves]
+        select.select([self._woken, *beginning], [], [], max(0.0, min(due) - time.monotonic()) if due else None)
+        with contextlib.suppress(BlockingIOError):
+            while self._woken.recv(64):
+                pass
+
+    def _hear(self) -> None:
+        """Say who serves now, where there are several."""
+        several, before = len(self._workers) > 1, [worker for worker in self._workers if worker.serves]
+        for worker in self._workers:
+            worker.hear()
+            if several and worker.serves and worker not in before and self._all_served:
+                logger.info("worker %d serves again", worker.number + 1)
+        if several and not self._all_served and all(worker.served for worker in self._workers):
+            self._all_served = True
+            logger.info("all %d workers serve", len(self._workers))
+
+    def _ended(self) -> Iterator[tuple[_Worker, int]]:
+        """Give who has ended, and with which status."""
+        while any(worker.process_id for worker in self._workers):
+            process_id, status = os.waitpid(-1, os.WNOHANG)
+            if not process_id:
+                return
+            for worker in self._workers:
+                if worker.process_id == process_id:
+                    yield worker, os.waitstatus_to_exitcode(status)
 
 
 def _be_child(work: Work, number: int, line: socket.socket) -> None:
@@ -195,7 +228,8 @@ def _be_child(work: Work, number: int, line: socket.socket) -> None:
     try:
         # The terminal's Ctrl-C goes to the parent alone, which passes it on: it must not come twice.
         os.setpgid(0, 0)
-        for each in SIGNALS:
+        signal.set_wakeup_fd(-1)
+        for each in (*SIGNALS, signal.SIGCHLD):
             signal.signal(each, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         status = work(number, line)
