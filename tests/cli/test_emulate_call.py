@@ -157,6 +157,27 @@ def test_a_stream_that_is_lost_is_exit_status_1(capsys: pytest.CaptureFixture[st
     assert "closed the stream with 1008: the token is missing" in capsys.readouterr().err
 
 
+def test_a_call_that_goes_on_in_another_stream_is_held(capsys: pytest.CaptureFixture[str]) -> None:
+    closes = iter([1011, 1011, 1000])
+
+    async def talk(stream: Stream) -> None:
+        await stream.socket.close(next(closes))
+
+    @asynccontextmanager
+    async def served() -> AsyncIterator[str]:
+        async with stream_server(talk) as url:
+            connect = xml(f'<Connect action="/after"><Stream url="{url}"/></Connect>')
+            async with customer({"/voice": connect, "/after": [connect, connect, xml("<Hangup/>")]}) as server:
+                yield f"{server.url}/voice"
+
+    with running(served) as url:
+        status = emulate("--to", url, "--auth-token", TOKEN)
+
+    told = capsys.readouterr()
+    assert (status, told.err) == (0, "")
+    assert "the stream was lost 2 times, and the call went on" in told.out
+
+
 def test_a_caller_whose_call_has_ended_says_and_presses_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

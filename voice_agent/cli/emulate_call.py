@@ -13,7 +13,7 @@ import msgspec
 from voice_agent.audio.wav import read_mulaw, write_stereo
 from voice_agent.config.secret import local_auth_token
 from voice_agent.config.settings import ENV_FILE, Settings, read_settings
-from voice_agent.emulator.twilio import EmulatedCall, EmulatedTwilio, IncomingNumber, Moment
+from voice_agent.emulator.twilio import EmulatedCall, EmulatedTwilio, HeldStream, IncomingNumber, Moment
 from voice_agent.errors import CommandError
 
 SUMMARY = "call any server that speaks Media Streams, through an emulated Twilio"
@@ -99,7 +99,7 @@ def run(
     out: Path | None,
     api_port: int,
 ) -> int:
-    """Hold the call; 0 when it was held, 1 with one line when it was not."""
+    """Hold the call; 0 when it was held to its end, 1 with one line when it was not."""
     _examine(to, keys)
     parameters = _parameters(param, to)
     script = Script([(path.name, read_mulaw(path)) for path in say], keys, patience, hang_up_after)
@@ -127,6 +127,8 @@ def run(
         print(f"recorded: {out} (caller left, agent right)")
     if call.held and (keys := call.keys_heard):
         print(f"keys heard: {keys}")
+    if call.held and (lost := sum(map(_lost, call.streams[:-1]))):
+        print(f"the stream was lost {'once' if lost == 1 else f'{lost} times'}, and the call went on")
     problem = _problem(call)
     for entry in call.warnings:
         print(f"Twilio's debugger would show {entry.code}: {entry.problem}")
@@ -208,9 +210,13 @@ def _show(moment: Moment) -> None:
     print(f"{seconds:8.2f} s  {moment.what}{moment.detail and f': {moment.detail}'}", flush=True)
 
 
+def _lost(stream: HeldStream) -> bool:
+    return stream.ended is not None and stream.ended.reason == "bridge_lost"
+
+
 def _problem(call: EmulatedCall) -> str:
-    """Say in one line why the call was not held; empty if it was."""
-    if call.held and all(stream.ended is None or stream.ended.reason != "bridge_lost" for stream in call.streams):
+    """Say in one line why the call was not held to its end; empty if it was."""
+    if call.held and not _lost(call.streams[-1]):
         return ""
     if call.warnings:
         return call.warnings[0].problem
