@@ -1,3 +1,4 @@
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ CALLS = Path(__file__).parent.parent / "calls"
 
 
 def course(name: str) -> Course:
-    return course_of(read(CALLS / f"{name}.call"))[0]
+    return course_of(read(CALLS / f"{name}.call"), load_clips())[0]
 
 
 def test_what_the_caller_did_not_hear_stands_behind_what_was_heard() -> None:
@@ -36,15 +37,51 @@ def test_a_late_answer_says_which_tool_it_waited_for() -> None:
     assert sum(parts.values()) == late.response_ms
     assert parts["tool find_order"] > 3500
     assert 450 <= parts["until the end of speech was noticed"] <= 600
-    (silence,) = (silence for silence in told.silences if silence.what == "the caller waits")
-    assert silence.end_ms - silence.begin_ms == late.response_ms
+    waits = [silence for silence in told.silences if silence.what == "the caller waits"]
+    (sign,) = told.own
+    assert sign.what == "a sign of life"
+    assert (waits[0].begin_ms, waits[0].end_ms) == (late.begin_ms - late.response_ms, sign.begin_ms)
 
 
 def test_a_session_that_was_lost_is_told_with_its_reason() -> None:
     told = course("session-lost-in-a-tool")
 
-    assert any("session_expired" in moment.detail for moment in told.moments if moment.level == "warning")
-    assert any("another session" in moment.what for moment in told.moments)
+    (moment,) = told.moments
+    assert (moment.level, moment.what) == ("warning", "the connection to the model was lost, and another is made")
+    assert "session_expired" in moment.detail
+    (lost,) = (finding for finding in told.findings if finding.kind == "connection lost")
+    assert lost.text == "the agent was not cut off by it"
+
+
+def test_of_a_lost_session_it_is_told_what_the_caller_noticed() -> None:
+    told = course("session-lost-in-an-answer")
+    _, cut, again = told.answers
+    (lost,) = (finding for finding in told.findings if finding.kind == "connection lost")
+
+    assert lost.at_ms == cut.end_ms
+    assert lost.text.startswith("the agent broke off at 0:11.4; the answer was said again from its beginning at 0:11.5")
+    (making,) = (span for span in told.responses if span.what == "lost with its session")
+    assert making.end_ms < cut.end_ms < again.begin_ms
+
+
+def test_a_call_that_somebody_holds_in_has_the_sounds_of_it() -> None:
+    told = course("warm-accepted")
+
+    assert [sound.what for sound in told.own] == ["the sound of holding"] * 3
+    assert [sound.end_ms - sound.begin_ms for sound in told.own] == [1800] * 3
+
+
+def test_the_kept_greeting_is_an_answer_and_no_sound_beside_it() -> None:
+    assert course("kept-greeting").own == []
+
+
+def test_keys_of_the_caller_have_their_moments() -> None:
+    assert "".join(key.digit for key in course("digits-by-length").keys) == "1204"
+
+
+def test_tools_that_wait_for_the_caller_say_so() -> None:
+    assert {run.waits for run in course("digits-by-length").tools} >= {"for the caller's keys"}
+    assert all(not run.waits for run in course("tool-slow").tools if run.name == "find_order")
 
 
 def test_a_tool_that_failed_is_told_with_what_the_model_got() -> None:
@@ -71,6 +108,8 @@ def test_every_call_has_a_course_that_fits_its_reports(path: Path) -> None:
         summary.response_ms
     )
     assert len(told.tools) == summary.tool_calls
+    assert Counter(finding.kind for finding in told.findings) == Counter(each.kind for each in summary.trouble)
+    assert all(0 <= finding.at_ms <= told.length_ms for finding in told.findings)
     for answer in told.answers:
         assert sum(part.ms for part in answer.wait) == max(0, answer.response_ms)
         assert all(part.ms >= 0 for part in answer.wait)

@@ -57,15 +57,11 @@ def test_the_first_sound_of_an_item_counts() -> None:
 @pytest.mark.parametrize(
     ("fact", "level", "told"),
     [
-        ({"type": "ModelClosed", "code": 1011, "reason": "bye"}, "warning", "code 1011 bye"),
-        ({"type": "ModelClosed", "code": None}, "warning", "without a close frame"),
-        ({"type": "ModelRefused", "status": 429, "detail": "slow down"}, "warning", "HTTP 429: slow down"),
-        ({"type": "ModelRefused", "status": None, "detail": "x"}, "warning", "no answer: x"),
         ({"type": "EndRequested", "reason": "drain"}, "info", "drain"),
         ({"type": "MachineVerdict", "answered_by": "fax"}, "info", "fax"),
     ],
 )
-def test_what_broke_is_a_moment(fact: Any, level: str, told: str) -> None:
+def test_what_no_report_tells_is_a_moment(fact: Any, level: str, told: str) -> None:
     course = ModelCourse(500)
     course.take_fact(1000, msgspec.json.encode(fact).decode())
     ((at_ms, said, _, detail),) = course.moments
@@ -73,14 +69,12 @@ def test_what_broke_is_a_moment(fact: Any, level: str, told: str) -> None:
     assert (at_ms, said, detail) == (1000, level, told)
 
 
-def test_the_first_connection_and_a_close_of_ours_are_nothing_to_tell() -> None:
-    course = ModelCourse(500)
-    for fact in ('{"type":"ConnectModel","endpoint":0}', '{"type":"CloseModel"}', '{"type":"ModelClosed","code":1000}'):
-        course.take_fact(0, fact)
-    assert course.moments == []
+def test_a_response_ends_with_the_session_that_made_it() -> None:
+    course = fed((1000, {"type": "response.created", "response": {"id": "r"}}))
+    course.take_fact(2500, '{"type":"ModelClosed","code":1006}')
 
-    course.take_fact(5, '{"type":"ConnectModel","endpoint":1}')
-    assert course.moments == [(5, "info", "another session of the model is opened", "endpoint 2")]
+    assert list(course.responses(5000)) == [(980, 2500, "lost with its session")]
+    assert course.moments == [], "the call's own report says so"
 
 
 @given(

@@ -12,6 +12,7 @@ from tests.support.stored import latest
 from tests.support.tiny_realtime import SILENCE_200_MS, send
 from tests.support.tiny_twilio import ACCOUNT_SID, TOKEN
 from voice_agent.call.commands import AgentBegan
+from voice_agent.call.trouble import Trouble
 from voice_agent.emulator.twilio import Callee, EmulatedTwilio
 from voice_agent.store.database import FILE_NAME
 
@@ -85,6 +86,8 @@ def test_a_caller_who_was_not_put_through_is_back_with_an_agent_who_knows_why(tm
     ]
     assert items[-1]["content"][0]["text"].startswith("The transfer to front_desk came to nothing: the line is busy.")
     assert (first.outcome, back.outcome, first.call_sid) == ("transferred", "caller_hung_up", back.call_sid)
+    assert first.trouble[-1] == Trouble(first.duration_ms, "transfer failed", "front_desk, the line is busy")
+    assert all(each.kind != "transfer failed" for each in back.trouble)
 
 
 def test_who_was_not_put_through_is_taken_back_by_a_server_that_waits_for_its_calls_or_by_its_successor(

@@ -14,6 +14,7 @@ from voice_agent.call.commands import AgentBegan, AgentSaid, CallEnded, CallerSa
 from voice_agent.call.events import Usage
 from voice_agent.call.setup import CallSetup
 from voice_agent.call.summary import Line, Summary
+from voice_agent.call.trouble import Trouble
 from voice_agent.errors import CommandError
 from voice_agent.store.database import Database
 from voice_agent.store.history import History, PastCall, past_call
@@ -58,6 +59,19 @@ def test_a_call_is_told_by_its_setup_and_its_summary() -> None:
         response_ms=(640,),
         usage=Usage(input_tokens=7),
     )
+
+
+def test_what_went_wrong_behind_a_calls_end_is_added_to_its_latest_part(place: Path | str) -> None:
+    first, second = a_call(), a_call(started_at="2026-11-22T11:00:00.250+00:00")
+
+    async def work(history: History) -> None:
+        await add_all(history, [first, second])
+        assert await history.add_trouble("CA0123", "transfer failed", "desk, the line is busy")
+        assert not await history.add_trouble("CA01", "transfer failed", "")
+        told = (Trouble(4500, "transfer failed", "desk, the line is busy"),)
+        assert await history.latest(2) == [msgspec.structs.replace(second, trouble=told), first]
+
+    within(place, work)
 
 
 def test_a_call_whose_end_nobody_saw_ends_with_its_last_line() -> None:
@@ -239,3 +253,43 @@ def test_a_file_of_a_former_program_is_taken_over_with_its_calls(tmp_path: Path,
 
     within(path, work)
     within(path, lambda history: add_all(history, []))
+
+
+def test_what_went_wrong_in_calls_of_a_former_program_is_read_from_their_transcripts(tmp_path: Path) -> None:
+    said = [
+        Line(1, "agent", "I", "interrupted: 0.4 s of 3.0 s heard"),
+        Line(2, "agent", "I", "interrupted: 3.0 s of 3.0 s heard"),
+        Line(3, "tool", 'find {"day": 1}', 'failed in 0.0 s: {"error":"x"}'),
+        Line(4, "tool", "book {}", "answered in 0.0 s: {}"),
+        Line(5, "tool", "wait {}"),
+        Line(6, "note", "the model's session is opened anew", "reason close 1006"),
+        Line(7, "note", "a response failed"),
+    ]
+    path = tmp_path / "calls.sqlite"
+    with closing(sqlite3.connect(path)) as former:
+        former.executescript(FORMER.format(version=1, more=""))
+        transcript = msgspec.json.encode(said).decode()
+        change = "UPDATE calls SET transcript = ?, response_ms = '[640,1400]', outcome = 'transferred'"
+        former.execute(change, [transcript])
+        columns = "call_sid, agent, caller, called, started_at, ended_at, reason, duration_ms, recording, turns, "
+        columns += "interruptions, tool_calls, usage"
+        broken = f"INSERT INTO calls ({columns}, outcome, transcript, response_ms) SELECT {columns}, 'stream_lost', "
+        former.execute(broken + "'no JSON', '[]' FROM calls")
+        former.commit()
+
+    async def work(history: History) -> None:
+        async with history.database.writing() as connection:
+            await connection.execute(text("UPDATE calls SET transcript = '[]' WHERE transcript = 'no JSON'"))
+        back, gone = await history.latest(2)
+        assert back.trouble == (Trouble(4500, "stream lost"),)
+        assert gone.trouble == (
+            Trouble(0, "late answer", ms=1400),
+            Trouble(1, "words not heard"),
+            Trouble(3, "tool failed", "find"),
+            Trouble(5, "tool never answered", "wait"),
+            Trouble(6, "connection lost"),
+            Trouble(7, "fault", "a response failed"),
+            Trouble(4500, "transfer failed"),
+        )
+
+    within(path, work)

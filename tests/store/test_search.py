@@ -12,12 +12,17 @@ from hypothesis import strategies as st
 
 from tests.store.test_history import FORMER, a_call
 from voice_agent.call.summary import Line
+from voice_agent.call.trouble import Trouble
 from voice_agent.store.database import Database
-from voice_agent.store.history import History, PastCall
-from voice_agent.store.search import Day, Percentiles, Search, Wanted, percentiles
+from voice_agent.store.history import History, Order, PastCall
+from voice_agent.store.search import ANY, Day, Percentiles, Search, Wanted, percentiles
 
 SAID = (Line(0, "caller", "Is the 100% Wool coat in stock?"), Line(1, "agent", "It is."))
-BROKE = (Line(0, "note", "the model was lost"), Line(1, "note", "a tool was late"), Line(2, "note", "a tool was late"))
+BROKE = (
+    Trouble(1, "late answer", ms=2000),
+    Trouble(2, "fault", "a tool was late"),
+    Trouble(3, "fault", "a tool was late"),
+)
 
 
 def call(sid: str, **fields: Any) -> PastCall:
@@ -27,7 +32,14 @@ def call(sid: str, **fields: Any) -> PastCall:
 CALLS = (
     call("CA1", started_at="2026-11-20T23:59:59.999+00:00", transcript=SAID, response_ms=(100, 300), agent="shop"),
     call("CA2", started_at="2026-11-21T00:00:00.000+00:00", caller="+4915112345678", outcome="model_failed"),
-    call("CA3", started_at="2026-11-21T12:00:00.000+00:00", transcript=BROKE, response_ms=(), interruption_ms=(80,)),
+    call(
+        "CA3",
+        started_at="2026-11-21T12:00:00.000+00:00",
+        transcript=(),
+        trouble=BROKE,
+        response_ms=(),
+        interruption_ms=(80,),
+    ),
     call("CA4", started_at="2026-11-22T12:00:00.000+00:00", transcript=SAID, recording=None, agent=""),
 )
 
@@ -56,8 +68,10 @@ def within(place: Path | str, work: Callable[[Search], Awaitable[None]]) -> None
         (Wanted(since="2026-11-21"), ["CA4", "CA3", "CA2"]),
         (Wanted(until="2026-11-20"), ["CA1"]),
         (Wanted(since="2026-11-21", until="2026-11-21"), ["CA3", "CA2"]),
-        (Wanted(fault="a tool was late"), ["CA3"]),
-        (Wanted(fault="a tool"), []),
+        (Wanted(trouble="a tool was late"), ["CA3"]),
+        (Wanted(trouble="late answer"), ["CA3"]),
+        (Wanted(trouble="a tool"), []),
+        (Wanted(trouble=ANY), ["CA3"]),
         # Of what was not to be recorded no words are found.
         (Wanted(words="COAT wool"), ["CA1"]),
         (Wanted(words="100%"), ["CA1"]),
@@ -74,6 +88,26 @@ def test_calls_are_found_by_what_is_wanted(place: Path | str, wanted: Wanted, si
     within(place, work)
 
 
+@pytest.mark.parametrize(("order", "first"), [("started", "CA4"), ("length", "CA1"), ("slowest", "CA2")])
+def test_they_come_in_the_order_that_is_wanted(place: Path | str, order: Order, first: str) -> None:
+    async def work(search: Search) -> None:
+        longest = call("CA1", duration_ms=9000, started_at="2026-11-01", response_ms=())
+        slowest = call("CA2", response_ms=(100, 3000), started_at="2026-11-02")
+        for each in (longest, slowest):
+            await search._history.add(each)
+        assert (await search.page(Wanted(), 1, order=order))[0].call_sid == first
+
+    within(place, work)
+
+
+def test_calls_are_counted(place: Path | str) -> None:
+    async def work(search: Search) -> None:
+        assert await search.count(Wanted(since="2026-11-21")) == 3
+        assert await search.count(Wanted(since="2026-11-21", trouble=ANY)) == 1
+
+    within(place, work)
+
+
 def test_they_come_in_pages(place: Path | str) -> None:
     async def work(search: Search) -> None:
         assert [found.call_sid for found in await search.page(Wanted(), 2, 1)] == ["CA3", "CA2"]
@@ -86,7 +120,7 @@ def test_what_there_is_to_choose_from_is_said(place: Path | str) -> None:
         choices = await search.choices()
         assert choices.agents == ["reception", "shop"]
         assert choices.outcomes == ["completed", "model_failed"]
-        assert choices.faults == ["a tool was late", "the model was lost"]
+        assert choices.trouble == ["a tool was late", "fault", "late answer"]
 
     within(place, work)
 

@@ -54,7 +54,7 @@ async def over(console: Console) -> None:
 async def look_at(console: Console, folder: Path) -> tuple[float, float, Path]:
     """Find the call that is over by its words, play it from its interruption, and download it as a test.
 
-    Gives where the interrupted answer begins, where it is played a moment later (seconds), and the file.
+    Gives where the answer was cut, where it is played a moment later (seconds), and the file.
     """
     page = console.page
     assert "/console/calls/CA" in await page.locator("#record").evaluate("(link) => link.href")
@@ -69,7 +69,7 @@ async def look_at(console: Console, folder: Path) -> tuple[float, float, Path]:
     await page.wait_for_url("**/console/calls/CA*")
     await console.until("document.getElementById('play').disabled === false")
     assert await console.complaints() == []
-    finding = page.locator("#findings li", has_text="Not heard").locator("button").first
+    finding = page.locator("#findings li", has_text="Words not heard").locator("button").first
     minutes, seconds = (await finding.inner_text()).split(":")
     await finding.click()
     await page.wait_for_timeout(500)

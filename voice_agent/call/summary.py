@@ -25,6 +25,7 @@ from voice_agent.call.commands import (
     TranscriptionUsed,
 )
 from voice_agent.call.events import TranscriptionUsage, Usage
+from voice_agent.call.trouble import Trouble, TroubleFinder
 
 _Counts = TypeVar("_Counts", Usage, TranscriptionUsage)
 
@@ -65,6 +66,7 @@ class Summary:
         """How long the caller waited for each answer."""
         self.interruption_ms: list[int] = []
         """How long the agent was still heard after each interrupting voice was noticed."""
+        self._trouble = TroubleFinder()
         self._lines: list[Line] = []
         self._caller_began_ms: int | None = None
         self._agent_began_ms: dict[str, int] = {}
@@ -78,6 +80,11 @@ class Summary:
         """All lines in the order in which they began."""
         return sorted(self._lines, key=lambda line: line.at_ms)
 
+    @property
+    def trouble(self) -> list[Trouble]:
+        """What went wrong, in the order in which it was found."""
+        return self._trouble.found
+
     def forget_words(self) -> None:
         """Drop the lines, which hold what people said; only when the call is over."""
         self._lines.clear()
@@ -85,6 +92,7 @@ class Summary:
     def take(self, now_ms: int, report: Report) -> None:
         """Take one report; `CallStarted` and lesser notes are for the log, and change nothing here."""
         self.until_ms = max(self.until_ms, now_ms)
+        self._trouble.take(now_ms, report)
         match report:
             case CallerBegan():
                 self._caller_began_ms = now_ms

@@ -5,7 +5,8 @@ times are on the carrier's clock, the time axis of the sound. It is made from wh
 today's code would do.
 """
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -16,7 +17,6 @@ from voice_agent.call.commands import (
     CallerSaid,
     HandedOver,
     Interrupted,
-    KeysPressed,
     Note,
     Report,
     ResponseUsed,
@@ -25,15 +25,29 @@ from voice_agent.call.commands import (
 )
 from voice_agent.call.events import Usage
 from voice_agent.call.summary import Summary
+from voice_agent.call.trouble import LATE, SESSION_LOST, SESSION_NOTES, TOOL_FAILED, TOOL_UNANSWERED, UNHEARD, Trouble
 from voice_agent.errors import PeerError
+from voice_agent.recording.entries import Entry
 from voice_agent.recording.loose import LooseStep, LooseText, bare
 from voice_agent.recording.reader import Recording
 from voice_agent.recording.telling import report_in
+from voice_agent.review.findings import Finding, clock, described, late, seconds, session_lost
 from voice_agent.review.model_course import ModelCourse
+from voice_agent.review.own_sounds import OwnSound, OwnSounds
 from voice_agent.review.stream_clock import StreamClock
+from voice_agent.wire import twilio
 
-LATE_MS = 1000
-"""An answer that the caller waits longer for is late."""
+ANOTHER_SESSION = "the connection to the model was lost, and another is made"
+
+WAITS = {
+    "collect_digits": "for the caller's keys",
+    "hang_up": "until the goodbye is heard",
+    "transfer": "until the last words are heard",
+}
+"""Kinds of tools that run as long as somebody else takes, and for what."""
+
+KIND_STANDS_BEFORE = 60
+"""Characters of a message of the carrier's."""
 
 SILENCE_MS = 1500
 """From so long on it is a silence that somebody notices."""
@@ -91,6 +105,8 @@ class ToolRun(_Lasting, kw_only=True):
     failed: bool = False
     answered: bool = False
     took_ms: int = 0
+    waits: str = ""
+    """What it waits for that is no work of its own; empty: nothing."""
 
 
 class Span(_Lasting, kw_only=True):
@@ -109,6 +125,13 @@ class Moment(msgspec.Struct, kw_only=True):
     detail: str = ""
 
 
+class Key(msgspec.Struct, kw_only=True):
+    """The caller pressed a key; of a secret one nobody knows which."""
+
+    at_ms: int
+    digit: str
+
+
 class Tokens(msgspec.Struct, kw_only=True):
     """What one response used."""
 
@@ -124,9 +147,14 @@ class Course(msgspec.Struct, kw_only=True):
     """On the call's clock, which begins with its webhook; `None`: no stream came."""
     turns: list[Turn] = []
     answers: list[Answer] = []
+    own: list[OwnSound] = []
+    """What was heard beside answers."""
     tools: list[ToolRun] = []
+    findings: list[Finding] = []
+    """One for each trouble that the history tells of the call."""
     responses: list[Span] = []
     """When the model was making an answer."""
+    keys: list[Key] = []
     silences: list[Span] = []
     moments: list[Moment] = []
     tokens: list[Tokens] = []
@@ -134,9 +162,12 @@ class Course(msgspec.Struct, kw_only=True):
     """Why the recording could not be read to its end; empty: it could."""
 
 
-def course_of(recording: Recording) -> tuple[Course, Summary]:
-    """Tell a recorded call; of a damaged file as far as it can be read."""
-    teller = _Teller(recording)
+def course_of(recording: Recording, clips: Mapping[str, bytes] | None = None) -> tuple[Course, Summary]:
+    """Tell a recorded call; of a damaged file as far as it can be read.
+
+    `clips`: today's packaged ones, by whose sound those that were played are known.
+    """
+    teller = _Teller(recording, clips or {})
     course = teller.course
     try:
         for step in recording.loose_steps(audio=False):
@@ -150,12 +181,14 @@ def course_of(recording: Recording) -> tuple[Course, Summary]:
 
 
 class _Teller:
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, clips: Mapping[str, bytes]) -> None:
         self.course = Course()
         self.summary = Summary()
         self._clock = StreamClock(recording.header.setup.model.audio)
         setup = recording.header.setup
         self._agents = {agent.name: agent for agent in (*setup.others, setup.agent)}
+        tools = [tool for agent in self._agents.values() for tool in agent.tools]
+        self._waits = {tool.name: WAITS[tool.kind] for tool in tools if tool.kind in WAITS}
         self._model = ModelCourse(_silence_ms(setup.agent))
         self._now_ms = 0
         self._began: dict[str, tuple[int, int, AgentBegan]] = {}
@@ -163,6 +196,11 @@ class _Teller:
         self._words: dict[str, str] = {}
         self._tools: dict[str, tuple[int, ToolRun]] = {}
         """Those that run, with their beginning on the call's clock."""
+        self._runs: dict[str, ToolRun] = {}
+        """All, by their ids; the latest of an id that comes again."""
+        self._own = OwnSounds(clips)
+        self._trouble: list[tuple[Trouble, int, str]] = []
+        """With the carrier's time at which it was found, and the item or tool call it was found in."""
         self._tool_times: list[tuple[int, int, str]] = []
         """Begin and end on the call's clock, and the name."""
 
@@ -170,6 +208,7 @@ class _Teller:
         self._now_ms = step.now_ms
         self.summary.until_ms = max(self.summary.until_ms, step.now_ms)
         self._clock.take(step)
+        self._own.take(step, self._clock.ms)
         if step.received is not None:
             self._take_received(step.received)
         for part in step.sent:
@@ -181,7 +220,10 @@ class _Teller:
         if report is None:
             self._model.take_fact(self._at_ms, fact)
         else:
+            known = len(self.summary.trouble)
             self.summary.take(self._now_ms, report)
+            of = getattr(report, "item_id", "") or getattr(report, "call_id", "")
+            self._trouble += [(trouble, self._at_ms, of) for trouble in self.summary.trouble[known:]]
             self._take_report(report)
 
     @property
@@ -193,6 +235,11 @@ class _Teller:
             self._model.take(self._now_ms, self._at_ms, bare(received), self._clock.of_session)
         elif received.way == "fact":
             self._model.take_fact(self._at_ms, bare(received))
+        elif type(received) is Entry and '"dtmf"' in received.text[:KIND_STANDS_BEFORE]:
+            with contextlib.suppress(PeerError):
+                message = twilio.parse(received.text)
+                if isinstance(message, twilio.Dtmf):
+                    self.course.keys.append(Key(at_ms=self._at_ms, digit=message.dtmf.digit))
 
     def _take_report(self, report: Report) -> None:
         course, at_ms = self.course, self._at_ms
@@ -207,12 +254,12 @@ class _Teller:
                 self._take_answer(report)
             case ToolStarted():
                 run = ToolRun(begin_ms=at_ms, end_ms=at_ms, name=report.told, arguments=report.arguments)
+                run.waits = self._waits.get(report.name, "")
                 self._tools[report.call_id] = (self._now_ms, run)
+                self._runs[report.call_id] = run
                 course.tools.append(run)
             case ToolAnswered():
                 self._take_tool_answer(report)
-            case KeysPressed():
-                self._note(at_ms, "info", "keys", report.digits)
             case HandedOver():
                 self._note(at_ms, "info", "handed over", report.agent)
                 if report.agent in self._agents:
@@ -221,7 +268,8 @@ class _Teller:
                 course.tokens.append(Tokens(at_ms=at_ms, usage=report.usage))
             case Note(level="warning" | "error"):
                 fields = ", ".join(f"{name}: {value}" for name, value in report.fields.items())
-                self._note(at_ms, report.level, report.what, fields)
+                what = ANOTHER_SESSION if report.what in SESSION_NOTES else report.what
+                self._note(at_ms, report.level, what, fields)
             case _:
                 pass
 
@@ -235,6 +283,7 @@ class _Teller:
             began_ms, begin_ms = self._now_ms - report.took_ms, max(0, self._at_ms - report.took_ms)
             run = ToolRun(begin_ms=begin_ms, end_ms=0, name=report.call_id, arguments="")
             self.course.tools.append(run)
+            self._runs[report.call_id] = run
         run.end_ms, run.output, run.failed, run.took_ms = self._at_ms, report.output, report.failed, report.took_ms
         run.answered = True
         self._tool_times.append((began_ms, self._now_ms, run.name))
@@ -312,7 +361,32 @@ class _Teller:
             self._note(*told)
         course.moments.sort(key=lambda moment: moment.at_ms)
         course.answers.sort(key=lambda answer: answer.begin_ms)
+        course.own = [own for own in self._own.heard if not any(_covers(answer, own) for answer in course.answers)]
         course.silences = list(_silences(course))
+        unanswered = [run for run in course.tools if not run.answered]
+        course.findings = [self._finding(*each, unanswered) for each in self._trouble]
+        course.findings.sort(key=lambda finding: finding.at_ms)
+
+    def _finding(self, trouble: Trouble, at_ms: int, of: str, unanswered: list[ToolRun]) -> Finding:
+        """Tell one trouble; `unanswered`: tools, of which the one that is told is taken."""
+        course, text, unheard = self.course, described(trouble), ""
+        answer = next((answer for answer in course.answers if answer.item_id == of), None)
+        match trouble.kind:
+            case kind if kind == LATE and answer is not None:
+                at_ms = answer.begin_ms - answer.response_ms
+                text = late(at_ms, answer.begin_ms, answer.wait, course.own)
+            case kind if kind == UNHEARD and answer is not None:
+                at_ms, unheard = answer.end_ms, answer.unheard
+                text = f"cut at {clock(at_ms)}, {seconds(trouble.ms)} of it not heard"
+            case kind if kind == TOOL_FAILED and of in self._runs:
+                at_ms, text = self._runs[of].begin_ms, described(trouble, self._runs[of].output)
+            case kind if kind == TOOL_UNANSWERED and unanswered:
+                at_ms = unanswered.pop(0).begin_ms
+            case kind if kind == SESSION_LOST:
+                at_ms, text = session_lost(at_ms, course.answers)
+            case _:
+                pass
+        return Finding(at_ms=at_ms, kind=trouble.kind, text=text, unheard=unheard)
 
 
 def _silence_ms(agent: Agent) -> int:
@@ -326,15 +400,21 @@ def _rest(whole: str, heard: str) -> str:
     return whole[len(heard) :].strip() if whole.startswith(heard) else ""
 
 
+def _covers(answer: Answer, own: OwnSound) -> bool:
+    """Say whether a sound is an answer that the bridge played by itself, such as a kept greeting."""
+    return min(answer.end_ms, own.end_ms) - max(answer.begin_ms, own.begin_ms) > (own.end_ms - own.begin_ms) // 2
+
+
 def _silences(course: Course) -> Iterator[Span]:
     voices = sorted(
         [(turn.begin_ms, turn.end_ms, "caller") for turn in course.turns]
         + [(answer.begin_ms, answer.end_ms, "agent") for answer in course.answers]
+        + [(own.begin_ms, own.end_ms, "own") for own in course.own]
     )
     until_ms, last = 0, ""
     for begin_ms, end_ms, who in [*voices, (course.length_ms, course.length_ms, "")]:
         if begin_ms - until_ms >= SILENCE_MS:
-            what = "the caller waits" if last == "caller" and who == "agent" else "silence"
+            what = "the caller waits" if last == "caller" and who in {"agent", "own"} else "silence"
             yield Span(begin_ms=until_ms, end_ms=begin_ms, what=what)
         if end_ms >= until_ms:
-            until_ms, last = end_ms, who
+            until_ms, last = end_ms, last if who == "own" else who

@@ -47,11 +47,7 @@ class _Sound(msgspec.Struct, frozen=True):
 
 class _Fact(msgspec.Struct, frozen=True):
     type: str = ""
-    endpoint: int = 0
-    code: int | None = None
-    status: int | None = None
     reason: str = ""
-    detail: str = ""
     answered_by: str = ""
 
 
@@ -75,7 +71,6 @@ class ModelCourse:
         self._first_sounds: dict[str, int] = {}
         """By item, on the call's clock."""
         self._responses: dict[str, _Making] = {}
-        self._connected = self._closing = False
 
     # --- what is fed -------------------------------------------------------------------------------------------------
 
@@ -110,17 +105,9 @@ class ModelCourse:
         fact = _decoded(_FACTS, text)
         match fact:
             case _Fact(type="ConnectModel"):
-                if self._connected:
-                    self._add(at_ms, "info", "another session of the model is opened", f"endpoint {fact.endpoint + 1}")
-                self._connected, self._closing = True, False
-            case _Fact(type="CloseModel"):
-                self._closing = True
-            case _Fact(type="ModelClosed") if not self._closing:
-                code = "without a close frame" if fact.code is None else f"code {fact.code}"
-                self._add(at_ms, "warning", "the connection to the model is gone", f"{code} {fact.reason}".strip())
-            case _Fact(type="ModelRefused"):
-                status = "no answer" if fact.status is None else f"HTTP {fact.status}"
-                self._add(at_ms, "warning", "the model gives no session", f"{status}: {fact.detail}")
+                self._end_responses(at_ms)
+            case _Fact(type="ModelClosed"):
+                self._end_responses(at_ms)
             case _Fact(type="EndRequested"):
                 self._add(at_ms, "info", "somebody asks for the end", fact.reason)
             case _Fact(type="MachineVerdict"):
@@ -151,6 +138,12 @@ class ModelCourse:
     def first_sound(self, item_id: str, otherwise_ms: int) -> int:
         """Say when the first sound of an item came, on the call's clock."""
         return self._first_sounds.get(item_id, otherwise_ms)
+
+    def _end_responses(self, at_ms: int) -> None:
+        """A session is over, and what it was making with it."""
+        for making in self._responses.values():
+            if making.end_ms is None:
+                making.end_ms, making.status = at_ms, "lost with its session"
 
     def _add(self, at_ms: int, level: str, what: str, detail: str) -> None:
         self.moments.append((at_ms, level, what, detail))

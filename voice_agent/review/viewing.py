@@ -37,7 +37,7 @@ def lie_low() -> None:
 def course_json(path: Path) -> bytes:
     """Give the course of a call as JSON; raises `PeerError` for what is no recording."""
     recording = read(path)
-    course, _ = course_of(recording)
+    course, _ = course_of(recording, load_clips())
     header = recording.header
     told: dict[str, Any] = msgspec.to_builtins(course)
     told |= {"sound": header.audio == "kept", "dialect": header.setup.model.dialect, "made_by": header.made_by}

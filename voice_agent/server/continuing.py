@@ -6,12 +6,13 @@ purpose; the store sees to it that only one does. It must not know HTTP.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
 import msgspec
 
 from voice_agent.call.conversation import AgentTurn
 from voice_agent.call.setup import CallSetup
+from voice_agent.call.trouble import TRANSFER_FAILED
 from voice_agent.errors import CommandError
 from voice_agent.live.checkpointing import Checkpointing, Place, kept_setup, kept_webhook
 from voice_agent.live.clock import wall_seconds
@@ -181,8 +182,15 @@ class Continuing:
 
     async def message_left(self, call_sid: str, told: str) -> None:
         """Keep with a call in the history that its caller has left a message."""
+        await self._add(call_sid, self._history.add_reason(call_sid, told))
+
+    async def transfer_failed(self, call_sid: str, why: str) -> None:
+        """Keep with a call in the history that whom it was transferred to did not take it."""
+        await self._add(call_sid, self._history.add_trouble(call_sid, TRANSFER_FAILED, why))
+
+    async def _add(self, call_sid: str, adding: Awaitable[bool]) -> None:
         try:
-            kept = await self._history.add_reason(call_sid, told)
+            kept = await adding
         except CommandError as error:
             logger.error("%s", error, extra={"call": call_sid})  # noqa: TRY400 - the text says it all
         else:

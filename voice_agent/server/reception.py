@@ -50,7 +50,7 @@ from voice_agent.server.last_resort import (
 from voice_agent.server.missed_calls import MissedCalls
 from voice_agent.server.refusals import Refusals
 from voice_agent.server.terms import Terms
-from voice_agent.server.transfers import CARRIED, CONNECTED, came_back, dial
+from voice_agent.server.transfers import CARRIED, CONNECTED, came_back, dial, why
 from voice_agent.store.checkpoints import Stored
 from voice_agent.store.history import NotTaken, PastCall, call_not_taken
 from voice_agent.tools.lookup import Found, look_up
@@ -514,6 +514,8 @@ class Reception:
             return twiml.hang_up()
         answer = self._connect(call_sid, setup.agent, occasion)
         await self._expect_again(setup, fields)
+        if self._continuing is not None:
+            await self._continuing.transfer_failed(call_sid, f"{destination.name}, {why(fields)}")
         return answer
 
     def _have(self, call_sid: str) -> None:

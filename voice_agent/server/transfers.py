@@ -36,7 +36,13 @@ def dial(destination: Destination, action: str) -> str:
     return twiml.render([verb])
 
 
+def why(fields: Mapping[str, str]) -> str:
+    """Say why a transfer came to nothing, from the fields of the `<Dial action>`."""
+    return _WHY.get(fields.get("DialCallStatus", ""), "it failed")
+
+
 def came_back(destination: Destination, fields: Mapping[str, str]) -> str:
     """Tell the model why the caller is back, from the fields of the `<Dial action>`."""
-    why = _WHY.get(fields.get("DialCallStatus", ""), "it failed")
-    return f"The transfer to {destination.name} came to nothing: {why}. The caller is back on the line with you."
+    return (
+        f"The transfer to {destination.name} came to nothing: {why(fields)}. The caller is back on the line with you."
+    )

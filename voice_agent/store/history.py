@@ -3,16 +3,19 @@
 It must not know how a call is held or recorded, nor which database it is.
 """
 
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import msgspec
-from sqlalchemy import ColumnElement, case, delete, func, insert, select, update
+from sqlalchemy import Column, ColumnElement, case, delete, func, insert, select, update
 
+from voice_agent.call import trouble as troubles
 from voice_agent.call.events import TranscriptionUsage, Usage
 from voice_agent.call.setup import CallSetup
 from voice_agent.call.summary import Line, Summary
+from voice_agent.call.trouble import FAULT, Trouble
 from voice_agent.errors import CommandError
 from voice_agent.store.database import MOVE_IT, Database, whole
 from voice_agent.store.tables import CALLS
@@ -20,6 +23,9 @@ from voice_agent.store.tables import CALLS
 NotTaken = Literal["refused", "closed", "unanswered"]
 """How a call ended that no agent took. `refused`: over a limit of the server. `closed`: outside the agent's hours.
 `unanswered`: no agent could be given to it."""
+
+Order = Literal["started", "length", "slowest"]
+"""What is first: the latest call, the longest, or the one whose caller waited longest for an answer."""
 
 NOT_TAKEN: frozenset[str] = frozenset(get_args(NotTaken))
 
@@ -53,6 +59,8 @@ class PastCall(msgspec.Struct, frozen=True, kw_only=True):
     transcription: TranscriptionUsage = TranscriptionUsage()
     interruption_ms: tuple[int, ...] = ()
     """How long the agent was still heard after each interrupting voice was noticed."""
+    trouble: tuple[Trouble, ...] = ()
+    """What went wrong."""
 
     @property
     def why_no_recording(self) -> str:
@@ -61,12 +69,21 @@ class PastCall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _COLUMNS = tuple(CALLS.c[name] for name in PastCall.__struct_fields__)
+_ORDERS: dict[Order, Column[Any]] = {
+    "started": CALLS.c.started_at,
+    "length": CALLS.c.duration_ms,
+    "slowest": CALLS.c.slowest_ms,
+}
+_AT_ONCE = 500
+"""Rows of one query: a database takes so many values at most."""
+
 _AS_JSON = {
     "transcript": tuple[Line, ...],
     "response_ms": tuple[int, ...],
     "usage": Usage,
     "transcription": TranscriptionUsage,
     "interruption_ms": tuple[int, ...],
+    "trouble": tuple[Trouble, ...],
 }
 
 
@@ -100,6 +117,7 @@ def past_call(
         model=setup.model.model if model is None else model,
         transcription=summary.transcription,
         interruption_ms=tuple(summary.interruption_ms),
+        trouble=tuple(summary.trouble),
     )
 
 
@@ -125,6 +143,7 @@ def call_not_taken(
         tool_calls=0,
         response_ms=(),
         usage=Usage(),
+        trouble=() if outcome == "closed" else (Trouble(0, troubles.NOT_TAKEN, reason),),
     )
 
 
@@ -135,9 +154,10 @@ def words_of(call: PastCall) -> str:
     return "\n".join(line.text for line in call.transcript if line.who in {"caller", "agent"}).lower()
 
 
-def faults_of(call: PastCall) -> str:
-    """Give what broke in a call, each kind in a line of its own."""
-    return "".join(f"{what}\n" for what in sorted({line.text for line in call.transcript if line.who == "note"}))
+def trouble_kinds(trouble: Iterable[Trouble]) -> str:
+    """Give what trouble is searched in: each kind in a line of its own, and each fault's sentence."""
+    kinds = {each.kind for each in trouble} | {each.what for each in trouble if each.kind == FAULT}
+    return "".join(f"{kind}\n" for kind in sorted(kinds))
 
 
 class History:
@@ -151,7 +171,8 @@ class History:
         """Add one call."""
         row: dict[str, Any] = msgspec.structs.asdict(call)
         row |= {column: msgspec.json.encode(row[column]).decode() for column in _AS_JSON}
-        row |= {"words": words_of(call), "faults": faults_of(call)}
+        row |= {"words": words_of(call), "slowest_ms": max(call.response_ms, default=-1)}
+        row["faults"] = trouble_kinds(call.trouble)
         async with self.database.writing() as connection:
             await connection.execute(insert(CALLS).values(row))
 
@@ -163,6 +184,25 @@ class History:
         change = update(CALLS).where(CALLS.c.id == newest).values(reason=reason)
         async with self.database.writing() as connection:
             return (await connection.execute(change)).rowcount > 0
+
+    @whole
+    async def add_trouble(self, call_sid: str, kind: str, what: str) -> bool:
+        """Add to a call what went wrong behind its end; `False`: the history has no such call."""
+        async with self.database.writing() as connection:
+            newest = select(CALLS.c.id, CALLS.c.trouble, CALLS.c.duration_ms).where(CALLS.c.call_sid == call_sid)
+            row = (await connection.execute(newest.order_by(CALLS.c.id.desc()).limit(1))).first()
+            if row is None:
+                return False
+            try:
+                known = (
+                    *msgspec.json.decode(row.trouble, type=tuple[Trouble, ...]),
+                    Trouble(row.duration_ms, kind, what),
+                )
+            except msgspec.DecodeError as error:
+                raise self._unreadable(error) from None
+            change = {"trouble": msgspec.json.encode(known).decode(), "faults": trouble_kinds(known)}
+            await connection.execute(update(CALLS).where(CALLS.c.id == row.id).values(change))
+        return True
 
     async def latest(self, limit: int) -> list[PastCall]:
         """Give the latest calls, the latest first."""
@@ -201,20 +241,27 @@ class History:
         async with self.database.writing() as connection:
             return (await connection.execute(delete(CALLS).where(CALLS.c.started_at < _in_utc(moment)))).rowcount
 
-    async def select(self, limit: int | None, *where: ColumnElement[bool], offset: int = 0) -> list[PastCall]:
-        """Give calls, the latest first."""
+    async def select(
+        self, limit: int | None, *where: ColumnElement[bool], offset: int = 0, order: Order = "started"
+    ) -> list[PastCall]:
+        """Give calls, the latest, the longest or the slowest first."""
         if not self.database.is_there:
             return []
-        wanted = (
-            select(*_COLUMNS)
-            .where(*where)
-            .order_by(CALLS.c.started_at.desc(), CALLS.c.id.desc())
-            .limit(limit)
-            .offset(offset)
-        )
+        # First which they are, by an index alone, then what they hold: no whole transcripts are put in order.
+        order_by = (_ORDERS[order].desc(), CALLS.c.id.desc())
+        wanted = select(CALLS.c.id).where(*where).order_by(*order_by).limit(limit).offset(offset)
         async with self.database.reading() as connection:
-            rows = (await connection.execute(wanted)).all()
-        return [self._past_call(dict(zip(PastCall.__struct_fields__, row, strict=True))) for row in rows]
+            keys = [*(await connection.scalars(wanted))]
+            rows: dict[int, Sequence[Any]] = {}
+            for begin in range(0, len(keys), _AT_ONCE):
+                some = CALLS.c.id.in_(keys[begin : begin + _AT_ONCE])
+                found = await connection.execute(select(CALLS.c.id, *_COLUMNS).where(some))
+                rows |= {row[0]: row[1:] for row in found}
+        return [
+            self._past_call(dict(zip(PastCall.__struct_fields__, row, strict=True)))
+            for row in map(rows.get, keys)
+            if row
+        ]
 
     def _past_call(self, row: dict[str, Any]) -> PastCall:
         try:
@@ -222,8 +269,10 @@ class History:
                 row[column] = msgspec.json.decode(str(row[column]), type=kind)
             return msgspec.convert(row, PastCall)
         except msgspec.DecodeError as error:
-            where = self.database.shown
-            raise CommandError(f"{where} holds a call that cannot be read ({error}): {MOVE_IT}") from None
+            raise self._unreadable(error) from None
+
+    def _unreadable(self, error: msgspec.DecodeError) -> CommandError:
+        return CommandError(f"{self.database.shown} holds a call that cannot be read ({error}): {MOVE_IT}")
 
 
 def _in_utc(moment: datetime) -> str:

@@ -8,12 +8,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 
 from voice_agent.errors import CommandError
 from voice_agent.store.database import MOVE_IT
-from voice_agent.store.history import History, PastCall
+from voice_agent.store.history import History, Order, PastCall
 from voice_agent.store.tables import CALLS
+
+ANY = "any"
 
 _TIMES = msgspec.json.Decoder(list[int])
 
@@ -29,7 +31,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     until: str = ""
     """This day and earlier."""
     outcome: str = ""
-    fault: str = ""
+    trouble: str = ""
+    """A kind of it, or a fault's sentence; `ANY`: whatever went wrong."""
     words: str = ""
     """Each of them stands somewhere in what was said."""
 
@@ -39,7 +42,7 @@ class Choices(msgspec.Struct, frozen=True):
 
     agents: list[str]
     outcomes: list[str]
-    faults: list[str]
+    trouble: list[str]
 
 
 class Percentiles(msgspec.Struct, frozen=True):
@@ -65,17 +68,22 @@ class Search:
     def __init__(self, history: History) -> None:
         self._history = history
 
-    async def page(self, wanted: Wanted, limit: int, offset: int = 0) -> list[PastCall]:
-        """Give so many calls behind so many others, the latest first."""
-        return await self._history.select(limit, *_conditions(wanted), offset=offset)
+    async def page(self, wanted: Wanted, limit: int, offset: int = 0, order: Order = "started") -> list[PastCall]:
+        """Give so many calls behind so many others."""
+        return await self._history.select(limit, *_conditions(wanted), offset=offset, order=order)
+
+    async def count(self, wanted: Wanted) -> int:
+        """Say how many calls there are."""
+        rows = await self._rows(select(func.count()).select_from(CALLS).where(*_conditions(wanted)))
+        return int(rows[0][0]) if rows else 0
 
     async def choices(self) -> Choices:
-        """Give the agents, outcomes and faults of all calls."""
-        agents, outcomes, faults = [
+        """Give the agents, outcomes and kinds of trouble of all calls."""
+        agents, outcomes, trouble = [
             {row[0] for row in await self._rows(select(column).distinct())}
             for column in (CALLS.c.agent, CALLS.c.outcome, CALLS.c.faults)
         ]
-        kinds = {line for text in faults for line in text.splitlines()}
+        kinds = {line for text in trouble for line in text.splitlines()}
         # A call that no agent was for has none.
         return Choices(sorted(agents - {""}), sorted(outcomes), sorted(kinds))
 
@@ -126,7 +134,8 @@ def _conditions(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
     if wanted.until:
         # Whatever comes behind the date within a day sorts before this.
         yield CALLS.c.started_at < f"{wanted.until}~"
-    if wanted.fault:
-        yield CALLS.c.faults.contains(f"{wanted.fault}\n", autoescape=True)
+    if wanted.trouble:
+        found = CALLS.c.faults.contains(f"{wanted.trouble}\n", autoescape=True)
+        yield CALLS.c.faults != "" if wanted.trouble == ANY else found
     for word in wanted.words.lower().split():
         yield CALLS.c.words.contains(word, autoescape=True)

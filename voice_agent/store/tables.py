@@ -6,7 +6,7 @@ reached.
 
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Of `migrations/versions`, the first first: what is not among them was written by a newer program."""
 
 METADATA = MetaData()
@@ -34,11 +34,15 @@ CALLS = Table(
     Column("model", Text, nullable=False, server_default=""),
     Column("transcription", Text, nullable=False, server_default="{}"),
     Column("interruption_ms", Text, nullable=False, server_default="[]"),
-    # What is searched for: small letters of what was said, where a recording may be kept; what broke, a line each.
+    Column("trouble", Text, nullable=False, server_default="[]"),
+    # What is searched for: small letters of what was said, where a recording may be kept; the kinds of trouble, a line
+    # each; what calls are put in order by.
     Column("words", Text, nullable=False, server_default=""),
     Column("faults", Text, nullable=False, server_default=""),
+    Column("slowest_ms", Integer, nullable=False, server_default="-1"),
     Index("calls_by_sid", "call_sid"),
-    Index("calls_by_start", "started_at"),
+    # Rows hold whole transcripts: the list is found, put in order and chosen from without opening one.
+    Index("calls_listed", "started_at", "faults", "agent", "outcome", "duration_ms", "slowest_ms"),
 )
 
 TRANSFERS = Table(

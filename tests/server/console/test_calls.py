@@ -34,11 +34,11 @@ def many(count: int) -> list[PastCall]:
 
 def test_the_list_tells_each_call_without_its_words(tmp_path: Path) -> None:
     async def main() -> None:
-        async with a_console(tmp_path, call("CA1", transcript=BROKE, response_ms=(100, 200, 4000))) as browser:
+        async with a_console(tmp_path, call("CA1", trouble=BROKE, response_ms=(100, 200, 4000, 5000))) as browser:
             listed = (await browser.get("/console/api/calls")).json()
         (row,) = listed["calls"]
-        assert (row["response_ms"], row["slowest_ms"]) == (200, 4000)
-        assert row["faults"] == ["a tool was late", "the model was lost"]
+        assert (row["response_ms"], row["slowest_ms"]) == (200, 5000)
+        assert row["trouble"] == ["late answer, 2.0 s", "a tool was late"]
         assert "transcript" not in row
         assert listed["more"] is False
 

@@ -16,6 +16,7 @@ from fastapi.responses import FileResponse, Response
 from voice_agent.config.prices import Prices
 from voice_agent.errors import CommandError, PeerError
 from voice_agent.recording.redact import Wanted
+from voice_agent.review.findings import Finding, described
 from voice_agent.review.past_calls import in_object_store, unlisted_files
 from voice_agent.review.viewing import PEAKS, WAV
 from voice_agent.server.console.answers import json_of
@@ -75,9 +76,11 @@ class PastCalls:
         """Give a part as the page takes it."""
         told: dict[str, Any] = msgspec.to_builtins(part)
         told["cost"] = self._prices.told(part.model, part.usage)
+        # What happened behind the call's end, no recording tells.
+        told["findings"] = [Finding(at_ms=one.at_ms, kind=one.kind, text=described(one)) for one in part.trouble]
         told["recorded"] = part.recording is not None
         told["file"] = "" if part.recording is None else Path(part.recording).name
-        del told["recording"]
+        del told["recording"], told["trouble"]
         return told
 
 

@@ -3,7 +3,6 @@
 import csv
 from collections.abc import AsyncIterator, Callable, Iterator
 from io import StringIO
-from statistics import median
 from typing import Any
 
 import msgspec
@@ -12,9 +11,10 @@ from fastapi.responses import Response, StreamingResponse
 
 from voice_agent.config.prices import Prices
 from voice_agent.errors import CommandError
+from voice_agent.review.findings import in_short
 from voice_agent.server.console.answers import json_of
-from voice_agent.store.history import PastCall
-from voice_agent.store.search import Search, Wanted
+from voice_agent.store.history import Order, PastCall
+from voice_agent.store.search import Search, Wanted, percentiles
 
 MOST = 100
 """Calls of one page."""
@@ -24,7 +24,7 @@ MOST_BEHIND = 1_000_000
 COLUMNS = (
     *("started_at", "call_sid", "agent", "caller", "called", "duration_ms", "outcome", "reason"),
     *("turns", "interruptions", "tool_calls", "response_ms_p50", "response_ms_max"),
-    *("input_tokens", "cached_tokens", "output_tokens", "model", "cost", "faults"),
+    *("input_tokens", "cached_tokens", "output_tokens", "model", "cost", "trouble"),
 )
 """Of the table that is taken out."""
 
@@ -37,10 +37,10 @@ def calls_routes(search: Search, prices: Prices, looked_at: Callable[[], None] =
 
     @router.get("/console/api/calls")
     async def page(request: Request) -> Response:
-        wanted, limit, offset = _wanted(request)
+        wanted, limit, offset, order = _wanted(request)
         try:
             # One more tells whether there is more.
-            found = await search.page(wanted, limit + 1, offset)
+            found = await search.page(wanted, limit + 1, offset, order)
         except CommandError as error:
             raise HTTPException(409, str(error)) from None
         looked_at()
@@ -48,7 +48,7 @@ def calls_routes(search: Search, prices: Prices, looked_at: Callable[[], None] =
 
     @router.get("/console/api/history")
     async def history(request: Request) -> Response:
-        wanted, _, _ = _wanted(request)
+        wanted, *_ = _wanted(request)
         try:
             return json_of({"days": await search.days(wanted), "choices": await search.choices()})
         except CommandError as error:
@@ -56,20 +56,21 @@ def calls_routes(search: Search, prices: Prices, looked_at: Callable[[], None] =
 
     @router.get("/console/api/calls.csv")
     async def table(request: Request) -> Response:
-        wanted, _, _ = _wanted(request)
+        wanted, *_ = _wanted(request)
         headers = {"Content-Disposition": 'attachment; filename="calls.csv"'}
         return StreamingResponse(_table(search, wanted, prices), media_type="text/csv; charset=utf-8", headers=headers)
 
     return router
 
 
-def _wanted(request: Request) -> tuple[Wanted, int, int]:
+def _wanted(request: Request) -> tuple[Wanted, int, int, Order]:
     """Read the query; raises `HTTPException`."""
     given = dict(request.query_params)
     try:
         limit = min(MOST, max(1, int(given.pop("limit", MOST))))
         offset = min(MOST_BEHIND, max(0, int(given.pop("offset", 0))))
-        return msgspec.convert(given, Wanted), limit, offset
+        order: Order = msgspec.convert(given.pop("order", "started"), Order)
+        return msgspec.convert(given, Wanted), limit, offset, order
     except (ValueError, msgspec.ValidationError) as error:
         raise HTTPException(422, str(error)) from None
 
@@ -87,16 +88,17 @@ def _row(call: PastCall, prices: Prices) -> dict[str, Any]:
         "turns": call.turns,
         "interruptions": call.interruptions,
         "tool_calls": call.tool_calls,
-        "response_ms": None if not call.response_ms else round(median(call.response_ms)),
+        "response_ms": _median(call),
         "slowest_ms": max(call.response_ms, default=None),
         "cost": prices.short(call.model, call.usage),
-        "faults": _faults(call),
+        "trouble": in_short(call.trouble),
         "recorded": call.recording is not None,
     }
 
 
-def _faults(call: PastCall) -> list[str]:
-    return sorted({line.text for line in call.transcript if line.who == "note"})
+def _median(call: PastCall) -> int | None:
+    found = percentiles([*call.response_ms])
+    return None if found is None else found.p50
 
 
 async def _table(search: Search, wanted: Wanted, prices: Prices) -> AsyncIterator[bytes]:
@@ -122,14 +124,14 @@ def _cells(call: PastCall, prices: Prices) -> Iterator[str]:
         call.turns,
         call.interruptions,
         call.tool_calls,
-        round(median(times)) if times else "",
+        _median(call) or "",
         times[-1] if times else "",
         call.usage.input_tokens,
         call.usage.cached_tokens,
         call.usage.output_tokens,
         call.model,
         prices.short(call.model, call.usage),
-        "; ".join(_faults(call)),
+        "; ".join(in_short(call.trouble)),
     ):
         yield _harmless(str(value))
 

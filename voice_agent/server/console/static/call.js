@@ -2,17 +2,21 @@
 import { get } from "./api.js";
 import { byId, el, notice, replace, setText } from "./dom.js";
 import { clock, count, moment, outcomeKind, outcomeWords, plural } from "./format.js";
-import { entries, findings } from "./said.js";
+import { entries, finding } from "./said.js";
 import { Timeline } from "./timeline.js";
 
 const sid = decodeURIComponent(location.pathname.split("/").at(-1));
 const wanted = new URLSearchParams(location.search);
 let number = Math.max(1, Number.parseInt(wanted.get("part") ?? "1", 10) || 1);
+const BEHIND = "transfer failed";
+const UNTIL = { transferred: "until the transfer", keys_sent: "until keys were sent", stream_lost: "until the line was lost" };
+const SINCE = { transferred: "back from it", keys_sent: "behind the keys", stream_lost: "taken up again" };
 const api = `/console/api/calls/${encodeURIComponent(sid)}`;
 const audio = byId("audio");
 const timeline = new Timeline(byId("lanes"), byId("lanes-width"), byId("canvas"), (ms) => play(ms, !audio.paused));
 let listed = [];
 let lit = null;
+let told = { before: [], behind: [] };
 let course = null;
 let pending = null; // where to play from once the sound is there
 
@@ -32,10 +36,12 @@ function showPart(part, parts) {
   setText(byId("call-title"), `${part.agent}, ${moment(part.started_at)}`);
   document.title = `${part.agent}, ${moment(part.started_at)} - voice-agent`;
   if (parts.length > 1) {
-    replace(byId("call-parts"), parts.map((_, index) => el("a", {
-      class: "button", href: `?part=${index + 1}`, "aria-current": index + 1 === number ? "true" : false,
-    }, `part ${index + 1}`)));
+    replace(byId("call-parts"), parts.map((each, index) => el("a", {
+      class: "button", href: `?part=${index + 1}`, "aria-current": index + 1 === number ? "page" : false,
+    }, partName(each, parts[index - 1], index + 1))));
   }
+  told = behind(parts);
+  showFindings(part.findings);
   byId("anew").hidden = part.outcome !== "unknown";
   const times = [...part.response_ms].sort((one, other) => one - other);
   const facts = {
@@ -64,13 +70,10 @@ async function showCourse(part) {
   byId("seek").max = course.length_ms;
   byId("seek").disabled = false;
   timeline.show(course);
+  position(0);
   listed = entries(course, (ms) => play(ms));
   replace(byId("said"), listed.map((entry) => entry.element));
-  const found = findings(course);
-  replace(byId("findings"), found.map(({ at, element }) => el("li", {},
-    el("button", { type: "button", class: "jump number", onclick: () => play(at), "aria-label": `Play from ${clock(at)}` }, clock(at)), element)));
-  setText(byId("findings-count"), String(found.length));
-  byId("findings-card").hidden = !found.length;
+  showFindings(course.findings);
   setText(byId("call-damage"), course.damage);
   byId("call-damage").hidden = !course.damage;
   if (!course.sound) {
@@ -92,6 +95,32 @@ async function showCourse(part) {
   }
 }
 
+// What the recording, or the history of an unrecorded call, tells, and what happened around it.
+function showFindings(found) {
+  const all = [...told.before, ...found.filter((each) => each.kind !== BEHIND), ...told.behind];
+  replace(byId("findings"), all.map((each) => el("li", {},
+    el("button", { type: "button", class: "jump number", onclick: () => look(each.at_ms), "aria-label": `Show and play from ${clock(each.at_ms)}` }, clock(each.at_ms)),
+    finding(each))));
+  setText(byId("findings-count"), String(all.length));
+  byId("findings-card").hidden = !all.length;
+}
+
+// A transfer fails when its part is over: both parts tell it, the one that it belongs to and the one behind it.
+function behind(parts) {
+  const of = (part) => (part?.findings ?? []).filter((each) => each.kind === BEHIND);
+  return { before: of(parts[number - 2]).map((each) => ({ ...each, at_ms: 0 })), behind: of(parts[number - 1]) };
+}
+
+function partName(part, former, place) {
+  return `${place}: ${[former && SINCE[former.outcome], UNTIL[part.outcome]].filter(Boolean).join(", ") || "the rest"}`;
+}
+
+// Shows a place closely, then plays from there.
+function look(ms) {
+  if (course) timeline.look(ms);
+  play(ms);
+}
+
 // Goes to a place, and plays from there if there is sound.
 function play(ms, sounding = true) {
   timeline.moveTo(ms, true);
@@ -105,6 +134,7 @@ function play(ms, sounding = true) {
 }
 
 function position(ms) {
+  setText(byId("here"), audio.paused ? timeline.told(ms) : "");
   setText(byId("time"), clock(ms));
   byId("seek").value = ms;
   byId("seek").setAttribute("aria-valuetext", clock(ms));

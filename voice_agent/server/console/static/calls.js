@@ -5,6 +5,7 @@ import { append, byId, el, replace, setText } from "./dom.js";
 import { clock, duration, moment, outcomeKind, outcomeWords } from "./format.js";
 
 const LATE_MS = 1000;
+const SLIGHT = /^(\d+ )?(late answer|words not heard)/; // of trouble: the caller was not left alone
 const form = byId("filter");
 let shown = 0;
 let asked = 0;
@@ -15,6 +16,15 @@ for (const [name, value] of new URLSearchParams(location.search)) {
   if (!field) continue;
   if (field instanceof HTMLSelectElement) field.append(el("option", { value }, value));
   field.value = value;
+}
+// Folded away on a phone, unless something in there is chosen.
+const chosen = [...byId("more-filters").querySelectorAll("input, select")].some((field) => field.value);
+byId("more-filters").open = chosen || matchMedia("(min-width: 641px)").matches;
+for (const button of document.querySelectorAll("th button")) {
+  button.addEventListener("click", () => {
+    form.elements.namedItem("order").value = button.dataset.order;
+    find();
+  });
 }
 form.addEventListener("input", () => {
   clearTimeout(soon);
@@ -37,6 +47,11 @@ function query() {
 async function find() {
   const wanted = query();
   history.replaceState(null, "", wanted.size ? `?${wanted}` : location.pathname);
+  for (const button of document.querySelectorAll("th button")) {
+    const sorts = button.dataset.order === (wanted.get("order") ?? "");
+    if (sorts) button.parentElement.setAttribute("aria-sort", "descending");
+    else button.parentElement.removeAttribute("aria-sort");
+  }
   byId("csv").href = `/console/api/calls.csv?${wanted}`;
   await Promise.all([list(true), measured(wanted)]);
 }
@@ -64,16 +79,17 @@ async function list(anew) {
 
 function row(call) {
   const late = (ms) => (ms > LATE_MS ? "tag bad" : null);
+  const failed = call.outcome === "transferred" && call.trouble.some((told) => told.startsWith("transfer failed"));
+  const [kind, outcome] = failed ? ["bad", "transfer failed"] : [outcomeKind(call.outcome), outcomeWords(call.outcome)];
   return el("tr", {},
     el("th", { scope: "row" }, el("a", { href: `/console/calls/${encodeURIComponent(call.call_sid)}?at=${encodeURIComponent(call.started_at)}` }, moment(call.started_at))),
     el("td", {}, call.agent), el("td", { class: "mono" }, call.caller || "-"),
-    el("td", { class: "number" }, clock(call.duration_ms, false)),
-    el("td", {}, el("span", { class: `tag ${outcomeKind(call.outcome)}` }, outcomeWords(call.outcome))),
-    el("td", { class: "number" }, call.response_ms === null ? "-" : el("span", { class: late(call.response_ms) }, duration(call.response_ms))),
-    el("td", { class: "number" }, call.slowest_ms === null ? "-" : el("span", { class: late(call.slowest_ms) }, duration(call.slowest_ms))),
-    el("td", { class: "number" }, call.turns), el("td", { class: "number" }, call.interruptions),
-    el("td", { class: "number" }, call.tool_calls), el("td", { class: "number" }, call.cost),
-    el("td", { class: "faults" }, call.faults.join("; ")));
+    el("td", { class: "number length" }, clock(call.duration_ms, false)),
+    el("td", { class: "outcome" }, el("span", { class: `tag ${kind}` }, outcome)),
+    el("td", { class: "trouble" }, call.trouble.map((each) => [el("span", { class: `tag ${SLIGHT.test(each) ? "warn" : "bad"}` }, each), " "])),
+    el("td", { class: "number median" }, call.response_ms === null ? "-" : el("span", { class: late(call.response_ms) }, duration(call.response_ms))),
+    el("td", { class: call.slowest_ms === null ? "number slowest none" : "number slowest" }, call.slowest_ms === null ? "-" : el("span", { class: late(call.slowest_ms) }, duration(call.slowest_ms))),
+    [call.turns, call.interruptions, call.tool_calls, call.cost].map((value) => el("td", { class: "number lesser" }, value)));
 }
 
 async function measured(wanted) {
@@ -81,19 +97,19 @@ async function measured(wanted) {
   if (choices) {
     offer("agent", choices.agents, (name) => name);
     offer("outcome", choices.outcomes, outcomeWords);
-    offer("fault", choices.faults, (name) => name);
+    offer("trouble", choices.trouble, (name) => name, 2);
   }
   const of = (key) => days.filter((day) => day[key]).map((day) => ({ day: day.day, ...day[key] }));
-  const charts = [["Answered after", of("response"), LATE_MS], ["Heard on after an interruption", of("interruption"), 0]];
+  const charts = [["Answered after", of("response"), LATE_MS], ["Still heard after an interruption", of("interruption"), 0]];
   replace(byId("charts"), charts.filter(([, values]) => values.length).map(([title, values, limit]) => chart(title, values, limit)));
   byId("days-card").hidden = !charts.some(([, values]) => values.length);
 }
 
-function offer(name, values, words) {
+// `kept`: choices that are there whatever the history holds.
+function offer(name, values, words, kept = 1) {
   const select = form.elements.namedItem(name);
   const chosen = select.value;
-  const first = select.options[0];
-  replace(select, first, values.map((value) => el("option", { value }, words(value))));
-  if (chosen && !values.includes(chosen)) select.append(el("option", { value: chosen }, words(chosen)));
+  replace(select, [...select.options].slice(0, kept), values.map((value) => el("option", { value }, words(value))));
+  if (chosen && ![...select.options].some((option) => option.value === chosen)) select.append(el("option", { value: chosen }, words(chosen)));
   select.value = chosen;
 }

@@ -1,5 +1,5 @@
 // The list beside the picture: what was said, heard and done, in order; each of it leads to its place in the sound.
-import { append, el } from "./dom.js";
+import { el } from "./dom.js";
 import { clock, count, duration, pretty } from "./format.js";
 
 const LATE_MS = 1000;
@@ -11,6 +11,12 @@ export function entries(course, play) {
     const jump = el("button", { type: "button", class: "jump number", onclick: () => play(at), "aria-label": `Play from ${clock(at)}` }, clock(at));
     all.push({ at, kind, element: el("li", { class: `entry ${kind}` }, jump, ...content) });
   };
+  for (const own of course.own) {
+    add(own.begin_ms, "own", who("Sound"), el("div", {}, el("p", { class: "muted" }, `${own.what}, ${duration(own.end_ms - own.begin_ms)}`)));
+  }
+  for (const keys of typed(course.keys)) {
+    add(keys.at, "caller", who("Keys"), el("div", {}, el("p", {}, el("code", {}, keys.digits), el("span", { class: "muted" }, " typed by the caller"))));
+  }
   for (const turn of course.turns) {
     add(turn.begin_ms, "caller", who("Caller"), el("div", {}, turn.text ? el("p", {}, turn.text) : el("p", { class: "muted" }, "(no words known)")));
   }
@@ -31,16 +37,28 @@ export function entries(course, play) {
   return all.sort((one, other) => one.at - other.at);
 }
 
+// Keys that follow each other are one entry.
+const TOGETHER_MS = 3000;
+function typed(keys) {
+  const found = [];
+  for (const { at_ms: at, digit } of keys) {
+    const last = found.at(-1);
+    if (last && at - last.until <= TOGETHER_MS) Object.assign(last, { digits: last.digits + digit, until: at });
+    else found.push({ at, digits: digit, until: at });
+  }
+  return found;
+}
+
 const who = (name) => el("span", { class: "who" }, name);
 
 function told(answer) {
   const cut = answer.interrupted && answer.total_ms > answer.heard_ms;
   return el("div", {},
     el("p", {}, answer.text || (answer.unheard ? null : el("span", { class: "muted" }, "(no words known)")),
-      answer.unheard && [" ", el("s", { class: "cut" }, el("span", { class: "sr" }, "not heard: "), answer.unheard)]),
+      answer.unheard && [" ", el("s", { class: "cut" }, el("span", { class: "sr" }, "not heard, about: "), answer.unheard)]),
     cut && el("p", { class: "hint" }, el("span", { class: "tag bad" }, "interrupted"),
-      ` the caller heard ${duration(answer.heard_ms)} of the ${duration(answer.total_ms)} that were made`,
-      answer.basis && ` (known by ${answer.basis})`),
+      ` at ${clock(answer.end_ms)}: the caller heard ${duration(answer.heard_ms)} of ${duration(answer.total_ms)}`,
+      answer.basis && answer.basis !== "mark" && ", by estimate: the carrier did not say"),
     answer.response_ms >= 0 && waited(answer));
 }
 
@@ -65,39 +83,16 @@ function tool(run) {
     : run.failed ? el("span", { class: "tag bad" }, "failed") : null;
   return el("div", {},
     el("details", { open: run.failed || !run.answered },
-      el("summary", {}, el("code", {}, run.name), " ", state, run.answered && ` ${duration(run.took_ms)}`),
+      el("summary", {}, el("code", {}, run.name), " ", state, run.answered && ` ${duration(run.took_ms)}`,
+        run.waits && el("span", { class: "muted" }, `, waits ${run.waits}`)),
       el("p", { class: "hint" }, "Arguments"), el("pre", {}, pretty(run.arguments)),
       run.answered && [el("p", { class: "hint" }, run.failed ? "What the model was told" : "Result"), el("pre", {}, pretty(run.output))]));
 }
 
-// What somebody who opens the call should look at first: [{at, kind, element}].
-export function findings(course) {
-  const found = [];
-  const add = (at, title, ...rest) => {
-    const element = el("span", {}, el("strong", {}, title));
-    append(element, rest);
-    found.push({ at, element });
-  };
-  for (const answer of course.answers) {
-    if (answer.response_ms > LATE_MS) {
-      const most = answer.wait.reduce((one, other) => (other.ms > one.ms ? other : one), { ms: 0, what: "" });
-      add(answer.begin_ms - answer.response_ms, `Late answer, ${duration(answer.response_ms)}`, most.ms ? `: ${duration(most.ms)} ${most.what}` : "");
-    }
-    if (answer.interrupted && answer.unheard) {
-      add(answer.begin_ms, "Not heard", ": ", el("s", { class: "cut" }, shortened(answer.unheard)));
-    }
-  }
-  for (const run of course.tools) {
-    if (run.failed) add(run.begin_ms, "Tool failed", ": ", el("code", {}, run.name), ` ${shortened(run.output)}`);
-    else if (!run.answered) add(run.begin_ms, "Tool never answered", ": ", el("code", {}, run.name));
-  }
-  for (const moment of course.moments) {
-    if (moment.level !== "info") add(moment.at_ms, moment.level === "error" ? "Fault" : "Warning", `: ${moment.what}`);
-  }
-  for (const silence of course.silences) {
-    if (silence.what === "silence" && silence.end_ms - silence.begin_ms > 5000) add(silence.begin_ms, `Silence, ${duration(silence.end_ms - silence.begin_ms)}`);
-  }
-  return found.sort((one, other) => one.at - other.at);
+// One thing that somebody who opens the call should look at.
+export function finding({ kind, text, unheard }) {
+  return el("span", {}, el("strong", {}, kind[0].toUpperCase(), kind.slice(1)), text && `: ${shortened(text)}`,
+    unheard && [": about ", el("s", { class: "cut" }, shortened(unheard))]);
 }
 
-const shortened = (text) => (text.length > 90 ? `${text.slice(0, 89)}…` : text);
+const shortened = (text) => (text.length > 150 ? `${text.slice(0, 149)}…` : text);

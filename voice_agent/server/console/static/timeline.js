@@ -10,6 +10,8 @@ const MODEL = TOOLS + 20;
 const MOMENTS = MODEL + 16;
 const STEPS = [100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000, 120_000, 300_000];
 const LATE_MS = 1000;
+const LOOK_MS = 15_000; // how much is in view when somebody looks at a place
+const NEAR_PX = 6;
 export const PEAK_MS = 10;
 
 export class Timeline {
@@ -25,6 +27,9 @@ export class Timeline {
     this.colours = {}; // of the theme that is in force, by name
     scroller.addEventListener("scroll", () => this.draw(), { passive: true });
     canvas.addEventListener("click", (event) => seek(this.msAt(event.clientX)));
+    canvas.addEventListener("pointermove", (event) => {
+      canvas.title = this.course ? this.told(this.msAt(event.clientX)) : "";
+    });
     scroller.addEventListener("wheel", (event) => {
       if (!event.ctrlKey && !event.metaKey) return;
       event.preventDefault();
@@ -61,6 +66,39 @@ export class Timeline {
     this.setScale(this.msPerPixel * factor);
     this.scroller.scrollLeft = ms / this.msPerPixel - x;
     this.draw();
+  }
+
+  // Shows a place closely.
+  look(ms) {
+    this.fits = false;
+    this.setScale(Math.min(this.msPerPixel, LOOK_MS / Math.max(1, this.scroller.clientWidth)));
+    this.scroller.scrollLeft = ms / this.msPerPixel - this.scroller.clientWidth * 0.3;
+    this.draw();
+  }
+
+  // Says what is at a place, with its values.
+  told(ms) {
+    const { course } = this;
+    const near = this.msPerPixel * NEAR_PX;
+    const at = (span) => span.begin_ms <= ms && ms <= span.end_ms;
+    const lasts = (span) => duration(span.end_ms - span.begin_ms);
+    const waits = course.answers.filter((answer) => answer.response_ms > 0)
+      .map((answer) => ({ begin_ms: answer.begin_ms - answer.response_ms, end_ms: answer.begin_ms }));
+    const cut = course.answers.filter((answer) => answer.interrupted && answer.total_ms > answer.heard_ms);
+    return [clock(ms),
+      course.turns.filter(at).map((turn) => `caller ${lasts(turn)}`),
+      course.keys.filter((key) => Math.abs(key.at_ms - ms) <= near).map((key) => `key ${key.digit}`),
+      course.answers.filter(at).map((answer) => `agent ${lasts(answer)}`),
+      course.own.filter(at).map((own) => `${own.what} ${lasts(own)}`),
+      cut.filter((answer) => answer.end_ms < ms && ms <= answer.begin_ms + answer.total_ms)
+        .map((answer) => `not heard ${duration(answer.total_ms - answer.heard_ms)}`),
+      cut.filter((answer) => answer.cut_ms !== null && Math.abs(answer.cut_ms - ms) <= near).map((answer) => `interrupted at ${clock(answer.cut_ms)}`),
+      waits.filter(at).map((wait) => `wait for an answer ${lasts(wait)}`),
+      course.silences.filter((silence) => silence.what === "silence" && at(silence)).map((silence) => `silence ${lasts(silence)}`),
+      course.tools.filter(at).map((run) => `tool ${run.name} ${lasts(run)}${run.failed ? ", failed" : ""}${run.waits && `, waits ${run.waits}`}`),
+      course.responses.filter(at).map((response) => `model at work ${lasts(response)}${response.what && `, ${response.what}`}`),
+      course.moments.filter((moment) => Math.abs(moment.at_ms - ms) <= near).map((moment) => moment.what),
+    ].flat().join(" · ");
   }
 
   // Where the playhead is in view, or the middle.
@@ -178,9 +216,17 @@ export class Timeline {
         this.hatch(x(answer.end_ms), AGENT, x(Math.min(next, answer.begin_ms + answer.total_ms)), VOICE, colour("bad"));
       }
     });
+    for (const own of course.own) if (seen(own)) block(AGENT, VOICE, own.begin_ms, own.end_ms, colour("own-soft"));
     if (this.peaks) {
-      this.paintVoice(this.peaks.caller, CALLER, colour("caller"), from, view);
-      this.paintVoice(this.peaks.agent, AGENT, colour("agent"), from, view);
+      this.paintVoice(this.peaks.caller, CALLER, () => colour("caller"), from, view);
+      const isOwn = (ms) => course.own.some((own) => own.begin_ms <= ms && ms < own.end_ms);
+      this.paintVoice(this.peaks.agent, AGENT, (ms) => colour(isOwn(ms) ? "own" : "agent"), from, view);
+    }
+    context.fillStyle = colour("text");
+    context.textAlign = "center";
+    for (const key of course.keys) {
+      if (key.at_ms < from || key.at_ms > to) continue;
+      context.fillText(key.digit, x(key.at_ms), CALLER + VOICE - 8);
     }
     context.strokeStyle = colour("bad");
     context.lineWidth = this.msPerPixel > 200 ? 0.5 : 2;
@@ -194,7 +240,12 @@ export class Timeline {
     context.textAlign = "left";
     for (const run of course.tools) {
       if (!seen(run)) continue;
-      block(TOOLS, 16, run.begin_ms, run.end_ms, colour(run.failed || !run.answered ? "bad-soft" : "tool-soft"));
+      const broke = run.failed || !run.answered;
+      if (run.waits && !broke) {
+        context.strokeStyle = colour("line-strong");
+        context.lineWidth = 1;
+        context.strokeRect(x(run.begin_ms) + 0.5, TOOLS + 0.5, Math.max(2, x(run.end_ms) - x(run.begin_ms) - 1), 15);
+      } else block(TOOLS, 16, run.begin_ms, run.end_ms, colour(broke ? "bad-soft" : "tool-soft"));
       this.label(run.failed ? `${run.name}: failed` : run.name, x(run.begin_ms) + 4, TOOLS + 9, colour(run.failed ? "bad" : "tool"), view);
     }
     for (const response of course.responses) {
@@ -239,14 +290,15 @@ export class Timeline {
     const { context } = this;
     const middle = top + VOICE / 2;
     const perPixel = this.msPerPixel / PEAK_MS;
-    context.fillStyle = fill;
     for (let pixel = 0; pixel < view; pixel++) {
       const begin = Math.floor((from / PEAK_MS) + pixel * perPixel);
       const end = Math.max(begin + 1, Math.floor((from / PEAK_MS) + (pixel + 1) * perPixel));
       let peak = 0;
       for (let at = begin; at < end && at < values.length; at++) if (values[at] > peak) peak = values[at];
       const half = (peak / 255) * (VOICE / 2 - 1);
-      if (half > 0.4) context.fillRect(pixel, middle - half, 1, 2 * half);
+      if (half <= 0.4) continue;
+      context.fillStyle = fill(from + pixel * this.msPerPixel);
+      context.fillRect(pixel, middle - half, 1, 2 * half);
     }
   }
 
