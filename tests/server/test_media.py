@@ -63,6 +63,19 @@ def stream(
     return asyncio.run(main())
 
 
+def test_a_server_that_lets_go_of_its_calls_leaves_a_stream_to_the_next_one(tmp_path: Path) -> None:
+    async def script(desk: Desk, socket: FakeWebSocket) -> None:
+        socket.says(tiny_twilio.connected(), tiny_twilio.start(parameters_of(desk)))
+        desk.reception.last = "hands over"
+
+    desk, socket = stream(tmp_path, script)
+
+    assert [(message["type"], message.get("status")) for message in socket.sent] == [
+        ("websocket.http.response.start", 503), ("websocket.http.response.body", None)
+    ]  # fmt: skip
+    assert desk.refusals() == {"stopping": 1}
+
+
 def test_an_admitted_stream_is_the_call_until_its_end(tmp_path: Path) -> None:
     async def script(desk: Desk, socket: FakeWebSocket) -> None:
         socket.says(tiny_twilio.connected(), tiny_twilio.start(parameters_of(desk)), "audio", "end")

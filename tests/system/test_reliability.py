@@ -5,11 +5,13 @@ import os
 import random
 import signal
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from tests.support.postgres import postgres
-from tests.system.haproxy import free_port, proxy
+from tests.system import haproxy, nginx
+from tests.system.haproxy import free_port
 from tests.system.reliability import SERVE, Figures, Server, figures, hold, talking_model
 from voice_agent.store.database import FILE_NAME
 
@@ -41,12 +43,13 @@ def test_fifty_calls_on_one_machine_go_on_when_their_server_is_killed(tmp_path: 
     told("kill -9, one machine", asyncio.run(main()))
 
 
+@pytest.mark.parametrize("before", [haproxy, nginx], ids=["HAProxy", "nginx"])
 @pytest.mark.parametrize("what", ["kill -9 of one of two servers", "rolling restart of two servers"])
-def test_fifty_calls_on_two_servers_go_on(tmp_path: Path, what: str) -> None:
+def test_fifty_calls_on_two_servers_go_on(tmp_path: Path, what: str, before: ModuleType) -> None:
     async def main(store: str) -> Figures:
         ports = free_port(), free_port()
         async with talking_model() as model:
-            with proxy(tmp_path, ports) as front:
+            with before.proxy(tmp_path, ports) as front:
                 common = {"REALTIME_URL": model.url, "DATABASE_URL": store, "PUBLIC_URL": front.url,
                           "PRECONNECT": "off", "DRAIN_SECONDS": "5"}  # fmt: skip
                 with (
@@ -69,7 +72,8 @@ def test_fifty_calls_on_two_servers_go_on(tmp_path: Path, what: str) -> None:
 
     with postgres() as server, server.database() as store:
         # A call that is handed over is cut in its sentence; what was heard of it is reckoned, and said again.
-        told(what, asyncio.run(main(store)), apart=1 if what.startswith("kill") else 3)
+        name = before.__name__.rpartition(".")[2]
+        told(f"{what}, {name}", asyncio.run(main(store)), apart=1 if what.startswith("kill") else 3)
 
 
 def test_fifty_calls_on_two_workers_of_one_machine_go_on_when_one_is_killed(tmp_path: Path) -> None:

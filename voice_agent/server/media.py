@@ -75,6 +75,12 @@ class MediaStreams:
             self._reception.refuse(refusal, f"{peer} asked for {url}")
             await send({"type": "websocket.close"})  # before accept: HTTP 403
             return
+        if self._reception.last:
+            self._reception.refuse(Refusal.STOPPING, "a stream came to a server that has let go of its calls")
+            # A proxy brings it to the next server then; Twilio asks what becomes of the call.
+            await send({"type": "websocket.http.response.start", "status": 503, "headers": []})
+            await send({"type": "websocket.http.response.body", "body": b""})
+            return
         await send({"type": "websocket.accept"})
         try:
             texts, start = await self._beginning(receive)
