@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any, Self
@@ -86,6 +87,7 @@ class Server:
     def __init__(
         self, folder: Path, port: int, program: Sequence[str] = SERVE, *, agent: str = AGENT, **variables: str
     ) -> None:
+        """`program`: what stands behind `--fd` is open here, and the server gets it."""
         folder.mkdir(exist_ok=True)
         (folder / "reception.yaml").write_text(agent)
         self.folder = folder
@@ -102,6 +104,7 @@ class Server:
             self.process = subprocess.Popen(
                 self._program,
                 env=self._environment, cwd=self.folder, stdout=subprocess.PIPE, stderr=log, text=True,
+                pass_fds=[int(number) for option, number in pairwise(self._program) if option == "--fd"],
             )  # fmt: skip
         self.until_it_listens()
 

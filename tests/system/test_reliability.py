@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import signal
+import socket
 from pathlib import Path
 from types import ModuleType
 
@@ -76,20 +77,42 @@ def test_fifty_calls_on_two_servers_go_on(tmp_path: Path, what: str, before: Mod
         told(f"{what}, {name}", asyncio.run(main(store)), apart=1 if what.startswith("kill") else 3)
 
 
-def test_fifty_calls_on_two_workers_of_one_machine_go_on_when_one_is_killed(tmp_path: Path) -> None:
+def test_fifty_calls_go_on_when_their_server_is_restarted_behind_a_port_that_another_holds(tmp_path: Path) -> None:
     async def main() -> Figures:
         async with talking_model() as model:
-            with Server(tmp_path / "one", 0, (*SERVE, "--workers", "2"), REALTIME_URL=model.url) as server:
+            # As systemd does.
+            with socket.create_server(("127.0.0.1", 0), backlog=512) as held:
+                url = f"http://127.0.0.1:{held.getsockname()[1]}"
+                program = (*SERVE, "--fd", str(held.fileno()))
+                common = {"REALTIME_URL": model.url, "DRAIN_SECONDS": "5", "PUBLIC_URL": url}
+                with Server(tmp_path / "one", 0, program, **common) as server:
+
+                    async def disturb() -> None:
+                        await asyncio.to_thread(server.stop)
+                        await asyncio.to_thread(server.begin)
+
+                    callers = await hold(url, CALLS, disturb, seed=5)
+            return await figures(callers, tmp_path / "one" / "data" / FILE_NAME)
+
+    told("restart behind a port that another holds", asyncio.run(main()), apart=3)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])
+def test_fifty_calls_on_two_workers_of_one_machine_go_on_when_one_ends(tmp_path: Path, sent: signal.Signals) -> None:
+    async def main() -> Figures:
+        async with talking_model() as model:
+            program = (*SERVE, "--workers", "2")
+            with Server(tmp_path / "one", 0, program, REALTIME_URL=model.url, DRAIN_SECONDS="5") as server:
 
                 async def disturb() -> None:
                     await asyncio.sleep(random.Random(4).random() * 2)
-                    os.kill(server.workers[1], signal.SIGKILL)
+                    os.kill(server.workers[1], sent)
 
                 callers = await hold(server.url, CALLS, disturb, seed=4)
                 await asyncio.to_thread(server.stop)
             return await figures(callers, tmp_path / "one" / "data" / FILE_NAME)
 
     found = asyncio.run(main())
-    told("kill -9 of one of two workers, one machine", found)
+    told(f"{sent.name} to one of two workers, one machine", found, apart=1 if sent is signal.SIGKILL else 3)
     # Those of the other have noticed nothing.
     assert found.streams == CALLS + CALLS // 2
