@@ -174,6 +174,14 @@ def test_a_template_that_lost_its_place_is_not_expected_any_more() -> None:
     assert reread(header(), fed) == fed
 
 
+def test_a_step_that_is_like_the_last_one_is_not_taken_for_it_when_its_templates_lost_their_places() -> None:
+    others = [Step(n, model_delta(AUDIO, f"event_{n}")) for n in range(TEMPLATES)]
+    frames = [Step(n, caller_media(n, AUDIO), (append(AUDIO),)) for n in range(3)]
+    fed = [*frames, *others, Step(TEMPLATES, caller_media(3, AUDIO), (append(AUDIO),))]
+
+    assert reread(header(), fed) == [Step(step.now_ms, step.received, tuple(map(sealed, step.sent))) for step in fed]
+
+
 def test_templates_may_be_more_than_there_are_places() -> None:
     fed = [Step(n, model_delta(bytes([n % 7]), f"event_{n % (TEMPLATES + 3)}")) for n in range(3 * TEMPLATES)]
 

@@ -305,6 +305,7 @@ class RecordingWriter:
 
     def _forget(self, key: str) -> None:
         template = self._templates.pop(key)
+        self._pair = None
         for expected in (self._received, self._sent):
             for way in [way for way, each in expected.items() if each is template]:
                 del expected[way]
