@@ -5,7 +5,7 @@ whole, a text, without extensions. It must not know what the texts are.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 try:
     from websockets.speedups import apply_mask
@@ -18,6 +18,9 @@ TEXT = 0x81
 _MASKED = 0x80
 _LENGTH_16, _LENGTH_64 = 126, 127
 """What stands in place of a length that follows in 16 or 64 bits."""
+
+_HEAD_16 = bytes((TEXT, _MASKED | _LENGTH_16))
+"""How most of a client's frames begin."""
 
 _HEAD_BYTES = 8
 """Of a head with 16 bits of length, and its mask."""
@@ -43,7 +46,10 @@ class ClientFrames:
         mask = self._masks[self._at : self._at + 4]
         self._at += 4
         data = text.encode()
-        return _head(len(data), _MASKED) + mask + apply_mask(data, mask)
+        length = len(data)
+        if _LENGTH_16 <= length < 1 << 16:
+            return _HEAD_16 + length.to_bytes(2) + mask + apply_mask(data, mask)
+        return _head(length, _MASKED) + mask + apply_mask(data, mask)
 
 
 def server_frame(text: str) -> bytes:
@@ -62,20 +68,24 @@ class FrameCutter:
         self.refused = False
         """The last thing given is the beginning of a frame that no server takes; nothing can be cut any more."""
 
-    def cut(self, data: bytes) -> Iterator[bytes]:
+    def cut(self, data: bytes) -> Sequence[bytes]:
         """Give the frames that are whole now, with head and mask; `data` is what came."""
         data = self._begun + data if self._begun else data
-        at = 0
+        at, size, frames = 0, len(data), []
         while (end := _end(data, at)) is not None:
             if end == _REFUSED or end - at > self._longest:
                 self.refused = True
-                yield data[at:]
-                return
-            if end > len(data):
+                frames.append(data[at:])
+                return frames
+            if end > size:
                 break
-            yield data[at:end]
+            if end - at == size:  # mostly one frame comes, and nothing else
+                self._begun = b""
+                return (data,)
+            frames.append(data[at:end])
             at = end
         self._begun = data[at:]
+        return frames
 
 
 class ServerFrameCutter:

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 import msgspec
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
-from websockets.protocol import State
 
 from voice_agent.call.events import ModelClosed, ModelFault, ModelOpened, ModelRefused
 from voice_agent.config.references import SHORTEST
@@ -22,7 +21,6 @@ from voice_agent.live.leg import CLOSE_SECONDS, CloseLimit, Feed
 from voice_agent.live.mcp_secrets import McpSecrets
 from voice_agent.live.model_socket import ModelSocket
 from voice_agent.live.outbox import Outbox
-from voice_agent.text_frames import ClientFrames
 from voice_agent.wire.endpoint import Endpoint, explain_close, explain_refusal, explain_silence
 from voice_agent.wire.texts import ModelText
 
@@ -34,9 +32,6 @@ OPEN_SECONDS = 10.0
 
 MAX_MESSAGE_BYTES = 16 * 2**20
 """`conversation.item.retrieved` and large deltas exceed the library's 1 MiB."""
-
-WRITE_BUFFER_BYTES = 32 * 1024
-"""So much may wait in the socket's own buffer, as the library has it, before texts wait in the outbox."""
 
 BROKEN = 1006
 """RFC 6455 7.1.5: no close frame came."""
@@ -84,7 +79,6 @@ class ModelLeg:
         self._keys: tuple[str, ...] = ()
         """What opened the connection."""
         self._outbox = Outbox(OUTBOX_LIMIT, lambda text: APPEND in text[:64])
-        self._frames = ClientFrames()
         self._limit = CloseLimit()
         self._socket: ModelSocket | None = None
 
@@ -96,7 +90,8 @@ class ModelLeg:
     def send(self, text: str) -> int | None:
         """Write one text, or queue it; tells how many older messages of caller audio were dropped for it."""
         text = text if self._secrets is None else self._secrets.outgoing(text)
-        if self._outbox.idle and self._write_at_once(text):
+        # Written at once no task is woken, which costs twice as much as writing.
+        if self._outbox.idle and self._socket is not None and self._socket.write(text):
             return 0
         return self._outbox.put(text)
 
@@ -193,16 +188,6 @@ class ModelLeg:
             if len(key) >= SHORTEST and key in text:
                 text = text.replace(key, "…")
         return text
-
-    def _write_at_once(self, text: str) -> bool:
-        """Write without waking a task, which costs twice as much as writing; false: the socket does not take it now."""
-        socket = self._socket
-        if socket is None or socket.protocol.state is not State.OPEN:
-            return False
-        if socket.transport.is_closing() or socket.transport.get_write_buffer_size() >= WRITE_BUFFER_BYTES:
-            return False
-        socket.transport.write(self._frames.text(text))
-        return True
 
     async def _write(self, socket: ModelSocket) -> None:
         try:

@@ -16,7 +16,7 @@ from websockets.frames import DATA_OPCODES, CloseCode, Frame, Opcode
 from websockets.http11 import Response
 from websockets.protocol import Event, State
 
-from voice_agent.text_frames import ServerFrameCutter, server_text
+from voice_agent.text_frames import ClientFrames, ServerFrameCutter, server_text
 
 Take = Callable[[str | None], None]
 """Takes a text; `None`: a binary message, which is not kept."""
@@ -34,6 +34,7 @@ class ModelSocket(ClientConnection):
         """What came before there was somebody to take it."""
         self._over: asyncio.Future[None] = self.loop.create_future()
         self._cutter = ServerFrameCutter()
+        self._frames = ClientFrames()
         self._head = b""
         """The end of what came of the answer to the upgrade, while that is not whole."""
         self._answered = False
@@ -55,6 +56,13 @@ class ModelSocket(ClientConnection):
         closed = self.protocol.close_exc
         assert isinstance(closed, ConnectionClosed), "a connection that is lost is closed"
         return closed
+
+    def write(self, text: str) -> bool:
+        """Write a text at once; `False`: it cannot be now, and `send` waits or says why."""
+        if self.paused or self.protocol.state is not State.OPEN or self.transport.is_closing():
+            return False
+        self.transport.write(self._frames.text(text))
+        return True
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the socket."""

@@ -20,16 +20,12 @@ class Outbox:
         self._expendable = expendable
         self._texts: deque[str] = deque()
         self._closed = False
-        self._awaited = False
+        self.idle = False
+        """Whether the writer has written all and waits: a text may then be written at once, past the queue."""
         self._changed = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._texts)
-
-    @property
-    def idle(self) -> bool:
-        """Whether the writer has written all and waits: a text may then be written at once, past the queue."""
-        return self._awaited and not self._texts and not self._closed
 
     def put(self, text: str) -> int | None:
         """Queue a text; tell how many older ones were dropped for it, or `None` if it is full beyond its limit.
@@ -44,12 +40,14 @@ class Outbox:
             if not dropped:
                 return None
         self._texts.append(text)
+        self.idle = False
         self._changed.set()
         return dropped
 
     def close(self) -> None:
         """Let nothing more in; `take` gives `None` after the last text."""
         self._closed = True
+        self.idle = False
         self._changed.set()
 
     async def take(self) -> str | None:
@@ -58,11 +56,11 @@ class Outbox:
             if self._closed:
                 return None
             self._changed.clear()
-            self._awaited = True
+            self.idle = True
             try:
                 await self._changed.wait()
             finally:
-                self._awaited = False
+                self.idle = False
         return self._texts.popleft()
 
     def _drop(self) -> int:

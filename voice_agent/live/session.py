@@ -266,23 +266,26 @@ class Session:
         """
         if self.ended is not None:
             return
-        self._inbox.append(received)
         if self._stepping:
+            self._inbox.append(received)
             return
         self._stepping = True
         try:
+            self._step(received)
             while self._inbox and self.ended is None:
-                now_ms = self._clock.now_ms()
-                received = self._inbox.popleft()
-                outputs = self._bridge.feed(now_ms, received)
-                if self._recorder is not None:
-                    self._recorder.record(now_ms, received, outputs)
-                for listener in self._listeners:
-                    listener(now_ms, received, outputs)
-                self._carry_out(now_ms, outputs)
+                self._step(self._inbox.popleft())
         finally:
             self._stepping = False
         self._arm()
+
+    def _step(self, received: Input) -> None:
+        now_ms = self._clock.now_ms()
+        outputs = self._bridge.feed(now_ms, received)
+        if self._recorder is not None:
+            self._recorder.record(now_ms, received, outputs)
+        for listener in self._listeners:
+            listener(now_ms, received, outputs)
+        self._carry_out(now_ms, outputs)
 
     def _carry_out(self, now_ms: int, outputs: Sequence[Output]) -> None:
         for output in outputs:

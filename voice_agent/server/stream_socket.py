@@ -37,6 +37,8 @@ class StreamSocket(WebSocketsSansIOProtocol):
         self._pings: dict[bytes, asyncio.Future[None]] = {}
         self._take: Callable[[str], None] | None = None
         self._upgraded = False
+        self._alone = False
+        """For certain: nothing is on the long way that a text could overtake, and the peer has not closed."""
         self._cutter = FrameCutter(self.config.ws_max_size)
 
     def give(self, take: Callable[[str], None]) -> None:
@@ -54,32 +56,35 @@ class StreamSocket(WebSocketsSansIOProtocol):
             super().data_received(data)
             return
         for frame in self._cutter.cut(data):
-            self._frame(frame)
+            take = self._take
+            if (
+                take is None
+                or frame[0] != TEXT
+                or self.close_sent
+                or not (self._alone or self._is_alone())
+                or self._cutter.refused
+            ):
+                self._go_the_long_way(frame)
+                continue
+            try:
+                text = client_text(frame)
+            except UnicodeDecodeError:
+                self._go_the_long_way(frame)
+                continue
+            try:
+                take(text)
+            except Exception as error:  # noqa: BLE001 - it is raised where the application reads
+                self._take = None
+                self.queue.put_nowait({"type": FAULT, "error": error})  # type: ignore[arg-type] # no message of ASGI
 
-    def _frame(self, frame: bytes) -> None:
-        take = self._take
+    def _go_the_long_way(self, frame: bytes) -> None:
+        self._alone = False
+        super().data_received(frame)
+
+    def _is_alone(self) -> bool:
         # `frames`: of a message that is not whole yet.
-        if (
-            take is None
-            or frame[0] != TEXT
-            or not self.queue.empty()
-            or self.frames
-            or self.close_sent
-            or self.conn.close_rcvd is not None
-            or self._cutter.refused
-        ):
-            super().data_received(frame)
-            return
-        try:
-            text = client_text(frame)
-        except UnicodeDecodeError:
-            super().data_received(frame)
-            return
-        try:
-            take(text)
-        except Exception as error:  # noqa: BLE001 - it is raised where the application reads
-            self._take = None
-            self.queue.put_nowait({"type": FAULT, "error": error})  # type: ignore[arg-type] # no message of ASGI
+        self._alone = self.queue.empty() and not self.frames and self.conn.close_rcvd is None
+        return self._alone
 
     def write(self, text: str) -> bool:
         """Write a text at once; `False`: it cannot be now, and `send` waits or says why."""
