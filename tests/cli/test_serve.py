@@ -132,7 +132,7 @@ def test_a_server_whose_parent_is_killed_stops(tmp_path: Path) -> None:
         # It holds the other end of this pipe until it ends.
         out, _ = served.process.communicate(timeout=20)
 
-    assert out == "stopping\n"
+    assert out == "the parent process is gone; stopping\n"
 
 
 def test_a_socket_that_somebody_else_has_opened_is_served(tmp_path: Path) -> None:

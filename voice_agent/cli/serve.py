@@ -248,7 +248,8 @@ async def hold(
             stopping = f"worker {neighbours.seat.number + 1} stops, the others go on"
             logger.warning("%s", farewell(stopping, waiting, serving.patience_s, hands_over=True))
         else:
-            tell(farewell("stopping", waiting, serving.patience_s, hands_over=serving.hands_over))
+            stopping = "the parent process is gone; stopping" if stop.is_orphan else "stopping"
+            tell(farewell(stopping, waiting, serving.patience_s, hands_over=serving.hands_over))
         await serving.drain(stop.at_once)
         # All may have been told to stop meanwhile.
         serving.alone = serving.alone and not stop.of_all.is_set()
@@ -278,6 +279,7 @@ class _Stop:
         self.at_once = asyncio.Event()
         self.of_all = asyncio.Event()
         """Set when the parent asks: whatever else it has started stops, too."""
+        self.is_orphan = False
         self._line = line
         self._signals = self._by_parent = 0
         loop = asyncio.get_running_loop()
@@ -307,6 +309,7 @@ class _Stop:
         except ConnectionResetError:
             told = b""
         if not told:
+            self.is_orphan = True
             asyncio.get_running_loop().remove_reader(self._line)
         self._by_parent += len(told) or 1
         self.of_all.set()
