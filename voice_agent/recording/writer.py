@@ -40,6 +40,10 @@ _NUMBER = re.compile(r'"(0|[1-9][0-9]{0,14})"')
 """A string that is a whole number, as Twilio writes its counters; at most 15 digits, so that differences fit 64 bits.
 Bare JSON numbers are left alone: looking for them too takes three times as long, and only stand-ins count with them."""
 
+_TEXT_MEMORY = 6
+"""zlib's `memLevel` for texts: 160 KB a call instead of 256, which caches hold rather; files are as long
+(+0.1 % over 60 calls)."""
+
 END_BLOCK = pack(END, b"")
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -150,7 +154,7 @@ class RecordingWriter:
         """What the last step was, if the next one may be like it."""
         self._payload, self._audio = "", b""
         """What was decoded last: mu-law that is passed through comes twice."""
-        self._text_stream = zlib.compressobj()
+        self._text_stream = zlib.compressobj(memLevel=_TEXT_MEMORY)
 
     @property
     def waiting(self) -> int:
