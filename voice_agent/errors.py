@@ -35,7 +35,15 @@ class ConfigErrors(ConfigError):  # noqa: N818 - several of them, said by the pl
 
 
 class PeerError(VoiceAgentError):
-    """A message of the other side that its protocol does not allow; the text names the field, never its audio."""
+    """A message of the other side that its protocol does not allow; the text names the field, never its audio.
+
+    It is one line, whatever of the peer's is quoted in it: what cannot be printed is escaped.
+    """
+
+    def __init__(self, what: str) -> None:
+        if not what.isprintable():
+            what = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in what)
+        super().__init__(what)
 
 
 class RefusedError(PeerError):

@@ -194,6 +194,17 @@ def test_what_is_no_recording_is_named_with_the_reason(data: bytes, problem: str
         Recording(data)
 
 
+def test_a_header_with_a_value_that_nobody_knows_is_told_in_one_short_line() -> None:
+    value = b'"\\u0000' + b"x" * 10_000 + b'"'
+    written = msgspec.json.encode(header()).replace(b'"server_vad"', value)
+
+    with pytest.raises(PeerError, match="Invalid value") as raised:
+        Recording(MAGIC + b"\x01" + pack(b"H", zlib.compress(written)))
+
+    assert str(raised.value).isprintable()
+    assert len(str(raised.value)) < 400
+
+
 def test_a_file_is_read_by_its_path(tmp_path: Path) -> None:
     (tmp_path / "one.call").write_bytes(WHOLE)
 

@@ -42,6 +42,9 @@ from voice_agent.recording.format import (
 )
 from voice_agent.recording.loose import Carrying, LooseStep, LooseText
 
+PROBLEM_SHOWN = 200
+"""Characters of what is wrong with a header: it may quote a value of any length."""
+
 _STEP_ROWS = msgspec.msgpack.Decoder(list[StepRow])
 _HEADER = msgspec.json.Decoder(Header)
 
@@ -115,7 +118,8 @@ def _read_header(data: bytes) -> Header:
         return _HEADER.decode(_unpack(zlib.decompressobj(), first))
     except (ValueError, RecursionError) as error:  # no JSON, no Unicode, nested beyond reason
         raise PeerError(
-            f"the recording's header is not as this version writes it: {error}; if a later voice-agent made it, update"
+            f"the recording's header is not as this version writes it: {str(error)[:PROBLEM_SHOWN]}; "
+            "if a later voice-agent made it, update"
         ) from None
 
 
