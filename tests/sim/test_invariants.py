@@ -16,6 +16,7 @@ from voice_agent.call.commands import (
     CancelResponse,
     ClearPlayback,
     ClosePhone,
+    ConnectModel,
     CreateResponse,
     HangUp,
     Interrupted,
@@ -31,6 +32,7 @@ from voice_agent.call.events import (
     CallEvent,
     McpApprovalAsked,
     ModelAudio,
+    ModelClosed,
     ResponseCreated,
     ResponseDone,
     SessionUpdated,
@@ -226,6 +228,20 @@ def test_of_a_long_wait_for_the_session_ten_seconds_are_kept() -> None:
     long = Watched().at(20, CallerAudio(0, FRAME * 501))
 
     assert long.at(50, SessionUpdated(), AppendAudio(FRAME * 500)).rules() == []
+
+
+def test_a_response_is_asked_for_when_no_other_is_being_made() -> None:
+    # A planted bug that nothing noticed any more: a service refuses the second one (openai-agents-python#2760).
+    def asked_again(*happenings: CallEvent, order: CallCommand | None = None) -> list[str]:
+        call = Watched().at(1000, ResponseCreated("r1", "turn-1"))
+        for now_ms, event in enumerate(happenings, 1100):
+            call.at(now_ms, event, *(() if order is None else (order,)))
+        return call.at(1300, None, CreateResponse("tool-2")).rules()
+
+    assert "over another" in asked_again()
+    assert "over another" in asked_again(ResponseDone("another", "completed"))
+    assert "over another" not in asked_again(ResponseDone("r1", "cancelled"))
+    assert "over another" not in asked_again(ModelClosed(None), order=ConnectModel())
 
 
 def test_nobody_is_asked_for_while_the_agent_can_be_heard() -> None:

@@ -13,6 +13,7 @@ judged by what the call was fed and what it ordered, so it is the same whether t
     dead air     see `dead_air`
     unheard      what the caller said while the session was being set up never reached the model
     over itself  the agent asked whether anybody is there while it could be heard itself
+    over another a response was asked for while another was being made, which the service refuses
     over caller  the agent or a clip of ours began to speak, or the model was asked to, while the caller was speaking;
                  a protected greeting, the apology, keys that the agent presses, and what is said to who may be a
                  machine are heard whatever is said
@@ -92,6 +93,7 @@ Rule = Literal[
     "dead air",
     "unheard",
     "over itself",
+    "over another",
     "over caller",
     "secret",
     "goodbye",
@@ -209,6 +211,8 @@ class Invariants:
         opens = setup.agent.greeting is not None and setup.resumed is None
         self._protected_requests = ("greeting", "goodbye") if held else ("greeting",) if protects else ()
         self._protected_response = ""
+        self._made = ""
+        """The response that is being made."""
         self._overhears: bool = self._overhears or protects or opens
         self._caller_waits = True
         """The model has not been given any of the caller yet."""
@@ -356,10 +360,13 @@ class Invariants:
             case StreamStarted():
                 self._limit_ms = self._now_ms + self._longest_ms
             case ResponseCreated():
+                self._made = event.response_id
                 if (event.request or "").startswith(self._protected_requests):
                     self._protected_response = event.response_id
-            case ResponseDone(status="completed"):
-                self._look_at_tails(event.response_id)
+            case ResponseDone():
+                self._made = "" if event.response_id == self._made else self._made
+                if event.status == "completed":
+                    self._look_at_tails(event.response_id)
             case SpeechStarted():
                 self._caller_speaks = True
             case TurnCommitted():
@@ -409,7 +416,7 @@ class Invariants:
     def _lose_session(self) -> None:
         if not self._caller_waits:
             self._caller_waits, self._kept = True, 0
-        self._caller_speaks = False
+        self._caller_speaks, self._made = False, ""
         for item in self._items.values():
             item.lost_ms = self._now_ms if item.lost_ms is None else item.lost_ms
 
@@ -437,6 +444,8 @@ class Invariants:
     def _look_at_request(self, event: CallEvent, request: str) -> None:
         if self._caller_speaks:
             self._break("over caller", "a response was asked for while the caller speaks")
+        if self._made:
+            self._break("over another", f"a response was asked for while {self._made} is being made")
         unheard_ms = self._carrier.agent.end // BYTES_PER_MS - self._carrier.now_ms
         # A question that failed in the middle is asked once more, behind what has come of it; one that was lost with
         # its session, behind the sign of life.
