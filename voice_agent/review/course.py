@@ -28,13 +28,14 @@ from voice_agent.call.summary import Summary
 from voice_agent.call.trouble import LATE, SESSION_LOST, SESSION_NOTES, TOOL_FAILED, TOOL_UNANSWERED, UNHEARD, Trouble
 from voice_agent.errors import PeerError
 from voice_agent.recording.entries import Entry
-from voice_agent.recording.loose import LooseStep, LooseText, bare
+from voice_agent.recording.loose import Carrying, LooseStep, LooseText, bare
 from voice_agent.recording.reader import Recording
 from voice_agent.recording.telling import report_in
 from voice_agent.review.findings import Finding, clock, described, late, seconds, session_lost
 from voice_agent.review.model_course import ModelCourse
 from voice_agent.review.own_sounds import OwnSound, OwnSounds
 from voice_agent.review.stream_clock import StreamClock
+from voice_agent.review.voiced import Voice, words_heard
 from voice_agent.wire import twilio
 
 ANOTHER_SESSION = "the connection to the model was lost, and another is made"
@@ -79,7 +80,7 @@ class Answer(_Lasting, kw_only=True):
 
     item_id: str
     text: str
-    """What was heard."""
+    """What was heard; of an answer that was cut by estimate."""
     unheard: str = ""
     """What the model said besides, and the caller did not hear."""
     heard_ms: int
@@ -170,7 +171,7 @@ def course_of(recording: Recording, clips: Mapping[str, bytes] | None = None) ->
     teller = _Teller(recording, clips or {})
     course = teller.course
     try:
-        for step in recording.loose_steps(audio=False):
+        for step in recording.loose_steps(audio=recording.header.audio == "kept"):
             teller.take(step)
     except PeerError as error:
         course.damage = str(error)
@@ -184,7 +185,8 @@ class _Teller:
     def __init__(self, recording: Recording, clips: Mapping[str, bytes]) -> None:
         self.course = Course()
         self.summary = Summary()
-        self._clock = StreamClock(recording.header.setup.model.audio)
+        self._audio = recording.header.setup.model.audio
+        self._clock = StreamClock(self._audio)
         setup = recording.header.setup
         self._agents = {agent.name: agent for agent in (*setup.others, setup.agent)}
         tools = [tool for agent in self._agents.values() for tool in agent.tools]
@@ -232,7 +234,8 @@ class _Teller:
 
     def _take_received(self, received: LooseText) -> None:
         if received.way == "model":
-            self._model.take(self._now_ms, self._at_ms, bare(received), self._clock.of_session)
+            audio = received.audio if type(received) is Carrying and received.kept else b""
+            self._model.take(self._now_ms, self._at_ms, bare(received), self._clock.of_session, audio)
         elif received.way == "fact":
             self._model.take_fact(self._at_ms, bare(received))
         elif type(received) is Entry and '"dtmf"' in received.text[:KIND_STANDS_BEFORE]:
@@ -297,15 +300,25 @@ class _Teller:
             end_ms=at_ms + report.heard_ms,
             item_id=report.item_id,
             text=report.text,
-            unheard=_rest(self._model.words(report.item_id), report.text) if report.interrupted else "",
             heard_ms=report.heard_ms,
             total_ms=report.total_ms,
             interrupted=report.interrupted,
             agent=report.agent,
         )
+        self._apportion(answer)
         if cut is not None:
             answer.cut_ms, answer.basis = cut[0], cut[1].basis
         self._add_answer(answer, begun)
+
+    def _apportion(self, answer: Answer) -> None:
+        """Say about which words were heard of an answer that was cut."""
+        words, sound = self._model.words(answer.item_id), self._model.taken_sound(answer.item_id)
+        if not answer.interrupted:
+            return
+        if sound and words and answer.heard_ms < answer.total_ms:
+            finished = self._model.is_finished(answer.item_id)
+            answer.text = words_heard(words, Voice(sound, self._audio), answer.heard_ms, finished=finished)
+        answer.unheard = _rest(words, answer.text)
 
     def _add_answer(self, answer: Answer, begun: tuple[int, int, AgentBegan] | None) -> None:
         if begun is not None and begun[2].response_ms >= 0:

@@ -43,6 +43,7 @@ class _Event(msgspec.Struct, frozen=True):
 
 class _Sound(msgspec.Struct, frozen=True):
     item_id: str = ""
+    response_id: str = ""
 
 
 class _Fact(msgspec.Struct, frozen=True):
@@ -68,18 +69,27 @@ class ModelCourse:
         self._stops: list[int] = []
         """When ends of speech were noticed, on the call's clock."""
         self._words: dict[str, list[str]] = {}
+        self._sounds: dict[str, list[bytes]] = {}
+        """By item, until it is known what was heard of it."""
+        self._of_response: dict[str, str] = {}
         self._first_sounds: dict[str, int] = {}
         """By item, on the call's clock."""
         self._responses: dict[str, _Making] = {}
 
     # --- what is fed -------------------------------------------------------------------------------------------------
 
-    def take(self, now_ms: int, at_ms: int, text: str, of_session: Callable[[int], int]) -> None:
-        """Take a text of the model. `at_ms`: the carrier's time; `of_session` gives it for the session's time."""
+    def take(self, now_ms: int, at_ms: int, text: str, of_session: Callable[[int], int], audio: bytes = b"") -> None:
+        """Take a text of the model, and its audio where that is kept.
+
+        `at_ms`: the carrier's time; `of_session` gives it for the session's time.
+        """
         if find_audio("model", text) is not None:
             sound = _decoded(_SOUNDS, text)
             if sound is not None:
                 self._first_sounds.setdefault(sound.item_id, now_ms)
+                self._of_response[sound.item_id] = sound.response_id
+                if audio:
+                    self._sounds.setdefault(sound.item_id, []).append(audio)
             return
         event = _decoded(_EVENTS, text)
         if event is None:
@@ -120,6 +130,15 @@ class ModelCourse:
     def words(self, item_id: str) -> str:
         """Give all words of an item, heard or not."""
         return "".join(self._words.get(item_id, ()))
+
+    def taken_sound(self, item_id: str) -> bytes:
+        """Give the sound of an item, and forget it."""
+        return b"".join(self._sounds.pop(item_id, ()))
+
+    def is_finished(self, item_id: str) -> bool:
+        """Say whether the model has sent all of an item."""
+        making = self._responses.get(self._of_response.get(item_id, ""))
+        return making is not None and making.status == "completed"
 
     def turns(self) -> Iterator[tuple[str, int, int | None]]:
         """Give the caller's turns: item, beginning and end on the carrier's clock."""

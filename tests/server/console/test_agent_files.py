@@ -47,9 +47,13 @@ def at_site(folder: Path, script: Callable[[Site], Awaitable[None]], *, edit: bo
 
 
 def test_the_files_are_shown_as_they_are_on_the_disk(tmp_path: Path) -> None:
+    (tmp_path / "dental").mkdir()
+    (tmp_path / "dental" / "other.yaml").write_text(DESK)
+
     async def script(site: Site) -> None:
         told = (await site.get("/console/api/agents")).json()
         assert told["edit"] is False
+        assert told["below"] == ["dental"]
         assert [(file["file"], file["text"]) for file in told["files"]] == [("desk.yaml", DESK), ("night.yaml", NIGHT)]
         assert (await site.get("/console/api/agents/schema")).text == schema_text()
 

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from tests.support.console import Browser, a_browser
+from voice_agent.call.trouble import Trouble
 from voice_agent.config.prices import load_prices
 from voice_agent.recording.reader import Recording
 from voice_agent.recording.redact import NUMBERS_AND_SECRETS
@@ -32,7 +33,14 @@ async def a_console(folder: Path) -> AsyncIterator[tuple[Browser, History]]:
         await database.prepare()
         history = History(database)
         routes = call_routes(
-            PastCalls(history, Recordings(recordings), load_prices(), workshop, lambda: NUMBERS_AND_SECRETS)
+            PastCalls(
+                history,
+                Recordings(recordings),
+                load_prices(),
+                workshop,
+                redact=lambda: NUMBERS_AND_SECRETS,
+                is_loaded=lambda _: False,
+            )
         )
         async with a_browser([routes]) as browser:
             yield browser, history
@@ -51,10 +59,26 @@ def test_the_history_tells_a_call_at_once_and_its_recording_the_rest(tmp_path: P
             await history.add(kept(tmp_path, "interrupted"))
             (part,) = (await browser.get(f"/console/api/calls/{SID}")).json()
             assert part["transcript"]
+            assert not part["loaded"]
             assert part["recorded"]
             assert "recording" not in part, "no path of the server's is anybody's business"
             course = (await browser.get(f"/console/api/calls/{SID}/1/course")).json()
             assert any(answer["unheard"] for answer in course["answers"])
+
+    asyncio.run(main())
+
+
+def test_what_the_history_knows_of_trouble_is_told_without_a_recording(tmp_path: Path) -> None:
+    trouble = (Trouble(900, "tool failed", "find"), Trouble(5000, "transfer failed", "desk, nobody answered"))
+
+    async def main() -> None:
+        async with a_console(tmp_path) as (browser, history):
+            await history.add(msgspec.structs.replace(kept(tmp_path, "interrupted"), trouble=trouble))
+            (part,) = (await browser.get(f"/console/api/calls/{SID}")).json()
+            assert [(each["at_ms"], each["kind"], each["text"]) for each in part["findings"]] == [
+                (900, "tool failed", "find"),
+                (5000, "transfer failed", "desk, nobody answered"),
+            ]
 
     asyncio.run(main())
 

@@ -74,6 +74,14 @@ def test_days_and_choices_come_together(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_calls_are_counted_and_those_with_trouble(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_console(tmp_path, *many(3), call("CAx", trouble=BROKE), call("CAy", started_at="2026")) as browser:
+            assert (await browser.get("/console/api/counted?since=2026-11-22")).json() == {"calls": 4, "trouble": 1}
+
+    asyncio.run(main())
+
+
 def test_the_table_holds_all_that_was_found_and_no_formula(tmp_path: Path) -> None:
     hostile = '=HYPERLINK("https://evil.example"),\n"x"'
 

@@ -85,6 +85,12 @@ class AgentFiles:
                 logger.warning("the console cannot show %s: %s", path, error)
         return found
 
+    def folders_below(self) -> list[str]:
+        """Name the folders whose agents are not read, though they lie beside those that are."""
+        if not isinstance(self._agents, AgentFolder) or not self._agents.path.is_dir():
+            return []
+        return sorted({path.parent.name for path in self._agents.path.glob("*/*.yaml")})
+
     async def check(self, draft: Draft) -> list[Fault]:
         """Say what is wrong with a draft, in the words of `voice-agent check`."""
         path = self._path(draft)
@@ -207,7 +213,7 @@ def agent_file_routes(files: AgentFiles) -> APIRouter:
 
     @router.get("")
     async def all_files() -> Response:
-        return json_of({"edit": files.edit, "files": files.files()})
+        return json_of({"edit": files.edit, "files": files.files(), "below": files.folders_below()})
 
     @router.get("/schema")
     async def schema() -> Response:

@@ -36,14 +36,17 @@ class PastCalls:
         recordings: Recordings,
         prices: Prices,
         workshop: Workshop,
+        *,
         redact: Callable[[], Wanted],
+        is_loaded: Callable[[str], bool],
     ) -> None:
-        """`redact`: gives what a copy that leaves the house must not hold."""
+        """`redact`: gives what a copy that leaves the house must not hold. `is_loaded`: an agent of that name is."""
         self.history = history
         self.workshop = workshop
         self.redact = redact
         self._recordings = recordings
         self._prices = prices
+        self._is_loaded = is_loaded
 
     async def parts(self, call_sid: str) -> list[PastCall]:
         """Give the parts of a call, the first first."""
@@ -78,6 +81,7 @@ class PastCalls:
         told["cost"] = self._prices.told(part.model, part.usage)
         # What happened behind the call's end, no recording tells.
         told["findings"] = [Finding(at_ms=one.at_ms, kind=one.kind, text=described(one)) for one in part.trouble]
+        told["loaded"] = not part.agent or self._is_loaded(part.agent)
         told["recorded"] = part.recording is not None
         told["file"] = "" if part.recording is None else Path(part.recording).name
         del told["recording"], told["trouble"]

@@ -14,7 +14,7 @@ from voice_agent.errors import CommandError
 from voice_agent.review.findings import in_short
 from voice_agent.server.console.answers import json_of
 from voice_agent.store.history import Order, PastCall
-from voice_agent.store.search import Search, Wanted, percentiles
+from voice_agent.store.search import ANY, Search, Wanted, percentiles
 
 MOST = 100
 """Calls of one page."""
@@ -51,6 +51,17 @@ def calls_routes(search: Search, prices: Prices, looked_at: Callable[[], None] =
         wanted, *_ = _wanted(request)
         try:
             return json_of({"days": await search.days(wanted), "choices": await search.choices()})
+        except CommandError as error:
+            raise HTTPException(409, str(error)) from None
+
+    @router.get("/console/api/counted")
+    async def counted(request: Request) -> Response:
+        wanted, *_ = _wanted(request)
+        try:
+            calls = await search.count(wanted)
+            return json_of(
+                {"calls": calls, "trouble": await search.count(msgspec.structs.replace(wanted, trouble=ANY))}
+            )
         except CommandError as error:
             raise HTTPException(409, str(error)) from None
 

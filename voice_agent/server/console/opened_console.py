@@ -55,7 +55,11 @@ class OpenedConsole:
         self._listening = Listening(self._live)
         self.phone = Phone(agents, reception, access)
         wanted = partial(read_wanted, settings.redact_words)
-        past = PastCalls(history, recordings, prices, self._workshop, wanted)
+
+        def is_loaded(name: str) -> bool:
+            return agents.current()[0].named(name) is not None
+
+        past = PastCalls(history, recordings, prices, self._workshop, redact=wanted, is_loaded=is_loaded)
         self.application = application(
             access,
             [

@@ -9,6 +9,7 @@ const CHECK_MS = 300;
 const MARKS = { added: "+", removed: "\u2212", place: "", same: "" };
 
 let files = [];
+let below = [];
 let edit = false;
 let schema = {};
 let opened = null;
@@ -180,8 +181,9 @@ function showLines(lines) {
 // --- the beginning ---------------------------------------------------------------------------------------------------
 
 try {
-  [{ files, edit }, schema] = await Promise.all([get("/console/api/agents"), get("/console/api/agents/schema")]);
+  [{ files, edit, below }, schema] = await Promise.all([get("/console/api/agents"), get("/console/api/agents/schema")]);
   byId("locked").hidden = edit;
+  setText(byId("below"), below.length ? `Not loaded: what lies in ${below.map((name) => `${name}/`).join(", ")}. Set AGENTS to such a folder to have its agents.` : "");
   for (const id of ["try", "revert", "save"]) byId(id).hidden = !edit;
   for (const [file, changed] of edit ? kept() : []) if (files.some((each) => each.file === file)) drafts.set(file, changed);
   const tried = JSON.parse(sessionStorage.getItem(DRAFT) ?? "null");

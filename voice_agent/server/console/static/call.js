@@ -42,6 +42,7 @@ function showPart(part, parts) {
   }
   told = behind(parts);
   showFindings(part.findings);
+  byId("call-agent").hidden = part.loaded;
   byId("anew").hidden = part.outcome !== "unknown";
   const times = [...part.response_ms].sort((one, other) => one - other);
   const facts = {

@@ -4,7 +4,7 @@ import { duration } from "./format.js";
 
 const WIDTH = 560;
 const HEIGHT = 150;
-const LEFT = 52;
+const LEFT = 60;
 const BOTTOM = 22;
 const TOP = 10;
 
@@ -21,7 +21,10 @@ export function chart(title, days, limit) {
     parts.push(svg("line", { x1: LEFT, x2: WIDTH, y1: y(ms), y2: y(ms), class: "grid" }));
     parts.push(svg("text", { x: LEFT - 6, y: y(ms) + 4, "text-anchor": "end" }, duration(ms)));
   }
-  if (limit) parts.push(svg("line", { x1: LEFT, x2: WIDTH, y1: y(limit), y2: y(limit), class: "limit" }));
+  if (limit) {
+    parts.push(svg("line", { x1: LEFT, x2: WIDTH, y1: y(limit), y2: y(limit), class: "limit" }));
+    parts.push(svg("text", { x: WIDTH - 4, y: y(limit) - 4, "text-anchor": "end", class: "limit-name" }, `late: over ${duration(limit)}`));
+  }
   parts.push(svg("polygon", { points: [...points("p50"), ...points("p95").reverse()].join(" "), class: "band" }));
   parts.push(svg("polyline", { points: points("p95").join(" "), class: "p95" }));
   parts.push(svg("polyline", { points: points("p50").join(" "), class: "p50" }));
@@ -36,7 +39,8 @@ export function chart(title, days, limit) {
   });
   const last = days.at(-1);
   const label = `${title}: on ${last.day} ${duration(last.p50)} in the median, 95 % within ${duration(last.p95)}`;
-  return el("figure", {}, el("figcaption", {}, el("strong", {}, title), el("span", { class: "muted" }, " median and 95th percentile")),
+  return el("figure", {}, el("figcaption", {}, el("strong", {}, title), " ",
+    el("span", { class: "dots p50" }), "median ", el("span", { class: "dots p95" }), "95 % were within"),
     svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label, class: "chart" }, ...parts));
 }
 

@@ -1,5 +1,5 @@
 // The calls in progress. Each has one row that stays: what changes is written into it.
-import { events, post } from "./api.js";
+import { events, get, post } from "./api.js";
 import { byId, el, notice, replace, setText } from "./dom.js";
 import { clock, duration, plural } from "./format.js";
 import { Listening } from "./listen.js";
@@ -21,10 +21,22 @@ events("/console/api/live", {
     changed.forEach(put);
     gone.forEach(remove);
     counted();
+    if (gone.length) today();
   },
 }, (connected) => {
   byId("lost").hidden = connected;
 });
+
+// What was, while nothing is in progress. Days are those of the history, in UTC.
+async function today() {
+  const since = new Date().toISOString().slice(0, 10);
+  const { calls, trouble } = await get(`/console/api/counted?since=${since}`).catch(() => ({}));
+  if (calls === undefined) return;
+  const link = (words, query) => el("a", { href: `/console/calls?${new URLSearchParams({ since, ...query })}` }, words);
+  replace(byId("today"), "Today (UTC): ", calls ? link(plural(calls, "call"), {}) : "no calls", calls > 0 && ", ",
+    calls > 0 && (trouble ? link(`${trouble} with trouble`, { trouble: "any" }) : "none with trouble"), ".");
+}
+today();
 
 // Only the clocks, and only while somebody looks.
 setInterval(() => {
@@ -64,8 +76,8 @@ function add(call) {
   };
   cells.agent = el("a", { href: `/console/calls/${encodeURIComponent(sid)}` });
   const row = el("tr", {}, el("th", { scope: "row" }, cells.agent), cell("caller", { class: "mono" }), cell("since", { class: "number" }),
-    cell("now"), cell("response", { class: "number" }), cell("slowest", { class: "number" }), cell("turns", { class: "number" }),
-    cell("cuts", { class: "number" }), cell("cost", { class: "number" }),
+    cell("now"), cell("response", { class: "number response" }), cell("slowest", { class: "number slowest" }), cell("turns", { class: "number lesser" }),
+    cell("cuts", { class: "number lesser" }), cell("cost", { class: "number lesser" }),
     el("td", { class: "acts" }, el("div", { class: "row tight" }, button("listen", "Listen", listen), button("over", "Hand over", handOver), button("end", "Hang up", hangUp))));
   rows.set(sid, { call, row, cells });
   byId("rows").append(row);
