@@ -32,7 +32,7 @@ def test_sound_and_peaks_lie_on_one_line_of_time(tmp_path: Path) -> None:
 
 
 def test_a_copy_says_that_it_is_redacted() -> None:
-    assert Recording(redacted_copy(CALL, NUMBERS_AND_SECRETS)).header.redacted
+    assert Recording(redacted_copy(CALL, NUMBERS_AND_SECRETS)[0]).header.redacted
 
 
 def test_silence_has_no_peak_and_the_loudest_has_the_highest() -> None:

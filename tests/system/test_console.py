@@ -60,7 +60,8 @@ async def look_at(console: Console, folder: Path) -> tuple[float, float, Path]:
     assert "/console/calls/CA" in await page.locator("#record").evaluate("(link) => link.href")
     await console.open("/console/calls")
     await page.fill("#filter [name=words]", "whole family")
-    await console.until("document.querySelectorAll('#rows tr').length === 1")
+    await console.until("document.querySelectorAll('#rows tr:not(.found)').length === 1")
+    assert "whole family" in await page.inner_text("#rows .found")
     assert await console.complaints() == []
     await page.fill("#filter [name=words]", "nobody said that")
     await console.until("document.querySelectorAll('#rows tr').length === 0")

@@ -13,9 +13,10 @@ import numpy as np
 from voice_agent.audio import mulaw
 from voice_agent.audio.wav import write_stereo
 from voice_agent.live.clips import load_clips
-from voice_agent.recording.reader import read
+from voice_agent.recording.reader import Recording, read
 from voice_agent.recording.redact import Wanted
 from voice_agent.review.course import course_of
+from voice_agent.review.expected import draft
 from voice_agent.review.redacted import redact
 from voice_agent.review.sound import sound
 
@@ -51,9 +52,13 @@ def write_sound(path: Path, folder: Path) -> None:
     (folder / PEAKS).write_bytes(peaks(channels.caller) + peaks(channels.agent))
 
 
-def redacted_copy(path: Path, wanted: Wanted) -> bytes:
-    """Give the recording without numbers, keys and secrets; raises `PeerError` or `CommandError` with one line."""
-    return redact(read(path), load_clips(), wanted)
+def redacted_copy(path: Path, wanted: Wanted) -> tuple[bytes, str]:
+    """Give the recording without numbers, keys and secrets, and a draft of what is expected of it.
+
+    Raises `PeerError` or `CommandError` with one line.
+    """
+    data = redact(read(path), load_clips(), wanted)
+    return data, draft(Recording(data))
 
 
 def peaks(data: bytes) -> bytes:

@@ -105,6 +105,9 @@ def test_a_call_is_saved_as_a_test_without_what_is_secret(tmp_path: Path) -> Non
             saved = await browser.get(f"/console/api/calls/{SID}/1/test.call")
             assert saved.headers["content-disposition"] == f'attachment; filename="{SID}-1.call"'
             assert Recording(saved.content).header.redacted
+            draft = await browser.get(f"/console/api/calls/{SID}/1/test.expect.yaml")
+            assert draft.headers["content-disposition"] == f'attachment; filename="{SID}-1.expect.yaml"'
+            assert "interruptions: 1" in draft.text
 
     asyncio.run(main())
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.store.test_search import BROKE, call
 from tests.support.console import Browser, a_browser
+from voice_agent.call.summary import Line
 from voice_agent.config.prices import load_prices
 from voice_agent.server.console.calls import COLUMNS, MOST, calls_routes
 from voice_agent.store.database import FILE_NAME, Database
@@ -41,6 +42,25 @@ def test_the_list_tells_each_call_without_its_words(tmp_path: Path) -> None:
         assert row["trouble"] == ["late answer, 2.0 s", "a tool was late"]
         assert "transcript" not in row
         assert listed["more"] is False
+
+    asyncio.run(main())
+
+
+def test_the_turn_is_shown_in_which_the_words_stand(tmp_path: Path) -> None:
+    long = Line(9000, "caller", f"{'so ' * 100}a wool coat {'or ' * 100}")
+    said = (Line(0, "agent", "Wool?"), long, Line(9500, "agent", "Yes.", agent="shop"), Line(9900, "note", "wool coat"))
+    calls = call("CA1", transcript=said), call("CA2", transcript=said, recording=None)
+
+    async def main() -> None:
+        async with a_console(tmp_path, *calls) as browser:
+            (row,) = (await browser.get("/console/api/calls?words=COAT%20wool")).json()["calls"]
+            (yes,) = (await browser.get("/console/api/calls?words=yes")).json()["calls"]
+            everything = (await browser.get("/console/api/calls")).json()["calls"]
+        assert (row["found"]["who"], row["found"]["at_ms"]) == ("caller", 9000)
+        assert "so a wool coat or" in row["found"]["text"]
+        assert len(row["found"]["text"]) <= 202
+        assert yes["found"] == {"who": "shop", "text": "Yes.", "at_ms": 9500}
+        assert [each["found"] for each in everything] == [None, None]
 
     asyncio.run(main())
 

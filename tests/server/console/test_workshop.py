@@ -48,7 +48,7 @@ def test_what_is_asked_for_twice_is_made_once() -> None:
         assert msgspec.json.decode(first)["answers"]
         assert {path.name for path in folder.iterdir()} == {WAV, PEAKS}
         assert await workshop.sound(CALL) == folder
-        assert await workshop.redacted(CALL, NUMBERS_AND_SECRETS)
+        assert await workshop.redacted(CALL, NUMBERS_AND_SECRETS) is await workshop.redacted(CALL, NUMBERS_AND_SECRETS)
         assert await workshop.summary(CALL) is await workshop.summary(CALL)
         assert executor.done == ["course_json", "write_sound", "redacted_copy", "recorded_call"]
         assert folder.stat().st_mode & 0o077 == 0

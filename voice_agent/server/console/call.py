@@ -116,9 +116,16 @@ def call_routes(calls: PastCalls) -> APIRouter:
     @router.get("/console/api/calls/{call_sid}/{number:int}/test.call")
     async def test(call_sid: str, number: int) -> Response:
         path = await _made(calls.recording(call_sid, number))
-        data = await _made(workshop.redacted(path, calls.redact()))
+        data, _ = await _made(workshop.redacted(path, calls.redact()))
         headers = {"Content-Disposition": f'attachment; filename="{call_sid}-{number}.call"'}
         return Response(data, headers=headers, media_type="application/octet-stream")
+
+    @router.get("/console/api/calls/{call_sid}/{number:int}/test.expect.yaml")
+    async def expected(call_sid: str, number: int) -> Response:
+        path = await _made(calls.recording(call_sid, number))
+        _, text = await _made(workshop.redacted(path, calls.redact()))
+        headers = {"Content-Disposition": f'attachment; filename="{call_sid}-{number}.expect.yaml"'}
+        return Response(text, headers=headers, media_type="application/yaml")
 
     return router
 

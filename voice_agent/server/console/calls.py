@@ -19,6 +19,9 @@ from voice_agent.store.search import ANY, Search, Wanted, percentiles
 MOST = 100
 """Calls of one page."""
 
+MOST_FOUND = 200
+"""Characters of a turn in which words were found."""
+
 MOST_BEHIND = 1_000_000
 
 COLUMNS = (
@@ -44,7 +47,9 @@ def calls_routes(search: Search, prices: Prices, looked_at: Callable[[], None] =
         except CommandError as error:
             raise HTTPException(409, str(error)) from None
         looked_at()
-        return json_of({"calls": [_row(call, prices) for call in found[:limit]], "more": len(found) > limit})
+        return json_of(
+            {"calls": [_row(call, prices, wanted.words) for call in found[:limit]], "more": len(found) > limit}
+        )
 
     @router.get("/console/api/history")
     async def history(request: Request) -> Response:
@@ -86,8 +91,8 @@ def _wanted(request: Request) -> tuple[Wanted, int, int, Order]:
         raise HTTPException(422, str(error)) from None
 
 
-def _row(call: PastCall, prices: Prices) -> dict[str, Any]:
-    """Give what the list shows of a call: not its words."""
+def _row(call: PastCall, prices: Prices, words: str) -> dict[str, Any]:
+    """Give what the list shows of a call: of its words only those that were looked for."""
     return {
         "call_sid": call.call_sid,
         "agent": call.agent,
@@ -103,8 +108,22 @@ def _row(call: PastCall, prices: Prices) -> dict[str, Any]:
         "slowest_ms": max(call.response_ms, default=None),
         "cost": prices.short(call.model, call.usage),
         "trouble": in_short(call.trouble),
+        "found": _found(call, words.lower().split()),
         "recorded": call.recording is not None,
     }
+
+
+def _found(call: PastCall, words: list[str]) -> dict[str, Any] | None:
+    """Give the turn in which most of the words stand, the first one of these; `None`: nothing was looked for."""
+    said = [line for line in call.transcript if line.who in {"caller", "agent"}] if call.recording and words else []
+    line = max(said, key=lambda line: sum(word in line.text.lower() for word in words), default=None)
+    if line is None:
+        return None
+    text = line.text
+    first = min((at for word in words if (at := text.lower().find(word)) >= 0), default=0)
+    begin = max(0, first - MOST_FOUND // 3)
+    cut = f"{'…' if begin else ''}{text[begin : begin + MOST_FOUND]}{'…' if begin + MOST_FOUND < len(text) else ''}"
+    return {"who": line.agent or line.who, "text": cut, "at_ms": line.at_ms}
 
 
 def _median(call: PastCall) -> int | None:

@@ -45,6 +45,7 @@ class Workshop:
         self._make_executor = executor
         self._executor: Executor | None = None
         self._folder: Path | None = None
+        self._copied: tuple[_Made, Wanted, tuple[bytes, str]] | None = None
         self._made: OrderedDict[tuple[str, int, int], _Made] = OrderedDict()
 
     def make_ready(self) -> None:
@@ -65,9 +66,12 @@ class Workshop:
         """Give the folder with the call's WAV and its peaks."""
         return await self._of(recording).sound(self)
 
-    async def redacted(self, recording: Path, wanted: Wanted) -> bytes:
-        """Give a copy that may leave the house."""
-        return await self.run(redacted_copy, recording, wanted)
+    async def redacted(self, recording: Path, wanted: Wanted) -> tuple[bytes, str]:
+        """Give a copy that may leave the house, and a draft of what is expected of it; the latest is kept."""
+        made = self._of(recording)
+        if self._copied is None or self._copied[0] is not made or self._copied[1] != wanted:
+            self._copied = made, wanted, await self.run(redacted_copy, recording, wanted)
+        return self._copied[2]
 
     def close(self) -> None:
         """Stop working, and forget all that was made."""
@@ -75,7 +79,7 @@ class Workshop:
             self._executor.shutdown(wait=False, cancel_futures=True)
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
-        self._executor = self._folder = None
+        self._executor = self._folder = self._copied = None
         self._made.clear()
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

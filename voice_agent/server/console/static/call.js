@@ -72,6 +72,9 @@ async function showCourse(part) {
   byId("seek").disabled = false;
   timeline.show(course);
   position(0);
+  // Where the list found words: its times count from the call's beginning, these from the stream's.
+  const said = Number.parseInt(wanted.get("said") ?? "", 10);
+  if (said >= 0) look(Math.max(0, said - (course.stream_began_ms ?? 0)), false);
   listed = entries(course, (ms) => play(ms));
   replace(byId("said"), listed.map((entry) => entry.element));
   showFindings(course.findings);
@@ -117,9 +120,9 @@ function partName(part, former, place) {
 }
 
 // Shows a place closely, then plays from there.
-function look(ms) {
+function look(ms, sounding = true) {
   if (course) timeline.look(ms);
-  play(ms);
+  play(ms, sounding);
 }
 
 // Goes to a place, and plays from there if there is sound.
@@ -181,12 +184,14 @@ document.addEventListener("keydown", (event) => {
 async function save(part) {
   const name = `${part.call_sid}-${number}.call`;
   byId("save").disabled = true;
+  setText(byId("save"), "Taking out what is secret ...");
   try {
     const response = await fetch(`${api}/${number}/test.call`);
     if (!response.ok) throw new Error((await response.json()).detail);
     const link = el("a", { href: URL.createObjectURL(await response.blob()), download: name });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    byId("save-expected").href = `${api}/${number}/test.expect.yaml`;
     setText(byId("save-line"), `pytest tests/calls/${name}`);
     byId("save-card").hidden = false;
     byId("save-card").scrollIntoView({ block: "nearest" });
@@ -194,6 +199,7 @@ async function save(part) {
     notice(error.message, "bad");
   } finally {
     byId("save").disabled = false;
+    setText(byId("save"), "Save as test");
   }
 }
 

@@ -64,7 +64,7 @@ async function list(anew) {
     const { calls, more } = await get(`/console/api/calls?${wanted}`);
     if (turn !== asked) return; // somebody has typed on
     byId("calls-problem").hidden = true;
-    const rows = calls.map(row);
+    const rows = calls.map((call) => [row(call), call.found && sentence(call)]);
     if (anew) replace(byId("rows"), rows);
     else append(byId("rows"), rows);
     shown = (anew ? 0 : shown) + calls.length;
@@ -82,7 +82,7 @@ function row(call) {
   const failed = call.outcome === "transferred" && call.trouble.some((told) => told.startsWith("transfer failed"));
   const [kind, outcome] = failed ? ["bad", "transfer failed"] : [outcomeKind(call.outcome), outcomeWords(call.outcome)];
   return el("tr", {},
-    el("th", { scope: "row" }, el("a", { href: `/console/calls/${encodeURIComponent(call.call_sid)}?at=${encodeURIComponent(call.started_at)}` }, moment(call.started_at))),
+    el("th", { scope: "row" }, el("a", { href: page(call) }, moment(call.started_at))),
     el("td", {}, call.agent), el("td", { class: "mono" }, call.caller || "-"),
     el("td", { class: "number length" }, clock(call.duration_ms, false)),
     el("td", { class: "outcome" }, el("span", { class: `tag ${kind}` }, outcome)),
@@ -90,6 +90,27 @@ function row(call) {
     el("td", { class: "number median" }, call.response_ms === null ? "-" : el("span", { class: late(call.response_ms) }, duration(call.response_ms))),
     el("td", { class: call.slowest_ms === null ? "number slowest none" : "number slowest" }, call.slowest_ms === null ? "-" : el("span", { class: late(call.slowest_ms) }, duration(call.slowest_ms))),
     [call.turns, call.interruptions, call.tool_calls, call.cost].map((value) => el("td", { class: "number lesser" }, value)));
+}
+
+function page(call) {
+  return `/console/calls/${encodeURIComponent(call.call_sid)}?at=${encodeURIComponent(call.started_at)}`;
+}
+
+// Where the words that are looked for were said, and by whom.
+function sentence(call) {
+  const { who, text, at_ms: at } = call.found;
+  const words = form.elements.namedItem("words").value.toLowerCase().split(/\s+/).filter(Boolean);
+  const parts = [];
+  let rest = text;
+  while (rest) {
+    const places = words.map((word) => [rest.toLowerCase().indexOf(word), word.length]).filter(([place]) => place >= 0);
+    if (!places.length) break;
+    const [place, length] = places.reduce((one, other) => (other[0] < one[0] ? other : one));
+    parts.push(rest.slice(0, place), el("mark", {}, rest.slice(place, place + length)));
+    rest = rest.slice(place + length);
+  }
+  return el("tr", { class: "found" }, el("td", { colspan: 12 },
+    el("a", { href: `${page(call)}&said=${at}` }, clock(at)), " ", el("span", { class: "muted" }, `${who}: `), parts, rest));
 }
 
 async function measured(wanted) {

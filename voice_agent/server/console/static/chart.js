@@ -4,7 +4,7 @@ import { duration } from "./format.js";
 
 const WIDTH = 560;
 const HEIGHT = 150;
-const LEFT = 60;
+const LEFT = 72;
 const BOTTOM = 22;
 const TOP = 10;
 
