@@ -65,6 +65,7 @@ def test_a_call_of_a_dead_server_goes_on_elsewhere_and_its_first_part_is_in_the_
         assert 55_000 < setup.resumed.left_ms <= 60_000
         (row,) = await other.history.latest(5)
         assert (row.outcome, row.recording, row.transcript) == ("stream_lost", a_call().recording, a_call().transcript)
+        assert [trouble.kind for trouble in row.trouble] == ["stream lost"]
 
     with_servers(tmp_path, work)
 

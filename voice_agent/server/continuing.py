@@ -12,7 +12,7 @@ import msgspec
 
 from voice_agent.call.conversation import AgentTurn
 from voice_agent.call.setup import CallSetup
-from voice_agent.call.trouble import TRANSFER_FAILED
+from voice_agent.call.trouble import STREAM_LOST, TRANSFER_FAILED, Trouble
 from voice_agent.errors import CommandError
 from voice_agent.live.checkpointing import Checkpointing, Place, kept_setup, kept_webhook
 from voice_agent.live.clock import wall_seconds
@@ -221,7 +221,10 @@ class Continuing:
                 await self._keep(stored.checkpoint.row)
 
     async def _keep(self, row: PastCall) -> None:
-        row = msgspec.structs.replace(row, outcome="stream_lost", reason="the server that had the call died")
+        trouble = (*row.trouble, Trouble(row.duration_ms, STREAM_LOST))
+        row = msgspec.structs.replace(
+            row, outcome="stream_lost", reason="the server that had the call died", trouble=trouble
+        )
         try:
             # Its end may have been written though the store did not take the checkpoint behind it.
             if all(known.started_at != row.started_at for known in await self._history.find(row.call_sid)):
