@@ -163,15 +163,19 @@ class Course(msgspec.Struct, kw_only=True):
     """Why the recording could not be read to its end; empty: it could."""
 
 
-def course_of(recording: Recording, clips: Mapping[str, bytes] | None = None) -> tuple[Course, Summary]:
+def course_of(
+    recording: Recording, clips: Mapping[str, bytes] | None = None, *, by_voice: bool = False
+) -> tuple[Course, Summary]:
     """Tell a recorded call; of a damaged file as far as it can be read.
 
-    `clips`: today's packaged ones, by whose sound those that were played are known.
+    `clips`: today's packaged ones, by whose sound those that were played are known. `by_voice`: apportion the words of
+    an answer that was cut by its voice, where its sound was kept, which takes twice as long; else by the clock, as the
+    history does.
     """
     teller = _Teller(recording, clips or {})
     course = teller.course
     try:
-        for step in recording.loose_steps(audio=recording.header.audio == "kept"):
+        for step in recording.loose_steps(audio=by_voice and recording.header.audio == "kept"):
             teller.take(step)
     except PeerError as error:
         course.damage = str(error)
@@ -399,7 +403,7 @@ class _Teller:
                 at_ms, text = session_lost(at_ms, course.answers)
             case _:
                 pass
-        return Finding(at_ms=at_ms, kind=trouble.kind, text=text, unheard=unheard)
+        return Finding(at_ms=at_ms, kind=trouble.kind, text=text, unheard=unheard, item_id=of if unheard else "")
 
 
 def _silence_ms(agent: Agent) -> int:

@@ -33,6 +33,8 @@ class Finding(msgspec.Struct, kw_only=True):
     text: str = ""
     unheard: str = ""
     """Words that the caller did not hear."""
+    item_id: str = ""
+    """Whose words."""
 
 
 class Span(Protocol):

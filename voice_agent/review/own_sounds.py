@@ -63,9 +63,10 @@ class OwnSounds:
     def take(self, step: LooseStep, at_ms: Callable[[int], int]) -> None:
         """Take the next step; `at_ms` gives the carrier's time of a moment on the call's clock."""
         received = step.received
-        if received is not None and received.way == "phone" and type(received) is not Carrying:
+        if self._awaited and received is not None and received.way == "phone" and type(received) is not Carrying:
             self._take_phone(bare(received), at_ms(step.now_ms))
-        own = received is None or received.way != "model" or type(received) is not Carrying
+        if not step.sent or (received is not None and received.way == "model" and type(received) is Carrying):
+            return
         start, carried = "", None
         for part in step.sent:
             if part.way != "phone":
@@ -76,7 +77,7 @@ class OwnSounds:
             name = _mark_in(bare(part))
             if name.startswith("start-"):
                 start = name
-            elif name and carried is not None and own and carried.length >= LEAST_MS * BYTES_PER_MS:
+            elif name and carried is not None and carried.length >= LEAST_MS * BYTES_PER_MS:
                 what = self._names.get(carried.length, OTHER)
                 self._awaited[name] = (start, carried.length // BYTES_PER_MS, what)
                 carried = None

@@ -45,6 +45,13 @@ def course_json(path: Path) -> bytes:
     return msgspec.json.encode(told)
 
 
+def heard_json(path: Path) -> bytes:
+    """Give about which words were heard of each answer that was cut, and which not, by its voice; else as above."""
+    course, _ = course_of(read(path), by_voice=True)
+    cut = (answer for answer in course.answers if answer.unheard)
+    return msgspec.json.encode({each.item_id: {"text": each.text, "unheard": each.unheard} for each in cut})
+
+
 def write_sound(path: Path, folder: Path) -> None:
     """Write WAV (caller left, agent right) and peaks; raises `PeerError` or `CommandError` with one line."""
     channels = sound(read(path), load_clips())

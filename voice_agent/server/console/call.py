@@ -102,6 +102,11 @@ def call_routes(calls: PastCalls) -> APIRouter:
         path = await _made(calls.recording(call_sid, number))
         return Response(await _made(workshop.course(path)), media_type="application/json")
 
+    @router.get("/console/api/calls/{call_sid}/{number:int}/heard")
+    async def heard(call_sid: str, number: int) -> Response:
+        path = await _made(calls.recording(call_sid, number))
+        return Response(await _made(workshop.heard(path)), media_type="application/json")
+
     @router.get("/console/api/calls/{call_sid}/{number:int}/peaks")
     async def peaks(call_sid: str, number: int) -> Response:
         path = await _made(calls.recording(call_sid, number))

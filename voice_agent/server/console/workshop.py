@@ -19,7 +19,7 @@ from typing import ParamSpec, TypeVar
 from voice_agent.errors import CommandError
 from voice_agent.recording.redact import Wanted
 from voice_agent.review.past_calls import recorded_call
-from voice_agent.review.viewing import course_json, lie_low, redacted_copy, write_sound
+from voice_agent.review.viewing import course_json, heard_json, lie_low, redacted_copy, write_sound
 from voice_agent.store.history import PastCall
 
 MOST_KEPT = 12
@@ -61,6 +61,10 @@ class Workshop:
     async def course(self, recording: Path) -> bytes:
         """Give the course of a call, as JSON."""
         return await self._of(recording).course(self)
+
+    async def heard(self, recording: Path) -> bytes:
+        """Give the words of answers that were cut, as JSON."""
+        return await self.run(heard_json, recording)
 
     async def sound(self, recording: Path) -> Path:
         """Give the folder with the call's WAV and its peaks."""

@@ -75,9 +75,7 @@ async function showCourse(part) {
   // Where the list found words: its times count from the call's beginning, these from the stream's.
   const said = Number.parseInt(wanted.get("said") ?? "", 10);
   if (said >= 0) look(Math.max(0, said - (course.stream_began_ms ?? 0)), false);
-  listed = entries(course, (ms) => play(ms));
-  replace(byId("said"), listed.map((entry) => entry.element));
-  showFindings(course.findings);
+  showWords();
   setText(byId("call-damage"), course.damage);
   byId("call-damage").hidden = !course.damage;
   if (!course.sound) {
@@ -94,9 +92,25 @@ async function showCourse(part) {
     byId("play").disabled = false;
     setText(byId("sound-state"), "");
     if (pending !== null) play(pending);
+    await weighWords();
   } catch (error) {
     setText(byId("sound-state"), error.message);
   }
+}
+
+function showWords() {
+  listed = entries(course, (ms) => play(ms));
+  replace(byId("said"), listed.map((entry) => entry.element));
+  showFindings(course.findings);
+}
+
+// What the history apportioned by the clock, the voice tells better; but its sound has to be read for that.
+async function weighWords() {
+  if (!course.answers.some((answer) => answer.unheard)) return;
+  const heard = await get(`${api}/${number}/heard`);
+  for (const answer of course.answers) Object.assign(answer, heard[answer.item_id]);
+  for (const each of course.findings) each.unheard = heard[each.item_id]?.unheard ?? each.unheard;
+  showWords();
 }
 
 // What the recording, or the history of an unrecorded call, tells, and what happened around it.

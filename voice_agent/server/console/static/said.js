@@ -57,7 +57,7 @@ function told(answer) {
     el("p", {}, answer.text || (answer.unheard ? null : el("span", { class: "muted" }, "(no words known)")),
       answer.unheard && [" ", el("s", { class: "cut" }, el("span", { class: "sr" }, "not heard, about: "), answer.unheard)]),
     cut && el("p", { class: "hint" }, el("span", { class: "tag bad" }, "interrupted"),
-      ` at ${clock(answer.end_ms)}: the caller heard ${duration(answer.heard_ms)} of ${duration(answer.total_ms)}`,
+      ` at ${clock(answer.end_ms)}: the caller heard ${duration(answer.heard_ms)} of ${duration(answer.total_ms)}`, answer.unheard && ", to about where its words are struck through",
       answer.basis && answer.basis !== "mark" && ", by estimate: the carrier did not say"),
     answer.response_ms >= 0 && waited(answer));
 }
