@@ -1,8 +1,9 @@
 import asyncio
 import sqlite3
 import stat
+import threading
 from collections.abc import Awaitable, Callable
-from contextlib import closing, suppress
+from contextlib import AsyncExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -51,16 +52,37 @@ def test_every_migration_is_known_in_its_order() -> None:
 
 def test_several_programs_may_start_at_once(place: Path | str) -> None:
     async def main() -> None:
-        databases = [Database(place) for _ in range(5)]
-        async with asyncio.TaskGroup() as tasks:
-            for database in databases:
+        async with AsyncExitStack() as programs, asyncio.TaskGroup() as tasks:
+            for _ in range(5):
+                database = await programs.enter_async_context(Database(place))
                 tasks.create_task(database.prepare())
-        for database in databases:
-            async with database:
-                pass
 
     asyncio.run(main())
     use(place)
+
+
+def test_who_gives_up_while_a_connection_is_opened_leaves_none_behind(tmp_path: Path) -> None:
+    async def work(database: Database) -> None:
+        await database.prepare()
+
+    async def main() -> None:
+        for turns in range(40):  # of the loop, in which it is opened step by step
+            async with Database(tmp_path / "calls.sqlite") as database:
+                asking = asyncio.ensure_future(work(database))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                asking.cancel()
+                with suppress(asyncio.CancelledError):
+                    await asking
+
+    use(tmp_path / "calls.sqlite")
+    before = set(threading.enumerate())
+    asyncio.run(main())
+    left = set(threading.enumerate()) - before  # each connection has a thread, which ends with it
+    for thread in left:
+        thread.join(5)
+
+    assert not any(thread.is_alive() for thread in left)
 
 
 def test_a_transaction_that_fails_changes_nothing(place: Path | str) -> None:

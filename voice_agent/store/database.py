@@ -171,10 +171,23 @@ class Database:
     async def _transaction(self, *, writes: bool) -> AsyncIterator[AsyncConnection]:
         if self._engine is None:
             self._engine = self._make_engine()
-        async with self._engine.connect() as connection:
+        opening = self.begin(self._engine.connect().start())
+        try:
+            connection = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # A connection that is given up while it is opened belongs to nobody, and is never closed.
+            opening.add_done_callback(self._give_back)
+            raise
+        try:
             await connection.execution_options(**{_WRITES: writes})
             async with connection.begin():
                 yield connection
+        finally:
+            await asyncio.shield(self.begin(connection.close()))
+
+    def _give_back(self, opening: asyncio.Future[AsyncConnection]) -> None:
+        if not opening.cancelled() and opening.exception() is None:
+            self.begin(opening.result().close())
 
     def _make_engine(self) -> AsyncEngine:
         if self.path is not None:
