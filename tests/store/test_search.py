@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.store.test_history import FORMER, a_call
 from voice_agent.call.summary import Line
-from voice_agent.call.trouble import Trouble
+from voice_agent.call.trouble import UNHEARD, Trouble
 from voice_agent.store.database import Database
 from voice_agent.store.history import History, Order, PastCall
 from voice_agent.store.search import ANY, Day, Percentiles, Search, Wanted, percentiles
@@ -31,7 +31,13 @@ def call(sid: str, **fields: Any) -> PastCall:
 
 CALLS = (
     call("CA1", started_at="2026-11-20T23:59:59.999+00:00", transcript=SAID, response_ms=(100, 300), agent="shop"),
-    call("CA2", started_at="2026-11-21T00:00:00.000+00:00", caller="+4915112345678", outcome="model_failed"),
+    call(
+        "CA2",
+        started_at="2026-11-21T00:00:00.000+00:00",
+        caller="+4915112345678",
+        outcome="model_failed",
+        trouble=(Trouble(2000, UNHEARD, ms=300),),
+    ),
     call(
         "CA3",
         started_at="2026-11-21T12:00:00.000+00:00",
@@ -71,6 +77,7 @@ def within(place: Path | str, work: Callable[[Search], Awaitable[None]]) -> None
         (Wanted(trouble="a tool was late"), ["CA3"]),
         (Wanted(trouble="late answer"), ["CA3"]),
         (Wanted(trouble="a tool"), []),
+        (Wanted(trouble=UNHEARD), ["CA2"]),
         (Wanted(trouble=ANY), ["CA3"]),
         # Of what was not to be recorded no words are found.
         (Wanted(words="COAT wool"), ["CA1"]),
@@ -120,7 +127,7 @@ def test_what_there_is_to_choose_from_is_said(place: Path | str) -> None:
         choices = await search.choices()
         assert choices.agents == ["reception", "shop"]
         assert choices.outcomes == ["completed", "model_failed"]
-        assert choices.trouble == ["a tool was late", "fault", "late answer"]
+        assert choices.trouble == ["a tool was late", "fault", "late answer", "words not heard"]
 
     within(place, work)
 

@@ -160,6 +160,10 @@ def trouble_kinds(trouble: Iterable[Trouble]) -> str:
     return "".join(f"{kind}\n" for kind in sorted(kinds))
 
 
+INTERRUPTED = f"{troubles.UNHEARD}\n"
+"""What `trouble_kinds` gives of a call that was interrupted, and no more."""
+
+
 class History:
     """The table. Every method raises `CommandError` with one line when the database cannot be used."""
 

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 
 from voice_agent.errors import CommandError
 from voice_agent.store.database import MOVE_IT
-from voice_agent.store.history import History, Order, PastCall
+from voice_agent.store.history import INTERRUPTED, History, Order, PastCall
 from voice_agent.store.tables import CALLS
 
 ANY = "any"
@@ -32,7 +32,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """This day and earlier."""
     outcome: str = ""
     trouble: str = ""
-    """A kind of it, or a fault's sentence; `ANY`: whatever went wrong."""
+    """A kind of it, or a fault's sentence; `ANY`: whatever went wrong, where more happened than an interruption."""
     words: str = ""
     """Each of them stands somewhere in what was said."""
 
@@ -136,6 +136,7 @@ def _conditions(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
         yield CALLS.c.started_at < f"{wanted.until}~"
     if wanted.trouble:
         found = CALLS.c.faults.contains(f"{wanted.trouble}\n", autoescape=True)
-        yield CALLS.c.faults != "" if wanted.trouble == ANY else found
+        # To be interrupted is no trouble by itself: most callers do it.
+        yield CALLS.c.faults.not_in(("", INTERRUPTED)) if wanted.trouble == ANY else found
     for word in wanted.words.lower().split():
         yield CALLS.c.words.contains(word, autoescape=True)
