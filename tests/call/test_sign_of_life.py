@@ -228,7 +228,7 @@ def test_nothing_is_owed_any_more_once_the_model_is_gone() -> None:
 
 
 def test_the_silence_of_who_holds_goes_on_into_that_of_the_answer() -> None:
-    sign = SignOfLife(can_sign=True)
+    sign = SignOfLife(can_sign=True, resumed=False)
     for now_ms, fact in (
         (0, CallerHolds(True)),
         (1000, PlaybackBusy()),
@@ -242,7 +242,7 @@ def test_the_silence_of_who_holds_goes_on_into_that_of_the_answer() -> None:
 
 
 def test_who_holds_no_more_is_owed_nothing() -> None:
-    sign = SignOfLife(can_sign=True)
+    sign = SignOfLife(can_sign=True, resumed=False)
     list(sign.feed(0, CallerHolds(True)))
     list(sign.feed(1000, CallerHolds(False)))
 

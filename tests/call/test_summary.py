@@ -18,6 +18,7 @@ from voice_agent.call.commands import (
 )
 from voice_agent.call.events import TranscriptionUsage, Usage
 from voice_agent.call.summary import Line, Summary
+from voice_agent.call.trouble import Trouble
 
 
 def told(*reports: tuple[int, Report]) -> Summary:
@@ -31,6 +32,12 @@ def test_of_a_call_that_told_nothing_nothing_is_known() -> None:
     summary = Summary()
 
     assert (summary.ended, summary.until_ms, summary.lines, summary.faults) == (None, 0, [], 0)
+
+
+def test_what_went_wrong_is_found_on_the_way() -> None:
+    assert told((0, CallStarted(300)), (5000, AgentBegan("item_1", 1200))).trouble == [
+        Trouble(3800, "late answer", ms=1200)
+    ]
 
 
 def test_words_stand_where_they_began_though_they_come_later() -> None:

@@ -27,6 +27,13 @@ def test_an_answer_is_late_behind_a_second_and_was_waited_for_before_it_came() -
     ]
 
 
+def test_nothing_begins_before_the_call() -> None:
+    assert found((1500, AgentBegan("a", 2000)), (900, ToolAnswered("1", "{}", failed=True, took_ms=1000))) == [
+        Trouble(0, "late answer", ms=2000),
+        Trouble(0, "tool failed"),
+    ]
+
+
 def test_words_that_were_made_and_cut_were_not_heard() -> None:
     assert found((9000, Interrupted(400, "a", "mark")), (9100, AgentSaid("a", "I", 400, 3000, True))) == [
         Trouble(9100, "words not heard", ms=2600)
@@ -75,8 +82,11 @@ def test_a_call_that_ended_well_is_in_none() -> None:
 def test_a_lost_session_and_other_faults_are_told_without_what_stood_beside_them() -> None:
     lost = Note("warning", "the model's session is opened anew", {"reason": "said: my card is 4417"})
 
-    assert found((5, lost), (6, Note("warning", "a response failed", {"reason": "said"}))) == [
+    failed = Note("warning", "a response failed", {"reason": "said"})
+
+    assert found((5, lost), (6, failed), (7, Note("error", "the last words failed"))) == [
         Trouble(5, "connection lost"),
         Trouble(6, "fault", "a response failed"),
+        Trouble(7, "fault", "the last words failed"),
     ]
     assert found((5, Note("info", "the model's session is opened anew"))) == [], "it was renewed before its time was up"

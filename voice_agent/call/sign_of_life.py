@@ -70,7 +70,7 @@ class SignOfLife:
         CallOver,
     )
 
-    def __init__(self, *, can_sign: bool, wanted: bool = True, resumed: bool = False) -> None:
+    def __init__(self, *, can_sign: bool, wanted: bool = True, resumed: bool) -> None:
         """`can_sign`: there is a clip `moment`. `wanted`: by the agent that has the call.
 
         `resumed`: the call had a stream before.

@@ -79,8 +79,6 @@ class TroubleFinder:
                     self._add(began_ms, TOOL_UNANSWERED, name)
                 if report.outcome in _ENDS:
                     self._add(now_ms, _ENDS[report.outcome])
-            case _:
-                pass
 
     def _add(self, at_ms: int, kind: str, what: str = "", ms: int = 0) -> None:
         self.found.append(Trouble(at_ms, kind, what, ms))
