@@ -1,7 +1,7 @@
 // The page of one call.
 import { get } from "./api.js";
 import { byId, el, notice, replace, setText } from "./dom.js";
-import { clock, count, moment, outcomeKind, outcomeWords, plural } from "./format.js";
+import { clock, count, ending, moment, plural } from "./format.js";
 import { entries, finding } from "./said.js";
 import { Timeline } from "./timeline.js";
 
@@ -45,11 +45,12 @@ function showPart(part, parts) {
   byId("call-agent").hidden = part.loaded;
   byId("anew").hidden = part.outcome !== "unknown";
   const times = [...part.response_ms].sort((one, other) => one - other);
+  const [end, ended] = ending(part.outcome, part.findings.map((finding) => finding.kind));
   const facts = {
     "Call": el("code", {}, part.call_sid),
     "From, to": `${part.caller || "-"}, ${part.called || "-"}`,
     "Length": clock(part.duration_ms, false),
-    "Ended": [el("span", { class: `tag ${outcomeKind(part.outcome)}` }, outcomeWords(part.outcome)), part.reason && ` ${part.reason}`],
+    "Ended": [el("span", { class: `tag ${end}` }, ended), part.reason && ` ${part.reason}`],
     "Turns": `${part.turns}, ${plural(part.interruptions, "interruption")}, ${plural(part.tool_calls, "tool call")}`,
     "Answered after": times.length ? `${times[Math.floor((times.length - 1) / 2)]} ms in the median, ${times.at(-1)} ms at most` : "-",
     "Tokens": `${count(part.usage.input_tokens)} in (${count(part.usage.cached_tokens)} cached), ${count(part.usage.output_tokens)} out`,

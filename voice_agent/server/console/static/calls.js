@@ -2,10 +2,12 @@
 import { get } from "./api.js";
 import { chart } from "./chart.js";
 import { append, byId, el, replace, setText } from "./dom.js";
-import { clock, duration, moment, outcomeKind, outcomeWords } from "./format.js";
+import { clock, duration, ending, moment, outcomeWords } from "./format.js";
 
 const LATE_MS = 1000;
-const SLIGHT = /^(\d+ )?(late answer|words not heard)/; // of trouble: the caller was not left alone
+
+// Of trouble: none that a caller interrupts, little that one waits, while nobody is left alone.
+const graveness = (told) => (/words not heard/.test(told) ? "" : /late answer/.test(told) ? "warn" : "bad");
 const form = byId("filter");
 let shown = 0;
 let asked = 0;
@@ -79,14 +81,13 @@ async function list(anew) {
 
 function row(call) {
   const late = (ms) => (ms > LATE_MS ? "tag bad" : null);
-  const failed = call.outcome === "transferred" && call.trouble.some((told) => told.startsWith("transfer failed"));
-  const [kind, outcome] = failed ? ["bad", "transfer failed"] : [outcomeKind(call.outcome), outcomeWords(call.outcome)];
+  const [kind, outcome] = ending(call.outcome, call.trouble);
   return el("tr", {},
     el("th", { scope: "row" }, el("a", { href: page(call) }, moment(call.started_at))),
     el("td", {}, call.agent), el("td", { class: "mono" }, call.caller || "-"),
     el("td", { class: "number length" }, clock(call.duration_ms, false)),
     el("td", { class: "outcome" }, el("span", { class: `tag ${kind}` }, outcome)),
-    el("td", { class: "trouble" }, call.trouble.map((each) => [el("span", { class: `tag ${SLIGHT.test(each) ? "warn" : "bad"}` }, each), " "])),
+    el("td", { class: "trouble" }, call.trouble.map((each) => [el("span", { class: `tag ${graveness(each)}` }, each), " "])),
     el("td", { class: "number median" }, call.response_ms === null ? "-" : el("span", { class: late(call.response_ms) }, duration(call.response_ms))),
     el("td", { class: call.slowest_ms === null ? "number slowest none" : "number slowest" }, call.slowest_ms === null ? "-" : el("span", { class: late(call.slowest_ms) }, duration(call.slowest_ms))),
     [call.turns, call.interruptions, call.tool_calls, call.cost].map((value) => el("td", { class: "number lesser" }, value)));

@@ -45,4 +45,12 @@ const BAD = new Set(["model_failed", "stream_lost", "no_stream", "unanswered"]);
 const GOOD = new Set(["completed", "transferred", "caller_hung_up"]);
 
 export const outcomeWords = (outcome) => WORDS[outcome] ?? outcome;
-export const outcomeKind = (outcome) => (BAD.has(outcome) ? "bad" : GOOD.has(outcome) ? "good" : "warn");
+const outcomeKind = (outcome) => (BAD.has(outcome) ? "bad" : GOOD.has(outcome) ? "good" : "warn");
+
+const TRANSFER_FAILED = "transfer failed";
+
+// How a call ended, by the kinds of its trouble, too: the line left for a transfer that came to nothing.
+export function ending(outcome, trouble) {
+  const failed = outcome === "transferred" && trouble.some((told) => told.startsWith(TRANSFER_FAILED));
+  return failed ? ["bad", TRANSFER_FAILED] : [outcomeKind(outcome), outcomeWords(outcome)];
+}
