@@ -7,6 +7,7 @@ from tests.support.handovers import BILLING, DESK, SALES, a_call, handed_over
 from tests.support.script import CLIPS, Script, an_agent
 from voice_agent.agent import BargeIn
 from voice_agent.call.commands import AgentBegan, Note, PlayAudio
+from voice_agent.call.conversation import Conversation, Resumption
 from voice_agent.call.events import (
     Event,
     ModelClosed,
@@ -255,6 +256,15 @@ def test_an_agent_without_a_hold_sound_leaves_a_waiting_caller_in_silence() -> N
     script.wait(3000)
 
     assert signs(script) == 0
+
+
+def test_a_call_that_goes_on_signs_sooner() -> None:
+    first, resumed = Script(), Script(resumed=Resumption(Conversation("test"), "The line broke."))
+    for script in (first, resumed):
+        script.begin_stream()
+        script.wait(LOST_MS + 100)
+
+    assert (signs(first), signs(resumed)) == (0, 1)
 
 
 def fed(*events: tuple[int, Event | Fact], resumed: bool = False) -> SignOfLife:

@@ -247,6 +247,30 @@ def test_a_protected_greeting_waits_for_a_caller_who_speaks_first() -> None:
     assert requests(script) == ["greeting", "greeting"]
 
 
+def test_a_protected_greeting_waits_for_the_tone_of_a_key_too() -> None:
+    script = begun_with(protect_greeting=True)
+    script.wait(300)
+    script.feed(KeyPressed("5"), SpeechStarted("u1", 0))
+    script.feed(ResponseCreated("r1", script.ordered(CreateResponse)[0].request))
+    script.feed(ResponseDone("r1", "cancelled", "client_cancelled"))
+    script.caller_stops()
+
+    assert requests(script)[:2] == ["greeting", "greeting"]
+
+
+def test_a_protected_greeting_that_failed_is_as_protected_when_it_is_said_once_more() -> None:
+    script = begun_with(protect_greeting=True)
+    script.feed(ResponseCreated("r1", script.ordered(CreateResponse)[0].request))
+    script.feed(ResponseDone("r1", "failed", "server_error"))
+    script.agent_speaks("a", 5000, response="r2")
+    script.wait(3000)
+    script.caller_speaks()
+    script.wait(1500)
+
+    assert requests(script) == ["greeting", "greeting"]
+    assert script.ordered(ClearPlayback) == []
+
+
 def test_no_response_is_asked_for_between_speech_started_and_the_end_of_the_turn() -> None:
     script = begun_with()
     script.feed(ResponseCreated("r1", None), ToolRequested("r1", "f1", "c1", "look_up", "{}"))
