@@ -34,7 +34,17 @@ def answer(begin_ms: int, end_ms: int, text: str, **more: object) -> Answer:
     ],
 )
 def test_the_list_names_all_trouble_of_a_call_the_worst_first(trouble: list[Trouble], told: list[str]) -> None:
-    assert in_short(trouble) == told
+    assert [named.text for named in in_short(trouble)] == told
+
+
+def test_what_the_list_names_keeps_its_kind_whatever_the_words_are() -> None:
+    named = in_short([Trouble(0, "words not heard"), Trouble(1, "fault", "words not heard"), Trouble(2, "late answer")])
+
+    assert [(each.kind, each.text) for each in named] == [
+        ("late answer", "late answer, 0 ms"),
+        ("words not heard", "words not heard"),
+        ("fault", "words not heard"),
+    ]
 
 
 def test_a_late_answer_says_until_when_nothing_was_heard() -> None:

@@ -83,24 +83,31 @@ def clock(ms: int) -> str:
     return f"{ms // 60_000}:{ms % 60_000 // 1000:02}.{ms % 1000 // 100}"
 
 
-def in_short(trouble: Iterable[Trouble]) -> list[str]:
-    """Name all trouble of a call, each kind once: how often, how bad, which."""
-    told = []
+class Named(msgspec.Struct, frozen=True):
+    """All of a kind, in a few words."""
+
+    kind: str
+    text: str
+
+
+def in_short(trouble: Iterable[Trouble]) -> list[Named]:
+    """Name all trouble of a call, each kind once, but for faults: how often, how bad, which."""
+    told: list[Named] = []
     for kind, group in groupby(sorted(trouble, key=_rank), key=lambda each: each.kind):
         each = [*group]
         worst_ms = max(one.ms for one in each)
         names = Counter(one.what for one in each if one.what)
         named = ", ".join(f"{name} {count} times" if count > 1 else name for name, count in names.items())
         if kind == FAULT:
-            told += sorted(names)
+            told += [Named(kind, name) for name in sorted(names)]
         elif kind == LATE and len(each) > 1:
-            told.append(f"{len(each)} late answers, {seconds(worst_ms)} at worst")
+            told.append(Named(kind, f"{len(each)} late answers, {seconds(worst_ms)} at worst"))
         elif kind == LATE:
-            told.append(f"{kind}, {seconds(worst_ms)}")
+            told.append(Named(kind, f"{kind}, {seconds(worst_ms)}"))
         elif named:
-            told.append(f"{kind}: {named}")
+            told.append(Named(kind, f"{kind}: {named}"))
         else:
-            told.append(f"{kind}, {len(each)} times" if len(each) > 1 else kind)
+            told.append(Named(kind, f"{kind}, {len(each)} times" if len(each) > 1 else kind))
     return told
 
 

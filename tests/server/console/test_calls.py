@@ -39,7 +39,10 @@ def test_the_list_tells_each_call_without_its_words(tmp_path: Path) -> None:
             listed = (await browser.get("/console/api/calls")).json()
         (row,) = listed["calls"]
         assert (row["response_ms"], row["slowest_ms"]) == (200, 5000)
-        assert row["trouble"] == ["late answer, 2.0 s", "a tool was late"]
+        assert row["trouble"] == [
+            {"kind": "late answer", "text": "late answer, 2.0 s"},
+            {"kind": "fault", "text": "a tool was late"},
+        ]
         assert "transcript" not in row
         assert listed["more"] is False
 

@@ -161,7 +161,7 @@ def _cells(call: PastCall, prices: Prices) -> Iterator[str]:
         call.usage.output_tokens,
         call.model,
         prices.short(call.model, call.usage),
-        "; ".join(in_short(call.trouble)),
+        "; ".join(named.text for named in in_short(call.trouble)),
     ):
         yield _harmless(str(value))
 

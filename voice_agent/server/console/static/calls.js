@@ -7,7 +7,7 @@ import { clock, duration, ending, moment, outcomeWords } from "./format.js";
 const LATE_MS = 1000;
 
 // Of trouble: none that a caller interrupts, little that one waits, while nobody is left alone.
-const graveness = (told) => (/words not heard/.test(told) ? "" : /late answer/.test(told) ? "warn" : "bad");
+const GRAVENESS = { "words not heard": "", "late answer": "warn" };
 const form = byId("filter");
 let shown = 0;
 let asked = 0;
@@ -81,13 +81,13 @@ async function list(anew) {
 
 function row(call) {
   const late = (ms) => (ms > LATE_MS ? "tag bad" : null);
-  const [kind, outcome] = ending(call.outcome, call.trouble);
+  const [kind, outcome] = ending(call.outcome, call.trouble.map((named) => named.kind));
   return el("tr", {},
     el("th", { scope: "row" }, el("a", { href: page(call) }, moment(call.started_at))),
     el("td", {}, call.agent), el("td", { class: "mono" }, call.caller || "-"),
     el("td", { class: "number length" }, clock(call.duration_ms, false)),
     el("td", { class: "outcome" }, el("span", { class: `tag ${kind}` }, outcome)),
-    el("td", { class: "trouble" }, call.trouble.map((each) => [el("span", { class: `tag ${graveness(each)}` }, each), " "])),
+    el("td", { class: "trouble" }, call.trouble.map(({ kind, text }) => [el("span", { class: `tag ${GRAVENESS[kind] ?? "bad"}` }, text), " "])),
     el("td", { class: "number median" }, call.response_ms === null ? "-" : el("span", { class: late(call.response_ms) }, duration(call.response_ms))),
     el("td", { class: call.slowest_ms === null ? "number slowest none" : "number slowest" }, call.slowest_ms === null ? "-" : el("span", { class: late(call.slowest_ms) }, duration(call.slowest_ms))),
     [call.turns, call.interruptions, call.tool_calls, call.cost].map((value) => el("td", { class: "number lesser" }, value)));

@@ -51,6 +51,6 @@ const TRANSFER_FAILED = "transfer failed";
 
 // How a call ended, by the kinds of its trouble, too: the line left for a transfer that came to nothing.
 export function ending(outcome, trouble) {
-  const failed = outcome === "transferred" && trouble.some((told) => told.startsWith(TRANSFER_FAILED));
+  const failed = outcome === "transferred" && trouble.includes(TRANSFER_FAILED);
   return failed ? ["bad", TRANSFER_FAILED] : [outcomeKind(outcome), outcomeWords(outcome)];
 }
