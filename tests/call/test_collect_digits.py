@@ -15,12 +15,21 @@ from voice_agent.call.commands import (
     ToolAnswered,
 )
 from voice_agent.call.events import (
+    KeyPressed,
     ModelClosed,
     ResponseCreated,
     ResponseDone,
     StreamStopped,
+    TimerFired,
 )
-from voice_agent.call.facts import AgentChanged, CollectionBegan, LineToolCalled
+from voice_agent.call.facts import (
+    AgentChanged,
+    CollectionBegan,
+    CollectionEnded,
+    KeyLeft,
+    LineToolAnswered,
+    LineToolCalled,
+)
 
 
 def test_a_number_of_its_length_is_the_answer_and_no_text() -> None:
@@ -295,3 +304,16 @@ def test_another_agents_tool_collects_from_the_hand_over_on() -> None:
     assert list(part.feed(0, called)) == []
     assert list(part.feed(0, AgentChanged(an_agent(tools=(tool,))))) == []
     assert list(part.feed(0, called)) == [CollectionBegan(secret=False)]
+
+
+def test_what_one_agent_asked_for_is_answered_when_another_takes_over() -> None:
+    part = CollectDigits(an_agent(tools=(Tool("pin", "", {}, "collect_digits", digits=DigitCollection(length=4)),)))
+    list(part.feed(0, LineToolCalled("c1", "pin", "{}")))
+    list(part.feed(500, KeyPressed("1")))
+
+    assert list(part.feed(900, AgentChanged(an_agent()))) == [
+        CollectionEnded(),
+        LineToolAnswered("c1", '{"digits":"1","ended_by":"hand-over","wanted":4}'),
+    ]
+    assert list(part.feed(1000, KeyPressed("2"))) == [KeyLeft("2")]
+    assert list(part.feed(60_000, TimerFired())) == []

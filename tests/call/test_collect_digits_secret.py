@@ -13,8 +13,8 @@ from voice_agent.call.commands import (
     ToolAnswered,
 )
 from voice_agent.call.conversation import Conversation, KeysTurn, Resumption, ToolTurn
-from voice_agent.call.events import KeyPressed, ResponseCreated, ResponseDone, ToolRequested
-from voice_agent.call.facts import LineToolCalled
+from voice_agent.call.events import KeyPressed, ResponseCreated, ResponseDone, TimerFired, ToolRequested
+from voice_agent.call.facts import AgentChanged, CollectionEnded, LineToolAnswered, LineToolCalled, SecrecyEnded
 from voice_agent.call.hidden_audio import BEFORE_MS
 
 
@@ -150,3 +150,19 @@ def test_a_call_that_goes_on_gives_no_name_of_a_secret_number_twice() -> None:
     script.feed(*map(KeyPressed, "1204"))
 
     assert kept(script) == [("digits_2", "1204")]
+
+
+def test_who_types_a_secret_number_during_a_hand_over_types_it_to_its_end_in_secret() -> None:
+    tool = Tool("pin", "", {}, "collect_digits", digits=DigitCollection(length=4, secret=True))
+    part = CollectDigits(an_agent(tools=(tool,)))
+    list(part.feed(0, LineToolCalled("c1", "pin", "{}")))
+    list(part.feed(500, KeyPressed("1")))
+
+    assert list(part.feed(900, AgentChanged(an_agent()))) == [
+        KeepDigits("digits_1", "1"),
+        CollectionEnded(),
+        LineToolAnswered("c1", '{"received":1,"digits":"${digits_1}","ended_by":"hand-over","wanted":4}'),
+    ]
+    assert [list(part.feed(900 + 400 * more, KeyPressed("2"))) for more in range(1, 4)] == [[], [], []]
+    assert part.deadline() == 2100 + HABIT_MS
+    assert list(part.feed(2100 + HABIT_MS, TimerFired())) == [ShowKeys(), SecrecyEnded()]

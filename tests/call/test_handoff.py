@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.support.handovers import BILLING, DESK, SALES, a_call, asked, handed_over, output
 from tests.support.script import Script
-from voice_agent.agent import BargeIn, Limits, ServerVad
+from voice_agent.agent import BargeIn, DigitCollection, Limits, ServerVad, Tool
 from voice_agent.call.commands import (
     AddToolOutput,
     AgentSaid,
@@ -19,13 +19,15 @@ from voice_agent.call.commands import (
     HandedOver,
     Note,
     RunTool,
+    SetTurnFlags,
     ToolAnswered,
 )
-from voice_agent.call.conversation import Conversation, Resumption
+from voice_agent.call.conversation import Conversation, Resumption, ToolTurn
 from voice_agent.call.ending import LAST_WORDS_MS
 from voice_agent.call.events import (
     AgentTranscript,
     EndRequested,
+    KeyPressed,
     ModelClosed,
     ModelError,
     ResponseCreated,
@@ -65,6 +67,23 @@ def test_the_other_agent_speaks_next_and_knows_why() -> None:
     assert call.ordered(CreateResponse)[-1].instructions is None
     assert call.ordered(HandedOver) == [HandedOver("billing")]
     assert len(call.ordered(ToolAnswered)) == 1
+
+
+def test_digits_that_one_agent_asked_for_are_answered_before_the_other_speaks() -> None:
+    pin = Tool("pin", "The PIN.", {}, "collect_digits", digits=DigitCollection(length=4))
+    call = a_call(msgspec.structs.replace(DESK, tools=(*DESK.tools, pin)))
+    call.feed(ResponseCreated("r0", None), ToolRequested("r0", "f0", "c0", "pin", "{}"))
+    call.response_done("r0")
+    call.feed(SessionUpdated(), KeyPressed("1"))
+    handed_over(call)
+    told = [(answer.call_id, msgspec.json.decode(answer.output)) for answer in call.ordered(AddToolOutput)]
+    order = [type(said) for said in call.said if isinstance(said, AddToolOutput | CreateResponse)]
+
+    assert [call_id for call_id, _ in told] == ["c-r1-1", "c0"]
+    assert told[1][1] == {"digits": "1", "ended_by": "hand-over", "wanted": 4}
+    assert order == [AddToolOutput, AddToolOutput, CreateResponse]
+    assert len(call.ordered(SetTurnFlags)) == 1  # the other agent's were set by its session.update
+    assert call.call.conversation().turns[0] == ToolTurn("c0", "pin", "{}", call.ordered(AddToolOutput)[1].output)
 
 
 def test_a_session_that_has_spoken_keeps_its_voice() -> None:

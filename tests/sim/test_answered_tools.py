@@ -64,15 +64,28 @@ def test_what_the_history_tells_another_session_is_an_answer_only_where_there_wa
     assert wrong(asked(), (2000, ANSWER), (2000, told), again, lost=True) == []
 
 
-def test_who_is_asked_for_digits_may_talk_for_as_long_as_the_call_lasts_also_after_a_hand_over() -> None:
+def test_who_holds_may_be_asked_for_as_long_as_the_call_lasts_also_after_a_hand_over() -> None:
     # A rule that was too strict, found by made-up calls (seed 40043732).
-    collects = Tool("collect", "", {}, "collect_digits")
-    here, there = (asked("collect", tools=(collects,), limits=Limits(minutes=1)) for _ in range(2))
-    there.hand_over(an_agent(limits=Limits(minutes=1)))
+    presses = Tool("press", "", {}, "send_digits")
+    here, there = (asked("press", tools=(presses,), limits=Limits(minutes=1)) for _ in range(2))
+    there.hand_over(3000, an_agent(limits=Limits(minutes=1)))
 
     assert here.finish(80_000) == ["function call c1 was answered 0 times"]
     assert there.finish(80_000) == []
     assert there.finish(130_000) == ["function call c1 was answered 0 times"]
+
+
+def test_nobody_is_asked_for_digits_behind_a_hand_over() -> None:
+    collects = Tool("collect", "", {}, "collect_digits")
+    at_once, late, never, before = (asked("collect", tools=(collects,)) for _ in range(4))
+    before.watch(2000, ANSWER, lost=False)
+    for watch in (at_once, late, never, before):
+        watch.hand_over(3000, an_agent(tools=(collects,)))
+
+    assert wrong(at_once, (3000, ANSWER)) == []
+    assert wrong(late, (3001, ANSWER)) == ["function call c1 was answered 1 ms too late"]
+    assert wrong(never) == ["function call c1 was answered 0 times"]
+    assert wrong(before) == []
 
 
 def test_it_is_known_what_runs_and_that_keys_are_being_pressed() -> None:

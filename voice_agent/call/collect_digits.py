@@ -1,9 +1,9 @@
 """The tool `collect_digits`: keys that the caller presses become its answer, not text for the model.
 
 It ends with the length it wants, with its terminator, or when no key has come for its time, in which neither side
-speaks: the caller hears the question out, and may talk meanwhile. It is answered once, whatever else happens, and
-further keys are the model's again. Keys pressed shortly before it was called, and not told yet, are its first ones:
-people who know the question do not wait for it.
+speaks: the caller hears the question out, and may talk meanwhile. A hand-over ends it, too: the other agent did not
+ask. It is answered once, whatever else happens, and further keys are the model's again. Keys pressed shortly before it
+was called, and not told yet, are its first ones: people who know the question do not wait for it.
 
 Of a *secret* number the model learns the length and a name, which stands for it in the arguments of other tools. From
 the call of the tool until the caller types no more every key is secret, whether it counts or not. Keys from before, and
@@ -101,6 +101,7 @@ class CollectDigits:
                 yield from self._begin(now_ms, event)
             case AgentChanged():
                 self._equip(event.agent)
+                yield from self._hand_over(now_ms)
             case TimerFired():
                 for name in self._deadlines.take_due(now_ms):
                     if name == "key":
@@ -136,6 +137,11 @@ class CollectDigits:
             self._hidden_from_ms = now_ms + BEFORE_MS
             yield HideKeys(self._open.wanted.terminator)
         yield CollectionBegan(secret)
+
+    def _hand_over(self, now_ms: int) -> Iterator[Command | Fact]:
+        if self._open is not None and self._open.wanted.secret:
+            self._deadlines.set("habit", now_ms + HABIT_MS)  # they may be in the middle of typing it
+        yield from self._end("hand-over")
 
     def _show(self) -> Iterator[Command | Fact]:
         if self._hidden_from_ms is not None:

@@ -102,7 +102,7 @@ class Floor:
     def hand_over(self, agent: Agent, voice: str) -> Iterator[Command]:
         """Follow another agent, for whom the session was set up once more. `voice`: the session's, if not its own."""
         self._follow(agent, voice)
-        self.protected = self.opening = False
+        self.protected = self.opening = self.collecting = False
         yield from self._flags.replace(self.after_ms == 0, agent.turn_detection)
         yield from self.give()
 

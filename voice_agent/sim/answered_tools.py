@@ -2,7 +2,7 @@
 
 A call that an MCP server carries out is one of the model's, too: its answer is what the history is told of its end. How
 long an answer may take is the agent's limit with the core's grace; who is asked for digits, holds, or waits for an
-agent that speaks, may be asked for as long as the call lasts.
+agent that speaks, may be asked for as long as the call lasts, for digits as long as the agent that asks has it.
 """
 
 import msgspec
@@ -24,6 +24,7 @@ class _Use(msgspec.Struct):
     asked_ms: int
     limit_ms: int
     answers: int = 0
+    for_digits: bool = False
 
 
 class AnsweredTools:
@@ -43,15 +44,18 @@ class AnsweredTools:
             ("collect_digits", "handoff", "send_digits"), self._longest_ms
         )
         self._pressed_by = {tool.name for tool in agent.tools if tool.kind == "send_digits"}
+        self._collected_by = {tool.name for tool in agent.tools if tool.kind == "collect_digits"}
         self._limits_ms = {tool.name: by_kind.get(tool.kind, usual_ms) for tool in agent.tools}
         self._limits_ms |= {
             tool.name: self._longest_ms for tool in agent.tools if tool.transfer is not None and tool.transfer.warm
         }
 
-    def hand_over(self, agent: Agent) -> None:
-        """Go by another agent's limits from now on."""
+    def hand_over(self, now_ms: int, agent: Agent) -> None:
+        """Go by another agent's limits from now on; nobody is asked for digits any more."""
         for use in self._uses.values():
-            if use.limit_ms >= self._longest_ms:  # for as long as the call lasts, which now lasts longer
+            if use.for_digits:
+                use.limit_ms = now_ms - use.asked_ms
+            elif use.limit_ms >= self._longest_ms:  # for as long as the call lasts, which now lasts longer
                 use.limit_ms += agent.limits.minutes * 60_000
         self._follow(agent)
 
@@ -70,7 +74,8 @@ class AnsweredTools:
         if isinstance(event, McpApprovalAsked):
             self._uses.setdefault(event.request_id, _Use(now_ms, 0))
             return
-        self._uses.setdefault(event.call_id, _Use(now_ms, self._limits_ms.get(event.name, TOOL_GRACE_MS)))
+        limit_ms, for_digits = self._limits_ms.get(event.name, TOOL_GRACE_MS), event.name in self._collected_by
+        self._uses.setdefault(event.call_id, _Use(now_ms, limit_ms, for_digits=for_digits))
         if event.name in self._pressed_by:
             self._pressing.add(event.call_id)
 

@@ -409,7 +409,7 @@ class Invariants:
 
     def _hand_over(self, agent: Agent) -> None:
         self._former_limits_ms.append(self._limit_ms or 0)
-        self._tools.hand_over(agent)
+        self._tools.hand_over(self._now_ms, agent)
         self._follow(agent)
         self._limit_ms = self._now_ms + self._longest_ms
 
