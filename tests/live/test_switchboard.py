@@ -1,5 +1,5 @@
 import os
-import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -159,22 +159,48 @@ def test_what_was_spent_before_is_counted_once() -> None:
 # --- processes -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no workers without it")
-def test_only_one_process_holds_the_lock_and_one_that_dies_lets_go() -> None:
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no workers without it")
+
+
+def fork(work: Callable[[], None]) -> int:
+    """Do this in another process, which then ends as one that is killed; gives its id."""
+    process_id = os.fork()
+    if process_id == 0:
+        try:
+            work()
+        finally:
+            os._exit(0)
+    return process_id
+
+
+@forks
+def test_only_one_process_holds_the_lock() -> None:
+    board, (_, counted) = seats(2)
+
+    def count() -> None:
+        for _ in range(200):
+            with board.alone():
+                before = int(board.rows[1]["calls"])
+                os.sched_yield()  # whoever is not kept out comes now
+                counted.tell(before + 1, 0)
+
+    for process_id in [fork(count) for _ in range(3)]:
+        os.waitpid(process_id, 0)
+
+    assert board.rows[1]["calls"] == 600
+
+
+@forks
+def test_who_dies_lets_go_of_the_lock() -> None:
     board, (first, _) = seats(2)
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
+
+    def die() -> None:
         with board.alone():
-            os.write(writing, b"!")
-            time.sleep(0.1)
             Seat(board, 1).tell(9, 0)
-            os._exit(0)  # as one that is killed
-    os.read(reading, 1)
+            os._exit(0)
+
+    os.waitpid(fork(die), 0)
     with board.alone():
         told = first.calls_of_others
-    os.waitpid(child, 0)
-    os.close(reading)
-    os.close(writing)
 
     assert told == 9
