@@ -1,11 +1,16 @@
 import asyncio
+import os
+import signal
+import socket
 import sqlite3
 import stat
 import threading
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, closing, suppress
+from contextlib import AsyncExitStack, ExitStack, closing, suppress
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -14,7 +19,7 @@ from sqlalchemy import text
 
 from tests.support.postgres import PASSWORD, Postgres
 from voice_agent.errors import CommandError
-from voice_agent.store.database import Database
+from voice_agent.store.database import _MIGRATION_LOCK, Database
 from voice_agent.store.tables import METADATA, REVISIONS
 
 
@@ -178,9 +183,9 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 # --- PostgreSQL ------------------------------------------------------------------------------------------------------
 
 
-def problem(url: str, work: Callable[[Database], Awaitable[None]] = Database.prepare) -> str:
+def problem(url: str, work: Callable[[Database], Awaitable[None]] = Database.prepare, busy_s: float = 5.0) -> str:
     with pytest.raises(CommandError) as raised:
-        use(url, work)
+        use(url, work, busy_s)
     assert PASSWORD not in str(raised.value)
     assert "\n" not in str(raised.value)
     return str(raised.value)
@@ -220,3 +225,86 @@ def test_connections_that_the_server_has_closed_are_made_anew(server: Postgres) 
 
     with server.database() as url:
         use(url, work)
+
+
+def backend_stopped(process_id: object) -> ExitStack:
+    """Stop the server's process of one connection until the block is left."""
+    assert isinstance(process_id, int)
+    os.kill(process_id, signal.SIGSTOP)
+    stack = ExitStack()
+    stack.callback(os.kill, process_id, signal.SIGCONT)
+    return stack
+
+
+WHO = text("SELECT pg_backend_pid()")
+WHO_WAITS = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+
+
+def test_a_server_that_stops_in_the_middle_is_given_up_in_time(server: Postgres) -> None:
+    async def work(database: Database) -> None:
+        async with asyncio.timeout(4):  # psycopg by itself would wait for 10 s
+            async with database.reading() as connection:
+                with backend_stopped(await connection.scalar(WHO)):
+                    await connection.execute(text("SELECT 1"))
+
+    with server.database() as url:
+        use(url)
+        assert "did not answer within 0.5 s" in problem(url, work, busy_s=0.5)
+
+
+def test_a_server_that_has_stopped_keeps_nobody_from_ending(server: Postgres) -> None:
+    async def main(url: str) -> None:
+        async with asyncio.timeout(8):
+            with ExitStack() as stopped:
+                async with Database(url, 0.5) as database:
+                    async with database.reading() as connection:
+                        process_id = await connection.scalar(WHO)
+                    stopped.enter_context(backend_stopped(process_id))
+                    with pytest.raises(CommandError, match="did not answer"):
+                        await database.prepare()
+
+    with server.database() as url:
+        use(url)
+        asyncio.run(main(url))
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux alone has it")
+def test_a_host_that_is_gone_is_noticed_within_seconds_unless_the_url_says_otherwise(server: Postgres) -> None:
+    found: list[int] = []
+
+    async def work(database: Database) -> None:
+        async with database.reading() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            with socket.socket(fileno=os.dup(driver.fileno())) as opened:
+                found.append(opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))
+
+    with server.database() as url:
+        use(url, work)
+        use(f"{url}?tcp_user_timeout=3000", work)
+
+    assert found == [10_000, 3000]
+
+
+def test_tables_that_another_server_brings_up_to_date_are_waited_for(server: Postgres) -> None:
+    async def waits(url: str) -> None:
+        async with Database(url, 1.0) as database:
+            async with asyncio.TaskGroup() as tasks:
+                lock = await psycopg.AsyncConnection.connect(url)
+                async with lock:
+                    await lock.execute("SELECT pg_advisory_xact_lock(%s)", [_MIGRATION_LOCK])
+                    preparing = tasks.create_task(database.prepare())
+                    while not await waiting(lock):
+                        assert not preparing.done()
+                    await lock.execute("SELECT pg_sleep(1.1)")  # longer than any request may take
+            assert await count(database) == 0
+
+    async def waiting(lock: psycopg.AsyncConnection[Any]) -> object:
+        row = await (await lock.execute(str(WHO_WAITS).encode())).fetchone()
+        return row and row[0]
+
+    async def count(database: Database) -> object:
+        async with database.reading() as connection:
+            return await connection.scalar(text("SELECT count(*) FROM calls"))
+
+    with server.database() as url:
+        asyncio.run(waits(url))

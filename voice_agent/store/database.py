@@ -8,6 +8,7 @@ must not know what is kept.
 import asyncio
 import importlib.util
 import os
+import socket
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
@@ -16,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import msgspec
 from sqlalchemy import CTE, JSON, Column, Connection, Table, Text, cast, column, event, func, literal, select
@@ -35,8 +37,15 @@ FILE_NAME = "calls.sqlite"
 BUSY_S = 5.0
 """Longest wait for the database, for another writer included; each of ours takes milliseconds."""
 
+UP_TO_DATE_S = 600.0
+"""Longest wait for tables that are brought up to date, here or by another server: a long history takes its time."""
+
 CONNECTIONS = 4
 """To a SQLite file; each has a thread."""
+
+_WATCH = {"keepalives_idle": 10, "keepalives_interval": 3, "keepalives_count": 3, "tcp_user_timeout": 10_000}
+"""How libpq notices that the other host is gone: the system's own ways take hours, and every connection is lost so
+long. In seconds; the last in ms. https://www.postgresql.org/docs/current/libpq-connect.html"""
 
 _FORMER_LAST = 3
 """The last version of a file of calls from before there were `migrations`."""
@@ -88,6 +97,8 @@ class Database:
         self._ready = False
         self._tasks = asyncio.TaskGroup()
         """What is being done; nothing in it raises."""
+        self._opened: WeakSet[Any] = WeakSet()
+        """Connections of psycopg."""
         self._writers = asyncio.Lock()
         """SQLite lets one write at a time, and has the others try again and again in no order; so they queue here."""
 
@@ -107,11 +118,13 @@ class Database:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close what was opened, behind what is being done, each of which has its bound."""
+        """Close what was opened, behind what is being done, for as long as that may take."""
+        timer = asyncio.get_running_loop().call_later(self._limit_s, self._shut_all)
         await self._tasks.__aexit__(None, None, None)
         engine, self._engine, self._ready = self._engine, None, False
         if engine is not None:
             await engine.dispose()
+        timer.cancel()
 
     def begin(self, work: Coroutine[Any, Any, _T]) -> asyncio.Future[_T]:
         """Begin work that goes on whoever waits for it; the future tells what came of it."""
@@ -165,14 +178,11 @@ class Database:
     async def _open(self, *, writes: bool) -> AsyncIterator[AsyncConnection]:
         try:
             self._make_file()
-            # A lock is waited for by SQLite itself, whose error then says so.
-            async with asyncio.timeout(self._busy_s + 1):
-                if not self._ready:
-                    await self._bring_up()
-                    self._ready = True
-                queue = self._writers if writes and self.path is not None else nullcontext()
-                async with queue, self._transaction(writes=writes) as connection:
-                    yield connection
+            if not self._ready:
+                await self._bring_up()
+                self._ready = True
+            async with self._transaction(self._limit_s, writes=writes) as connection:
+                yield connection
         except TimeoutError:
             raise CommandError(f"{self.shown} did not answer within {self._busy_s:g} s") from None
         except OSError as error:
@@ -182,23 +192,55 @@ class Database:
         except SQLAlchemyError as error:
             raise CommandError(f"{self.shown}: {_first_line(error)}") from None
 
+    @property
+    def _limit_s(self) -> float:
+        # A lock is waited for by SQLite itself, whose error then says so.
+        return self._busy_s if self.path is None else self._busy_s + 1
+
     @asynccontextmanager
-    async def _transaction(self, *, writes: bool) -> AsyncIterator[AsyncConnection]:
+    async def _transaction(self, seconds: float, *, writes: bool) -> AsyncIterator[AsyncConnection]:
+        """Open one that takes so long at most; raises `TimeoutError`, and what SQLAlchemy raises."""
+        queue = self._writers if writes and self.path is not None else nullcontext()
+        async with asyncio.timeout(seconds) as limit, queue:
+            connection = await self._connected()
+            try:
+                await connection.execution_options(**{_WRITES: writes})
+                async with self._cut_off(connection, limit), connection.begin():
+                    yield connection
+            finally:
+                await asyncio.shield(self.begin(connection.close()))
+
+    async def _connected(self) -> AsyncConnection:
         if self._engine is None:
             self._engine = self._make_engine()
         opening = self.begin(self._engine.connect().start())
         try:
-            connection = await asyncio.shield(opening)
+            return await asyncio.shield(opening)
         except asyncio.CancelledError:
             # A connection that is given up while it is opened belongs to nobody, and is never closed.
             opening.add_done_callback(self._give_back)
             raise
+
+    @asynccontextmanager
+    async def _cut_off(self, connection: AsyncConnection, limit: asyncio.Timeout) -> AsyncIterator[None]:
+        """At the limit close the socket of a PostgreSQL, for it may have stopped.
+
+        A statement that is given up by itself has psycopg ask the server to end it, and wait for that for 10 s.
+        """
+        driver, ends_at = (await connection.get_raw_connection()).driver_connection, limit.when()
+        if self.path is not None or ends_at is None:
+            yield
+            return
+        limit.reschedule(ends_at + 1)
+        timer = asyncio.get_running_loop().call_at(ends_at, _shut, driver)
         try:
-            await connection.execution_options(**{_WRITES: writes})
-            async with connection.begin():
-                yield connection
+            yield
+        except DBAPIError:
+            if timer.when() <= asyncio.get_running_loop().time():
+                raise TimeoutError from None
+            raise
         finally:
-            await asyncio.shield(self.begin(connection.close()))
+            timer.cancel()
 
     def _give_back(self, opening: asyncio.Future[AsyncConnection]) -> None:
         if not opening.cancelled() and opening.exception() is None:
@@ -227,23 +269,34 @@ class Database:
 
     async def _connect(self) -> Any:
         from psycopg import AsyncConnection as PostgresConnection  # noqa: PLC0415 - an extra
+        from psycopg.conninfo import conninfo_to_dict, make_conninfo  # noqa: PLC0415 - an extra
 
-        return await PostgresConnection.connect(
-            self._url, connect_timeout=max(2, round(self._busy_s)), application_name="voice-agent"
+        ours: dict[str, Any] = {"connect_timeout": max(2, round(self._busy_s)), "application_name": "voice-agent"}
+        opened = await PostgresConnection.connect(
+            make_conninfo(self._url, **({**_WATCH, **conninfo_to_dict(self._url), **ours}))
         )
+        self._opened.add(opened)
+        return opened
+
+    def _shut_all(self) -> None:
+        for each in self._opened:
+            _shut(each)
 
     # --- tables ------------------------------------------------------------------------------------------------------
 
     async def _bring_up(self) -> None:
-        async with self._transaction(writes=False) as connection:
+        async with self._transaction(self._limit_s, writes=False) as connection:
             if await connection.run_sync(self._is_current):
                 return
-        async with self._transaction(writes=True) as connection:
-            if self.path is None:
-                await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
-            # Of several that come at once the second finds it done.
-            if not await connection.run_sync(self._is_current):
-                await connection.run_sync(_migrate)
+        try:
+            async with self._transaction(UP_TO_DATE_S, writes=True) as connection:
+                if self.path is None:
+                    await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+                # Of several that come at once the second finds it done.
+                if not await connection.run_sync(self._is_current):
+                    await connection.run_sync(_migrate)
+        except TimeoutError:
+            raise CommandError(f"{self.shown} was not brought up to date within {UP_TO_DATE_S:g} s") from None
         self._forget_former()
 
     def _is_current(self, connection: Connection) -> bool:
@@ -332,6 +385,15 @@ def _explained_postgres(shown: str, error: BaseException) -> str:
 
 def _first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0].strip() or type(error).__name__
+
+
+def _shut(connection: Any) -> None:
+    """End a connection of psycopg, whatever it waits for: who waits is told at once."""
+    if connection.closed:
+        return
+    # Not to be closed: its descriptor could be another one's before psycopg looks.
+    with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as socket_of_it:
+        socket_of_it.shutdown(socket.SHUT_RDWR)
 
 
 async def _tell(work: Coroutine[Any, Any, _T], done: asyncio.Future[_T]) -> None:
