@@ -88,24 +88,34 @@ def start_worker(*, from_here: bool = False) -> None:
 def hold_chunk(first: int, end: int, wires: int) -> Totals:
     """Hold the calls of the seeds from `first` to before `end`; every `wires`-th goes through the wires."""
     totals = Totals()
-    for seed in range(first, end):
-        began_s = time.process_time()
-        wired = wires > 0 and seed % wires == 0
-        call = draw(seed, random.Random(seed))  # noqa: S311 - a seed that decides everything is the point
-        held, _ = hold(call, random.Random(seed), _clips, direct=not wired)  # noqa: S311 - as above
-        totals.calls += 1
-        totals.wired += wired
-        totals.call_ms += held.duration_ms
-        totals.core_s += time.process_time() - began_s
-        totals.lengths = _sum(totals.lengths, {held.duration_ms // 100: 1})
-        totals.outcomes = _sum(totals.outcomes, {held.outcome: 1})
-        totals.oddities = _sum(totals.oddities, dict.fromkeys(oddities(call), 1))
-        for cut, error in held.cuts:
-            totals.cuts.setdefault(cut.basis, Cuts()).add(1, error, error)
-        if held.breaks:
-            found = held.breaks[0]
-            totals.broken.append(Broken(seed, found.rule, found.at_ms, found.what, len(held.breaks) - 1))
+    collects = gc.isenabled()
+    gc.disable()  # while a call goes on there is next to nothing that it could find
+    try:
+        for seed in range(first, end):
+            began_s = time.process_time()
+            _hold(totals, seed, wired=wires > 0 and seed % wires == 0)
+            gc.collect(0)  # the call that is over
+            totals.core_s += time.process_time() - began_s
+    finally:
+        if collects:
+            gc.enable()
     return totals
+
+
+def _hold(totals: Totals, seed: int, *, wired: bool) -> None:
+    call = draw(seed, random.Random(seed))  # noqa: S311 - a seed that decides everything is the point
+    held, _ = hold(call, random.Random(seed), _clips, direct=not wired)  # noqa: S311 - as above
+    totals.calls += 1
+    totals.wired += wired
+    totals.call_ms += held.duration_ms
+    totals.lengths = _sum(totals.lengths, {held.duration_ms // 100: 1})
+    totals.outcomes = _sum(totals.outcomes, {held.outcome: 1})
+    totals.oddities = _sum(totals.oddities, dict.fromkeys(oddities(call), 1))
+    for cut, error in held.cuts:
+        totals.cuts.setdefault(cut.basis, Cuts()).add(1, error, error)
+    if held.breaks:
+        found = held.breaks[0]
+        totals.broken.append(Broken(seed, found.rule, found.at_ms, found.what, len(held.breaks) - 1))
 
 
 # --- the table -------------------------------------------------------------------------------------------------------
