@@ -56,6 +56,8 @@ class AnsweringMachine:
         self._counts_turns = agent.transcription is None
         """Nothing is transcribed, so a turn is taken for words."""
         self._deadlines = Deadlines()
+        self.deadline = self._deadlines.earliest
+        """When the conversation opens without a verdict, or the message is left without a machine's end."""
         self._streaming = False
         self._early: str | None = None
         """A verdict that came before the stream."""
@@ -71,10 +73,6 @@ class AnsweringMachine:
     def holds(self) -> bool:
         """Whether the conversation waits for the verdict."""
         return self._wish.do != "continue"
-
-    def deadline(self) -> int | None:
-        """When the conversation opens without a verdict, or the message is left without a machine's end."""
-        return self._deadlines.earliest()
 
     def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         """Take one event or fact."""
@@ -98,7 +96,7 @@ class AnsweringMachine:
                     yield from self._due(now_ms, name)
             case LineClosing():
                 self._closing = True
-                self._deadlines = Deadlines()
+                self._deadlines.clear_all()
 
     def _begin(self, now_ms: int) -> Iterator[Command | Fact]:
         self._streaming = True
@@ -128,7 +126,7 @@ class AnsweringMachine:
 
     def _take_for_machine(self, now_ms: int, answered_by: str) -> Iterator[Command | Fact]:
         self._machine = True
-        self._deadlines = Deadlines()
+        self._deadlines.clear_all()
         leaves = self._wish.do == "leave" and answered_by != "fax"
         yield MachineReached(answered_by, hangs_up=not leaves)
         if leaves and answered_by.startswith("machine_end"):
@@ -137,7 +135,7 @@ class AnsweringMachine:
             self._deadlines.set("longest", now_ms + LONGEST_GREETING_MS)
 
     def _leave_message(self) -> Iterator[Fact]:
-        self._deadlines = Deadlines()
+        self._deadlines.clear_all()
         yield GoodbyeWanted(
             "a message was left",
             f'{self._instructions}\n\nAn answering machine is recording. Say exactly: "{self._wish.text}"',
@@ -146,7 +144,7 @@ class AnsweringMachine:
     def _open_conversation(self) -> Iterator[Fact]:
         if not self._open:
             self._open = True
-            self._deadlines = Deadlines()
+            self._deadlines.clear_all()
             yield ConversationOpened()
 
     def _due(self, now_ms: int, name: str) -> Iterator[Command | Fact]:

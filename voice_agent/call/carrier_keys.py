@@ -66,6 +66,8 @@ class CarrierKeys:
         self._equip(agent)
         self._pressed = pressed
         self._deadlines = Deadlines()
+        self.deadline = self._deadlines.earliest
+        """The end of the patience with a voice."""
         self._unanswered = False
         """The other end speaks, or has spoken, and is not answered yet."""
         self._busy = {"no stream"}
@@ -76,10 +78,6 @@ class CarrierKeys:
 
     def _equip(self, agent: Agent) -> None:
         self._tools = {tool.name: tool.keys for tool in agent.tools if tool.keys and tool.keys.by == "call"}
-
-    def deadline(self) -> int | None:
-        """The end of the patience with a voice."""
-        return self._deadlines.earliest()
 
     def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         """Take one event or fact."""

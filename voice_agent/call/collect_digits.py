@@ -72,6 +72,8 @@ class CollectDigits:
         """`resumed`: its secret numbers are known no more, but their names are taken."""
         self._equip(agent)
         self._deadlines = Deadlines()
+        self.deadline = self._deadlines.earliest
+        """The end of the patience with a caller who presses nothing."""
         self._busy: set[str] = set()
         """Who speaks."""
         self._open: _Open | None = None
@@ -85,10 +87,6 @@ class CollectDigits:
 
     def _equip(self, agent: Agent) -> None:
         self._tools = {tool.name: tool.digits for tool in agent.tools if tool.digits is not None}
-
-    def deadline(self) -> int | None:
-        """The end of the patience with a caller who presses nothing."""
-        return self._deadlines.earliest()
 
     def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         """Take one event or fact."""

@@ -21,6 +21,11 @@ class Deadlines:
             self._at.pop(name, None)
         self._moved = True
 
+    def clear_all(self) -> None:
+        """Disarm whatever there is."""
+        self._at.clear()
+        self._moved = True
+
     def armed(self, name: str) -> bool:
         """Whether this deadline is still to come."""
         return name in self._at

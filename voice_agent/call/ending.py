@@ -138,6 +138,8 @@ class Ending:
         self._rest = rest
         self._apologies = apologies
         self._deadlines = Deadlines()
+        self.deadline = self._deadlines.earliest
+        """The earliest of: stream, limits, goodbye, leaving."""
         self._deadlines.set("stream", STREAM_WAIT_MS)
         self._phone_open = False
         self._began_ms = 0
@@ -166,10 +168,6 @@ class Ending:
         self._last_request: str | None = None
         self._last_done = False
         self._spoken: str | None = None
-
-    def deadline(self) -> int | None:
-        """The earliest of: stream, limits, goodbye, leaving."""
-        return self._deadlines.earliest()
 
     def feed(self, now_ms: int, event: Event | Fact) -> Iterable[Command | Fact]:
         """Take one event or fact."""
@@ -450,7 +448,7 @@ class Ending:
         if self.phase is Phase.ENDED:
             yield from self._finish(now_ms)
             return
-        self._deadlines = Deadlines()
+        self._deadlines.clear_all()
         self._deadlines.set("closed", now_ms + CLOSE_MS)
         if outcome != "transferred":
             self._destination = None
@@ -509,7 +507,7 @@ class Ending:
         if goodbye_is_out or not self._move(Cause.MODEL_GONE):
             return
         self._reason = reason
-        self._deadlines = Deadlines()
+        self._deadlines.clear_all()
         self._deadlines.set("apology", now_ms + APOLOGY_MS)
         if self._machine:
             yield from self._leave(now_ms, Cause.GAVE_UP, "model_failed", reason)

@@ -102,12 +102,10 @@ class HandoffPart:
         self._handed_over = 0
         self._updates = 0
         self._deadlines = Deadlines()
+        self.deadline = self._deadlines.earliest
+        """The end of the wait for the server."""
         self._ready = True
         """There is a session; no tool is called before there is one."""
-
-    def deadline(self) -> int | None:
-        """The end of the wait for the server."""
-        return self._deadlines.earliest()
 
     def feed(self, now_ms: int, event: Event | Fact) -> Iterable[Command | Fact]:
         """Take one event or fact."""
@@ -144,7 +142,7 @@ class HandoffPart:
                 yield from self._ask(now_ms)
             case ModelGone() | LineClosing():
                 self._pending = None
-                self._deadlines = Deadlines()
+                self._deadlines.clear_all()
 
     def _lose_session(self) -> None:
         """Begin with the next session as it begins with us: with the agent that has the call."""

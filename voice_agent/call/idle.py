@@ -91,6 +91,8 @@ class Idle:
         """`held`: it is not known yet who answered."""
         self._follow(agent)
         self._deadlines = Deadlines()
+        self.deadline = self._deadlines.earliest
+        """The end of the patience."""
         self._busy: set[str] = {"stream", "session", *(("verdict",) if held else ())}
         """Why this is no mutual silence."""
         self._asked = False
@@ -102,10 +104,6 @@ class Idle:
         self._instructions = agent.instructions
         self._idle_ms = agent.limits.idle_seconds * 1000
         self._asked = self._asked_again = False
-
-    def deadline(self) -> int | None:
-        """The end of the patience."""
-        return self._deadlines.earliest()
 
     def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         """Take one event or fact."""

@@ -41,14 +41,12 @@ class Keys:
 
     def __init__(self) -> None:
         self._deadlines = Deadlines()
+        self.deadline = self._deadlines.earliest
+        """The end of the number."""
         self._digits = ""
         self._ready = False
         self._gone = False
         self._count = 0
-
-    def deadline(self) -> int | None:
-        """The end of the number."""
-        return self._deadlines.earliest()
 
     def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         """Take one event or fact."""

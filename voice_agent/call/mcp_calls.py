@@ -86,6 +86,8 @@ class McpCalls:
     def __init__(self, agent: Agent) -> None:
         self._follow(agent)
         self._deadlines = Deadlines()
+        self.deadline = self._deadlines.earliest
+        """When something is overdue."""
         """Of the calls by their items, and of what was approved."""
         self._calls: dict[str, _Call] = {}
         self._seen: set[str] = set()
@@ -99,10 +101,6 @@ class McpCalls:
         self._servers = {server.server_label: server for server in agent.mcp}
         self._instructions = agent.instructions
         self._limit_ms = agent.limits.tool_seconds * 1000
-
-    def deadline(self) -> int | None:
-        """When something is overdue."""
-        return self._deadlines.earliest()
 
     def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         """Take one event or fact."""
@@ -134,7 +132,7 @@ class McpCalls:
                 yield from self._lose_session()
             case ModelGone() | LineClosing() | CallOver():
                 self._gone = True
-                self._deadlines = Deadlines()
+                self._deadlines.clear_all()
 
     def _lose_session(self) -> Iterator[Command | Fact]:
         """End the calls that the lost session's server carries out; the next one's is told that nobody knows more."""
@@ -143,7 +141,7 @@ class McpCalls:
         for item_id in list(self._calls):
             yield from self._end(item_id, LOST, "its session was lost", in_conversation=False)
         self._approved.clear()
-        self._deadlines = Deadlines()
+        self._deadlines.clear_all()
 
     def _look_at_tools(self, event: McpToolsListed) -> Iterator[Command]:
         server = self._servers.get(event.server)

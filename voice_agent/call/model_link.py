@@ -127,6 +127,8 @@ class ModelLink:
         self._names = [name or number for number, name in enumerate(endpoints, 1)]
         self._resumed = resumed
         self._deadlines = Deadlines()
+        self.deadline = self._deadlines.earliest
+        """The set-up's end, or the next try."""
         self._ordered = False
         self._configured = False
         self._ready = False
@@ -144,10 +146,6 @@ class ModelLink:
         self._ready_ms = 0
         self._open: dict[str, None] = {}
         """Responses that have begun and not ended."""
-
-    def deadline(self) -> int | None:
-        """The set-up's end, or the next try."""
-        return self._deadlines.earliest()
 
     def connect(self, now_ms: int) -> Iterator[Command]:
         """Order the connection, once."""
@@ -219,7 +217,7 @@ class ModelLink:
         if self._ready:
             return  # it was set up once more
         self._ready, self._ready_ms = True, now_ms
-        self._deadlines = Deadlines()
+        self._deadlines.clear_all()
         reasons = [] if self._resumed is None else [self._resumed.reason]
         if self._lost_ms is not None:
             yield Note(
@@ -288,7 +286,7 @@ class ModelLink:
             self._retries += 1
         elif others:
             self._endpoint, self._retries = others[0], 0
-            self._deadlines = Deadlines()
+            self._deadlines.clear_all()
         else:
             return False
         return True
@@ -332,7 +330,7 @@ class ModelLink:
 
     def _close(self) -> Iterator[Command]:
         self._gone = True
-        self._deadlines = Deadlines()
+        self._deadlines.clear_all()
         if self._ordered:
             yield CloseModel()
 

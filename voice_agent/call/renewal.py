@@ -70,15 +70,13 @@ class Renewal:
 
     def __init__(self) -> None:
         self._deadlines = Deadlines()
+        self.deadline = self._deadlines.earliest
+        """When the session is old, and then when it has been quiet for long enough."""
         self._busy = {"stream", "session"}
         """Why this is no quiet moment."""
         self._old = False
         """The session should be exchanged."""
         self._over = False
-
-    def deadline(self) -> int | None:
-        """When the session is old, and then when it has been quiet for long enough."""
-        return self._deadlines.earliest()
 
     def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         """Take one event or fact."""
@@ -99,7 +97,7 @@ class Renewal:
                 (self._busy.add if event.holds else self._busy.discard)("hold")
             case ModelGone() | LineClosing() | CallOver():
                 self._over = True
-                self._deadlines = Deadlines()
+                self._deadlines.clear_all()
                 return
         if (begun := _BEGINS.get(type(event))) is not None:
             self._busy.add(begun)

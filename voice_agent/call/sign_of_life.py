@@ -76,6 +76,8 @@ class SignOfLife:
         `resumed`: the call had a stream before.
         """
         self._deadlines = Deadlines()
+        self.deadline = self._deadlines.earliest
+        """The end of the silence."""
         self._signs = wanted
         self._over = not can_sign
         self._ready = False
@@ -93,10 +95,6 @@ class SignOfLife:
         self._settled_ms = -1
         """When nothing was owed any more; what is owed again at that moment was owed all the time."""
 
-    def deadline(self) -> int | None:
-        """The end of the silence."""
-        return self._deadlines.earliest()
-
     def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         """Take one event or fact."""
         if self._over:
@@ -110,7 +108,7 @@ class SignOfLife:
                 self._signs = event.agent.hold_sound
             case MachineReached() | ModelGone() | LineClosing() | CallOver():
                 self._over = True
-                self._deadlines = Deadlines()
+                self._deadlines.clear_all()
                 return
             case ResponseWanted():
                 # Nothing is settled by it: most often it is asked for at this very moment.

@@ -70,14 +70,12 @@ class StalledSession:
     def __init__(self, agent: Agent) -> None:
         self._tool_ms = agent.limits.tool_seconds * 1000
         self._deadlines = Deadlines()
+        self.deadline = self._deadlines.earliest
+        """When the session has stalled."""
         self._requested = ""
         """What was asked for and is not begun."""
         self._open = ""
         """The response that is waited for."""
-
-    def deadline(self) -> int | None:
-        """When the session has stalled."""
-        return self._deadlines.earliest()
 
     def feed(self, now_ms: int, event: Event | Fact) -> Iterable[Command | Fact]:
         """Take one event or fact."""
@@ -112,7 +110,7 @@ class StalledSession:
                     yield SessionFailed(f"the model did not {_OWED[due[0]]}; look at the provider's status page")
             case SessionLost() | ModelGone() | LineClosing() | CallOver():
                 self._requested = self._open = ""
-                self._deadlines = Deadlines()
+                self._deadlines.clear_all()
 
     def _settle_request(self, request: str | None) -> None:
         if request is not None and request == self._requested:

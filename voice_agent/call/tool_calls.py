@@ -81,6 +81,8 @@ class ToolCalls:
         """Whose tools these are, when the call was handed over."""
         self._equip(agent)
         self._deadlines = Deadlines()
+        self.deadline = self._deadlines.earliest
+        """When a tool's answer is overdue; the deadlines bear the calls' ids."""
         self._running: dict[str, _Running] = {}
         self._seen: set[str] = set()
         self._generating: set[str] = set()
@@ -97,10 +99,6 @@ class ToolCalls:
         self._tools = {tool.name: tool for tool in agent.tools}
         self._limit_ms = agent.limits.tool_seconds * 1000 + GRACE_MS
         self._most_transfers = agent.limits.transfers
-
-    def deadline(self) -> int | None:
-        """When a tool's answer is overdue; the deadlines bear the calls' ids."""
-        return self._deadlines.earliest()
 
     def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         """Take one event or fact."""
@@ -135,7 +133,7 @@ class ToolCalls:
             case ModelGone() | LineClosing() | CallOver():
                 self._gone = True
                 self._running.clear()
-                self._deadlines = Deadlines()
+                self._deadlines.clear_all()
 
     def _begin(self, now_ms: int, event: ToolRequested) -> Iterator[Command | Fact]:
         yield ToolStarted(event.call_id, event.name, event.arguments)

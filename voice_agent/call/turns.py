@@ -150,6 +150,8 @@ class Turns:
         self._floor = Floor(agent, held=held, opening=greets)
         self._turn = CallerTurn(agent.turn_detection)
         self._deadlines = Deadlines()
+        self.deadline = self._deadlines.earliest
+        """The earliest of what the server owes, and of a barge-in that needs a length."""
         self._over = False
         self._busy = False
         self._words = False
@@ -162,10 +164,6 @@ class Turns:
         """The next session hears the open turn, or the last one, once more."""
         self._requests = Requests()
         self._failures = 0
-
-    def deadline(self) -> int | None:
-        """The earliest of what the server owes, and of a barge-in that needs a length."""
-        return self._deadlines.earliest()
 
     def feed(self, now_ms: int, event: Event | Fact) -> Iterable[Command | Fact]:
         """Take one event or fact."""
@@ -243,7 +241,7 @@ class Turns:
 
     def _end(self) -> None:
         self._over = True
-        self._deadlines = Deadlines()
+        self._deadlines.clear_all()
 
     # --- the session -------------------------------------------------------------------------------------------------
 
@@ -284,7 +282,7 @@ class Turns:
 
     def _suspend(self) -> None:
         self._floor.ready = False
-        self._deadlines = Deadlines()
+        self._deadlines.clear_all()
 
     def _give_up(self, reason: str) -> Iterator[Fact]:
         """Say that the session is of no use; from this moment nothing is asked of it."""

@@ -75,6 +75,8 @@ class WarmTransfer:
         self._rest = rest
         self._clip = clip
         self._deadlines = Deadlines()
+        self.deadline = self._deadlines.earliest
+        """The next clip, or the end of the patience with last words."""
         self._busy: set[str] = set()
         """Who speaks."""
         self._silent_since_ms = 0
@@ -85,10 +87,6 @@ class WarmTransfer:
 
     def _equip(self, agent: Agent) -> None:
         self._tools = {tool.name: tool.transfer for tool in agent.tools if tool.transfer and tool.transfer.warm}
-
-    def deadline(self) -> int | None:
-        """The next clip, or the end of the patience with last words."""
-        return self._deadlines.earliest()
 
     def feed(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         """Take one event or fact."""
@@ -147,7 +145,7 @@ class WarmTransfer:
 
     def _forget(self) -> None:
         self._open = None
-        self._deadlines = Deadlines()
+        self._deadlines.clear_all()
 
     def _look_who_speaks(self, now_ms: int, event: Event | Fact) -> Iterator[Fact]:
         if (begun := _BEGINS.get(type(event))) is not None:

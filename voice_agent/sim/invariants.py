@@ -286,7 +286,7 @@ class Invariants:
 
     def errors(self) -> list[tuple[Truncation, int]]:
         """Give every truncation with what it told minus what was truly played, in ms."""
-        heard = self._heard()
+        heard = self._heard() if self.truncations else {}
         return [(cut, cut.told_ms - heard.get(cut.item_id, 0) // BYTES_PER_MS) for cut in self.truncations]
 
     def finish(self) -> list[str]:

@@ -21,7 +21,8 @@ class Stretch(msgspec.Struct, gc=False):
 
     def played(self, now: int) -> int:
         """How many bytes of it had been played at sample `now`."""
-        return max(0, min(self.end, now) - self.start)
+        end = self.end if self.end < now else now
+        return end - self.start if end > self.start else 0
 
 
 class Track:

@@ -44,9 +44,9 @@ class MadeUpCaller:
         if self._gone:
             return ()
         self._listen(now_ms, carrier)
-        if self._goes(now_ms):
+        met_ms, leaving = self._moment_ms, self._leaving
+        if now_ms >= LATEST_MS or (met_ms is not None and now_ms - met_ms >= leaving.after_ms):
             self._gone = True
-            leaving = self._leaving
             return (phone.HangUp(leaving.how, with_stop=leaving.with_stop, with_close=leaving.with_close),)
         act = self._act
         if act is None or not self._is_time(act, now_ms):
@@ -56,12 +56,15 @@ class MadeUpCaller:
         return _deeds(act)
 
     def _listen(self, now_ms: int, carrier: phone.Carrier) -> None:
-        if carrier.agent.end <= now_ms * BYTES_PER_MS:
-            self._agent_began_ms = None
-        elif self._agent_began_ms is None:
-            self._agent_began_ms = now_ms
-        if self._agent_began_ms is not None or carrier.caller.end > now_ms * BYTES_PER_MS:
+        now = now_ms * BYTES_PER_MS
+        if carrier.agent.end > now:
             self._quiet_since_ms = now_ms
+            if self._agent_began_ms is None:
+                self._agent_began_ms = now_ms
+        else:
+            self._agent_began_ms = None
+            if carrier.caller.end > now:
+                self._quiet_since_ms = now_ms
         if self._moment_ms is None and self._met():
             self._moment_ms = now_ms
 
@@ -73,10 +76,6 @@ class MadeUpCaller:
                 return self._moments.tool_runs()
             case _:
                 return self._moments.goodbye_begun()
-
-    def _goes(self, now_ms: int) -> bool:
-        met_ms = self._moment_ms
-        return now_ms >= LATEST_MS or (met_ms is not None and now_ms - met_ms >= self._leaving.after_ms)
 
     def _is_time(self, act: Act, now_ms: int) -> bool:
         if now_ms - self._asked_ms >= PATIENCE_MS + act.after_ms:

@@ -118,9 +118,13 @@ class Item(msgspec.Struct, kw_only=True):
 
     def text_tokens(self) -> int:
         """Tokens of its texts. A transcript is no input: the model has the audio."""
-        texts = [self.name, self.arguments, self.output, *(str(tool) for tool in self.tools)]
-        texts += [part.text for part in self.content if part.type in {"input_text", "output_text"}]
-        return -(-sum(map(len, texts)) // CHARACTERS_PER_TOKEN)
+        length = len(self.name) + len(self.arguments) + len(self.output)
+        for part in self.content:
+            if part.type in {"input_text", "output_text"}:
+                length += len(part.text)
+        for tool in self.tools:
+            length += len(str(tool))
+        return -(-length // CHARACTERS_PER_TOKEN)
 
     def audio_tokens(self) -> int:
         """Tokens of its audio: one for 100 ms of the caller, one for 50 ms of the assistant."""
