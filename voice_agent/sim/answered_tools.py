@@ -38,8 +38,7 @@ class AnsweredTools:
     def _follow(self, agent: Agent) -> None:
         self._longest_ms = agent.limits.minutes * 60_000
         self._remote_limit_ms = usual_ms = agent.limits.tool_seconds * 1000 + TOOL_GRACE_MS
-        # Who is asked for digits, or holds, may talk for as long as the call lasts; a hand-over waits for a response,
-        # keys that are pressed for silence.
+        # A hand-over waits for a response, keys that are pressed for silence.
         by_kind = {"hang_up": GOODBYE_MS, "transfer": GOODBYE_MS} | dict.fromkeys(
             ("collect_digits", "handoff", "send_digits"), self._longest_ms
         )
