@@ -13,6 +13,13 @@ What can only be our own fault is an `AssertionError`, with the reason why it ca
 from collections.abc import Sequence
 
 
+def printable(text: str) -> str:
+    """Escape what would end the line, steer a terminal or not be seen, as Python writes it in a string."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
 class VoiceAgentError(Exception):
     """The root of the tree; its text is readable lines, nearly always one."""
 
@@ -41,9 +48,7 @@ class PeerError(VoiceAgentError):
     """
 
     def __init__(self, what: str) -> None:
-        if not what.isprintable():
-            what = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in what)
-        super().__init__(what)
+        super().__init__(printable(what))
 
 
 class RefusedError(PeerError):

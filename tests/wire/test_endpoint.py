@@ -260,6 +260,13 @@ def test_any_body_gives_one_short_line(body: str) -> None:
     assert len(explain_refusal(500, body, OPENAI)) < 450
 
 
+@given(st.text(max_size=400))
+def test_what_a_peer_says_makes_no_second_line_and_steers_no_terminal(said: str) -> None:
+    lines = explain_refusal(500, said, OPENAI, said), explain_silence(said, OPENAI), explain_close(1011, said)
+
+    assert all(line.isprintable() for line in lines)
+
+
 def test_silence_says_where_nobody_answered() -> None:
     assert explain_silence("timed out during\nopening handshake", AZURE) == (
         "cannot reach wss://res.openai.azure.com/openai/v1/realtime?model=reception: timed out during opening "

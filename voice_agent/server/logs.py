@@ -12,6 +12,8 @@ from typing import Literal, TextIO
 
 import msgspec
 
+from voice_agent.errors import printable
+
 _PHONE_NUMBER = re.compile(r"((?:\+|%2[Bb])\d{3,11})\d{4}(?!\d)")
 """E.164 has 15 digits at most; in addresses the `+` is encoded."""
 
@@ -23,11 +25,7 @@ def shorten_numbers(text: str) -> str:
 
 def one_entry(text: str) -> str:
     """Indent what goes on in further lines, and write out what moves a cursor: parts may come from strangers."""
-    return text if text.isprintable() else "\n  ".join("".join(map(_visible, line)) for line in text.split("\n"))
-
-
-def _visible(character: str) -> str:
-    return character if character.isprintable() else character.encode("unicode_escape").decode()
+    return "\n  ".join(map(printable, text.split("\n")))
 
 
 class TextFormatter(logging.Formatter):

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 import msgspec
 
-from voice_agent.errors import ConfigError
+from voice_agent.errors import ConfigError, printable
 
 Provider = Literal["azure", "openai", "emulator"]
 DialectName = Literal["ga", "preview"]
@@ -329,4 +329,4 @@ def _said(text: str, endpoint: Endpoint) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())[:_LINE]
+    return printable(" ".join(text.split())[:_LINE])

@@ -224,7 +224,7 @@ def parse(xml: str) -> list[Verb]:
     try:
         response = ET.fromstring(xml)  # noqa: S314 - without a DTD there are no entities to expand
     except (ET.ParseError, ValueError) as error:  # ValueError: lone surrogates
-        raise PeerError(f"TwiML: not XML ({_line(error)})") from None
+        raise PeerError(f"TwiML: not XML ({error})") from None
     if response.tag != "Response":
         raise PeerError(f"TwiML: the root is <{response.tag[:40]}>, not <Response>")
     return [_verb(element) for element in response]
@@ -358,7 +358,3 @@ def _stream_problem(verb: Connect) -> str:
         if not name or len(name) + len(value) >= PARAMETER_LIMIT:
             return f"parameter {name[:40]!r}: name and value must have 1 to {PARAMETER_LIMIT - 1} characters together"
     return ""
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
