@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from voice_agent.errors import PeerError
-from voice_agent.review.past_calls import UNKNOWN, recorded_call, unlisted
+from voice_agent.recording.spool import recording_path
+from voice_agent.review.past_calls import UNKNOWN, recorded_call, unlisted, unlisted_files
 
 CALLS = Path(__file__).parent.parent / "calls"
 
@@ -31,15 +32,23 @@ def test_what_is_no_recording_is_said(tmp_path: Path) -> None:
         recorded_call(tmp_path / "no.call")
 
 
-def test_only_what_the_history_does_not_have_is_found_and_only_by_its_name(tmp_path: Path) -> None:
-    (tmp_path / "2026-11-27").mkdir()
-    for name in ("1-CAone", "2-CAtwo", "3-CAthree"):
-        shutil.copy(CALLS / "tool-failed.call", tmp_path / "2026-11-27" / f"{name}.call")
-    (tmp_path / "4-CAfour.call").write_bytes(b"nothing")
+def test_only_what_the_history_does_not_have_is_found(tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        shutil.copy(CALLS / "tool-failed.call", tmp_path / f"{number}-CA{number}.call")
+    (tmp_path / "4-CA4.call").write_bytes(b"nothing")
 
     assert len(unlisted(set(), tmp_path)) == 3
-    assert len(unlisted({"1-CAone.call"}, tmp_path)) == 2
-    (found,) = unlisted({"1-CAone.call"}, tmp_path, "CAtwo")
-    assert found.recording is not None
-    assert found.recording.endswith("2-CAtwo.call")
+    assert len(unlisted({"1-CA1.call"}, tmp_path)) == 2
     assert unlisted(set(), tmp_path / "nowhere") == []
+
+
+def test_the_recordings_of_one_call_are_found_by_their_names(tmp_path: Path) -> None:
+    sid, other = f"CA{'1' * 32}", f"CA{'2' * 32}"
+    began = "2026-11-27T10:00:00+00:00"
+    made = [recording_path(tmp_path / "2026-11-27", began, *which) for which in ((sid, 1), (sid, 2), (other, 1))]
+    made[0].parent.mkdir()
+    for path in (*made, made[0].with_suffix(".tmp")):
+        path.write_bytes(b"")
+
+    assert sorted(unlisted_files(set(), tmp_path, sid)) == sorted(made[:2])
+    assert unlisted_files({made[0].name}, tmp_path, sid) == [made[1]]

@@ -34,18 +34,19 @@ def recorded_call(path: Path) -> PastCall:
     return call if call.outcome != UNKNOWN else msgspec.structs.replace(call, reason=_NO_END)
 
 
-def unlisted(listed: Collection[str], recordings: Path, name: str = "") -> list[PastCall]:
+def unlisted(listed: Collection[str], recordings: Path) -> list[PastCall]:
     """Sum up the recordings that `unlisted_files` gives."""
-    return summed_up(unlisted_files(listed, recordings, name))
+    return summed_up(unlisted_files(listed, recordings))
 
 
-def unlisted_files(listed: Collection[str], recordings: Path, name: str = "") -> list[Path]:
+def unlisted_files(listed: Collection[str], recordings: Path, call_sid: str = "") -> list[Path]:
     """Find the recordings of calls that are not in the history.
 
-    `listed`: the names of the others' files. `name`: only files in whose name it stands.
+    `listed`: the names of the others' files. `call_sid`: only those of this call; it is of Twilio's form.
     """
-    found = recordings.rglob(f"*{SUFFIX}")
-    return [path for path in found if name in path.name and path.name not in listed]
+    # Named by `spool.recording_path`.
+    found = recordings.rglob(f"*-{call_sid}[.-]*" if call_sid else f"*{SUFFIX}")
+    return [path for path in found if path.suffix == SUFFIX and path.name not in listed]
 
 
 def in_object_store(recordings: Recordings, call_sid: str) -> list[PastCall]:

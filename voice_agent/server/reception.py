@@ -80,7 +80,7 @@ OUTCOME_SECONDS = 2.0
 LOST = frozenset({"stream_lost", "stopped"})
 """Outcomes of calls that may go on elsewhere."""
 
-_CALL_SID = re.compile(r"CA[0-9a-f]{32}")
+CALL_SID = re.compile(r"CA[0-9a-f]{32}")
 """Twilio's form. A CallSid becomes a file's name, so nothing else may pass."""
 
 
@@ -219,7 +219,7 @@ class Reception:
         call_sid, outbound = fields.get("CallSid", ""), fields.get("Direction", "") == OUTBOUND
         caller, called = (fields.get("To" if outbound else "From", ""), fields.get("From" if outbound else "To", ""))
         self.metrics.add("webhooks")
-        if not _CALL_SID.fullmatch(call_sid):
+        if not CALL_SID.fullmatch(call_sid):
             self.refuse(Refusal.CALL_UNKNOWN, "the webhook names no CallSid of Twilio's form")
             return twiml.hang_up(CANNOT_ANSWER), None
         if self._stream_tokens.used(call_sid):
@@ -466,7 +466,7 @@ class Reception:
         """
         call_sid = fields.get("CallSid", "")
         self.metrics.add("webhooks")
-        if self.colleagues is None or self.closing or not _CALL_SID.fullmatch(call_sid):
+        if self.colleagues is None or self.closing or not CALL_SID.fullmatch(call_sid):
             return twiml.hang_up()
         setup = await self.colleagues.answered(link_id, call_sid)
         if setup is None:

@@ -1,13 +1,15 @@
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from tests.server.console.test_workshop import Counting
 from tests.support.console import Browser, a_browser
 from voice_agent.call.trouble import Trouble
 from voice_agent.config.prices import load_prices
@@ -25,10 +27,12 @@ SID = "CA00000000000000000000000000000001"
 
 
 @asynccontextmanager
-async def a_console(folder: Path) -> AsyncIterator[tuple[Browser, History]]:
+async def a_console(
+    folder: Path, executor: Callable[[], Executor] = partial(ThreadPoolExecutor, 1)
+) -> AsyncIterator[tuple[Browser, History]]:
     recordings = folder / "recordings"
     recordings.mkdir()
-    workshop = Workshop(lambda: ThreadPoolExecutor(1))
+    workshop = Workshop(executor)
     async with Database(folder / FILE_NAME) as database:
         await database.prepare()
         history = History(database)
@@ -150,6 +154,18 @@ def test_what_is_no_call_is_not_found(tmp_path: Path, sid: str) -> None:
             await history.add(kept(tmp_path, "interrupted"))
             for rest in ("", "/1/course", "/1/sound.wav", "/1/test.call"):
                 assert (await browser.get(f"/console/api/calls/{sid}{rest}")).status_code == 404
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("sid", ["C", "A0", SID[:-1], SID.lower()])
+def test_a_part_of_a_name_reads_no_recording(tmp_path: Path, sid: str) -> None:
+    async def main() -> None:
+        executor = Counting()
+        async with a_console(tmp_path, lambda: executor) as (browser, _):
+            kept(tmp_path, "interrupted")
+            assert (await browser.get(f"/console/api/calls/{sid}")).status_code == 404
+            assert executor.done == []
 
     asyncio.run(main())
 

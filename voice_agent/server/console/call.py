@@ -21,6 +21,7 @@ from voice_agent.review.past_calls import in_object_store, unlisted_files
 from voice_agent.review.viewing import PEAKS, WAV
 from voice_agent.server.console.answers import json_of
 from voice_agent.server.console.workshop import Workshop
+from voice_agent.server.reception import CALL_SID
 from voice_agent.store.history import History, PastCall
 from voice_agent.store.recordings import Recordings
 
@@ -51,7 +52,8 @@ class PastCalls:
     async def parts(self, call_sid: str) -> list[PastCall]:
         """Give the parts of a call, the first first."""
         parts = [part for part in await self.history.find(call_sid) if part.call_sid == call_sid]
-        if call_sid.isascii() and call_sid.isalnum():
+        # What is no whole one stands in the names of other calls' recordings, and all of them would be read.
+        if CALL_SID.fullmatch(call_sid):
             listed = {Path(part.recording).name for part in parts if part.recording is not None}
             others = await asyncio.to_thread(unlisted_files, listed, self._recordings.folder, call_sid)
             # Only names are looked at here: what has to be read waits for its turn, behind the sound of other calls.
