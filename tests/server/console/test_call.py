@@ -3,7 +3,6 @@ import shutil
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -28,7 +27,7 @@ SID = "CA00000000000000000000000000000001"
 
 @asynccontextmanager
 async def a_console(
-    folder: Path, executor: Callable[[], Executor] = partial(ThreadPoolExecutor, 1)
+    folder: Path, executor: Callable[[], Executor] = ThreadPoolExecutor
 ) -> AsyncIterator[tuple[Browser, History]]:
     recordings = folder / "recordings"
     recordings.mkdir()
@@ -130,6 +129,16 @@ def test_a_call_that_came_back_has_parts(tmp_path: Path) -> None:
             second = await browser.get(f"/console/api/calls/{SID}/2/course")
             assert second.status_code == 200
             assert (await browser.get(f"/console/api/calls/{SID}/3/course")).status_code == 404
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "x", "9" * 5000])
+def test_a_number_that_is_no_parts_is_refused(tmp_path: Path, number: str) -> None:
+    async def main() -> None:
+        async with a_console(tmp_path) as (browser, history):
+            await history.add(kept(tmp_path, "interrupted"))
+            assert (await browser.get(f"/console/api/calls/{SID}/{number}/course")).status_code == 422
 
     asyncio.run(main())
 

@@ -7,10 +7,11 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from fastapi import APIRouter, HTTPException
+from fastapi import Path as PathValue
 from fastapi.responses import FileResponse, Response
 
 from voice_agent.config.prices import Prices
@@ -26,6 +27,9 @@ from voice_agent.store.history import History, PastCall
 from voice_agent.store.recordings import Recordings
 
 T = TypeVar("T")
+
+_Number = Annotated[int, PathValue(ge=1, le=1_000_000)]
+"""Of a part, counted from 1. Starlette's own converter stumbles over thousands of digits."""
 
 
 class PastCalls:
@@ -99,36 +103,36 @@ def call_routes(calls: PastCalls) -> APIRouter:
     async def parts(call_sid: str) -> Response:
         return json_of([calls.told(part) for part in await _made(calls.parts(call_sid))])
 
-    @router.get("/console/api/calls/{call_sid}/{number:int}/course")
-    async def course(call_sid: str, number: int) -> Response:
+    @router.get("/console/api/calls/{call_sid}/{number}/course")
+    async def course(call_sid: str, number: _Number) -> Response:
         path = await _made(calls.recording(call_sid, number))
         return Response(await _made(workshop.course(path)), media_type="application/json")
 
-    @router.get("/console/api/calls/{call_sid}/{number:int}/heard")
-    async def heard(call_sid: str, number: int) -> Response:
+    @router.get("/console/api/calls/{call_sid}/{number}/heard")
+    async def heard(call_sid: str, number: _Number) -> Response:
         path = await _made(calls.recording(call_sid, number))
         return Response(await _made(workshop.heard(path)), media_type="application/json")
 
-    @router.get("/console/api/calls/{call_sid}/{number:int}/peaks")
-    async def peaks(call_sid: str, number: int) -> Response:
+    @router.get("/console/api/calls/{call_sid}/{number}/peaks")
+    async def peaks(call_sid: str, number: _Number) -> Response:
         path = await _made(calls.recording(call_sid, number))
         return FileResponse(await _made(workshop.sound(path)) / PEAKS, media_type="application/octet-stream")
 
-    @router.get("/console/api/calls/{call_sid}/{number:int}/sound.wav")
-    async def sound(call_sid: str, number: int) -> Response:
+    @router.get("/console/api/calls/{call_sid}/{number}/sound.wav")
+    async def sound(call_sid: str, number: _Number) -> Response:
         path = await _made(calls.recording(call_sid, number))
         # Starlette answers requests for a range by itself: that is how a browser seeks.
         return FileResponse(await _made(workshop.sound(path)) / WAV, media_type="audio/wav")
 
-    @router.get("/console/api/calls/{call_sid}/{number:int}/test.call")
-    async def test(call_sid: str, number: int) -> Response:
+    @router.get("/console/api/calls/{call_sid}/{number}/test.call")
+    async def test(call_sid: str, number: _Number) -> Response:
         path = await _made(calls.recording(call_sid, number))
         data, _ = await _made(workshop.redacted(path, calls.redact()))
         headers = {"Content-Disposition": f'attachment; filename="{call_sid}-{number}.call"'}
         return Response(data, headers=headers, media_type="application/octet-stream")
 
-    @router.get("/console/api/calls/{call_sid}/{number:int}/test.expect.yaml")
-    async def expected(call_sid: str, number: int) -> Response:
+    @router.get("/console/api/calls/{call_sid}/{number}/test.expect.yaml")
+    async def expected(call_sid: str, number: _Number) -> Response:
         path = await _made(calls.recording(call_sid, number))
         _, text = await _made(workshop.redacted(path, calls.redact()))
         headers = {"Content-Disposition": f'attachment; filename="{call_sid}-{number}.expect.yaml"'}
