@@ -67,10 +67,11 @@ def test_tools_are_asked_for_with_their_plain_arguments(tmp_path: Path) -> None:
     )
 
     assert wanted.tools == (ExpectedTool("find", {"day": 'on "Friday": {x}', "people": "4", "sure": "true"}),)
-    assert expected(tmp_path, told(ToolStarted("1", "find", "no JSON"), ToolStarted("2", "null", "[]"))).tools == (
-        ExpectedTool("find"),
-        ExpectedTool("null"),
+    others = ("no JSON", "[]", f'{{"day": {"[" * 5000}{"]" * 5000}}}')
+    assert expected(tmp_path, told(*(ToolStarted("1", "find", each) for each in others))).tools == (
+        (ExpectedTool("find"),) * 3
     )
+    assert expected(tmp_path, told(ToolStarted("2", "null", "[]"))).tools == (ExpectedTool("null"),)
 
 
 @given(st.text(min_size=1))

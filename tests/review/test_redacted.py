@@ -308,6 +308,8 @@ def test_what_cannot_be_redacted_is_one_line() -> None:
     setup = msgspec.structs.replace(scene().header.setup, agent=msgspec.structs.replace(AGENT, tools=(tool,)))
     backwards = Recording(write(scene().header, [Step(0, None), Step(-1, Entry("fact", '{"type":"TimerFired"}'))]))
     settled = Recording(write(msgspec.structs.replace(scene().header, setup=setup), [Step(0, None)]))
+    nested = Entry("model", f'{{"type":"response.done","more":{"[" * 5000}{"]" * 5000}}}')
+    deep = Recording(write(scene().header, [Step(0, None), Step(1, nested)]))
 
     with pytest.raises(CommandError, match="cannot be redacted: the recording is damaged at byte"):
         redact(Recording(bytes(data)), {}, WANTED)
@@ -315,6 +317,8 @@ def test_what_cannot_be_redacted_is_one_line() -> None:
         redact(unknown, {}, WANTED)
     with pytest.raises(CommandError, match="cannot be redacted: today's bridge fails on it"):
         redact(backwards, {}, WANTED)
+    with pytest.raises(CommandError, match="cannot be redacted: a message in it is nested too deeply"):
+        redact(deep, {}, WANTED)
     with pytest.raises(CommandError, match="take that word out of the list"):
         redact(settled, {}, Wanted(("hang up",)))
 

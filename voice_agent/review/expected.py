@@ -73,7 +73,7 @@ def _entry(text: str) -> str:
 def _tool(started: ToolStarted) -> str:
     try:
         arguments = msgspec.json.decode(started.arguments)
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         arguments = None
     plain = {name: value for name, value in arguments.items() if _is_plain(value)} if type(arguments) is dict else {}
     if not plain:

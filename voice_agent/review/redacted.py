@@ -58,6 +58,8 @@ def redact(recording: Recording, clips: Mapping[str, bytes], wanted: Wanted) -> 
         raise CommandError(f"the recording cannot be redacted: {error}") from None
     except Failed as failed:
         raise CommandError(f"the recording cannot be redacted: today's bridge fails on it: {failed}") from None
+    except RecursionError:
+        raise CommandError("the recording cannot be redacted: a message in it is nested too deeply") from None
     except msgspec.ValidationError as error:
         raise CommandError(
             f"the recording cannot be redacted: a word or pattern is found in a setting of its agent ({error}); "
