@@ -123,13 +123,37 @@ def test_the_table_holds_all_that_was_found_and_no_formula(tmp_path: Path) -> No
     asyncio.run(main())
 
 
+def test_the_table_has_the_order_of_the_list(tmp_path: Path) -> None:
+    async def main() -> None:
+        calls = [call(f"CA{ms}", started_at="2026-11-22", duration_ms=ms) for ms in (5, 9, 7)]
+        async with a_console(tmp_path, *calls) as browser:
+            table = (await browser.get("/console/api/calls.csv?order=length")).text
+        assert [row["duration_ms"] for row in csv.DictReader(StringIO(table))] == ["9", "7", "5"]
+
+    asyncio.run(main())
+
+
+def test_a_table_that_breaks_off_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with a_console(tmp_path, *many(MOST + 1)) as browser:
+            with closing(sqlite3.connect(tmp_path / FILE_NAME)) as other:
+                other.execute("UPDATE calls SET response_ms = 'no JSON' WHERE call_sid = 'CA0'")
+                other.commit()
+            rows = list(csv.reader(StringIO((await browser.get("/console/api/calls.csv")).text)))
+        assert len(rows) == 1 + MOST + 1
+        assert rows[-1][0].startswith("the table ends here: ")
+        assert "not whole" in caplog.text
+
+    asyncio.run(main())
+
+
 def test_a_database_that_cannot_be_used_is_a_line(tmp_path: Path) -> None:
     async def main() -> None:
         async with a_console(tmp_path, call("CA1")) as browser:
             with closing(sqlite3.connect(tmp_path / FILE_NAME)) as other:
                 other.execute("UPDATE calls SET response_ms = 'no JSON'")
                 other.commit()
-            for path in ("/console/api/calls", "/console/api/history"):
+            for path in ("/console/api/calls", "/console/api/history", "/console/api/calls.csv"):
                 answer = await browser.get(path)
                 assert answer.status_code == 409
                 assert "\n" not in answer.json()["detail"]
