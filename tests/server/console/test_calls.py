@@ -78,7 +78,7 @@ def test_there_is_more_than_one_page(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("query", ["limit=x", "offset=x", "offset=--1"])
+@pytest.mark.parametrize("query", ["limit=x", "offset=x", "offset=--1", f"words={'a+' * 51}"])
 def test_a_question_that_is_none_is_refused(tmp_path: Path, query: str) -> None:
     async def main() -> None:
         async with a_console(tmp_path) as browser:

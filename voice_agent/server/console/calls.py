@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 MOST = 100
 """Calls of one page."""
 
+MOST_WORDS = 50
+"""That are looked for: each is a condition, and a database takes so many only."""
+
 MOST_FOUND = 200
 """Characters of a turn in which words were found."""
 
@@ -94,9 +97,12 @@ def _wanted(request: Request) -> tuple[Wanted, int, int, Order]:
         limit = min(MOST, max(1, int(given.pop("limit", MOST))))
         offset = min(MOST_BEHIND, max(0, int(given.pop("offset", 0))))
         order: Order = msgspec.convert(given.pop("order", "started"), Order)
-        return msgspec.convert(given, Wanted), limit, offset, order
+        wanted = msgspec.convert(given, Wanted)
     except (ValueError, msgspec.ValidationError) as error:
         raise HTTPException(422, str(error)) from None
+    if len(wanted.words.split()) > MOST_WORDS:
+        raise HTTPException(422, f"look for {MOST_WORDS} words at most")
+    return wanted, limit, offset, order
 
 
 def _row(call: PastCall, prices: Prices, words: str) -> dict[str, Any]:
