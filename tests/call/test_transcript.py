@@ -1,5 +1,6 @@
 """The words of a call, as they were heard."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from voice_agent.call.events import (
     Event,
     ModelAudio,
     ResponseCreated,
+    SpeechStarted,
     TranscriptionUsage,
     TurnCommitted,
 )
@@ -24,7 +26,7 @@ from voice_agent.call.facts import (
     OwnSpeechWanted,
     SessionLost,
 )
-from voice_agent.call.transcript import Transcript, cut_words
+from voice_agent.call.transcript import MS_PER_CHARACTER, Transcript, cut_words
 
 
 def test_the_words_of_an_item_that_was_heard_whole_are_all_there() -> None:
@@ -92,6 +94,102 @@ def test_what_was_heard_begins_what_was_said(text: str, heard_ms: int, total_ms:
     heard = cut_words(text, heard_ms, total_ms)
 
     assert text.strip().startswith(heard)
+
+
+# --- answers that are cut while they are being made ------------------------------------------------------------------
+
+LONG = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
+
+
+def cut_short(*, made_ms: int, heard_ms: int, done: bool = False, then: str = "") -> AgentSaid:
+    """Say all of `LONG`, make a part of its sound and cut it. `then`: how its response ends before that is measured."""
+    script = Script().begin()
+    script.feed(ResponseCreated("r1", None), AgentTranscript("r1", "a", LONG))
+    script.agent_speaks("a", made_ms, done=done)
+    script.wait(heard_ms)
+    script.feed(SpeechStarted("u1", 0))
+    if then:
+        script.feed(ModelAudio("r1", "a", 0, b"", made_ms, done=True))
+        script.response_done(status=then)
+    script.wait(200)
+    (said,) = script.ordered(AgentSaid)
+    assert abs(said.heard_ms - heard_ms) <= 20
+    return said
+
+
+def test_words_that_are_ahead_of_a_sound_which_is_cut_were_not_heard() -> None:
+    for status in ("", "cancelled", "incomplete", "failed"):
+        said = cut_short(made_ms=2000, heard_ms=1500, then=status)
+
+        assert said.text == "one two three four five"  # 1500 of 4800 ms, not of 2000
+        assert said.total_ms == 2000
+
+
+def test_words_are_apportioned_by_their_sound_where_all_of_that_is_known() -> None:
+    known = (
+        cut_short(made_ms=6000, heard_ms=3000, done=True),
+        cut_short(made_ms=6000, heard_ms=3000, then="completed"),
+    )
+
+    for said in known:
+        assert said.text == "one two three four five six seven eight"
+
+
+def test_an_answer_that_was_made_whole_before_its_response_was_cancelled_was_heard_by_its_sound() -> None:
+    said = cut_short(made_ms=2400, heard_ms=1200, done=True, then="cancelled")
+
+    assert said.text == "one two three four five six seven eight"
+
+
+@pytest.mark.parametrize("status", ["incomplete", "failed"])
+def test_of_an_answer_that_breaks_off_no_more_words_were_heard_than_there_was_sound_for(status: str) -> None:
+    script = Script().begin()
+    script.feed(ResponseCreated("r1", None), AgentTranscript("r1", "a", "Short. "), AgentTranscript("r1", "b", LONG))
+    script.agent_speaks("a", 200)
+    script.agent_speaks("b", 1000)
+    script.response_done(status=status)
+    script.wait(1500)
+
+    assert [(said.text, said.interrupted) for said in script.ordered(AgentSaid)] == [
+        ("Short.", False),
+        ("one two three", False),
+    ]
+
+
+def test_a_slow_voice_is_known_by_what_it_has_said() -> None:
+    slow_ms = 3 * MS_PER_CHARACTER
+    said = ItemHeard("a", slow_ms * 400, slow_ms * 400, interrupted=False)
+    cut = ItemHeard("b", 1800, 1900, interrupted=True, unfinished=True)
+    words, more = AgentTranscript("r1", "a", "x" * 400), AgentTranscript("r2", "b", LONG)
+
+    assert [one.text for one in told(words, said, more, cut) if isinstance(one, AgentSaid)][1] == "one two"
+    assert [one.text for one in told(more, cut) if isinstance(one, AgentSaid)] == ["one two three four five six"]
+
+
+@given(
+    st.lists(st.text("ab é", min_size=1, max_size=9), min_size=1, max_size=20),
+    st.integers(60, 4000),
+    st.integers(20, 4000),
+    st.sampled_from(["", "cancelled", "failed", "incomplete"]),
+)
+def test_no_more_words_count_than_what_was_heard_can_hold(
+    deltas: list[str], made_ms: int, heard_ms: int, then: str
+) -> None:
+    script = Script().begin()
+    script.feed(ResponseCreated("r1", None), *(AgentTranscript("r1", "a", delta) for delta in deltas))
+    script.agent_speaks("a", made_ms, done=False)
+    script.wait(heard_ms)
+    script.feed(SpeechStarted("u1", 0))
+    if then:
+        script.response_done(status=then)
+    script.wait(1000)
+
+    for said in script.ordered(AgentSaid):
+        assert len(said.text) * MS_PER_CHARACTER <= said.heard_ms
+        assert "".join(deltas).strip().startswith(said.text)
+
+
+# --- what else stands in it ------------------------------------------------------------------------------------------
 
 
 def test_what_the_words_were_billed_by_is_reported_beside_them() -> None:

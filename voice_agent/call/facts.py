@@ -167,7 +167,7 @@ class ItemHeard(Fact, frozen=True):
     """What the model has sent of it."""
     interrupted: bool
     unfinished: bool = False
-    """More of it was to come when its session was lost: its words may be ahead of its sound."""
+    """More of it was to come when it was cut, or broke off: its words may be ahead of its sound."""
 
 
 class HangUpWanted(Fact, frozen=True):

@@ -70,6 +70,7 @@ class _Item:
     """What is known of one item of the model that has audio."""
 
     __slots__ = (
+        "broken_off",
         "content_index",
         "cut",
         "done",
@@ -96,6 +97,8 @@ class _Item:
         """The session does not know it: it is ours, or a former session's."""
         self.unfinished = False
         """Its session was lost before all of it had come."""
+        self.broken_off = False
+        """Its response was dropped, failed or lost before all of it had come."""
         self.settled = False
         """What was heard of it is final and told."""
 
@@ -180,7 +183,7 @@ class Playback:
             case ResponseDropped():
                 self._dropped.add(event.response_id)
             case ResponseDone():
-                yield from self._end_response(event.response_id)
+                yield from self._end_response(event)
             case SpeechStopped():
                 yield from self._measure_cut(now_ms)
             case CallerStopped():
@@ -218,7 +221,9 @@ class Playback:
             item = self._items[event.item_id] = _Item(event.response_id, event.content_index)
         if event.sent_ms > item.sent_ms:
             item.sent_ms = event.sent_ms
-        item.done = item.done or event.done
+        if event.done and not item.done:
+            item.done = True
+            item.broken_off = event.response_id in self._dropped
         if event.response_id in self._dropped or item.cut or item.settled:
             return ()
         outputs: list[Command | Fact] = []
@@ -396,11 +401,19 @@ class Playback:
         if not whole and item.sent_ms > 0 and not (item.unknown or self._model_gone or self._closing):
             # There is a model whose memory can be cut.
             yield TruncateItem(f"truncate-{item_id}", item_id, item.content_index, heard_ms, basis)
-        yield ItemHeard(item_id, heard_ms, item.sent_ms, interrupted=not whole, unfinished=item.unfinished)
+        unfinished = item.unfinished or item.broken_off or not item.done
+        yield ItemHeard(item_id, heard_ms, item.sent_ms, interrupted=not whole, unfinished=unfinished)
 
-    def _end_response(self, response_id: str) -> Iterator[Command | Fact]:
-        yield from self._end_items([key for key, item in self._items.items() if item.response_id == response_id])
-        self._dropped.discard(response_id)
+    def _end_response(self, event: ResponseDone) -> Iterator[Command | Fact]:
+        item_ids = [key for key, item in self._items.items() if item.response_id == event.response_id]
+        for item_id in item_ids:
+            item = self._items[item_id]
+            if event.status == "completed":
+                item.done, item.broken_off = True, False  # the rest came behind the cut
+            elif event.status != "cancelled" and item_id == item_ids[-1]:
+                item.broken_off = True
+        yield from self._end_items(item_ids)
+        self._dropped.discard(event.response_id)
 
     def _lose_session(self) -> Iterator[Command | Fact]:
         """Play on what has come; no model's memory of it can be cut any more."""
@@ -414,7 +427,8 @@ class Playback:
         """No more audio of these comes: what was never queued was never heard."""
         for item_id in item_ids:
             item = self._items[item_id]
-            item.done = True
+            if not item.done:
+                item.done = item.broken_off = True
             yield from self._settle_if_heard(item_id, item)
 
     def _settle_books(self, now_ms: int) -> Iterator[Command | Fact]:

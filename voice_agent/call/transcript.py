@@ -1,6 +1,8 @@
 """The transcript: what was said as it was heard, and the conversation as a value.
 
-An item of the agent that was cut is cut in its words too, in proportion: the API gives no word times.
+An item of the agent that was cut is cut in its words too, in proportion: the API gives no word times. Of one that was
+cut while it was being made, the words came ahead of the sound and how long they would have lasted is never told: there
+they count by how fast this voice has spoken.
 """
 
 from collections.abc import Iterator
@@ -31,8 +33,10 @@ from voice_agent.call.facts import (
 from voice_agent.call.part import Handled
 
 MS_PER_CHARACTER = 60
-"""How fast a voice speaks. The words of an answer come ahead of its sound: where that breaks off, only this tells how
-many of them were heard."""
+"""How fast a voice speaks of which nothing was heard yet: a quick one in English, so that no word is lost by it."""
+
+WEIGHT = 50
+"""That guess counts as much as so many characters which were heard whole: a sentence."""
 
 
 def cut_words(text: str, heard_ms: int, total_ms: int) -> str:
@@ -72,6 +76,8 @@ class Transcript:
         """Turns of the caller that are heard once more."""
         self._former: set[str] = set()
         """Items of lost sessions, of which something may be heard yet."""
+        self._spoken_ms, self._spoken = WEIGHT * MS_PER_CHARACTER, WEIGHT
+        """How long so many characters have taken."""
         self._untold = False
         """There is no session that knows what was said."""
         self._agent = ""
@@ -124,8 +130,12 @@ class Transcript:
                 self._again.add(event.item_id)
 
     def _hear(self, event: ItemHeard) -> Iterator[Command | Fact]:
-        words = self._words.pop(event.item_id, "")
-        total_ms = max(event.total_ms, len(words) * MS_PER_CHARACTER) if event.unfinished else event.total_ms
+        words, total_ms = self._words.pop(event.item_id, ""), event.total_ms
+        if event.unfinished:
+            total_ms = max(total_ms, len(words) * self._spoken_ms // self._spoken)
+        elif words:
+            self._spoken_ms += total_ms
+            self._spoken += len(words)
         text = cut_words(words, event.heard_ms, total_ms)
         agent = self._agents.pop(event.item_id, "")
         self._turns.append(AgentTurn(event.item_id, text, event.interrupted, agent))
