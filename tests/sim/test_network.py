@@ -2,23 +2,11 @@
 
 import random
 from functools import partial
-from heapq import heappop
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from voice_agent.sim.network import Agenda, Way
-
-
-def let_happen(agenda: Agenda) -> None:
-    """Let happen what is next."""
-    agenda.happening = entry = heappop(agenda.entries)
-    _, _, happen, messages = entry
-    if messages is None:
-        happen()
-    else:
-        for message in messages:
-            happen(message)
 
 
 class Line:
@@ -41,7 +29,7 @@ class Line:
     def wait(self, until_ms: int) -> None:
         while self.agenda.entries and self.agenda.entries[0][0] <= until_ms:
             self.now_ms = self.agenda.entries[0][0]
-            let_happen(self.agenda)
+            self.agenda.step()
         self.now_ms = until_ms
 
 
@@ -52,7 +40,7 @@ def test_what_is_due_at_one_moment_happens_in_the_order_of_asking() -> None:
     dues = []
     while agenda.entries:
         dues.append(agenda.entries[0][0])
-        let_happen(agenda)
+        agenda.step()
 
     assert done == ["first", "second", "late"]
     assert dues == [10, 10, 20]
@@ -94,7 +82,7 @@ def test_a_cut_way_loses_what_is_on_it_and_leaves_alone_what_comes_to_the_same_t
         way.send(10, f"by {number}")
     ways[0].cut()
     while agenda.entries:
-        let_happen(agenda)
+        agenda.step()
 
     assert came == ["by 1"]
 

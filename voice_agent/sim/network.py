@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from heapq import heappush
+from heapq import heappop, heappush
 from itertools import count
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -47,16 +47,25 @@ class Agenda:
         """A heap: what is next comes first, by its time. Its messages may grow until then."""
         self.numbers = count()
         """Of the entries, in the order of asking."""
-        self.happening: Entry | None = None
-        """What comes in at this moment: whoever takes what is next says so here."""
+        self._happening: Entry | None = None
 
     def at(self, at_ms: int, happen: Callable[[], None]) -> None:
         """Let something happen."""
         heappush(self.entries, (at_ms, next(self.numbers), happen, None))
 
+    def step(self) -> None:
+        """Let happen what comes first; something does."""
+        self._happening = entry = heappop(self.entries)
+        _, _, happen, messages = entry
+        if messages is None:
+            happen()
+        else:
+            for message in messages:
+                happen(message)
+
     def forget(self, take: Callable[[Any], None]) -> None:
         """Let nothing come in any more that is on its way to this very taker."""
-        happening = () if self.happening is None else (self.happening,)
+        happening = () if self._happening is None else (self._happening,)
         for _, _, taker, messages in (*happening, *self.entries):
             if taker is take and messages is not None:
                 messages.clear()

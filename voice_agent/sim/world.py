@@ -11,7 +11,6 @@ either way, so that some calls through the wires prove the others.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
-from heapq import heappop
 from typing import Protocol, assert_never, cast
 
 import msgspec
@@ -224,12 +223,13 @@ class World:
         """Let time pass until the call has ended on both sides, or to `until_ms`; `most_steps` are never enough."""
         agenda, now_ms = self._agenda, self.now_ms
         entries = agenda.entries
+        happen_next = agenda.step
         ask_caller = self._ask_caller
         fire_bridge = partial(self._feed, _BRIDGE_TIME)
         fire_carrier = partial(self._to_phone, _CARRIER_TIME)
         fire_session = partial(self._to_session, _SESSION_TIME)
         for _ in range(most_steps):
-            due_ms, fire = entries[0][0] if entries else NEVER, None
+            due_ms, fire = entries[0][0] if entries else NEVER, happen_next
             if self._caller_due_ms < due_ms:
                 due_ms, fire = self._caller_due_ms, ask_caller
             if self._bridge_due_ms < due_ms:
@@ -243,17 +243,7 @@ class World:
                     self.now_ms = max(now_ms, until_ms)
                     return self
                 self.now_ms = now_ms = due_ms
-            if fire is not None:
-                fire()
-                continue
-            # What is next on the agenda, without a step of its own: nearly all that ever happens is a message.
-            agenda.happening = entry = heappop(entries)
-            _, _, happen, messages = entry
-            if messages is None:
-                happen()
-            else:
-                for message in messages:
-                    happen(message)
+            fire()
         raise AssertionError(f"time does not pass: {most_steps:,} steps")
 
     # --- the clock ---------------------------------------------------------------------------------------------------
