@@ -13,7 +13,16 @@ from tests.support.recorded import append, caller_media, header
 from voice_agent.errors import CommandError
 from voice_agent.recording.entries import Entry, Step
 from voice_agent.recording.reader import read
-from voice_agent.recording.spool import MOST_LATE, MOST_STEPS, CallRecording, Spool, make_folder, recording_path
+from voice_agent.recording.spool import (
+    MOST_LATE,
+    MOST_STEPS,
+    PARTS,
+    STEPS_AT_ONCE,
+    CallRecording,
+    Spool,
+    make_folder,
+    recording_path,
+)
 
 
 def describe(value: str) -> Entry:
@@ -40,11 +49,16 @@ def never(problem: str) -> None:
 
 def alone(path: Path, problems: Callable[[str], None]) -> CallRecording[str]:
     """Make a recording that no thread writes."""
-    return CallRecording(path, header(), describe, problems, on_delay=told_nothing, wake=threading.Event())
+    return CallRecording(path, header(), describe, problems, on_delay=told_nothing, hurry=lambda _: None)
 
 
 def told_nothing(_waits: bool, _line: str) -> None:
     """Take that a recording waits for room."""
+
+
+def steps_in(path: Path) -> int:
+    """Count what a file holds by now."""
+    return len(list(read(path).steps())) if path.exists() and path.stat().st_size else 0
 
 
 def test_a_recording_is_written_and_ended(tmp_path: Path) -> None:
@@ -80,6 +94,32 @@ def test_steps_that_come_while_the_thread_writes_are_all_there_in_order(tmp_path
 
     kept = [(step.now_ms, step.received) for step in read(recording.path).steps()]
     assert kept == [(step.now_ms, step.received) for step in fed]
+
+
+def test_all_of_many_calls_are_written_by_turns_while_they_go_on(tmp_path: Path) -> None:
+    spool = Spool(describe, interval_s=0.01)
+    recordings = [spool.open(tmp_path / f"{number}.call", header(), never) for number in range(2 * PARTS + 3)]
+    for recording in recordings:
+        recording.record(0, None, ["ConnectModel"])
+    waiting = list(recordings)
+    while waiting:
+        waiting = [recording for recording in waiting if not steps_in(recording.path)]
+        recordings[0].wait(0.01)
+    spool.close()
+
+    assert {steps_in(recording.path) for recording in recordings} == {1}
+
+
+def test_a_call_that_ends_is_written_at_once_though_it_is_the_turn_of_others(tmp_path: Path) -> None:
+    spool = Spool(describe, interval_s=60)
+    recordings = [spool.open(tmp_path / f"{number}.call", header(), never) for number in range(2 * PARTS + 3)]
+    for recording in recordings:
+        recording.record(0, None, ["ConnectModel"])
+    recordings[-1].end()
+    assert recordings[-1].wait(5)
+    spool.close()
+
+    assert steps_in(recordings[-1].path) == 1
 
 
 def test_a_recording_is_there_as_soon_as_it_is_opened(tmp_path: Path) -> None:
@@ -154,7 +194,7 @@ def on_a_full_disk(path: Path, problems: Problems, news: Problems) -> tuple[Spoo
     path.symlink_to("/dev/full")
     spool = Spool(describe, interval_s=0.01)
     recording = CallRecording(
-        path, header(), describe, problems, on_delay=lambda _, line: news(line), wake=threading.Event()
+        path, header(), describe, problems, on_delay=lambda _, line: news(line), hurry=lambda _: None
     )
     recording._began = True
     spool._open.append(recording)
@@ -234,26 +274,31 @@ def test_a_fault_of_our_own_stops_one_recording_and_is_named(tmp_path: Path) -> 
 def test_a_disk_that_does_not_follow_stops_the_recording_at_the_bound(tmp_path: Path) -> None:
     problems = Problems()
     recording = alone(tmp_path / "one.call", problems)
-    for now_ms in range(MOST_STEPS + 5):
+    for now_ms in range(2 * MOST_STEPS):
         recording.record(now_ms, None, [])
     recording.remark(0, "late")
     assert recording.write()
 
     assert problems.told == [f"the recording {recording.path} stopped: the disk is too slow"]
-    assert len(list(read(recording.path).steps())) == MOST_STEPS
+    kept = [step.now_ms for step in read(recording.path).steps()]
+    assert kept == list(range(MOST_STEPS + STEPS_AT_ONCE))
 
 
-def test_what_was_written_before_a_fault_of_our_own_can_be_read(tmp_path: Path) -> None:
+def test_what_came_before_a_fault_of_our_own_can_be_read(tmp_path: Path) -> None:
     problems = Problems()
     recording = alone(tmp_path / "one.call", problems)
     recording.record(0, None, ["ConnectModel"])
     assert not recording.write()
-    recording.record(7, "a bug", [])
-    recording.record(8, "ModelOpened", [])
+    recording.record(7, "ModelOpened", [])
+    recording.record(8, "a bug", [])
+    recording.record(9, "ModelOpened", [])
+    recording.end()
     assert recording.write()
 
     assert len(problems.told) == 1
-    assert [step.now_ms for step in read(recording.path).steps()] == [0]
+    read_back = read(recording.path)
+    assert [step.now_ms for step in read_back.steps()] == [0, 7]
+    assert read_back.cut_at == recording.path.stat().st_size
 
 
 CHILD = """

@@ -1,10 +1,12 @@
-"""Writes recordings: each call makes rows of its steps, one thread for all calls packs them and puts them on disk.
+"""Writes recordings: a call lists its steps, one thread for all calls makes rows of them and puts them on disk.
 
-`CallRecording.record` costs some microseconds, which is less than to leave a step to the thread: there its texts are
-out of the processor's caches, and both wait for the interpreter. A recording that cannot be written (disk full, folder
-gone, disk too slow) stops with one problem told; the call never notices. For a full disk it waits a while first: if
-there is room again, nothing is missing. What is older than a second survives the death of the process, because the
-thread hands everything to the operating system twice a second.
+`CallRecording.record` only keeps what it is given. To make a row at once would take three times as long as all rows of
+half a second in one go: between two frames of a call come those of all others, and its rows and the code that makes
+them are out of the processor's caches. The thread goes round the calls, a few at a time, so that the calls in progress
+wait for the interpreter no longer than it takes for one recording. A recording that cannot be written (disk full,
+folder gone, disk too slow) stops with one problem told; the call never notices. For a full disk it waits a while first:
+if there is room again, nothing is missing. What is older than a second survives the death of the process, because the
+thread hands everything of a call to the operating system twice a second.
 """
 
 import errno
@@ -13,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -25,9 +27,16 @@ from voice_agent.recording.writer import END_BLOCK, RecordingWriter
 INTERVAL_S = 0.5
 """Half of the promised second: the other half is for writing."""
 
+PARTS = 10
+"""In so many parts of the interval the thread goes round the calls."""
+
+STEPS_AT_ONCE = 100
+"""Steps that wait as they came, for a second at least. When the thread is later than that, because the disk is slow,
+the call makes rows of them itself, which are a tenth of their size: less than a millisecond in all."""
+
 MOST_STEPS = 10_000
-"""Steps that wait for the thread. A call makes 100 a second at most; a disk that is this far behind will not catch up,
-and memory is finite."""
+"""Steps that wait for the thread as rows. A call makes 100 a second at most; a disk that is this far behind will not
+catch up, and memory is finite."""
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """The disk has no room, or not for us; others may make some."""
@@ -40,6 +49,9 @@ LATE_S = 60.0
 
 OnDelay = Callable[[bool, str], None]
 """Whether the recording waits now, and one line that says so."""
+
+_ITEMS = 3
+"""Of a step in the list."""
 
 _T = TypeVar("_T")
 
@@ -77,18 +89,24 @@ class CallRecording(Generic[_T]):
         on_problem: Callable[[str], None],
         *,
         on_delay: OnDelay,
-        wake: threading.Event,
+        hurry: Callable[["CallRecording[_T]"], None],
     ) -> None:
+        """`hurry` has it written soon."""
         self.path = path
         self.problem: str | None = None
         """Why it stopped before its call did; what was written until then can be read."""
         self._describe = describe
         self._on_problem = on_problem
         self._on_delay = on_delay
-        self._wake = wake
+        self._hurry = hurry
+        self._steps: list[Any] = []
+        """What the writer is not fed yet: of each step its time, what was received, and what came of it.
+
+        In one list, because the garbage collector would walk through a tuple for each step.
+        """
         self._writer = RecordingWriter(header)
         self._feeding = threading.Lock()
-        """Held for microseconds: by the call while it feeds the writer, by the thread while it cuts off what came."""
+        """Held by who feeds the writer or cuts off what came: the thread, or the call when the thread is late."""
         self._listens = True
         """Steps are still wanted."""
         self._fault: Exception | None = None
@@ -109,34 +127,40 @@ class CallRecording(Generic[_T]):
         """Whether its file is, or will be as far as is known."""
         return self._began or (self._waits and self.problem is None)
 
-    def record(self, now_ms: int, received: _T | None, outputs: Sequence[_T]) -> None:
-        """Take one step; returns at once."""
+    def record(self, now_ms: int, received: _T | Entry | None, outputs: Sequence[_T]) -> None:
+        """Take one step; returns at once. The values may not change any more; an entry stays as it is."""
         if self._listens:
-            describe = self._describe
-            try:
-                entry = None if received is None else describe(received)
-                # Mostly it is one, for which no list is made.
-                sent = (describe(outputs[0]),) if len(outputs) == 1 else [describe(output) for output in outputs]
-                self._feed(now_ms, entry, sent)
-            except Exception as error:  # noqa: BLE001 - the call goes on; it is told where the recording stops
-                self._listens, self._fault = False, error
+            # Mostly it is one, for which no tuple is made.
+            self._steps.extend((now_ms, received, outputs[0] if len(outputs) == 1 else tuple(outputs)))
+            if len(self._steps) >= _ITEMS * STEPS_AT_ONCE:
+                if self._writer.waiting >= MOST_STEPS:
+                    self._listens, self._full = False, True
+                else:
+                    self._feed()
 
     def remark(self, now_ms: int, what: str) -> None:
         """Note what no step tells, e.g. that an output was dropped or never written."""
-        if self._listens:
-            self._feed(now_ms, Entry("remark", msgspec.json.encode({"what": what}).decode()), ())
+        self.record(now_ms, Entry("remark", msgspec.json.encode({"what": what}).decode()), ())
 
-    def _feed(self, now_ms: int, received: Entry | None, sent: Sequence[Entry]) -> None:
-        if self._writer.waiting >= MOST_STEPS:
-            self._listens, self._full = False, True
-            return
+    def _feed(self) -> None:
+        """Feed the writer all that waits."""
+        describe, feed = self._describe, self._writer.feed
         with self._feeding:
-            self._writer.feed(now_ms, received, sent)
+            count = len(self._steps)  # the call may go on meanwhile
+            steps = iter(self._steps[:count])
+            del self._steps[:count]
+            try:
+                for now_ms, received, outputs in zip(steps, steps, steps, strict=True):
+                    entry = received if received is None or type(received) is Entry else describe(received)
+                    sent = [describe(each) for each in outputs] if type(outputs) is tuple else (describe(outputs),)
+                    feed(now_ms, entry, sent)
+            except Exception as error:  # noqa: BLE001 - the call goes on; it is told where the recording stops
+                self._listens, self._fault = False, error
 
     def end(self) -> None:
         """Say that nothing more comes; returns at once, the rest is written behind it."""
         self._ending = True
-        self._wake.set()
+        self._hurry(self)
 
     def wait(self, timeout_s: float) -> bool:
         """Wait, after `end`, until the file is finished or has failed (then see `problem`); false: it took too long."""
@@ -165,18 +189,19 @@ class CallRecording(Generic[_T]):
         return done
 
     def _write(self, last: bool) -> bool:
-        ending, full = self._ending, self._full  # before anything is cut off: nothing comes in after them
-        if self._fault is not None:
-            raise self._fault
+        ending, full = self._ending, self._full  # before anything is taken: nothing comes in after them
         if not self._sealed:
-            self._sealed = ending and not full
+            self._feed()
+            self._sealed = ending and not full and self._fault is None
             with self._feeding:
                 rows = self._writer.cut()
             self._late += self._writer.pack(rows) + (END_BLOCK if self._sealed else b"")
         if ending and self._ended_at is None:
             self._ended_at = time.monotonic()
         if self._late:
-            self._append(last or full)
+            self._append(last or full or self._fault is not None)
+        if self._fault is not None:
+            raise self._fault
         if full:
             raise CommandError("the disk is too slow")
         return ending and not self._late
@@ -208,6 +233,7 @@ class CallRecording(Generic[_T]):
         self.problem = f"the recording {self.path} stopped: {why}"
         self._listens = False
         with self._feeding:
+            self._steps.clear()
             self._writer.cut()
         self._late.clear()
         self._finished.set()
@@ -241,6 +267,9 @@ class Spool(Generic[_T]):
         self._closing = False
         self._lock = threading.Lock()
         self._open: list[CallRecording[_T]] = []
+        """In the order in which they are written."""
+        self._hurried: list[CallRecording[_T]] = []
+        """Those that are written before."""
         # A daemon: a process that dies of something else must not wait for it.
         self._thread = threading.Thread(target=self._run, name="recordings", daemon=True)
         self._thread.start()
@@ -257,10 +286,10 @@ class Spool(Generic[_T]):
         `on_problem` is called at most once, in the thread, with one line; `on_delay` whenever it begins to wait for
         room on the disk, and when it has found some.
         """
-        recording = CallRecording(path, header, self._describe, on_problem, on_delay=on_delay, wake=self._wake)
+        recording = CallRecording(path, header, self._describe, on_problem, on_delay=on_delay, hurry=self._hurry)
         with self._lock:
             self._open.append(recording)
-        self._wake.set()
+        self._hurry(recording)
         return recording
 
     def close(self) -> None:
@@ -269,14 +298,25 @@ class Spool(Generic[_T]):
         self._wake.set()
         self._thread.join()
 
+    def _hurry(self, recording: CallRecording[_T]) -> None:
+        with self._lock:
+            self._hurried.append(recording)
+        self._wake.set()
+
     def _run(self) -> None:
         closing = False
         while not closing:
-            self._wake.wait(self._interval_s)
+            parts = max(1, min(PARTS, len(self._open)))
+            self._wake.wait(self._interval_s / parts)
             self._wake.clear()
             closing = self._closing
             with self._lock:
-                recordings = list(self._open)
-            done = [recording for recording in recordings if recording.write(last=closing)]
+                count = len(self._open) if closing else -(-len(self._open) // parts)
+                turn, others = self._open[:count], self._open[count:]
+                hurried = [recording for recording in self._hurried if recording in self._open]
+                self._hurried.clear()
+                self._open = others + turn
+            # Each once, though one may be in both.
+            done = {recording for recording in dict.fromkeys(hurried + turn) if recording.write(last=closing)}
             with self._lock:
                 self._open = [recording for recording in self._open if recording not in done]
