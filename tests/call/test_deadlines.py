@@ -47,6 +47,18 @@ def test_the_earliest_is_known_whatever_became_of_the_others() -> None:
     assert [*earliest, deadlines.earliest()] == [100, 200, None]
 
 
+def test_once_all_are_cleared_nothing_is_waited_for_and_others_can_be_named() -> None:
+    deadlines = Deadlines()
+    deadlines.set("tea", 100)
+    waited = [deadlines.earliest()]
+    deadlines.clear_all()
+    waited.append(deadlines.earliest())
+    deadlines.set("cake", 200)
+
+    assert [*waited, deadlines.earliest()] == [100, None, 200]
+    assert not deadlines.armed("tea")
+
+
 @given(st.dictionaries(st.text(max_size=2), st.integers(0, 50)), st.integers(0, 50))
 def test_what_is_due_comes_once_and_earliest_first(at: dict[str, int], now_ms: int) -> None:
     deadlines = Deadlines()
