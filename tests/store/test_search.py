@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from tests.store.test_history import FORMER, a_call
 from voice_agent.call.summary import Line
-from voice_agent.call.trouble import UNHEARD, Trouble
+from voice_agent.call.trouble import TRANSFER_FAILED, UNHEARD, Trouble
 from voice_agent.store.database import Database
 from voice_agent.store.history import History, Order, PastCall
-from voice_agent.store.search import ANY, Day, Percentiles, Search, Wanted, percentiles
+from voice_agent.store.search import ANY, Day, Part, Percentiles, Search, Wanted, percentiles
 
 SAID = (Line(0, "caller", "Is the 100% Wool coat in stock?"), Line(1, "agent", "It is."))
 BROKE = (
@@ -177,3 +177,26 @@ def test_so_many_are_not_above_a_percentile(times: list[int]) -> None:
         assert ms in times
         assert sum(time <= ms for time in times) * 100 >= percent * len(times)
         assert sum(time < ms for time in times) * 100 < percent * len(times)
+
+
+def test_the_parts_of_a_call_know_each_other_whichever_were_found(tmp_path: Path) -> None:
+    failed = (Trouble(900, TRANSFER_FAILED, "desk, nobody answered"),)
+    first = call("CA1", started_at="2026-11-20T10:00", outcome="transferred", trouble=failed)
+    second = call("CA1", started_at="2026-11-20T10:01", outcome="stream_lost")
+    third, alone = call("CA1", started_at="2026-11-20T10:02"), call("CA11", started_at="2026-11-20T10:03")
+
+    async def main() -> None:
+        async with Database(tmp_path / "calls.sqlite") as database:
+            history = History(database)
+            for each in (third, first, alone, second):
+                await history.add(each)
+            search = Search(history)
+            assert await search.parts([third, alone]) == {
+                ("CA1", first.started_at): Part(1, 3),
+                ("CA1", second.started_at): Part(2, 3, "transferred", transfer_failed=True),
+                ("CA1", third.started_at): Part(3, 3, "stream_lost"),
+            }
+            assert await search.parts([alone]) == {}
+            assert await search.parts([]) == {}
+
+    asyncio.run(main())

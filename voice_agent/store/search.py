@@ -6,11 +6,13 @@ It must not know who asks, nor how it is shown.
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Select, func, or_, select
 
+from voice_agent.call.trouble import TRANSFER_FAILED
 from voice_agent.errors import CommandError
 from voice_agent.store.database import MOVE_IT
 from voice_agent.store.history import INTERRUPTED, History, Order, PastCall
@@ -49,6 +51,19 @@ class Choices(msgspec.Struct, frozen=True):
     trouble: list[str]
 
 
+class Part(msgspec.Struct, frozen=True):
+    """One of the parts of a call that was taken up more than once."""
+
+    number: int
+    """From 1 on."""
+    of: int
+    """So many there are."""
+    former: str = ""
+    """The outcome of the part before it; empty: it is the first."""
+    transfer_failed: bool = False
+    """The part before it was to be transferred, which came to nothing."""
+
+
 class Percentiles(msgspec.Struct, frozen=True):
     """Of some times in ms."""
 
@@ -80,6 +95,21 @@ class Search:
         """Say how many calls there are."""
         rows = await self._rows(select(func.count()).select_from(CALLS).where(*_conditions(wanted)))
         return int(rows[0][0]) if rows else 0
+
+    async def parts(self, calls: Iterable[PastCall]) -> dict[tuple[str, str], Part]:
+        """Say which part of its call each is, by CallSid and beginning; of those that are one part only: nothing."""
+        columns = select(CALLS.c.call_sid, CALLS.c.started_at, CALLS.c.outcome, CALLS.c.faults)
+        of_these = columns.where(CALLS.c.call_sid.in_({call.call_sid for call in calls}))
+        parts: dict[str, list[Any]] = defaultdict(list)
+        for row in await self._rows(of_these.order_by(CALLS.c.started_at, CALLS.c.id)):
+            parts[row.call_sid].append(row)
+        found = {}
+        for call_sid, rows in parts.items():
+            for number, (former, row) in enumerate(pairwise([None, *rows]) if len(rows) > 1 else (), 1):
+                failed = former is not None and f"{TRANSFER_FAILED}\n" in former.faults
+                part = Part(number, len(rows), "" if former is None else former.outcome, failed)
+                found[call_sid, row.started_at] = part
+        return found
 
     async def choices(self) -> Choices:
         """Give the agents, outcomes and kinds of trouble of all calls."""

@@ -11,6 +11,7 @@ import pytest
 from tests.store.test_search import BROKE, call
 from tests.support.console import Browser, a_browser
 from voice_agent.call.summary import Line
+from voice_agent.call.trouble import TRANSFER_FAILED, Trouble
 from voice_agent.config.prices import load_prices
 from voice_agent.server.console.calls import COLUMNS, MOST, calls_routes
 from voice_agent.store.database import FILE_NAME, Database
@@ -64,6 +65,27 @@ def test_the_turn_is_shown_in_which_the_words_stand(tmp_path: Path) -> None:
         assert len(row["found"]["text"]) <= 202
         assert yes["found"] == {"who": "shop", "text": "Yes.", "at_ms": 9500}
         assert [each["found"] for each in everything] == [None, None]
+
+    asyncio.run(main())
+
+
+def test_a_part_of_a_call_says_so_and_counts_as_before(tmp_path: Path) -> None:
+    broke = (Trouble(900, TRANSFER_FAILED, "desk, nobody answered"),)
+    first = call("CA1", started_at="2026-11-22T10:00", outcome="transferred", trouble=broke)
+    second, alone = call("CA1", started_at="2026-11-22T10:01"), call("CA2", started_at="2026-11-22T10:02")
+
+    async def main() -> None:
+        async with a_console(tmp_path, first, second, alone) as browser:
+            listed = (await browser.get("/console/api/calls")).json()["calls"]
+            (found,) = (await browser.get("/console/api/calls?trouble=transfer%20failed")).json()["calls"]
+            counted = (await browser.get("/console/api/counted")).json()
+        assert [row["part"] for row in listed] == [
+            None,
+            {"number": 2, "of": 2, "former": "transferred", "transfer_failed": True},
+            {"number": 1, "of": 2, "former": "", "transfer_failed": False},
+        ]
+        assert found["part"]["number"] == 1, "what failed is found where it failed, once"
+        assert counted == {"calls": 3, "trouble": 1}
 
     asyncio.run(main())
 

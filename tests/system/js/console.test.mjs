@@ -7,6 +7,7 @@ const load = (name) => import(new URL(name, STATIC));
 
 const { Delay, Loss } = await load("bad-line.js");
 const { Carrier } = await load("carrier.js");
+const { partName, since } = await load("format.js");
 const { SILENCE } = await load("mulaw.js");
 const { Playout } = await load("playout.js");
 const { Resampler } = await load("resample.js");
@@ -199,4 +200,12 @@ test("help is of as much of a path as the schema knows, through lists and altern
   assert.deepEqual(help(schema, ["tools"]).keys, [["http", "A request."]]);
   assert.deepEqual(help(schema, ["speed"]).facts, [["from", "1 to 2"], ["unless set", "1.5"]]);
   assert.deepEqual(help(schema, ["nothing"]).keys.map(([key]) => key), ["tools", "speed"]);
+});
+
+test("a part of a call is named by what it lies between", () => {
+  assert.equal(partName(1, undefined, false, "transferred"), "1: until the transfer");
+  assert.equal(partName(2, "transferred", true, "stream_lost"), "2: back from a failed transfer, until the line was lost");
+  assert.equal(partName(3, "stream_lost", false, "completed"), "3: taken up again");
+  assert.equal(partName(2, "of a later version", false, "completed"), "2: the rest");
+  assert.equal(since("transferred"), "back from the transfer");
 });

@@ -2,7 +2,7 @@
 
 import csv
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from io import StringIO
 from typing import Any
 
@@ -15,7 +15,7 @@ from voice_agent.errors import CommandError
 from voice_agent.review.findings import in_short
 from voice_agent.server.console.answers import json_of
 from voice_agent.store.history import Order, PastCall
-from voice_agent.store.search import ANY, Search, Wanted, percentiles
+from voice_agent.store.search import ANY, Part, Search, Wanted, percentiles
 
 logger = logging.getLogger(__name__)
 
@@ -50,11 +50,12 @@ def calls_routes(search: Search, prices: Prices, looked_at: Callable[[], None] =
         try:
             # One more tells whether there is more.
             found = await search.page(wanted, limit + 1, offset, order)
+            parts = await search.parts(found)
         except CommandError as error:
             raise HTTPException(409, str(error)) from None
         looked_at()
         return json_of(
-            {"calls": [_row(call, prices, wanted.words) for call in found[:limit]], "more": len(found) > limit}
+            {"calls": [_row(call, prices, wanted.words, parts) for call in found[:limit]], "more": len(found) > limit}
         )
 
     @router.get("/console/api/history")
@@ -105,7 +106,7 @@ def _wanted(request: Request) -> tuple[Wanted, int, int, Order]:
     return wanted, limit, offset, order
 
 
-def _row(call: PastCall, prices: Prices, words: str) -> dict[str, Any]:
+def _row(call: PastCall, prices: Prices, words: str, parts: Mapping[tuple[str, str], Part]) -> dict[str, Any]:
     """Give what the list shows of a call: of its words only those that were looked for."""
     return {
         "call_sid": call.call_sid,
@@ -124,6 +125,7 @@ def _row(call: PastCall, prices: Prices, words: str) -> dict[str, Any]:
         "trouble": in_short(call.trouble),
         "found": _found(call, words.lower().split()),
         "recorded": call.recording is not None,
+        "part": parts.get((call.call_sid, call.started_at)),
     }
 
 

@@ -1,16 +1,13 @@
 // The page of one call.
 import { get } from "./api.js";
 import { byId, el, notice, replace, setText } from "./dom.js";
-import { clock, count, ending, moment, plural } from "./format.js";
+import { clock, count, ending, moment, partName, plural, TRANSFER_FAILED } from "./format.js";
 import { entries, finding } from "./said.js";
 import { Timeline } from "./timeline.js";
 
 const sid = decodeURIComponent(location.pathname.split("/").at(-1));
 const wanted = new URLSearchParams(location.search);
 let number = Math.max(1, Number.parseInt(wanted.get("part") ?? "1", 10) || 1);
-const BEHIND = "transfer failed";
-const UNTIL = { transferred: "until the transfer", keys_sent: "until keys were sent", stream_lost: "until the line was lost" };
-const SINCE = { transferred: "back from it", keys_sent: "behind the keys", stream_lost: "taken up again" };
 const api = `/console/api/calls/${encodeURIComponent(sid)}`;
 const audio = byId("audio");
 const timeline = new Timeline(byId("lanes"), byId("lanes-width"), byId("canvas"), (ms) => play(ms, !audio.paused));
@@ -38,7 +35,7 @@ function showPart(part, parts) {
   if (parts.length > 1) {
     replace(byId("call-parts"), parts.map((each, index) => el("a", {
       class: "button", href: `?part=${index + 1}`, "aria-current": index + 1 === number ? "page" : false,
-    }, partName(each, parts[index - 1], index + 1))));
+    }, partName(index + 1, parts[index - 1]?.outcome, failedTransfers(parts[index - 1]).length > 0, each.outcome))));
   }
   told = behind(parts);
   showFindings(part.findings);
@@ -116,7 +113,7 @@ async function weighWords() {
 
 // What the recording, or the history of an unrecorded call, tells, and what happened around it.
 function showFindings(found) {
-  const all = [...told.before, ...found.filter((each) => each.kind !== BEHIND), ...told.behind];
+  const all = [...told.before, ...found.filter((each) => each.kind !== TRANSFER_FAILED), ...told.behind];
   replace(byId("findings"), all.map((each) => el("li", {},
     el("button", { type: "button", class: "jump number", onclick: () => look(each.at_ms), "aria-label": `Show and play from ${clock(each.at_ms)}` }, clock(each.at_ms)),
     finding(each))));
@@ -126,12 +123,11 @@ function showFindings(found) {
 
 // A transfer fails when its part is over: both parts tell it, the one that it belongs to and the one behind it.
 function behind(parts) {
-  const of = (part) => (part?.findings ?? []).filter((each) => each.kind === BEHIND);
-  return { before: of(parts[number - 2]).map((each) => ({ ...each, at_ms: 0 })), behind: of(parts[number - 1]) };
+  return { before: failedTransfers(parts[number - 2]).map((each) => ({ ...each, at_ms: 0 })), behind: failedTransfers(parts[number - 1]) };
 }
 
-function partName(part, former, place) {
-  return `${place}: ${[former && SINCE[former.outcome], UNTIL[part.outcome]].filter(Boolean).join(", ") || "the rest"}`;
+function failedTransfers(part) {
+  return (part?.findings ?? []).filter((each) => each.kind === TRANSFER_FAILED);
 }
 
 // Shows a place closely, then plays from there.

@@ -2,7 +2,7 @@
 import { get } from "./api.js";
 import { chart } from "./chart.js";
 import { append, byId, el, replace, setText } from "./dom.js";
-import { clock, duration, ending, moment, outcomeWords } from "./format.js";
+import { clock, duration, ending, moment, outcomeWords, since } from "./format.js";
 
 const LATE_MS = 1000;
 
@@ -66,7 +66,7 @@ async function list(anew) {
     const { calls, more } = await get(`/console/api/calls?${wanted}`);
     if (turn !== asked) return; // somebody has typed on
     byId("calls-problem").hidden = true;
-    const rows = calls.map((call) => [row(call), call.found && sentence(call)]);
+    const rows = calls.map((call, index) => [row(call, calls[index + 1]?.call_sid === call.call_sid), call.found && sentence(call)]);
     if (anew) replace(byId("rows"), rows);
     else append(byId("rows"), rows);
     shown = (anew ? 0 : shown) + calls.length;
@@ -79,15 +79,19 @@ async function list(anew) {
   }
 }
 
-function row(call) {
+// `tied`: the next row is another part of the same call.
+function row(call, tied) {
+  const { part } = call;
+  const back = part ? since(part.former, part.transfer_failed) : "";
   const late = (ms) => (ms > LATE_MS ? "tag bad" : null);
   const [kind, outcome] = ending(call.outcome, call.trouble.map((named) => named.kind));
-  return el("tr", {},
-    el("th", { scope: "row" }, el("a", { href: page(call) }, moment(call.started_at))),
+  return el("tr", { class: [part && "part", tied && "tied"].filter(Boolean).join(" ") || null },
+    el("th", { scope: "row" }, el("a", { href: page(call) }, moment(call.started_at)),
+      part && el("span", { class: "hint" }, ` part ${part.number} of ${part.of}${back && !part.transfer_failed ? `, ${back}` : ""}`)),
     el("td", {}, call.agent), el("td", { class: "mono" }, call.caller || "-"),
     el("td", { class: "number length" }, clock(call.duration_ms, false)),
     el("td", { class: "outcome" }, el("span", { class: `tag ${kind}` }, outcome)),
-    el("td", { class: "trouble" }, call.trouble.map(({ kind, text }) => [el("span", { class: `tag ${GRAVENESS[kind] ?? "bad"}` }, text), " "])),
+    el("td", { class: "trouble" }, part?.transfer_failed && [el("span", { class: "tag bad" }, back), " "], call.trouble.map(({ kind, text }) => [el("span", { class: `tag ${GRAVENESS[kind] ?? "bad"}` }, text), " "])),
     el("td", { class: "number median" }, call.response_ms === null ? "-" : el("span", { class: late(call.response_ms) }, duration(call.response_ms))),
     el("td", { class: call.slowest_ms === null ? "number slowest none" : "number slowest" }, call.slowest_ms === null ? "-" : el("span", { class: late(call.slowest_ms) }, duration(call.slowest_ms))),
     [call.turns, call.interruptions, call.tool_calls, call.cost].map((value) => el("td", { class: "number lesser" }, value)));

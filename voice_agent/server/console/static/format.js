@@ -47,10 +47,23 @@ const GOOD = new Set(["completed", "transferred", "caller_hung_up"]);
 export const outcomeWords = (outcome) => WORDS[outcome] ?? outcome;
 const outcomeKind = (outcome) => (BAD.has(outcome) ? "bad" : GOOD.has(outcome) ? "good" : "warn");
 
-const TRANSFER_FAILED = "transfer failed";
+export const TRANSFER_FAILED = "transfer failed";
 
 // How a call ended, by the kinds of its trouble, too: the line left for a transfer that came to nothing.
 export function ending(outcome, trouble) {
   const failed = outcome === "transferred" && trouble.includes(TRANSFER_FAILED);
   return failed ? ["bad", TRANSFER_FAILED] : [outcomeKind(outcome), outcomeWords(outcome)];
+}
+
+const UNTIL = {
+  transferred: "until the transfer", keys_sent: "until keys were sent", stream_lost: "until the line was lost", stopped: "until the server stopped",
+};
+const SINCE = { transferred: "back from the transfer", keys_sent: "behind the keys", stream_lost: "taken up again", stopped: "taken up again" };
+
+// What a part of a call begins with, by how the one before it ended; nothing of the first.
+export const since = (former, failed = false) => (failed ? "back from a failed transfer" : SINCE[former] ?? "");
+
+// How a part is called: what it lies between.
+export function partName(number, former, failed, outcome) {
+  return `${number}: ${[since(former, failed), UNTIL[outcome]].filter(Boolean).join(", ") || "the rest"}`;
 }
