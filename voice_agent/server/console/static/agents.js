@@ -64,6 +64,7 @@ function changed() {
   byId("revert").disabled = !isChanged();
   byId("save").disabled = true;
   byId("try").disabled = !edit;
+  asked += 1; // what is being judged is not what stands there now
   if (!edit) return;
   clearTimeout(checking);
   checking = setTimeout(check, CHECK_MS);
@@ -76,7 +77,7 @@ async function check() {
   try {
     ({ faults } = await post("/console/api/agents/check", draft()));
   } catch (error) {
-    setText(byId("verdict"), error.message);
+    if (question === asked) setText(byId("verdict"), error.message);
     return;
   }
   if (question !== asked) return;

@@ -9,6 +9,7 @@ const LATE_MS = 1000;
 // Of trouble: none that a caller interrupts, little that one waits, while nobody is left alone.
 const GRAVENESS = { "words not heard": "", "late answer": "warn" };
 const form = byId("filter");
+let sought = new URLSearchParams(); // what the rows that are shown, or will be, were found by
 let shown = 0;
 let asked = 0;
 let soon = 0;
@@ -48,6 +49,7 @@ function query() {
 
 async function find() {
   const wanted = query();
+  sought = wanted;
   history.replaceState(null, "", wanted.size ? `?${wanted}` : location.pathname);
   for (const button of document.querySelectorAll("th button")) {
     const sorts = button.dataset.order === (wanted.get("order") ?? "");
@@ -60,8 +62,9 @@ async function find() {
 
 async function list(anew) {
   const turn = ++asked;
-  const wanted = query();
+  const wanted = new URLSearchParams(sought);
   wanted.set("offset", anew ? 0 : shown);
+  if (anew) byId("older").hidden = true; // older than what is not there yet
   try {
     const { calls, more } = await get(`/console/api/calls?${wanted}`);
     if (turn !== asked) return; // somebody has typed on
@@ -72,7 +75,7 @@ async function list(anew) {
     shown = (anew ? 0 : shown) + calls.length;
     byId("older").hidden = !more;
     byId("empty").hidden = shown > 0;
-    setText(byId("empty"), query().size ? "No call is like that." : "No calls yet. Hold one with the softphone, or: voice-agent emulate call --to .../twilio/voice --say question.wav");
+    setText(byId("empty"), sought.size ? "No call is like that." : "No calls yet. Hold one with the softphone, or: voice-agent emulate call --to .../twilio/voice --say question.wav");
   } catch (error) {
     setText(byId("calls-problem"), error.message);
     byId("calls-problem").hidden = false;
@@ -104,7 +107,7 @@ function page(call) {
 // Where the words that are looked for were said, and by whom.
 function sentence(call) {
   const { who, text, at_ms: at } = call.found;
-  const words = form.elements.namedItem("words").value.toLowerCase().split(/\s+/).filter(Boolean);
+  const words = (sought.get("words") ?? "").toLowerCase().split(/\s+/).filter(Boolean);
   const parts = [];
   let rest = text;
   while (rest) {
@@ -120,6 +123,7 @@ function sentence(call) {
 
 async function measured(wanted) {
   const { days, choices } = await get(`/console/api/history?${wanted}`).catch(() => ({ days: [], choices: null }));
+  if (wanted !== sought) return; // somebody has typed on
   if (choices) {
     offer("agent", choices.agents, (name) => name);
     offer("outcome", choices.outcomes, outcomeWords);
