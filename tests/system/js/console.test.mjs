@@ -209,3 +209,81 @@ test("a part of a call is named by what it lies between", () => {
   assert.equal(partName(2, "of a later version", false, "completed"), "2: the rest");
   assert.equal(since("transferred"), "back from the transfer");
 });
+
+// Stands in for a browser: what is fetched is answered by `answers`, by the path; the paths are given in their order.
+function standIn(answers) {
+  const asked = [];
+  const stream = { getTracks: () => [{ stop() {} }] };
+  const node = { connect: (to) => to, port: { postMessage() {} } };
+  Object.assign(globalThis, {
+    fetch: async (path, { signal } = {}) => {
+      asked.push(path);
+      const answer = await answers[path]?.();
+      signal?.throwIfAborted();
+      const [status, body] = answer ?? [204, undefined];
+      return new Response(body === undefined ? null : JSON.stringify(body), { status, headers: { "Content-Type": "application/json" } });
+    },
+    location: { href: "http://127.0.0.1/console", pathname: "/console", assign: (to) => asked.push(`to ${to}`) },
+    AudioContext: class {
+      audioWorklet = { addModule: async () => {} };
+      resume = async () => {};
+      close() {}
+      createMediaStreamSource = () => node;
+    },
+    AudioWorkletNode: class {
+      constructor() {
+        return node;
+      }
+    },
+    RTCPeerConnection: class {
+      addEventListener() {}
+      addTrack() {}
+      createDataChannel = () => ({ addEventListener() {} });
+      createOffer = async () => ({});
+      setLocalDescription = async () => {};
+      localDescription = { sdp: "" };
+      setRemoteDescription = async () => asked.push("connected");
+      close() {}
+    },
+    Audio: class {},
+  });
+  Object.defineProperty(globalThis, "navigator", { configurable: true, value: { mediaDevices: { getUserMedia: async () => stream } } });
+  return asked;
+}
+
+const VIEW = { state() {}, note() {}, begun() {}, levels() {}, over() {} };
+const SESSION = "/console/api/session";
+const LINE = { loss: 0, delay: 0, noise: 0 };
+
+test("who hangs up while a telephone call is being begun ends it as soon as it is there", async () => {
+  const { TelephoneCall } = await load("telephone-call.js");
+  const call = new TelephoneCall({ ...VIEW, begun: () => assert.fail("it is over") }, LINE);
+  const asked = standIn({
+    [SESSION]: () => [200, { token: "t" }],
+    "/console/api/phone/calls": () => {
+      call.hangUp();
+      return [200, { call_sid: "CA1", account_sid: "AC1", verbs: [] }];
+    },
+  });
+  await call.hold({});
+  assert.ok(asked.includes("/console/api/phone/calls/CA1/over"));
+});
+
+test("who hangs up while a call to the model is being begun calls nobody", async () => {
+  const { WebRtcCall } = await load("webrtc-call.js");
+  for (const during of ["/console/session", "https://model/calls"]) {
+    const call = new WebRtcCall(VIEW);
+    const hungUp = (answer) => (path) => () => {
+      if (path === during) call.hangUp();
+      return [200, answer];
+    };
+    const asked = standIn({
+      [SESSION]: () => [200, { token: "t" }],
+      "/console/session": hungUp({ value: "v", calls_url: "https://model/calls", call_url: "/console/session/1/call" })("/console/session"),
+      "https://model/calls": hungUp("sdp")("https://model/calls"),
+    });
+    await call.hold({ agent: "reception" });
+    assert.ok(!asked.includes("connected") && !asked.includes("/console/session/1/call"), asked.join(" "));
+    assert.equal(asked.at(-1), during);
+  }
+});

@@ -33,6 +33,10 @@ export class TelephoneCall {
       const begun = await post("/console/api/phone/calls", wish);
       this.callSid = begun.call_sid;
       this.accountSid = begun.account_sid;
+      if (this.isOver) {
+        this.#tellOver(); // somebody hung up before there was a call to be told of
+        return;
+      }
       this.view.begun(this.callSid);
       await this.#obey(begun.verbs);
       this.#end("");
@@ -191,8 +195,12 @@ export class TelephoneCall {
     this.telephone?.port.postMessage({ over: true });
     this.#silence();
     globalThis.speechSynthesis?.cancel();
-    if (this.callSid) post(`/console/api/phone/calls/${this.callSid}/over`).catch(() => {});
+    if (this.callSid) this.#tellOver();
     this.view.over(problem);
+  }
+
+  #tellOver() {
+    post(`/console/api/phone/calls/${this.callSid}/over`).catch(() => {});
   }
 }
 

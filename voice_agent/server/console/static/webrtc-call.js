@@ -10,6 +10,7 @@ export class WebRtcCall {
   constructor(view) {
     this.view = view;
     this.isOver = false;
+    this.givingUp = new AbortController();
   }
 
   /** @param {{agent: string}} wish */
@@ -23,7 +24,7 @@ export class WebRtcCall {
       }
       this.view.state("calling");
       const minted = await post("/console/session", { agent });
-      await this.#connect(minted);
+      if (!this.isOver) await this.#connect(minted);
     } catch (error) {
       this.#end(error.message);
     }
@@ -59,14 +60,16 @@ export class WebRtcCall {
     const answer = await fetch(callsUrl, {
       method: "POST",
       body: peer.localDescription.sdp,
+      signal: this.givingUp.signal, // who has hung up calls nobody
       headers: { Authorization: `Bearer ${value}`, "Content-Type": "application/sdp" },
     });
     const text = await answer.text();
     if (!answer.ok) throw new Error(`the model's server answers ${answer.status}: ${text.slice(0, 200)}`);
+    if (this.isOver) return;
     await peer.setRemoteDescription({ type: "answer", sdp: text });
     const callId = answer.headers.get("Location")?.split("/").pop() ?? "";
     await post(callUrl, { call_id: callId });
-    this.view.state("on the line, without a telephone");
+    if (!this.isOver) this.view.state("on the line, without a telephone");
   }
 
   #watch(heard) {
@@ -123,6 +126,7 @@ export class WebRtcCall {
     if (this.isOver) return;
     this.isOver = true;
     clearInterval(this.levels);
+    this.givingUp.abort();
     this.microphone?.getTracks().forEach((track) => track.stop());
     this.peer?.close();
     this.context?.close();
