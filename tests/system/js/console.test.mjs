@@ -287,3 +287,43 @@ test("who hangs up while a call to the model is being begun calls nobody", async
     assert.equal(asked.at(-1), during);
   }
 });
+
+test("server-sent events come again when a server that was gone is back, and not when they are closed", async (t) => {
+  const { events } = await load("api.js");
+  const sources = [];
+  globalThis.EventSource = class {
+    static CLOSED = 2;
+    constructor() {
+      this.on = {};
+      sources.push(this);
+    }
+    addEventListener(name, handle) {
+      this.on[name] = handle;
+    }
+    close() {}
+  };
+  const answers = [[502, undefined], [502, undefined], [200, { token: "t" }], [200, { token: "t" }]];
+  const asked = standIn({ [SESSION]: () => answers.shift() });
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const later = async () => {
+    t.mock.timers.tick(3000);
+    for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
+    await new Promise(setImmediate);
+  };
+  const states = [];
+  const told = events("/console/api/live", {}, (connected) => states.push(connected));
+  const lost = () => {
+    sources.at(-1).readyState = 2;
+    sources.at(-1).on.error();
+  };
+  lost();
+  for (const _ of [1, 2, 3]) await later();
+  assert.equal(asked.length, 3);
+  assert.equal(sources.length, 2, "the third time the server was there");
+  sources.at(-1).on.open();
+  lost();
+  told.close();
+  await later();
+  assert.equal(sources.length, 2);
+  assert.deepEqual(states, [false, true, false]);
+});

@@ -1,5 +1,7 @@
 // Speaks to the server. Errors carry the line that the server says; a session that is over leads to the sign-in page.
 
+const AGAIN_MS = 3000;
+
 let known = null;
 
 // What the server says of this session: {token, can_sign_out}.
@@ -13,6 +15,12 @@ export function session() {
 
 export async function get(path) {
   return answered(await fetch(path, { headers: { Accept: "application/json" } }));
+}
+
+// What is no JSON: the response, to be taken in the form that is wanted.
+export async function bytes(path) {
+  const response = await fetch(path);
+  return response.ok ? response : answered(response);
 }
 
 // `body` becomes JSON; undefined: none. Gives what is answered, undefined for nothing.
@@ -39,20 +47,35 @@ export async function socket(path) {
 }
 
 // Server-sent events: handlers by the event's name, each given its JSON. `state(true)` when connected, `state(false)` when
-// not. The browser comes again by itself; where it does not (the session is over), the page is asked for anew.
+// not. The browser comes again by itself; where it does not (a proxy says that the server is gone, the session is over), it
+// is asked for anew until it is there, or until somebody has to sign in. Gives {close()}.
 export function events(path, handlers, state = () => {}) {
-  const source = new EventSource(path);
-  for (const [name, handle] of Object.entries(handlers)) {
-    source.addEventListener(name, (event) => handle(JSON.parse(event.data)));
-  }
-  source.addEventListener("open", () => state(true));
-  source.addEventListener("error", () => {
-    state(false);
-    if (source.readyState === EventSource.CLOSED) {
-      setTimeout(() => get("/console/api/session").then(() => location.reload(), () => {}), 3000);
+  let source = null;
+  let soon = 0;
+  let isOver = false;
+  const open = () => {
+    if (isOver) return;
+    source = new EventSource(path);
+    for (const [name, handle] of Object.entries(handlers)) {
+      source.addEventListener(name, (event) => handle(JSON.parse(event.data)));
     }
-  });
-  return source;
+    source.addEventListener("open", () => state(true));
+    source.addEventListener("error", () => {
+      state(false);
+      if (source.readyState === EventSource.CLOSED) later();
+    });
+  };
+  const later = () => {
+    if (!isOver) soon = setTimeout(() => get("/console/api/session").then(open, (error) => error.status === 401 || later()), AGAIN_MS);
+  };
+  open();
+  return {
+    close() {
+      isOver = true;
+      clearTimeout(soon);
+      source.close();
+    },
+  };
 }
 
 async function answered(response) {
