@@ -11,6 +11,8 @@ let number = Math.max(1, Number.parseInt(wanted.get("part") ?? "1", 10) || 1);
 const api = `/console/api/calls/${encodeURIComponent(sid)}`;
 const audio = byId("audio");
 const timeline = new Timeline(byId("lanes"), byId("lanes-width"), byId("canvas"), (ms) => play(ms, !audio.paused));
+// Folded away on a phone, where the picture and the words come first.
+for (const folded of document.querySelectorAll("details.folds")) folded.open = matchMedia("(min-width: 641px)").matches;
 let listed = [];
 let lit = null;
 let told = { before: [], behind: [] };
