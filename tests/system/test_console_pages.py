@@ -5,12 +5,16 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.support.fake_speech import fake_speech
 from tests.system.console_browsing import a_console
+from voice_agent.call.trouble import Trouble
 from voice_agent.review.past_calls import recorded_call
 from voice_agent.server.console.pages import PAGES
+from voice_agent.store.database import FILE_NAME, Database
+from voice_agent.store.history import History
 
 RECORDED = Path(__file__).parent.parent / "calls" / "interrupted.call"
 
@@ -60,3 +64,31 @@ def test_every_page_can_be_used_with_aids(tmp_path: Path, screen: dict[str, Any]
         return complaints
 
     assert asyncio.run(asyncio.wait_for(main(), 90)) == []
+
+
+def test_on_a_phone_the_picture_comes_before_the_facts_and_what_cannot_be_played_is_no_button(tmp_path: Path) -> None:
+    call = recorded_call(RECORDED)
+    shutil.copy(RECORDED, recorded := tmp_path / f"20261127T100000-{call.call_sid}.call")
+    listed = msgspec.structs.replace(call, recording=str(recorded))
+    unrecorded = msgspec.structs.replace(
+        call, call_sid=f"CA{'1' * 32}", recording=None, trouble=(Trouble(900, "tool failed", "find"),)
+    )
+
+    async def main() -> None:
+        async with Database(tmp_path / "data" / FILE_NAME) as database:
+            for each in (listed, unrecorded):
+                await History(database).add(each)
+        async with a_console(tmp_path, fake_speech(), page_options={"viewport": NARROW}) as console:
+            await console.open(f"/console/calls/{listed.call_sid}")
+            await console.until("document.getElementById('canvas').getBoundingClientRect().height")
+            lanes = "document.getElementById('lanes').getBoundingClientRect().bottom"
+            assert await console.page.evaluate(f"{lanes} < innerHeight")
+            await console.page.get_by_text("About this call").click()
+            assert await console.page.get_by_text(listed.call_sid).is_visible()
+            await console.open(f"/console/calls/{unrecorded.call_sid}")
+            await console.until("document.querySelectorAll('#findings li').length")
+            assert await console.page.get_by_text("The call was not recorded").is_visible()
+            assert await console.page.locator("#findings button, #said button").count() == 0
+            assert await console.complaints() == []
+
+    asyncio.run(asyncio.wait_for(main(), 60))

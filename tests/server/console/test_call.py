@@ -199,6 +199,7 @@ def test_a_call_that_was_not_recorded_is_told_by_the_history_alone(tmp_path: Pat
             (tmp_path / "recordings" / f"20261127T100001-{SID}.call").unlink()
             (part,) = (await browser.get(f"/console/api/calls/{SID}")).json()
             assert part["recorded"] is False
+            assert part["why_no_recording"] == "its agent says `recording: off`"
             assert "recording: off" in (await browser.get(f"/console/api/calls/{SID}/1/course")).json()["detail"]
 
     asyncio.run(main())

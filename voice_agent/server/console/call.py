@@ -89,7 +89,7 @@ class PastCalls:
         told["findings"] = [Finding(at_ms=one.at_ms, kind=one.kind, text=described(one)) for one in part.trouble]
         told["loaded"] = not part.agent or self._is_loaded(part.agent)
         told["recorded"] = part.recording is not None
-        told["file"] = "" if part.recording is None else Path(part.recording).name
+        told["why_no_recording"] = part.why_no_recording if part.recording is None else ""
         del told["recording"], told["trouble"]
         return told
 

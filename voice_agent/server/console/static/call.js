@@ -1,5 +1,5 @@
 // The page of one call.
-import { get } from "./api.js";
+import { bytes, get } from "./api.js";
 import { byId, el, notice, replace, setText } from "./dom.js";
 import { clock, count, ending, moment, partName, plural, TRANSFER_FAILED } from "./format.js";
 import { entries, finding } from "./said.js";
@@ -15,6 +15,7 @@ const timeline = new Timeline(byId("lanes"), byId("lanes-width"), byId("canvas")
 for (const folded of document.querySelectorAll("details.folds")) folded.open = matchMedia("(min-width: 641px)").matches;
 let listed = [];
 let lit = null;
+let recorded = true;
 let told = { before: [], behind: [] };
 let course = null;
 let pending = null; // where to play from once the sound is there
@@ -26,20 +27,24 @@ try {
   const part = parts[number - 1];
   showPart(part, parts);
   if (part.recorded) await showCourse(part);
+  else showDamage(`The call was not recorded: ${part.why_no_recording}.`);
 } catch (error) {
   byId("call-problem").textContent = error.message;
   byId("call-problem").hidden = false;
 }
 
 function showPart(part, parts) {
-  setText(byId("call-title"), `${part.agent}, ${moment(part.started_at)}`);
-  document.title = `${part.agent}, ${moment(part.started_at)} - voice-agent`;
+  const title = `${part.agent || "no agent"}, ${moment(part.started_at)}`;
+  setText(byId("call-title"), title);
+  document.title = `${title} - voice-agent`;
   if (parts.length > 1) {
     replace(byId("call-parts"), parts.map((each, index) => el("a", {
       class: "button", href: `?part=${index + 1}`, "aria-current": index + 1 === number ? "page" : false,
     }, partName(index + 1, parts[index - 1]?.outcome, failedTransfers(parts[index - 1]).length > 0, each.outcome))));
   }
   told = behind(parts);
+  recorded = part.recorded;
+  byId("more").parentElement.hidden = !recorded;
   showFindings(part.findings);
   byId("call-agent").hidden = part.loaded;
   byId("anew").hidden = part.outcome !== "unknown";
@@ -76,18 +81,15 @@ async function showCourse(part) {
   const said = Number.parseInt(wanted.get("said") ?? "", 10);
   if (said >= 0) look(Math.max(0, said - (course.stream_began_ms ?? 0)), false);
   showWords();
-  setText(byId("call-damage"), course.damage);
-  byId("call-damage").hidden = !course.damage;
+  showDamage(course.damage);
   if (!course.sound) {
     setText(byId("sound-state"), "No sound was kept: the agent says recording: text.");
     return;
   }
   setText(byId("sound-state"), "The sound is being made ...");
   try {
-    const response = await fetch(`${api}/${number}/peaks`);
-    if (!response.ok) throw new Error((await response.json()).detail);
-    const bytes = new Uint8Array(await response.arrayBuffer());
-    timeline.showPeaks({ caller: bytes.subarray(0, bytes.length / 2), agent: bytes.subarray(bytes.length / 2) });
+    const peaks = new Uint8Array(await (await bytes(`${api}/${number}/peaks`)).arrayBuffer());
+    timeline.showPeaks({ caller: peaks.subarray(0, peaks.length / 2), agent: peaks.subarray(peaks.length / 2) });
     audio.src = `${api}/${number}/sound.wav`;
     byId("play").disabled = false;
     setText(byId("sound-state"), "");
@@ -96,6 +98,11 @@ async function showCourse(part) {
   } catch (error) {
     setText(byId("sound-state"), error.message);
   }
+}
+
+function showDamage(text) {
+  setText(byId("call-damage"), text);
+  byId("call-damage").hidden = !text;
 }
 
 function showWords() {
@@ -116,9 +123,11 @@ async function weighWords() {
 // What the recording, or the history of an unrecorded call, tells, and what happened around it.
 function showFindings(found) {
   const all = [...told.before, ...found.filter((each) => each.kind !== TRANSFER_FAILED), ...told.behind];
-  replace(byId("findings"), all.map((each) => el("li", {},
-    el("button", { type: "button", class: "jump number", onclick: () => look(each.at_ms), "aria-label": `Show and play from ${clock(each.at_ms)}` }, clock(each.at_ms)),
-    finding(each))));
+  // Without a recording there is nothing to be shown or played.
+  const place = (ms) => (recorded
+    ? el("button", { type: "button", class: "jump number", onclick: () => look(ms), "aria-label": `Show and play from ${clock(ms)}` }, clock(ms))
+    : el("span", { class: "jump number" }, clock(ms)));
+  replace(byId("findings"), all.map((each) => el("li", {}, place(each.at_ms), finding(each))));
   setText(byId("findings-count"), String(all.length));
   byId("findings-card").hidden = !all.length;
 }
@@ -151,7 +160,7 @@ function play(ms, sounding = true) {
 }
 
 function position(ms) {
-  setText(byId("here"), audio.paused ? timeline.told(ms) : "");
+  setText(byId("here"), course && audio.paused ? timeline.told(ms) : "");
   setText(byId("time"), clock(ms));
   byId("seek").value = ms;
   byId("seek").setAttribute("aria-valuetext", clock(ms));
@@ -199,9 +208,8 @@ async function save(part) {
   byId("save").disabled = true;
   setText(byId("save"), "Taking out what is secret ...");
   try {
-    const response = await fetch(`${api}/${number}/test.call`);
-    if (!response.ok) throw new Error((await response.json()).detail);
-    const link = el("a", { href: URL.createObjectURL(await response.blob()), download: name });
+    const made = await (await bytes(`${api}/${number}/test.call`)).blob();
+    const link = el("a", { href: URL.createObjectURL(made), download: name });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
     byId("save-expected").href = `${api}/${number}/test.expect.yaml`;
