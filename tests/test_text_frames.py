@@ -9,7 +9,6 @@ from websockets.protocol import CLIENT, SERVER, Protocol, Side
 from voice_agent.text_frames import (
     ClientFrames,
     FrameCutter,
-    ServerFrameCutter,
     client_text,
     server_frame,
     server_text,
@@ -55,11 +54,12 @@ def test_frames_are_cut_out_however_they_arrive(texts: list[str], data: st.DataO
     frames = ClientFrames()
     sent = b"".join(map(frames.text, texts))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(sent)), max_size=8)))
-    cutter = FrameCutter(1000)
+    cutter = FrameCutter(masked=True, most=1000)
 
     came = [frame for start, end in pairwise([0, *cuts, len(sent)]) for frame in cutter.cut(sent[start:end])]
 
-    assert [client_text(frame) for frame in came] == texts
+    assert [client_text(frame) for _, frame in came] == texts
+    assert all(is_text for is_text, _ in came)
     assert not cutter.refused
 
 
@@ -67,11 +67,12 @@ def test_frames_are_cut_out_however_they_arrive(texts: list[str], data: st.DataO
     "refused", [ClientFrames().text("x" * 65_536), server_frame("x"), ClientFrames().text("x" * 1001)[:4]]
 )
 def test_what_no_server_of_ours_takes_is_told_by_its_head(refused: bytes) -> None:
-    cutter = FrameCutter(1000)
+    cutter = FrameCutter(masked=True, most=1000)
     good = ClientFrames().text("good")
 
-    assert list(cutter.cut(good + refused)) == [good, refused]
+    assert cutter.cut(good + refused) == [(True, good), (False, refused)]
     assert cutter.refused
+    assert cutter.cut(good) == [(False, good)]
 
 
 SERVER_FRAMES = st.one_of(
@@ -87,7 +88,7 @@ def test_a_servers_frames_are_cut_however_they_arrive_and_nothing_is_lost(
 ) -> None:
     sent = b"".join(frames)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(sent)), max_size=8)))
-    cutter = ServerFrameCutter()
+    cutter = FrameCutter(masked=False)
 
     came = [piece for start, end in pairwise([0, *cuts, len(sent)]) for piece in cutter.cut(sent[start:end])]
 
@@ -97,7 +98,7 @@ def test_a_servers_frames_are_cut_however_they_arrive_and_nothing_is_lost(
 
 
 def test_what_no_server_sends_is_told_and_nothing_is_cut_behind_it() -> None:
-    cutter = ServerFrameCutter()
+    cutter = FrameCutter(masked=False)
     masked = ClientFrames().text("masked")
 
     assert cutter.cut(server_frame("good") + masked) == [(True, server_frame("good")), (False, masked)]

@@ -22,11 +22,9 @@ _LENGTH_16, _LENGTH_64 = 126, 127
 _HEAD_16 = bytes((TEXT, _MASKED | _LENGTH_16))
 """How most of a client's frames begin."""
 
-_HEAD_BYTES = 8
-"""Of a head with 16 bits of length, and its mask."""
-
+_MASK_BYTES = 4
+_ANY = 1 << 64
 _REFUSED = -1
-"""The length needs 64 bits, or there is no mask."""
 
 _MASKS_BYTES = 1024
 """Random bytes that are asked for at once: a call of the system for each frame costs more than all else in it."""
@@ -59,76 +57,65 @@ def server_frame(text: str) -> bytes:
 
 
 class FrameCutter:
-    """Cuts what a client sends into whole frames, without a look at what they are."""
+    """Cuts what a peer sends into whole frames; those of 64 KiB and more go on in the pieces in which they came."""
 
-    def __init__(self, most: int) -> None:
-        """`most`: bytes that a frame may hold, below 64 KiB."""
-        self._longest = most + _HEAD_BYTES
-        self._begun = b""
-        self.refused = False
-        """The last thing given is the beginning of a frame that no server takes; nothing can be cut any more."""
-
-    def cut(self, data: bytes) -> Sequence[bytes]:
-        """Give the frames that are whole now, with head and mask; `data` is what came."""
-        data = self._begun + data if self._begun else data
-        at, size, frames = 0, len(data), []
-        while (end := _end(data, at)) is not None:
-            if end == _REFUSED or end - at > self._longest:
-                self.refused = True
-                frames.append(data[at:])
-                return frames
-            if end > size:
-                break
-            if end - at == size:  # mostly one frame comes, and nothing else
-                self._begun = b""
-                return (data,)
-            frames.append(data[at:end])
-            at = end
-        self._begun = data[at:]
-        return frames
-
-
-class ServerFrameCutter:
-    """Cuts what a server sends into whole frames; longer ones go on in the pieces in which they came."""
-
-    def __init__(self) -> None:
+    def __init__(self, *, masked: bool, most: int = _ANY) -> None:
+        """`masked`: the peer is a client. `most`: bytes that a frame may hold."""
+        self._mask, self._mask_bytes = (_MASKED, _MASK_BYTES) if masked else (0, 0)
+        self._most = most
         self._begun = b""
         self._rest = 0
         """Bytes of a long frame that are still to come."""
         self.refused = False
-        """Nothing can be cut any more: there was a frame that no server sends."""
+        """Nothing can be cut any more: a frame is too long, or masked as the other side's are."""
 
-    def cut(self, data: bytes) -> list[tuple[bool, bytes]]:
-        """Give all that is whole now, in order, and whether it is a text in one frame; `data` is what came."""
-        if self.refused:
-            return [(False, data)]
-        pieces: list[tuple[bool, bytes]] = []
-        if self._rest:
-            pieces.append((False, data[: self._rest]))
-            data, self._rest = data[self._rest :], max(0, self._rest - len(data))
-        data = self._begun + data if self._begun else data
+    def cut(self, data: bytes) -> Sequence[tuple[bool, bytes]]:
+        """Give all that is whole now, in order, and whether it is a text in one short frame; `data` is what came."""
+        if self._begun:
+            data = self._begun + data
+        elif self._rest or self.refused:
+            return self._go_on(data)
         at, size = 0, len(data)
+        pieces: list[tuple[bool, bytes]] = []
         while size - at >= 2:
-            length, head = data[at + 1], 2
-            if length >= _MASKED:
-                self.refused, self._begun = True, b""
-                return [*pieces, (False, data[at:])]
-            if length >= _LENGTH_16:
-                head = 4 if length == _LENGTH_16 else 10
+            head, length = 2, data[at + 1] - self._mask
+            if length == _LENGTH_16:
+                head = 4
+                if size - at < head:
+                    break
+                length = data[at + 2] << 8 | data[at + 3]
+            elif length == _LENGTH_64:
+                head = 10
                 if size - at < head:
                     break
                 length = int.from_bytes(data[at + 2 : at + head])
-            end = at + head + length
-            if head == 10:
-                pieces.append((False, data[at:end]))
-                self._rest, end = max(0, end - size), min(end, size)
-            elif end > size:
-                break
+            elif length > _LENGTH_64:
+                length = _REFUSED
+            if not 0 <= length <= self._most:
+                self.refused, self._begun = True, b""
+                return [*pieces, (False, data[at:])]
+            end = at + head + self._mask_bytes + length
+            if end <= size:
+                is_text = data[at] == TEXT and head < 10
+                if end - at == size:  # mostly one frame comes, and nothing else
+                    self._begun = b""
+                    return ((is_text, data),)
+                pieces.append((is_text, data[at:end]))
+            elif head == 10:
+                pieces.append((False, data[at:]))
+                self._rest, end = end - size, size
             else:
-                pieces.append((data[at] == TEXT, data[at:end]))
+                break
             at = end
         self._begun = data[at:]
         return pieces
+
+    def _go_on(self, data: bytes) -> Sequence[tuple[bool, bytes]]:
+        """Give what belongs to a frame that has begun to go on in pieces, or all where nothing can be cut."""
+        rest = len(data) if self.refused else self._rest
+        piece, behind = data[:rest], data[rest:]
+        self._rest = max(0, self._rest - len(data))
+        return [(False, piece), *(self.cut(behind) if behind else ())]
 
 
 def server_text(frame: bytes) -> str:
@@ -140,20 +127,6 @@ def client_text(frame: bytes) -> str:
     """Give the text of a client's whole frame; raises `UnicodeDecodeError`."""
     mask = 4 if frame[1] == _MASKED + _LENGTH_16 else 2
     return apply_mask(frame[mask + 4 :], frame[mask : mask + 4]).decode()
-
-
-def _end(data: bytes, at: int) -> int | None:
-    """Say where the frame that begins at `at` ends, maybe behind `data`; `None`: its head is not whole."""
-    if len(data) < at + 2:
-        return None
-    length = data[at + 1] - _MASKED
-    if length < 0 or length == _LENGTH_64:
-        return _REFUSED
-    if length < _LENGTH_16:
-        return at + 6 + length
-    if len(data) < at + 4:
-        return None
-    return at + _HEAD_BYTES + (data[at + 2] << 8 | data[at + 3])
 
 
 def _head(length: int, masked: int) -> bytes:

@@ -16,7 +16,7 @@ from websockets.frames import DATA_OPCODES, CloseCode, Frame, Opcode
 from websockets.http11 import Response
 from websockets.protocol import Event, State
 
-from voice_agent.text_frames import ClientFrames, ServerFrameCutter, server_text
+from voice_agent.text_frames import ClientFrames, FrameCutter, server_text
 
 Take = Callable[[str | None], None]
 """Takes a text; `None`: a binary message, which is not kept."""
@@ -33,7 +33,7 @@ class ModelSocket(ClientConnection):
         self._early: list[str | None] = []
         """What came before there was somebody to take it."""
         self._over: asyncio.Future[None] = self.loop.create_future()
-        self._cutter = ServerFrameCutter()
+        self._cutter = FrameCutter(masked=False)
         self._frames = ClientFrames()
         self._head = b""
         """The end of what came of the answer to the upgrade, while that is not whole."""

@@ -20,7 +20,7 @@ from websockets.frames import Frame
 from voice_agent.live.leg import CLOSE_SECONDS
 from voice_agent.live.phone_leg import FAULT
 from voice_agent.server.doorstep import Doorstep
-from voice_agent.text_frames import TEXT, FrameCutter, client_text, server_frame
+from voice_agent.text_frames import FrameCutter, client_text, server_frame
 
 EXTENSION = "voice_agent.socket"
 """The key in the scope's `extensions` under which the socket itself stands."""
@@ -39,7 +39,7 @@ class StreamSocket(WebSocketsSansIOProtocol):
         self._upgraded = False
         self._alone = False
         """For certain: nothing is on the long way that a text could overtake, and the peer has not closed."""
-        self._cutter = FrameCutter(self.config.ws_max_size)
+        self._cutter = FrameCutter(masked=True, most=self.config.ws_max_size)
 
     def give(self, take: Callable[[str], None]) -> None:
         """Give texts straight to `take` from now on, at once and in order with what still comes by `receive`.
@@ -50,20 +50,14 @@ class StreamSocket(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the socket."""
-        if not self._upgraded or self._cutter.refused:
+        if not self._upgraded:
             # What comes first is the request for the upgrade, and nothing else.
             self._upgraded = True
             super().data_received(data)
             return
-        for frame in self._cutter.cut(data):
+        for is_text, frame in self._cutter.cut(data):
             take = self._take
-            if (
-                take is None
-                or frame[0] != TEXT
-                or self.close_sent
-                or not (self._alone or self._is_alone())
-                or self._cutter.refused
-            ):
+            if take is None or not is_text or self.close_sent or not (self._alone or self._is_alone()):
                 self._go_the_long_way(frame)
                 continue
             try:

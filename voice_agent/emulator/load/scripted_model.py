@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
 from voice_agent.emulator.load.coded_audio import FRAME_MS, Follower, mulaw_frames, pcm_frames
-from voice_agent.text_frames import TEXT, FrameCutter, client_text
+from voice_agent.text_frames import FrameCutter, client_text
 
 EVERY_S = 4.0
 DELTAS = 10
@@ -98,12 +98,9 @@ class _Connection(ServerConnection):
             super().data_received(data)
             return
         if self._cutter is None:
-            self._cutter = FrameCutter(_FRAME_BYTES)
-        if self._cutter.refused:
-            super().data_received(data)
-            return
-        for frame in self._cutter.cut(data):
-            if self.take is not None and frame[0] == TEXT and not self._cutter.refused:
+            self._cutter = FrameCutter(masked=True, most=_FRAME_BYTES)
+        for is_text, frame in self._cutter.cut(data):
+            if self.take is not None and is_text:
                 self.take(client_text(frame))
             else:
                 super().data_received(frame)
