@@ -4,7 +4,7 @@
 
 Run it only for a new call: the others stay as they are, and a deliberate change of output is accepted with
 `pytest tests/calls --calls=strict --calls-update`. What is said comes from the packaged speech and the local voice, so
-a new recording of an old call differs in its times alone. Scenes are in `scenes.py`.
+a new recording of an old call differs in its times alone. Scenes are in `scenes/`.
 """
 
 import asyncio
@@ -21,7 +21,9 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from tests.calls.scenes import CUSTOMERS, SCENES, Scene, Stage
+from tests.calls.scenes import SCENES
+from tests.calls.scenes.stage import Scene, Stage
+from tests.calls.scenes.who_answers import CUSTOMERS
 from tests.support.http_server import server
 from voice_agent.audio.resample import Downsampler
 from voice_agent.call.commands import Report
