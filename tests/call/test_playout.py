@@ -298,3 +298,48 @@ def test_an_undisturbed_stretch_is_measured_to_a_frame(
 
     assert cut is not None
     assert abs(heard_ms(playout, cut) - min(played_ms, end_ms)) <= 20
+
+
+# --- what has begun --------------------------------------------------------------------------------------------------
+
+
+def begun(playout: Playout, *marks: str) -> list[list[str]]:
+    """Let marks come back; give the items that have begun at each of them."""
+    told = []
+    for mark in marks:
+        playout.echo(mark, at(1000))
+        told.append([*playout.take_begun()])
+    return told
+
+
+def queued(*pieces: tuple[str | None, str]) -> Playout:
+    """Pieces of 100 ms, an item's or ours, each with its mark; before each `+` stands a mark, too."""
+    playout = Playout()
+    for item_id, mark in pieces:
+        if mark.startswith("+"):
+            playout.add_mark(f"start{mark}")
+        playout.add(0, item_id, 800)
+        playout.add_mark(mark)
+    return playout
+
+
+def test_an_item_begins_in_silence_with_the_start_mark() -> None:
+    assert begun(queued(("a", "+1"), ("a", "2")), "start+1", "+1", "2") == [["a"], [], []]
+
+
+def test_an_item_behind_speech_of_ours_begins_where_that_ends() -> None:
+    assert begun(queued((None, "+1"), ("a", "2"), ("a", "3")), "start+1", "+1", "2") == [[], ["a"], []]
+    assert begun(queued(("a", "+1"), (None, "2"), ("a", "3")), "start+1", "+1", "2") == [["a"], [], ["a"]]
+
+
+def test_an_item_behind_speech_of_ours_that_was_nearly_over_begins_with_its_own_start_mark() -> None:
+    assert begun(queued((None, "+1"), ("a", "+2")), "start+1", "+1", "start+2") == [[], [], ["a"]]
+
+
+def test_an_item_right_behind_another_does_not_begin_in_silence() -> None:
+    assert begun(queued(("a", "+1"), ("b", "2")), "start+1", "+1", "2") == [["a"], [], []]
+
+
+def test_an_item_whose_first_marks_are_lost_has_begun_by_the_next_one() -> None:
+    assert begun(queued((None, "+1"), ("a", "2"), ("a", "3")), "2") == [["a"]]
+    assert begun(queued((None, "+1"), ("a", "2"))) == []

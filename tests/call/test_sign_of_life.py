@@ -122,7 +122,9 @@ def test_an_answer_behind_a_sign_is_not_answered_once_more_by_what_is_said_later
     script.response_done("r2")
     script.wait(1000)
 
-    assert [began.response_ms for began in script.ordered(AgentBegan)] == [-1]
+    behind_sign, later = script.ordered(AgentBegan)
+    assert (behind_sign.item_id, later.item_id, later.response_ms) == ("a", "b", -1)
+    assert abs(behind_sign.response_ms - (SILENCE_MS + SIGN_MS + 500)) <= 20  # 500: the detector's silence
 
 
 def test_mutual_silence_before_a_request_does_not_count() -> None:

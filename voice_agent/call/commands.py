@@ -294,7 +294,7 @@ class CallerSaid(Command, frozen=True):
 
 
 class AgentBegan(Command, frozen=True):
-    """The carrier began to play an item after silence."""
+    """The carrier began to play an item after silence, or behind a clip of ours."""
 
     item_id: str
     response_ms: int

@@ -281,11 +281,9 @@ class Playback:
             self._cut.playout.echo_after_clear(name, self._clock.stamp(now_ms))
         elif self._playout and self._playout.expects(name):
             playout = self._playout
-            first = playout.began is None
-            stamp = self._clock.stamp_played(now_ms)
-            playout.echo(name, stamp)
-            if first:
-                yield from self._begin(playout, self._clock.time(now_ms))
+            playout.echo(name, self._clock.stamp_played(now_ms))
+            for item_id in playout.take_begun():
+                yield self._begin(item_id, self._clock.time(now_ms))
             if self._sound and not playout.expects(self._sound):
                 yield from self._end_sound(now_ms, cut=not playout.all_played())
             if playout is self._playout and playout.all_played():
@@ -300,19 +298,16 @@ class Playback:
         if wanted and cut:
             yield from self._barge_in(now_ms)
 
-    def _begin(self, playout: Playout, carrier_ms: int) -> Iterator[Command | Fact]:
-        item_id = playout.segments[0].item_id
-        if item_id is not None:
-            stopped_ms = self._caller_stopped_ms
-            self._caller_stopped_ms = None
-            yield AgentBegan(item_id, -1 if stopped_ms is None else max(0, carrier_ms - stopped_ms))
+    def _begin(self, item_id: str, carrier_ms: int) -> AgentBegan:
+        stopped_ms, self._caller_stopped_ms = self._caller_stopped_ms, None
+        return AgentBegan(item_id, -1 if stopped_ms is None else max(0, carrier_ms - stopped_ms))
 
     def _end_playout(self, playout: Playout) -> Iterator[Command | Fact]:
         self._playout = None
         self._deadlines.clear("marks")
         for segment in playout.segments:
             if segment.item_id is not None:
-                self._caller_stopped_ms = None  # answered, be it behind a clip
+                self._caller_stopped_ms = None  # answered, be it by what was said before
                 item = self._items[segment.item_id]
                 item.heard += segment.end - segment.start
                 yield from self._settle_if_heard(segment.item_id, item)

@@ -6,6 +6,7 @@ echo of a mark that was played bounds the offset from below, and the greatest bo
 """
 
 from collections import deque
+from collections.abc import Iterator
 
 import msgspec
 
@@ -47,6 +48,8 @@ class Playout:
         """Played for certain: the greatest position whose mark came back in time."""
         self.began: Stamp | None = None
         """When the first sound was played."""
+        self._begun = 0
+        """So many segments are known to have begun."""
         self._marks: deque[_Mark] = deque()
         self._echoes: list[tuple[int, Stamp]] = []
         self._late_echoes: list[tuple[int, Stamp]] = []
@@ -86,6 +89,17 @@ class Playout:
         self._echoes.append((position, stamp))
         if self.began is None:
             self.began = stamp
+
+    def take_begun(self) -> Iterator[str]:
+        """Give the items that have begun since the last look, in silence or behind speech of our own."""
+        while self._begun < len(self.segments):
+            segment = self.segments[self._begun]
+            # A start mark at the same place follows where the queue was nearly dry: it tells when sound went on.
+            if segment.start > self.confirmed or (self._marks and self._marks[0].position <= segment.start):
+                break
+            if segment.item_id is not None and (not self._begun or self.segments[self._begun - 1].item_id is None):
+                yield segment.item_id
+            self._begun += 1
 
     def echo_after_clear(self, name: str, stamp: Stamp) -> None:
         """A mark came back after `clear` went out: played on the way, or flushed. `heard_at` tells which."""
