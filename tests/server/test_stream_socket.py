@@ -16,6 +16,7 @@ from voice_agent.server.doorstep import Doorstep
 from voice_agent.server.media import Scope
 from voice_agent.server.stream_socket import EXTENSION, StreamSocket
 from voice_agent.text_frames import ClientFrames
+from voice_agent.wire.texts import PhoneText
 
 Endpoint = Callable[[StreamSocket, Receive, Send], Awaitable[None]]
 
@@ -120,7 +121,7 @@ def test_texts_reach_who_takes_them_in_order_with_all_that_comes_the_long_way() 
     came: list[object] = []
 
     async def endpoint(stream: StreamSocket, receive: Receive, send: Send) -> None:
-        stream.give(came.append)
+        stream.give(lambda taken: came.append(taken.text))
         assert stream.write("begin")
         while (message := await receive())["type"] == "websocket.receive":
             came.append(message.get("text") or message["bytes"])
@@ -155,7 +156,7 @@ def test_texts_reach_who_takes_them_in_order_with_all_that_comes_the_long_way() 
     ids=["too long", "a length of 64 bits", "no mask", "no UTF-8", "reserved bits"],
 )
 def test_what_no_client_may_send_closes_the_socket_and_is_given_to_nobody(frame: bytes, code: int) -> None:
-    came: list[str] = []
+    came: list[PhoneText] = []
 
     async def endpoint(stream: StreamSocket, receive: Receive, send: Send) -> None:
         stream.give(came.append)
@@ -179,7 +180,7 @@ def test_an_error_of_who_takes_the_texts_comes_where_the_application_reads() -> 
     class OursError(Exception):
         pass
 
-    def take(_text: str) -> None:
+    def take(_text: PhoneText) -> None:
         raise OursError
 
     async def endpoint(stream: StreamSocket, receive: Receive, send: Send) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from voice_agent.live.phone_leg import Message
+from voice_agent.wire.texts import PhoneText
 
 
 class FakeWebSocket:
@@ -68,7 +69,7 @@ class FakeWebSocket:
     def abort(self) -> None:
         self.aborted = True
 
-    def give(self, take: Callable[[str], None]) -> None:
+    def give(self, take: Callable[[PhoneText], None]) -> None:
         """What the peer says comes by `receive` here."""
 
     def write(self, text: str) -> bool:

@@ -39,7 +39,7 @@ class RawSocket(Protocol):
     def abort(self) -> None:
         """Drop the connection without another byte."""
 
-    def give(self, take: Callable[[str], None]) -> None:
+    def give(self, take: Callable[[PhoneText], None]) -> None:
         """Give texts straight to `take`, in order with what comes by `receive`; its error comes there as `FAULT`."""
 
     def write(self, text: str) -> bool:
@@ -103,7 +103,7 @@ class PhoneLeg:
 
     async def _read(self, feed: Feed) -> PhoneClosed:
         if self._raw is not None:
-            self._raw.give(lambda text: feed(PhoneText(text)))
+            self._raw.give(feed)
         while True:
             message = await self._receive()
             if message["type"] == FAULT:

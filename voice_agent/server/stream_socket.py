@@ -21,6 +21,7 @@ from voice_agent.live.leg import CLOSE_SECONDS
 from voice_agent.live.phone_leg import FAULT
 from voice_agent.server.doorstep import Doorstep
 from voice_agent.text_frames import FrameCutter, client_text, server_frame
+from voice_agent.wire.texts import PhoneText
 
 EXTENSION = "voice_agent.socket"
 """The key in the scope's `extensions` under which the socket itself stands."""
@@ -35,13 +36,13 @@ class StreamSocket(WebSocketsSansIOProtocol):
         self.close_timeout = CLOSE_SECONDS
         self._payloads = itertools.count()
         self._pings: dict[bytes, asyncio.Future[None]] = {}
-        self._take: Callable[[str], None] | None = None
+        self._take: Callable[[PhoneText], None] | None = None
         self._upgraded = False
         self._alone = False
         """For certain: nothing is on the long way that a text could overtake, and the peer has not closed."""
         self._cutter = FrameCutter(masked=True, most=self.config.ws_max_size)
 
-    def give(self, take: Callable[[str], None]) -> None:
+    def give(self, take: Callable[[PhoneText], None]) -> None:
         """Give texts straight to `take` from now on, at once and in order with what still comes by `receive`.
 
         If `take` raises, the error comes by `receive`, as a message of the type `FAULT`.
@@ -61,7 +62,7 @@ class StreamSocket(WebSocketsSansIOProtocol):
                 self._go_the_long_way(frame)
                 continue
             try:
-                text = client_text(frame)
+                text = PhoneText(client_text(frame))
             except UnicodeDecodeError:
                 self._go_the_long_way(frame)
                 continue

@@ -6,7 +6,7 @@ https://www.twilio.com/docs/voice/media-streams/websocket-messages
 """
 
 from functools import lru_cache
-from typing import Annotated, Any, TypeVar, cast, final
+from typing import Annotated, Any, cast, final
 
 import msgspec
 import pybase64
@@ -189,34 +189,36 @@ _ANY_EVENT = msgspec.json.Decoder(_AnyEvent)
 _FROM_EVENTS = frozenset({"connected", "start", "media", "dtmf", "mark", "stop"})
 _TO_EVENTS = frozenset({"media", "mark", "clear"})
 
-_NOT_JSON = (msgspec.DecodeError, UnicodeEncodeError, RecursionError)
-"""What msgspec raises for text that is no JSON, holds lone surrogates, or nests absurdly deep."""
-
-_M = TypeVar("_M", FromTwilio, ToTwilio)
+_UNREADABLE = (msgspec.DecodeError, UnicodeEncodeError, RecursionError)
+"""What msgspec raises for text that is no such message, is no JSON, holds lone surrogates, or nests absurdly deep."""
 
 
 def parse(text: str) -> FromTwilio | Unknown:
     """Read one message from Twilio; raises `PeerError` with one line that names the field and never quotes audio."""
-    return _read(_FROM_TWILIO, _FROM_EVENTS, text)
+    try:
+        return _FROM_TWILIO.decode(text)
+    except _UNREADABLE as error:
+        return _unread(text, error, _FROM_EVENTS)
 
 
 def parse_outgoing(text: str) -> ToTwilio | Unknown:
     """Read one message to Twilio, as a carrier does; raises `PeerError` like `parse`."""
-    return _read(_TO_TWILIO, _TO_EVENTS, text)
-
-
-def _read(decoder: msgspec.json.Decoder[_M], known: frozenset[str], text: str) -> _M | Unknown:
     try:
-        return decoder.decode(text)
-    except msgspec.ValidationError as error:
-        problem = str(error)
-    except _NOT_JSON:
+        return _TO_TWILIO.decode(text)
+    except _UNREADABLE as error:
+        return _unread(text, error, _TO_EVENTS)
+
+
+def _unread(text: str, error: Exception, known: frozenset[str]) -> Unknown:
+    """Say why a message could not be read, by raising `PeerError`, unless its kind is not known."""
+    if not isinstance(error, msgspec.ValidationError):
         raise PeerError("the message is not JSON") from None
+    problem = str(error)
     try:
         event = _ANY_EVENT.decode(text).event
     except msgspec.ValidationError:
         pass  # there is no event, or it is no string: `problem` says so
-    except _NOT_JSON:
+    except _UNREADABLE:
         raise PeerError("the message is not JSON") from None
     else:
         if event not in known:
