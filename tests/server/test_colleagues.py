@@ -13,10 +13,10 @@ from voice_agent.agent import Tool, Transfer
 from voice_agent.call.commands import CallColleague, Destination
 from voice_agent.call.events import ColleagueAnswered
 from voice_agent.call.setup import CallSetup
-from voice_agent.errors import PeerError
+from voice_agent.errors import CommandError, PeerError
 from voice_agent.server.colleagues import Colleagues, Patience, asking
 from voice_agent.store.database import Database
-from voice_agent.store.transfers import Transfers
+from voice_agent.store.transfers import Link, Transfers
 from voice_agent.wire import twiml
 
 PATIENT = Patience(poll_s=0.01, redirect_s=0.1, together_s=0.01)
@@ -73,10 +73,27 @@ class Account:
         return call_sid not in self.gone
 
 
+class Links(Transfers):
+    """Those of a store that can be `gone`."""
+
+    gone = False
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.asked = asyncio.Event()
+        """In vain."""
+
+    async def find(self, link_id: str) -> Link | None:
+        if self.gone:
+            self.asked.set()
+            raise CommandError("the database is gone")
+        return await super().find(link_id)
+
+
 class Office:
     def __init__(self, database: Database, patience: Patience = PATIENT) -> None:
         self.account = Account()
-        self.links = Transfers(database)
+        self.links = Links(database)
         self.colleagues = Colleagues(self.links, self.account, lambda: "https://phone.example", patience)
 
     @property
@@ -268,7 +285,7 @@ def joined(folder: Path, fails: tuple[str, ...] = (), gone: tuple[str, ...] = ()
     async def joins(office: Office) -> None:
         office.account.gone.update(gone)
         await accepts(office)
-        office.colleagues.join(office.link_id, BACK)
+        office.colleagues.join(office.link_id, "CA1", BACK)
         await office.account.has_done(3 if fails else 2 if gone else 1)
 
     office, _ = at_office(folder, joins, fails)
@@ -301,3 +318,53 @@ def test_a_colleague_whose_caller_left_on_the_way_is_hung_up_on(tmp_path: Path) 
 
 def test_a_caller_whose_colleague_left_on_the_way_comes_back(tmp_path: Path) -> None:
     assert joined(tmp_path, gone=("CA2",)) == ["redirect CA2 to the room", f"redirect CA1 {BACK}"]
+
+
+def test_a_caller_whose_colleague_the_store_cannot_name_comes_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def joins(office: Office) -> None:
+        await accepts(office)
+        office.colleagues.join("another", "CA1", BACK)
+        await office.account.has_done(1)
+        office.links.gone = True
+        office.colleagues.join(office.link_id, "CA1", BACK)
+        await office.account.has_done(2)
+
+    office, _ = at_office(tmp_path, joins)
+
+    assert office.account.did == [f"redirect CA1 {BACK}"] * 2
+    assert "the colleague does not come: the database is gone" in caplog.text
+
+
+def test_a_store_that_is_gone_while_a_colleague_is_waited_for_ends_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with (
+            asyncio.timeout(30),
+            an_office(tmp_path, msgspec.structs.replace(PATIENT, join_s=0.01)) as office,
+            office.colleagues as colleagues,
+        ):
+            calling = asyncio.ensure_future(colleagues.call(CALLER, ORDER))
+            await accepts(office)
+            assert (await calling).conference
+            office.links.gone = True
+            await office.links.asked.wait()
+            assert await colleagues.answered(office.link_id, "CA2") is None
+
+    asyncio.run(main())
+
+
+def test_what_the_carrier_says_while_the_store_is_gone_is_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with an_office(tmp_path) as office:
+            (tmp_path / "calls.sqlite").write_bytes(b"no database" * 200)
+            await office.colleagues.progress("a", {"CallSid": "CA2", "CallStatus": "busy"})
+
+    asyncio.run(main())
+
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "is damaged or no call history" in caplog.text

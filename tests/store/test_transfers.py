@@ -2,8 +2,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import pytest
+from sqlalchemy import text
+
 from voice_agent.agent import Agent
 from voice_agent.call.setup import CallSetup
+from voice_agent.errors import CommandError
 from voice_agent.store.database import Database
 from voice_agent.store.transfers import KEPT_S, Link, Transfers
 
@@ -67,5 +71,15 @@ def test_those_of_yesterday_are_forgotten(place: Path | str) -> None:
 
         assert await transfers.find("a1") is None
         assert await transfers.find("b2") is not None
+
+    with_link(place, work)
+
+
+def test_a_row_that_cannot_be_read_is_one_line(place: Path | str) -> None:
+    async def work(transfers: Transfers) -> None:
+        async with transfers.database.writing() as connection:
+            await connection.execute(text("UPDATE transfers SET setup = '{}'"))
+        with pytest.raises(CommandError, match="a transfer that cannot be read"):
+            await transfers.find("a1")
 
     with_link(place, work)

@@ -26,7 +26,7 @@ from voice_agent.call.events import ColleagueAnswered
 from voice_agent.call.setup import CallSetup
 from voice_agent.errors import CommandError, PeerError
 from voice_agent.live.clock import wall_seconds
-from voice_agent.store.transfers import Link, State, Transfers
+from voice_agent.store.transfers import Link, Transfers
 from voice_agent.wire import twiml
 
 logger = logging.getLogger(__name__)
@@ -168,7 +168,7 @@ class Colleagues:
         if problem:
             await self._drop(link.id, problem)
             return ColleagueAnswered(order.call_id, problem=problem)
-        self._watch(self._expect(link.id))
+        self._watch(lambda: self._expect(link.id))
         return ColleagueAnswered(order.call_id, conference=link.id)
 
     def _setup(self, setup: CallSetup, order: CallColleague) -> CallSetup:
@@ -229,18 +229,25 @@ class Colleagues:
     # --- for the colleague's call ------------------------------------------------------------------------------------
 
     async def answered(self, link_id: str, call_sid: str) -> CallSetup | None:
-        """Take an answered call: what it is made from, or `None` when nobody waits for it any more."""
-        link = await self._links.find(link_id)
-        if link is None or not await self._move(link_id, "asking", "calling"):
+        """Take an answered call: what it is made from, or `None` when nobody waits for it any more, or can be asked."""
+        try:
+            link = await self._links.find(link_id)
+            if link is None or not await self._links.move(link_id, "asking", "calling"):
+                return None
+            await self._links.placed(link_id, call_sid)
+        except CommandError as error:
+            logger.error("%s", error, extra={"call": call_sid})  # noqa: TRY400 - the text says it all
             return None
-        await self._links.placed(link_id, call_sid)
         return msgspec.structs.replace(link.setup, call_sid=call_sid)
 
     async def progress(self, link_id: str, fields: Mapping[str, str]) -> None:
         """Take a status callback of the colleague's call."""
         why = _WHY.get(fields.get("CallStatus", ""))
         if why is not None:
-            await self._links.close(link_id, why)
+            try:
+                await self._links.close(link_id, why)
+            except CommandError as error:
+                logger.error("%s", error, extra={"call": fields.get("CallSid", "")})  # noqa: TRY400 - the text says it all
 
     async def settle(self, call_sid: str, accepted: bool) -> None:
         """Take what the colleague of this call has decided."""
@@ -250,7 +257,7 @@ class Colleagues:
                 return
             if not accepted:
                 await self._links.close(link.id, "they do not take the call")
-            elif not await self._move(link.id, "accepted", "asking"):
+            elif not await self._links.move(link.id, "accepted", "asking"):
                 await self._drop(link.id, "the caller is gone")
         except CommandError as error:
             logger.error("%s", error, extra={"call": call_sid})  # noqa: TRY400 - the text says it all
@@ -261,15 +268,23 @@ class Colleagues:
         """Give the TwiML of the room in which the two meet; who leaves it ends it."""
         return twiml.render([twiml.Dial(conference=link_id, ends_conference=True, action=action)])
 
-    def join(self, link_id: str, way_back: str) -> None:
+    def join(self, link_id: str, caller_sid: str, way_back: str) -> None:
         """The caller is going there: bring the colleague, too. `way_back`: where the caller goes if that fails."""
-        self._watch(self._bring_together(link_id, way_back))
+        self._watch(lambda: self._bring_together(link_id, caller_sid, way_back))
 
-    async def _bring_together(self, link_id: str, way_back: str) -> None:
-        link = await self._links.find(link_id)
-        if link is None:
+    async def _bring_together(self, link_id: str, caller_sid: str, way_back: str) -> None:
+        try:
+            link = await self._links.find(link_id)
+            moved = await self._links.move(link_id, "joined", "accepted")
+        except CommandError as error:
+            # Whom to bring nobody can say now; they are let go by their own agent.
+            logger.error("the colleague does not come: %s", error, extra={"call": caller_sid})  # noqa: TRY400 - the text says it all
+            await self._take_back(caller_sid, way_back)
             return
-        moved = await self._move(link_id, "joined", "accepted")
+        if link is None:
+            logger.warning("the colleague does not come: nothing is known of them", extra={"call": caller_sid})
+            await self._take_back(caller_sid, way_back)
+            return
         problem = await self._bring(link) if moved else link.problem
         if problem or not moved:
             logger.warning("the colleague does not come: %s", problem, extra={"call": link.caller_sid})
@@ -298,14 +313,21 @@ class Colleagues:
     async def _hang_up(self, colleague_sid: str) -> None:
         self._tell(await self._api.hang_up(colleague_sid), colleague_sid)
 
-    def _watch(self, work: Coroutine[Any, Any, None]) -> None:
-        watch = self._tasks.create_task(work)
+    def _watch(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        watch = self._tasks.create_task(_alone(work))
         self._watches.add(watch)
         watch.add_done_callback(self._watches.discard)
-
-    async def _move(self, link_id: str, state: State, *before: State) -> bool:
-        return await self._links.move(link_id, state, *before)
 
     def _tell(self, problem: str, call_sid: str) -> None:
         if problem:
             logger.warning("a call of a transfer stays as it is: %s", problem, extra={"call": call_sid})
+
+
+async def _alone(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Do what must not end the server, whose tasks it shares, whatever fails in it."""
+    try:
+        await work()
+    except CommandError as error:
+        logger.error("%s", error)  # noqa: TRY400 - the text says it all
+    except Exception:
+        logger.exception("a transfer broke off by a fault of this program")

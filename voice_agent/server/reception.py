@@ -408,7 +408,7 @@ class Reception:
             again = f"{self.terms.public_url}{AFTER_STREAM_PATH}"
             return last_resort(known.agent, usual=usual, after_dial=after_dial, after_record=again)
         if destination is not None and destination.conference and self.colleagues is not None:
-            self.colleagues.join(destination.conference, after_dial)
+            self.colleagues.join(destination.conference, call_sid, after_dial)
             return self.colleagues.meeting(destination.conference, after_dial)
         if destination is not None:
             return dial(destination, after_dial)

@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from voice_agent.call.setup import CallSetup
+from voice_agent.errors import CommandError
 from voice_agent.store.database import Database, whole
 from voice_agent.store.tables import TRANSFERS
 
@@ -82,4 +83,7 @@ class Transfers:
         if found is None:
             return None
         row: dict[str, Any] = dict(zip(Link.__struct_fields__, found, strict=True))
-        return Link(**{**row, "setup": msgspec.json.decode(row["setup"], type=CallSetup)})
+        try:
+            return Link(**{**row, "setup": msgspec.json.decode(row["setup"], type=CallSetup)})
+        except msgspec.DecodeError as error:
+            raise CommandError(f"the store holds a transfer that cannot be read ({error})") from None
