@@ -9,6 +9,7 @@ from tests.store.test_checkpoints import TALK
 from tests.store.test_history import SETUP, a_call
 from voice_agent.call.commands import CallEnded
 from voice_agent.call.conversation import Conversation, Resumption
+from voice_agent.errors import CommandError
 from voice_agent.live.checkpointing import Checkpointing
 from voice_agent.live.clock import wall_seconds
 from voice_agent.live.metrics import Metrics
@@ -28,11 +29,22 @@ LOST = Checkpoint(
 )
 
 
+class Refusing(Checkpoints):
+    """Those of a store that cannot be written for a while, as a standby."""
+
+    refuses = False
+
+    async def take_up(self, call_sid: str, number: int, checkpoint: Checkpoint, now_s: int) -> bool:
+        if self.refuses:
+            raise CommandError("the database is read-only")
+        return await super().take_up(call_sid, number, checkpoint, now_s)
+
+
 class Server:
     """One of several on one store."""
 
     def __init__(self, database: Database) -> None:
-        self.store = Checkpoints(database)
+        self.store = Refusing(database)
         self.history = History(database)
         self.metrics = Metrics()
         self.continuing = Continuing(Checkpointing(self.store, self.metrics), self.history, self.metrics)
@@ -77,6 +89,34 @@ def test_of_two_servers_that_are_asked_one_takes_it_up(tmp_path: Path) -> None:
         assert await one.continuing.take_up(known, "MZ1") is not None
         assert await other.continuing.take_up(known, "MZ1") is None
         assert len(await one.history.latest(5)) == 1
+
+    with_servers(tmp_path, work)
+
+
+def test_a_store_that_cannot_be_written_keeps_no_call_from_going_on(tmp_path: Path) -> None:
+    async def work(dead: Server, other: Server) -> None:
+        known = await dead.lost()
+        other.store.refuses = True
+        setup = await other.continuing.take_up(known, "MZ1")
+        assert setup is not None
+        assert setup.resumed is not None
+        assert await other.continuing.admit(SID, "MZ2")
+        assert await other.history.latest(5) == []  # what the store has of it gets there in the end
+
+    with_servers(tmp_path, work)
+
+
+def test_a_stream_is_let_in_again_though_its_order_could_not_be_kept(tmp_path: Path) -> None:
+    async def work(one: Server, other: Server) -> None:
+        await one.continuing.expect(SETUP, {})
+        assert await one.continuing.admit(SID, "MZ1")
+        await one.store.write(SID, 0, "over", LOST, wall_seconds())
+        one.store.refuses = True
+        await one.continuing.expect_again(SETUP, {})
+        assert await one.continuing.admit(SID, "MZ2")
+        await one.store.forget(SID)
+        await one.continuing.expect_again(SETUP, {})
+        assert await one.continuing.admit(SID, "MZ3")
 
     with_servers(tmp_path, work)
 

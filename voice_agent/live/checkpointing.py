@@ -109,6 +109,10 @@ class Checkpointing:
         if len(self._places) > REMEMBERED:
             self._places.popitem(last=False)
 
+    def forget(self, call_sid: str) -> None:
+        """A call goes on of which the store does not know: nothing more is kept of it."""
+        self._places.pop(call_sid, None)
+
     def open(self, call_sid: str, made: Made, superseded: Callable[[], None]) -> "CallCheckpoint | None":
         """Begin to keep a call; `superseded` is called if somebody else turns out to have it.
 

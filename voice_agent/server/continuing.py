@@ -73,14 +73,16 @@ class Continuing:
         """Keep that another stream has been ordered, after one that ended on purpose."""
         await self._checkpoints.settled(setup.call_sid)
         known = await self.find(setup.call_sid)
-        if known is not None:
-            checkpoint = Checkpoint(
-                setup=kept_setup(setup),
-                webhook=kept_webhook(fields),
-                resumption=setup.resumed,
-                taken_up=known.checkpoint.taken_up,
-            )
-            await self._take(known, checkpoint)
+        if known is None:
+            self._checkpoints.forget(setup.call_sid)
+            return
+        checkpoint = Checkpoint(
+            setup=kept_setup(setup),
+            webhook=kept_webhook(fields),
+            resumption=setup.resumed,
+            taken_up=known.checkpoint.taken_up,
+        )
+        await self._take(known, checkpoint)
 
     async def find(self, call_sid: str) -> Stored | None:
         """Give what is known of a call, if the store can be asked."""
@@ -152,23 +154,30 @@ class Continuing:
         lost = msgspec.structs.replace(
             checkpoint, resumption=resumption, taken_up=checkpoint.taken_up + 1, row=None, ended=None, stream_sid=""
         )
-        if not await self._take(known, lost):
+        taken = await self._take(known, lost)
+        if taken is False:
             return None
         self._metrics.add("calls_taken_up")
         if known.handed_over:
             logger.info("the call was handed over and goes on", extra=extra)
         else:
             logger.warning("the call was lost and goes on", extra=extra)
-        if checkpoint.row is not None:
+        if taken and checkpoint.row is not None:
             await self._keep(checkpoint.row)
         return _goes_on(lost)
 
-    async def _take(self, known: Stored, checkpoint: Checkpoint) -> bool:
+    async def _take(self, known: Stored, checkpoint: Checkpoint) -> bool | None:
+        """Expect the next stream; `False`: another server does already.
+
+        `None`: the store cannot be used, which turns nobody away: what it has stays as it is, and gets nothing more.
+        """
         taking = self._store.take_up(known.call_sid, known.number, checkpoint, wall_seconds())
-        if not await self._checkpoints.attempt(known.call_sid, taking):
-            return False
-        self._checkpoints.remember(known.call_sid, Place(known.number + 1, checkpoint.taken_up))
-        return True
+        taken = await self._checkpoints.attempt(known.call_sid, taking)
+        if taken:
+            self._checkpoints.remember(known.call_sid, Place(known.number + 1, checkpoint.taken_up))
+        elif taken is None:
+            self._checkpoints.forget(known.call_sid)
+        return taken
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
