@@ -132,6 +132,23 @@ def test_a_row_that_cannot_be_read_is_one_line(place: Path | str) -> None:
     within(place, work)
 
 
+def test_a_row_that_cannot_be_read_keeps_no_other_from_being_taken(
+    place: Path | str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work(checkpoints: Checkpoints) -> None:
+        for call_sid in ("CA1", "CA2"):
+            await checkpoints.add(call_sid, FIRST, 1000)
+        async with checkpoints.database.writing() as connection:
+            await connection.execute(text("UPDATE checkpoints SET content = '{}' WHERE call_sid = 'CA1'"))
+
+        assert [stored.call_sid for stored in await checkpoints.take_old(1001, ["expected"])] == ["CA2"]
+        assert await checkpoints.find("CA1") is None
+
+    within(place, work)
+
+    assert "a call that cannot be read: CA1" in caplog.text
+
+
 def test_a_checkpoint_of_before_a_field_was_added_is_read(place: Path | str) -> None:
     short = msgspec.json.decode(msgspec.json.encode({"setup": SETUP, "webhook": {}}), type=Checkpoint)
 
@@ -178,6 +195,18 @@ def test_who_gives_up_waiting_locks_nobody_out(place: Path | str, given_up: str)
             begun.cancel()
             await asyncio.gather(begun, return_exceptions=True)
             assert await checkpoints.write("CA2", 0, "going", LATER, 1002)
+
+    within(place, work)
+
+
+def test_who_had_a_call_before_is_told_so_though_it_waits_together_with_who_has_it(place: Path | str) -> None:
+    async def work(checkpoints: Checkpoints) -> None:
+        await checkpoints.add("CA1", FIRST, 1000)
+        await checkpoints.take_up("CA1", 0, FIRST, 1001)
+        writes = (checkpoints.write("CA1", number, "going", LATER, 1002) for number in (0, 0, 1))
+
+        # The first one is written alone, and the others together behind it.
+        assert await asyncio.gather(*writes) == [False, False, True]
 
     within(place, work)
 

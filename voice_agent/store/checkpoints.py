@@ -5,7 +5,8 @@ nothing is taken any more from whoever had the call before. It must not know how
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -18,6 +19,8 @@ from voice_agent.errors import CommandError
 from voice_agent.store.database import Database, whole
 from voice_agent.store.history import PastCall
 from voice_agent.store.tables import CHECKPOINTS
+
+logger = logging.getLogger(__name__)
 
 KEPT_S = 24 * 3600
 """What is older belongs to calls that are over: Twilio's longest `<Dial>` lasts 4 hours by default."""
@@ -143,11 +146,11 @@ class Checkpoints:
 
     @whole
     async def take_old(self, before_s: int, states: Iterable[State]) -> list[Stored]:
-        """Drop, and give, what has been in one of these states since before a time."""
+        """Drop, and give, what has been in one of these states since before a time; what is unreadable is told only."""
         where = (CHECKPOINTS.c.written_at < before_s, CHECKPOINTS.c.state.in_(states))
         wanted = delete(CHECKPOINTS).where(*where).returning(CHECKPOINTS.c.call_sid, *_COLUMNS)
         async with self.database.writing() as connection:
-            return [_stored(*row) for row in await connection.execute(wanted)]
+            return [*_readable(await connection.execute(wanted))]
 
     async def _write_waiting(self) -> None:
         taken, self._waiting = self._waiting, []
@@ -158,18 +161,18 @@ class Checkpoints:
                 each.kept = str(error)
         else:
             for each in taken:
-                each.kept = each.row[0] in kept
+                each.kept = each.row[:2] in kept
 
-    async def _write_rows(self, rows: Sequence[tuple[Any, ...]]) -> set[str]:
+    async def _write_rows(self, rows: Sequence[tuple[Any, ...]]) -> set[tuple[str, int]]:
         new = self.database.given(_WRITTEN, rows)
         writing = (
             update(CHECKPOINTS)
             .where(CHECKPOINTS.c.call_sid == new.c.call_sid, CHECKPOINTS.c.number == new.c.number)
             .values({name: new.c[name] for name in ("state", "content", "written_at")})
-            .returning(CHECKPOINTS.c.call_sid)
+            .returning(CHECKPOINTS.c.call_sid, CHECKPOINTS.c.number)
         )
         async with self.database.writing() as connection:
-            return set((await connection.execute(writing)).scalars())
+            return {(call_sid, number) for call_sid, number in await connection.execute(writing)}
 
     async def _update(
         self, call_sid: str, number: int, values: dict[str, str | int], *where: ColumnElement[bool]
@@ -182,6 +185,14 @@ class Checkpoints:
 
 def _content(checkpoint: Checkpoint, now_s: int) -> dict[str, str | int]:
     return {"content": msgspec.json.encode(checkpoint).decode(), "written_at": now_s}
+
+
+def _readable(rows: Iterable[Any]) -> Iterator[Stored]:
+    for row in rows:
+        try:
+            yield _stored(*row)
+        except CommandError as error:
+            logger.error("%s; it is dropped", error)  # noqa: TRY400 - the text says it all
 
 
 def _stored(call_sid: str, state: State, number: int, content: str, written_at: int) -> Stored:
