@@ -202,25 +202,22 @@ def test_a_call_that_died_alone_is_put_into_the_history_in_the_end(tmp_path: Pat
     with_servers(tmp_path, work)
 
 
-def test_a_message_that_was_left_is_told_with_the_newest_row_of_its_call(tmp_path: Path) -> None:
+def test_what_is_known_behind_an_end_before_its_row_is_there_is_told_with_it(tmp_path: Path) -> None:
     async def work(one: Server, other: Server) -> None:
-        first = msgspec.structs.replace(a_call(), started_at="2026-11-22T09:00:00.000+00:00", reason="")
-        for row in (first, a_call()):
-            await one.history.add(row)
-        await other.continuing.message_left(SID, message_left({"RecordingSid": "RE1", "RecordingDuration": "12"}))
-        await other.continuing.message_left("CA9", message_left({"RecordingSid": "RE2"}))
-        told = [row.reason for row in await other.history.latest(5)]
+        told = message_left({"RecordingSid": "RE1", "RecordingDuration": "12"})
+        await other.continuing.remark(SID, "message left", told)
+        await one.history.add(msgspec.structs.replace(a_call(), outcome="model_failed"))
 
-        assert told == ["goodbye; a message of 12 s was left: recording RE1", ""]
+        assert [row.reason for row in await other.history.latest(5)] == [f"goodbye; {told}"]
 
     with_servers(tmp_path, work)
 
 
-def test_a_call_that_ended_for_no_reason_has_the_message_alone(tmp_path: Path) -> None:
+def test_a_remark_that_the_store_cannot_take_is_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def work(one: Server, other: Server) -> None:
-        await one.history.add(msgspec.structs.replace(a_call(), reason=""))
-        await other.continuing.message_left(SID, message_left({"RecordingSid": "RE1", "RecordingDuration": "x"}))
-
-        assert [row.reason for row in await one.history.latest(5)] == ["a message was left: recording RE1"]
+        (tmp_path / "calls.sqlite").write_bytes(b"no database" * 200)
+        await one.continuing.remark(SID, "message left", "a message")
 
     with_servers(tmp_path, work)
+
+    assert [record.levelname for record in caplog.records] == ["ERROR"]

@@ -3,6 +3,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import permutations
 from pathlib import Path
 
 import msgspec
@@ -17,7 +18,8 @@ from voice_agent.call.summary import Line, Summary
 from voice_agent.call.trouble import Trouble
 from voice_agent.errors import CommandError
 from voice_agent.store.database import Database
-from voice_agent.store.history import History, PastCall, past_call
+from voice_agent.store.history import WAITS_S, History, PastCall, Remark, past_call
+from voice_agent.store.search import Search, Wanted
 
 SETUP = CallSetup(
     call_sid="CA0123", agent=Agent(name="reception", instructions=""), caller="+14255550123", called="+14255550100"
@@ -61,15 +63,78 @@ def test_a_call_is_told_by_its_setup_and_its_summary() -> None:
     )
 
 
-def test_what_went_wrong_behind_a_calls_end_is_added_to_its_latest_part(place: Path | str) -> None:
-    first, second = a_call(), a_call(started_at="2026-11-22T11:00:00.250+00:00")
+def part(number: int, outcome: str, *, call_sid: str = "CA0123", **fields: object) -> PastCall:
+    """One of the parts of a call, in the order in which they began."""
+    call = a_call(call_sid, f"2026-11-22T1{number}:00:00.250+00:00")
+    return msgspec.structs.replace(call, outcome=outcome, **fields)
+
+
+BUSY, AWAY = (Trouble(4500, "transfer failed", f"desk, {why}") for why in ("the line is busy", "nobody answered"))
+REMARK: Remark = "transfer failed"
+
+
+def test_whatever_comes_first_each_failed_transfer_stands_with_the_part_that_ended_in_it(place: Path | str) -> None:
+    orders = [order for order in permutations("12ba") if order.index("1") < order.index("2")]
 
     async def work(history: History) -> None:
-        await add_all(history, [first, second])
-        assert await history.add_trouble("CA0123", "transfer failed", "desk, the line is busy")
-        assert not await history.add_trouble("CA01", "transfer failed", "")
-        told = (Trouble(4500, "transfer failed", "desk, the line is busy"),)
-        assert await history.latest(2) == [msgspec.structs.replace(second, trouble=told), first]
+        for order in orders:
+            call_sid = "".join(order)
+            told = iter([BUSY, AWAY])  # in their order: the second transfer begins when the first one has failed
+            for each in order:
+                if each.isdigit():
+                    await history.add(part(int(each), "transferred", call_sid=call_sid))
+                else:
+                    await history.remark(call_sid, REMARK, next(told).what, 1000)
+            await history.add(part(3, "completed", call_sid=call_sid))
+            await history.add(part(0, "completed", call_sid=call_sid))
+
+            last, second, first, begun = await history.find(call_sid)
+            assert (first.trouble, second.trouble) == ((BUSY,), (AWAY,))
+            assert not last.trouble
+            assert not begun.trouble
+        assert await Search(history).count(Wanted(trouble=REMARK)) == 2 * len(orders)
+
+    within(place, work)
+
+
+def test_a_message_that_was_left_is_told_with_the_part_that_sent_its_caller_there(place: Path | str) -> None:
+    async def work(history: History) -> None:
+        await history.add(part(0, "completed"))
+        await history.remark("CA0123", "message left", "a message", 1000)
+        await history.add(part(1, "model_failed", reason=""))
+        await history.add(part(2, "model_failed"))
+        await history.remark("CA0123", "message left", "another", 1001)
+
+        assert [call.reason for call in await history.latest(5)] == ["goodbye; another", "a message", "goodbye"]
+
+    within(place, work)
+
+
+def test_a_remark_and_its_call_may_come_at_once(place: Path | str) -> None:
+    async def work(history: History) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(8):
+                call = msgspec.structs.replace(a_call(f"CA{number}"), outcome="transferred")
+                first, then = history.add(call), history.remark(f"CA{number}", REMARK, BUSY.what, 1000)
+                for each in (first, then) if number % 2 else (then, first):
+                    tasks.create_task(each)
+
+        assert [call.trouble for call in await history.latest(10)] == [(BUSY,)] * 8
+
+    within(place, work)
+
+
+def test_a_remark_whose_call_never_comes_is_forgotten(place: Path | str) -> None:
+    async def count(history: History) -> object:
+        async with history.database.reading() as connection:
+            return await connection.scalar(text("SELECT count(*) FROM remarks"))
+
+    async def work(history: History) -> None:
+        await history.remark("CA1", REMARK, "", 1000)
+        await history.remark("CA2", REMARK, "", 1001 + WAITS_S)
+        assert await count(history) == 1
+        await history.forget_before(datetime.fromtimestamp(1002 + WAITS_S, UTC))
+        assert await count(history) == 0
 
     within(place, work)
 

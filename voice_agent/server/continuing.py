@@ -6,19 +6,19 @@ purpose; the store sees to it that only one does. It must not know HTTP.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
 from voice_agent.call.conversation import AgentTurn
 from voice_agent.call.setup import CallSetup
-from voice_agent.call.trouble import STREAM_LOST, TRANSFER_FAILED, Trouble
+from voice_agent.call.trouble import STREAM_LOST, Trouble
 from voice_agent.errors import CommandError
 from voice_agent.live.checkpointing import Checkpointing, Place, kept_setup, kept_webhook
 from voice_agent.live.clock import wall_seconds
 from voice_agent.live.metrics import Metrics
 from voice_agent.store.checkpoints import KEPT_S, Checkpoint, Stored
-from voice_agent.store.history import History, PastCall
+from voice_agent.store.history import History, PastCall, Remark
 
 logger = logging.getLogger(__name__)
 
@@ -189,22 +189,12 @@ class Continuing:
         if known is not None and known.checkpoint.row is None:
             await self._checkpoints.attempt(call_sid, self._forget(call_sid))
 
-    async def message_left(self, call_sid: str, told: str) -> None:
-        """Keep with a call in the history that its caller has left a message."""
-        await self._add(call_sid, self._history.add_reason(call_sid, told))
-
-    async def transfer_failed(self, call_sid: str, why: str) -> None:
-        """Keep with a call in the history that whom it was transferred to did not take it."""
-        await self._add(call_sid, self._history.add_trouble(call_sid, TRANSFER_FAILED, why))
-
-    async def _add(self, call_sid: str, adding: Awaitable[bool]) -> None:
+    async def remark(self, call_sid: str, kind: Remark, what: str) -> None:
+        """Keep with a call in the history what became known behind its end."""
         try:
-            kept = await adding
+            await self._history.remark(call_sid, kind, what, wall_seconds())
         except CommandError as error:
             logger.error("%s", error, extra={"call": call_sid})  # noqa: TRY400 - the text says it all
-        else:
-            if not kept:
-                logger.info("the history has no such call", extra={"call": call_sid})
 
     async def _forget(self, call_sid: str) -> bool:
         await self._store.forget(call_sid)

@@ -52,7 +52,7 @@ from voice_agent.server.refusals import Refusals
 from voice_agent.server.terms import Terms
 from voice_agent.server.transfers import CARRIED, CONNECTED, came_back, dial, why
 from voice_agent.store.checkpoints import Stored
-from voice_agent.store.history import NotTaken, PastCall, call_not_taken
+from voice_agent.store.history import MESSAGE_LEFT, NotTaken, PastCall, call_not_taken
 from voice_agent.tools.lookup import Found, look_up
 from voice_agent.twilio_api.dialling import Dialled, dialled
 from voice_agent.wire import twiml
@@ -390,7 +390,7 @@ class Reception:
             told = message_left(fields)
             logger.warning("%s", told, extra={"call": call_sid})
             if self._continuing is not None:
-                await self._continuing.message_left(call_sid, told)
+                await self._continuing.remark(call_sid, MESSAGE_LEFT, told)
             return twiml.hang_up(THANKS)
         known = await self.lobby.outcome_after_stream(call_sid, OUTCOME_SECONDS)
         ended = known.ended if known else None
@@ -515,7 +515,7 @@ class Reception:
         answer = self._connect(call_sid, setup.agent, occasion)
         await self._expect_again(setup, fields)
         if self._continuing is not None:
-            await self._continuing.transfer_failed(call_sid, f"{destination.name}, {why(fields)}")
+            await self._continuing.remark(call_sid, "transfer failed", f"{destination.name}, {why(fields)}")
         return answer
 
     def _have(self, call_sid: str) -> None:

@@ -6,6 +6,7 @@ must not know what is kept.
 """
 
 import asyncio
+import hashlib
 import importlib.util
 import os
 import socket
@@ -20,7 +21,21 @@ from urllib.parse import urlsplit
 from weakref import WeakSet
 
 import msgspec
-from sqlalchemy import CTE, JSON, Column, Connection, Table, Text, cast, column, event, func, literal, select
+from sqlalchemy import (
+    CTE,
+    JSON,
+    BigInteger,
+    Column,
+    Connection,
+    Table,
+    Text,
+    cast,
+    column,
+    event,
+    func,
+    literal,
+    select,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -153,6 +168,13 @@ class Database:
         """Open a transaction that writes: all of it, or on any fault nothing."""
         async with self._open(writes=True) as connection:
             yield connection
+
+    async def one_at_a_time(self, connection: AsyncConnection, call_sid: str) -> None:
+        """Be the only one until the end of a transaction that writes of a call; of SQLite everybody is."""
+        if self.path is None:
+            digest = hashlib.blake2b(call_sid.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+            lock = int.from_bytes(digest, "big", signed=True)
+            await connection.execute(select(func.pg_advisory_xact_lock(cast(literal(lock), BigInteger))))
 
     def insert_new(self, table: Table) -> sqlite_dialect.Insert | postgresql.Insert:
         """Begin an INSERT that leaves a row alone whose key is there already."""

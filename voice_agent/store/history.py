@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import msgspec
-from sqlalchemy import Column, ColumnElement, case, delete, func, insert, select, update
+from sqlalchemy import Column, ColumnElement, delete, func, insert, not_, select, update
 
 from voice_agent.call import trouble as troubles
 from voice_agent.call.events import TranscriptionUsage, Usage
 from voice_agent.call.setup import CallSetup
 from voice_agent.call.summary import Line, Summary
-from voice_agent.call.trouble import FAULT, Trouble
+from voice_agent.call.trouble import FAULT, TRANSFER_FAILED, Trouble
 from voice_agent.errors import CommandError
 from voice_agent.store.database import MOVE_IT, Database, whole
-from voice_agent.store.tables import CALLS
+from voice_agent.store.tables import CALLS, REMARKS
 
 NotTaken = Literal["refused", "closed", "unanswered"]
 """How a call ended that no agent took. `refused`: over a limit of the server. `closed`: outside the agent's hours.
@@ -26,6 +26,16 @@ NotTaken = Literal["refused", "closed", "unanswered"]
 
 Order = Literal["started", "length", "slowest"]
 """What is first: the latest call, the longest, or the one whose caller waited longest for an answer."""
+
+Remark = Literal["message left", "transfer failed"]
+MESSAGE_LEFT: Remark = "message left"
+"""Goes into the reason of a call's end; the other one is trouble."""
+
+_BEHIND: dict[str, tuple[str, ...]] = {MESSAGE_LEFT: ("model_failed", "refused"), TRANSFER_FAILED: ("transferred",)}
+"""How a part of a call has ended behind which that can become known."""
+
+WAITS_S = 30 * 24 * 3600
+"""How long a remark waits for its call, whose row may lie in a file until a server is started again."""
 
 NOT_TAKEN: frozenset[str] = frozenset(get_args(NotTaken))
 
@@ -160,6 +170,12 @@ def trouble_kinds(trouble: Iterable[Trouble]) -> str:
     return "".join(f"{kind}\n" for kind in sorted(kinds))
 
 
+def _with(call: PastCall, kind: str, what: str) -> PastCall:
+    if kind == MESSAGE_LEFT:
+        return msgspec.structs.replace(call, reason=f"{call.reason}; {what}" if call.reason else what)
+    return msgspec.structs.replace(call, trouble=(*call.trouble, Trouble(call.duration_ms, kind, what)))
+
+
 INTERRUPTED = f"{troubles.UNHEARD}\n"
 """What `trouble_kinds` gives of a call that was interrupted, and no more."""
 
@@ -172,41 +188,51 @@ class History:
 
     @whole
     async def add(self, call: PastCall) -> None:
-        """Add one call."""
-        row: dict[str, Any] = msgspec.structs.asdict(call)
-        row |= {column: msgspec.json.encode(row[column]).decode() for column in _AS_JSON}
-        row |= {"words": words_of(call), "slowest_ms": max(call.response_ms, default=-1)}
-        row["faults"] = trouble_kinds(call.trouble)
+        """Add one call, with the remarks that waited for it."""
         async with self.database.writing() as connection:
+            await self.database.one_at_a_time(connection, call.call_sid)
+            waiting = select(REMARKS.c.id, REMARKS.c.kind, REMARKS.c.what).where(REMARKS.c.call_sid == call.call_sid)
+            taken: dict[str, int] = {}
+            for key, kind, what in await connection.execute(waiting.order_by(REMARKS.c.id)):
+                if kind not in taken and call.outcome in _BEHIND[kind]:
+                    call, taken[kind] = _with(call, kind, what), key
+            if taken:
+                await connection.execute(delete(REMARKS).where(REMARKS.c.id.in_(taken.values())))
+            row: dict[str, Any] = msgspec.structs.asdict(call)
+            row |= {column: msgspec.json.encode(row[column]).decode() for column in _AS_JSON}
+            row |= {"words": words_of(call), "slowest_ms": max(call.response_ms, default=-1)}
+            row["faults"] = trouble_kinds(call.trouble)
             await connection.execute(insert(CALLS).values(row))
 
     @whole
-    async def add_reason(self, call_sid: str, text: str) -> bool:
-        """Add to why a call ended what became known later; `False`: the history has no such call."""
-        newest = select(func.max(CALLS.c.id)).where(CALLS.c.call_sid == call_sid).scalar_subquery()
-        reason = case((CALLS.c.reason == "", text), else_=CALLS.c.reason + f"; {text}")
-        change = update(CALLS).where(CALLS.c.id == newest).values(reason=reason)
-        async with self.database.writing() as connection:
-            return (await connection.execute(change)).rowcount > 0
+    async def remark(self, call_sid: str, kind: Remark, what: str, now_s: int) -> None:
+        """Add to a call what became known behind its end. `now_s`: seconds since 1970.
 
-    @whole
-    async def add_trouble(self, call_sid: str, kind: str, what: str) -> bool:
-        """Add to a call what went wrong behind its end; `False`: the history has no such call."""
+        It belongs to a part that ended so that it can follow, and waits for that one if it is not here yet.
+        """
+        wanted = select(CALLS.c.id, *_COLUMNS).where(CALLS.c.call_sid == call_sid, CALLS.c.outcome.in_(_BEHIND[kind]))
+        if kind == TRANSFER_FAILED:
+            # Behind one that did not fail there is no other part.
+            wanted = wanted.where(not_(CALLS.c.faults.contains(f"{kind}\n"))).order_by(CALLS.c.started_at)
+        else:
+            wanted = wanted.order_by(CALLS.c.started_at.desc())
         async with self.database.writing() as connection:
-            newest = select(CALLS.c.id, CALLS.c.trouble, CALLS.c.duration_ms).where(CALLS.c.call_sid == call_sid)
-            row = (await connection.execute(newest.order_by(CALLS.c.id.desc()).limit(1))).first()
-            if row is None:
-                return False
-            try:
-                known = (
-                    *msgspec.json.decode(row.trouble, type=tuple[Trouble, ...]),
-                    Trouble(row.duration_ms, kind, what),
-                )
-            except msgspec.DecodeError as error:
-                raise self._unreadable(error) from None
-            change = {"trouble": msgspec.json.encode(known).decode(), "faults": trouble_kinds(known)}
-            await connection.execute(update(CALLS).where(CALLS.c.id == row.id).values(change))
-        return True
+            await self.database.one_at_a_time(connection, call_sid)
+            found = (await connection.execute(wanted.limit(1))).first()
+            if found is None:
+                await connection.execute(delete(REMARKS).where(REMARKS.c.told_at < now_s - WAITS_S))
+                row = {"call_sid": call_sid, "kind": kind, "what": what, "told_at": now_s}
+                await connection.execute(insert(REMARKS).values(row))
+                return
+            key, *columns = found
+            call = self._past_call(dict(zip(PastCall.__struct_fields__, columns, strict=True)))
+            call = _with(call, kind, what)
+            change = {
+                "reason": call.reason,
+                "trouble": msgspec.json.encode(call.trouble).decode(),
+                "faults": trouble_kinds(call.trouble),
+            }
+            await connection.execute(update(CALLS).where(CALLS.c.id == key).values(change))
 
     async def latest(self, limit: int) -> list[PastCall]:
         """Give the latest calls, the latest first."""
@@ -243,6 +269,7 @@ class History:
         if not self.database.is_there:
             return 0
         async with self.database.writing() as connection:
+            await connection.execute(delete(REMARKS).where(REMARKS.c.told_at < moment.timestamp()))
             return (await connection.execute(delete(CALLS).where(CALLS.c.started_at < _in_utc(moment)))).rowcount
 
     async def select(

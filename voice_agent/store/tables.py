@@ -6,7 +6,7 @@ reached.
 
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """Of `migrations/versions`, the first first: what is not among them was written by a newer program."""
 
 METADATA = MetaData()
@@ -43,6 +43,17 @@ CALLS = Table(
     Index("calls_by_sid", "call_sid"),
     # Rows hold whole transcripts: the list is found, put in order and chosen from without opening one.
     Index("calls_listed", "started_at", "faults", "agent", "outcome", "duration_ms", "slowest_ms"),
+)
+
+REMARKS = Table(
+    "remarks",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("call_sid", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("told_at", BigInteger, nullable=False),
+    Index("remarks_by_sid", "call_sid"),
 )
 
 TRANSFERS = Table(
