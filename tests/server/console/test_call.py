@@ -15,7 +15,7 @@ from voice_agent.config.prices import load_prices
 from voice_agent.recording.reader import Recording
 from voice_agent.recording.redact import NUMBERS_AND_SECRETS
 from voice_agent.review.past_calls import recorded_call
-from voice_agent.server.console.call import PastCalls, call_routes
+from voice_agent.server.console.call import VERSION, PastCalls, call_routes
 from voice_agent.server.console.workshop import Workshop
 from voice_agent.store.database import FILE_NAME, Database
 from voice_agent.store.history import History, PastCall
@@ -99,8 +99,10 @@ def test_the_sound_is_served_in_parts(tmp_path: Path) -> None:
             part = await browser.get(f"/console/api/calls/{SID}/1/sound.wav", range="bytes=1000-1999")
             assert part.status_code == 206
             assert part.content == whole.content[1000:2000]
-            peaks = (await browser.get(f"/console/api/calls/{SID}/1/peaks")).content
-            assert len(peaks) == 2 * -(-(len(whole.content) - 44) // 4 // 80)
+            peaks = await browser.get(f"/console/api/calls/{SID}/1/peaks")
+            assert len(peaks.content) == 2 * -(-(len(whole.content) - 44) // 4 // 80)
+            same = await browser.get(f"/console/api/calls/{SID}/1/sound.wav?version={peaks.headers[VERSION]}")
+            assert same.content == whole.content
 
     asyncio.run(main())
 

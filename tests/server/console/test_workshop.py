@@ -2,7 +2,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
@@ -38,16 +38,28 @@ class Broken(Executor):
         raise BrokenProcessPool
 
 
+class Dying(Executor):
+    """Does nothing, and dies when it is told to."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Future[Any]] = []
+
+    def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        del work, args, kwargs
+        self.waiting.append(Future())
+        return self.waiting[-1]
+
+
 def test_what_is_asked_for_twice_is_made_once() -> None:
     async def main() -> None:
         executor = Counting()
         workshop = Workshop(lambda: executor)
         first, again = await asyncio.gather(workshop.course(CALL), workshop.course(CALL))
-        folder = await workshop.sound(CALL)
+        folder, _ = await workshop.sound(CALL)
         assert first is again
         assert msgspec.json.decode(first)["answers"]
         assert {path.name for path in folder.iterdir()} == {WAV, PEAKS}
-        assert await workshop.sound(CALL) == folder
+        assert (await workshop.sound(CALL))[0] == folder
         assert await workshop.redacted(CALL, NUMBERS_AND_SECRETS) is await workshop.redacted(CALL, NUMBERS_AND_SECRETS)
         assert await workshop.summary(CALL) is await workshop.summary(CALL)
         assert executor.done == ["course_json", "write_sound", "redacted_copy", "recorded_call"]
@@ -69,7 +81,7 @@ def test_a_picture_that_is_there_does_not_wait_for_the_sound() -> None:
         assert await workshop.course(CALL) is course
         assert not sounding.done()
         go.set()
-        assert (await sounding).is_dir()
+        assert (await sounding)[0].is_dir()
         workshop.close()
 
     asyncio.run(main())
@@ -88,10 +100,51 @@ def test_a_recording_that_has_grown_is_read_anew(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_the_sound_of_a_call_that_goes_on_stays_what_its_picture_shows(tmp_path: Path) -> None:
+    async def main() -> None:
+        executor = Counting()
+        workshop = Workshop(lambda: executor)
+        growing = tmp_path / "x.call"
+        growing.write_bytes(CALL.read_bytes()[:-100])
+        shown, version = await workshop.sound(growing)
+        growing.write_bytes(CALL.read_bytes())
+        assert await workshop.sound(growing, version) == (shown, version)
+        grown, later = await workshop.sound(growing)
+        assert (grown != shown, later != version) == (True, True)
+        assert await workshop.sound(growing, "of a former server") == (grown, later)
+        assert executor.done == ["write_sound", "write_sound"]
+        workshop.close()
+
+    asyncio.run(main())
+
+
+def test_what_is_being_made_is_not_forgotten_meanwhile(tmp_path: Path) -> None:
+    async def main() -> None:
+        executor = Counting()
+        workshop = Workshop(lambda: executor)
+        go = threading.Event()
+        executor.submit(go.wait, 10)
+        paths = [tmp_path / f"{number}.call" for number in range(MOST_KEPT + 1)]
+        for path in paths:
+            path.write_bytes(CALL.read_bytes())
+        first = asyncio.ensure_future(workshop.sound(paths[0]))
+        others = [asyncio.ensure_future(workshop.summary(path)) for path in paths[1:]]
+        await asyncio.sleep(0)
+        go.set()
+        assert (await first)[0].is_dir()
+        await asyncio.gather(*others)
+        for path in paths[1:]:
+            await workshop.summary(path)
+        assert not (await first)[0].exists()
+        workshop.close()
+
+    asyncio.run(main())
+
+
 def test_of_many_calls_the_oldest_is_forgotten(tmp_path: Path) -> None:
     async def main() -> None:
         workshop = Workshop(lambda: ThreadPoolExecutor(1))
-        folder = await workshop.sound(CALL)
+        folder, _ = await workshop.sound(CALL)
         for number in range(MOST_KEPT):
             path = tmp_path / f"{number}.txt"
             path.write_bytes(b"no recording")
@@ -138,6 +191,24 @@ def test_a_process_that_died_is_replaced() -> None:
         with pytest.raises(CommandError, match="died"):
             await workshop.course(CALL)
         assert await workshop.course(CALL)
+        workshop.close()
+
+    asyncio.run(main())
+
+
+def test_a_process_that_died_is_replaced_once_however_many_waited_for_it() -> None:
+    async def main() -> None:
+        dying = Dying()
+        executors = iter([dying, ThreadPoolExecutor(1)])
+        workshop = Workshop(lambda: next(executors))
+        waiting = [asyncio.ensure_future(workshop.run(os.getpid)) for _ in range(2)]
+        await asyncio.sleep(0)
+        for future in dying.waiting:
+            future.set_exception(BrokenProcessPool())
+            assert len(await asyncio.gather(*waiting[:1], return_exceptions=True)) == 1
+            assert await workshop.course(CALL)
+        assert [type(each) for each in await asyncio.gather(*waiting, return_exceptions=True)] == [CommandError] * 2
+        assert await workshop.heard(CALL)
         workshop.close()
 
     asyncio.run(main())

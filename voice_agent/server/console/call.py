@@ -28,6 +28,9 @@ from voice_agent.store.recordings import Recordings
 
 T = TypeVar("T")
 
+VERSION = "x-version"
+"""Header of the peaks: the sound that they are of is asked for by it, however far the call has got meanwhile."""
+
 _Number = Annotated[int, PathValue(ge=1, le=1_000_000)]
 """Of a part, counted from 1. Starlette's own converter stumbles over thousands of digits."""
 
@@ -116,13 +119,15 @@ def call_routes(calls: PastCalls) -> APIRouter:
     @router.get("/console/api/calls/{call_sid}/{number}/peaks")
     async def peaks(call_sid: str, number: _Number) -> Response:
         path = await _made(calls.recording(call_sid, number))
-        return FileResponse(await _made(workshop.sound(path)) / PEAKS, media_type="application/octet-stream")
+        folder, version = await _made(workshop.sound(path))
+        return FileResponse(folder / PEAKS, headers={VERSION: version}, media_type="application/octet-stream")
 
     @router.get("/console/api/calls/{call_sid}/{number}/sound.wav")
-    async def sound(call_sid: str, number: _Number) -> Response:
+    async def sound(call_sid: str, number: _Number, version: str = "") -> Response:
         path = await _made(calls.recording(call_sid, number))
+        folder, _ = await _made(workshop.sound(path, version))
         # Starlette answers requests for a range by itself: that is how a browser seeks.
-        return FileResponse(await _made(workshop.sound(path)) / WAV, media_type="audio/wav")
+        return FileResponse(folder / WAV, media_type="audio/wav")
 
     @router.get("/console/api/calls/{call_sid}/{number}/test.call")
     async def test(call_sid: str, number: _Number) -> Response:

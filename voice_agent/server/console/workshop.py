@@ -46,7 +46,7 @@ class Workshop:
         self._executor: Executor | None = None
         self._folder: Path | None = None
         self._copied: tuple[_Made, Wanted, tuple[bytes, str]] | None = None
-        self._made: OrderedDict[tuple[str, int, int], _Made] = OrderedDict()
+        self._made: OrderedDict[tuple[str, str], _Made] = OrderedDict()
 
     def make_ready(self) -> None:
         """Start the process, if there is none: that takes a while, and somebody may soon want something of it."""
@@ -66,9 +66,13 @@ class Workshop:
         """Give the words of answers that were cut, as JSON."""
         return await self.run(heard_json, recording)
 
-    async def sound(self, recording: Path) -> Path:
-        """Give the folder with the call's WAV and its peaks."""
-        return await self._of(recording).sound(self)
+    async def sound(self, recording: Path, version: str = "") -> tuple[Path, str]:
+        """Give the folder with the call's WAV and its peaks, and of which version of a recording that grows they are.
+
+        `version`: of what was asked for before, which is given again if it is kept still.
+        """
+        made = self._of(recording, version)
+        return await made.sound(self), made.version
 
     async def redacted(self, recording: Path, wanted: Wanted) -> tuple[bytes, str]:
         """Give a copy that may leave the house, and a draft of what is expected of it; the latest is kept."""
@@ -91,13 +95,16 @@ class Workshop:
         assert not kwargs, "executors take none"
         if self._executor is None:
             self._executor = self._make_executor()
+        executor = self._executor
         try:
             async with asyncio.timeout(SECONDS):
-                return await asyncio.get_running_loop().run_in_executor(self._executor, work, *args)
+                return await asyncio.get_running_loop().run_in_executor(executor, work, *args)
         except TimeoutError:
             raise CommandError("too many calls are being looked at; try again in a minute") from None
         except BrokenProcessPool:
-            self._executor = None  # e.g. killed for want of memory; the next one gets another
+            # E.g. killed for want of memory. The next one gets another, if somebody else has not got it already.
+            if self._executor is executor:
+                self._executor = None
             raise CommandError("the process that reads recordings died; try again") from None
 
     def new_folder(self) -> Path:
@@ -106,29 +113,37 @@ class Workshop:
             self._folder = Path(tempfile.mkdtemp(prefix="voice-agent-console-"))
         return Path(tempfile.mkdtemp(dir=self._folder))
 
-    def _of(self, recording: Path) -> "_Made":
-        try:
-            found = recording.stat()
-        except OSError:
-            raise CommandError("the recording is not there any more") from None
-        # One that still grows is another one each time.
-        key = (str(recording), found.st_mtime_ns, found.st_size)
-        made = self._made.setdefault(key, _Made(recording))
+    def _of(self, recording: Path, version: str = "") -> "_Made":
+        if (str(recording), version) not in self._made:
+            try:
+                found = recording.stat()
+            except OSError:
+                raise CommandError("the recording is not there any more") from None
+            # One that still grows is another one each time.
+            version = f"{found.st_mtime_ns}-{found.st_size}"
+        key = (str(recording), version)
+        made = self._made.setdefault(key, _Made(recording, version))
         self._made.move_to_end(key)
-        while len(self._made) > MOST_KEPT:
-            self._made.popitem(last=False)[1].forget()
+        for old in [key for key, each in self._made.items() if not each.is_being_made][:-MOST_KEPT]:
+            self._made.pop(old).forget()
         return made
 
 
 class _Made:
     """What was made of one recording; each thing once, however many ask for it at once."""
 
-    def __init__(self, recording: Path) -> None:
+    def __init__(self, recording: Path, version: str) -> None:
+        self.version = version
         self._recording = recording
         self._summary: PastCall | None = None
         self._course: bytes | None = None
         self._folder: Path | None = None
         self._summing_up, self._telling, self._sounding = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
+
+    @property
+    def is_being_made(self) -> bool:
+        """Whether somebody waits for a part of it."""
+        return self._summing_up.locked() or self._telling.locked() or self._sounding.locked()
 
     async def summary(self, workshop: Workshop) -> PastCall:
         async with self._summing_up:

@@ -88,9 +88,11 @@ async function showCourse(part) {
   }
   setText(byId("sound-state"), "The sound is being made ...");
   try {
-    const peaks = new Uint8Array(await (await bytes(`${api}/${number}/peaks`)).arrayBuffer());
+    const made = await bytes(`${api}/${number}/peaks`);
+    const peaks = new Uint8Array(await made.arrayBuffer());
     timeline.showPeaks({ caller: peaks.subarray(0, peaks.length / 2), agent: peaks.subarray(peaks.length / 2) });
-    audio.src = `${api}/${number}/sound.wav`;
+    // Of the same length, though the call may go on.
+    audio.src = `${api}/${number}/sound.wav?${new URLSearchParams({ version: made.headers.get("x-version") })}`;
     byId("play").disabled = false;
     setText(byId("sound-state"), "");
     if (pending !== null) play(pending);
