@@ -3,9 +3,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.console import a_browser
+from tests.support.console import a_browser, an_access
 from voice_agent.config.password import hashed
 from voice_agent.server.console.access import MOST_WRONG
+from voice_agent.server.console.application import application
 
 AT = "https://phone.example"
 
@@ -80,6 +81,22 @@ def test_what_holds_no_password_is_refused(body: Any) -> None:
         async with a_browser(password="long enough", at=AT) as browser:
             answer = await browser.http.post("/console/login", json=body)
             assert answer.status_code in {413, 422}
+
+    asyncio.run(main())
+
+
+def test_it_is_told_when_somebody_who_is_in_opens_a_page() -> None:
+    told: list[str] = []
+
+    async def main() -> None:
+        app = application(an_access("long enough"), [], opened=lambda: told.append("opened"))
+        async with a_browser(app, at=AT) as browser:
+            await browser.get("/console/login")
+            assert (await browser.get("/console/api/session")).status_code == 401
+            assert told == []
+            await browser.sign_in("long enough")
+            await browser.session()
+            assert told == ["opened"]
 
     asyncio.run(main())
 

@@ -40,8 +40,8 @@ COLUMNS = (
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def calls_routes(search: Search, prices: Prices, looked_at: Callable[[], None] = lambda: None) -> APIRouter:
-    """Make the routes. `looked_at` is called when somebody sees calls, and may open one."""
+def calls_routes(search: Search, prices: Prices) -> APIRouter:
+    """Make the routes."""
     router = APIRouter()
 
     @router.get("/console/api/calls")
@@ -53,7 +53,6 @@ def calls_routes(search: Search, prices: Prices, looked_at: Callable[[], None] =
             parts = await search.parts(found)
         except CommandError as error:
             raise HTTPException(409, str(error)) from None
-        looked_at()
         return json_of(
             {"calls": [_row(call, prices, wanted.words, parts) for call in found[:limit]], "more": len(found) > limit}
         )

@@ -65,13 +65,15 @@ class OpenedConsole:
             [
                 live_routes(self._live),
                 listening_routes(self._listening),
-                calls_routes(Search(history), prices, self._workshop.make_ready),
+                calls_routes(Search(history), prices),
                 call_routes(past),
                 phone_routes(self.phone, files),
                 agent_file_routes(files),
                 webrtc_routes(self._browser_calls),
             ],
             "" if isinstance(client, ConfigError) else client.address.calls,
+            # Every page leads to calls, and the first one should not have to wait for a process to start.
+            opened=self._workshop.make_ready,
         )
 
     def observe(self, call_sid: str, now_ms: int, report: Report) -> None:

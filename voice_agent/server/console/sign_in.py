@@ -1,5 +1,7 @@
 """The routes by which a session begins and ends, and by which a page learns what its requests must show."""
 
+from collections.abc import Callable
+
 import msgspec
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
@@ -15,8 +17,8 @@ class _Given(msgspec.Struct, forbid_unknown_fields=True):
     password: str
 
 
-def sign_in_routes(access: Access) -> APIRouter:
-    """Make the routes."""
+def sign_in_routes(access: Access, opened: Callable[[], None] = lambda: None) -> APIRouter:
+    """Make the routes. `opened` is called when somebody who is in opens any page."""
     router = APIRouter()
 
     @router.post(SIGN_IN)
@@ -46,6 +48,7 @@ def sign_in_routes(access: Access) -> APIRouter:
 
     @router.get("/console/api/session")
     async def session(request: Request) -> Response:
+        opened()
         return json_of({"token": access.token(request), "can_sign_out": access.asks})
 
     return router
