@@ -123,7 +123,6 @@ def _row(call: PastCall, prices: Prices, words: str, parts: Mapping[tuple[str, s
         "cost": prices.short(call.model, call.usage),
         "trouble": in_short(call.trouble),
         "found": _found(call, words.lower().split()),
-        "recorded": call.recording is not None,
         "part": parts.get((call.call_sid, call.started_at)),
     }
 

@@ -2,9 +2,7 @@
 import { get } from "./api.js";
 import { chart } from "./chart.js";
 import { append, byId, el, replace, setText } from "./dom.js";
-import { clock, duration, ending, moment, outcomeWords, since } from "./format.js";
-
-const LATE_MS = 1000;
+import { clock, duration, ending, LATE_MS, moment, outcomeWords, since } from "./format.js";
 
 // Of trouble: none that a caller interrupts, little that one waits, while nobody is left alone.
 const GRAVENESS = { "words not heard": "", "late answer": "warn" };

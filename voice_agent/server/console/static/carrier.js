@@ -2,7 +2,7 @@
 // https://www.twilio.com/docs/voice/media-streams/websocket-messages
 
 /** Audio in one message. */
-export const FRAME_MS = 20;
+const FRAME_MS = 20;
 export const FRAME_BYTES = FRAME_MS * 8;
 
 const DIGITS = /^[0-9*#]$/;

@@ -1,5 +1,8 @@
 // How times, numbers and the like are written.
 
+// From where on an answer is late: `call.trouble.LATE_MS`.
+export const LATE_MS = 1000;
+
 export function clock(ms, tenths = true) {
   const whole = Math.max(0, ms);
   const seconds = Math.floor(whole / 1000);

@@ -1,10 +1,9 @@
 // The calls in progress. Each has one row that stays: what changes is written into it.
 import { events, get, post } from "./api.js";
 import { byId, el, notice, replace, setText } from "./dom.js";
-import { clock, duration, plural } from "./format.js";
+import { clock, duration, LATE_MS, plural } from "./format.js";
 import { Listening } from "./listen.js";
 
-const LATE_MS = 1000;
 const rows = new Map(); // by CallSid: {call, row, cells}
 const listening = new Listening(byId("listening"), byId("listening-to"), (sid) => show(sid));
 let currency = "";

@@ -1,8 +1,6 @@
 // The list beside the picture: what was said, heard and done, in order; each of it leads to its place in the sound.
 import { el } from "./dom.js";
-import { clock, count, duration, pretty } from "./format.js";
-
-const LATE_MS = 1000;
+import { clock, count, duration, LATE_MS, pretty } from "./format.js";
 
 // Gives the entries of a course: {at, kind, element}, sorted. `play(ms)` is called by them.
 export function entries(course, play) {

@@ -1,5 +1,5 @@
 // The picture of a call: both voices on one line of time, and what happened. Only what is in view is drawn.
-import { clock, duration } from "./format.js";
+import { clock, duration, LATE_MS } from "./format.js";
 
 const RULER = 18;
 const VOICE = 62;
@@ -9,10 +9,9 @@ const TOOLS = AGENT + VOICE + 6;
 const MODEL = TOOLS + 20;
 const MOMENTS = MODEL + 16;
 const STEPS = [100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000, 120_000, 300_000];
-const LATE_MS = 1000;
 const LOOK_MS = 15_000; // how much is in view when somebody looks at a place
 const NEAR_PX = 6;
-export const PEAK_MS = 10;
+const PEAK_MS = 10;
 
 export class Timeline {
   // scroller > width > canvas; `seek(ms)` is called when somebody clicks into the picture.
