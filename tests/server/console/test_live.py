@@ -218,7 +218,13 @@ def test_what_is_not_going_on_is_not_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("number", "shown"),
-    [("+14255550123", "…0123"), ("sip:ana@example.com", "sip:ana@example.com"), ("a browser", "a browser"), ("", "")],
+    [
+        ("+14255550123", "…0123"),
+        ("sip:ana@192.0.2.17", "sip:ana@192.0.2.17"),
+        ("sip:+14255550123@example.com", "…0123"),
+        ("a browser", "a browser"),
+        ("", ""),
+    ],
 )
 def test_so_much_of_a_number_is_shown(number: str, shown: str) -> None:
     assert shortened(number) == shown

@@ -235,8 +235,9 @@ def transfers_of(held: HeldCall, agent: str) -> tuple[str, ...]:
 
 def shortened(number: str) -> str:
     """Give so much of a number that one knows it again; what is no number stays as it is."""
-    digits = sum(character.isdigit() for character in number)
-    return f"…{number[-SHOWN_DIGITS:]}" if digits > SHOWN_DIGITS else number
+    user = number.partition("@")[0]  # of a SIP address
+    digits = sum(character.isdigit() for character in user)
+    return f"…{user[-SHOWN_DIGITS:]}" if digits > SHOWN_DIGITS else number
 
 
 # --- HTTP ------------------------------------------------------------------------------------------------------------
