@@ -154,6 +154,24 @@ def test_a_page_is_told_all_calls_then_what_changes_and_what_is_over(tmp_path: P
     held(tmp_path, scene)
 
 
+def test_what_fails_for_a_page_ends_that_page_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def scene(found: Scene) -> None:
+        page = aiter(found.live.pages().body_iterator)  # type: ignore[attr-defined]
+        await events(page, 1)
+        summary = found.desk.calls[0].summary
+        found.report(CallerBegan())
+        found.desk.calls[0].summary = None  # type: ignore[assignment]
+        with pytest.raises(StopAsyncIteration):
+            await events(page, 1)
+        assert "the calls in progress cannot be told" in caplog.text
+        found.desk.calls[0].summary = summary
+        again = aiter(found.live.pages().body_iterator)  # type: ignore[attr-defined]
+        ((name, told),) = await events(again, 1)
+        assert (name, told["all"][0]["speaks"]) == ("calls", "caller")
+
+    held(tmp_path, scene)
+
+
 def test_nothing_is_kept_of_a_call_that_is_over(tmp_path: Path) -> None:
     async def scene(found: Scene) -> None:
         found.report(CallerBegan(), CallEnded("completed", "", 1))

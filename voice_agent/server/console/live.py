@@ -6,6 +6,7 @@ look at an empty list.
 """
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,6 +29,8 @@ from voice_agent.live.lobby import HeldCall, Lobby
 from voice_agent.server.console.answers import json_of, read
 from voice_agent.server.console.events import Broadcast
 from voice_agent.server.neighbours import Neighbours
+
+logger = logging.getLogger(__name__)
 
 LIVE = "live"
 """What workers ask each other."""
@@ -163,16 +166,22 @@ class Live:
 
     async def _tick(self) -> None:
         """Tell what has changed, for as long as somebody looks."""
-        while True:
-            await asyncio.sleep(TICK_SECONDS)
-            if not len(self._broadcast):
-                self._ticking = None
-                self._changed.clear()
-                self._elsewhere.clear()
-                return
-            if self._neighbours is not None:
-                await self._ask(self._neighbours)
-            self._tell()
+        try:
+            while True:
+                await asyncio.sleep(TICK_SECONDS)
+                if not len(self._broadcast):
+                    return
+                if self._neighbours is not None:
+                    await self._ask(self._neighbours)
+                self._tell()
+        except Exception:
+            # What fails for a page must not end the server, whose tasks it shares. Pages come again by themselves.
+            logger.exception("the calls in progress cannot be told")
+            self._broadcast.close()
+        finally:
+            self._ticking = None
+            self._changed.clear()
+            self._elsewhere.clear()
 
     async def _ask(self, neighbours: Neighbours) -> None:
         for number, told in (await neighbours.ask(LIVE)).items():
