@@ -4,8 +4,8 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, TypeVar
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -71,11 +71,18 @@ async def send(socket: ServerConnection, **message: Any) -> None:
     await socket.send(json.dumps({"event_id": "event_1", **message}))
 
 
+Model = TypeVar("Model", bound=TinyRealtime)
+
+
 @asynccontextmanager
-async def tiny_realtime() -> AsyncIterator[TinyRealtime]:
+async def serving(model: Model) -> AsyncIterator[Model]:
     """Serve on a free port of the loopback."""
-    model = TinyRealtime()
     async with serve(model.hold, "127.0.0.1", 0, compression=None, close_timeout=0.5) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         model.url = f"ws://127.0.0.1:{port}/v1/realtime?model=test"
         yield model
+
+
+def tiny_realtime() -> AbstractAsyncContextManager[TinyRealtime]:
+    """Serve one that says one thing."""
+    return serving(TinyRealtime())

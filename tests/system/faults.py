@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from aiohttp import ClientSession, web
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import ServerConnection
 
 from tests.support.tiny_realtime import send
 from tests.system.reliability import SENTENCE, TalkingModel
@@ -173,15 +173,6 @@ class FaultyModel(TalkingModel):
                    arguments=arguments, name=name, **place)  # fmt: skip
         await send(socket, type="response.output_item.done", item=item, **place)
         await send(socket, type="response.done", response={**response, "status": "completed", "output": [item]})
-
-
-@contextlib.asynccontextmanager
-async def faulty_model() -> AsyncIterator[FaultyModel]:
-    model = FaultyModel()
-    async with serve(model.hold, "127.0.0.1", 0, compression=None, close_timeout=0.5) as server:
-        port = next(iter(server.sockets)).getsockname()[1]
-        model.url = f"ws://127.0.0.1:{port}/v1/realtime?model=test"
-        yield model
 
 
 async def break_phone(call: EmulatedCall, socket: Any, fault: str) -> None:

@@ -7,22 +7,22 @@ services are.
 
 import asyncio
 import base64
-import contextlib
 import os
 import random
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any, Self
 
 import msgspec
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import ServerConnection
 
-from tests.support.tiny_realtime import TinyRealtime, send
+from tests.support.tiny_realtime import TinyRealtime, send, serving
 from tests.support.tiny_twilio import ACCOUNT_SID, TOKEN
 from voice_agent.emulator.twilio import EmulatedTwilio
 from voice_agent.emulator.twilio.call import EmulatedCall
@@ -69,13 +69,8 @@ class TalkingModel(TinyRealtime):
         await send(socket, type="response.done", response={**response, "status": "completed"})
 
 
-@contextlib.asynccontextmanager
-async def talking_model() -> AsyncIterator[TalkingModel]:
-    model = TalkingModel()
-    async with serve(model.hold, "127.0.0.1", 0, compression=None, close_timeout=0.5) as server:
-        port = next(iter(server.sockets)).getsockname()[1]
-        model.url = f"ws://127.0.0.1:{port}/v1/realtime?model=test"
-        yield model
+def talking_model() -> AbstractAsyncContextManager[TalkingModel]:
+    return serving(TalkingModel())
 
 
 SERVE = (sys.executable, "-m", "voice_agent.cli.main", "serve")
@@ -315,3 +310,11 @@ def readable(row: PastCall, recordings: Recordings | None) -> bool:
     except (CommandError, OSError):
         return False
     return True
+
+
+def told(name: str, found: Figures, *, apart: int = 1) -> None:
+    """Print the figures, and hold what must be so on any machine; silences depend on how busy it is."""
+    print(f"\n{name}: {found}")  # noqa: T201 - what `pytest -s` is asked for
+    assert found.went_on == found.calls
+    assert found.unreadable == 0
+    assert found.sentences_apart <= apart

@@ -7,21 +7,11 @@ from pathlib import Path
 
 import msgspec
 
+from tests.support.tiny_realtime import serving
 from tests.support.tiny_twilio import ACCOUNT_SID, TOKEN
-from tests.system.faults import (
-    AGENT,
-    ALL,
-    FATAL,
-    PHONE,
-    REST,
-    TOOLS,
-    FaultyModel,
-    break_phone,
-    faulty_model,
-    faulty_rest,
-)
-from tests.system.reliability import SENTENCE_BYTES, Server, readable, rows_of_sids
-from tests.system.test_short_calls import COUNTING_PROGRAM, Left, look
+from tests.system.faults import AGENT, ALL, FATAL, PHONE, REST, TOOLS, FaultyModel, break_phone, faulty_rest
+from tests.system.left_behind import CountedServer, Left
+from tests.system.reliability import SENTENCE_BYTES, readable, rows_of_sids
 from voice_agent.emulator.twilio import EmulatedTwilio
 from voice_agent.emulator.twilio.call import EmulatedCall
 from voice_agent.store.database import FILE_NAME
@@ -127,7 +117,6 @@ async def hold(course: Course, number: str, model: FaultyModel, rest: dict[str, 
 
 
 def test_a_fault_in_each_call_costs_no_call_and_leaves_nothing(tmp_path: Path, tell: Callable[[str], None]) -> None:
-    asked = tmp_path / "tasks"
     (tmp_path / "faulty_tools.py").write_text(TOOLS)
     courses: list[Course] = []
     rest: dict[str, str] = {}
@@ -148,19 +137,18 @@ def test_a_fault_in_each_call_costs_no_call_and_leaves_nothing(tmp_path: Path, t
 
     async def main() -> tuple[Left, Left, FaultyModel]:
         async with (
-            faulty_model() as model,
+            serving(FaultyModel()) as model,
             EmulatedTwilio(ACCOUNT_SID, TOKEN) as twilio,
             faulty_rest(twilio.base_url, rest) as api,
         ):
-            with Server(
-                tmp_path, 0, COUNTING_PROGRAM, agent=AGENT, REALTIME_URL=model.url, TASKS=str(asked),
-                TWILIO_ACCOUNT_SID=ACCOUNT_SID, TWILIO_API_BASE_URL=api,
-            ) as server:  # fmt: skip
+            with CountedServer(
+                tmp_path, agent=AGENT, REALTIME_URL=model.url, TWILIO_ACCOUNT_SID=ACCOUNT_SID, TWILIO_API_BASE_URL=api
+            ) as server:
                 await all_of(iter([n * HEALTHY for n in range(WARM)]), server.url, twilio, model)
                 courses.clear()
-                before = await look(server, asked)
+                before = await server.look()
                 await all_of(iter(range(WARM * HEALTHY, WARM * HEALTHY + CALLS)), server.url, twilio, model)
-                after = await look(server, asked)
+                after = await server.look()
                 assert model.open == 0, f"{model.open} sessions are left"
                 await asyncio.to_thread(server.stop)
         return before, after, model

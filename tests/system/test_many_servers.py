@@ -11,8 +11,7 @@ import pytest
 from tests.support.postgres import postgres
 from tests.system.azurite import azurite
 from tests.system.haproxy import free_port, proxy
-from tests.system.reliability import Caller, Server, figures, hold, rows_of, talking_model
-from tests.system.test_reliability import told
+from tests.system.reliability import Caller, Server, figures, hold, rows_of, talking_model, told
 from voice_agent.emulator.twilio.call import EmulatedCall
 from voice_agent.errors import PeerError
 from voice_agent.recording.reader import read

@@ -5,6 +5,8 @@ import os
 import random
 import signal
 import socket
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -13,35 +15,30 @@ import pytest
 from tests.support.postgres import postgres
 from tests.system import haproxy, nginx
 from tests.system.haproxy import free_port
-from tests.system.reliability import SERVE, Figures, Server, figures, hold, talking_model
+from tests.system.reliability import SERVE, Figures, Server, figures, hold, talking_model, told
 from voice_agent.store.database import FILE_NAME
 
 CALLS = 50
 
 
-def told(name: str, found: Figures, *, apart: int = 1) -> None:
-    """Print the figures, and hold what must be so on any machine; silences depend on how busy it is."""
-    print(f"\n{name}: {found}")  # noqa: T201 - what `pytest -s` is asked for
-    assert found.went_on == found.calls
-    assert found.unreadable == 0
-    assert found.sentences_apart <= apart
+async def one_machine(
+    folder: Path, disturb: Callable[[Server], Awaitable[None]], seed: int, program: Sequence[str] = SERVE, **more: str
+) -> Figures:
+    """Hold calls on one server, and disturb it."""
+    async with talking_model() as model:
+        with Server(folder, 0, program, REALTIME_URL=model.url, **more) as server:
+            callers = await hold(server.url, CALLS, partial(disturb, server), seed)
+            await asyncio.to_thread(server.stop)
+        return await figures(callers, folder / "data" / FILE_NAME)
 
 
 def test_fifty_calls_on_one_machine_go_on_when_their_server_is_killed(tmp_path: Path) -> None:
-    async def main() -> Figures:
-        async with talking_model() as model:
-            with Server(tmp_path / "one", 0, REALTIME_URL=model.url) as server:
+    async def kill(server: Server) -> None:
+        await asyncio.sleep(random.Random(1).random() * 2)
+        server.kill_worker()
+        await asyncio.to_thread(server.until_it_listens)
 
-                async def disturb() -> None:
-                    await asyncio.sleep(random.Random(1).random() * 2)
-                    server.kill_worker()
-                    await asyncio.to_thread(server.until_it_listens)
-
-                callers = await hold(server.url, CALLS, disturb, seed=1)
-                await asyncio.to_thread(server.stop)
-            return await figures(callers, tmp_path / "one" / "data" / FILE_NAME)
-
-    told("kill -9, one machine", asyncio.run(main()))
+    told("kill -9, one machine", asyncio.run(one_machine(tmp_path / "one", kill, seed=1)))
 
 
 @pytest.mark.parametrize("before", [haproxy, nginx], ids=["HAProxy", "nginx"])
@@ -78,41 +75,25 @@ def test_fifty_calls_on_two_servers_go_on(tmp_path: Path, what: str, before: Mod
 
 
 def test_fifty_calls_go_on_when_their_server_is_restarted_behind_a_port_that_another_holds(tmp_path: Path) -> None:
-    async def main() -> Figures:
-        async with talking_model() as model:
-            # As systemd does.
-            with socket.create_server(("127.0.0.1", 0), backlog=512) as held:
-                url = f"http://127.0.0.1:{held.getsockname()[1]}"
-                program = (*SERVE, "--fd", str(held.fileno()))
-                common = {"REALTIME_URL": model.url, "DRAIN_SECONDS": "5", "PUBLIC_URL": url}
-                with Server(tmp_path / "one", 0, program, **common) as server:
+    async def restart(server: Server) -> None:
+        await asyncio.to_thread(server.stop)
+        await asyncio.to_thread(server.begin)
 
-                    async def disturb() -> None:
-                        await asyncio.to_thread(server.stop)
-                        await asyncio.to_thread(server.begin)
-
-                    callers = await hold(url, CALLS, disturb, seed=5)
-            return await figures(callers, tmp_path / "one" / "data" / FILE_NAME)
-
-    told("restart behind a port that another holds", asyncio.run(main()), apart=3)
+    # As systemd does.
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as held:
+        program = (*SERVE, "--fd", str(held.fileno()))
+        url = f"http://127.0.0.1:{held.getsockname()[1]}"
+        run = one_machine(tmp_path / "one", restart, 5, program, DRAIN_SECONDS="5", PUBLIC_URL=url)
+        told("restart behind a port that another holds", asyncio.run(run), apart=3)
 
 
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])
 def test_fifty_calls_on_two_workers_of_one_machine_go_on_when_one_ends(tmp_path: Path, sent: signal.Signals) -> None:
-    async def main() -> Figures:
-        async with talking_model() as model:
-            program = (*SERVE, "--workers", "2")
-            with Server(tmp_path / "one", 0, program, REALTIME_URL=model.url, DRAIN_SECONDS="5") as server:
+    async def end_one(server: Server) -> None:
+        await asyncio.sleep(random.Random(4).random() * 2)
+        os.kill(server.workers[1], sent)
 
-                async def disturb() -> None:
-                    await asyncio.sleep(random.Random(4).random() * 2)
-                    os.kill(server.workers[1], sent)
-
-                callers = await hold(server.url, CALLS, disturb, seed=4)
-                await asyncio.to_thread(server.stop)
-            return await figures(callers, tmp_path / "one" / "data" / FILE_NAME)
-
-    found = asyncio.run(main())
+    found = asyncio.run(one_machine(tmp_path / "one", end_one, 4, (*SERVE, "--workers", "2"), DRAIN_SECONDS="5"))
     told(f"{sent.name} to one of two workers, one machine", found, apart=1 if sent is signal.SIGKILL else 3)
     # Those of the other have noticed nothing.
     assert found.streams == CALLS + CALLS // 2
