@@ -304,10 +304,11 @@ class Spool(Generic[_T]):
         self._wake.set()
 
     def _run(self) -> None:
-        closing = False
+        closing, spent_s = False, 0.0
         while not closing:
             parts = max(1, min(PARTS, len(self._open)))
-            self._wake.wait(self._interval_s / parts)
+            self._wake.wait(max(0.0, self._interval_s / parts - spent_s))
+            began_s = time.monotonic()
             self._wake.clear()
             closing = self._closing
             with self._lock:
@@ -320,3 +321,4 @@ class Spool(Generic[_T]):
             done = {recording for recording in dict.fromkeys(hurried + turn) if recording.write(last=closing)}
             with self._lock:
                 self._open = [recording for recording in self._open if recording not in done]
+            spent_s = time.monotonic() - began_s
