@@ -101,6 +101,31 @@ def test_calls_that_come_at_once_are_spread_evenly_before_any_is_counted(workers
     assert max(each) - min(each) <= 1
 
 
+def test_a_call_that_is_offered_twice_at_once_counts_twice_and_then_no_more() -> None:
+    _, (first, second) = seats(2)
+    second.tell(1, 0)
+    for _ in range(2):
+        assert first.offer(LATE_MS) == 0  # the second time both have one
+        first.decide(CALL)
+    assert first.emptiest(LATE_MS) == 1
+    first.decided(CALL)
+    first.decided(CALL)
+
+    assert first.emptiest(LATE_MS) == 0
+
+
+def test_what_a_worker_that_died_has_offered_counts_no_more() -> None:
+    board, (first, second) = seats(2)
+    second.tell(1, 0)
+    assert second.offer(LATE_MS) == 0
+    assert second.offer(LATE_MS) == 0
+    board.clear(1)
+    second.sit_down()
+    second.tell(1, 0)
+
+    assert first.emptiest(LATE_MS) == 0
+
+
 def test_a_call_on_offer_counts_until_it_is_decided_once() -> None:
     _, (first, second) = seats(2)
     assert first.offer(LATE_MS) == 0

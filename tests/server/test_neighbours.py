@@ -80,6 +80,29 @@ def test_a_connection_goes_on_with_whoever_it_is_given_to() -> None:
     assert asyncio.run(main()) == (b"GET /", "CA1", b"hello")
 
 
+def test_a_connection_that_ends_while_there_is_no_room_is_not_taken_for_the_next_of_its_number() -> None:
+    async def main() -> bytes:
+        taken: asyncio.Queue[tuple[socket.socket, bytes]] = asyncio.Queue()
+        async with workers(2) as (first, second):
+            second.take = lambda connection, request, _: taken.put_nowait((connection, request))
+            ours, theirs = socket.socketpair()
+            other, next_one = socket.socketpair()
+            with ours, theirs, other, next_one:
+                while first.give_at_once(1, theirs.fileno(), bytes(5000)):
+                    pass
+                giving = asyncio.ensure_future(first.give(1, theirs.fileno(), b"GET /", ""))
+                await asyncio.sleep(0)
+                os.dup2(next_one.fileno(), theirs.fileno())
+                assert await giving
+                while (got := await taken.get())[1] != b"GET /":
+                    got[0].close()
+                with got[0] as connection:
+                    connection.sendall(b"hello")
+                return ours.recv(5, socket.MSG_DONTWAIT)
+
+    assert asyncio.run(main()) == b"hello"
+
+
 @contextmanager
 def no_further_files() -> Iterator[None]:
     """Let nothing more be opened in this process."""
@@ -107,9 +130,12 @@ def test_a_connection_for_which_there_is_no_file_left_is_told_and_the_next_one_i
             ours, theirs = socket.socketpair()
             with ours, theirs:
                 second.take = take
+                first.seat.tell(1, 0)
+                assert first.seat.offer(100) == 1
                 with no_further_files():
-                    await first.give(1, theirs.fileno(), b"lost", "")
+                    await first.give(1, theirs.fileno(), b"lost", "CA1")
                     await first.ask("nothing")  # answered behind it
+                assert first.seat.emptiest(100) == 1  # it is not counted any more
                 await first.give(1, theirs.fileno(), b"taken", "")
                 await first.ask("nothing")
         return taken

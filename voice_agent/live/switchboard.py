@@ -10,6 +10,7 @@ import mmap
 import os
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -61,8 +62,10 @@ class Switchboard:
     def clear(self, number: int) -> None:
         """A worker has died: it has no call any more, and takes none until another one sits down in its place."""
         row = self.rows[number]
-        row["up"] = row["taking"] = row["calls"] = row["offered"] = row["lag_ms"] = 0
+        row["up"] = row["taking"] = row["calls"] = row["lag_ms"] = 0
         with self.alone():
+            # What it has offered to others nobody withdraws; what others have offered is decided in a moment.
+            self.rows["offered"] = 0
             self.calls["worker"][self.calls["worker"] == number + 1] = 0
 
 
@@ -77,7 +80,8 @@ class Seat:
         self.alone = board.alone
         self._board = board
         self._row = board.rows[number]
-        self._undecided: set[str] = set()
+        self._undecided: Counter[str] = Counter()
+        """A webhook may come twice at once."""
         self._others = [row for place, row in enumerate(board.rows) if place != number]
 
     # --- how many calls there are ------------------------------------------------------------------------------------
@@ -160,13 +164,15 @@ class Seat:
 
     def decide(self, call_sid: str) -> None:
         """Begin to decide about a call that was offered to us."""
-        self._undecided.add(call_sid)
+        self._undecided[call_sid] += 1
 
     def decided(self, call_sid: str) -> None:
         """A call has been taken, and is counted, or it has not: it is on offer no more, if it was."""
-        if call_sid in self._undecided:
-            self._undecided.discard(call_sid)
+        if self._undecided[call_sid]:
+            self._undecided[call_sid] -= 1
             self.withdraw(self.number)
+        if not self._undecided[call_sid]:
+            del self._undecided[call_sid]
 
     def withdraw(self, number: int) -> None:
         """Take an offer back."""

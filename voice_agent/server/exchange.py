@@ -91,7 +91,7 @@ class Exchange:
             return receive
         first = await _read(receive)
         body: bytes = first.get("body", b"")
-        if first["type"] == "http.request" and not first["more_body"]:
+        if first["type"] == "http.request" and not first["more_body"] and len(body) <= FORM_BYTES:
             if of_a_call and (call_sid := _call_sid(body)):
                 to = self._seat.find(call_sid)
                 if to is None and scope["path"] == COURSE_PATH:

@@ -124,13 +124,25 @@ class Neighbours:
     async def give(self, to: int, descriptor: int, request: bytes, offered: str) -> bool:
         """Give a connection to a worker; `False`: it cannot take it. Our own descriptor is still to be closed."""
         message = msgspec.msgpack.encode(_Given(request, offered))
-        for _ in range(round(ROOM_S / LOOK_S)):
-            if not self.seat.is_up(to):
-                return False
-            if self._send(to, message, [descriptor]):
-                return True
-            await asyncio.sleep(LOOK_S)
-        return False
+        if len(message) > LONGEST:
+            return False
+        if self.seat.is_up(to) and self._send(to, message, [descriptor]):
+            return True
+        # Its peer may close it meanwhile, and its number be another connection's then.
+        try:
+            kept = os.dup(descriptor)
+        except OSError:
+            return False
+        try:
+            for _ in range(round(ROOM_S / LOOK_S)):
+                await asyncio.sleep(LOOK_S)
+                if not self.seat.is_up(to):
+                    return False
+                if self._send(to, message, [kept]):
+                    return True
+            return False
+        finally:
+            os.close(kept)
 
     def give_at_once(self, to: int, descriptor: int, request: bytes) -> bool:
         """The same without waiting."""
@@ -186,6 +198,8 @@ class Neighbours:
             message = _decoder.decode(data)
             if isinstance(message, _Given) and not descriptors:
                 logger.error("a connection that another worker gave is lost: too many open files here (ulimit -n)")
+                if message.offered:
+                    self.seat.withdraw(self.seat.number)
             elif isinstance(message, _Given):
                 self.take(socket.socket(fileno=descriptors[0]), message.request, message.offered)
             elif isinstance(message, _Answered):
