@@ -110,6 +110,21 @@ def test_a_message_that_was_left_is_told_with_the_part_that_sent_its_caller_ther
     within(place, work)
 
 
+def test_of_one_part_the_row_that_tells_more_of_it_stands_whichever_comes_first(place: Path | str) -> None:
+    whole = a_call()
+    lost = msgspec.structs.replace(whole, outcome="stream_lost", duration_ms=900, transcript=whole.transcript[:1])
+
+    async def work(history: History) -> None:
+        for first, second in ((lost, whole), (whole, lost), (whole, whole)):
+            await history.add(first)
+            await history.add(part(1, "completed"))
+            await history.add(second)
+            assert await history.latest(5) == [part(1, "completed"), whole]
+            await history.forget_before(datetime(2027, 1, 1, tzinfo=UTC))
+
+    within(place, work)
+
+
 def test_a_remark_and_its_call_may_come_at_once(place: Path | str) -> None:
     async def work(history: History) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -176,7 +191,8 @@ def test_calls_come_back_whole_and_the_latest_first(place: Path | str) -> None:
 
 def test_a_call_is_found_by_the_beginning_of_its_sid(place: Path | str) -> None:
     async def work(history: History) -> None:
-        await add_all(history, map(a_call, ("CAab12", "CAab34", "CAcd_%", "CAab12")))
+        later = a_call("CAab12", "2026-11-22T11:00:00.250+00:00")
+        await add_all(history, [*map(a_call, ("CAab12", "CAab34", "CAcd_%")), later])
 
         async def found(beginning: str) -> list[str]:
             return [call.call_sid for call in await history.find(beginning)]

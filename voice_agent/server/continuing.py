@@ -225,9 +225,8 @@ class Continuing:
             row, outcome="stream_lost", reason="the server that had the call died", trouble=trouble
         )
         try:
-            # Its end may have been written though the store did not take the checkpoint behind it.
-            if all(known.started_at != row.started_at for known in await self._history.find(row.call_sid)):
-                await self._history.add(row)
+            # Whoever had it writes its own row, which tells more, if it is alive after all.
+            await self._history.add(row)
         except CommandError as error:
             logger.error("not kept: %s", error, extra={"call": row.call_sid})  # noqa: TRY400 - the text says it all
 

@@ -188,9 +188,19 @@ class History:
 
     @whole
     async def add(self, call: PastCall) -> None:
-        """Add one call, with the remarks that waited for it."""
+        """Add one call, or one part of it, with the remarks that waited for it.
+
+        What is there already of the same part stays, unless this tells more of it: a server that has lost a call, and
+        the one that goes on with it, may both see to its row.
+        """
+        same = (CALLS.c.call_sid == call.call_sid, CALLS.c.started_at == call.started_at)
         async with self.database.writing() as connection:
             await self.database.one_at_a_time(connection, call.call_sid)
+            known_ms = (await connection.execute(select(CALLS.c.duration_ms).where(*same))).scalar()
+            if known_ms is not None:
+                if known_ms >= call.duration_ms:
+                    return
+                await connection.execute(delete(CALLS).where(*same))
             waiting = select(REMARKS.c.id, REMARKS.c.kind, REMARKS.c.what).where(REMARKS.c.call_sid == call.call_sid)
             taken: dict[str, int] = {}
             for key, kind, what in await connection.execute(waiting.order_by(REMARKS.c.id)):
