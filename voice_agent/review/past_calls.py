@@ -4,6 +4,8 @@ A call whose process died is not in the history; nor is one that is still going 
 """
 
 import contextlib
+import os
+import re
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from pathlib import Path
@@ -44,9 +46,14 @@ def unlisted_files(listed: Collection[str], recordings: Path, call_sid: str = ""
 
     `listed`: the names of the others' files. `call_sid`: only those of this call; it is of Twilio's form.
     """
-    # Named by `spool.recording_path`.
-    found = recordings.rglob(f"*-{call_sid}[.-]*" if call_sid else f"*{SUFFIX}")
-    return [path for path in found if path.suffix == SUFFIX and path.name not in listed]
+    # Named by `spool.recording_path`. Every request about a call looks: names alone take a quarter of what `rglob` does.
+    found = [(folder, name) for folder, _, names in os.walk(recordings) for name in names if call_sid in name]
+    named = re.compile(rf".*-{re.escape(call_sid)}[.-].*" if call_sid else ".*")
+    return [
+        Path(folder, name)
+        for folder, name in found
+        if name.endswith(SUFFIX) and name not in listed and named.fullmatch(name)
+    ]
 
 
 def in_object_store(recordings: Recordings, call_sid: str) -> list[PastCall]:
