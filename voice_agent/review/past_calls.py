@@ -46,7 +46,7 @@ def unlisted_files(listed: Collection[str], recordings: Path, call_sid: str = ""
 
     `listed`: the names of the others' files. `call_sid`: only those of this call; it is of Twilio's form.
     """
-    # Named by `spool.recording_path`. Every request about a call looks: names alone take a quarter of what `rglob` does.
+    # Named by `spool.recording_path`. Each request about a call looks: names alone take a quarter of `rglob`.
     found = [(folder, name) for folder, _, names in os.walk(recordings) for name in names if call_sid in name]
     named = re.compile(rf".*-{re.escape(call_sid)}[.-].*" if call_sid else ".*")
     return [
