@@ -367,6 +367,17 @@ def test_an_agent_without_a_hold_sound_gives_no_sign_for_a_wait_that_began_befor
     assert fed(*handed_over).deadline() is None
 
 
+def test_the_silence_of_a_response_that_failed_goes_on_into_that_of_the_one_asked_for_before_it() -> None:
+    # The server began one by itself, behind a call of its own; ours, asked for meanwhile, came when that had failed.
+    part = SignOfLife(can_sign=True, resumed=False)
+    before: list[Event | Fact] = [StreamStarted("MZ1", "CA1"), SessionReady()]
+    for event in [*before, ResponseAsked("mcp", "mcp-1"), ResponseCreated("r1", None), ResponseDone("r1", "failed")]:
+        list(part.feed(0, event))
+    list(part.feed(200, ResponseCreated("r2", "mcp-1")))
+
+    assert part.deadline() == SILENCE_MS
+
+
 def test_a_question_into_mutual_silence_is_not_owed_from_before_it_was_wanted() -> None:
     # Found by made-up calls: a sign of life over the question whether anybody is there (seed 10100158).
     before = ((0, SessionReady()), (100, ResponseCreated("r1", None)), (200, ResponseDone("r1", "completed")))

@@ -159,6 +159,8 @@ class SignOfLife:
                 self._owed.add("response")
             case ResponseDone():
                 self._owed.discard("response")
+                if event.status == "failed":
+                    self._owed.add("answer")  # it is asked for once more, or something is that was asked for already
             case CallerHolds():
                 (self._owed.add if event.holds else self._owed.discard)("hold")
             case ToolsBusy():
