@@ -37,7 +37,7 @@ def main() -> None:
     # A merge starts the program again, by a shell: with options of its own, which are handed on.
     again = f"{sys.executable} -m tests.fuzz {target} {runs}"
     options = [f"-runs={runs}", f"-max_len={LONGEST.get(target, LONGEST_OTHERWISE)}", "-timeout=20"]
-    options += ["-rss_limit_mb=2048", "-print_final_stats=1", "-entropic_scale_per_exec_time=1"]
+    options += ["-rss_limit_mb=2048", "-print_final_stats=1"]
     if more == ["--keep"]:
         shutil.rmtree(few, ignore_errors=True)
         few.mkdir()

@@ -14,24 +14,33 @@ import msgspec
 
 from tests.fuzz.values import changed, changed_text
 from voice_agent.recording.cutting import DIGEST_BYTES
+from voice_agent.recording.entries import WAYS
 from voice_agent.recording.format import (
+    AUDIO_MARK,
     CALLER,
     DIGESTS,
     END,
     HEADER,
     MAGIC,
     MODEL,
+    NUMBER_MARK,
     STEPS,
+    TEMPLATES,
     VERSION,
     WIDE,
     AgainRow,
     FirstRow,
+    Header,
+    RawRow,
+    Row,
     StepRow,
+    WholeRow,
     pack,
 )
 
 _FRONT = MAGIC + bytes([VERSION])
 _HEADER = b'{"setup":{"call_sid":"CA1","agent":{"name":"a","instructions":""}},"started_at":""}'
+_HEADERS = msgspec.json.Decoder(Header)
 _ROWS = msgspec.msgpack.Decoder(list[StepRow])
 _SOURCES = {CALLER: CALLER, MODEL: MODEL, WIDE: MODEL, DIGESTS: DIGESTS}
 """What the blocks of audio and digests are used for."""
@@ -87,9 +96,17 @@ def change_recording(data: bytes, chance: random.Random, plainly: Callable[[byte
         return plainly(data)
     if chance.random() < 0.03:
         return _end_changed(data, chance)
-    parts = [*(_made.get(data) or _apart(data))] or [Part(HEADER, _HEADER, True)]
+    parts = [*(_made.get(data) or _apart(data))]
+    if chance.random() < 0.5:
+        if chance.random() < 0.1:
+            parts.append(
+                Part(STEPS, msgspec.msgpack.encode([_step(chance) for _ in range(chance.randint(1, 16))]), True)
+            )
+        parts = _mended(parts, ended=chance.random() < 0.5)
+    if not parts:
+        parts = [Part(HEADER, _HEADER, True)]
     _change_part(parts, chance, plainly)
-    while chance.random() < 0.3:
+    while chance.random() < 0.2:
         _change_part(parts, chance, plainly)
     if chance.random() < 0.7:
         _supply(parts)
@@ -125,6 +142,71 @@ def _apart(data: bytes) -> tuple[Part, ...]:
         parts.append(Part(kind, content if plain is None else plain, plain is not None))
         at += 9 + length
     return tuple(parts)
+
+
+def _mended(parts: list[Part], *, ended: bool) -> list[Part]:
+    """Make a recording that can be read to its end of what is there: most of what a change breaks would stay unread."""
+    whole = [Part(HEADER, next((part.content for part in parts if _is_header(part)), _HEADER), True)]
+    templates: list[int] = []
+    for part in parts:
+        if part.kind == STEPS and (steps := _told(part)):
+            content = msgspec.msgpack.encode([_mended_step(step, templates) for step in steps])
+            whole.append(Part(STEPS, content, True))
+        elif part.kind in _SOURCES and part.packed == (part.kind != DIGESTS):
+            whole.append(part)
+    _supply(whole)
+    return [*whole, Part(END, b"", False)] if ended else whole
+
+
+@lru_cache(256)
+def _is_header(part: Part) -> bool:
+    try:
+        _HEADERS.decode(part.content)
+    except (ValueError, RecursionError):
+        return False
+    return part.kind == HEADER and part.packed
+
+
+def _told(part: Part) -> list[StepRow]:
+    try:
+        return _ROWS.decode(part.content) if part.packed else []
+    except (ValueError, RecursionError):
+        return []
+
+
+def _mended_step(step: StepRow, templates: list[int]) -> StepRow:
+    received = step.received
+    if received is not None:
+        received = _mended_row(received, templates)
+        if isinstance(received, FirstRow | AgainRow) and received.audio < 0:
+            received = msgspec.structs.replace(received, audio=0)
+    return StepRow(step.after_ms, received, [_mended_row(row, templates) for row in step.sent])
+
+
+def _mended_row(row: Row, templates: list[int]) -> Row:
+    """Give the row, or one that fits. `templates` holds how many numbers each has, and grows."""
+    way = row.way if -len(WAYS) <= row.way < len(WAYS) else 0
+    match row:
+        case AgainRow():
+            if not templates:
+                return WholeRow(way, "")
+            template = row.template % len(templates)
+            return AgainRow(way, template, (*row.numbers, *[0] * templates[template])[: templates[template]], row.audio)
+        case FirstRow():
+            if row.text.count(AUDIO_MARK) > 1:
+                return WholeRow(way, row.text)
+            count = row.text.count(NUMBER_MARK)
+            if len(templates) < TEMPLATES:
+                templates.append(count)
+            return FirstRow(way, row.text, (*row.numbers, *[0] * count)[:count], row.audio)
+        case RawRow():
+            try:
+                row.text.decode("utf-8", "surrogatepass")
+            except ValueError:
+                return WholeRow(way, "")
+            return RawRow(way, row.text)
+        case _:
+            return WholeRow(way, row.text)
 
 
 def _supply(parts: list[Part]) -> None:
@@ -254,8 +336,7 @@ def _change_steps(steps: list[Any], chance: random.Random) -> None:
         case 2:
             del steps[at : at + chance.choice([1, 2, 100])]
         case 3:
-            fed = chance.choice([None, _row(chance)])
-            steps.insert(at, [chance.choice([0, 20, -1]), fed, [_row(chance) for _ in range(chance.randrange(3))]])
+            steps.insert(at, _step(chance))
         case 4:
             steps[at] = changed(steps[at], chance)
         case _:
@@ -293,14 +374,20 @@ def _change_row(step: Any, chance: random.Random) -> None:
             del numbers[chance.choice([1, 2, 3]) :]
 
 
+def _step(chance: random.Random) -> list[Any]:
+    """Make a step."""
+    fed = chance.choice([None, _row(chance)])
+    return [chance.choice([0, 20, -1]), fed, [_row(chance) for _ in range(chance.randrange(3))]]
+
+
 def _row(chance: random.Random) -> list[Any]:
     """Make a row."""
     way = chance.randrange(4)
     match chance.randrange(8):
-        case 0:
+        case 0 | 1:
             audio = chance.choice([0, 1, 8, -1])
             return [2, way, chance.choice([0, 1, 2, 255]), [1] * chance.randrange(3), audio]
-        case 1 | 2:
+        case 2:
             return [3, way, chance.choice(_BYTES)]
         case 3 | 4:
             return [0, way, chance.choice(_TEXTS)]
