@@ -15,34 +15,44 @@ LOST = {"the model's session is opened anew", "another endpoint is asked for the
 ENDS = {"stream_lost": "stream lost", "no_stream": "stream lost", "model_failed": "model failed"}
 ENDS |= {"refused": "not taken", "unanswered": "not taken"}
 
+_CALLS = text(
+    "SELECT id, call_sid, outcome, reason, duration_ms, response_ms, transcript FROM calls "
+    "WHERE id <= :before ORDER BY id DESC LIMIT 500"
+)
+_TOLD = text("UPDATE calls SET trouble = :trouble, faults = :kinds, slowest_ms = :slowest WHERE id = :key")
+
 
 def upgrade() -> None:
     """Add columns and indexes, and fill in what former calls tell: their transcripts name most of it."""
     op.add_column("calls", Column("trouble", Text, nullable=False, server_default="[]"))
     op.add_column("calls", Column("slowest_ms", Integer, nullable=False, server_default="-1"))
     connection = op.get_bind()
-    query = text(
-        "SELECT id, call_sid, outcome, reason, duration_ms, response_ms, transcript FROM calls ORDER BY id DESC"
-    )
     later: set[str] = set()
-    for row in connection.execute(query).all():
-        times = [ms for ms in _list(row.response_ms) if isinstance(ms, int)]
-        found = _trouble(row, times)
-        if row.outcome == "transferred" and row.call_sid in later:
-            found.append({"at_ms": row.duration_ms, "kind": "transfer failed"})
-        later.add(row.call_sid)
-        kinds = {each["kind"] for each in found} | {each["what"] for each in found if each["kind"] == "fault"}
-        connection.execute(
-            text("UPDATE calls SET trouble = :trouble, faults = :kinds, slowest_ms = :slowest WHERE id = :key"),
-            {
-                "trouble": json.dumps(found),
-                "kinds": "".join(f"{kind}\n" for kind in sorted(kinds)),
-                "slowest": max(times, default=-1),
-                "key": row.id,
-            },
-        )
+    before = connection.execute(text("SELECT max(id) FROM calls")).scalar()
+    # A few at a time: with its words, a call may be large.
+    while before is not None:
+        rows = connection.execute(_CALLS, {"before": before}).all()
+        if rows:
+            connection.execute(_TOLD, [_told(row, later) for row in rows])
+        before = rows[-1].id - 1 if rows else None
     op.drop_index("calls_by_start", "calls")
     op.create_index("calls_listed", "calls", ["started_at", "faults", "agent", "outcome", "duration_ms", "slowest_ms"])
+
+
+def _told(row: Any, later: set[str]) -> dict[str, Any]:
+    """Give what a former call's row is to hold. `later`: the calls of which a later part was seen; it is added."""
+    times = [ms for ms in _list(row.response_ms) if isinstance(ms, int)]
+    found = _trouble(row, times)
+    if row.outcome == "transferred" and row.call_sid in later:
+        found.append({"at_ms": row.duration_ms, "kind": "transfer failed"})
+    later.add(row.call_sid)
+    kinds = {each["kind"] for each in found} | {each["what"] for each in found if each["kind"] == "fault"}
+    return {
+        "trouble": json.dumps(found),
+        "kinds": "".join(f"{kind}\n" for kind in sorted(kinds)),
+        "slowest": max(times, default=-1),
+        "key": row.id,
+    }
 
 
 def _trouble(row: Any, times: list[int]) -> list[dict[str, Any]]:
