@@ -64,7 +64,9 @@ def test_a_sample_can_be_held_again(name: str) -> None:
     found = resimulate(recording, load_clips())
 
     assert found.broken == ()
-    assert found.now.said == found.then.said
+    # How much of an answer was heard that was cut while it was being made is an estimate, and may become a better one.
+    for now, then in zip(found.now.said, found.then.said, strict=True):
+        assert now == then or (then.startswith(now) and now)
     assert found.now.ended == sample.ended
 
 
