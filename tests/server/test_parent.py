@@ -6,6 +6,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 from voice_agent.server.parent import READY
 
 
@@ -127,6 +129,62 @@ def test_a_worker_that_cannot_begin_is_tried_again_and_the_others_go_on(tmp_path
     assert status == 0
     assert sorted(told.splitlines()) == ["0 is gone", "1 is gone", "1 is gone", "let go"]
     assert errors == "worker 2 ended with status 2: it is started again\nall 2 workers serve\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there a process can be kept from opening files by another")
+def test_a_worker_that_cannot_be_started_is_tried_again_and_the_others_go_on(tmp_path: Path) -> None:
+    body = """
+        import resource
+        files = resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE)
+        line.send(READY)
+        if number == 1 and lives == 0:
+            resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, (3, files[1]))
+            Path("none").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if number == 0:
+            while not Path("none").exists():
+                time.sleep(0.001)
+            time.sleep(0.3)  # it is tried twice at once, and then after a second
+            resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, files)
+        else:
+            os.kill(os.getppid(), signal.SIGTERM)
+        assert line.recv(9) == STOP
+        return 0
+    """
+
+    status, told, errors = supervised(tmp_path, body, 2)
+
+    assert status == 0
+    assert sorted(told.splitlines()) == ["0 is gone", "1 is gone", "1 is gone", "let go"]
+    assert "worker 2 cannot be started (Too many open files): it is tried again\n" in errors
+    assert errors.endswith("worker 2 serves again\n")
+
+
+def test_a_fault_of_the_program_is_told_with_its_traceback(tmp_path: Path) -> None:
+    status, _, errors = supervised(tmp_path, "raise ZeroDivisionError('a bug')")
+
+    assert status == 1
+    assert errors.startswith("Traceback")
+    assert errors.endswith("ZeroDivisionError: a bug\n")
+
+
+def test_a_signal_that_comes_just_before_a_worker_begins_starts_none(tmp_path: Path) -> None:
+    program = """
+import os, signal, sys
+from voice_agent.server.parent import supervise
+
+class Stdout:
+    def flush(self):
+        # Between the look whether it stops, and the fork.
+        sys.stdout = sys.__stdout__
+        os.kill(os.getpid(), signal.SIGTERM)
+
+sys.stdout = Stdout()
+sys.exit(supervise(lambda number, line: 9 if line.recv(1) else 8, lambda: None))
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, timeout=30, check=False)
+
+    assert done.returncode == 0
 
 
 def test_what_keeps_the_first_worker_from_serving_is_told_once(tmp_path: Path) -> None:

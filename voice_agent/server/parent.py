@@ -14,8 +14,11 @@ import signal
 import socket
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from types import FrameType
+
+from voice_agent.errors import CommandError
 
 logger = logging.getLogger(__name__)
 
@@ -173,13 +176,33 @@ class _Parent:
         return 0
 
     def _start(self, worker: _Worker) -> None:
-        ours, theirs = socket.socketpair()
         sys.stdout.flush()
         sys.stderr.flush()
         worker.began = time.monotonic()
         # A signal that comes meanwhile is passed on when it can be, and not taken by a fork that is still us.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        process_id = os.fork()
+        try:
+            # One that has come just before is passed on already, to those who were there.
+            if not self._stopping:
+                self._fork(worker)
+        except OSError as error:
+            why = error.strerror or str(error)
+            if not any(each.served for each in self._workers):
+                raise CommandError(f"no process can be started ({why}): see ulimit -u and ulimit -n") from None
+            # What is short now may not be in a while, and the others go on.
+            logger.error("worker %d cannot be started (%s): it is tried again", worker.number + 1, why)  # noqa: TRY400 - the text says it all
+            worker.lost()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+    def _fork(self, worker: _Worker) -> None:
+        ours, theirs = socket.socketpair()
+        try:
+            process_id = os.fork()
+        except OSError:
+            ours.close()
+            theirs.close()
+            raise
         if process_id == 0:
             # Who keeps an end of the parent's would not let the others notice that it is gone.
             for line in (ours, *(each.line for each in self._workers)):
@@ -189,7 +212,6 @@ class _Parent:
         theirs.close()
         ours.setblocking(False)
         worker.process_id, worker.line = process_id, ours
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def _wait(self) -> None:
         """Wait until a signal comes, one serves, or one may be started again."""
@@ -233,6 +255,8 @@ def _be_child(work: Work, number: int, line: socket.socket) -> None:
             signal.signal(each, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         status = work(number, line)
+    except Exception:  # noqa: BLE001 - nobody above prints it
+        traceback.print_exc()
     finally:
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
