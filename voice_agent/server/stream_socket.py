@@ -127,6 +127,9 @@ class StreamSocket(WebSocketsSansIOProtocol):
         """
         try:
             await super().send(message)
+            if message["type"] == "websocket.http.response.body":
+                # uvicorn forgets that, and logs an error for each upgrade that was answered with a status of ours.
+                self.handshake_complete = True
         except RuntimeError as error:
             if self.close_sent:
                 raise ClientDisconnected from error
