@@ -94,7 +94,7 @@ def test_a_server_that_stops_leaves_the_keys_to_whoever_takes_its_place(tmp_path
     pressing = CallEnded("keys_sent", "", 1, keys="12#")
     desk, verbs = asked_elsewhere(tmp_path, pressing, ON_THE_LINE, handing_over=True)
 
-    assert verbs == [twiml.Pause(1), twiml.Redirect(f"{PUBLIC_URL}/twilio/after-stream")]
+    assert verbs == [twiml.Redirect(f"{PUBLIC_URL}/twilio/after-stream?sent=1")]
     assert desk.calls == []
 
 

@@ -49,12 +49,13 @@ from voice_agent.server.last_resort import (
 )
 from voice_agent.server.missed_calls import MissedCalls
 from voice_agent.server.refusals import Refusals
+from voice_agent.server.sending_on import send_on, send_on_at_once
 from voice_agent.server.terms import Terms
 from voice_agent.server.transfers import CARRIED, CONNECTED, came_back, dial, why
 from voice_agent.store.checkpoints import Stored
 from voice_agent.store.history import MESSAGE_LEFT, NotTaken, PastCall, call_not_taken
 from voice_agent.tools.lookup import Found, look_up
-from voice_agent.twilio_api.dialling import Dialled, dialled
+from voice_agent.twilio_api.dialling import dialled, values_given
 from voice_agent.wire import twiml
 from voice_agent.wire.twilio import Start
 
@@ -154,7 +155,7 @@ class Reception:
         """
         called, call_sid = fields.get("To", ""), fields.get("CallSid", "")
         if self.closing and not self.lobby.knows(call_sid):
-            return self._elsewhere(f"{VOICE_PATH}?{query}" if query else VOICE_PATH)
+            return send_on(f"{self.terms.public_url}{VOICE_PATH}{f'?{query}' if query else ''}")
         self._complain(webhook_error(fields), call_sid)
         if chosen is None:
             agents = self._current()
@@ -245,7 +246,7 @@ class Reception:
         on_duty = agent if outbound or chosen is not None else agents.on_duty(agent, now)
         try:
             taker = self._taker(agents, on_duty or agent, found or Found(), call_sid)
-            known = ({} if found is None else found.variables) | _variables(taker, wanted)
+            known = ({} if found is None else found.variables) | values_given(wanted, taker)
 
             def filled(one: Agent) -> Agent:
                 own = {name: value for name, value in known.items() if name in one.variables}
@@ -417,7 +418,7 @@ class Reception:
             if not self.last:
                 return await self._press(known.setup, known.resumption, keys, fields)
             if self.last == "hands over":
-                return self._elsewhere()
+                return self._ask_another(fields)
         return twiml.hang_up(last_line(ended, can_apologise=self.terms.can_apologise))
 
     async def _press(self, setup: CallSetup, resumption: Resumption, keys: str, fields: Mapping[str, str]) -> str:
@@ -436,7 +437,7 @@ class Reception:
         if fields.get("CallStatus") in ENDED_STATUSES:
             return None
         if self.last:
-            return self._elsewhere() if self.last == "hands over" else None
+            return self._ask_another(fields) if self.last == "hands over" else None
         setup = await self._continuing.take_up(stored, fields.get("StreamSid", ""))
         if setup is None:
             return None
@@ -447,9 +448,8 @@ class Reception:
         begun = setup.resumed is not None
         return self._connect(setup.call_sid, setup.agent, f"lost-{stored.number + 1}", begun=begun)
 
-    def _elsewhere(self, path: str = AFTER_STREAM_PATH) -> str:
-        """Have whoever takes our place, or is beside us, asked in our stead: as soon as we listen no more."""
-        return twiml.render([twiml.Pause(1), twiml.Redirect(f"{self.terms.public_url}{path}")])
+    def _ask_another(self, fields: Mapping[str, str]) -> str:
+        return send_on_at_once(f"{self.terms.public_url}{AFTER_STREAM_PATH}", fields)
 
     def _here(self, setup: CallSetup) -> CallSetup:
         """Give a call that another server had our own surroundings."""
@@ -492,7 +492,8 @@ class Reception:
             # What became of the transfer is told once only, so the next one is told by us.
             told = urlencode({name: fields[name] for name in CARRIED if name in fields})
             hands_over = self.last == "hands over"
-            return self._elsewhere(f"{AFTER_DIAL_PATH}?{told}") if hands_over else twiml.hang_up(STOPPED)
+            address = f"{self.terms.public_url}{AFTER_DIAL_PATH}?{told}"
+            return send_on(address) if hands_over else twiml.hang_up(STOPPED)
         known = await self.lobby.outcome(call_sid, OUTCOME_SECONDS)
         if known is None and self._continuing is not None:
             known = self._outcome_elsewhere(await self._continuing.ended(call_sid))
@@ -572,12 +573,3 @@ class Reception:
     async def calls_in_store(self) -> int | None:
         """Tell how many calls all servers of the store have; `None`: it cannot be asked, or there is none."""
         return None if self._continuing is None else await self._continuing.calls()
-
-
-def _variables(agent: Agent, wanted: Dialled | None) -> dict[str, str]:
-    """Give the values that a call of ours was placed with; raises `ConfigError` if the agent has changed meanwhile."""
-    given = {} if wanted is None else wanted.variables
-    for name in given:
-        if name not in agent.variables:
-            raise ConfigError(f'agent {agent.name} has no variable "{name[:64]}"')
-    return given

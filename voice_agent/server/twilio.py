@@ -63,7 +63,8 @@ def webhooks(reception: Reception, form_seconds: float = BODY_SECONDS) -> APIRou
 
     @router.post(AFTER_STREAM_PATH)
     async def after_stream(request: Request) -> Response:
-        return _xml(await reception.after_stream(await signed_fields(request)))
+        carried = dict(parse_qsl(request.url.query))
+        return _xml(await reception.after_stream({**carried, **await signed_fields(request)}))
 
     @router.post(AFTER_DIAL_PATH)
     async def after_dial(request: Request) -> Response:

@@ -17,7 +17,7 @@ from voice_agent.config.render import render
 from voice_agent.config.schema_forms import E164
 from voice_agent.config.settings import Settings
 from voice_agent.config.variables import is_loopback
-from voice_agent.errors import CommandError
+from voice_agent.errors import CommandError, ConfigError
 
 VOICE_PATH = "/twilio/voice"
 STATUS_PATH = "/twilio/status"
@@ -59,6 +59,15 @@ class Dialled(msgspec.Struct, frozen=True):
 
     agent: str
     variables: dict[str, str]
+
+
+def values_given(call: Dialled | None, agent: Agent) -> dict[str, str]:
+    """Give the values that a call was placed with; raises `ConfigError` if its agent has changed meanwhile."""
+    given = {} if call is None else call.variables
+    for name in given:
+        if name not in agent.variables:
+            raise ConfigError(f'agent {agent.name} has no variable "{name[:64]}"')
+    return given
 
 
 def plan(wish: Wish, agents: Agents, settings: Settings, now: datetime) -> OutboundCall:
