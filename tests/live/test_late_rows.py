@@ -94,6 +94,25 @@ def test_a_call_that_the_history_refuses_is_written_when_it_can_be(
     assert not (tmp_path / FILE_NAME).exists()
 
 
+def test_a_call_that_is_refused_for_ever_keeps_no_other_from_being_written(tmp_path: Path) -> None:
+    class Picky(Store):
+        async def add(self, call: PastCall) -> None:
+            if call.call_sid == "CA1":
+                raise CommandError("it holds what a database cannot")
+            await super().add(call)
+
+    store = Picky(refuses=1)
+
+    async def work(late: LateRows) -> None:
+        await late.add(row("CA1"))
+        await late.add(row("CA2"))
+        await store.taken.wait()
+
+    calls, _ = kept(tmp_path, store, work)
+
+    assert calls == ["CA2"]
+
+
 def test_of_several_workers_all_leave_what_waits_and_one_takes_it_over(tmp_path: Path) -> None:
     async def main() -> list[str]:
         for sid in ("CA1", "CA2"):
@@ -137,8 +156,8 @@ def test_what_still_waits_when_the_server_stops_is_written_by_the_next_one(tmp_p
 
     calls, _ = kept(tmp_path, store, wait)
 
-    assert calls == ["CA1", "CA2"]
-    assert store.rows[0] == ROW
+    assert sorted(calls) == ["CA1", "CA2"]
+    assert ROW in store.rows
     assert not (tmp_path / FILE_NAME).exists()
 
 

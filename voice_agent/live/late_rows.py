@@ -24,6 +24,9 @@ FILE_NAME = "late-calls.jsonl"
 RETRY_S = 5.0
 """From one look at a store that refuses to the next."""
 
+GIVES_UP = 2
+"""Calls in a row that are refused: then it is the store."""
+
 MOST = 10_000
 """Calls that wait. A further one is lost, and named."""
 
@@ -99,16 +102,23 @@ class LateRows:
         self._waiting.clear()
 
     async def _try(self) -> None:
-        while self._waiting:
-            row = self._waiting[0]
+        refused = 0
+        for row in list(self._waiting):
             try:
                 await self._history.add(row)
             except CommandError:
-                self._some.set()
-                return
+                # One that is refused for what it holds must not keep the others waiting.
+                refused += 1
+                if refused == GIVES_UP:
+                    break
+                continue
+            refused = 0
             self._waiting.remove(row)
             logger.info("the history has taken the call after all", extra={"call": row.call_sid})
-        self._some.clear()
+        if self._waiting:
+            self._some.set()
+        else:
+            self._some.clear()
 
     def _lose(self, row: PastCall, why: str) -> None:
         self._metrics.add("history_lost")
