@@ -7,6 +7,7 @@ from tests.support.script import Script, an_agent
 from voice_agent.agent import Limits
 from voice_agent.call.answering_machine import HELD_MS, LONGEST_GREETING_MS, PAUSE_MS
 from voice_agent.call.commands import (
+    AddToolOutput,
     CallEnded,
     CancelResponse,
     ClearPlayback,
@@ -27,6 +28,7 @@ from voice_agent.call.events import (
     ResponseCreated,
     ResponseDone,
     StreamStopped,
+    ToolRequested,
 )
 
 
@@ -283,3 +285,17 @@ def test_a_verdict_on_a_line_that_is_being_closed_changes_nothing() -> None:
     script.feed(EndRequested("the operator ended the call"))
 
     assert script.feed(MachineVerdict("machine_start")) == []
+
+
+def test_a_hang_up_that_crosses_the_news_of_a_machine_does_not_keep_the_message_from_being_left() -> None:
+    script = calling(LEAVE).begin()
+    script.agent_speaks("greeting", 4000)
+    script.wait(1000)
+    script.feed(MachineVerdict("machine_start"), ToolRequested("r1", "f1", "c1", "hang_up", "{}"))
+    script.response_done(status="cancelled")
+    script.wait(5000)
+    script.feed(MachineVerdict("machine_end_beep"))
+    script.wait(100)
+
+    assert purposes(script.ordered(CreateResponse)) == ["greeting", "goodbye"]
+    assert [answer.call_id for answer in script.ordered(AddToolOutput)] == ["c1"]

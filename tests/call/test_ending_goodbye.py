@@ -351,3 +351,21 @@ def test_a_clip_in_the_place_of_other_words_is_no_goodbye() -> None:
 
     assert requests(script) == ["goodbye-1"]
     assert script.ordered(ClosePhone) == []
+
+
+def test_a_goodbye_is_asked_for_also_where_only_a_sign_of_life_is_heard() -> None:
+    script = Script(clips={**CLIPS, "moment": b"\x81" * 8000}).begin()
+    script.caller_speaks()
+    script.caller_stops()
+    script.wait(2700)
+    sign_of_life = len(script.ordered(PlayAudio))
+    script.feed(
+        ResponseCreated("r1", "turn-1"),
+        ToolRequested("r1", "f1", "c1", "hang_up", "{}"),
+        ResponseDone("r1", "completed"),
+    )
+    script.wait(1500)
+
+    assert sign_of_life == 1
+    assert requests(script) == ["turn-1", "goodbye-2"]
+    assert script.ordered(ClosePhone) == []

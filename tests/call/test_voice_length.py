@@ -5,11 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.script import LOUD_FRAME, SILENT_FRAME, Script, an_agent
-from voice_agent.agent import BargeIn
+from voice_agent.agent import BargeIn, DigitCollection, Tool
 from voice_agent.call.commands import ClearPlayback
-from voice_agent.call.events import CallerAudio, SpeechStarted, SpeechStopped
+from voice_agent.call.events import (
+    CallerAudio,
+    KeyPressed,
+    ResponseCreated,
+    SpeechStarted,
+    SpeechStopped,
+    ToolRequested,
+)
 from voice_agent.call.facts import AgentChanged, CollectionBegan, SecrecyEnded, SpeechLasted
 from voice_agent.call.voice_length import LOOK_BACK_MS, PAUSE_MS, VoiceLength
+from voice_agent.config.handoff_tools import handoff_tool
 
 
 def lasted(voice: VoiceLength, *frames: bytes) -> bool:
@@ -192,3 +200,21 @@ def test_how_long_it_must_last_is_the_other_agents_word_from_the_hand_over_on() 
     assert list(voice.feed(0, handed_over)) == []
     assert not lasted(voice, LOUD_FRAME)
     assert lasted(voice, LOUD_FRAME)
+
+
+@pytest.mark.parametrize("after_ms", [0, 300])
+def test_a_key_whose_tone_is_heard_first_stops_no_question_whatever_other_agents_want(after_ms: int) -> None:
+    pin = Tool("pin", "The PIN.", {}, "collect_digits", digits=DigitCollection(length=4))
+    desk = an_agent(name="desk", tools=(pin, handoff_tool(("billing",))))
+    script = Script(desk, others=(an_agent(name="billing", barge_in=BargeIn(after_ms=after_ms)),)).begin()
+    script.feed(ResponseCreated("r1", None), ToolRequested("r1", "f1", "c1", "pin", "{}"))
+    script.response_done()
+    script.agent_speaks("a", 4000, response="r2")
+    script.response_done("r2")
+    script.wait(1000)
+    script.feed(SpeechStarted("u1", script.now_ms - 300))
+    script.wait(60)
+    script.feed(KeyPressed("1"))
+    script.wait(100)
+
+    assert script.ordered(ClearPlayback) == []

@@ -168,12 +168,16 @@ class Ending:
         self._last_request: str | None = None
         self._last_done = False
         self._spoken: str | None = None
+        """The response whose sound came last."""
+        self._words = False
+        """What plays, if anything does, is what the agent says, not only a clip of ours."""
 
     def feed(self, now_ms: int, event: Event | Fact) -> Iterable[Command | Fact]:
         """Take one event or fact."""
         if isinstance(event, ModelAudio):
             if event.audio:
                 self._spoken = event.response_id
+                self._words = True
             return ()
         return self._take(now_ms, event)
 
@@ -236,7 +240,7 @@ class Ending:
                 self._busy = True
                 self._deadlines.clear("heard")
             case PlaybackIdle():
-                self._busy = False
+                self._busy = self._words = False
                 self._hear_out(now_ms)
             case StopPlaying():
                 yield from self._close_line()
@@ -320,7 +324,7 @@ class Ending:
     # --- the goodbye -------------------------------------------------------------------------------------------------
 
     def _want_hang_up(self, now_ms: int, event: HangUpWanted) -> Iterator[Command | Fact]:
-        if not self._move(Cause.HANG_UP_WANTED):
+        if self._machine or not self._move(Cause.HANG_UP_WANTED):
             yield from _answer(event.call_id, "The call is ending already.", took_ms=0)
             return
         self._hang_up = (event.call_id, now_ms)
@@ -366,7 +370,7 @@ class Ending:
         failed = event.status in {"failed", "incomplete"} or event.reason == SESSION_LOST
         if silent and failed and self._last_request is not None:
             return  # `turns` asks for it once more, has a clip played in its place, or gives the session up
-        if silent and self._last_request is None and not self._busy:
+        if silent and self._last_request is None and not self._words:
             yield from self._ask_for_words(now_ms)
             return
         self._last_done = True

@@ -89,7 +89,7 @@ class VoiceLength:
             self._quiet_ms += length_ms
             if self._quiet_ms > PAUSE_MS:
                 self._loud_ms = 0
-        if self._listening and self._loud_ms >= self._wanted_ms:
+        if self._listening and 0 < self._wanted_ms <= self._loud_ms:
             self._listening = False
             yield SpeechLasted()
 
