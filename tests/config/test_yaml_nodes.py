@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voice_agent.config.yaml_nodes import MAX_CHARACTERS, Document, Fields, compose, kind_of, shorten
+from voice_agent.config.yaml_nodes import MAX_CHARACTERS, Document, Fields, compose, kind_of, read_json, shorten
 from voice_agent.errors import ConfigError, ConfigErrors
 
 
@@ -63,6 +63,20 @@ def refusal(text: str) -> str:
         ("a: 1\nb: \x00\n", "a.yaml:2:4: a character that YAML does not allow; remove it"),
         ('a: "\\U00110000"\n', "a.yaml:1:7: an escape or version that stands for no character or number"),
         ("a: " + "[" * 21 + "]" * 21, "a.yaml:1:23: nested more than 20 deep"),
+        ("a: &b {c: *b}\n", 'a.yaml:1:11: the alias "*b" stands in itself'),
+        ("a: &b [[*b]]\n", 'a.yaml:1:9: the alias "*b" stands in itself'),
+        (
+            "a: &b " + "[" * 12 + "]" * 12 + "\nc: " + "[" * 8 + "*b" + "]" * 8,
+            "a.yaml:2:12: nested more than 20 deep",
+        ),
+        ("a: [" + "x," * 20_000 + "]\n", "a.yaml:1:39999: more than 20000 values"),
+        (
+            (
+                "b: &b [1,1,1,1,1,1,1,1,1]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n"
+                "e: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n"
+            ),
+            "a.yaml:5:11: more than 20000 values",
+        ),
     ],
 )
 def test_a_text_that_is_no_mapping_is_refused_at_its_place(text: str, told: str) -> None:
@@ -75,6 +89,14 @@ def test_a_text_of_unbounded_length_is_refused_unparsed() -> None:
 
 def test_a_byte_order_mark_does_not_count_as_a_column() -> None:
     assert faults(fields_of("\ufeffnmae: x", "name")) == ['a.yaml:1:1: unknown key "nmae"; write "name"']
+
+
+def test_an_alias_is_what_it_stands_for() -> None:
+    fields = fields_of("a: &b [x, [y]]\nc: {d: *b, e: *b}\n", "a", "c")
+    node = fields.node("c")
+    assert node is not None
+    assert read_json(fields.document, node) == {"d": ["x", ["y"]], "e": ["x", ["y"]]}
+    assert faults(fields) == []
 
 
 def test_nesting_within_the_limit_is_composed() -> None:

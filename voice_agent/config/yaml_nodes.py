@@ -7,7 +7,7 @@ typed. Every `take` records a fault and hands back the default instead of raisin
 
 import re
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import yaml
 
@@ -19,6 +19,9 @@ MAX_CHARACTERS = 256 * 1024
 
 MAX_DEPTH = 20
 """An agent needs four levels. PyYAML recurses on each, so that an unbounded depth would end the interpreter's stack."""
+
+MAX_NODES = 20_000
+"""Values, each alias counted as all that it stands for: a few lines of aliases of aliases stand for billions."""
 
 _STANDARD_TAGS = {
     f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map")
@@ -35,24 +38,53 @@ T = TypeVar("T")
 Choice = TypeVar("Choice", bound=str)
 
 
-class _TooDeep(yaml.error.MarkedYAMLError):
-    """Nested beyond `MAX_DEPTH`."""
+class _TooMuch(yaml.error.MarkedYAMLError):
+    """Nested beyond `MAX_DEPTH`, more than `MAX_NODES`, or without end."""
+
+
+class _Measure(NamedTuple):
+    """What a node holds, aliases written out."""
+
+    nodes: int
+    depth: int
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes only, to a bounded depth."""
+    """Composes nodes only, to a bounded depth and number, aliases written out."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self._depth = 0
+        self._deepest = 0
+        """Of what has been composed since the node around it began."""
+        self._nodes = 0
+        self._measured: dict[str, _Measure] = {}
+        """By their anchors, the nodes that are complete."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call] # the stubs leave it out
+        anchor: str = getattr(event, "anchor", None) or ""
+        measure = _Measure(1, 1)
+        is_alias = isinstance(event, yaml.AliasEvent)
+        if is_alias and anchor in self.anchors:
+            if anchor not in self._measured:
+                raise _TooMuch(
+                    problem=f'the alias "*{shorten(anchor)}" stands in itself', problem_mark=event.start_mark
+                )
+            measure = self._measured[anchor]
+        before, around = self._nodes, self._deepest
+        self._nodes += measure.nodes
         self._depth += 1
-        if self._depth > MAX_DEPTH:
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call] # the stubs leave it out
-            raise _TooDeep(problem=f"nested more than {MAX_DEPTH} deep", problem_mark=mark)
+        self._deepest = self._depth + measure.depth - 1
+        if self._deepest > MAX_DEPTH:
+            raise _TooMuch(problem=f"nested more than {MAX_DEPTH} deep", problem_mark=event.start_mark)
+        if self._nodes > MAX_NODES:
+            raise _TooMuch(problem=f"more than {MAX_NODES} values", problem_mark=event.start_mark)
         node = super().compose_node(parent, index)
+        if anchor and not is_alias:
+            self._measured[anchor] = _Measure(self._nodes - before, self._deepest - self._depth + 1)
         self._depth -= 1
+        self._deepest = max(self._deepest, around)
         return node
 
 
@@ -140,7 +172,7 @@ def _explain(document: Document, error: yaml.MarkedYAMLError, line: int) -> str:
     problem = str(error.problem or error.context or "cannot be read")
     lines = document.text.splitlines()
     typed = lines[line] if line < len(lines) else ""
-    if isinstance(error, _TooDeep):
+    if isinstance(error, _TooMuch):
         return problem
     if "\\t" in problem:
         return "a tab; YAML is indented with spaces"
