@@ -19,8 +19,8 @@ SIGNED = {"X-Twilio-Signature": sign(TOKEN, URL)}
 Script = Callable[[Desk, FakeWebSocket], Awaitable[None]]
 
 
-def parameters_of(desk: Desk) -> dict[str, str]:
-    (connect,) = twiml.parse(desk.reception.answer(FIELDS))
+async def parameters_of(desk: Desk) -> dict[str, str]:
+    (connect,) = twiml.parse(await desk.reception.receive(FIELDS))
     assert isinstance(connect, twiml.Connect)
     return connect.parameters
 
@@ -65,7 +65,7 @@ def stream(
 
 def test_a_server_that_lets_go_of_its_calls_leaves_a_stream_to_the_next_one(tmp_path: Path) -> None:
     async def script(desk: Desk, socket: FakeWebSocket) -> None:
-        socket.says(tiny_twilio.connected(), tiny_twilio.start(parameters_of(desk)))
+        socket.says(tiny_twilio.connected(), tiny_twilio.start(await parameters_of(desk)))
         desk.reception.last = "hands over"
 
     desk, socket = stream(tmp_path, script)
@@ -78,7 +78,7 @@ def test_a_server_that_lets_go_of_its_calls_leaves_a_stream_to_the_next_one(tmp_
 
 def test_an_admitted_stream_is_the_call_until_its_end(tmp_path: Path) -> None:
     async def script(desk: Desk, socket: FakeWebSocket) -> None:
-        socket.says(tiny_twilio.connected(), tiny_twilio.start(parameters_of(desk)), "audio", "end")
+        socket.says(tiny_twilio.connected(), tiny_twilio.start(await parameters_of(desk)), "audio", "end")
 
     desk, socket = stream(tmp_path, script)
 
@@ -105,7 +105,7 @@ def test_an_upgrade_that_twilio_did_not_sign_is_refused_before_it_is_accepted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, headers: dict[str, str], reason: str
 ) -> None:
     async def script(desk: Desk, socket: FakeWebSocket) -> None:
-        parameters_of(desk)
+        await parameters_of(desk)
 
     desk, socket = stream(tmp_path, script, headers)
 
@@ -163,7 +163,7 @@ def test_the_token_of_a_stream_does_not_reach_the_recording(tmp_path: Path) -> N
     tokens: list[str] = []
 
     async def script(desk: Desk, socket: FakeWebSocket) -> None:
-        parameters = parameters_of(desk)
+        parameters = await parameters_of(desk)
         tokens.extend(parameters.values())
         socket.says(tiny_twilio.connected(), tiny_twilio.start(parameters), "end")
 
@@ -177,7 +177,7 @@ def test_the_token_of_a_stream_does_not_reach_the_recording(tmp_path: Path) -> N
 def test_binary_and_unknown_messages_before_start_do_not_cost_the_call(tmp_path: Path) -> None:
     async def script(desk: Desk, socket: FakeWebSocket) -> None:
         socket.says_bytes(b"\x00")
-        socket.says('{"event":"greeting"}', tiny_twilio.start(parameters_of(desk)), "end")
+        socket.says('{"event":"greeting"}', tiny_twilio.start(await parameters_of(desk)), "end")
 
     desk, _ = stream(tmp_path, script)
 
@@ -199,7 +199,7 @@ def test_a_stream_without_a_good_token_is_closed_before_any_session(tmp_path: Pa
 
 def test_a_browser_that_the_console_lets_in_speaks_in_the_call_that_it_has_begun(tmp_path: Path) -> None:
     async def script(desk: Desk, socket: FakeWebSocket) -> None:
-        socket.says(tiny_twilio.connected(), tiny_twilio.start(parameters_of(desk)), "audio", "end")
+        socket.says(tiny_twilio.connected(), tiny_twilio.start(await parameters_of(desk)), "audio", "end")
 
     desk, socket = stream(tmp_path, script, {"Cookie": "console=in"}, browsers=Browsers())
 
@@ -218,7 +218,7 @@ def test_a_browser_that_the_console_does_not_let_in_needs_a_signature_as_all_do(
     tmp_path: Path, headers: dict[str, str], reason: str
 ) -> None:
     async def script(desk: Desk, socket: FakeWebSocket) -> None:
-        parameters_of(desk)
+        await parameters_of(desk)
 
     desk, socket = stream(tmp_path, script, headers, browsers=Browsers())
 
@@ -231,7 +231,7 @@ def test_a_browser_gets_no_call_that_it_has_not_begun_and_none_without_the_token
     tmp_path: Path, begun: str, parameters: bool
 ) -> None:
     async def script(desk: Desk, socket: FakeWebSocket) -> None:
-        good = parameters_of(desk)
+        good = await parameters_of(desk)
         socket.says(tiny_twilio.connected(), tiny_twilio.start(good if parameters else {"token": "guessed"}))
 
     desk, socket = stream(tmp_path, script, {"Cookie": "console=in"}, browsers=Browsers(begun))
@@ -243,7 +243,7 @@ def test_a_browser_gets_no_call_that_it_has_not_begun_and_none_without_the_token
 
 def test_the_token_of_a_browsers_call_is_not_used_up_by_who_may_not_use_it(tmp_path: Path) -> None:
     async def script(desk: Desk, socket: FakeWebSocket) -> None:
-        socket.says(tiny_twilio.connected(), tiny_twilio.start(parameters_of(desk)))
+        socket.says(tiny_twilio.connected(), tiny_twilio.start(await parameters_of(desk)))
 
     desk, _ = stream(tmp_path, script, {"Cookie": "console=in"}, browsers=Browsers("CA0"))
 

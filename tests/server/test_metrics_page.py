@@ -35,7 +35,7 @@ def page_of(folder: Path, in_store: int | None = None) -> str:
 
 
 async def busy(desk: Desk) -> None:
-    desk.reception.answer(FIELDS)
+    await desk.reception.receive(FIELDS)
     desk.reception.refuse(Refusal.TOKEN_USED, "")
     desk.reception.metrics.add("notes", what='with "quotes",\nlines and \\')
     await settle()

@@ -49,7 +49,7 @@ def started(parameters: dict[str, str], call_sid: str = CALL_SID) -> twilio.Star
 
 def test_a_call_to_an_agents_number_is_streamed_with_a_token_and_an_action(tmp_path: Path) -> None:
     async def script(desk: Desk) -> None:
-        connect = connect_of(desk.reception.answer(FIELDS))
+        connect = connect_of(await desk.reception.receive(FIELDS))
 
         assert connect.url == "wss://phone.example/twilio/media"
         assert connect.action == f"{PUBLIC_URL}/twilio/after-stream"
@@ -65,15 +65,15 @@ def test_a_call_to_an_agents_number_is_streamed_with_a_token_and_an_action(tmp_p
 
 def test_a_webhook_that_is_repeated_keeps_the_session_and_either_token_admits_once(tmp_path: Path) -> None:
     async def script(desk: Desk) -> None:
-        connect_of(desk.reception.answer(FIELDS))
-        second = connect_of(desk.reception.answer(FIELDS))
+        connect_of(await desk.reception.receive(FIELDS))
+        second = connect_of(await desk.reception.receive(FIELDS))
         assert len(desk.calls) == 1
         await settle()
 
-        session = desk.reception.admit(started(second.parameters))
+        session = await desk.reception.let_in(started(second.parameters))
         assert isinstance(session, Session)
         assert session is desk.calls[0].session
-        assert desk.reception.admit(started(second.parameters)) is Refusal.TOKEN_USED
+        assert await desk.reception.let_in(started(second.parameters)) is Refusal.TOKEN_USED
 
     assert at_desk(tmp_path, script).refusals() == {"token used": 1}
 
@@ -93,7 +93,7 @@ MONDAY = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
 def test_outside_its_hours_an_agent_s_callers_hear_that_it_is_closed(tmp_path: Path) -> None:
     async def script(desk: Desk) -> None:
         desk.now = lambda: MONDAY
-        connect_of(desk.reception.answer(FIELDS))
+        connect_of(await desk.reception.receive(FIELDS))
         desk.now = lambda: MONDAY + timedelta(days=1)
         assert twiml.parse(await desk.reception.receive(FIELDS)) == [
             twiml.Say("Alder is closed.", "en"),
@@ -111,7 +111,7 @@ def test_outside_its_hours_an_agent_s_calls_may_be_left_to_another(tmp_path: Pat
 
     async def script(desk: Desk) -> None:
         desk.now = lambda: MONDAY + timedelta(days=1)
-        connect_of(desk.reception.answer(FIELDS))
+        connect_of(await desk.reception.receive(FIELDS))
 
     (call,) = at_desk(tmp_path, script, WITH_HOURS.replace('"{{ company }} is closed."', "{agent: night}")).calls
     assert call.setup.agent.name == "night"
@@ -170,9 +170,9 @@ def test_a_caller_of_whom_nothing_is_found_is_answered_as_the_file_says(tmp_path
 
 def test_without_preconnecting_nothing_begins_before_the_stream(tmp_path: Path) -> None:
     async def script(desk: Desk) -> None:
-        connect = connect_of(desk.reception.answer(FIELDS))
+        connect = connect_of(await desk.reception.receive(FIELDS))
         assert desk.calls == []
-        assert isinstance(desk.reception.admit(started(connect.parameters)), Session)
+        assert isinstance(await desk.reception.let_in(started(connect.parameters)), Session)
 
     assert len(at_desk(tmp_path, script, preconnect=False).calls) == 1
 
@@ -186,8 +186,8 @@ def test_without_preconnecting_nothing_begins_before_the_stream(tmp_path: Path) 
 )
 def test_a_stream_without_its_token_is_turned_away(tmp_path: Path, change: dict[str, str], refusal: Refusal) -> None:
     async def script(desk: Desk) -> None:
-        desk.reception.answer(FIELDS)
-        assert desk.reception.admit(started(change)) is refusal
+        await desk.reception.receive(FIELDS)
+        assert await desk.reception.let_in(started(change)) is refusal
 
     assert at_desk(tmp_path, script).refusals() == {refusal.value: 1}
 
@@ -196,17 +196,17 @@ def test_a_token_of_another_call_does_not_admit(tmp_path: Path) -> None:
     other = "CA000000000000000000000000000000ff"
 
     async def script(desk: Desk) -> None:
-        desk.reception.answer(FIELDS)
-        connect = connect_of(desk.reception.answer({**FIELDS, "CallSid": other}))
-        assert desk.reception.admit(started(connect.parameters)) is Refusal.TOKEN_OF_OTHER_CALL
+        await desk.reception.receive(FIELDS)
+        connect = connect_of(await desk.reception.receive({**FIELDS, "CallSid": other}))
+        assert await desk.reception.let_in(started(connect.parameters)) is Refusal.TOKEN_OF_OTHER_CALL
 
     at_desk(tmp_path, script)
 
 
 def test_a_stream_of_another_account_is_turned_away(tmp_path: Path) -> None:
     async def script(desk: Desk) -> None:
-        connect = connect_of(desk.reception.answer({**FIELDS, "AccountSid": "ACother"}))
-        assert desk.reception.admit(started(connect.parameters)) is Refusal.CALL_UNKNOWN
+        connect = connect_of(await desk.reception.receive({**FIELDS, "AccountSid": "ACother"}))
+        assert await desk.reception.let_in(started(connect.parameters)) is Refusal.CALL_UNKNOWN
 
     at_desk(tmp_path, script)
 
@@ -240,7 +240,7 @@ def test_an_agent_whose_text_fails_for_this_call_answers_politely(tmp_path: Path
 
 def test_a_consent_line_is_said_by_the_carrier_before_the_stream(tmp_path: Path) -> None:
     async def script(desk: Desk) -> None:
-        say, connect = twiml.parse(desk.reception.answer(FIELDS))
+        say, connect = twiml.parse(await desk.reception.receive(FIELDS))
         assert say == twiml.Say("This call is recorded.", "en")
         assert isinstance(connect, twiml.Connect)
 
@@ -250,7 +250,7 @@ def test_a_consent_line_is_said_by_the_carrier_before_the_stream(tmp_path: Path)
 @pytest.mark.parametrize("call_sid", ["", "CA1", "../../etc/passwd", "CA" + "G" * 32])
 def test_a_call_sid_of_another_form_is_refused_for_it_names_a_file(tmp_path: Path, call_sid: str) -> None:
     async def script(desk: Desk) -> None:
-        answer = desk.reception.answer({**FIELDS, "CallSid": call_sid})
+        answer = await desk.reception.receive({**FIELDS, "CallSid": call_sid})
         assert twiml.parse(answer)[-1] == twiml.Hangup()
 
     assert at_desk(tmp_path, script).calls == []
@@ -258,7 +258,7 @@ def test_a_call_sid_of_another_form_is_refused_for_it_names_a_file(tmp_path: Pat
 
 def test_a_server_that_stops_takes_no_more_calls(tmp_path: Path) -> None:
     async def script(desk: Desk) -> None:
-        desk.reception.answer(FIELDS)
+        await desk.reception.receive(FIELDS)
         desk.reception.closing = True
         assert not desk.reception.turns_away(FIELDS)
         assert desk.reception.turns_away({**FIELDS, "CallSid": CALL_SID[:-1] + "f"})
@@ -285,7 +285,7 @@ def test_a_changed_agent_serves_the_next_call_and_a_broken_one_is_told(
 ) -> None:
     async def script(desk: Desk) -> None:
         (tmp_path / "reception.yaml").write_text("nonsense: true\n")
-        connect_of(desk.reception.answer(FIELDS))
+        connect_of(await desk.reception.receive(FIELDS))
 
     at_desk(tmp_path, script)
 
@@ -296,7 +296,7 @@ def test_the_status_of_a_call_that_was_never_here_is_a_line_for_the_operator(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def script(desk: Desk) -> None:
-        desk.reception.answer(FIELDS)
+        await desk.reception.receive(FIELDS)
         await settle()
         for _ in range(2):
             desk.reception.status({**FIELDS, "CallStatus": "completed"})
@@ -334,7 +334,7 @@ def test_what_the_carrier_complains_about_is_a_line_for_the_operator_and_ends_no
 
 def test_a_status_that_ends_the_call_ends_it_here_too(tmp_path: Path) -> None:
     async def script(desk: Desk) -> None:
-        desk.reception.answer(FIELDS)
+        await desk.reception.receive(FIELDS)
         await settle()
         desk.reception.status({**FIELDS, "CallStatus": "in-progress"})
         await settle()
@@ -367,7 +367,7 @@ def test_what_follows_a_stream_depends_on_how_its_call_ended(
 
     async def main() -> None:
         async with asyncio.timeout(30), a_desk(tmp_path, answer=answer, can_apologise=can_apologise) as desk:
-            desk.reception.answer(FIELDS)
+            await desk.reception.receive(FIELDS)
             await settle()
             desk.reception.status({**FIELDS, "CallStatus": "completed"})
             verbs = twiml.parse(await desk.reception.after_stream(FIELDS))
@@ -387,7 +387,7 @@ def test_a_caller_for_whom_no_model_can_be_had_may_leave_a_message_and_is_thanke
             asyncio.timeout(30),
             a_desk(tmp_path, agent, answer) as desk,
         ):
-            desk.reception.answer(FIELDS)
+            await desk.reception.receive(FIELDS)
             await settle()
             desk.reception.status({**FIELDS, "CallStatus": "completed"})
             said, record, _ = twiml.parse(await desk.reception.after_stream(FIELDS))
@@ -426,7 +426,7 @@ def test_keys_are_pressed_before_a_further_stream_whose_session_does_not_wait_fo
 
     async def main() -> Desk:
         async with asyncio.timeout(30), a_desk(tmp_path, answer=answer) as desk:
-            desk.reception.answer(FIELDS)
+            await desk.reception.receive(FIELDS)
             await settle()
             desk.calls[0].session.end("")
             play, connect = twiml.parse(await desk.reception.after_stream(ON_THE_LINE))
@@ -434,7 +434,7 @@ def test_keys_are_pressed_before_a_further_stream_whose_session_does_not_wait_fo
             assert isinstance(connect, twiml.Connect)
             await settle()
             assert (len(desk.calls) == 2) is preconnects
-            assert isinstance(desk.reception.admit(started(connect.parameters)), Session)
+            assert isinstance(await desk.reception.let_in(started(connect.parameters)), Session)
             desk.reception.last = "ends"
             desk.calls[1].session.end("")
             assert twiml.parse(await desk.reception.after_stream(ON_THE_LINE)) == [
@@ -461,7 +461,7 @@ def transferred(folder: Path, script: Script) -> Desk:
 
     async def main() -> Desk:
         async with asyncio.timeout(30), a_desk(folder, answer=answer) as desk:
-            desk.reception.answer(FIELDS)
+            await desk.reception.receive(FIELDS)
             await settle()
             desk.calls[0].session.end("the farewell was heard")
             (dial,) = twiml.parse(await desk.reception.after_stream(ON_THE_LINE))
@@ -497,7 +497,7 @@ def test_a_transfer_that_comes_to_nothing_brings_the_caller_back_to_an_agent_who
     async def script(desk: Desk) -> None:
         connect = connect_of(await desk.reception.after_dial(fields))
         await settle()
-        assert isinstance(desk.reception.admit(started(connect.parameters)), Session)
+        assert isinstance(await desk.reception.let_in(started(connect.parameters)), Session)
 
     first, second = transferred(tmp_path, script).calls
 

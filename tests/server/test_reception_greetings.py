@@ -4,11 +4,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
+from tests.support.http_server import server
 from tests.support.reception import GREETINGS, a_desk
 from tests.support.tiny_twilio import CALL_SID, FIELDS
 from voice_agent.live.kept_greetings import KeptGreetings
-from voice_agent.tools.lookup import Found
 
 AGENT = """name: reception
 default: true
@@ -25,9 +26,9 @@ def greeted(folder: Path, agent: str) -> bytes | None:
 
     async def main() -> bytes | None:
         async with a_desk(folder, agent) as desk:
-            desk.reception.answer(FIELDS)
+            await desk.reception.receive(FIELDS)
             KeptGreetings(folder / GREETINGS).keep(desk.calls[0].setup, SOUND)
-            desk.reception.answer(LATER)
+            await desk.reception.receive(LATER)
             return desk.calls[1].setup.kept_greeting
 
     return asyncio.run(main())
@@ -56,10 +57,15 @@ def test_what_was_looked_up_is_said_by_the_model(tmp_path: Path) -> None:
     agent = f'{AGENT}greeting: "This is {{{{ company }}}}, hello."\n'
     known = greeted(tmp_path, agent)
 
+    async def crm(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"company": "Alder"})
+
     async def main() -> bytes | None:
-        async with a_desk(tmp_path, agent) as desk:
-            desk.reception.answer(LATER, found=Found({"company": "Alder"}))
-            return desk.calls[0].setup.kept_greeting
+        async with server(crm) as url:
+            lookup = f"lookup: {{url: '{url}/who', allow_private: true, variables: {{company: company}}}}\n"
+            async with a_desk(tmp_path, agent + lookup) as desk:
+                await desk.reception.receive(LATER)
+                return desk.calls[0].setup.kept_greeting
 
     assert known == SOUND
     assert asyncio.run(main()) is None

@@ -40,7 +40,7 @@ def at_desk(folder: Path, script: Callable[[Desk], Awaitable[None]], *, preconne
 
 def test_the_person_is_the_caller_of_a_call_that_we_placed(tmp_path: Path) -> None:
     async def script(desk: Desk) -> None:
-        assert isinstance(twiml.parse(desk.reception.answer(OUT, QUERY))[0], twiml.Connect)
+        assert isinstance(twiml.parse(await desk.reception.receive(OUT, QUERY))[0], twiml.Connect)
 
     (call,) = at_desk(tmp_path, script).calls
 
@@ -50,7 +50,7 @@ def test_the_person_is_the_caller_of_a_call_that_we_placed(tmp_path: Path) -> No
 
 def test_a_call_that_somebody_else_placed_gets_the_agent_of_its_own_number(tmp_path: Path) -> None:
     async def script(desk: Desk) -> None:
-        desk.reception.answer(OUT)
+        await desk.reception.receive(OUT)
 
     (call,) = at_desk(tmp_path, script).calls
 
@@ -59,7 +59,7 @@ def test_a_call_that_somebody_else_placed_gets_the_agent_of_its_own_number(tmp_p
 
 def test_a_call_that_comes_in_cannot_choose_its_agent(tmp_path: Path) -> None:
     async def script(desk: Desk) -> None:
-        desk.reception.answer(FIELDS, QUERY)
+        await desk.reception.receive(FIELDS, QUERY)
 
     (call,) = at_desk(tmp_path, script).calls
 
@@ -78,7 +78,7 @@ def test_an_agent_that_has_changed_meanwhile_is_one_line_and_a_polite_word(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, query: str, line: str, why: str
 ) -> None:
     async def script(desk: Desk) -> None:
-        assert desk.reception.answer(OUT, query) == twiml.hang_up(line)
+        assert await desk.reception.receive(OUT, query) == twiml.hang_up(line)
 
     assert at_desk(tmp_path, script).calls == []
     assert [record.message for record in caplog.records] == [f"a call is not answered: {why}"]
@@ -98,7 +98,7 @@ async def told(desk: Desk) -> list[Input]:
 
 def test_a_verdict_reaches_its_call_as_often_as_it_comes(tmp_path: Path) -> None:
     async def script(desk: Desk) -> None:
-        desk.reception.answer(OUT, QUERY)
+        await desk.reception.receive(OUT, QUERY)
         desk.reception.detected(verdict("machine_start"))
         await settle()
         desk.reception.detected(verdict("machine_end_beep"))
@@ -111,7 +111,7 @@ def test_a_verdict_reaches_its_call_as_often_as_it_comes(tmp_path: Path) -> None
 
 def test_a_verdict_before_the_stream_waits_for_the_call_to_begin(tmp_path: Path) -> None:
     async def script(desk: Desk) -> None:
-        desk.reception.answer(OUT, QUERY)
+        await desk.reception.receive(OUT, QUERY)
         desk.reception.detected(verdict("human"))
         assert desk.calls == []
         assert desk.reception.lobby.join(CALL_SID) is not None
@@ -127,7 +127,7 @@ def test_a_verdict_for_a_call_that_is_over_or_unknown_is_one_line(
     caplog.set_level("INFO")
 
     async def script(desk: Desk) -> None:
-        desk.reception.answer(OUT, QUERY)
+        await desk.reception.receive(OUT, QUERY)
         desk.reception.lobby.join(CALL_SID)
         await settle()
         desk.reception.lobby.end(CALL_SID, "the carrier says completed")
@@ -144,7 +144,7 @@ def test_a_verdict_that_nobody_knows_is_one_line_and_changes_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def script(desk: Desk) -> None:
-        desk.reception.answer(OUT, QUERY)
+        await desk.reception.receive(OUT, QUERY)
         desk.reception.detected(verdict("robot"))
         assert await told(desk) == []
 
@@ -165,7 +165,7 @@ def test_a_status_of_a_call_that_never_came_here_does_nothing(tmp_path: Path, st
 
 def test_a_late_status_of_the_beginning_does_not_end_a_call(tmp_path: Path) -> None:
     async def script(desk: Desk) -> None:
-        desk.reception.answer(OUT, QUERY)
+        await desk.reception.receive(OUT, QUERY)
         desk.reception.status({"CallSid": CALL_SID, "CallStatus": "ringing", "SequenceNumber": "1"})
         await settle()
         assert CALL_SID in desk.reception.lobby.sessions

@@ -149,9 +149,11 @@ class Reception:
         self.refusals.tell(refusal, detail, call_sid)
 
     async def receive(self, fields: Mapping[str, str], query: str = "", chosen: Chosen | None = None) -> str:
-        """Find out who is calling, where an agent asks for that, and take the call; see `answer`.
+        """Take a call: TwiML that streams it to us, or a polite refusal.
 
-        `chosen`: the agent, whatever number was called at whatever hour. The carrier is none then that could be asked.
+        Who is calling is found out before, where an agent asks for that. `query`: of the webhook's address; in calls
+        that we placed it tells whom they are for. `chosen`: the agent, whatever number was called at whatever hour; the
+        carrier is none then that could be asked.
         """
         called, call_sid = fields.get("To", ""), fields.get("CallSid", "")
         if self.closing and not self.lobby.knows(call_sid):
@@ -203,18 +205,8 @@ class Reception:
         self.refuse(Refusal.STOPPING, "the server stops", call_sid)
         return True
 
-    def answer(self, fields: Mapping[str, str], query: str = "", found: Found | None = None) -> str:
-        """Take a call: TwiML that streams it to us, or a polite refusal. `found`: what is known of the caller.
-
-        `query`: of the webhook's address; in calls that we placed it tells whom they are for.
-        """
-        answer, setup = self._decide(fields, query, found)
-        if isinstance(setup, CallSetup):
-            self.lobby.expect(setup, fields)
-        return answer
-
     def _decide(
-        self, fields: Mapping[str, str], query: str, found: Found | None, chosen: Chosen | None = None
+        self, fields: Mapping[str, str], query: str, found: Found | None, chosen: Chosen | None
     ) -> tuple[str, CallSetup | PastCall | None]:
         """Give the answer, and the call: one that is to be expected, or that is over with it; `None`: it is none."""
         call_sid, outbound = fields.get("CallSid", ""), fields.get("Direction", "") == OUTBOUND
@@ -353,7 +345,10 @@ class Reception:
         logger.error("a call is not answered: %s", why, extra={"call": call_sid})
 
     async def let_in(self, start: Start) -> Session | Refusal:
-        """Let a stream in whose `start` has come, also one that another server has ordered: see `admit`."""
+        """Let a stream in whose `start` has come, also one that another server has ordered: its session, or why not.
+
+        Nothing has been paid for it so far.
+        """
         call_sid = start.start.call_sid
         refusal = examine_start(self._stream_tokens, start, wall_seconds())
         if refusal is None and self._continuing is not None:
@@ -366,10 +361,6 @@ class Reception:
         if refusal is None:
             self._have(call_sid)
         return self._join(start, refusal)
-
-    def admit(self, start: Start) -> Session | Refusal:
-        """Let a stream in whose `start` has come: its session, or why not. Nothing has been paid for it so far."""
-        return self._join(start, examine_start(self._stream_tokens, start, wall_seconds()))
 
     def _join(self, start: Start, refusal: Refusal | None) -> Session | Refusal:
         call_sid = start.start.call_sid

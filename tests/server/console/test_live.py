@@ -78,7 +78,7 @@ async def a_live(folder: Path, answer: Any, agent: str) -> AsyncIterator[Scene]:
     async with a_desk(folder, agent, answer) as desk, asyncio.TaskGroup() as tasks:
         live = Live(desk.reception.lobby, "USD", tasks)
         async with a_browser([live_routes(live)]) as browser:
-            desk.reception.answer(FIELDS)
+            await desk.reception.receive(FIELDS)
             await settle()
             yield Scene(desk, live, browser)
         live.close()

@@ -163,7 +163,7 @@ def test_a_page_gets_no_call_of_the_carriers(tmp_path: Path) -> None:
         async with a_site(tmp_path) as site:
             begun = await site.begin()
             of_carrier = tiny_twilio.FIELDS | {"AccountSid": NO_ACCOUNT}
-            xml = site.desk.reception.answer(of_carrier)
+            xml = await site.desk.reception.receive(of_carrier)
             token = xml.partition('name="token" value="')[2].partition('"')[0]
             stolen = {
                 "call_sid": tiny_twilio.CALL_SID,
@@ -265,7 +265,7 @@ def test_a_stranger_begins_no_call(tmp_path: Path) -> None:
 def test_nobody_asks_about_calls_that_no_browser_has_begun(tmp_path: Path) -> None:
     async def main() -> None:
         async with a_site(tmp_path) as site:
-            site.desk.reception.answer(tiny_twilio.FIELDS)
+            await site.desk.reception.receive(tiny_twilio.FIELDS)
             path = f"/console/api/phone/calls/{tiny_twilio.CALL_SID}"
             for asked in ("next", "over"):
                 body = {"after": "stream"} if asked == "next" else None
