@@ -66,7 +66,7 @@ def stream(
 def test_a_server_that_lets_go_of_its_calls_leaves_a_stream_to_the_next_one(tmp_path: Path) -> None:
     async def script(desk: Desk, socket: FakeWebSocket) -> None:
         socket.says(tiny_twilio.connected(), tiny_twilio.start(await parameters_of(desk)))
-        desk.reception.last = "hands over"
+        desk.reception.stopping.last = "hands over"
 
     desk, socket = stream(tmp_path, script)
 
@@ -247,4 +247,4 @@ def test_the_token_of_a_browsers_call_is_not_used_up_by_who_may_not_use_it(tmp_p
 
     desk, _ = stream(tmp_path, script, {"Cookie": "console=in"}, browsers=Browsers("CA0"))
 
-    assert not desk.reception._stream_tokens.used(CALL_SID)
+    assert not desk.reception.streams.had(CALL_SID)

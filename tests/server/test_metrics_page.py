@@ -36,7 +36,7 @@ def page_of(folder: Path, in_store: int | None = None) -> str:
 
 async def busy(desk: Desk) -> None:
     await desk.reception.receive(FIELDS)
-    desk.reception.refuse(Refusal.TOKEN_USED, "")
+    desk.reception.refusals.tell(Refusal.TOKEN_USED, "")
     desk.reception.metrics.add("notes", what='with "quotes",\nlines and \\')
     await settle()
 

@@ -218,7 +218,7 @@ def test_whoever_takes_a_call_up_has_it_though_another_was_told_of_it_meanwhile(
         assert has.reception.seat is not None
         assert other.reception.seat is not None
         other.reception.seat.enter(FIELDS["CallSid"])
-        answer = await has.reception.after_stream({**FIELDS, "CallStatus": "in-progress"})
+        answer = await has.reception.afterwards.after_stream({**FIELDS, "CallStatus": "in-progress"})
 
         assert "<Stream" in answer
         assert has.reception.seat.find(FIELDS["CallSid"]) == has.reception.seat.number

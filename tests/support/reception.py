@@ -1,12 +1,14 @@
 """A server's reception whose calls are fakes: everything that is decided before a session, without one."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
+from tests.support import tiny_twilio
 from tests.support.pump import FakeBridge, FakeWork
-from tests.support.tiny_twilio import TOKEN
+from tests.support.tiny_twilio import CALL_SID, TOKEN
 from voice_agent.call.commands import CallEnded
 from voice_agent.call.conversation import CallerTurn, Conversation, Resumption
 from voice_agent.call.events import EndRequested
@@ -24,6 +26,7 @@ from voice_agent.server.missed_calls import MissedCalls
 from voice_agent.server.reception import Reception
 from voice_agent.server.terms import Terms
 from voice_agent.store.history import PastCall
+from voice_agent.wire import twilio, twiml
 from voice_agent.wire.bridge import Input, Output
 from voice_agent.wire.texts import PhoneText
 
@@ -145,3 +148,31 @@ async def a_desk(
     async with Lobby(open_call, metrics) as lobby:
         yield Desk(lobby, metrics, calls, folder, terms, continuing=continuing)
         await lobby.end_all("the test is over", 1)
+
+
+Script = Callable[[Desk], Awaitable[None]]
+
+
+def at_desk(folder: Path, script: Script, agent: str = RECEPTION, *, preconnect: bool = True) -> Desk:
+    """Do what a test wants at such a reception; gives it, closed."""
+
+    async def main() -> Desk:
+        async with asyncio.timeout(30), a_desk(folder, agent, preconnect=preconnect) as desk:
+            await script(desk)
+        return desk
+
+    return asyncio.run(main())
+
+
+def connect_of(xml: str) -> twiml.Connect:
+    """Give the stream that TwiML orders, and nothing else."""
+    (verb,) = twiml.parse(xml)
+    assert isinstance(verb, twiml.Connect)
+    return verb
+
+
+def started(parameters: dict[str, str], call_sid: str = CALL_SID) -> twilio.Start:
+    """Give the first message of an ordered stream."""
+    message = twilio.parse(tiny_twilio.start(parameters, call_sid))
+    assert isinstance(message, twilio.Start)
+    return message

@@ -37,7 +37,7 @@ def health(reception: Reception, *tokens: Secret | None, neighbours: Neighbours 
 
     @router.get("/readyz")
     async def readyz() -> Response:
-        if reception.closing and not (neighbours is not None and neighbours.seat.others_take):
+        if reception.stopping.closing and not (neighbours is not None and neighbours.seat.others_take):
             return PlainTextResponse("stopping\n", status_code=503)
         resting = dict(rests(reception.terms))
         if resting and neighbours is not None:

@@ -72,11 +72,11 @@ class MediaStreams:
         if browsers is None and not valid_upgrade(terms.tokens, url, signature):
             refusal = Refusal.UPGRADE_WRONGLY_SIGNED if signature else Refusal.UPGRADE_UNSIGNED
             peer = (scope.get("client") or ("?",))[0]
-            self._reception.refuse(refusal, f"{peer} asked for {url}")
+            self._reception.refusals.tell(refusal, f"{peer} asked for {url}")
             await send({"type": "websocket.close"})  # before accept: HTTP 403
             return
-        if self._reception.last:
-            self._reception.refuse(Refusal.STOPPING, "a stream came to a server that has let go of its calls")
+        if self._reception.stopping.last:
+            self._reception.refusals.tell(Refusal.STOPPING, "a stream came to a server that has let go of its calls")
             # A proxy brings it to the next server then; Twilio asks what becomes of the call.
             await send({"type": "websocket.http.response.start", "status": 503, "headers": []})
             await send({"type": "websocket.http.response.body", "body": b""})
@@ -85,14 +85,14 @@ class MediaStreams:
         try:
             texts, start = await self._beginning(receive)
         except _RefusedError as refused:
-            self._reception.refuse(Refusal.NO_START, str(refused))
+            self._reception.refusals.tell(Refusal.NO_START, str(refused))
             await _close(send, str(refused))
             return
         if browsers is not None and not browsers.has(start.start.call_sid):
-            self._reception.refuse(Refusal.UPGRADE_UNSIGNED, "a browser names a call that it has not begun")
+            self._reception.refusals.tell(Refusal.UPGRADE_UNSIGNED, "a browser names a call that it has not begun")
             await _close(send, Refusal.UPGRADE_UNSIGNED.value)
             return
-        admitted = await self._reception.let_in(start)
+        admitted = await self._reception.streams.let_in(start)
         if isinstance(admitted, Refusal):
             await _close(send, admitted.value)
             return

@@ -111,7 +111,7 @@ class _Now(Collector):
 
     def collect(self) -> Iterator[Metric]:
         reception, waiting = self._reception, [session.waiting for session in self._reception.lobby.sessions.values()]
-        yield _gauge("ready", "1 while calls are taken, 0 once the server stops.", not reception.closing)
+        yield _gauge("ready", "1 while calls are taken, 0 once the server stops.", not reception.stopping.closing)
         yield _gauge("calls", "Calls in progress here, those included that wait for their stream.", len(waiting))
         if self._in_store is not None:
             yield _gauge("calls_in_store", "Calls in progress of all servers of the store.", self._in_store)

@@ -44,6 +44,11 @@ class Refusals:
             "refused (%s): %s%s", refusal.value, detail[:DETAIL_CHARACTERS], more, extra={"call": call_sid[:64]}
         )
 
+    def not_answered(self, why: str, call_sid: str) -> None:
+        """Tell of a call that was to be answered, and cannot be."""
+        self._metrics.add("unanswered")
+        logger.error("a call is not answered: %s", why, extra={"call": call_sid})
+
     def turned_out(self, refusal: Refusal) -> None:
         """Tell of a connection that had to go before it was known whose it is."""
         self.tell(refusal, "a connection was closed")

@@ -259,8 +259,8 @@ class Serving:
 
     def close_to_new_calls(self) -> int:
         """Take no more calls; gives how many are left: those of other workers, too, if all stop."""
-        self.reception.closing = self._placing.closing = True
-        self.reception.succeeded = self.alone
+        self.reception.stopping.closing = self._placing.closing = True
+        self.reception.stopping.succeeded = self.alone
         left = self.reception.lobby.taken
         if self._seat is None:
             return left
@@ -304,9 +304,9 @@ class Serving:
 
     async def _stop(self) -> None:
         self.close_to_new_calls()
-        self.reception.last = "hands over" if self.hands_over else "ends"
+        self.reception.stopping.last = "hands over" if self.hands_over else "ends"
         self._checkpoints.handing_over = self.hands_over
-        self.reception.succeeded = self._has_successor
+        self.reception.stopping.succeeded = self._has_successor
         if self._has_successor:
             # What Twilio asks of a call that was let go of is for whoever takes it up.
             self._server.accept_no_more()

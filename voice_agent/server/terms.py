@@ -2,10 +2,16 @@
 
 from dataclasses import dataclass, field
 
-from voice_agent.call.setup import ModelSetup
+import msgspec
+
+from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.live.endpoint_health import EndpointHealth
 
 STREAM_PATH = "/twilio/media"
+VOICE_PATH = "/twilio/voice"
+AFTER_STREAM_PATH = "/twilio/after-stream"
+AFTER_DIAL_PATH = "/twilio/after-dial"
+STATUS_PATH = "/twilio/status"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +38,28 @@ class Terms:
     def models(self) -> tuple[ModelSetup, ...]:
         """The endpoints of the next call, in the order in which it asks them; see `EndpointHealth.in_order`."""
         return tuple(self.health.in_order((self.model, *self.fallbacks)))
+
+    def here(self, setup: CallSetup) -> CallSetup:
+        """Give a call that another server had the surroundings of this one."""
+        models, rest = self.models, self.rest and setup.rest
+        return msgspec.structs.replace(
+            setup, model=models[0], fallbacks=models[1:], preconnect=self.preconnect, rest=rest
+        )
+
+    @property
+    def after_stream_url(self) -> str:
+        """Where the carrier asks what follows a stream, or a recording."""
+        return f"{self.public_url}{AFTER_STREAM_PATH}"
+
+    @property
+    def after_dial_url(self) -> str:
+        """Where it asks what follows a transfer."""
+        return f"{self.public_url}{AFTER_DIAL_PATH}"
+
+    @property
+    def status_url(self) -> str:
+        """Where it tells how far a call or a stream is."""
+        return f"{self.public_url}{STATUS_PATH}"
 
     def stream_url(self, call_sid: str) -> str:
         """Give the address of a call's stream as the TwiML names it."""

@@ -1,6 +1,6 @@
 """The webhooks that Twilio calls. Each is a form whose signature covers every field; nothing is believed before that.
 
-It must not decide anything about calls: that is `reception`.
+It must not decide anything about calls: that is `reception`, and the parts that it is made of.
 """
 
 import logging
@@ -14,7 +14,8 @@ from voice_agent.live.admission import Refusal
 from voice_agent.server.bodies import BODY_SECONDS, read_body
 from voice_agent.server.colleagues import COLLEAGUE_PATH
 from voice_agent.server.courses import COURSE_PATH
-from voice_agent.server.reception import AFTER_DIAL_PATH, AFTER_STREAM_PATH, STATUS_PATH, VOICE_PATH, Reception
+from voice_agent.server.reception import Reception
+from voice_agent.server.terms import AFTER_DIAL_PATH, AFTER_STREAM_PATH, STATUS_PATH, VOICE_PATH
 from voice_agent.twilio_api.calls import Course
 from voice_agent.wire.signature import valid_request
 
@@ -40,7 +41,7 @@ def webhooks(reception: Reception, form_seconds: float = BODY_SECONDS) -> APIRou
         if not valid_request(reception.terms.tokens, url, fields, signature):
             refusal = Refusal.WEBHOOK_WRONGLY_SIGNED if signature else Refusal.WEBHOOK_UNSIGNED
             peer = request.client.host if request.client else "?"
-            reception.refuse(refusal, f"{peer} asked for {url}")
+            reception.refusals.tell(refusal, f"{peer} asked for {url}")
             raise HTTPException(403, "not signed by Twilio; is PUBLIC_URL the address that Twilio calls?")
         given = dict(fields)
         if reception.seat is not None and "CallSid" in given:
@@ -64,13 +65,13 @@ def webhooks(reception: Reception, form_seconds: float = BODY_SECONDS) -> APIRou
     @router.post(AFTER_STREAM_PATH)
     async def after_stream(request: Request) -> Response:
         carried = dict(parse_qsl(request.url.query))
-        return _xml(await reception.after_stream({**carried, **await signed_fields(request)}))
+        return _xml(await reception.afterwards.after_stream({**carried, **await signed_fields(request)}))
 
     @router.post(AFTER_DIAL_PATH)
     async def after_dial(request: Request) -> Response:
         # A call that we have had: also a server that stops takes it back, or hands it on.
         carried = dict(parse_qsl(request.url.query))
-        return _xml(await reception.after_dial({**carried, **await signed_fields(request)}))
+        return _xml(await reception.afterwards.after_dial({**carried, **await signed_fields(request)}))
 
     @router.post(COLLEAGUE_PATH + "/{link_id}")
     async def colleague(link_id: str, request: Request) -> Response:
@@ -78,21 +79,21 @@ def webhooks(reception: Reception, form_seconds: float = BODY_SECONDS) -> APIRou
 
     @router.post(COLLEAGUE_PATH + "/{link_id}/status")
     async def colleague_status(link_id: str, request: Request) -> Response:
-        await reception.colleague_status(link_id, await signed_fields(request))
+        await reception.reports.colleague_status(link_id, await signed_fields(request))
         return Response(status_code=204)
 
     @router.post(STATUS_PATH)
     async def status(request: Request) -> Response:
         fields = await signed_fields(request)
-        await reception.courses.take(fields)
-        await reception.over(fields)
+        await reception.reports.courses.take(fields)
+        await reception.reports.over(fields)
         return Response(status_code=204)
 
     @router.post("/twilio/amd")
     async def detected(request: Request) -> Response:
         fields = await signed_fields(request)
-        await reception.courses.take(fields)
-        reception.detected(fields)
+        await reception.reports.courses.take(fields)
+        reception.reports.detected(fields)
         return Response(status_code=204)
 
     @router.post(COURSE_PATH)
@@ -100,7 +101,7 @@ def webhooks(reception: Reception, form_seconds: float = BODY_SECONDS) -> APIRou
         """Tell whoever follows a call, which is no webhook of Twilio's: see `courses`."""
         fields = await signed_fields(request)
         told = Course(fields.get("CallStatus", ""), fields.get("AnsweredBy", ""))
-        new = await reception.courses.changed(fields.get("CallSid", ""), told)
+        new = await reception.reports.courses.changed(fields.get("CallSid", ""), told)
         return Response(status_code=204) if new is None else Response(msgspec.json.encode(new), 200)
 
     return router

@@ -228,7 +228,7 @@ def test_so_many_calls_at_once(tmp_path: Path) -> None:
                 await site.begin()
             answer = await site.browser.post("/console/api/phone/calls", {"agent": "desk"})
             assert answer.status_code == 429
-            site.desk.reception.closing = True
+            site.desk.reception.stopping.closing = True
             assert (await site.browser.post("/console/api/phone/calls", {"agent": "desk"})).status_code == 503
 
     asyncio.run(main())

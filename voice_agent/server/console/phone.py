@@ -184,7 +184,7 @@ class Phone:
 
     async def begin(self, chosen: Chosen, caller: str = "", called: str = CALLED) -> Begun:
         """Begin a call to an agent, as a number if one is given; raises `HTTPException`."""
-        if self._reception.closing:
+        if self._reception.stopping.closing:
             raise HTTPException(503, "the server stops")
         if sum(map(self._reception.lobby.knows, self._calls)) >= MOST_CALLS:
             raise HTTPException(429, f"{MOST_CALLS} calls of browsers are going on; end one of them first")
@@ -205,16 +205,16 @@ class Phone:
 
     async def after_stream(self, call_sid: str) -> list[Verb]:
         """Say what becomes of a call whose stream has ended."""
-        return verbs_of(await self._reception.after_stream(self._call(call_sid).fields))
+        return verbs_of(await self._reception.afterwards.after_stream(self._call(call_sid).fields))
 
     async def after_dial(self, call_sid: str, status: str) -> list[Verb]:
         """Say what becomes of a call whose transfer has come to that."""
         fields = {**self._call(call_sid).fields, "DialCallStatus": status}
-        return verbs_of(await self._reception.after_dial(fields))
+        return verbs_of(await self._reception.afterwards.after_dial(fields))
 
     async def over(self, call_sid: str) -> None:
         """The browser has hung up, perhaps before there was a stream."""
-        await self._reception.over({**self._call(call_sid).fields, "CallStatus": "completed"})
+        await self._reception.reports.over({**self._call(call_sid).fields, "CallStatus": "completed"})
 
     def events(self, call_sid: str) -> Response:
         """Answer a page with what is told of a call."""

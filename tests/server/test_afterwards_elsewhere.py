@@ -44,8 +44,12 @@ def asked_elsewhere(
             metrics = Metrics()
             continuing = Continuing(Checkpointing(store, metrics), History(database), metrics)
             async with a_desk(folder, continuing=continuing) as desk:
-                desk.reception.last = "hands over" if handing_over else ""
-                ask = desk.reception.after_dial if "DialCallStatus" in fields else desk.reception.after_stream
+                desk.reception.stopping.last = "hands over" if handing_over else ""
+                ask = (
+                    desk.reception.afterwards.after_dial
+                    if "DialCallStatus" in fields
+                    else desk.reception.afterwards.after_stream
+                )
                 verbs = twiml.parse(await ask(fields))
                 await settle()
             return desk, verbs
