@@ -1,5 +1,6 @@
 """`last_resort` of an agent's file."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from tests.support.agent_files import agent_of, faults_of
 from voice_agent.agent import LastResort, Transfer
 from voice_agent.audio.wav import write_mono
 from voice_agent.config.agent_file import read_agent
+from voice_agent.config.last_resort_keys import LARGEST_CLIP_BYTES
 
 DESK = 'tools:\n- transfer: {to: {desk: "+14255550101"}, seconds: 15, from: "+14255550100"}\n'
 
@@ -64,8 +66,25 @@ def test_what_cannot_be_is_told_where_it_stands(written: str, told: str) -> None
     assert told in fault
 
 
+@pytest.mark.parametrize("elsewhere", ["/dev/zero", "../sorry.wav", "sounds/../../sorry.wav"])
+def test_a_clip_from_elsewhere_is_not_looked_at(elsewhere: str) -> None:
+    assert faults_of(f"last_resort: {{clip: {elsewhere}}}\n") == [
+        'a.yaml:3:21: "clip" stands beside this file, or in a folder there; write e.g. sorry.wav'
+    ]
+
+
+def test_what_is_no_file_or_too_large_is_not_read_as_a_clip(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")  # whoever read it would wait for ever
+    (tmp_path / "folder.wav").mkdir()
+    with (tmp_path / "large.wav").open("wb") as file:
+        file.truncate(LARGEST_CLIP_BYTES + 1)
+    for name in ("pipe.wav", "folder.wav", "large.wav"):
+        told = faults_of(f"last_resort: {{clip: {name}}}\n", folder=str(tmp_path))
+        assert told == ['a.yaml:3:21: "clip" is no WAV file of 15 s at most']
+
+
 def test_a_clip_that_is_too_long_is_refused(tmp_path: Path) -> None:
     write_mono(tmp_path / "long.wav", b"\x90" * 8 * 16_000)
-    (fault,) = faults_of(f"last_resort: {{clip: {tmp_path / 'long.wav'}}}\n")
+    (fault,) = faults_of("last_resort: {clip: long.wav}\n", folder=str(tmp_path))
 
     assert '"clip" lasts 16.0 s; make it 15 s at most' in fault

@@ -25,6 +25,9 @@ from voice_agent.errors import ConfigError
 LONGEST_CLIP_MS = 15_000
 """An apology; it is in the head of each recording."""
 
+LARGEST_CLIP_BYTES = 4_000_000
+"""So long at the highest rate and with two channels, and some room."""
+
 _BYTES_PER_MS = 8
 
 
@@ -44,8 +47,15 @@ def _clip(fields: Fields, folder: str) -> bytes:
     node, name = fields.node("clip"), fields.text("clip", "")
     if node is None or not name:
         return b""
+    path = Path(folder) / name
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        fields.document.fault(node, '"clip" stands beside this file, or in a folder there; write e.g. sorry.wav')
+        return b""
+    if path.exists() and not (path.is_file() and path.stat().st_size <= LARGEST_CLIP_BYTES):
+        fields.document.fault(node, f'"clip" is no WAV file of {LONGEST_CLIP_MS // 1000} s at most')
+        return b""
     try:
-        audio = read_mulaw(Path(folder) / name)
+        audio = read_mulaw(path)
     except ConfigError as error:
         fields.document.fault(node, f'"clip" cannot be played: {error}')
         return b""
