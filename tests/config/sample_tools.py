@@ -1,7 +1,7 @@
 """Functions that agents of the tests call; wrong ones too."""
 
 import functools
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, List, Literal  # noqa: UP035 - the fault under test
 
 
 def everything(  # noqa: PLR0917 - one parameter of each kind
@@ -69,6 +69,21 @@ def with_two_types(day: str | int) -> str:
 def with_mixed_literal(day: Literal["a", 1]) -> str:
     """Answer."""
     return str(day)
+
+
+def with_any_list(days: List) -> str:  # type: ignore[type-arg]  # noqa: UP006 - the fault under test
+    """Answer."""
+    return str(days)
+
+
+def with_lists_in_literal(day: Literal[["Monday"]]) -> str:  # type: ignore[valid-type]  # the fault under test
+    """Answer."""
+    return str(day)
+
+
+def with_half_a_character(day: str = "\ud83d") -> str:
+    """Answer."""
+    return day
 
 
 def with_rest(*days: str) -> str:

@@ -55,6 +55,7 @@ def test_a_default_that_json_cannot_say_is_not_told() -> None:
     properties = python_tool(f"{HERE}:with_odd_default", "").parameters["properties"]
 
     assert properties["day"] == {"type": "string", "default": "Monday"}
+    assert "default" not in properties["when"]
     assert "default" not in properties["what"]
 
 
@@ -66,6 +67,9 @@ def test_a_default_that_json_cannot_say_is_not_told() -> None:
         ("with_mapping", 'parameter "filters" of "{}" has the type dict; use str, int, float, bool, Literal, list[...], or'),
         ("with_two_types", 'parameter "day" of "{}" has the type '),
         ("with_mixed_literal", 'parameter "day" of "{}" has the type Literal'),
+        ("with_any_list", 'parameter "days" of "{}" has the type List; use str, int, float, bool, Literal, list[...], or'),
+        ("with_lists_in_literal", 'parameter "day" of "{}" has the type Literal; use str, '),
+        ("with_half_a_character", '"{}" says half a surrogate pair to the model, which is no character'),
         ("with_rest", 'parameter "days" of "{}" has no name of its own; a model gives every argument by name'),
         ("with_unknown_hint", "the type hints of \"{}\" cannot be read: NameError: name 'Dya' is not defined"),
         ("instance", "is not a function; point to one made with \"def\""),

@@ -16,6 +16,7 @@ take the place of an installed one. It must not run a tool.
 
 import importlib
 import inspect
+import json
 import re
 import sys
 import traceback
@@ -51,13 +52,18 @@ def python_tool(target: str, folder: str) -> Tool:
     description, documented = _read_docstring(function)
     if not description:
         raise ConfigError(f'"{target}" has no docstring; write one: it tells the model what the tool is for')
-    return Tool(
+    tool = Tool(
         name=name,
         description=description,
         parameters=_schema(target, function, documented),
         kind="python",
         target=target,
     )
+    try:
+        msgspec.json.encode(tool)
+    except UnicodeEncodeError:
+        raise ConfigError(f'"{target}" says half a surrogate pair to the model, which is no character') from None
+    return tool
 
 
 def find_function(target: str, folder: str) -> Function:
@@ -132,7 +138,7 @@ def _default(value: object) -> dict[str, Any]:
     if value is None or not isinstance(value, str | int | float | bool | list | tuple):
         return {}
     try:
-        return {"default": msgspec.to_builtins(value)}
+        return {"default": json.loads(json.dumps(value, allow_nan=False))}
     except (TypeError, ValueError):
         return {}
 
@@ -148,13 +154,13 @@ def _parameter(what: str, hint: Any, documented: str) -> dict[str, Any]:
 
 def _of_type(what: str, hint: Any) -> dict[str, Any]:
     origin, members = typing.get_origin(hint), typing.get_args(hint)
-    if hint in _JSON_TYPES:
+    if isinstance(hint, type) and hint in _JSON_TYPES:  # not every other hint can be looked up
         return {"type": _JSON_TYPES[hint]}
     if origin is Literal and all(isinstance(member, str) for member in members):
         return {"type": "string", "enum": list(members)}
     if origin is Literal and all(isinstance(member, int) and not isinstance(member, bool) for member in members):
         return {"type": "integer", "enum": list(members)}
-    if origin is list:
+    if origin is list and members:
         return {"type": "array", "items": _of_type(what, members[0])}
     if origin in (typing.Union, types.UnionType):
         others = [member for member in members if member is not types.NoneType]
