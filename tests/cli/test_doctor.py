@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.twilio_rest import fake_rest
 from tests.support.web import http_server
 from voice_agent.agent import Agent
 from voice_agent.cli.check_live import Finding
@@ -44,11 +45,19 @@ def test_agents_that_are_wrong_are_told_line_by_line(tmp_path: Path) -> None:
 
 
 def test_of_every_number_of_an_agent_it_is_told_where_it_leads() -> None:
-    agent = Agent(name="desk", instructions="", numbers=("+14255550100", "+14255550101", "+14255550102"))
     owned = [
         IncomingNumber(phone_number="+14255550100", voice_url=f"{PHONE}/twilio/voice"),
         IncomingNumber(phone_number="+14255550101", voice_url="https://demo.example/"),
+        IncomingNumber(phone_number="+14255550102", voice_url=f"{PHONE}/twilio/voice", voice_method="GET"),
+        IncomingNumber(phone_number="+14255550103", voice_url=f"{PHONE}/twilio/voice", trunk_sid=f"TK{'1' * 32}"),
+        IncomingNumber(
+            phone_number="+14255550104", voice_url=f"{PHONE}/twilio/voice", voice_application_sid=f"AP{'1' * 32}"
+        ),
+        IncomingNumber(phone_number="+14255550105", voice_url=""),
     ]
+
+    numbers = (*(number.phone_number for number in owned), "+14255550106")
+    agent = Agent(name="desk", instructions="", numbers=numbers)
 
     async def main() -> list[Finding]:
         async with EmulatedTwilio(SID, "a" * 32, numbers=owned) as twilio:
@@ -60,11 +69,34 @@ def test_of_every_number_of_an_agent_it_is_told_where_it_leads() -> None:
             )
             return await look_at_numbers(settings, Agents([agent]))
 
-    ours, elsewhere, missing = asyncio.run(main())
+    ours, *others, missing = asyncio.run(main())
 
     assert ours == Finding("ok", "+14255550100", "leads here")
-    assert "leads to https://demo.example/; run voice-agent numbers point +14255550101" in elsewhere.remark
+    assert [(other.verdict, other.remark.partition(";")[0]) for other in others] == [
+        ("wrong", "leads to https://demo.example/"),
+        ("wrong", f"leads to {PHONE}/twilio/voice by HTTP GET"),
+        ("wrong", f"leads to SIP trunk TK{'1' * 32}"),
+        ("wrong", f"leads to TwiML application AP{'1' * 32}"),
+        ("wrong", "leads nowhere"),
+    ]
+    assert others[0].remark.endswith("; run voice-agent numbers point +14255550101")
     assert (missing.verdict, "no such number" in missing.remark) == ("wrong", True)
+
+
+def test_a_number_that_takes_no_calls_is_no_number_of_an_agent() -> None:
+    agent = Agent(name="desk", instructions="", numbers=("+14255550100",))
+    number = {"sid": "PN1", "phone_number": "+14255550100", "voice_url": f"{PHONE}/twilio/voice"}
+    with fake_rest() as rest:
+        rest.body = {"incoming_phone_numbers": [{**number, "capabilities": {"voice": False, "sms": True}}]}
+        settings = Settings(
+            public_url=PHONE,
+            twilio_account_sid=SID,
+            twilio_auth_token=Secret("a" * 32),
+            twilio_api_base_url=rest.url,
+        )
+        (found,) = asyncio.run(look_at_numbers(settings, Agents([agent])))
+
+    assert found == Finding("wrong", "+14255550100", "takes no calls; choose a number with the capability Voice")
 
 
 def test_without_an_account_no_number_is_looked_at() -> None:

@@ -98,11 +98,13 @@ async def look_at_numbers(settings: Settings, agents: Agents) -> list[Finding]:
         if number not in found:
             remark = "an agent answers it, but the account has no such number; voice-agent numbers lists them"
             findings.append(Finding("wrong", number, remark))
-        elif (pointing := found[number].pointing).voice_url != ours or pointing.voice_application_sid:
-            remark = f"leads to {pointing.voice_url or 'nothing'}; run voice-agent numbers point {number}"
-            findings.append(Finding("wrong", number, remark))
+        elif not found[number].voice:
+            findings.append(Finding("wrong", number, "takes no calls; choose a number with the capability Voice"))
+        elif (leads_to := found[number].pointing.leads_to) != ours:
+            leads = f"leads to {leads_to}" if leads_to else "leads nowhere"
+            findings.append(Finding("wrong", number, f"{leads}; run voice-agent numbers point {number}"))
         else:
             findings.append(Finding("ok", number, "leads here"))
-    if not any(number.pointing.voice_url == ours for number in found.values()) and not wanted:
+    if not any(number.pointing.leads_to == ours for number in found.values()) and not wanted:
         findings.append(Finding("wrong", "numbers", "none leads here; run voice-agent numbers point +1..."))
     return findings

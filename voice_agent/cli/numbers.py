@@ -130,15 +130,10 @@ async def show(settings: Settings) -> int:
 
 
 def _leads(number: Number, settings: Settings, agents: Agents) -> str:
-    pointing = number.pointing
     if not number.voice:
         return "takes no calls"
-    if pointing.trunk_sid:
-        return f"SIP trunk {pointing.trunk_sid}"
-    if pointing.voice_application_sid:
-        return f"TwiML application {pointing.voice_application_sid}"
-    if pointing.voice_url != _voice_url(settings):
-        return pointing.voice_url or "nowhere"
+    if number.pointing.leads_to != _voice_url(settings):
+        return number.pointing.leads_to or "nowhere"
     agent = agents.for_number(number.number)
     return f"this server, {f'agent {agent.name}' if agent else 'where no agent answers it'}"
 

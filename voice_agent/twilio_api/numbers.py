@@ -20,7 +20,20 @@ class Pointing(msgspec.Struct, frozen=True, kw_only=True):
     voice_application_sid: str = ""
     """Of a TwiML application, which then takes the calls; the URLs are not looked at."""
     trunk_sid: str = ""
-    """Of a SIP trunk, likewise."""
+    """Of a SIP trunk, likewise; the application is not looked at either."""
+
+    @property
+    def leads_to(self) -> str:
+        """What takes the calls: a trunk or an application, named so, or a URL, to which Twilio posts or it is said.
+
+        Empty: nothing does.
+        """
+        if self.trunk_sid:
+            return f"SIP trunk {self.trunk_sid}"
+        if self.voice_application_sid:
+            return f"TwiML application {self.voice_application_sid}"
+        by = "" if self.voice_method == "POST" else f" by HTTP {self.voice_method}"
+        return f"{self.voice_url}{by}" if self.voice_url else ""
 
 
 class Number(msgspec.Struct, frozen=True, kw_only=True):
