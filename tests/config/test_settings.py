@@ -334,6 +334,39 @@ def test_the_key_of_one_address_is_not_sent_to_another() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "environ"),
+    [
+        ("azure_2", AZURE | {"REALTIME_URL_2": "wss://gateway.example/v1/realtime?model=m"}),
+        ("openai_2", {"OPENAI_API_KEY": "key-1", "REALTIME_URL_2": "wss://gateway.example/v1/realtime?model=m"}),
+    ],
+)
+def test_the_key_of_one_address_is_not_sent_to_a_whole_url(name: str, environ: dict[str, str]) -> None:
+    (fallback,) = read_settings(environ | {"REALTIME_FALLBACKS": name}).realtime_fallbacks
+
+    assert fallback.settings.secrets == {}
+
+
+def test_openai_s_key_is_not_sent_to_another_base_url() -> None:
+    openai = {"OPENAI_API_KEY": "key-1", "REALTIME_FALLBACKS": "openai_2", "OPENAI_BASE_URL_2": "https://gw.example/v1"}
+
+    assert faults(**openai) == ["OPENAI_API_KEY_2: is missing; REALTIME_FALLBACKS names that endpoint"]
+    (fallback,) = read_settings(openai | {"OPENAI_API_KEY_2": "key-2"}).realtime_fallbacks
+    assert fallback.settings.openai_api_key == Secret("key-2")
+
+
+def test_a_further_model_that_holds_no_conversation_is_refused_where_it_is_named() -> None:
+    openai = {
+        "OPENAI_API_KEY": "k",
+        "REALTIME_FALLBACKS": "openai_2",
+        "OPENAI_REALTIME_MODEL_2": "gpt-realtime-whisper",
+    }
+
+    assert faults(**openai) == [
+        "OPENAI_REALTIME_MODEL_2: gpt-realtime-whisper transcribes and holds no conversation; use gpt-realtime-2.1"
+    ]
+
+
+@pytest.mark.parametrize(
     ("written", "told"),
     [
         ("azure_1", '"azure_1" is no endpoint; write e.g. "azure_2, openai"'),

@@ -393,7 +393,10 @@ def _elsewhere(variables: Variables, first: Settings, provider: str, number: str
     def named(name: str) -> str:
         return own(name) if own(name) in variables.names else name
 
-    has_address = own("AZURE_OPENAI_ENDPOINT") in variables.names
+    def key_of(name: str, address: str) -> Secret | None:
+        elsewhere = any(own(other) in variables.names for other in (address, "REALTIME_URL"))
+        return variables.secret((own if elsewhere else named)(name))
+
     elsewhere = msgspec.structs.replace(
         first,
         realtime_provider=msgspec.convert(provider, Provider),
@@ -402,15 +405,16 @@ def _elsewhere(variables: Variables, first: Settings, provider: str, number: str
         azure_openai_endpoint=_address_of_key(variables, named("AZURE_OPENAI_ENDPOINT")),
         azure_openai_deployment=variables.text(named("AZURE_OPENAI_DEPLOYMENT")),
         azure_openai_model=variables.text(named("AZURE_OPENAI_MODEL")),
-        azure_openai_api_key=variables.secret((own if has_address else named)("AZURE_OPENAI_API_KEY")),
+        azure_openai_api_key=key_of("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT"),
         azure_openai_api_version=variables.text(named("AZURE_OPENAI_API_VERSION")),
-        openai_api_key=variables.secret(named("OPENAI_API_KEY")),
+        openai_api_key=key_of("OPENAI_API_KEY", "OPENAI_BASE_URL"),
         openai_base_url=_address_of_key(variables, named("OPENAI_BASE_URL")),
         openai_realtime_model=variables.text(named("OPENAI_REALTIME_MODEL")) or first.openai_realtime_model,
     )
     for name in _NEEDED[elsewhere.realtime_provider]:
-        if named(name) not in variables.names and elsewhere.realtime_url is None:
+        if getattr(elsewhere, name.lower()) is None and elsewhere.realtime_url is None:
             variables.fault(own(name) or name, "is missing; REALTIME_FALLBACKS names that endpoint")
+    _examine_kind(variables, elsewhere, number)
     return elsewhere
 
 
@@ -449,9 +453,15 @@ def _examine_model(variables: Variables, settings: Settings) -> None:
             "REALTIME_PROVIDER",
             "is not chosen; set AZURE_OPENAI_ENDPOINT or OPENAI_API_KEY (or name the emulator) for a public PUBLIC_URL",
         )
-    if problem := problem_of_kind(settings.model):
-        named = {"azure": ("AZURE_OPENAI_MODEL", "AZURE_OPENAI_DEPLOYMENT"), "openai": ("OPENAI_REALTIME_MODEL",)}
-        told = [name for name in (*named.get(provider, ()), "REALTIME_URL") if name in names]
-        variables.fault(told[0], problem)
+    _examine_kind(variables, settings)
     if "LLM_URL" in names and "LLM_MODEL" not in names:
         variables.fault("LLM_MODEL", "is missing; LLM_URL needs the name of a model")
+
+
+def _examine_kind(variables: Variables, settings: Settings, number: str = "") -> None:
+    """Refuse a model that holds no conversation, at the variable that names it. `number`: of a further endpoint."""
+    if problem := problem_of_kind(settings.model):
+        named = {"azure": ("AZURE_OPENAI_MODEL", "AZURE_OPENAI_DEPLOYMENT"), "openai": ("OPENAI_REALTIME_MODEL",)}
+        usual = (*named.get(settings.realtime_provider, ()), "REALTIME_URL")
+        own = [f"{name}_{number}" for name in usual] if number else []
+        variables.fault(next(name for name in (*own, *usual) if name in variables.names), problem)
