@@ -31,6 +31,15 @@ def test_a_path_and_what_is_tried_may_be_given() -> None:
     assert vars(parser.parse_args(["--talk", "a.yaml"])) == usual | {"path": "a.yaml", "talk": True}
 
 
+def test_a_list_of_words_that_is_not_there_is_no_good_setting(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environ = {"REDACT": "on", "REDACT_WORDS": str(tmp_path / "words.txt")}
+
+    assert examine(None, live=False, environ=environ, env_file=None, today=TODAY) == 1
+    assert "words.txt" in told(capsys)[1]
+
+
 def test_the_schema_of_agents_is_printed_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(schema=True) == 0
     assert capsys.readouterr().out == schema_text()

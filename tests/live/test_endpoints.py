@@ -1,11 +1,16 @@
+from datetime import date
+from pathlib import Path
+
 import msgspec
 import pytest
 
 from voice_agent.call.setup import ModelSetup
+from voice_agent.config.agents import load_agent
+from voice_agent.config.references import NOTHING
 from voice_agent.config.secret import Secret
 from voice_agent.config.settings import Fallback, Settings
 from voice_agent.errors import ConfigError
-from voice_agent.live.endpoints import endpoint_of, model_setup, reachable
+from voice_agent.live.endpoints import demands_of, endpoint_of, model_setup, reachable, remarks
 
 AZURE = Settings(
     realtime_provider="azure",
@@ -53,3 +58,27 @@ def test_all_endpoints_are_reached_in_their_order_and_named_where_there_are_seve
 def test_what_is_missing_is_named() -> None:
     with pytest.raises(ConfigError, match="OPENAI_API_KEY"):
         endpoint_of(Settings(realtime_provider="openai"))
+
+
+def test_an_agent_must_get_along_with_the_model_of_every_endpoint(tmp_path: Path) -> None:
+    old = msgspec.structs.replace(OPENAI, openai_realtime_model="gpt-realtime")
+    first = msgspec.structs.replace(OPENAI, realtime_fallbacks=(Fallback("openai_2", old), Fallback("openai_3", old)))
+    path = tmp_path / "desk.yaml"
+    path.write_text("name: desk\ninstructions: Be brief.\nmodel: {reasoning_effort: low}\n")
+
+    assert load_agent(path, demands_of(OPENAI, NOTHING)).name == "desk"
+    with pytest.raises(ConfigError) as raised:
+        load_agent(path, demands_of(first, NOTHING))
+    assert str(raised.value).splitlines()[0] == (
+        f'{path}:3:27: gpt-realtime knows no "model.reasoning_effort"; remove it, or use gpt-realtime-2.1; '
+        "calls may get there: REALTIME_FALLBACKS names openai_2"
+    )
+
+
+def test_a_model_that_is_retired_is_told_of_every_endpoint_once() -> None:
+    old = msgspec.structs.replace(AZURE, azure_openai_deployment="gpt-realtime-mini")
+    first = msgspec.structs.replace(OPENAI, realtime_fallbacks=(Fallback("azure_2", old), Fallback("azure_3", old)))
+
+    assert list(remarks(first, date(2027, 1, 1))) == [
+        "Azure retired gpt-realtime-mini on 2026-12-15; use gpt-realtime-2.1-mini"
+    ]

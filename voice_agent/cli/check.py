@@ -16,15 +16,15 @@ from voice_agent.agent import Agent
 from voice_agent.cli.check_live import try_all
 from voice_agent.config.agent_keys import schema_text
 from voice_agent.config.agents import Agents, Demands, agent_paths, load_agent, load_agents
-from voice_agent.config.models import azure_remarks, remark
+from voice_agent.config.models import azure_remarks
 from voice_agent.config.prices import load_prices
 from voice_agent.config.references import read_references
 from voice_agent.config.settings import ENV_FILE, Provider, Settings, agents_path, doubtful_names, read_settings
 from voice_agent.config.sms_tools import mute
 from voice_agent.errors import ConfigError
 from voice_agent.live.clock import utc_now
-from voice_agent.live.credentials import credential_of
-from voice_agent.live.endpoints import demands_of, endpoint_of
+from voice_agent.live.endpoints import demands_of, reachable, remarks
+from voice_agent.recording.redact import read_wanted
 
 SUMMARY = "examine agent files and settings, with --live credentials, with --talk scenarios"
 
@@ -104,12 +104,13 @@ def _examine_settings(environ: Mapping[str, str], env_file: Path | None) -> Sett
 
 
 def _examine_model(settings: Settings, today: date) -> Settings | None:
-    """Say what is known of the model, and whether what its endpoint and its prices need is there; `None`: it is not."""
-    if settings.model and (told := remark(settings.model, settings.realtime_provider, today)):
+    """Say what is known of the models; `None`: what endpoints, prices or a list of words need is not there."""
+    for told in remarks(settings, today):
         print(f"warning: {told}")
     try:
         load_prices(settings.prices)
-        credential_of(settings, endpoint_of(settings))
+        read_wanted(settings.redact_words)
+        reachable(settings)
     except ConfigError as error:
         print(error)
         return None
@@ -121,7 +122,8 @@ def _examine_agents(path: Path, demands: Demands, settings: Settings | None, tod
 
     `None`: at least one is not.
     """
-    on_azure = settings is not None and settings.realtime_provider == "azure"
+    endpoints = () if settings is None else (settings, *(each.settings for each in settings.realtime_fallbacks))
+    on_azure = any(each.realtime_provider == "azure" for each in endpoints)
     try:
         files = agent_paths(path)
     except ConfigError as error:

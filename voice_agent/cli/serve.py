@@ -22,7 +22,6 @@ import msgspec
 
 from voice_agent.cli.main import told
 from voice_agent.config.agents import AgentFolder, Agents
-from voice_agent.config.models import remark
 from voice_agent.config.password import hashed
 from voice_agent.config.references import References, read_references
 from voice_agent.config.settings import ENV_FILE, Settings, doubtful_names, read_settings
@@ -30,7 +29,7 @@ from voice_agent.config.sms_tools import mute
 from voice_agent.errors import CommandError
 from voice_agent.live.capacity import usual_most_calls
 from voice_agent.live.clock import utc_now
-from voice_agent.live.endpoints import demands_of, endpoint_of
+from voice_agent.live.endpoints import demands_of, endpoint_of, remarks
 from voice_agent.live.opened_call import Redact
 from voice_agent.recording.redact import read_wanted
 from voice_agent.replay.put_away import Redaction
@@ -367,8 +366,7 @@ def _limits(settings: Settings, workers: int) -> Iterator[str]:
 
 def warnings(settings: Settings, today: date) -> Iterator[str]:
     """Say what works, but not as one may think."""
-    if settings.model and (told := remark(settings.model, settings.realtime_provider, today)):
-        yield told
+    yield from remarks(settings, today)
     if settings.is_public and not settings.has_rest:
         yield "TWILIO_ACCOUNT_SID is not set: a call is ended by closing its stream, not by Twilio's REST API"
     if settings.is_public and settings.realtime_provider == "emulator":

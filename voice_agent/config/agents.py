@@ -38,6 +38,8 @@ class Demands(msgspec.Struct, frozen=True, kw_only=True):
     """The endpoint speaks the preview dialect."""
     references: References | None = None
     """The variables that an agent may name; `None`: any."""
+    fallbacks: tuple[tuple[str, "Demands"], ...] = ()
+    """What further endpoints let it ask for, by their names: a call may get there at any time."""
 
 
 ANY = Demands()
@@ -199,11 +201,20 @@ def judged(file: AgentFile, demands: Demands) -> AgentFile:
 
 def _refused(agent: Agent, demands: Demands) -> Iterator[tuple[str, str]]:
     """Give the keys that these settings refuse, with the remedy."""
+    refused = list(_refused_by_model(agent, demands))
+    yield from refused
+    for name, other in demands.fallbacks:
+        for key, what in _refused_by_model(agent, other):
+            if (key, what) not in refused:
+                yield key, f"{what}; calls may get there: REALTIME_FALLBACKS names {name}"
+    if demands.references is not None:
+        yield from _unset(agent, demands.references)
+
+
+def _refused_by_model(agent: Agent, demands: Demands) -> Iterator[tuple[str, str]]:
     yield from refusals(agent, demands.model)
     if demands.preview:
         yield from preview_refusals(agent)
-    if demands.references is not None:
-        yield from _unset(agent, demands.references)
 
 
 def _unset(agent: Agent, references: References) -> Iterator[tuple[str, str]]:

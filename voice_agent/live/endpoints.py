@@ -3,10 +3,13 @@
 It must not open anything.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 
 from voice_agent.call.setup import ModelSetup
 from voice_agent.config.agents import Demands
+from voice_agent.config.models import remark
 from voice_agent.config.references import References
 from voice_agent.config.secret import Secret
 from voice_agent.config.settings import Settings
@@ -45,9 +48,17 @@ def endpoint_of(settings: Settings, emulator_url: str = "") -> Endpoint:
 
 
 def demands_of(settings: Settings, references: References) -> Demands:
-    """Say what agents must get along with: the model, its dialect, the variables that are set. Raises as above."""
+    """Say what agents must get along with: the models, their dialects, the variables that are set. Raises as above."""
+    fallbacks = ((each.name, demands_of(each.settings, references)) for each in settings.realtime_fallbacks)
     preview = endpoint_of(settings).dialect == "preview"
-    return Demands(model=settings.model, preview=preview, references=references)
+    return Demands(model=settings.model, preview=preview, references=references, fallbacks=tuple(fallbacks))
+
+
+def remarks(settings: Settings, today: date) -> Iterator[str]:
+    """Say in a line each what a user should know of the models before their calls."""
+    endpoints = (settings, *(each.settings for each in settings.realtime_fallbacks))
+    told = (remark(each.model, each.realtime_provider, today) for each in endpoints if each.model)
+    yield from dict.fromkeys(filter(None, told))
 
 
 def model_setup(settings: Settings, where: Endpoint, name: str = "") -> ModelSetup:
