@@ -14,8 +14,10 @@ from tests.support.simulated import header_of, steps_of
 from tests.support.spoken_calls import AGENT, Turn, spoken_call, spoken_file
 from voice_agent.agent import Tool
 from voice_agent.call.conversation import AgentTurn, CallerTurn, Conversation, KeysTurn, Resumption, ToolTurn
+from voice_agent.call.events import ToolFinished
 from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.errors import CommandError
+from voice_agent.live.recorded import describe
 from voice_agent.recording.entries import Entry, Step
 from voice_agent.recording.format import STEPS, WIDE, blocks, join_wide
 from voice_agent.recording.reader import Recording
@@ -24,6 +26,7 @@ from voice_agent.recording.redacting import REDACTED_ARGUMENTS
 from voice_agent.recording.telling import summarise, transcript
 from voice_agent.replay.resimulated import resimulate
 from voice_agent.replay.strict import replay
+from voice_agent.review.course import course_of
 from voice_agent.review.redacted import BEFORE_MS, redact
 from voice_agent.sim.realtime import Think, ThoughtCall, ThoughtText
 
@@ -253,6 +256,28 @@ def inserted(entries: list[Entry]) -> Callable[[list[Step]], list[Step]]:
         return [*steps[: middle + 1], *further, *steps[middle + 1 :]]
 
     return edit
+
+
+def test_why_a_tool_failed_goes_like_its_answer_where_something_is_found() -> None:
+    def failing(cause: str) -> Callable[[list[Step]], list[Step]]:
+        def edit(steps: list[Step]) -> list[Step]:
+            for at, step in enumerate(steps):
+                if step.received is not None and '"ToolFinished"' in step.received.text[:40]:
+                    finished = msgspec.json.decode(step.received.text, type=ToolFinished)
+                    received = describe(msgspec.structs.replace(finished, cause=cause))
+                    steps[at] = msgspec.structs.replace(step, received=received)
+            return steps
+
+        return edit
+
+    def causes(cause: str) -> list[str]:
+        file = spoken_file(Turn("can you look it up", asks='{"number":"A7"}'), edit=failing(cause))
+        assert replay(Recording(file), {}).same, "the core passes over it"
+        return [run.cause for run in course_of(redacted(Recording(file)))[0].tools]
+
+    assert causes("KeyError: 'A7'") == ["KeyError: 'A7'"]
+    assert causes("LookupError: nobody has 425-555-0123") == [REDACTED]
+    assert causes("LookupError: Anna Jones is not known") == [REDACTED]
 
 
 def test_whatever_else_came_in_is_searched_too() -> None:

@@ -56,7 +56,9 @@ def replaced(value: Any) -> Any:
         return [replaced(part) for part in value]
     if not isinstance(value, dict):
         return value
-    words = {"text", "transcript", "output", "arguments", "what"}
+    if value.get("type") == "ToolFinished":
+        value = {**value, "cause": "HTTP 500"}
+    words = {"text", "transcript", "output", "arguments", "cause", "what"}
     return {
         key: HOSTILE if key in words and isinstance(part, str) and part else replaced(part)
         for key, part in value.items()
@@ -89,7 +91,7 @@ def test_no_text_becomes_markup(tmp_path: Path) -> None:
             await console.until("document.getElementById('play').disabled === false")
             await console.page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
             await console.page.check("#more")
-            for selector in (".entry.agent p", ".entry.caller p", ".entry.tool pre"):
+            for selector in (".entry.agent p", ".entry.caller p", ".entry.tool pre", ".entry.tool .why"):
                 texts = await console.page.locator(selector).all_inner_texts()
                 assert any("onerror" in text for text in texts), selector
             assert (

@@ -2,6 +2,7 @@ import asyncio
 import inspect
 import json
 import logging
+import re
 import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -13,11 +14,14 @@ from tests.tools import sample_tools
 from voice_agent.agent import Agent, Limits
 from voice_agent.call.events import ToolFinished
 from voice_agent.config.python_tools import python_tool
+from voice_agent.config.references import References
 from voice_agent.config.scenario_keys import GivenAnswer
+from voice_agent.config.secret import Secret
 from voice_agent.config.tool_keys import HANG_UP
 from voice_agent.tools.run import MAX_OUTPUT_CHARACTERS, ToolRunner
 
 T = TypeVar("T")
+MODULE = r"tests\.tools\.sample_tools"
 NAMES = [name for name, value in vars(sample_tools).items() if inspect.isfunction(value)]
 
 
@@ -79,6 +83,7 @@ def test_a_tool_that_takes_too_long_is_given_up(name: str) -> None:
     sample_tools.release.set()
 
     assert error_of(finished) == f"{name} took longer than 0 s and was given up"
+    assert finished.cause == f"tests.tools.sample_tools:{name}: no answer within 0 s"
 
 
 def test_a_result_that_comes_after_the_loop_has_closed_harms_nobody() -> None:
@@ -104,17 +109,32 @@ def test_a_cancelled_call_cancels_its_tool() -> None:
 
 
 def test_the_text_of_a_value_error_is_for_the_model() -> None:
-    assert error_of(ran("refuses", '{"day": "Funday"}')) == "refuses failed: no such day: Funday"
+    finished = ran("refuses", '{"day": "Funday"}')
+
+    assert error_of(finished) == "refuses failed: no such day: Funday"
+    assert re.fullmatch(rf"{MODULE}, line \d+: ValueError: no such day: Funday", finished.cause), "a bug's looks alike"
 
 
 @pytest.mark.parametrize(
-    "name", ["breaks", "exits", "exits_later", "stops", "cancels_itself", "times_out_itself", "unencodable"]
+    ("name", "cause"),
+    [
+        ("breaks", rf"{MODULE}, line \d+: KeyError: 'password of the database'"),
+        ("exits", "RuntimeError: the function raised SystemExit"),
+        ("exits_later", rf"{MODULE}, line \d+: SystemExit: 3"),
+        ("stops", "RuntimeError: the function raised StopIteration"),
+        ("cancels_itself", rf"{MODULE}, line \d+: asyncio.exceptions.CancelledError"),
+        ("times_out_itself", rf"{MODULE}, line \d+: TimeoutError: the server of the calendar"),
+        ("unencodable", "TypeError: Encoding objects of type object is unsupported"),
+    ],
 )
-def test_any_other_failure_is_told_to_the_log_alone(name: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_any_other_failure_is_told_to_the_operator_alone(
+    name: str, cause: str, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.WARNING):
         finished = ran(name)
 
     assert error_of(finished) == f"{name} failed: it is not available now"
+    assert re.fullmatch(cause, finished.cause)
     assert f"tool {name} raised an exception (call_1)" in caplog.text
     assert [getattr(record, "call", "") for record in caplog.records] == ["CA1"]
     assert "Traceback" in caplog.text
@@ -129,7 +149,21 @@ def test_a_tool_that_nobody_has_is_named() -> None:
 
 
 def test_wrong_arguments_run_nothing() -> None:
-    assert error_of(ran("hours", '{"day": "Funday"}')) == '"day" must be one of: Monday, Sunday'
+    finished = ran("hours", '{"day": "Funday"}')
+
+    assert error_of(finished) == '"day" must be one of: Monday, Sunday'
+    assert finished.cause == "", "the model was told all there is"
+
+
+def test_the_cause_holds_no_secret_of_the_environment_and_nothing_typed_in_secret() -> None:
+    references = References({"CRM_KEY": Secret("open sesame"), "CRM_CODE": Secret("line\nfeed")})
+    tool = python_tool(f"{sample_tools.__name__}:refuses", "")
+    runner = ToolRunner(Agent(name="a", instructions="", tools=(tool,)), references=references)
+    runner.keep_digits("digits_1", "8642")
+
+    finished = within(5, runner.run("c", "refuses", '{"day": "open sesame 8642 line\\nfeed"}'))
+
+    assert finished.cause.endswith("ValueError: no such day: ${CRM_KEY} ${digits_1} ${CRM_CODE}")
 
 
 def test_a_tool_whose_function_is_gone_fails_like_any_other() -> None:
@@ -138,7 +172,10 @@ def test_a_tool_whose_function_is_gone_fails_like_any_other() -> None:
         name="a", instructions="", tools=(type(tool)(tool.name, "x", tool.parameters, "python", "gone:gone"),)
     )
 
-    assert error_of(within(5, ToolRunner(agent).run("c", "nothing", "{}"))) == "nothing failed: it is not available now"
+    finished = within(5, ToolRunner(agent).run("c", "nothing", "{}"))
+
+    assert error_of(finished) == "nothing failed: it is not available now"
+    assert finished.cause == 'no module "gone" on the import path; is the name right?'
 
 
 def test_a_long_output_is_cut_and_says_so() -> None:

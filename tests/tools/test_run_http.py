@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 from typing import Any
 
 import msgspec
@@ -88,7 +89,8 @@ def test_what_the_log_gets_holds_no_secret(caplog: pytest.LogCaptureFixture) -> 
 
     assert error_of(finished) == "find_slot failed: it is not available now"
     assert 'tool find_slot failed: HTTP 403: {"key": "Bearer ${CALENDAR_KEY}"' in caplog.text
-    assert "of-the-calendar" not in caplog.text
+    assert "of-the-calendar" not in caplog.text + finished.cause
+    assert finished.cause.endswith('/slots: HTTP 403: {"key": "Bearer …"}')
 
 
 async def forbidding(request: web.Request) -> web.StreamResponse:
@@ -103,7 +105,10 @@ async def waits(_: web.Request) -> web.StreamResponse:
 
 
 def test_an_answer_that_does_not_come_is_given_up() -> None:
-    assert error_of(ran(waits, tool_seconds=0)) == "find_slot took longer than 0 s and was given up"
+    finished = ran(waits, tool_seconds=0)
+
+    assert error_of(finished) == "find_slot took longer than 0 s and was given up"
+    assert re.fullmatch(r"GET http://127\.0\.0\.1:\d+/slots: no answer within 0 s", finished.cause)
 
 
 def test_a_tool_may_have_less_time_than_others() -> None:
@@ -116,7 +121,22 @@ def test_a_failure_is_one_sentence_for_the_model_and_one_for_the_log(caplog: pyt
 
     assert error_of(finished) == "find_slot failed: it is not available now"
     assert "tool find_slot failed: 127.0.0.1 is a private address" in caplog.text
+    assert "/slots: 127.0.0.1 is a private address" in finished.cause
     assert [getattr(record, "call", "") for record in caplog.records] == ["CA1"]
+
+
+async def broken(_: web.Request) -> web.StreamResponse:
+    """Fail as a server does whose own database is gone."""
+    return web.Response(status=500, text="<h1>Oops</h1>\n no database")
+
+
+def test_what_the_server_said_is_for_the_operator() -> None:
+    finished = ran(broken)
+
+    assert error_of(finished) == "find_slot failed: its server has trouble now (HTTP 500)"
+    assert re.fullmatch(r"GET http://127\.0\.0\.1:\d+/slots: HTTP 500: <h1>Oops</h1> no database", finished.cause), (
+        "and the day that was asked for is none of it"
+    )
 
 
 def test_an_answer_of_another_form_is_told() -> None:

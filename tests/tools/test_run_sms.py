@@ -58,6 +58,8 @@ def test_a_message_that_is_not_sent_is_a_sentence_for_the_model_and_one_for_the_
         finished = await run("x")
         assert finished.failed
         assert json.loads(finished.output) == {"error": f"send_sms failed: {said}"}
+        assert finished.cause.startswith("Twilio: ")
+        assert logged in finished.cause
         assert twilio.holdings.messages == {}
 
     with_tool(main, caller, token)

@@ -314,12 +314,14 @@ class TimerFired(Event, frozen=True):
     """`Call.deadline()` was reached."""
 
 
-class ToolFinished(Event, frozen=True):
+class ToolFinished(Event, frozen=True, omit_defaults=True):
     """The answer to `RunTool`: `output` is what the model reads, in success and in failure."""
 
     call_id: str
     output: str
     failed: bool = False
+    cause: str = ""
+    """Why it failed, for the operator: one line; empty where the model was told all there is."""
 
 
 AnsweredBy = Literal[

@@ -23,7 +23,7 @@ from voice_agent.call.commands import (
     ToolAnswered,
     ToolStarted,
 )
-from voice_agent.call.events import Usage
+from voice_agent.call.events import ToolFinished, Usage
 from voice_agent.call.summary import Summary
 from voice_agent.call.trouble import LATE, SESSION_LOST, SESSION_NOTES, TOOL_FAILED, TOOL_UNANSWERED, UNHEARD, Trouble
 from voice_agent.errors import PeerError
@@ -52,6 +52,8 @@ KIND_STANDS_BEFORE = 60
 
 SILENCE_MS = 1500
 """From so long on it is a silence that somebody notices."""
+
+_FINISHED = msgspec.json.Decoder(ToolFinished)
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -104,6 +106,8 @@ class ToolRun(_Lasting, kw_only=True):
     arguments: str
     output: str = ""
     failed: bool = False
+    cause: str = ""
+    """Why it failed, for the operator; empty: nobody knows more than the model was told."""
     answered: bool = False
     took_ms: int = 0
     waits: str = ""
@@ -242,11 +246,20 @@ class _Teller:
             self._model.take(self._now_ms, self._at_ms, bare(received), self._clock.of_session, audio)
         elif received.way == "fact":
             self._model.take_fact(self._at_ms, bare(received))
+            self._take_cause(bare(received))
         elif type(received) is Entry and '"dtmf"' in received.text[:KIND_STANDS_BEFORE]:
             with contextlib.suppress(PeerError):
                 message = twilio.parse(received.text)
                 if isinstance(message, twilio.Dtmf):
                     self.course.keys.append(Key(at_ms=self._at_ms, digit=message.dtmf.digit))
+
+    def _take_cause(self, fact: str) -> None:
+        """Note why a tool failed, which the core does not report: it is no matter of the call."""
+        if '"ToolFinished"' in fact[:KIND_STANDS_BEFORE]:
+            with contextlib.suppress(msgspec.DecodeError, UnicodeEncodeError):
+                finished = _FINISHED.decode(fact)
+                if finished.call_id in self._runs:
+                    self._runs[finished.call_id].cause = finished.cause
 
     def _take_report(self, report: Report) -> None:
         course, at_ms = self.course, self._at_ms

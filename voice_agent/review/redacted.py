@@ -359,7 +359,7 @@ def _appended(sent: Entry) -> int:
     return 0 if sealed is None else sealed[2]
 
 
-_FIELDS_OF_TOOLS = ("arguments", "output")
+_FIELDS_OF_TOOLS = ("arguments", "output", "cause")
 _FIELDS = ("delta", "transcript", "text", *_FIELDS_OF_TOOLS)
 
 

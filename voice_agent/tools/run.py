@@ -21,6 +21,7 @@ from voice_agent.config.python_tools import find_function
 from voice_agent.config.references import NOTHING, References
 from voice_agent.config.scenario_keys import GivenAnswer
 from voice_agent.tools.arguments import ArgumentsError, read_arguments
+from voice_agent.tools.cause import one_line, place_of, raised
 from voice_agent.tools.http_answer import AnswerError
 from voice_agent.tools.http_client import HttpFailure
 from voice_agent.tools.http_exchange import exchange, secrets_of
@@ -82,8 +83,8 @@ class ToolRunner:
         """Run one tool with the arguments as the model wrote them (JSON); `agent`: whose, empty: the first one's.
 
         The output is a text as the function returned it, anything else as JSON; a failure is `{"error": ...}`. The
-        text of a `ValueError` is for the model ("no such day"), that of any other exception for the log only: it may
-        hold what a caller must not hear.
+        text of a `ValueError` is for the model ("no such day"), that of any other exception for the operator only: it
+        may hold what a caller must not hear.
         """
         equipment = self._equipment[agent]
         tool = equipment.tools.get(name)
@@ -100,19 +101,20 @@ class ToolRunner:
             return self._finished(call_id, name, result)
         except ArgumentsError as error:
             return self._failed(call_id, name, str(error))
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            return self._broken(call_id, name)  # the function cancelled itself; nobody cancelled the call
+            return self._broken(tool, call_id, error)  # the function cancelled itself; nobody cancelled the call
         except (HttpFailure, AnswerError, NotSentError) as error:
             return self._refused(tool, call_id, error)
         except ValueError as error:
-            return self._broken(call_id, name, _one_line(error))
-        except (Exception, SystemExit):  # noqa: BLE001 - the user's function may fail in any way; `_broken` logs it
+            return self._broken(tool, call_id, error, _one_line(error))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's function may fail in any way; `_broken` logs it
             if deadline.expired():
-                return self._failed(call_id, name, f"{name} took longer than {seconds} s and was given up")
-            return self._broken(call_id, name)
+                cause = f"{place_of(tool)}: no answer within {seconds} s"
+                return self._failed(call_id, name, f"{name} took longer than {seconds} s and was given up", cause)
+            return self._broken(tool, call_id, error)
 
     async def _call(self, tool: Tool, values: dict[str, Any], folder: str) -> object:
         given = self._given.get(tool.name)
@@ -140,10 +142,10 @@ class ToolRunner:
         # A lone surrogate (from a file name, say) fits into no message to the model.
         return ToolFinished(call_id, output.encode(errors="replace").decode())
 
-    def _failed(self, call_id: str, name: str, problem: str) -> ToolFinished:
+    def _failed(self, call_id: str, name: str, problem: str, cause: str = "") -> ToolFinished:
         problem = self._digits.covered(problem)
         _log.warning("tool %s failed: %s (%s)", name, problem, call_id, extra=self._extra)
-        return _answer(call_id, problem)
+        return self._answer(call_id, problem, cause)
 
     async def _send(self, message: TextMessage, values: dict[str, Any]) -> object:
         outgoing = compose(message, values)
@@ -159,19 +161,22 @@ class ToolRunner:
         detail = error.detail if tool.http is None else secrets_of(tool.http, self._references).covered(error.detail)
         detail = self._digits.covered(detail)
         _log.warning("tool %s failed: %s (%s)", tool.name, detail, call_id, extra=self._extra)
-        return _answer(call_id, self._digits.covered(f"{tool.name} failed: {error}"))
+        return self._answer(call_id, f"{tool.name} failed: {error}", f"{place_of(tool)}: {error.detail}")
 
-    def _broken(self, call_id: str, name: str, problem: str = "it is not available now") -> ToolFinished:
+    def _broken(
+        self, tool: Tool, call_id: str, error: BaseException, problem: str = "it is not available now"
+    ) -> ToolFinished:
         """Answer for a function that raised; the log gets the traceback."""
         # As a text, not as the exception: a formatter would write down what it was given.
         trace = self._digits.covered(traceback.format_exc().rstrip())
-        _log.error("tool %s raised an exception (%s)\n%s", name, call_id, trace, extra=self._extra)
-        return _answer(call_id, self._digits.covered(f"{name} failed: {problem}"))
+        _log.error("tool %s raised an exception (%s)\n%s", tool.name, call_id, trace, extra=self._extra)
+        return self._answer(call_id, f"{tool.name} failed: {problem}", raised(error, tool))
 
-
-def _answer(call_id: str, problem: str) -> ToolFinished:
-    text = problem.encode(errors="replace").decode()
-    return ToolFinished(call_id, msgspec.json.encode({"error": text}).decode(), failed=True)
+    def _answer(self, call_id: str, problem: str, cause: str) -> ToolFinished:
+        text = self._digits.covered(problem).encode(errors="replace").decode()
+        # A function may have read any of them from the environment.
+        cause = one_line(self._references.covered(self._digits.covered(cause)))
+        return ToolFinished(call_id, msgspec.json.encode({"error": text}).decode(), failed=True, cause=cause)
 
 
 def _one_line(error: Exception) -> str:

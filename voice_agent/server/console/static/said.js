@@ -84,7 +84,8 @@ function tool(run) {
       el("summary", {}, el("code", {}, run.name), " ", state, run.answered && ` ${duration(run.took_ms)}`,
         run.waits && el("span", { class: "muted" }, `, waits ${run.waits}`)),
       el("p", { class: "hint" }, "Arguments"), el("pre", {}, pretty(run.arguments)),
-      run.answered && [el("p", { class: "hint" }, run.failed ? "What the model was told" : "Result"), el("pre", {}, pretty(run.output))]));
+      run.answered && [el("p", { class: "hint" }, run.failed ? "What the model was told" : "Result"), el("pre", {}, pretty(run.output))],
+      run.cause && [el("p", { class: "hint" }, "Why it failed"), el("pre", { class: "why" }, run.cause)]));
 }
 
 // One thing that somebody who opens the call should look at.
