@@ -323,6 +323,20 @@ def test_a_greeting_that_another_session_says_anew_has_its_first_second_anew() -
     assert [what for _, what in other.wait(20_000)] == ["dead air: owed answer"]
 
 
+def test_a_greeting_that_a_hello_cut_and_that_is_said_anew_has_its_first_second_anew() -> None:
+    # A rule that was too strict, found by made-up calls (seed 120015847).
+    again, other = greeted(), greeted()
+    for line, request in ((again, "greeting-2"), (other, "turn-2")):
+        line.at(250, SpeechStarted("item_1", 0), CancelResponse("cancel-r1", "r1"), ClearPlayback())
+        line.at(300, ResponseDone("r1", "cancelled")).at(900, TurnCommitted("item_1"), CreateResponse(request))
+        line.at(1000, ResponseCreated("r2", request)).at(2400, ModelAudio("r2", "b", 0, b"", 6000)).play(2400, 6000)
+        line.at(2900, SpeechStarted("item_2", 0)).at(3800, TurnCommitted("item_2"))
+        line.at(3900, ResponseDone("r2", "completed"))
+
+    assert again.wait(20_000) == []
+    assert [what for _, what in other.wait(20_000)] == ["dead air: owed answer"]
+
+
 def test_what_comes_of_a_greeting_that_was_put_off_does_not_begin_its_first_second() -> None:
     # A rule that was too strict, found by made-up calls (seed 10409035).
     line = Line(an_agent()).at(0, ResponseCreated("r1", "greeting-1"))

@@ -149,8 +149,6 @@ class DeadAir:
         """Calls that collect digits."""
         self._came = ""
         """The response of which something came last: sound, or a call of a tool."""
-        self._another = False
-        """The session is not the first one."""
         self._sent_ms = -ECHO_MS
         """When sound was ordered last."""
         self._told = False
@@ -267,7 +265,6 @@ class DeadAir:
         self._ready = False
         if self._greeting_by == "model":
             self._greeting_by = ""
-        self._another = True
         lost = {debt for debt in self._owed if debt.startswith("response")}
         if lost - self._cancelled:
             self._owed.add("answer")
@@ -325,7 +322,7 @@ class DeadAir:
 
     def _ask(self, request: str) -> None:
         self._owed.add("request")
-        if self._another and request.startswith("greeting"):
+        if request.startswith("greeting"):
             self._opening_ends_ms = None  # it is said anew, and so is its first second
 
     def _obey(self, now_ms: int, command: CallCommand) -> None:
