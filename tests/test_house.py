@@ -227,6 +227,15 @@ def test_no_file_holds(what: str) -> None:
     assert holding == []
 
 
+def test_the_top_level_holds_nothing_but_the_house() -> None:
+    """A tool that is run from there leaves its finds there."""
+    known = {"README.md", "CHANGELOG.md", "LICENSE", "Makefile", "pyproject.toml", "requirements.lock"}
+    known |= {".env.example", ".gitignore", *TOP}
+    kept = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+    assert {path.partition("/")[0] for path in kept.splitlines()} - known == set()
+
+
 # --- the lock --------------------------------------------------------------------------------------------------------
 
 

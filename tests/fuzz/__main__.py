@@ -37,7 +37,7 @@ def main() -> None:
     # A merge starts the program again, by a shell: with options of its own, which are handed on.
     again = f"{sys.executable} -m tests.fuzz {target} {runs}"
     options = [f"-runs={runs}", f"-max_len={LONGEST.get(target, LONGEST_OTHERWISE)}", "-timeout=20"]
-    options += ["-rss_limit_mb=2048", "-print_final_stats=1"]
+    options += ["-rss_limit_mb=2048", "-print_final_stats=1", f"-artifact_prefix={finds}/{target}-"]
     if more == ["--keep"]:
         shutil.rmtree(few, ignore_errors=True)
         few.mkdir()
@@ -47,7 +47,7 @@ def main() -> None:
     else:
         for data in (*samples(target), *corpus(target)):
             (kept / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
-        options += [f"-artifact_prefix={finds}/{target}-", str(kept)]
+        options.append(str(kept))
 
     chance = random.Random()
 
