@@ -11,6 +11,8 @@ from voice_agent.call.commands import (
     TruncateItem,
 )
 from voice_agent.call.events import (
+    AgentTranscript,
+    KeyPressed,
     MarkEchoed,
     ModelAudio,
     ResponseCreated,
@@ -128,6 +130,7 @@ def test_an_item_that_goes_on_after_a_pause_is_told_when_all_of_it_was_heard() -
     script.agent_speaks("b", 1000)
     script.wait(800)
     before = [said.item_id for said in script.ordered(AgentSaid)]
+    script.response_done()
     script.wait(400)
 
     assert before == ["a"]
@@ -135,6 +138,49 @@ def test_an_item_that_goes_on_after_a_pause_is_told_when_all_of_it_was_heard() -
         ("a", 500, False),
         ("b", 1500, False),
     ]
+
+
+LONG = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
+
+
+def test_of_an_answer_that_fails_when_all_that_came_was_heard_only_words_with_sound_count() -> None:
+    script = Script().begin()
+    script.feed(ResponseCreated("r1", None), AgentTranscript("r1", "a", LONG))
+    script.agent_speaks("a", 1000, done=False)
+    script.wait(3000)
+    script.feed(ModelAudio("r1", "a", 0, b"", 1000, done=True), ResponseDone("r1", "failed", "server_error"))
+    script.wait(100)
+
+    (said,) = script.ordered(AgentSaid)
+    assert said.text == "one two three"
+
+
+def test_of_an_answer_that_the_server_cancels_for_the_tone_of_a_key_only_words_with_sound_count() -> None:
+    script = Script().begin()
+    script.feed(ResponseCreated("r1", None), AgentTranscript("r1", "a", LONG))
+    script.agent_speaks("a", 1000, done=False)
+    script.wait(200)
+    script.feed(KeyPressed("1"), SpeechStarted("u1", script.now_ms - 300))
+    script.feed(ModelAudio("r1", "a", 0, b"", 1000, done=True), ResponseDone("r1", "cancelled", "turn_detected"))
+    script.wait(1500)
+
+    (said,) = script.ordered(AgentSaid)
+    assert said.text == "one two three"
+
+
+def test_an_answer_is_told_when_it_was_heard_and_its_response_is_over_even_if_its_sound_came_behind_that() -> None:
+    script, late = Script().begin(), Script().begin()
+    script.feed(ResponseCreated("r1", None))
+    script.agent_speaks("a", 500)
+    script.wait(700)
+    before = script.ordered(AgentSaid)
+    script.response_done()
+    late.feed(ResponseCreated("r1", None), ResponseDone("r1", "completed"))
+    late.feed(ModelAudio("r1", "a", 0, b"\x10" * 4000, 500, done=True))
+    late.wait(700)
+
+    assert before == []
+    assert script.ordered(AgentSaid) == late.ordered(AgentSaid) == [AgentSaid("a", "", 500, 500, interrupted=False)]
 
 
 @pytest.mark.parametrize(("sent_ms", "heard_ms", "whole"), [(1020, 1020, True), (1021, 1000, False)])

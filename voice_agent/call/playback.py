@@ -26,6 +26,7 @@ from voice_agent.call.events import (
     Event,
     MarkEchoed,
     ModelAudio,
+    ResponseCreated,
     ResponseDone,
     SpeechStopped,
     StreamStarted,
@@ -121,6 +122,7 @@ class Playback:
         CallerAudio,
         MarkEchoed,
         ModelAudio,
+        ResponseCreated,
         ResponseDone,
         SpeechStopped,
         TimerFired,
@@ -147,6 +149,8 @@ class Playback:
         self._playout: Playout | None = None
         self._cut: _Cut | None = None
         self._items: dict[str, _Item] = {}
+        self._last: dict[str, str] = {}
+        """The last item of each response that is being made: it is not known yet whether that one breaks off."""
         self._dropped: set[str] = set()
         """Responses of which nothing may be played any more, until their `ResponseDone`."""
         self._sound = ""
@@ -180,10 +184,8 @@ class Playback:
                 if isinstance(event, BargeIn) and event.response_id is not None:
                     self._dropped.add(event.response_id)
                 yield from self._barge_in(now_ms)
-            case ResponseDropped():
-                self._dropped.add(event.response_id)
-            case ResponseDone():
-                yield from self._end_response(event)
+            case ResponseCreated() | ResponseDropped() | ResponseDone():
+                yield from self._follow_response(event)
             case SpeechStopped():
                 yield from self._measure_cut(now_ms)
             case CallerStopped():
@@ -197,6 +199,7 @@ class Playback:
                 yield from self._lose_session()
             case ModelGone():
                 self._model_gone = True
+                self._last.clear()
                 yield from self._end_items(list(self._items))
             case LineClosing():
                 self._closing = True
@@ -216,20 +219,25 @@ class Playback:
     # --- playing -----------------------------------------------------------------------------------------------------
 
     def _take_audio(self, now_ms: int, event: ModelAudio) -> Iterable[Command | Fact]:
+        outputs: list[Command | Fact] = []
         item = self._items.get(event.item_id)
         if item is None:
             item = self._items[event.item_id] = _Item(event.response_id, event.content_index)
+            before = self._last.get(event.response_id)
+            if before is not None:
+                self._last[event.response_id] = event.item_id
+                if before:
+                    outputs += self._settle_if_heard(before, self._items[before])
         if event.sent_ms > item.sent_ms:
             item.sent_ms = event.sent_ms
         if event.done and not item.done:
             item.done = True
             item.broken_off = event.response_id in self._dropped
         if event.response_id in self._dropped or item.cut or item.settled:
-            return ()
-        outputs: list[Command | Fact] = []
+            return outputs
         if event.audio and self._streaming and not self._closing:
             item.queued += len(event.audio)
-            outputs = self._play(now_ms, event.item_id, event.audio)
+            outputs += self._play(now_ms, event.item_id, event.audio)
         if item.done:
             outputs += self._settle_if_heard(event.item_id, item)
         return outputs
@@ -382,7 +390,9 @@ class Playback:
     # --- the books of items ------------------------------------------------------------------------------------------
 
     def _settle_if_heard(self, item_id: str, item: _Item) -> Iterator[Command | Fact]:
-        if item.done and not item.settled and item.heard >= item.queued:
+        if item.settled or not item.done or item.heard < item.queued:
+            return
+        if self._last.get(item.response_id) != item_id:
             yield from self._settle(item_id, "mark")
 
     def _settle(self, item_id: str, basis: Basis) -> Iterator[Command | Fact]:
@@ -399,14 +409,24 @@ class Playback:
         unfinished = item.unfinished or item.broken_off or not item.done
         yield ItemHeard(item_id, heard_ms, item.sent_ms, interrupted=not whole, unfinished=unfinished)
 
+    def _follow_response(self, event: ResponseCreated | ResponseDropped | ResponseDone) -> Iterator[Command | Fact]:
+        match event:
+            case ResponseCreated():
+                self._last[event.response_id] = ""
+            case ResponseDropped():
+                self._dropped.add(event.response_id)
+            case ResponseDone():
+                yield from self._end_response(event)
+
     def _end_response(self, event: ResponseDone) -> Iterator[Command | Fact]:
         item_ids = [key for key, item in self._items.items() if item.response_id == event.response_id]
         for item_id in item_ids:
             item = self._items[item_id]
             if event.status == "completed":
                 item.done, item.broken_off = True, False  # the rest came behind the cut
-            elif event.status != "cancelled" and item_id == item_ids[-1]:
+            elif item_id == item_ids[-1] and not item.cut:
                 item.broken_off = True
+        self._last.pop(event.response_id, None)
         yield from self._end_items(item_ids)
         self._dropped.discard(event.response_id)
 
@@ -415,6 +435,7 @@ class Playback:
         for item in self._items.values():
             item.unfinished = item.unfinished or not item.done
             item.unknown = True
+        self._last.clear()
         yield from self._end_items(list(self._items))
         self._dropped.clear()
 
