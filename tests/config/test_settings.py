@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from voice_agent.config.password import Password
 from voice_agent.config.secret import Secret
 from voice_agent.config.settings import PACKAGED_AGENTS, Settings, doubtful_names, read_settings
 from voice_agent.errors import ConfigError
@@ -173,7 +174,14 @@ def test_the_provider_follows_the_account(environ: dict[str, str], provider: str
         ({"TWILIO_AUTH_TOKEN_SECONDARY": "t"},
          ["TWILIO_AUTH_TOKEN_SECONDARY: stands beside TWILIO_AUTH_TOKEN, which is missing"]),
         ({"TWILIO_ACCOUNT_SID": SID}, ["TWILIO_AUTH_TOKEN: is missing; TWILIO_ACCOUNT_SID opens nothing without it"]),
-        ({"TWILIO_ACCOUNT_SID": "AC1", "TWILIO_AUTH_TOKEN": "t"}, ['TWILIO_ACCOUNT_SID: "AC1" is not AC and 32 hex digits']),
+        ({"TWILIO_ACCOUNT_SID": "AC1", "TWILIO_AUTH_TOKEN": "t"},
+         ["TWILIO_ACCOUNT_SID: is not AC and 32 hex digits; copy it anew"]),
+        ({"OPENAI_API_KEY": "k", "REALTIME_URL": "ws://gateway.example/v1/realtime?model=m"},
+         ["REALTIME_URL: must begin with wss://, for the key is sent there"]),
+        ({"OPENAI_API_KEY": "k", "REALTIME_FALLBACKS": "azure_2", "REALTIME_URL_2": "ws://gateway.example/v1"},
+         ["REALTIME_URL_2: must begin with wss://, for the key is sent there"]),
+        ({"TWILIO_API_BASE_URL": "http://edge.example"},
+         ["TWILIO_API_BASE_URL: must begin with https://, for the key is sent there"]),
         ({"TWILIO_API_KEY": KEY_SID},
          ["TWILIO_API_SECRET: is missing; it belongs to TWILIO_API_KEY",
           "TWILIO_ACCOUNT_SID: is missing; TWILIO_API_KEY is a key of that account"]),
@@ -323,6 +331,41 @@ def test_further_endpoints_have_what_differs_under_a_number_of_their_own() -> No
     )
     assert {secret.reveal() for secret in settings.secrets.values()} == {"key-1", "key-2", "key-3"}
     assert "key-" not in repr(settings)
+
+
+@pytest.mark.parametrize("name", ["PUBLIC_URL", "OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT"])
+def test_an_address_in_the_clear_is_refused_in_capital_letters_too(name: str) -> None:
+    told = faults(**{name: "HTTP://phone.example", "REALTIME_PROVIDER": "emulator", "TWILIO_AUTH_TOKEN": "t" * 32})
+
+    assert [line.partition(",")[0] for line in told] == [f"{name}: must begin with https://"]
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"REALTIME_PROVIDER": "openai", "REALTIME_URL": "ws://gateway.example/v1?model=m"},
+        {"REALTIME_PROVIDER": "emulator", "REALTIME_URL": "ws://other.example/v1"},
+        {"OPENAI_API_KEY": "k", "REALTIME_URL": "ws://127.0.0.1:9000/v1?model=m"},
+    ],
+)
+def test_where_no_key_leaves_the_machine_an_address_may_be_in_the_clear(environ: dict[str, str]) -> None:
+    assert read_settings(environ).realtime_url == environ["REALTIME_URL"]
+
+
+def test_a_key_and_a_secret_that_are_mixed_up_are_not_shown() -> None:
+    mixed = faults(TWILIO_ACCOUNT_SID="b" * 32, TWILIO_API_KEY="s" * 32, TWILIO_API_SECRET=f"SK{'1' * 32}")
+
+    assert mixed == [
+        "TWILIO_ACCOUNT_SID: is not AC and 32 hex digits; copy it anew",
+        "TWILIO_API_KEY: is not SK and 32 hex digits; copy it anew",
+    ]
+
+
+def test_a_console_s_password_may_be_of_any_letters() -> None:
+    password = read_settings({"CONSOLE_PASSWORD": "Grüße an alle"}).console_password
+
+    assert password is not None
+    assert Password(password.reveal()).is_("Grüße an alle")
 
 
 def test_the_key_of_one_address_is_not_sent_to_another() -> None:

@@ -82,10 +82,14 @@ def test_a_url_is_read_without_its_final_slash(url: str, read: str) -> None:
         ("https://x:port", "not a URL with a host"),
         ("https://[x", "not a URL with a host"),
         ("https://a b", "not a URL with a host"),
+        ("https://a..b", "not a URL with a host"),
+        (f"https://{'a' * 64}.example", "not a URL with a host"),
         ("ftp://x", "must begin with https:// or http://"),
         ("https://user:password@x", "must hold no user, query or fragment"),
         ("https://x?a=b", "must hold no user, query or fragment"),
         ("https://x#a", "must hold no user, query or fragment"),
+        ("https://x?", "must hold no user, query or fragment"),
+        ("https://x/#", "must hold no user, query or fragment"),
     ],
 )
 def test_a_fault_of_a_url_does_not_repeat_it(url: str, told: str) -> None:
@@ -97,6 +101,17 @@ def test_a_fault_of_a_url_does_not_repeat_it(url: str, told: str) -> None:
 
 def test_a_query_is_kept_where_it_is_allowed() -> None:
     assert Variables({"U": "wss://x/v1?model=a"}, None).url("U", ("wss",), query=True) == "wss://x/v1?model=a"
+
+
+def test_a_scheme_is_the_same_in_capital_letters() -> None:
+    assert Variables({"U": "HTTP://X.example/A/"}, None).url("U", ("https", "http")) == "http://X.example/A"
+
+
+def test_what_stands_in_the_place_of_a_secret_s_name_is_not_repeated() -> None:
+    variables = Variables({"SID": "geheim"}, None)
+
+    assert variables.matching("SID", "AC", "AC", beside_secret=True) is None
+    assert [str(error) for error in variables.errors] == ["SID: is not AC; copy it anew"]
 
 
 def test_a_fault_of_a_secret_does_not_repeat_it() -> None:

@@ -203,12 +203,12 @@ def read_settings(environ: Mapping[str, str], env_file: Path | None = None) -> S
         public_url=_public_url(variables) or f"http://127.0.0.1:{port}",
         host=variables.text("HOST") or usual.host,
         port=port,
-        twilio_account_sid=variables.matching("TWILIO_ACCOUNT_SID", "AC[0-9a-fA-F]{32}", "AC and 32 hex digits"),
+        twilio_account_sid=variables.matching("TWILIO_ACCOUNT_SID", "AC[0-9a-fA-F]{32}", "AC and 32 hex digits", True),
         twilio_auth_token=variables.secret("TWILIO_AUTH_TOKEN"),
         twilio_auth_token_secondary=variables.secret("TWILIO_AUTH_TOKEN_SECONDARY"),
-        twilio_api_key=variables.matching("TWILIO_API_KEY", "SK[0-9a-fA-F]{32}", "SK and 32 hex digits"),
+        twilio_api_key=variables.matching("TWILIO_API_KEY", "SK[0-9a-fA-F]{32}", "SK and 32 hex digits", True),
         twilio_api_secret=variables.secret("TWILIO_API_SECRET"),
-        twilio_api_base_url=variables.url("TWILIO_API_BASE_URL", ("https", "http")),
+        twilio_api_base_url=_address_of_key(variables, "TWILIO_API_BASE_URL"),
         twilio_phone_number=variables.matching("TWILIO_PHONE_NUMBER", E164, "a phone number like +14255550100"),
         dial_countries=_countries(variables),
         dial_per_second=variables.integer("DIAL_PER_SECOND", 1, 100) or usual.dial_per_second,
@@ -317,15 +317,16 @@ def _recordings_url(variables: Variables) -> str | None:
 
 
 def _console_password(variables: Variables) -> Secret | None:
-    """Read it, which may be a hash."""
-    password = variables.secret("CONSOLE_PASSWORD")
-    if password is not None:
-        try:
-            Password(password.reveal())
-        except ConfigError as error:
-            variables.fault("CONSOLE_PASSWORD", error.what)
-            return None
-    return password
+    """Read it, which may be a hash, or hold characters that no token has: it is typed into a page."""
+    password = variables.text("CONSOLE_PASSWORD")
+    if password is None:
+        return None
+    try:
+        Password(password)
+    except ConfigError as error:
+        variables.fault("CONSOLE_PASSWORD", error.what)
+        return None
+    return Secret(password)
 
 
 def _countries(variables: Variables) -> tuple[str, ...]:
@@ -414,7 +415,7 @@ def _elsewhere(variables: Variables, first: Settings, provider: str, number: str
     for name in _NEEDED[elsewhere.realtime_provider]:
         if getattr(elsewhere, name.lower()) is None and elsewhere.realtime_url is None:
             variables.fault(own(name) or name, "is missing; REALTIME_FALLBACKS names that endpoint")
-    _examine_kind(variables, elsewhere, number)
+    _examine_endpoint(variables, elsewhere, number)
     return elsewhere
 
 
@@ -453,13 +454,23 @@ def _examine_model(variables: Variables, settings: Settings) -> None:
             "REALTIME_PROVIDER",
             "is not chosen; set AZURE_OPENAI_ENDPOINT or OPENAI_API_KEY (or name the emulator) for a public PUBLIC_URL",
         )
-    _examine_kind(variables, settings)
+    _examine_endpoint(variables, settings)
     if "LLM_URL" in names and "LLM_MODEL" not in names:
         variables.fault("LLM_MODEL", "is missing; LLM_URL needs the name of a model")
 
 
-def _examine_kind(variables: Variables, settings: Settings, number: str = "") -> None:
-    """Refuse a model that holds no conversation, at the variable that names it. `number`: of a further endpoint."""
+def _examine_endpoint(variables: Variables, settings: Settings, number: str = "") -> None:
+    """Refuse an address that a key goes to in the clear, and a model that holds no conversation.
+
+    Each at the variable that names it. `number`: of a further endpoint.
+    """
+    url = settings.realtime_url or ""
+    keyless = settings.realtime_provider == "emulator" or (
+        settings.realtime_provider == "openai" and settings.openai_api_key is None
+    )
+    if url.startswith("ws:") and not keyless and not is_loopback(url):
+        name = f"REALTIME_URL_{number}" if number else "REALTIME_URL"
+        variables.fault(name, "must begin with wss://, for the key is sent there")
     if problem := problem_of_kind(settings.model):
         named = {"azure": ("AZURE_OPENAI_MODEL", "AZURE_OPENAI_DEPLOYMENT"), "openai": ("OPENAI_REALTIME_MODEL",)}
         usual = (*named.get(settings.realtime_provider, ()), "REALTIME_URL")

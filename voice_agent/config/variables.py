@@ -90,11 +90,11 @@ class Variables:
             return None
         return None if text is None else Secret(text)
 
-    def matching(self, name: str, pattern: str, form: str) -> str | None:
-        """Read a text of a given form, which `form` describes."""
+    def matching(self, name: str, pattern: str, form: str, beside_secret: bool = False) -> str | None:
+        """Read a text of a given form, which `form` describes. `beside_secret`: what stands there may be that one."""
         text = self.text(name)
         if text is not None and not re.fullmatch(pattern, text):
-            self.fault(name, f'"{text[:60]}" is not {form}')
+            self.fault(name, f"is not {form}; copy it anew" if beside_secret else f'"{text[:60]}" is not {form}')
             return None
         return text
 
@@ -130,7 +130,7 @@ class Variables:
         return None
 
     def url(self, name: str, schemes: Sequence[str], query: bool = False) -> str | None:
-        """Read a URL without user, fragment and final slash; a query only where it is allowed."""
+        """Read a URL without user, fragment and final slash, its scheme in small letters; `query`: it may have one."""
         text = self.text(name)
         if text is None:
             return None
@@ -138,7 +138,8 @@ class Variables:
         if problem:
             self.fault(name, f"{problem}; write e.g. {schemes[0]}://host.example")
             return None
-        return text.rstrip("/")
+        scheme, colon, rest = text.rstrip("/").partition(":")
+        return scheme.lower() + colon + rest
 
 
 def _problem_of_url(text: str, schemes: Sequence[str], query: bool) -> str:
@@ -148,16 +149,17 @@ def _problem_of_url(text: str, schemes: Sequence[str], query: bool) -> str:
         return "not a URL with a host"
     if parts.scheme not in schemes:
         return f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}"
-    if parts.username is not None or parts.fragment or (parts.query and not query):
+    if parts.username is not None or "#" in text or ("?" in text and not query):
         return f"must hold no user, {'' if query else 'query '}or fragment"
     return ""
 
 
 def split_url(text: str) -> SplitResult | None:
-    """Take a URL apart; `None` where it is none (a bracket too many, a port that is no number)."""
+    """Take a URL apart; `None` where it is none (a bracket too many, a port that is no number, a host with `..`)."""
     try:
         parts = urlsplit(text)
         _ = parts.port  # raises ValueError only when it is asked for
+        (parts.hostname or "").encode("idna")  # likewise, when it is looked up
     except ValueError:
         return None
     return parts
