@@ -119,7 +119,10 @@ def test_the_exit_status_tells_whether_anything_is_wrong(
     assert capsys.readouterr().out.splitlines()[-1] == last
 
 
-@pytest.mark.parametrize("remote", ["phone.example", "ftp://phone.example", "https://", ""])
+@pytest.mark.parametrize(
+    "remote",
+    ["phone.example", "ftp://phone.example", "https://", "", "https://a..b", "https://me:secret@phone.example"],
+)
 def test_a_remote_that_is_no_address_is_one_line(remote: str) -> None:
     with pytest.raises(CommandError, match="is no address"):
         run(remote)

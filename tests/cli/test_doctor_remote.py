@@ -63,6 +63,24 @@ def test_where_nobody_answers_only_that_is_told() -> None:
     assert "cannot be reached" in findings[1].remark
 
 
+def test_a_server_that_is_lost_in_between_spoils_nothing_that_was_found() -> None:
+    async def main() -> list[Finding]:
+        answers = iter([b"HTTP/1.1 200 x\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"])
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(next(answers, b""))
+            writer.close()
+
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            return await look_at_remote(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+
+    findings = {found.what: found for found in asyncio.run(main())}
+
+    assert (findings["/healthz"].verdict, findings["/readyz"].verdict) == ("ok", "wrong")
+    assert "is not answered" in findings["/twilio/voice"].remark
+
+
 def test_a_stream_that_is_let_in_unsigned_is_wrong() -> None:
     async def main() -> Finding:
         async with websocket_server("hello") as url:

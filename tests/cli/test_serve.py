@@ -152,9 +152,15 @@ def test_a_descriptor_that_is_no_listening_socket_is_one_line(
         assert main.main(["serve", "--fd", str(silent.fileno())]) == 2
         silent.detach()
     assert main.main(["serve", "--fd", "987"]) == 2
-    silent_line, none_line = capfd.readouterr().err.splitlines()
+    assert main.main(["serve", "--fd=-1"]) == 2
+    assert main.main(["serve", "--fd", "9" * 12]) == 2
+    silent_line, none_line, *odd_lines = capfd.readouterr().err.splitlines()
     assert "does not listen" in silent_line
     assert "--fd 987 is no socket" in none_line
+    assert [line.partition(" (")[0] for line in odd_lines] == [
+        "voice-agent: --fd -1 is no socket",
+        "voice-agent: --fd 999999999999 is no socket",
+    ]
 
 
 def test_faults_are_lines_and_exit_status_2(

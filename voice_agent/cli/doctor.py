@@ -37,7 +37,8 @@ def run(remote: str | None = None) -> int:
     """Look at everything; 0: nothing is wrong, 1: at least one line says what is."""
     if remote is not None:
         parts = split_url(remote)
-        if parts is None or parts.scheme not in {"https", "http"} or not parts.hostname:
+        known = parts is not None and parts.scheme in {"https", "http"} and parts.username is None
+        if parts is None or not known or not parts.hostname:
             raise CommandError(f'--remote: "{remote[:100]}" is no address; write it like https://phone.example.com')
         return tell(asyncio.run(look_at_remote(f"{parts.scheme}://{parts.netloc}")))
     return tell(asyncio.run(examine(os.environ, ENV_FILE)))

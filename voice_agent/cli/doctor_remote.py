@@ -6,7 +6,9 @@ It must not know who is told.
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import connect
@@ -31,14 +33,22 @@ async def look_at_remote(url: str) -> list[Finding]:
         health = await ask(f"{url}/healthz")
     except PeerError as error:
         return [*findings, Finding("wrong", "/healthz", f"{url} cannot be reached ({error})")]
+    voice = "/twilio/voice"
     findings += [
         judge_health(health, url),
-        judge_ready(await ask(f"{url}/readyz")),
-        judge_refusal("/twilio/voice", await ask(f"{url}/twilio/voice", body=f"CallSid={CALL_SID}".encode())),
+        await _judged(url, "/readyz", judge_ready),
+        await _judged(url, voice, partial(judge_refusal, voice), f"CallSid={CALL_SID}".encode()),
         await look_at_stream(url),
     ]
     # To this machine itself they are shown.
-    return findings if is_loopback(url) else [*findings, judge_metrics(await ask(f"{url}/metrics"))]
+    return findings if is_loopback(url) else [*findings, await _judged(url, "/metrics", judge_metrics)]
+
+
+async def _judged(url: str, path: str, judge: Callable[[Answer], Finding], body: bytes | None = None) -> Finding:
+    try:
+        return judge(await ask(f"{url}{path}", body=body))
+    except PeerError as error:
+        return Finding("wrong", path, f"is not answered ({error})")
 
 
 def no_tls(url: str) -> Finding:

@@ -22,8 +22,9 @@ def taken_over(descriptor: int) -> socket.socket:
     try:
         taken = socket.socket(fileno=descriptor)
         taken.getsockname()
-    except OSError as error:
-        raise CommandError(f"--fd {descriptor} is no socket ({error.strerror or error})") from None
+    except (OSError, ValueError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise CommandError(f"--fd {descriptor} is no socket ({why})") from None
     if not taken.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         taken.detach()
         raise CommandError(f"--fd {descriptor} does not listen: open it with backlog, e.g. by systemd's ListenStream=")
