@@ -181,6 +181,42 @@ def test_a_link_that_leads_nowhere_is_no_change_but_an_error_when_read(tmp_path:
     assert folder.current()[1] == ""
 
 
+def test_a_file_that_changes_while_the_agents_are_read_serves_the_next_call(tmp_path: Path) -> None:
+    path = write(tmp_path, "a", f"tools: [python: {tmp_path.name}_tools:answer]\n")
+    (tmp_path / f"{tmp_path.name}_tools.py").write_text(
+        "from pathlib import Path\n"
+        f"path = Path({str(path)!r})\n"
+        "path.write_text(path.read_text() + 'voice: cedar\\n')\n"
+        "def answer() -> str:\n"
+        "    'Answers.'\n"
+        "    return ''\n"
+    )
+    folder = AgentFolder(tmp_path)
+
+    assert folder.current()[0].all[0].voice == "cedar"
+
+
+def test_an_agent_that_was_missed_beside_the_only_file_is_found_when_it_is_there(tmp_path: Path) -> None:
+    path = write(tmp_path, "a")
+    folder = AgentFolder(path)
+    write(tmp_path, "a", "tools: [handoff: night]\n")
+    _, problem = folder.current()
+    write(tmp_path, "night")
+
+    agents, silence = folder.current()
+
+    assert 'no agent is named "night"' in problem
+    assert ([agent.name for agent in agents.beside], silence) == (["night"], "")
+
+
+def test_what_an_editor_keeps_hidden_is_no_agent(tmp_path: Path) -> None:
+    write(tmp_path, "a")
+    (tmp_path / ".#a.yaml").symlink_to("somebody@nowhere.1")
+    (tmp_path / "._a.yaml").write_bytes(b"\x00\x05\x16\x07")
+
+    assert [agent.name for agent in load_agents(tmp_path).all] == ["a"]
+
+
 def test_a_broken_folder_does_not_start_a_server(tmp_path: Path) -> None:
     write(tmp_path, "a", "voise: x\n")
 

@@ -176,7 +176,12 @@ def agent_paths(path: Path) -> list[Path]:
 
 def _agent_files(folder: Path) -> Iterable[Path]:
     for entry in folder.iterdir():
-        if entry.suffix in (".yaml", ".yml") and not entry.name.endswith(_NOT_AGENTS):
+        # Editors and file managers keep hidden files of such names beside the one that is worked on.
+        if (
+            entry.suffix in (".yaml", ".yml")
+            and not entry.name.startswith(".")
+            and not entry.name.endswith(_NOT_AGENTS)
+        ):
             yield entry
 
 
@@ -298,8 +303,8 @@ class AgentFolder:
         """Load for the first time; raises `ConfigError`, for a server does not start with a broken agent."""
         self._path = path
         self._demands = demands
+        self._stamp = _stamp(path)  # before: what changes while the agents are read is a change
         self._agents = load_agents(path, demands)
-        self._stamp = self._look()
 
     @property
     def path(self) -> Path:
@@ -321,7 +326,7 @@ class AgentFolder:
 
         A problem is told once. Only the files' times are looked at, unless one changed; then all are read again.
         """
-        stamp = self._look()
+        stamp = _stamp(self._path)
         if stamp == self._stamp:
             return self._agents, ""
         self._stamp = stamp
@@ -331,16 +336,13 @@ class AgentFolder:
             return self._agents, f"agents not reloaded, the last good ones stay:\n{error}"
         return self._agents, ""
 
-    def _look(self) -> Stamp:
-        # What one file's agent names may stand in any of the files beside it.
-        return _stamp(self._path.parent if self._agents.beside else self._path)
-
 
 def _stamp(path: Path) -> Stamp:
     """Files that vanish while we look are left out: their going is a change like any other."""
     stamp: Stamp = {}
     try:
-        files = [path] if path.is_file() else list(_agent_files(path))
+        # What one file's agent names may stand in any of the files beside it, also in one that is not there yet.
+        files = {path, *_agent_files(path.parent)} if path.is_file() else {*_agent_files(path)}
     except OSError:
         return stamp
     for file in files:
