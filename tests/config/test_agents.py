@@ -159,6 +159,16 @@ def test_a_broken_change_keeps_the_last_good_agents_and_is_told_once(tmp_path: P
     assert agents.all[0].name == "a"
 
 
+def test_a_broken_change_that_was_met_in_passing_is_told_to_whoever_tells_it(tmp_path: Path) -> None:
+    path = write(tmp_path, "a")
+    folder = AgentFolder(path)
+    write(tmp_path, "a", "voise: cedar\n")
+
+    assert folder.latest().all[0].name == "a"
+    assert "voise" in folder.current()[1]
+    assert folder.current()[1] == ""
+
+
 def test_a_folder_that_vanishes_keeps_the_last_good_agents_until_it_is_back(tmp_path: Path) -> None:
     path = write(tmp_path, "a")
     folder = AgentFolder(tmp_path)

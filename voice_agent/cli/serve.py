@@ -233,9 +233,7 @@ async def hold(
                 line.send(READY)
         today = utc_now().date()
         workers = 1 if neighbours is None else neighbours.seat.workers
-        for told_line in screen(
-            serving.settings, agents.current()[0], serving.url, emulator_url, today, workers=workers
-        ):
+        for told_line in screen(serving.settings, agents.latest(), serving.url, emulator_url, today, workers=workers):
             show(told_line)
         # A full collection over what is loaded stops all calls for 20 ms; none of it is ever garbage.
         gc.collect()

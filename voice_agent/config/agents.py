@@ -280,7 +280,10 @@ class AgentSource(Protocol):
         """The variables that the agents may name, with their values."""
 
     def current(self) -> tuple[Agents, str]:
-        """Give the agents for a call that begins now, and a problem that was met since the last look, or nothing."""
+        """Give the agents for a call that begins now, and a problem that nobody was told of yet, or nothing."""
+
+    def latest(self) -> Agents:
+        """Give the agents alone; a problem is kept for whoever tells it."""
 
 
 class OneAgent:
@@ -295,6 +298,10 @@ class OneAgent:
         """See `AgentSource`."""
         return self._agents, ""
 
+    def latest(self) -> Agents:
+        """See `AgentSource`."""
+        return self._agents
+
 
 class AgentFolder:
     """Agents that follow their files: what changed on disk serves the next call, unless it is broken."""
@@ -305,6 +312,7 @@ class AgentFolder:
         self._demands = demands
         self._stamp = _stamp(path)  # before: what changes while the agents are read is a change
         self._agents = load_agents(path, demands)
+        self._untold = ""
 
     @property
     def path(self) -> Path:
@@ -322,19 +330,24 @@ class AgentFolder:
         return self._demands.references or NOTHING
 
     def current(self) -> tuple[Agents, str]:
-        """Return the agents for a call that begins now, and what is wrong with a change since the last look.
+        """Return the agents for a call that begins now, and what is wrong with a change; that is told once."""
+        agents = self.latest()
+        problem, self._untold = self._untold, ""
+        return agents, problem
 
-        A problem is told once. Only the files' times are looked at, unless one changed; then all are read again.
+    def latest(self) -> Agents:
+        """Return the agents as their files are now; those of a good change before if one is wrong.
+
+        Only the files' times are looked at, unless one changed; then all are read again.
         """
         stamp = _stamp(self._path)
-        if stamp == self._stamp:
-            return self._agents, ""
-        self._stamp = stamp
-        try:
-            self._agents = load_agents(self._path, self._demands)
-        except ConfigError as error:
-            return self._agents, f"agents not reloaded, the last good ones stay:\n{error}"
-        return self._agents, ""
+        if stamp != self._stamp:
+            self._stamp = stamp
+            try:
+                self._agents, self._untold = load_agents(self._path, self._demands), ""
+            except ConfigError as error:
+                self._untold = f"agents not reloaded, the last good ones stay:\n{error}"
+        return self._agents
 
 
 def _stamp(path: Path) -> Stamp:

@@ -79,7 +79,7 @@ def placing_routes(placing: Placing) -> APIRouter:
         if (wait_s := placing.dialler.waits_s) > LONGEST_QUEUE_S:
             headers = {"Retry-After": str(round(wait_s))}
             raise HTTPException(429, f"too many calls wait: {wait_s:.0f} s at DIAL_PER_SECOND", headers)
-        agents, _ = placing.agents.current()
+        agents = placing.agents.latest()
         wish = Wish(to=order.to, agent=order.agent, variables=order.variables, from_=order.from_)
         try:
             call = plan(wish, agents, placing.settings, utc_now())

@@ -80,7 +80,7 @@ class PrivateLine:
         self._callees[number] = callee
         settings = msgspec.structs.replace(self._serving.settings, dial_countries=("+",), twilio_phone_number=from_)
         wish = Wish(to=number, agent=agent)
-        order = plan(wish, self._agents.current()[0], settings, utc_now())
+        order = plan(wish, self._agents.latest(), settings, utc_now())
         api = open_rest(CallsApi, settings)
         assert api is not None, "the emulated account has credentials"
         try:
@@ -113,7 +113,7 @@ async def private_line(
     anybody = Callee(rings_ms=RINGS_MS)
 
     async with EmulatedTwilio(account_sid, token, callees=lambda number: callees.get(number, anybody)) as twilio:
-        for agent in agents.current()[0].all:
+        for agent in agents.latest().all:
             for number in (*agent.numbers, *(tool.sms.sender for tool in agent.tools if tool.sms is not None)):
                 twilio.buy(number)
         own = msgspec.structs.replace(

@@ -109,7 +109,7 @@ class AgentFiles:
             file = await self._read(path, draft.text)
         except ConfigError as error:
             raise HTTPException(422, f"the draft is not good: {str(error).splitlines()[0]}") from None
-        in_force, _ = self._agents.current()
+        in_force = self._agents.latest()
         return Chosen(file.agent, await asyncio.to_thread(self._drafts.among, file, path, in_force))
 
     def differences(self, draft: Draft) -> list[Difference]:

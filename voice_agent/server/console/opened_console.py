@@ -57,7 +57,7 @@ class OpenedConsole:
         wanted = partial(read_wanted, settings.redact_words)
 
         def is_loaded(name: str) -> bool:
-            return agents.current()[0].named(name) is not None
+            return agents.latest().named(name) is not None
 
         past = PastCalls(history, recordings, prices, self._workshop, redact=wanted, is_loaded=is_loaded)
         self.application = application(

@@ -170,13 +170,13 @@ class Phone:
 
     def names(self) -> tuple[list[str], str]:
         """Give the agents' names, and which of them takes calls to any number, or nothing."""
-        agents, _ = self._agents.current()
+        agents = self._agents.latest()
         usual = agents.for_number("")
         return [agent.name for agent in agents.all], "" if usual is None else usual.name
 
     def chosen(self, name: str) -> Chosen:
         """Find an agent by its name; raises `HTTPException`."""
-        agents, _ = self._agents.current()
+        agents = self._agents.latest()
         agent = agents.named(name)
         if agent is None:
             raise HTTPException(404, f"name one of the agents: {', '.join(agent.name for agent in agents.all)}")
