@@ -122,8 +122,9 @@ def redirecting(location: str, status: int = 302) -> Handler:
     ("status", "method", "then", "body"),
     [
         (302, "GET", "GET", ""),
+        (301, "GET", "GET", ""),
         (303, "POST", "GET", ""),
-        (301, "POST", "GET", ""),
+        (303, "DELETE", "GET", ""),
         (307, "POST", "POST", "{}"),
         (308, "PUT", "PUT", "{}"),
     ],
@@ -158,6 +159,16 @@ def test_a_redirect_leads_to_no_other_private_address(location: str) -> None:
 )
 def test_a_redirect_to_something_odd_is_not_followed(location: str) -> None:
     assert "redirect" in failed_redirect(location).detail
+
+
+@pytest.mark.parametrize("status", [301, 302])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_what_was_asked_to_be_changed_is_not_taken_for_done_where_a_redirect_drops_it(method: str, status: int) -> None:
+    failure = failed_redirect("/there", method, status)
+
+    assert str(failure) == "it is not available now"
+    assert failure.detail.startswith(f"a redirect ({status}) of {method} from http://127.0.0.1:")
+    assert failure.detail.endswith(" to /there is not followed; write where it leads into the file")
 
 
 def test_a_body_is_not_carried_to_another_server() -> None:

@@ -104,13 +104,19 @@ async def _follow(
 
 
 def _next(url: URL, location: str, method: str, status: int) -> tuple[URL, str]:
-    """Say where a redirect leads and by which method, as browsers do; raises `HttpFailure` where it must not lead."""
+    """Say where a redirect leads and by which method; raises `HttpFailure` where it must not lead.
+
+    Browsers go on with GET after a 301 or 302, whatever was asked: the page that is read then says nothing of an
+    appointment that was never made.
+    """
     leads = url.join(URL(location))
     problem = ""
     if leads.scheme not in ("https", url.scheme) or not leads.host:
         problem = f"a redirect from {url.origin()} to {location[:100]}"
     elif leads.user is not None:
         problem = f"a redirect from {url.origin()} to an address with a user in it"
+    elif method != "GET" and status in (301, 302):
+        problem = f"a redirect ({status}) of {method} from {url.origin()} to {location[:100]}"
     elif method != "GET" and status in (307, 308) and leads.origin() != url.origin():
         problem = f"a redirect of {method} from {url.origin()} to {leads.origin()}"
     if problem:
