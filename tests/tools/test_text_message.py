@@ -26,6 +26,11 @@ def test_a_message_goes_to_the_caller_from_the_called_number() -> None:
     assert compose(message(), {"text": "See you."}) == Outgoing(CALLED, CALLER, "See you.")
 
 
+def test_who_hides_their_number_gets_no_message_and_no_stranger_does() -> None:
+    with pytest.raises(NotSentError, match="the caller's number is not known"):
+        compose(message(values={**CALL, "caller": "+266696687"}), {"text": "See you."})
+
+
 def test_the_file_may_name_the_sender_and_the_recipient() -> None:
     assert compose(message(sender=DESK, to={"kitchen": KITCHEN}), {"text": "x"}) == Outgoing(DESK, KITCHEN, "x")
 

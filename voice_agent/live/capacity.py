@@ -6,13 +6,13 @@ know what who is turned away hears.
 
 import asyncio
 import os
-import re
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
+from voice_agent.config.callers import is_number
 from voice_agent.live.admission import Refusal
 from voice_agent.live.clock import seconds
 from voice_agent.live.loop_lag import LoopLag
@@ -39,8 +39,6 @@ RANG_S = 120
 
 TELL_S = 0.1
 """From one word to the other workers, how many calls there are here, to the next; calls that come are told at once."""
-
-_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
 def usual_most_calls(workers: int = 1) -> int:
@@ -115,7 +113,7 @@ class Capacity:
 
     def _too_often(self, caller: str, called: str) -> Refusal | None:
         most_of, most_to, now_s = self.limits.calls_of_caller, self.limits.calls_to_number, self._now_s()
-        if most_of is not None and _NUMBER.fullmatch(caller) and self._recent.of_caller(caller, now_s) >= most_of:
+        if most_of is not None and is_number(caller) and self._recent.of_caller(caller, now_s) >= most_of:
             return Refusal.CALLER_CALLS_TOO_OFTEN
         if most_to is not None and self._recent.to_number(called, now_s) >= most_to:
             return Refusal.NUMBER_CALLED_TOO_OFTEN

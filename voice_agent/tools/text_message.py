@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import msgspec
 
 from voice_agent.agent import TextMessage
+from voice_agent.config.callers import is_number
 from voice_agent.config.placeholders import filled
 from voice_agent.config.schema_forms import E164
 from voice_agent.config.sms_tools import LONGEST, TEXT, TO
@@ -58,7 +59,7 @@ def compose(message: TextMessage, arguments: Mapping[str, Any]) -> Outgoing:
     to = message.values.get("caller", "")
     if message.to:
         to = message.to[str(arguments[TO])] if len(message.to) > 1 else next(iter(message.to.values()))
-    if not re.fullmatch(E164, to):
+    if not is_number(to):
         raise NotSentError("the caller's number is not known", f'"{to}" is no number to send a message to')
     if message.countries and not to.startswith(message.countries):
         allowed = ", ".join(message.countries)
