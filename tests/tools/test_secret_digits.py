@@ -43,6 +43,7 @@ def test_digits_are_covered_and_few_of_them_only_alone() -> None:
 
     assert secret.covered("pin=0042, x00429, 7 of 17") == "pin=${digits_1}, x${digits_1}9, ${digits_2} of 17"
     assert secret.covered("00421") == "${digits_3}"
+    assert digits(digits_1="0042", digits_2="1").covered("0042 and 1") == "${digits_1} and ${digits_2}"
 
 
 def test_a_representation_shows_names_only() -> None:

@@ -48,12 +48,11 @@ class SecretDigits:
 
     def covered(self, text: str) -> str:
         """Put the names in the place of the digits; of a few, only where they are a number of their own."""
-        for name, digits in sorted(self._digits.items(), key=lambda kept: -len(kept[1])):
-            if len(digits) >= SHORTEST:
-                text = text.replace(digits, f"${{{name}}}")
-            elif digits in text:
-                text = re.sub(rf"(?<!\d){re.escape(digits)}(?!\d)", f"${{{name}}}", text)
-        return text
+        names = {digits: name for name, digits in self._digits.items() if digits}
+        # At once, the longest first: a name holds a digit, too, which may be what somebody has typed.
+        known = sorted(names, key=len, reverse=True)
+        forms = [re.escape(one) if len(one) >= SHORTEST else rf"(?<!\d){re.escape(one)}(?!\d)" for one in known]
+        return re.sub("|".join(forms), lambda found: f"${{{names[found[0]]}}}", text) if forms else text
 
     def __repr__(self) -> str:
         return f"<SecretDigits {', '.join(self._digits) or 'none'}>"
