@@ -230,6 +230,7 @@ def test_an_agent_may_speak_several_languages_the_first_of_them_to_begin_with() 
         ("[]", '"language" is empty; write e.g. "en" or [en, es]'),
         ("[en, Spanish]", '"Spanish" is no language code'),
         ("[en, es, en]", '"en" is there twice; keep one'),
+        ("[en, en, es]", '"en" is there twice; keep one'),
         ("[[en]]", "a language must be a text"),
     ],
 )

@@ -118,6 +118,7 @@ def test_an_agent_is_open_in_a_span_of_today_or_in_the_rest_of_yesterdays(
         ("timezone: UTC\nhours: {open: {monday-friday: closed, tuesday: closed}, closed: x}", "tuesday is there twice"),
         ("timezone: UTC\nhours: {open: {}, days: {2026-13-01: closed}, closed: x}", '"2026-13-01" is no date'),
         ("timezone: UTC\nhours: {open: {}, days: {20261201: closed}, closed: x}", '"20261201" is no date'),
+        ("timezone: UTC\nhours: {open: {}, days: {2026-W52-5: closed}, closed: x}", '"2026-W52-5" is no date'),
         ("timezone: UTC\nhours: {open: {}, closed: ''}", '"closed" is empty'),
         ("timezone: UTC\nhours: {open: {}, closed: {agent: 'no name'}}", "is no agent's name"),
         ("timezone: UTC\nhours: {open: {}, closed: {agnet: night}}", 'write "agent"'),

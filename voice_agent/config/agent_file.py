@@ -205,10 +205,10 @@ def _languages(fields: Fields) -> tuple[str, ...]:
         return ("en",)
     nodes = list(node.value) if isinstance(node, yaml.SequenceNode) else [node]
     languages = [text_of(fields.document, one, "a language", "en") for one in nodes]
-    for language, one in zip(languages, nodes, strict=True):
+    for number, (language, one) in enumerate(zip(languages, nodes, strict=True)):
         if not re.fullmatch(LANGUAGE, language):
             fields.document.fault(one, f'"{shorten(language)}" is no language code; write e.g. "en" or "pt-BR"')
-        elif languages.count(language) > 1 and one is nodes[-1]:
+        elif language in languages[:number]:
             fields.document.fault(one, f'"{shorten(language)}" is there twice; keep one')
     if not languages:
         fields.document.fault(node, '"language" is empty; write e.g. "en" or [en, es]')

@@ -101,10 +101,10 @@ def _days(fields: Fields) -> dict[str, tuple[Span, ...]]:
     days: dict[str, tuple[Span, ...]] = {}
     for key, node in inner.nodes():
         try:
-            day = date.fromisoformat(key) if len(key) == len("2026-12-25") else None
+            is_date = date.fromisoformat(key).isoformat() == key  # 2026-W52-5 is one, too, and never looked for
         except ValueError:
-            day = None
-        if day is None:
+            is_date = False
+        if not is_date:
             fields.document.fault(node, f'"{shorten(key)}" is no date; write it like 2026-12-25')
             continue
         days[key] = _read_spans(fields.document, node)
