@@ -69,6 +69,14 @@ def test_every_number_is_called_once_and_never_again(tmp_path: Path, capsys: pyt
     assert "all were called" in capsys.readouterr().out
 
 
+def test_columns_and_rows_that_a_spreadsheet_leaves_empty_are_nothing(tmp_path: Path) -> None:
+    path = a_list(tmp_path, f"number ,name,,\n{ANA},Ana,,\n,,,\n{BO},,,\n\n")
+
+    calls = read_list(path, Wish(to=""), planned, print)
+
+    assert [(call.to, call.agent) for call in calls] == [(ANA, "Ana"), (BO, "")]
+
+
 def test_a_number_that_was_added_is_called(tmp_path: Path) -> None:
     path = a_list(tmp_path)
     called(path)
@@ -188,13 +196,14 @@ def test_a_program_that_died_while_it_asked_finds_out_whether_there_is_a_call(
     [
         ("phone,name\n+14255550123,Ana\n", '{path}:1: there is no column "number"; the first line names the columns'),
         ("number\n", "{path}: there is no number in it"),
+        ("number,name,name\n+14255550123,Ana,Bo\n", '{path}:1: there are two columns "name"; keep one'),
         ("", '{path}:1: there is no column "number"; the first line names the columns'),
         (
             "number,name\n+14255550123,Ana\n4255550124,Bo\n+33155550123,Cy\n+14255550123,Di,x\n",
             (
                 '{path}:3: "4255550124" is no phone number; write it like +14255550123\n'
                 "{path}:4: +33155550123 begins with none of DIAL_COUNTRIES (+1), so nothing is dialled\n"
-                "{path}:5: there are more cells than columns\nnothing was dialled"
+                "{path}:5: there are more cells than columns with a name\nnothing was dialled"
             ),
         ),
         (
@@ -237,6 +246,17 @@ def test_a_quote_that_is_never_closed_is_a_line(tmp_path: Path) -> None:
         CommandError, match=r"people.csv:2: field larger than field limit .*; is a quote never closed\?"
     ):
         read_list(path, Wish(to=""), unplanned, print)
+
+
+def planned(wish: Wish) -> OutboundCall:
+    return OutboundCall(
+        to=wish.to,
+        from_=CALLED,
+        agent=wish.variables.get("name", ""),
+        url="",
+        status_callback="",
+        detection_callback="",
+    )
 
 
 def unplanned(wish: Wish) -> OutboundCall:

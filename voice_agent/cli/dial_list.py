@@ -80,22 +80,31 @@ def read_list(listed: Path, usual: Wish, plan: Plan, tell: Callable[[str], None]
         raise CommandError(f"{listed}: {what}") from error
     head = text.partition("\n")[0]
     separator = ";" if ";" in head and "," not in head else ","
-    reader = csv.DictReader(io.StringIO(text), delimiter=separator, restkey="", skipinitialspace=True)
+    reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
+    rows: list[tuple[int, list[str]]] = []
     try:
-        rows, names = [(reader.line_num, row) for row in reader], reader.fieldnames or []
+        rows.extend((reader.line_num, [cell.strip() for cell in row]) for row in reader)
     except csv.Error as error:
-        raise CommandError(f"{listed}:{reader.line_num + 1}: {error}; is a quote never closed?") from error
+        begins = rows[-1][0] + 1 if rows else 1
+        raise CommandError(f"{listed}:{begins}: {error}; is a quote never closed?") from error
+    names = rows.pop(0)[1] if rows else []
     if NUMBER not in names:
         raise CommandError(f'{listed}:1: there is no column "{NUMBER}"; the first line names the columns')
+    for name in filter(None, names):
+        if names.count(name) > 1:
+            raise CommandError(f'{listed}:1: there are two columns "{name}"; keep one')
     calls: dict[str, OutboundCall] = {}
     faults: list[str] = []
     for line, row in rows:
         where = f"{listed}:{line}"
-        if "" in row:
-            faults.append(f"{where}: there are more cells than columns")
+        if not any(row):
+            continue  # a spreadsheet's, which also leaves empty columns
+        if any(row[len(names) :]) or any(cell for name, cell in zip(names, row, strict=False) if not name):
+            faults.append(f"{where}: there are more cells than columns with a name")
             continue
-        own = {name: value.strip() for name, value in row.items() if name != NUMBER and value and value.strip()}
-        wish = msgspec.structs.replace(usual, to=row[NUMBER] or "", variables={**usual.variables, **own})
+        cells = {name: cell for name, cell in zip(names, row, strict=False) if cell}
+        to = cells.pop(NUMBER, "")
+        wish = msgspec.structs.replace(usual, to=to, variables={**usual.variables, **cells})
         try:
             call = plan(wish)
         except (CommandError, ConfigError) as error:
