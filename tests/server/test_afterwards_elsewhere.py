@@ -4,23 +4,27 @@ import asyncio
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from tests.support.pump import settle
-from tests.support.reception import PUBLIC_URL, Desk, a_desk
+from tests.support.reception import PUBLIC_URL, Desk, a_desk, connect_of, started
 from tests.support.tiny_twilio import CALL_SID, FIELDS
 from voice_agent.agent import Agent
 from voice_agent.call.commands import CallEnded, Destination
 from voice_agent.call.conversation import CallerTurn, Conversation, Resumption
+from voice_agent.call.events import EndRequested
 from voice_agent.call.setup import CallSetup
 from voice_agent.live.checkpointing import Checkpointing
 from voice_agent.live.clock import wall_seconds
 from voice_agent.live.metrics import Metrics
+from voice_agent.live.session import Session
 from voice_agent.server import last_resort as lines
 from voice_agent.server.continuing import Continuing
 from voice_agent.store.checkpoints import Checkpoint, Checkpoints
 from voice_agent.store.database import Database
 from voice_agent.store.history import History
 from voice_agent.wire import twiml
+from voice_agent.wire.bridge import Input, Output
 
 SAID = Resumption(Conversation("reception", (CallerTurn("u1", "Is Ana there?"),)), left_ms=60_000, pressed=1)
 DESK = Destination("front_desk", "+14255550101", 15)
@@ -107,3 +111,50 @@ def test_a_call_that_is_over_stays_over(tmp_path: Path) -> None:
 
     assert verbs == [twiml.Say(lines.NOT_CONNECTED), twiml.Hangup()]
     assert desk.calls == []
+
+
+@pytest.mark.parametrize(
+    "here", [CallEnded("transferred", "", 1, DESK), CallEnded("stream_lost", "", 1), CallEnded("no_stream", "", 1)]
+)
+def test_what_became_of_a_stream_that_was_here_is_old_once_the_call_was_elsewhere(
+    tmp_path: Path, here: CallEnded
+) -> None:
+    """The caller was with another server when they came back, or from the first, and that has put them through."""
+    billing = Destination("billing", "+14255550102", 15)
+
+    async def main() -> list[list[twiml.Verb]]:
+        async with asyncio.timeout(10), Database(tmp_path / "calls.sqlite") as database:
+            store, metrics = Checkpoints(database), Metrics()
+            continuing = Continuing(Checkpointing(store, metrics), History(database), metrics)
+
+            def answer(received: Input) -> list[Output]:
+                return [here] if isinstance(received, EndRequested) else []
+
+            async with a_desk(tmp_path, answer=answer, continuing=continuing) as desk:
+                connect = connect_of(await desk.reception.receive(FIELDS))
+                if here.outcome != "no_stream":
+                    assert isinstance(await desk.reception.streams.let_in(started(connect.parameters)), Session)
+                desk.calls[0].session.end("")
+                await settle()
+                over = Checkpoint(
+                    setup=desk.calls[0].setup,
+                    webhook={},
+                    ended=CallEnded("transferred", "", 2, billing),
+                    resumption=SAID,
+                )
+                number = 0 if here.outcome == "no_stream" else 1
+                assert number == 0 or await store.take_up(CALL_SID, 0, over, wall_seconds())
+                assert await store.write(CALL_SID, number, "over", over, wall_seconds())
+                asked = [await desk.reception.afterwards.after_stream(ON_THE_LINE)]
+                asked.append(await desk.reception.afterwards.after_dial(BUSY))
+                await settle()
+                resumed = desk.calls[-1].setup.resumed
+                assert resumed is not None
+                assert resumed.reason.startswith("The transfer to billing came to nothing")
+                return list(map(twiml.parse, asked))
+
+    (dialled,), (connect,) = asyncio.run(main())
+
+    assert isinstance(dialled, twiml.Dial)
+    assert dialled.number == billing.address
+    assert isinstance(connect, twiml.Connect)

@@ -16,7 +16,7 @@ from voice_agent.audio.mulaw import BYTES_PER_MS
 from voice_agent.call.conversation import Resumption
 from voice_agent.call.setup import CallSetup
 from voice_agent.live.admission import Refusal
-from voice_agent.live.lobby import EndedCall, Lobby
+from voice_agent.live.lobby import COMES_BACK, EndedCall, Lobby
 from voice_agent.live.metrics import Metrics
 from voice_agent.server.carrier_reports import ENDED_STATUSES
 from voice_agent.server.colleagues import Colleagues
@@ -40,8 +40,8 @@ PRESSED_BEFORE_MS = 5000
 OUTCOME_SECONDS = 2.0
 """How long an `action` request waits for a call that is just ending. Twilio itself waits 15 s."""
 
-LOST = frozenset({"stream_lost", "stopped"})
-"""Outcomes of calls that may go on elsewhere."""
+LOST = frozenset({"stream_lost", "stopped", "no_stream"})
+"""Outcomes of calls that may go on elsewhere, or were there all the time."""
 
 
 class Afterwards:
@@ -80,13 +80,12 @@ class Afterwards:
                 await self._continuing.remark(call_sid, MESSAGE_LEFT, told)
             return twiml.hang_up(THANKS)
         known = await self._lobby.outcome_after_stream(call_sid, OUTCOME_SECONDS)
-        ended = known.ended if known else None
-        if self._continuing is not None and (ended is None or ended.outcome in LOST):
+        if self._continuing is not None and not await self._is_the_last(call_sid, known):
             stored = await self._continuing.ended(call_sid)
             if stored is not None and stored.state != "over" and (again := await self._go_on(stored, fields)):
                 return again
-            known = known or self._outcome_elsewhere(stored)
-            ended = known.ended if known else None
+            known = self._outcome_elsewhere(stored) or known
+        ended = known.ended if known else None
         logger.info("after the stream: %s", ended.outcome if ended else "unknown", extra={"call": call_sid})
         destination = None if ended is None else ended.destination
         after_dial = self._terms.after_dial_url
@@ -150,8 +149,8 @@ class Afterwards:
             address = f"{self._terms.after_dial_url}?{told}"
             return send_on(address) if hands_over else twiml.hang_up(STOPPED)
         known = await self._lobby.outcome(call_sid, OUTCOME_SECONDS)
-        if known is None and self._continuing is not None:
-            known = self._outcome_elsewhere(await self._continuing.ended(call_sid))
+        if self._continuing is not None and not await self._is_the_last(call_sid, known):
+            known = self._outcome_elsewhere(await self._continuing.ended(call_sid)) or known
         destination = None if known is None or known.ended is None else known.ended.destination
         if known is None or destination is None or known.resumption is None:
             self._refusals.not_answered(
@@ -175,6 +174,14 @@ class Afterwards:
         if self._continuing is not None:
             await self._continuing.remark(call_sid, "transfer failed", f"{destination.name}, {why(fields)}")
         return answer
+
+    async def _is_the_last(self, call_sid: str, known: EndedCall | None) -> bool:
+        """Tell whether what is known here of a call's end is about its latest stream."""
+        if known is None or known.ended is None or known.ended.outcome in LOST:
+            return False
+        if known.ended.outcome not in COMES_BACK or self._continuing is None:
+            return True
+        return not await self._continuing.was_elsewhere(call_sid)
 
     def _outcome_elsewhere(self, stored: Stored | None) -> EndedCall | None:
         """Tell how a call ended that another server had."""

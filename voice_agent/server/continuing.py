@@ -128,6 +128,14 @@ class Continuing:
             known = await self.find(call_sid)
         return known
 
+    async def was_elsewhere(self, call_sid: str) -> bool:
+        """Tell whether a call has had a stream elsewhere since its last one here."""
+        place = self._checkpoints.place(call_sid)
+        if place is None:
+            return False
+        known = await self.find(call_sid)
+        return known is not None and known.number > place.number
+
     async def take_up(self, known: Stored, stream_sid: str) -> CallSetup | None:
         """Go on with a call whose stream was lost; `None`: it must not go on, or another server does already.
 
