@@ -121,6 +121,22 @@ def test_keys_are_pressed_before_a_further_stream_whose_session_does_not_wait_fo
     assert second.setup == msgspec.structs.replace(first.setup, resumed=first.resumption(), preconnect=preconnects)
 
 
+def test_a_caller_who_is_gone_gets_no_keys_and_no_further_session(tmp_path: Path) -> None:
+    def answer(received: Input) -> Sequence[Output]:
+        return [CallEnded("keys_sent", "", 0, keys="1")] if isinstance(received, EndRequested) else []
+
+    async def main() -> Desk:
+        async with asyncio.timeout(30), a_desk(tmp_path, answer=answer) as desk:
+            await desk.reception.receive(FIELDS)
+            await settle()
+            desk.calls[0].session.end("")
+            after = await desk.reception.afterwards.after_stream({**FIELDS, "CallStatus": "completed"})
+            assert twiml.parse(after) == [twiml.Hangup()]
+        return desk
+
+    assert len(asyncio.run(main()).calls) == 1
+
+
 # --- transfers -------------------------------------------------------------------------------------------------------
 
 DESK = Destination("front_desk", "+14255550101", 15, "+14255550100")

@@ -87,6 +87,9 @@ class Afterwards:
             known = self._outcome_elsewhere(stored) or known
         ended = known.ended if known else None
         logger.info("after the stream: %s", ended.outcome if ended else "unknown", extra={"call": call_sid})
+        if fields.get("CallStatus") in ENDED_STATUSES:
+            # The caller has hung up while the stream was being closed: nobody is to be called, and no session begun.
+            return twiml.hang_up()
         destination = None if ended is None else ended.destination
         after_dial = self._terms.after_dial_url
         if known is not None and ended is not None and ended.outcome == "model_failed":
