@@ -1,14 +1,29 @@
 """Which stream of which call is let in."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.support.pump import settle
-from tests.support.reception import Desk, at_desk, connect_of, started
-from tests.support.tiny_twilio import FIELDS
+from tests.support.reception import Desk, a_desk, at_desk, connect_of, ends_on_request, started
+from tests.support.tiny_twilio import CALL_SID, FIELDS
+from voice_agent.agent import Agent
+from voice_agent.call.setup import CallSetup
 from voice_agent.live.admission import Refusal
+from voice_agent.live.checkpointing import Checkpointing
+from voice_agent.live.clock import wall_seconds
+from voice_agent.live.metrics import Metrics
 from voice_agent.live.session import Session
+from voice_agent.server.continuing import Continuing
+from voice_agent.store.checkpoints import Checkpoint, Checkpoints
+from voice_agent.store.database import Database
+from voice_agent.store.history import History
+from voice_agent.wire import twilio
+
+SETUP = CallSetup(call_sid=CALL_SID, agent=Agent(name="reception", instructions="Be kind."))
 
 
 def test_a_webhook_that_is_repeated_keeps_the_session_and_either_token_admits_once(tmp_path: Path) -> None:
@@ -67,3 +82,61 @@ def test_a_stream_of_another_account_is_turned_away(tmp_path: Path) -> None:
         assert await desk.reception.streams.let_in(started(connect.parameters)) is Refusal.CALL_UNKNOWN
 
     at_desk(tmp_path, script)
+
+
+# --- streams that another server has ordered -------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def one_of_several(
+    folder: Path, store_of: type[Checkpoints] = Checkpoints
+) -> AsyncIterator[tuple[Desk, Checkpoints]]:
+    async with asyncio.timeout(30), Database(folder / "calls.sqlite") as database:
+        store, metrics = store_of(database), Metrics()
+        continuing = Continuing(Checkpointing(store, metrics), History(database), metrics)
+        async with a_desk(folder, answer=ends_on_request, continuing=continuing) as desk:
+            yield desk, store
+
+
+def ordered(desk: Desk, again: str) -> twilio.Start:
+    """Begin a stream that another server has ordered: both seal with the same secret."""
+    return started(connect_of(desk.reception.streams.order(CALL_SID, SETUP.agent, again)).parameters)
+
+
+def test_a_further_stream_is_let_in_though_the_former_one_s_recording_is_still_being_written(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with one_of_several(tmp_path) as (desk, store):
+            connect = connect_of(await desk.reception.receive(FIELDS))
+            first = await desk.reception.streams.let_in(started(connect.parameters))
+            assert isinstance(first, Session)
+            desk.calls[0].kept.clear()
+            first.end("")
+            await settle()
+            assert await store.take_up(CALL_SID, 0, Checkpoint(setup=SETUP, webhook=FIELDS), wall_seconds())
+
+            second = await desk.reception.streams.let_in(ordered(desk, "elsewhere"))
+            desk.calls[0].kept.set()
+            assert isinstance(second, Session)
+            assert second is not first
+
+    asyncio.run(main())
+
+
+class Taken(Checkpoints):
+    """A store in which another server is always a little faster."""
+
+    async def admit(self, call_sid: str, number: int) -> bool:
+        assert await super().admit(call_sid, number)
+        return await super().admit(call_sid, number)
+
+
+def test_no_session_begins_for_a_stream_that_another_server_lets_in(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with one_of_several(tmp_path, Taken) as (desk, store):
+            await store.add(CALL_SID, Checkpoint(setup=SETUP, webhook=FIELDS), wall_seconds())
+
+            assert await desk.reception.streams.let_in(ordered(desk, "")) is Refusal.TOKEN_USED
+            assert desk.calls == []
+            assert not desk.reception.lobby.knows(CALL_SID)
+
+    asyncio.run(main())

@@ -68,6 +68,9 @@ class FakeCall:
         self.summary = Summary()
         self.started_at = utc_now()
         self.session = Session(self.bridge, FakeWork(), observers=[self.summary.take])
+        self.kept = asyncio.Event()
+        """Its recording and its row are written; so they are at once, unless this is cleared."""
+        self.kept.set()
 
     def cost(self) -> float | None:
         return 0.25
@@ -77,6 +80,7 @@ class FakeCall:
 
     async def run(self) -> None:
         await self.session.run()
+        await self.kept.wait()
 
 
 class Desk:

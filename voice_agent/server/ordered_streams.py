@@ -105,12 +105,14 @@ class OrderedStreams:
         call_sid = start.start.call_sid
         refusal = examine_start(self._tokens, start, wall_seconds())
         if refusal is None and self._continuing is not None:
-            if self._lobby.webhook(call_sid) is None and call_sid not in self._lobby.sessions:
-                known = await self._continuing.find(call_sid)
-                if known is not None and known.state == "expected":
-                    self._lobby.expect(self._terms.here(self._continuing.adopt(known)), known.checkpoint.webhook)
+            known = None if self._lobby.knows(call_sid) else await self._continuing.find(call_sid)
+            if known is not None and known.state != "expected":
+                known = None
+            setup = None if known is None else self._continuing.adopt(known)
             if not await self._continuing.admit(call_sid, start.start.stream_sid):
                 refusal = Refusal.TOKEN_USED
+            elif known is not None and setup is not None:
+                self._lobby.expect(self._terms.here(setup), known.checkpoint.webhook)
         if refusal is None:
             self.have(call_sid)
         return self._join(start, refusal)
