@@ -12,6 +12,7 @@ from tests.support.reception import PUBLIC_URL, RECEPTION, Desk, Script, a_desk,
 from tests.support.tiny_twilio import CALL_SID, FIELDS
 from voice_agent.call.commands import CallEnded, Destination
 from voice_agent.call.events import EndRequested
+from voice_agent.call.setup import ModelSetup
 from voice_agent.live.session import Session
 from voice_agent.server import last_resort as lines
 from voice_agent.wire import twiml
@@ -142,7 +143,7 @@ def test_a_caller_who_is_gone_gets_no_keys_and_no_further_session(tmp_path: Path
 DESK = Destination("front_desk", "+14255550101", 15, "+14255550100")
 
 
-def transferred(folder: Path, script: Script) -> Desk:
+def transferred(folder: Path, script: Script, *fallbacks: ModelSetup) -> Desk:
     """Have a call end in a transfer, then do what the test wants."""
 
     def answer(received: Input) -> Sequence[Output]:
@@ -150,7 +151,7 @@ def transferred(folder: Path, script: Script) -> Desk:
         return [transferred] if isinstance(received, EndRequested) else []
 
     async def main() -> Desk:
-        async with asyncio.timeout(30), a_desk(folder, answer=answer) as desk:
+        async with asyncio.timeout(30), a_desk(folder, answer=answer, fallbacks=fallbacks) as desk:
             await desk.reception.receive(FIELDS)
             await settle()
             desk.calls[0].session.end("the farewell was heard")
@@ -201,6 +202,19 @@ def test_a_transfer_that_comes_to_nothing_brings_the_caller_back_to_an_agent_who
     )
     assert second.webhook == fields
     assert "the transfer to front_desk came to nothing: busy (SIP 486)" in caplog.text
+
+
+def test_a_caller_who_comes_back_is_not_kept_waiting_by_an_endpoint_that_has_failed_meanwhile(tmp_path: Path) -> None:
+    second = ModelSetup(name="second")
+
+    async def script(desk: Desk) -> None:
+        desk.reception.terms.health.gave_none("")
+        connect_of(await desk.reception.afterwards.after_dial({**ON_THE_LINE, "DialCallStatus": "busy"}))
+
+    first, back = transferred(tmp_path, script, second).calls
+
+    assert (first.setup.model, first.setup.fallbacks) == (ModelSetup(), (second,))
+    assert (back.setup.model, back.setup.fallbacks) == (second, (ModelSetup(),))
 
 
 def test_a_transfer_of_a_call_that_nobody_knows_any_more_ends_politely(tmp_path: Path) -> None:

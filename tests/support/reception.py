@@ -130,6 +130,7 @@ async def a_desk(
     *,
     preconnect: bool = True,
     can_apologise: bool = True,
+    fallbacks: Sequence[ModelSetup] = (),
     continuing: Continuing | None = None,
 ) -> AsyncIterator[Desk]:
     """Open the reception; calls that are left at the end are ended."""
@@ -145,6 +146,7 @@ async def a_desk(
         public_url=PUBLIC_URL,
         tokens=(TOKEN, SECOND_TOKEN),
         model=ModelSetup(),
+        fallbacks=tuple(fallbacks),
         preconnect=preconnect,
         rest=False,
         can_apologise=can_apologise,

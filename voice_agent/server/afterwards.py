@@ -113,7 +113,7 @@ class Afterwards:
         """Have the carrier press keys, and then stream the call to us again."""
         # A session that waits for its stream for too long is given up.
         preconnect = self._terms.preconnect and len(tones(keys)) <= PRESSED_BEFORE_MS * BYTES_PER_MS
-        setup = msgspec.structs.replace(setup.going_on(resumption), preconnect=preconnect)
+        setup = msgspec.structs.replace(self._terms.here(setup.going_on(resumption)), preconnect=preconnect)
         # https://www.twilio.com/docs/voice/twiml/play#attributes-digits names `w` alone.
         answer = self._streams.order(setup.call_sid, setup.agent, f"keys-{resumption.pressed}", keys.replace("W", "ww"))
         await self._streams.expect_again(setup, fields)
@@ -167,7 +167,7 @@ class Afterwards:
         )  # fmt: skip
         self._metrics.add("transfers_failed", status=status)
         resumed = msgspec.structs.replace(known.resumption, reason=came_back(destination, fields))
-        setup = msgspec.structs.replace(known.setup.going_on(resumed), preconnect=self._terms.preconnect)
+        setup = self._terms.here(known.setup.going_on(resumed))
         occasion = fields.get("DialCallSid", "").replace(".", "") or secrets.token_hex(8)
         if self._streams.had(call_sid, occasion):
             self._refusals.tell(Refusal.WEBHOOK_REPLAYED, "the call has had its stream after this transfer", call_sid)
@@ -190,6 +190,4 @@ class Afterwards:
         """Tell how a call ended that another server had."""
         if stored is None or stored.state != "over":
             return None
-        return EndedCall(
-            stored.checkpoint.ended, self._terms.here(stored.checkpoint.setup), stored.checkpoint.resumption
-        )
+        return EndedCall(stored.checkpoint.ended, stored.checkpoint.setup, stored.checkpoint.resumption)

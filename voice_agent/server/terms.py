@@ -40,7 +40,7 @@ class Terms:
         return tuple(self.health.in_order((self.model, *self.fallbacks)))
 
     def here(self, setup: CallSetup) -> CallSetup:
-        """Give a call that another server had the surroundings of this one."""
+        """Give a call that comes back what holds here and now, whoever had it and when."""
         models, rest = self.models, self.rest and setup.rest
         return msgspec.structs.replace(
             setup, model=models[0], fallbacks=models[1:], preconnect=self.preconnect, rest=rest
