@@ -6,9 +6,10 @@ import pytest
 from aiohttp import web
 
 from tests.support.http_server import server
-from tests.support.reception import PUBLIC_URL, RECEPTION, Desk, a_desk, at_desk, connect_of
+from tests.support.reception import PUBLIC_URL, RECEPTION, Desk, a_desk, at_desk, connect_of, started
 from tests.support.tiny_twilio import CALL_SID, FIELDS
 from voice_agent.call.setup import CallSetup
+from voice_agent.live.session import Session
 from voice_agent.server import last_resort as lines
 from voice_agent.wire import twiml
 
@@ -117,6 +118,42 @@ def test_a_lookup_that_names_an_agent_who_is_not_here_is_told(tmp_path: Path, ca
 
 def test_a_caller_of_whom_nothing_is_found_is_answered_as_the_file_says(tmp_path: Path) -> None:
     assert looked_up(tmp_path, {}).agent.instructions == "You speak with somebody."
+
+
+def test_nobody_is_looked_up_for_a_webhook_that_is_refused(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def crm(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path)
+        return web.json_response({})
+
+    async def main() -> Desk:
+        async with asyncio.timeout(30), server(crm) as url, a_desk(tmp_path, KNOWING.format(url=url)) as desk:
+            connect = connect_of(await desk.reception.receive(FIELDS))
+            assert isinstance(await desk.reception.streams.let_in(started(connect.parameters)), Session)
+            for refused in (FIELDS, {**FIELDS, "CallSid": "CA1"}):
+                assert twiml.parse(await desk.reception.receive(refused))[-1] == twiml.Hangup()
+        return desk
+
+    assert asyncio.run(main()).refusals() == {"webhook replayed": 1, "call unknown": 1}
+    assert asked == ["/callers/+14255550199"]
+
+
+def test_a_call_whose_caller_was_being_looked_up_when_the_server_stopped_is_left_to_another(tmp_path: Path) -> None:
+    desks: list[Desk] = []
+
+    async def crm(request: web.Request) -> web.StreamResponse:
+        desks[0].reception.stopping.closing = True
+        return web.json_response({})
+
+    async def main() -> None:
+        async with asyncio.timeout(30), server(crm) as url, a_desk(tmp_path, KNOWING.format(url=url)) as desk:
+            desks.append(desk)
+            answer = twiml.parse(await desk.reception.receive(FIELDS))
+            assert answer == [twiml.Pause(1), twiml.Redirect(f"{PUBLIC_URL}/twilio/voice")]
+            assert desk.calls == []
+
+    asyncio.run(main())
 
 
 def test_a_call_to_no_agents_number_is_told_so(tmp_path: Path) -> None:

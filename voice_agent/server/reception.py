@@ -115,9 +115,12 @@ class Reception:
         carrier is none then that could be asked.
         """
         called, call_sid = fields.get("To", ""), fields.get("CallSid", "")
-        if self.stopping.closing and not self.lobby.knows(call_sid):
-            return send_on(f"{self.terms.public_url}{VOICE_PATH}{f'?{query}' if query else ''}")
+        if self._is_for_another(call_sid):
+            return self._send_on(query)
+        self.metrics.add("webhooks")
         self.reports.complaint(webhook_error(fields), call_sid)
+        if (refused := self._refused(call_sid)) is not None:
+            return refused
         if chosen is None:
             agents = self._current()
             first = agents.for_number(called)
@@ -130,7 +133,26 @@ class Reception:
             return await self._take(fields, query, None, chosen)
         values = {**agent.variables, "caller": fields.get("From", ""), "called": called}
         found = await look_up(agent.lookup, values, self._agents.references, call_sid)
+        if self._is_for_another(call_sid):
+            return self._send_on(query)
         return await self._take(fields, query, found, chosen)
+
+    def _is_for_another(self, call_sid: str) -> bool:
+        return self.stopping.closing and not self.lobby.knows(call_sid)
+
+    def _send_on(self, query: str) -> str:
+        return send_on(f"{self.terms.public_url}{VOICE_PATH}{f'?{query}' if query else ''}")
+
+    def _refused(self, call_sid: str) -> str | None:
+        """Say what hears who asks for a call that is none, or has had its stream; `None`: it is one."""
+        if not CALL_SID.fullmatch(call_sid):
+            self.refusals.tell(Refusal.CALL_UNKNOWN, "the webhook names no CallSid of Twilio's form")
+            return twiml.hang_up(CANNOT_ANSWER)
+        if self.streams.had(call_sid):
+            # Twilio asks once more only if it has not heard our answer, and then no stream has come.
+            self.refusals.tell(Refusal.WEBHOOK_REPLAYED, "the call has had its stream", call_sid)
+            return twiml.hang_up()
+        return None
 
     def _current(self) -> Agents:
         agents, problem = self._agents.current()
@@ -139,35 +161,27 @@ class Reception:
         return agents
 
     async def _take(self, fields: Mapping[str, str], query: str, found: Found | None, chosen: Chosen | None) -> str:
-        answer, setup = self._decide(fields, query, found, chosen)
-        if isinstance(setup, PastCall) and self._missed is not None:
-            await self._missed.take(setup)
-        if not isinstance(setup, CallSetup):
-            return answer
-        return answer if await self.streams.expect(setup, fields) else twiml.hang_up()
+        answer, call = self._decide(fields, query, found, chosen)
+        if isinstance(call, CallSetup):
+            return answer if await self.streams.expect(call, fields) else twiml.hang_up()
+        if self._missed is not None:
+            await self._missed.take(call)
+        return answer
 
     def turns_away(self, fields: Mapping[str, str]) -> bool:
         """Tell whether a call is for somebody else, because the server stops: one that it does not have."""
         call_sid = fields.get("CallSid", "")
-        if not self.stopping.closing or self.stopping.succeeded or self.lobby.knows(call_sid):
+        if self.stopping.succeeded or not self._is_for_another(call_sid):
             return False
         self.refusals.tell(Refusal.STOPPING, "the server stops", call_sid)
         return True
 
     def _decide(
         self, fields: Mapping[str, str], query: str, found: Found | None, chosen: Chosen | None
-    ) -> tuple[str, CallSetup | PastCall | None]:
-        """Give the answer, and the call: one that is to be expected, or that is over with it; `None`: it is none."""
+    ) -> tuple[str, CallSetup | PastCall]:
+        """Give the answer, and the call: one that is to be expected, or that is over with it."""
         call_sid, outbound = fields.get("CallSid", ""), fields.get("Direction", "") == OUTBOUND
         caller, called = (fields.get("To" if outbound else "From", ""), fields.get("From" if outbound else "To", ""))
-        self.metrics.add("webhooks")
-        if not CALL_SID.fullmatch(call_sid):
-            self.refusals.tell(Refusal.CALL_UNKNOWN, "the webhook names no CallSid of Twilio's form")
-            return twiml.hang_up(CANNOT_ANSWER), None
-        if self.streams.had(call_sid):
-            # Twilio asks once more only if it has not heard our answer, and then no stream has come.
-            self.refusals.tell(Refusal.WEBHOOK_REPLAYED, "the call has had its stream", call_sid)
-            return twiml.hang_up(), None
         agents = self._current() if chosen is None else chosen.agents
         wanted = dialled(query) if outbound else None
         if chosen is not None:
