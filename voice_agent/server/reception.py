@@ -295,7 +295,7 @@ class Reception:
         """
         call_sid = fields.get("CallSid", "")
         self.metrics.add("webhooks")
-        if self.colleagues is None or self.stopping.closing or not CALL_SID.fullmatch(call_sid):
+        if self.colleagues is None or self.stopping.last or not CALL_SID.fullmatch(call_sid):
             return twiml.hang_up()
         setup = await self.colleagues.answered(link_id, call_sid)
         if setup is None:
