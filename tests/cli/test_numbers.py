@@ -1,6 +1,8 @@
 """`voice-agent numbers` against the emulated account."""
 
 import asyncio
+import io
+import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +15,7 @@ from tests.support.tiny_customer import ACCOUNT_SID, CALLED, CALLER, TOKEN
 from tests.support.twilio_rest import fake_rest
 from voice_agent.agent import Agent
 from voice_agent.cli.main import main as command
-from voice_agent.cli.numbers import answering_agent, point, show, undo
+from voice_agent.cli.numbers import agreed, answering_agent, point, show, undo
 from voice_agent.config.agents import Agents
 from voice_agent.config.secret import Secret
 from voice_agent.config.settings import Settings
@@ -232,6 +234,21 @@ def test_what_was_there_is_kept_when_the_answer_is_lost(tmp_path: Path) -> None:
     state = Pointings(tmp_path, CALLED).last()
     assert state is not None
     assert state.fields["voice_url"] == "https://old.example/"
+
+
+@pytest.mark.parametrize(
+    ("typed", "agrees"), [(b"y\n", True), (b"Yes\n", True), (b"n\n", False), (b"\n", False), (b"\x04", False)]
+)
+def test_who_is_asked_agrees_by_a_word_and_by_nothing_else(typed: bytes, agrees: bool) -> None:
+    keyboard, terminal = os.openpty()
+    with os.fdopen(keyboard, "wb", buffering=0) as keys, os.fdopen(terminal) as given:
+        keys.write(typed)
+        assert agreed(given) is agrees
+
+
+def test_where_nobody_can_be_asked_that_is_said() -> None:
+    with pytest.raises(CommandError, match="say --yes"):
+        agreed(io.StringIO("y\n"))
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,12 @@ import argparse
 import asyncio
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
+from typing import TextIO
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import msgspec
@@ -78,7 +81,7 @@ def run(
 ) -> int:
     """Do one action; 0, or 1 if the user says no. Faults are raised: 2."""
     settings = read_settings(os.environ, ENV_FILE)
-    agree = _agree if not yes else _always
+    agree = _always if yes else partial(agreed, sys.stdin)
     match action:
         case "point":
             number = _checked(number)
@@ -288,7 +291,17 @@ def _always() -> bool:
     return True
 
 
-def _agree() -> bool:
-    if not sys.stdin.isatty():
+def agreed(given: TextIO) -> bool:
+    """Ask on a terminal; raises `CommandError` where there is none."""
+    if not given.isatty():
         raise CommandError("nobody can be asked here; say --yes")
-    return input("Change it? [y/N] ").strip().lower() in ("y", "yes")
+    print("Change it? [y/N] ", end="", flush=True)
+    # asyncio's own handler would let the first Ctrl-C wait for the answer.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        answer = given.readline()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if not answer:
+        print()  # Ctrl-D ends no line
+    return answer.strip().lower() in ("y", "yes")

@@ -117,7 +117,9 @@ def say(line: str) -> None:
 
 def print_hash(given: TextIO) -> int:
     """Ask for a password, on a terminal without showing it, and print its hash; 2: there is none."""
-    password = getpass.getpass() if given.isatty() else given.readline().rstrip("\n")
+    password = ""
+    with contextlib.suppress(EOFError):  # Ctrl-D
+        password = getpass.getpass() if given.isatty() else given.readline().rstrip("\n")
     if not password:
         print("the password is empty", file=sys.stderr)
         return 2
