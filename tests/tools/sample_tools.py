@@ -1,6 +1,7 @@
 """Functions that agents of the tests call: quick ones, slow ones, and ones that fail."""
 
 import asyncio
+import functools
 import threading
 from typing import Any, Literal
 
@@ -17,6 +18,9 @@ async def later(name: str) -> str:
     """Tell."""
     await asyncio.sleep(0)
     return f"hello {name}"
+
+
+later_still = functools.wraps(later)(lambda **values: later(**values))  # noqa: PLW0108 - it hides what is called
 
 
 def everything(text: str, number: float, flag: bool, names: list[str], size: Literal[1, 2] | None = None) -> list[Any]:

@@ -57,6 +57,10 @@ def test_a_text_is_given_as_it_is() -> None:
     assert ran("later", '{"name": "Ann"}') == ToolFinished("call_1", "hello Ann")
 
 
+def test_a_decorator_may_hide_that_a_function_is_asynchronous() -> None:
+    assert ran("later_still", '{"name": "Ann"}') == ToolFinished("call_1", "hello Ann")
+
+
 def test_a_function_that_may_block_runs_in_a_thread_of_its_own() -> None:
     assert ran("where").output == "tool"
 

@@ -129,7 +129,9 @@ class ToolRunner:
         function = find_function(tool.target, folder)
         if inspect.iscoroutinefunction(function):
             return await function(**values)
-        return await _in_thread(lambda: function(**values))
+        result = await _in_thread(lambda: function(**values))
+        # A decorator hides that a function is one of `async def`.
+        return await result if inspect.isawaitable(result) else result
 
     def _finished(self, call_id: str, name: str, result: object) -> ToolFinished:
         output = self._digits.covered(result if isinstance(result, str) else msgspec.json.encode(result).decode())
