@@ -97,6 +97,7 @@ def test_the_list_is_a_table_with_the_latest_first(
     assert rows[1] == ["2026-11-23", "00:00:00", "CA1", "reception", "-", "00:00", "0", "0", "0", "-", "unknown"]
     assert rows[2][:6] == ["2026-11-22", "10:00:00", SID, "reception", "+14255550123", "00:15"]
     assert len(run(capsys, "list", "--limit", "1")[1].splitlines()) == 2
+    assert run(capsys, "list", "--limit", "0") == (2, "voice-agent: --limit must be 1 or more\n")
     assert call.outcome in rows[2]
 
 

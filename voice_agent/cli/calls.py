@@ -80,9 +80,11 @@ async def _do(
         history = History(database)
         match action, given:
             case "list", {"limit": int(limit)}:
-                calls = [*await history.latest(max(0, limit)), *unlisted(await history.recordings(), recordings.folder)]
+                if limit < 1:
+                    raise CommandError("--limit must be 1 or more")
+                calls = [*await history.latest(limit), *unlisted(await history.recordings(), recordings.folder)]
                 calls.sort(key=lambda call: call.started_at, reverse=True)
-                status = list_calls(calls[: max(0, limit)], database.shown, prices)
+                status = list_calls(calls[:limit], database.shown, prices)
                 if settings.keep_days is not None:
                     print(f"`serve` deletes calls after {settings.keep_days} days (KEEP_DAYS)")
                 return status
