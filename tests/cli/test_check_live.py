@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from tests.support.web import http_server, websocket_server
-from voice_agent.agent import Agent, HttpRequest, TextMessage, Tool
+from voice_agent.agent import Agent, HttpRequest, Lookup, TextMessage, Tool
 from voice_agent.cli.check_live import Finding, try_all, try_llm, try_model, try_public_url
 from voice_agent.config.secret import Secret
 from voice_agent.config.settings import Settings
@@ -237,10 +237,12 @@ def test_the_host_of_a_tool_is_looked_up_and_not_asked(
     url: str, allow_private: bool, verdict: str, remark: str
 ) -> None:
     http = HttpRequest(method="POST", url=url, allow_private=allow_private)
-    agent = Agent(name="desk", instructions="", tools=(Tool("book", "Book.", {}, "http", http=http),))
-    found = asyncio.run(try_all(Settings(), [agent]))[-1]
+    tools = (Tool("book", "Book.", {}, "http", http=http),)
+    agent = Agent(name="desk", instructions="", tools=tools, lookup=Lookup(request=http))
+    *_, lookup, tool = asyncio.run(try_all(Settings(), [agent]))
 
-    assert (found.verdict, found.what, found.remark[: len(remark)]) == (verdict, "desk.book", remark)
+    assert (tool.verdict, tool.what, tool.remark[: len(remark)]) == (verdict, "desk.book", remark)
+    assert (lookup.verdict, lookup.what, lookup.remark) == (tool.verdict, "desk.lookup", tool.remark)
 
 
 @pytest.mark.parametrize(

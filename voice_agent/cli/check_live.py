@@ -1,8 +1,8 @@
 """`voice-agent check --live`: tries every credential and address of the settings, and says a line about each.
 
 Nothing is changed and nothing is paid for: a health page, Twilio's account and its numbers, a Realtime session without
-audio, a list of models, the addresses of `http` tools. All trials run at once, each for a few seconds at most. It must
-not decide what a setting should be.
+audio, a list of models, the addresses of `http` tools and look-ups. All trials run at once, each for a few seconds at
+most. It must not decide what a setting should be.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import http.client
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -80,7 +80,7 @@ async def try_all(settings: Settings, agents: Sequence[Agent] = (), seconds: flo
             for each in settings.realtime_fallbacks
         ),
         ("LLM_URL", lambda: try_llm(settings)),
-        *((what, functools.partial(try_http_tool, what, tool.http)) for what, _, tool in tools if tool.http),
+        *((what, functools.partial(try_http_tool, what, request)) for what, request in _requests(agents)),
         *(
             (what, functools.partial(_try_sms, settings, what, agent, tool.sms))
             for what, agent, tool in tools
@@ -91,6 +91,14 @@ async def try_all(settings: Settings, agents: Sequence[Agent] = (), seconds: flo
     if settings.twilio_account_sid is None:
         findings.insert(1, Finding("not tried", "TWILIO_ACCOUNT_SID", "is not set; calls cannot be ended by REST"))
     return findings
+
+
+def _requests(agents: Sequence[Agent]) -> Iterator[tuple[str, HttpRequest]]:
+    """List what is asked over HTTP, before a call is answered and in it."""
+    for agent in agents:
+        if agent.lookup is not None:
+            yield f"{agent.name}.lookup", agent.lookup.request
+        yield from ((f"{agent.name}.{tool.name}", tool.http) for tool in agent.tools if tool.http is not None)
 
 
 async def _within(seconds: float, what: str, trial: Callable[[], Awaitable[Finding]]) -> Finding:
