@@ -12,7 +12,8 @@ from tests.support.recorded import write
 from tests.support.scenes import an_agent
 from tests.support.simulated import header_of, steps_of
 from tests.support.spoken_calls import AGENT, Turn, spoken_call, spoken_file
-from voice_agent.agent import Tool
+from voice_agent.agent import Agent, DigitsToSend, Tool
+from voice_agent.audio.dtmf import keys_in
 from voice_agent.call.conversation import AgentTurn, CallerTurn, Conversation, KeysTurn, Resumption, ToolTurn
 from voice_agent.call.events import ToolFinished
 from voice_agent.call.setup import CallSetup, ModelSetup
@@ -28,6 +29,7 @@ from voice_agent.replay.resimulated import resimulate
 from voice_agent.replay.strict import replay
 from voice_agent.review.course import course_of
 from voice_agent.review.redacted import BEFORE_MS, redact
+from voice_agent.review.sound import sound
 from voice_agent.sim.realtime import Think, ThoughtCall, ThoughtText
 
 WANTED = Wanted(("Anna Jones",))
@@ -105,8 +107,8 @@ def is_silent(sound: bytes) -> bool:
 def loud_ms(recording: Recording) -> list[tuple[int, int]]:
     """When the caller is heard, from and to."""
     stretches: list[tuple[int, int]] = []
-    for at_ms, sound in caller_frames(recording).items():
-        if is_silent(sound):
+    for at_ms, frame in caller_frames(recording).items():
+        if is_silent(frame):
             continue
         if stretches and stretches[-1][1] == at_ms:
             stretches[-1] = (stretches[-1][0], at_ms + 20)
@@ -234,6 +236,64 @@ def test_keys_are_known_when_somebody_says_them() -> None:
     assert keys == ["0000"]
     assert heard(recording) == ["[redacted]"]
     assert b"0 0 0 0" in raw_and_decompressed(redact(recording, {}, WANTED))
+
+
+def test_keys_of_three_are_known_though_others_were_pressed_before() -> None:
+    for keys in ((Turn(keys="1"), Turn(keys="432")), (Turn(keys="1#432#"),)):
+        recording = redacted(spoken_call(*keys, Turn("I pressed four three two"), caller=""))
+
+        assert heard(recording) == ["[redacted]"]
+
+
+def pressing(**named: str) -> Agent:
+    """An agent that presses keys."""
+    tool = Tool("press", "Opens a door.", {"type": "object"}, "send_digits", keys=DigitsToSend(named=named))
+    return msgspec.structs.replace(AGENT, tools=(tool,))
+
+
+@pytest.mark.parametrize(
+    ("agent", "arguments"),
+    [(pressing(), '{"digits": "w86-42#", "why": "Anna"}'), (pressing(gate_2="w8642#"), '{"digits": "gate_2"}')],
+)
+def test_keys_that_the_agent_presses_are_others_as_many_and_nobody_hears_which(agent: Agent, arguments: str) -> None:
+    turns = (Turn("open the door", asks=arguments, tool="press"), Turn("it was eight six four two"))
+    before = spoken_call(*turns, agent=agent, caller="")
+    after = redacted(before)
+    channels = sound(before, {}), sound(after, {})
+    (tool,) = (line for line in summarise(after).lines if line.who == "tool")
+
+    assert ["".join(heard.key for heard in keys_in(channel.agent)) for channel in channels] == ["8642#", "0000#"]
+    assert [len(channel.agent) for channel in channels] == [len(channels[0].agent)] * 2
+    assert tool.text in {'press {"digits": "w00-00#"}', 'press {"digits": "gate_2"}'}
+    assert '{"sent":"w0000#"}' in tool.remark
+    assert heard(after) == ["open the door", REDACTED]
+    assert replay(after, {}).same
+
+
+def test_keys_that_the_model_made_up_go_though_no_tool_presses_them() -> None:
+    turn = Turn("open the door", asks='{"digits": "8642#"}', tool="press")
+    after = redacted(spoken_call(turn, agent=pressing(gate="1"), caller=""))
+
+    assert tools(after) == ['press {"digits": "0000#"}']
+
+
+def test_a_turn_in_which_keys_were_pressed_is_silent_for_their_tones_tell_them() -> None:
+    before = spoken_call(Turn("Thank you very much."), Turn("goodbye"))
+    (began_ms, ended_ms), last = loud_ms(before)
+
+    def pressed(steps: list[Step]) -> list[Step]:
+        middle = next(
+            number
+            for number, step in enumerate(steps)
+            if received_in(step, f'"timestamp":"{(began_ms + ended_ms) // 40 * 20}"')
+        )
+        key = Entry("phone", '{"event":"dtmf","streamSid":"MZ","dtmf":{"track":"inbound_track","digit":"7"}}')
+        return [*steps[: middle + 1], Step(steps[middle].now_ms, key), *steps[middle + 1 :]]
+
+    after = redacted(spoken_call(Turn("Thank you very much."), Turn("goodbye"), edit=pressed))
+
+    assert heard(after) == ["Thank you very much.", "goodbye"]
+    assert loud_ms(after) == [last]
 
 
 def test_a_tool_s_answer_goes_with_its_question() -> None:

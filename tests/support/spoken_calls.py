@@ -60,7 +60,8 @@ class Turn(msgspec.Struct, frozen=True):
     answers: tuple[str, ...] = ("All right.",)
     """One a response."""
     asks: str = ""
-    """The arguments with which `look_up` is called before the last answer."""
+    """The arguments with which a tool is called before the last answer."""
+    tool: str = "look_up"
 
 
 class _Talker:
@@ -90,14 +91,14 @@ def _mind(turns: Sequence[Turn]) -> Callable[[model.Think], list[model.ThoughtTe
     """Answer in order."""
     said: list[tuple[str, str]] = []
     for turn in turns:
-        said += [("ask", turn.asks)] if turn.asks else []
-        said += [("say", answer) for answer in turn.answers]
+        said += [(turn.tool, turn.asks)] if turn.asks else []
+        said += [("", answer) for answer in turn.answers]
     left = iter(said)
 
     def think(asked: model.Think) -> list[model.ThoughtText | model.ThoughtCall]:
-        what, text = next(left)
-        if what == "ask":
-            return [model.ThoughtCall(asked.response_id, "look_up", text)]
+        tool, text = next(left)
+        if tool:
+            return [model.ThoughtCall(asked.response_id, tool, text)]
         return [model.ThoughtText(asked.response_id, text)]
 
     return think

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pybase64
 
+from voice_agent.audio.dtmf import KEYS, WAITS_MS
 from voice_agent.audio.mulaw import SILENCE
 from voice_agent.recording.cutting import decode_exactly
 from voice_agent.recording.entries import Entry
@@ -21,6 +22,9 @@ from voice_agent.recording.redact import REDACTED, Finder
 
 REDACTED_ARGUMENTS = '{"redacted":true}'
 """What stands in the place of a tool's arguments: still an object."""
+
+KEYS_SENT = frozenset({*KEYS, *WAITS_MS, "-", " "})
+"""What the model may write where keys are to be pressed."""
 
 _NAMES = frozenset(["type", "event", "object", "status", "role", "code", "id", "streamSid", "callSid", "call_sid"])
 """Fields that name things, beside those that end in `_id`; they hold a call together."""
@@ -57,6 +61,8 @@ class _Place(msgspec.Struct, frozen=True):
     """The field of this object that holds sound."""
     by_users: bool = False
     """The names of its fields are a user's."""
+    pressing: bool = False
+    """In a tool call that presses keys."""
 
 
 class Redactor:
@@ -70,12 +76,15 @@ class Redactor:
         keys: bool,
         model_silence: bytes,
         names: AbstractSet[str] = frozenset(),
+        pressing: AbstractSet[str] = frozenset(),
     ) -> None:
         """`secret_items`: as `item_of` names them; `keys`: some were pressed, so texts for the model may tell them.
 
-        `names`: of agents and destinations, by which tools know them.
+        `names`: of agents, destinations and keys, by which tools know them. `pressing`: those of the secret items that
+        press keys; others are pressed then, as many.
         """
         self._names = names
+        self._pressing = pressing
         self._finder = finder
         self._matches = functools.lru_cache(_CACHED)(finder.matches)
         self._secret_items = secret_items
@@ -105,6 +114,9 @@ class Redactor:
         setup |= {"caller": without_digits(before.caller), "called": without_digits(before.called)}
         for written, agent in zip((setup["agent"], *setup["others"]), (before.agent, *before.others), strict=True):
             written["numbers"] = [without_digits(number) for number in agent.numbers]
+            for tool, before_it in zip(written["tools"], agent.tools, strict=True):
+                if before_it.keys is not None:
+                    tool["keys"]["named"] = self._named_keys(before_it.keys.named)
         webhook = {
             name: without_digits(value) if name in _WEBHOOK_NUMBERS else value
             for name, value in header.webhook.items()
@@ -112,6 +124,9 @@ class Redactor:
         }
         setup = msgspec.structs.replace(msgspec.convert(setup, type(before)), kept_greeting=kept)
         return msgspec.structs.replace(header, setup=setup, webhook=webhook, redacted=True)
+
+    def _named_keys(self, named: Mapping[str, str]) -> dict[str, str]:
+        return {REDACTED if self._matches(name) else name: _zeros(keys) for name, keys in named.items()}
 
     def _value(self, key: str, value: Any, place: _Place) -> Any:
         match value:
@@ -138,7 +153,8 @@ class Redactor:
         sound = "delta" if isinstance(kind, str) and kind.endswith("audio.delta") else ""
         sound = "payload" if key == "media" else "audio" if kind in _CONTENT_WITH_SOUND else sound
         secret = place.secret or item in self._secret_items or (self._keys and kind == "input_text")
-        inside = _Place(secret, place.silent, sound, place.by_users or key in _BY_USERS)
+        pressing = place.pressing or item in self._pressing
+        inside = _Place(secret, place.silent, sound, place.by_users or key in _BY_USERS, pressing)
         return {
             REDACTED if self._matches(name) else name: self._part(name, part, item, inside)
             for name, part in value.items()
@@ -166,17 +182,22 @@ class Redactor:
         if key in _LONG and not place.secret:
             return self._finder.censor(text)
         if (place.secret and key not in _OF_ITEMS) or self._matches(text):
-            return self._arguments(text) if key == "arguments" else REDACTED
+            return self._arguments(text, pressing=place.pressing) if key == "arguments" else REDACTED
         return text
 
-    def _arguments(self, text: str) -> str:
-        """Keep of a tool's arguments whom it names: a hand-over or a transfer goes to nobody without."""
+    def _arguments(self, text: str, *, pressing: bool) -> str:
+        """Keep of a tool's arguments what the call's course hangs on: whom it goes to, how many keys are pressed."""
         try:
-            to = json.loads(text)["to"]
-        except (ValueError, TypeError, KeyError):
+            given = json.loads(text)
+        except (ValueError, RecursionError):
             return REDACTED_ARGUMENTS
-        known = isinstance(to, str) and to in self._names and not self._matches(to)
-        return json.dumps({"to": to}) if known else REDACTED_ARGUMENTS
+        for field in ("to", "digits"):
+            value = given.get(field) if isinstance(given, dict) else None
+            if isinstance(value, str) and value in self._names and not self._matches(value):
+                return json.dumps({field: value})
+            if isinstance(value, str) and field == "digits" and pressing and KEYS_SENT.issuperset(value):
+                return json.dumps({field: _zeros(value)})
+        return REDACTED_ARGUMENTS
 
     def _sound(self, key: str, payload: str) -> str:
         audio = None if key == "audio" else decode_exactly(payload)
@@ -197,9 +218,11 @@ def item_of(value: Mapping[str, Any]) -> str:
 
 def without_digits(number: str) -> str:
     """Write 0 for each digit of a number or key; what is no number, such as a SIP address, goes whole."""
-    if any(character.isalpha() for character in number):
-        return REDACTED
-    return "".join("0" if character.isdecimal() else character for character in number)
+    return REDACTED if any(character.isalpha() for character in number) else _zeros(number)
+
+
+def _zeros(keys: str) -> str:
+    return "".join("0" if character.isdecimal() else character for character in keys)
 
 
 def _is_count(key: str) -> bool:

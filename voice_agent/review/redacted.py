@@ -16,6 +16,7 @@ import msgspec
 
 from voice_agent.audio.mulaw import SILENCE
 from voice_agent.call.conversation import AgentTurn, CallerTurn, KeysTurn, ToolTurn, Turn
+from voice_agent.call.keys import BETWEEN_KEYS_MS
 from voice_agent.errors import CommandError, PeerError
 from voice_agent.live.clips import hashes
 from voice_agent.live.recorded import describe
@@ -31,6 +32,9 @@ from voice_agent.wire import realtime, twilio
 
 BEFORE_MS = 500
 """So much before `speech_started` belongs to a turn: the detector is late."""
+
+KEY_BEFORE_MS, KEY_AFTER_MS = 1000, 500
+"""A turn that comes so close to a key may hold its tone: that sounds before its message comes."""
 
 GIVEN_AGAIN_FRAMES = 1000
 """So many frames at most may another session be given once more: more than 15 s of them."""
@@ -93,6 +97,8 @@ class _Turn:
     def __init__(self) -> None:
         self.of_caller = False
         self.of_tool = False
+        self.tool = ""
+        """Its name, if it is known."""
         self.session = 0
         """In which session of the model it was heard."""
         self.began_ms: int | None = None
@@ -124,7 +130,7 @@ class _Survey:
     def __init__(self, header: Header) -> None:
         self.turns: dict[str, _Turn] = defaultdict(_Turn)
         self.clock = _FrameClock(_BYTES_PER_MS[header.setup.model.audio])
-        self.keys = ""
+        self.keys = _Keys()
         resumed = header.setup.resumed
         for turn in () if resumed is None else resumed.conversation.turns:
             self._take_former(turn)
@@ -136,23 +142,23 @@ class _Survey:
                 self.turns[turn.item_id].of_caller = isinstance(turn, CallerTurn)
                 self.turns[turn.item_id].wholes.add(turn.text)
             case ToolTurn():
-                self.turns[turn.call_id].of_tool = True
+                self.turns[turn.call_id].of_tool, self.turns[turn.call_id].tool = True, turn.name
                 self.turns[turn.call_id].wholes |= {turn.arguments, turn.output or ""}
             case KeysTurn():
-                self.keys += turn.digits
+                self.keys.take_all(turn.digits)
 
     def take(self, index: int, step: Step) -> None:
         """Take one step."""
         received = step.received
         if received is not None and received.way == "phone":
-            self._take_phone(index, received.text)
+            self._take_phone(index, step.now_ms, received.text)
         elif received is not None and find_audio(received.way, received.text) is None:
             self._take_words(received)
         if any(_connects(entry) for entry in step.sent):
             self.clock.begin_session()
         self.clock.appended(sum(_appended(entry) for entry in step.sent))
 
-    def _take_phone(self, index: int, text: str) -> None:
+    def _take_phone(self, index: int, now_ms: int, text: str) -> None:
         try:
             message = twilio.parse(text)
         except PeerError:
@@ -160,7 +166,8 @@ class _Survey:
         if isinstance(message, twilio.Media) and message.media.track == "inbound":
             self.clock.frame(index, message.media.timestamp, len(message.media.payload) // _PHONE_BYTES_PER_MS)
         elif isinstance(message, twilio.Dtmf):
-            self.keys += message.dtmf.digit
+            self.keys.take(now_ms, message.dtmf.digit)
+            self.clock.key()
 
     def _take_words(self, entry: Entry) -> None:
         try:
@@ -171,6 +178,9 @@ class _Survey:
             self._take_speech(entry.text)
         for item, kind, field, words in _words_in(value, "", ""):
             turn = self.turns[item]
+            if field == "name":
+                turn.tool = words
+                continue
             turn.of_caller = turn.of_caller or "input_audio_transcription" in kind
             turn.of_tool = turn.of_tool or field in _FIELDS_OF_TOOLS
             if field == "delta" or kind.endswith(".segment"):
@@ -211,6 +221,30 @@ class _Survey:
         yield from (joined for joined, _ in self.joined())
 
 
+class _Keys:
+    """Keys that were pressed, by the numbers that they are."""
+
+    def __init__(self) -> None:
+        self.numbers = [""]
+        self._last_ms = 0
+
+    def take(self, now_ms: int, key: str) -> None:
+        """Take the next key."""
+        if now_ms > self._last_ms + BETWEEN_KEYS_MS or self.numbers[-1].endswith(("#", "*")):
+            self.numbers.append("")
+        self.numbers[-1] += key
+        self._last_ms = now_ms
+
+    def take_all(self, keys: str) -> None:
+        """Take what was pressed in one go."""
+        self.numbers += [keys, ""]
+
+    @property
+    def known(self) -> set[str]:
+        """Give the digits of each, and of all, for nobody knows where people pause."""
+        return {digits_of(keys) for keys in (*self.numbers, "".join(self.numbers))}
+
+
 class _Plan:
     """What goes and what stays."""
 
@@ -219,25 +253,35 @@ class _Plan:
         survey = _Survey(header)
         for index, step in enumerate(recording.steps()):
             survey.take(index, step)
-        finder = Finder(wanted, _known_numbers(header) | {digits_of(survey.keys)})
+        pressing = {item: keys for item, turn in survey.turns.items() if (keys := _pressed_by(header, turn))}
+        numbers = _known_numbers(header) | survey.keys.known | {digits_of(keys) for keys in pressing.values()}
+        finder = Finder(wanted, numbers)
         # What was told once in full is known from then on in parts.
         finder = finder.knowing({number for text in survey.texts() for number in finder.numbers_in(text)})
         turns = survey.turns
         secret = {item for item, turn in turns.items() if any(map(finder.matches, turn.texts))}
         secret |= {item for item, turn in turns.items() if turn.texts and not turn.is_known}
+        secret |= pressing.keys()
         for joined, places in survey.joined():
             for start, end in finder.spans(joined):
                 secret |= {item for item, begins, ends in places if begins < end and start < ends}
         self._setup = header.setup
         self._kept = {item for item, turn in turns.items() if turn.is_known} - secret
         spans = {item: _span(turn) for item, turn in turns.items() if turn.began_ms is not None}
+        tones = survey.clock.keys()
+        heard = {item for item in spans if not any(_touches(tone, spans[item]) for tone in tones)} & self._kept
         self._kept_frames = survey.clock.inside(
-            [span for item, span in spans.items() if item in self._kept],
-            [span for item, span in spans.items() if item not in self._kept],
+            [span for item, span in spans.items() if item in heard],
+            [span for item, span in spans.items() if item not in heard],
         )
         model_silence = b"\0" if header.setup.model.audio == "pcm24k" else bytes([SILENCE])
         self._redactor = Redactor(
-            finder, secret, keys=bool(survey.keys), model_silence=model_silence, names=_names(header)
+            finder,
+            secret,
+            keys=any(survey.keys.numbers),
+            model_silence=model_silence,
+            names=_names(header),
+            pressing=pressing.keys(),
         )
         self.header = self._redactor.header(header)
 
@@ -293,12 +337,27 @@ class _FrameClock:
         self._frames: deque[tuple[int, int, int]] = deque(maxlen=GIVEN_AGAIN_FRAMES)
         self._placed: dict[int, list[_Span]] = defaultdict(list)
         """By step: where its frame lies on the clocks of sessions."""
+        self._at_keys: list[int] = []
+        """The steps of the frames behind which keys came."""
 
     def frame(self, index: int, timestamp_ms: int, length_ms: int) -> None:
         """A frame came in this step."""
         frame = (index, timestamp_ms, timestamp_ms + length_ms)
         self._waiting.append(frame)
         self._frames.append(frame)
+
+    def key(self) -> None:
+        """A key came."""
+        if self._frames:
+            self._at_keys.append(self._frames[-1][0])
+
+    def keys(self) -> list[_Span]:
+        """Give where the tones of keys may lie."""
+        return [
+            (session, start - KEY_BEFORE_MS, end + KEY_AFTER_MS)
+            for index in self._at_keys
+            for session, start, end in self._placed.get(index, ())
+        ]
 
     def begin_session(self) -> None:
         """Another session begins, which counts from nothing."""
@@ -330,10 +389,36 @@ class _FrameClock:
 
 
 def _names(header: Header) -> set[str]:
-    """Name those that a call can be handed over to, or transferred."""
+    """Name those that a call can be handed over to, or transferred, and the keys that can be pressed."""
     agents = (header.setup.agent, *header.setup.others)
-    lists = (tool.transfer.to for agent in agents for tool in agent.tools if tool.transfer is not None)
+    lists = [tool.transfer.to for agent in agents for tool in agent.tools if tool.transfer is not None]
+    lists += _keys_by_tool(header).values()
     return {agent.name for agent in agents} | {name for names in lists for name in names}
+
+
+def _pressed_by(header: Header, turn: _Turn) -> str:
+    """Give the keys that a tool call had pressed, or would have, had the model not made them up; empty: none."""
+    named = _keys_by_tool(header).get(turn.tool)
+    if named is None or not turn.of_tool:
+        return ""
+    for text in turn.texts:
+        try:
+            keys = msgspec.json.decode(text, type=_Pressing).digits
+        except (ValueError, RecursionError):  # an answer; or no JSON, no Unicode, nested beyond reason
+            continue
+        if keys and keys not in named:
+            return keys
+    return ""
+
+
+class _Pressing(msgspec.Struct):
+    digits: str = ""
+
+
+def _keys_by_tool(header: Header) -> dict[str, dict[str, str]]:
+    """Give the names that keys have, by the tools that press them."""
+    agents = (header.setup.agent, *header.setup.others)
+    return {tool.name: tool.keys.named for agent in agents for tool in agent.tools if tool.keys is not None}
 
 
 def _known_numbers(header: Header) -> set[str]:
@@ -341,6 +426,7 @@ def _known_numbers(header: Header) -> set[str]:
     agents = (setup.agent, *setup.others)
     named = [setup.caller, setup.called, *(number for agent in agents for number in agent.numbers)]
     named += [value for name, value in header.webhook.items() if name in {"From", "To", "Caller", "Called"}]
+    named += [keys for by_name in _keys_by_tool(header).values() for keys in by_name.values()]
     return {digits_of(number) for number in named}
 
 
@@ -373,7 +459,7 @@ def _words_in(value: Any, kind: str, item: str) -> Iterator[tuple[str, str, str,
         own = value.get("type")
         kind = kind or (own if isinstance(own, str) else "")
         for field, part in value.items():
-            if field in _FIELDS and isinstance(part, str) and item:
+            if field in (*_FIELDS, "name") and isinstance(part, str) and item:
                 yield item, kind, field, part
             elif isinstance(part, dict | list):
                 yield from _words_in(part, kind, item)
