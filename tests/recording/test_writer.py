@@ -17,7 +17,7 @@ from voice_agent.recording.cutting import seal
 from voice_agent.recording.entries import WAYS, Entry, Step
 from voice_agent.recording.format import TEMPLATES
 from voice_agent.recording.reader import Recording
-from voice_agent.recording.writer import RecordingWriter
+from voice_agent.recording.writer import BLOCK_MS, RecordingWriter, written
 
 AUDIO = bytes(range(160))
 
@@ -186,6 +186,20 @@ def test_templates_may_be_more_than_there_are_places() -> None:
     fed = [Step(n, model_delta(bytes([n % 7]), f"event_{n % (TEMPLATES + 3)}")) for n in range(3 * TEMPLATES)]
 
     assert reread(header(), fed) == fed
+
+
+@given(st.lists(st.integers(0, 3 * BLOCK_MS), min_size=1, max_size=30).map(sorted))
+def test_a_cut_takes_less_than_half_a_second_with_it_though_the_file_was_written_in_one_go(times: list[int]) -> None:
+    fed = [Step(now_ms, caller_media(number, AUDIO)) for number, now_ms in enumerate(times)]
+    whole, part = Recording(written(header(), fed)), written(header(), fed, whole=False)
+    short = Recording(part[:-1])
+    left = list(short.steps())
+
+    assert list(whole.steps()) == list(Recording(part).steps()) == fed
+    assert whole.cut_at is None
+    assert short.cut_at is not None
+    assert left == fed[: len(left)]
+    assert all(times[-1] - step.now_ms < BLOCK_MS for step in fed[len(left) :])
 
 
 def test_nothing_is_written_for_nothing() -> None:

@@ -17,8 +17,10 @@ from voice_agent.live.clips import load_clips
 from voice_agent.live.recorded import describe
 from voice_agent.recording.entries import Entry
 from voice_agent.recording.reader import read
+from voice_agent.recording.telling import clock
 from voice_agent.recording.writer import RecordingWriter
 from voice_agent.replay import pytest_calls
+from voice_agent.replay.judging import judge_file
 from voice_agent.replay.talks import Talks
 from voice_agent.review.feeding import refeed
 
@@ -112,6 +114,20 @@ def test_an_accepted_change_is_written_and_passes_from_then_on(project: Path) ->
     assert told == ["accepted: the recording is that of today's code"]
     assert pytest_calls.run(call, "strict", update=True, folder=lambda: project) == []
     assert sorted(path.name for path in call.parent.iterdir()) == ["hours.call", "hours.expect.yaml"]
+
+
+def test_an_accepted_call_that_is_cut_in_the_middle_replays_up_to_the_cut(project: Path) -> None:
+    call = project / "calls" / "hours.call"
+    length_ms = judge_file(call, "strict", load_clips()).duration_ms
+    move_the_cut(call)
+    pytest_calls.run(call, "strict", update=True, folder=lambda: project)
+    whole = call.read_bytes()
+    call.write_bytes(whole[: len(whole) // 2])
+    verdict = judge_file(call, "strict", load_clips())
+
+    assert verdict.result == "cut short"
+    assert verdict.duration_ms > length_ms // 4
+    assert verdict.failures[0].startswith(f"same up to {clock(verdict.duration_ms)}, where the file ends: byte ")
 
 
 def test_an_expectation_that_is_missed_is_told_with_the_second(project: Path) -> None:

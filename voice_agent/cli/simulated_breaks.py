@@ -1,6 +1,7 @@
 """A made-up call that broke a rule: made smaller, told, and kept, as a recording that replays and as what made it."""
 
 import random
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -10,9 +11,9 @@ import msgspec
 from voice_agent.errors import CommandError
 from voice_agent.live.clips import hashes, load_clips
 from voice_agent.live.recorded import describe
-from voice_agent.recording.entries import Entry
+from voice_agent.recording.entries import Entry, Step
 from voice_agent.recording.format import SUFFIX, Header
-from voice_agent.recording.writer import RecordingWriter
+from voice_agent.recording.writer import written
 from voice_agent.sim.made_up.call import MadeUpCall, oddities
 from voice_agent.sim.made_up.drawing import draw
 from voice_agent.sim.made_up.holding import Held, hold
@@ -69,12 +70,14 @@ def _recorded(call: MadeUpCall, world: World, reason: str, clips: dict[str, str]
         clips=clips,
         made_by=f"voice-agent {version('voice-agent')}",
     )
-    writer = RecordingWriter(header)
-    writer.feed(0, None, [describe(output) for output in world.began])
+    return written(header, _steps(world, reason))
+
+
+def _steps(world: World, reason: str) -> Iterator[Step]:
+    yield Step(0, None, tuple(describe(output) for output in world.began))
     for now_ms, received, outputs in world.log:
-        writer.feed(now_ms, describe(received), [describe(output) for output in outputs])
-    writer.feed(world.now_ms, Entry("remark", f"a made-up call that breaks a rule: {reason}"), [])
-    return writer.end()
+        yield Step(now_ms, describe(received), tuple(describe(output) for output in outputs))
+    yield Step(world.now_ms, Entry("remark", f"a made-up call that breaks a rule: {reason}"))
 
 
 def _write(path: Path, data: bytes) -> Path:

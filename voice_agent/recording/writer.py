@@ -5,13 +5,13 @@ It must not know where the bytes go; `spool` takes them to the disk.
 
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import add, sub
 
 import msgspec
 
 from voice_agent.recording.cutting import decode_exactly, digest, digest_of, find_audio, seal_of
-from voice_agent.recording.entries import WAYS, Entry, Way
+from voice_agent.recording.entries import WAYS, Entry, Step, Way
 from voice_agent.recording.format import (
     AUDIO_MARK,
     CALLER,
@@ -45,6 +45,9 @@ _TEXT_MEMORY = 6
 (+0.1 % over 60 calls)."""
 
 END_BLOCK = pack(END, b"")
+
+BLOCK_MS = 500
+"""As much of a call as `spool` writes at once."""
 
 _ENCODER = msgspec.msgpack.Encoder()
 
@@ -313,6 +316,22 @@ class RecordingWriter:
         for expected in (self._received, self._sent):
             for way in [way for way, each in expected.items() if each is template]:
                 del expected[way]
+
+
+def written(header: Header, steps: Iterable[Step], *, whole: bool = True) -> bytes:
+    """Give the file of steps that are all there, in blocks as a call in progress writes them.
+
+    So what stands before a later cut can be read. `whole`: it gets its end; without, it is cut short itself.
+    """
+    writer = RecordingWriter(header)
+    data = bytearray()
+    packed_ms = 0
+    for step in steps:
+        if step.now_ms - packed_ms >= BLOCK_MS:
+            data += writer.take()
+            packed_ms = step.now_ms
+        writer.feed(step.now_ms, step.received, step.sent)
+    return bytes(data + (writer.end() if whole else writer.take()))
 
 
 def _packed_header(header: Header) -> bytes:

@@ -16,9 +16,10 @@ from voice_agent.config.expectations import read_expectations
 from voice_agent.errors import CommandError, PeerError
 from voice_agent.live.clips import hashes
 from voice_agent.live.recorded import describe
+from voice_agent.recording.entries import Step
 from voice_agent.recording.reader import Recording, read
 from voice_agent.recording.telling import clock, report_of
-from voice_agent.recording.writer import RecordingWriter
+from voice_agent.recording.writer import written
 from voice_agent.replay.expectations import Unmet, path_beside, unmet
 from voice_agent.replay.held_call import HeldCall
 from voice_agent.replay.resimulated import resimulate
@@ -132,7 +133,7 @@ def _resimulated(recording: Recording, clips: Mapping[str, bytes], setup: CallSe
     elif found.cut_at is not None:
         where = f"held up to {clock(found.recorded_ms)}, where the file ends: byte {found.cut_at:,}"
         result, failures = "cut short", [*failures, where]
-    written = found.log.write()
+    today = found.log.write()
     return Verdict(
         result=result,
         failures=tuple(failures),
@@ -140,8 +141,8 @@ def _resimulated(recording: Recording, clips: Mapping[str, bytes], setup: CallSe
         at_ms=_first_ms(found.broken, found.duration_ms),
         duration_ms=found.duration_ms,
         call=found.now,
-        renewed=written if result in {"changed", "diverged"} else None,
-        recording=Recording(written),
+        renewed=today if result in {"changed", "diverged"} else None,
+        recording=Recording(today),
     )
 
 
@@ -153,17 +154,18 @@ def _first_ms(broken: tuple[str, ...], otherwise: int) -> int:
 
 def _taken_again(recording: Recording, clips: Mapping[str, bytes]) -> bytes | None:
     """Write what was fed with what today's core gives for it; `None` when the core fails on the way."""
-    writer = RecordingWriter(msgspec.structs.replace(recording.header, clips=hashes(clips)))
-    try:
+    header = recording.header
+
+    def steps() -> Iterator[Step]:
         for step, outputs in refeed(recording, clips):
-            received = step.received
-            if received is not None:
-                # Audio that was not kept is fed as silence; as such it must be sealed.
-                received = describe(input_of(received, recording.header.setup))
-            writer.feed(step.now_ms, received, [describe(output) for output in outputs])
+            # Audio that was not kept is fed as silence; as such it must be sealed.
+            received = None if step.received is None else describe(input_of(step.received, header.setup))
+            yield Step(step.now_ms, received, tuple(describe(output) for output in outputs))
+
+    try:
+        return written(msgspec.structs.replace(header, clips=hashes(clips)), steps())
     except Exception:  # noqa: BLE001 - of the peer, of the core: there is no whole recording to accept
         return None
-    return writer.end()
 
 
 def accept(path: Path, verdict: Verdict) -> None:

@@ -6,7 +6,7 @@ meant to change what a call does: what changed is reported, and what must never 
 """
 
 import heapq
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from typing import cast, get_args
@@ -41,10 +41,11 @@ from voice_agent.call.events import (
 from voice_agent.call.setup import CallSetup
 from voice_agent.live.clips import hashes
 from voice_agent.live.recorded import describe
+from voice_agent.recording.entries import Step
 from voice_agent.recording.format import Header
 from voice_agent.recording.reader import Recording
 from voice_agent.recording.telling import clock
-from voice_agent.recording.writer import RecordingWriter
+from voice_agent.recording.writer import written
 from voice_agent.replay.held_call import HeldCall, changes
 from voice_agent.replay.parts import BYTES_PER_MS, Connection, Parts, ToolRun, parts_of
 from voice_agent.replay.recorded_model import RecordedModel
@@ -109,12 +110,13 @@ class Log:
 
     def write(self) -> bytes:
         """Write it as a recording."""
-        writer = RecordingWriter(self._header)
+        return written(self._header, self._steps())
+
+    def _steps(self) -> Iterator[Step]:
         for now_ms, received, outputs in self._feeds:
             entry = None if received is None else describe(_as_received(received))
-            sent = [text for output in outputs for text in self._as_sent(output)]
-            writer.feed(now_ms, entry, [describe(output) for output in sent])
-        return writer.end()
+            sent = (describe(text) for output in outputs for text in self._as_sent(output))
+            yield Step(now_ms, entry, tuple(sent))
 
     def _as_sent(self, output: Output | Sound) -> list[Output]:
         match output:

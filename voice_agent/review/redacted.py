@@ -26,7 +26,7 @@ from voice_agent.recording.format import Header
 from voice_agent.recording.reader import Recording
 from voice_agent.recording.redact import Finder, Wanted, digits_of
 from voice_agent.recording.redacting import Redactor, item_of
-from voice_agent.recording.writer import RecordingWriter
+from voice_agent.recording.writer import written
 from voice_agent.review.feeding import Failed, input_of, refeed
 from voice_agent.wire import realtime, twilio
 
@@ -41,8 +41,6 @@ GIVEN_AGAIN_FRAMES = 1000
 
 _PHONE_BYTES_PER_MS = 8
 _BYTES_PER_MS = {"pcm24k": 48, "g711": 8}
-_STEPS_A_BLOCK = 200
-"""Some seconds of a call: enough to pack well."""
 
 
 def redact(recording: Recording, clips: Mapping[str, bytes], wanted: Wanted) -> bytes:
@@ -54,10 +52,10 @@ def redact(recording: Recording, clips: Mapping[str, bytes], wanted: Wanted) -> 
         plan = _Plan(recording, wanted)
         # Whole between the two, for what a seal stands for cannot be sealed once more.
         between = msgspec.structs.replace(plan.header, audio="kept")
-        inputs = Recording(_written(between, plan.redacted(recording), whole=True))
+        inputs = Recording(written(between, plan.redacted(recording), whole=True))
         today = {name: hashed for name, hashed in hashes(clips).items() if name in plan.header.clips}
         header = msgspec.structs.replace(plan.header, clips=today, made_by=f"voice-agent {version('voice-agent')}")
-        return _written(header, _derived(inputs, clips), whole=recording.cut_at is None)
+        return written(header, _derived(inputs, clips), whole=recording.cut_at is None)
     except PeerError as error:
         raise CommandError(f"the recording cannot be redacted: {error}") from None
     except Failed as failed:
@@ -79,16 +77,6 @@ def _derived(inputs: Recording, clips: Mapping[str, bytes]) -> Iterator[Step]:
             yield step
         else:
             yield msgspec.structs.replace(step, sent=tuple(describe(output) for output in next(outputs)[1]))
-
-
-def _written(header: Header, steps: Iterator[Step], *, whole: bool) -> bytes:
-    writer = RecordingWriter(header)
-    data = bytearray()
-    for number, step in enumerate(steps, 1):
-        writer.feed(step.now_ms, step.received, step.sent)
-        if number % _STEPS_A_BLOCK == 0:
-            data += writer.take()
-    return bytes(data + (writer.end() if whole else writer.take()))
 
 
 class _Turn:
