@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from voice_agent.call.hidden_audio import BEFORE_MS
 from voice_agent.config.agents import Demands
 from voice_agent.config.references import read_references
 from voice_agent.emulator.twilio import EmulatedTwilio, IncomingNumber
-from voice_agent.recording.reader import read
+from voice_agent.recording.reader import Recording, read
+from voice_agent.review.course import course_of
 from voice_agent.store.database import FILE_NAME
 
 KEY = "key-of-the-calendar"
@@ -88,6 +90,33 @@ def test_an_http_tool_asks_with_the_callers_number_and_a_secret(tmp_path: Path) 
     assert seen == [("/%2B14255550199/slots?day=Monday%20%26%20Tuesday", KEY)]
     assert json.loads(output) == {"slots": ["9:00"], "key": "${CALENDAR_KEY}"}
     assert KEY.encode() not in kept(tmp_path)
+
+
+def test_why_a_tool_failed_is_kept_and_told_to_nobody_in_the_call(tmp_path: Path) -> None:
+    async def down(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=503, text=f"no room for {KEY}")
+
+    async def main() -> str:
+        async with server(down) as url:
+            tool = {
+                "name": "find_slot",
+                "description": "Find.",
+                "url": f"{url}/slots?for=us",
+                "headers": {"X-Api-Key": "${CALENDAR_KEY}"},
+                "allow_private": True,
+            }
+            agent = f"{AGENT}tools: {json.dumps([{'http': tool}])}\n"
+            demands = Demands(references=read_references({"CALENDAR_KEY": KEY}))
+            async with a_server(tmp_path, agent, demands=demands) as call:
+                return await called(call, "find_slot", "{}")
+
+    output = asyncio.run(main())
+    (run,) = course_of(Recording(kept(tmp_path)))[0].tools
+
+    assert json.loads(output) == {"error": "find_slot failed: its server has trouble now (HTTP 503)"}
+    assert run.failed
+    assert run.output == output
+    assert re.fullmatch(r"GET http://127\.0\.0\.1:\d+/slots: HTTP 503: no room for \$\{CALENDAR_KEY\}", run.cause)
 
 
 def test_secret_digits_get_to_a_tool_and_into_nothing_that_is_kept_or_logged(
