@@ -55,7 +55,7 @@ def faults(tmp_path: Path, text: str) -> str:
 
 def test_a_call_that_is_as_expected_misses_nothing(tmp_path: Path) -> None:
     text = """
-        heard: ["open on SATURDAY", "no at noon"]
+        heard: [when, are, "open on SATURDAY", "no at noon"]
         said: [how can I help, On Saturday]
         tools:
           - opening_hours: {day: saturday, weeks: 2}
@@ -73,6 +73,8 @@ def test_a_call_that_is_as_expected_misses_nothing(tmp_path: Path) -> None:
     [
         ("heard: [noon, Saturday]", 'at 00:07.000 the caller was not understood to say "Saturday", from there on but '),
         ("heard: [night]", 'at 00:03.000 the caller was not understood to say "night"'),
+        ("heard: [Saturday, when are you]", 'was not understood to say "when are you", from there on but "When are'),
+        ("said: [help, help]", 'at 00:02.000 the caller did not hear "help"'),
         ("said: [on sun]", 'at 00:02.000 the caller did not hear "on sun"'),
         ("tools: [hang_up]", 'at 00:03.100 tool 1 was opening_hours {"day":"Saturday","weeks":2}, expected hang_up'),
         ("tools: []", "at 00:09.000 tool 2 was hang_up"),

@@ -103,12 +103,17 @@ def _median_unmet(expected_ms: int, call: HeldCall) -> list[Unmet]:
 
 
 def _words_unmet(what: str, expected: Sequence[str], words: Sequence[Words], call: HeldCall) -> list[Unmet]:
-    """Look for each text in a turn of its own or in the rest of the one before."""
-    at, found = 0, []
+    """Look for each text behind the one before, in the rest of its turn or in a later one."""
+    plain = [_plain(turn) for turn in words]
+    at, behind, found = 0, 0, []
     for text in expected:
-        place = next((number for number in range(at, len(words)) if _plain(text) in _plain(words[number])), None)
+        wanted = _plain(text)
+        places = (
+            (number, plain[number].find(wanted, behind if number == at else 0)) for number in range(at, len(plain))
+        )
+        place = next(((number, begins) for number, begins in places if begins >= 0), None)
         if place is not None:
-            at = place
+            at, behind = place[0], place[1] + len(wanted) - 1  # two words share the space between them
             continue
         since = words[at].at_ms if at < len(words) else call.ended_ms
         said = "; ".join(f'"{turn}"' for turn in words[at:]) or "nothing"
