@@ -191,6 +191,21 @@ def test_no_agent(replay):
     with pytest.raises(AssertionError, match="no agent agents/kurt.yaml: looked for .*calls/agents/kurt"):
         replay("hours.call", agent="agents/kurt.yaml")
 
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"way": "strickt"}, 'way="strickt": write strict or resimulated, or against= and emulator, azure, openai'),
+        ({"way": "emulator"}, 'way="emulator": write strict or'),
+        ({"against": "emulater"}, 'against="emulater": write emulator, azure, openai'),
+        ({"way": "strict", "against": "emulator"}, "are two ways to replay: leave one out"),
+        ({"way": "strict", "agent": "agents/curt.yaml"}, "leave out the way, or the agent"),
+    ],
+)
+def test_what_cannot_be_done_is_not_done_in_another_way(replay, asked, told):
+    with pytest.raises(AssertionError) as failed:
+        replay("hours.call", **asked)
+    assert told in str(failed.value)
+
 def test_no_call(replay):
     with pytest.raises(AssertionError, match="no recording gone.call: looked for"):
         replay("gone.call")
@@ -200,7 +215,7 @@ def test_no_call(replay):
     status, out = run(project, "calls/test_hours.py")
 
     assert status == 0, out
-    assert "5 passed" in out
+    assert "10 passed" in out
 
 
 def test_calls_are_held_against_the_local_model_by_one_word(project: Path) -> None:

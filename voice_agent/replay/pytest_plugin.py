@@ -47,8 +47,8 @@ class Replay(Protocol):
         """Hold a recorded call again: `heard`, `said`, `tools`, `interruptions`, `responses`, `cost`, `ended`.
 
         Paths are looked for beside the test, then in pytest's root folder. With `agent` the call is held by that YAML
-        file's agent instead of the recorded one. What must never happen in a call fails the test. `against`: the
-        caller speaks to this model, in real time.
+        file's agent instead of the recorded one; that is never the same to the letter, so not `strict`. What must
+        never happen in a call fails the test. `against`: the caller speaks to this model, in real time.
         """
 
 
@@ -104,11 +104,26 @@ def replay(request: pytest.FixtureRequest) -> Replay:
     ) -> HeldCall:
         __tracebackhide__ = True
         folders = [request.path.parent, request.config.rootpath]
+        if problem := _problem(way, against, agent):
+            raise pytest_calls.CallFailed(problem)
         chosen: Any = against or way or way_of(request.config)
         how = _talks(request.config, chosen) if chosen in _MODELS else chosen
         return pytest_calls.held_call(folders, Path(file), None if agent is None else Path(agent), how)
 
     return held
+
+
+def _problem(way: str | None, against: str | None, agent: object) -> str:
+    """Say what is wrong with what a test asks for; empty: nothing."""
+    if way is not None and way not in _WAYS:
+        return f'way="{way}": write {" or ".join(_WAYS)}, or against= and {", ".join(_MODELS)}'
+    if against is not None and against not in _MODELS:
+        return f'against="{against}": write {", ".join(_MODELS)}'
+    if way is not None and against is not None:
+        return f'way="{way}" and against="{against}" are two ways to replay: leave one out'
+    if way == "strict" and agent is not None:
+        return 'way="strict" compares with what the recorded agent did: leave out the way, or the agent'
+    return ""
 
 
 def way_of(config: pytest.Config) -> Way | Provider:
