@@ -64,12 +64,16 @@ def test_a_tool_that_answers_in_several_lines_is_told_in_one() -> None:
     assert list(transcript([line])) == ['00:00.000  Tool    free_slots {}  (answered in 0.3 s: { "first": "9:00" })']
 
 
+def test_what_would_steer_a_terminal_is_told_and_not_done() -> None:
+    assert list(transcript([Line(0, "caller", "Hi\x1b[2J", "\x07")])) == [r"00:00.000  Caller  Hi\x1b[2J  (\x07)"]
+
+
 def test_entries_are_shown_short_sealed_and_printable() -> None:
     assert shown(None) == "nothing"
     assert "~8:" in shown(model_delta(b"\0" * 8))
     assert shown(Entry("phone", '{"media":{"payload":"~8:00"}}')) == 'phone  {"media":{"payload":"~8:00"}}'
     assert shown(Entry("fact", "x" * 2 * LONGEST_TEXT)) == f"fact   {'x' * LONGEST_TEXT}…"
-    assert shown(Entry("model", "a\ud800b")) == "model  a?b"
+    assert shown(Entry("model", "a\ud800b\x1b[2J")) == r"model  a\ud800b\x1b[2J"
 
 
 def test_reports_are_told_apart_from_orders_and_from_what_nobody_knows() -> None:

@@ -18,7 +18,7 @@ import msgspec
 
 from voice_agent.config.prices import Prices, load_prices
 from voice_agent.config.settings import ENV_FILE, Settings, read_settings
-from voice_agent.errors import CommandError, PeerError
+from voice_agent.errors import CommandError, PeerError, printable
 from voice_agent.live.clips import load_clips
 from voice_agent.recording.format import SUFFIX
 from voice_agent.recording.reader import Recording, read
@@ -111,7 +111,7 @@ def list_calls(calls: list[PastCall], where: str, prices: Prices) -> int:
     rows = [_COLUMNS, *(_row(call, prices) for call in calls)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     for row in rows:
-        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+        print(printable("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()))
     return 0
 
 
@@ -132,7 +132,7 @@ def _numbered(file: Path, number: int) -> Path:
 def show_call(call: PastCall, recordings: Recordings, wav: Path | None, whole: bool, prices: Prices) -> int:
     """Print one call, or one part of it, and where its files lie."""
     for name, value in _facts(call, prices):
-        print(f"{name:<13} {value}")
+        print(printable(f"{name:<13} {value}"))
     print()
     lines = timeline(_recording(call, recordings)) if whole else transcript(call.transcript)
     for line in lines:

@@ -8,7 +8,7 @@ import msgspec
 
 from voice_agent.call.commands import Note, Report, ResponseUsed, TranscriptionUsed, Work
 from voice_agent.call.summary import Line, Summary
-from voice_agent.errors import PeerError
+from voice_agent.errors import PeerError, printable
 from voice_agent.recording.cutting import find_audio, seal, sealed_length
 from voice_agent.recording.entries import Entry
 from voice_agent.recording.loose import bare
@@ -35,7 +35,7 @@ def shown(entry: Entry | None) -> str:
     sealed = sealed_length(entry.way, entry.text) is not None
     text = entry.text if sealed else seal(entry.way, entry.text)
     text = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
-    return f"{entry.way:<6} {text.encode('utf-8', 'replace').decode()}"
+    return f"{entry.way:<6} {printable(text)}"
 
 
 def report_line(report: Report) -> str:
@@ -85,7 +85,7 @@ def transcript(lines: Iterable[Line]) -> Iterator[str]:
         # Tools answer in lines of their own, JSON most of all.
         text, remark = " ".join(line.text.split()), " ".join(line.remark.split())
         text = f"{line.agent}: {text}" if line.agent else text
-        yield f"{clock(line.at_ms)}  {_WHO[line.who]:<6}  {text}{f'  ({remark})' if remark else ''}"
+        yield printable(f"{clock(line.at_ms)}  {_WHO[line.who]:<6}  {text}{f'  ({remark})' if remark else ''}")
 
 
 def timeline(recording: Recording) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from voice_agent.config.expectations import SUFFIX, Expectations, ExpectedTool
+from voice_agent.errors import printable
 from voice_agent.recording.telling import clock
 from voice_agent.replay.held_call import HeldCall, ToolUse, Words
 
@@ -25,7 +26,7 @@ class Unmet(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         """Tell it with the second of the call."""
-        return f"at {clock(self.at_ms)} {self.what}"
+        return printable(f"at {clock(self.at_ms)} {self.what}")
 
 
 def path_beside(call: Path) -> Path:

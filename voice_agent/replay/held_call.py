@@ -21,6 +21,7 @@ from voice_agent.call.commands import (
 )
 from voice_agent.call.events import Usage
 from voice_agent.call.summary import total
+from voice_agent.errors import printable
 from voice_agent.recording.telling import clock
 from voice_agent.replay.cost import Cost, cost_of
 
@@ -164,7 +165,7 @@ def _changed_words(what: str, then: list[Words], now: list[Words]) -> list[str]:
         words = now[number] if number < len(now) else None
         if was != words:
             at_ms = (words or was or Words("", 0)).at_ms if words is None else words.at_ms
-            told, before = ("nothing" if text is None else f'"{text}"' for text in (words, was))
+            told, before = ("nothing" if text is None else f'"{printable(text)}"' for text in (words, was))
             lines.append(f"at {clock(at_ms)} {what} {told}, then {before}")
     return lines
 
