@@ -13,7 +13,7 @@ from voice_agent.errors import PeerError
 from voice_agent.recording.cutting import seal
 from voice_agent.recording.entries import Entry, Step
 from voice_agent.recording.format import MAGIC, blocks, pack
-from voice_agent.recording.reader import Recording, read
+from voice_agent.recording.reader import LONGEST_MS, Recording, read
 
 AUDIO = bytes(range(160))
 
@@ -213,3 +213,13 @@ def test_a_file_is_read_by_its_path(tmp_path: Path) -> None:
         read(tmp_path / "two.call")
     with pytest.raises(PeerError, match="cannot be read: Is a directory"):
         read(tmp_path)
+
+
+def test_a_call_of_days_is_damage() -> None:
+    steps = [Step(0, None), Step(LONGEST_MS, None), Step(LONGEST_MS + 1, None)]
+    recording = Recording(write(header(), steps))
+    found: list[Step] = []
+
+    with pytest.raises(PeerError, match="damaged"):
+        found.extend(recording.steps())
+    assert list(Recording(write(header(), steps[:2])).steps()) == steps[:2]

@@ -16,7 +16,7 @@ from tests.support.recorded import (
 from voice_agent.recording.cutting import seal
 from voice_agent.recording.entries import WAYS, Entry, Step
 from voice_agent.recording.format import TEMPLATES
-from voice_agent.recording.reader import Recording
+from voice_agent.recording.reader import LONGEST_MS, Recording
 from voice_agent.recording.writer import BLOCK_MS, RecordingWriter, written
 
 AUDIO = bytes(range(160))
@@ -56,7 +56,7 @@ def texts() -> st.SearchStrategy[str]:
 
 entries = st.builds(Entry, st.sampled_from(WAYS), texts())
 steps = st.lists(
-    st.builds(Step, st.integers(-(2**50), 2**50), st.none() | entries, st.lists(entries, max_size=3).map(tuple)),
+    st.builds(Step, st.integers(-(2**50), LONGEST_MS), st.none() | entries, st.lists(entries, max_size=3).map(tuple)),
     max_size=12,
 )
 

@@ -1,5 +1,6 @@
 import hashlib
 
+import msgspec
 import pytest
 
 from tests.support.recorded import caller_media, header, model_delta, write
@@ -21,7 +22,7 @@ from voice_agent.wire.texts import ModelText, PhoneText
     [PhoneText("{}"), ModelText("no json"), TimerFired(), ModelClosed(None), ToolFinished("call_1", '{"a": 1}', True)],
 )
 def test_every_input_comes_back(value: Input) -> None:
-    assert input_of(describe(value), setup()) == value
+    assert input_of(describe(value), header()) == value
 
 
 @pytest.mark.parametrize(
@@ -42,18 +43,32 @@ def test_every_output_comes_back(value: Output) -> None:
 @pytest.mark.parametrize("text", ["", "{}", '{"type":"Unheard"}', '{"type":"ModelClosed","code":"x"}', '"\ud800"'])
 def test_what_this_version_does_not_know_is_named(text: str) -> None:
     with pytest.raises(PeerError, match="does not know"):
-        input_of(Entry("fact", text), setup())
+        input_of(Entry("fact", text), header())
     with pytest.raises(PeerError, match="does not know"):
         output_of(Entry("fact", text))
 
 
 def test_audio_that_was_not_kept_comes_back_as_silence_of_its_length() -> None:
     def fed(entry: Entry, audio: str) -> Input:
-        return input_of(Entry(entry.way, seal(entry.way, entry.text)), setup(audio))
+        digests = msgspec.structs.replace(header_of(setup(audio)), audio="digests")
+        return input_of(Entry(entry.way, seal(entry.way, entry.text)), digests)
 
     assert fed(caller_media(3, b"abc"), "g711") == PhoneText(caller_media(3, b"\xff\xff\xff").text)
     assert fed(model_delta(b"abc"), "g711") == ModelText(model_delta(b"\xff\xff\xff").text)
     assert fed(model_delta(b"abcd"), "pcm24k") == ModelText(model_delta(b"\0\0\0\0").text)
+
+
+def test_what_a_peer_sent_in_the_form_of_a_seal_is_fed_as_it_came() -> None:
+    sent = Entry("phone", '{"event":"media","media":{"timestamp":"20","payload":"~99999999999:0011223344556677"}}')
+
+    assert input_of(sent, header()) == PhoneText(sent.text)
+
+
+def test_sound_of_no_length_that_there_is_is_damage() -> None:
+    forged = Entry("phone", '{"event":"media","media":{"payload":"~99999999999:00"}}')
+
+    with pytest.raises(PeerError, match="damaged: it says that one text carried 99,999,999,999 bytes of sound"):
+        input_of(forged, msgspec.structs.replace(header(), audio="digests"))
 
 
 def test_a_fresh_bridge_gives_what_the_recorded_one_gave() -> None:

@@ -45,6 +45,9 @@ from voice_agent.recording.loose import Carrying, LooseStep, LooseText
 PROBLEM_SHOWN = 200
 """Characters of what is wrong with a header: it may quote a value of any length."""
 
+LONGEST_MS = 25 * 60 * 60_000
+"""No carrier lets a call last for more than a day; what claims to would be days of silence in the memory."""
+
 _STEP_ROWS = msgspec.msgpack.Decoder(list[StepRow])
 _HEADER = msgspec.json.Decoder(Header)
 
@@ -183,6 +186,8 @@ class _Decoder:
 
     def _step(self, row: StepRow) -> LooseStep:
         self._now_ms += row.after_ms
+        if self._now_ms > LONGEST_MS:
+            raise ValueError("a call lasts no longer than a day")
         received = None if row.received is None else self._part(row.received, self._audio_is_kept)
         return LooseStep(self._now_ms, received, tuple([self._part(sent, False) for sent in row.sent]))
 

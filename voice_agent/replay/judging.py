@@ -159,7 +159,7 @@ def _taken_again(recording: Recording, clips: Mapping[str, bytes]) -> bytes | No
     def steps() -> Iterator[Step]:
         for step, outputs in refeed(recording, clips):
             # Audio that was not kept is fed as silence; as such it must be sealed.
-            received = None if step.received is None else describe(input_of(step.received, header.setup))
+            received = None if step.received is None else describe(input_of(step.received, header))
             yield Step(step.now_ms, received, tuple(describe(output) for output in outputs))
 
     try:

@@ -39,10 +39,10 @@ from voice_agent.call.events import (
     PhoneFault,
     ToolFinished,
 )
-from voice_agent.call.setup import CallSetup
 from voice_agent.errors import PeerError
 from voice_agent.recording.cutting import find_audio
 from voice_agent.recording.entries import Entry, Step
+from voice_agent.recording.format import Header
 from voice_agent.recording.reader import Recording
 from voice_agent.review.feeding import NO_BEGINNING, NO_CALL, input_of, output_of
 from voice_agent.wire import realtime, twilio
@@ -176,7 +176,7 @@ class Parts(msgspec.Struct):
 
 def parts_of(recording: Recording) -> Parts:
     """Take a recording apart, as far as it can be read. Raises `PeerError` when it holds no call at all."""
-    reader = _Reader(recording.header.setup)
+    reader = _Reader(recording.header)
     steps = 0
     try:
         for step in recording.steps():
@@ -208,9 +208,9 @@ _head: Callable[[str], _Head] = msgspec.json.Decoder(_Head).decode
 class _Reader:
     """Walks through the steps and joins answers to what they answer."""
 
-    def __init__(self, setup: CallSetup) -> None:
+    def __init__(self, header: Header) -> None:
         self.parts = Parts()
-        self._setup = setup
+        self._header = header
         self._begun = False
         self._connecting: list[int] = []
         self._opened_ms = 0
@@ -241,7 +241,7 @@ class _Reader:
             raise PeerError(NO_BEGINNING)
         self._begun = self._begun or step.received is None
         if step.received is not None and is_fed:
-            received = input_of(step.received, self._setup)
+            received = input_of(step.received, self._header)
             if isinstance(received, PhoneText):
                 self._take_phone(step.now_ms, received.text)
             elif isinstance(received, ModelText):

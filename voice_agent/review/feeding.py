@@ -11,11 +11,10 @@ import pybase64
 
 from voice_agent.audio.mulaw import SILENCE
 from voice_agent.call.commands import AppendAudio, ClearPlayback, PlayAudio, SendMark
-from voice_agent.call.setup import CallSetup
 from voice_agent.errors import PeerError
 from voice_agent.recording.cutting import sealed_length
 from voice_agent.recording.entries import Entry, Step
-from voice_agent.recording.format import Header
+from voice_agent.recording.format import BLOCK_LIMIT, Header
 from voice_agent.recording.loose import LooseStep, whole
 from voice_agent.recording.reader import Recording
 from voice_agent.wire import twilio
@@ -54,7 +53,7 @@ def refeed(
     """
     bridge = _bridge(recording.header, clips)
     for step in _fed(recording.steps()):
-        received = None if step.received is None else input_of(step.received, recording.header.setup)
+        received = None if step.received is None else input_of(step.received, recording.header)
         if watch is not None:
             watch(step, bridge.deadline())
         try:
@@ -74,7 +73,7 @@ def play_orders(
     """
     bridge = _bridge(recording.header, clips)
     for step in _fed(recording.loose_steps()):
-        received = None if step.received is None else input_of(whole(step.received), recording.header.setup)
+        received = None if step.received is None else input_of(whole(step.received), recording.header)
         said = _said(received.text) if isinstance(received, PhoneText) else None
         try:
             orders = _orders(bridge, step.now_ms, received if said is None else said)
@@ -121,15 +120,16 @@ def _orders(bridge: Bridge, now_ms: int, received: Input | Unwritten | None) -> 
     return orders
 
 
-def input_of(entry: Entry, setup: CallSetup) -> Input:
+def input_of(entry: Entry, header: Header) -> Input:
     """Give what was fed; audio that was not kept comes back as silence of its length.
 
     Raises `PeerError` for what no bridge of this version is fed.
     """
     if entry.way == "phone":
-        return PhoneText(_with_silence(entry, bytes([SILENCE])))
+        return PhoneText(_with_silence(entry, header, bytes([SILENCE])))
     if entry.way == "model":
-        return ModelText(_with_silence(entry, b"\0" if setup.model.audio == "pcm24k" else bytes([SILENCE])))
+        silence = b"\0" if header.setup.model.audio == "pcm24k" else bytes([SILENCE])
+        return ModelText(_with_silence(entry, header, silence))
     try:
         return _INPUTS.decode(entry.text)
     except (msgspec.DecodeError, UnicodeEncodeError) as error:
@@ -153,11 +153,14 @@ def changed_clips(header: Header, hashes: Mapping[str, str]) -> list[str]:
     return [name for name, hashed in header.clips.items() if hashes.get(name) != hashed]
 
 
-def _with_silence(entry: Entry, silence: bytes) -> str:
-    if '"~' not in entry.text:
+def _with_silence(entry: Entry, header: Header, silence: bytes) -> str:
+    # Where audio was kept, what looks like a seal is what a peer sent.
+    if header.audio == "kept" or '"~' not in entry.text:
         return entry.text
     found = sealed_length(entry.way, entry.text)
     if found is None:
         return entry.text
     start, end, length = found
+    if length > BLOCK_LIMIT:
+        raise PeerError(f"the recording is damaged: it says that one text carried {length:,} bytes of sound")
     return entry.text[:start] + pybase64.b64encode_as_string(silence * length) + entry.text[end:]

@@ -253,7 +253,6 @@ class _Plan:
         for joined, places in survey.joined():
             for start, end in finder.spans(joined):
                 secret |= {item for item, begins, ends in places if begins < end and start < ends}
-        self._setup = header.setup
         self._kept = {item for item, turn in turns.items() if turn.is_known} - secret
         spans = {item: _span(turn) for item, turn in turns.items() if turn.began_ms is not None}
         tones = survey.clock.keys()
@@ -279,7 +278,7 @@ class _Plan:
             received = step.received
             if received is not None:
                 if received.way in {"phone", "model"}:
-                    received = describe(input_of(received, self._setup))  # with silence for what was not kept
+                    received = describe(input_of(received, recording.header))  # with silence for what was not kept
                 received = self._redactor.entry(received, silent=not self._keeps(index, received))
             yield Step(step.now_ms, received)
 
