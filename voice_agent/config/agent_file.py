@@ -259,10 +259,22 @@ def _limits(fields: Fields) -> Limits:
     )
 
 
+_ABBREVIATED = {
+    **dict.fromkeys(("EST", "EDT", "ET"), "America/New_York"),
+    **dict.fromkeys(("CST", "CDT", "CT"), "America/Chicago"),
+    **dict.fromkeys(("MST", "MDT", "MT"), "America/Denver"),
+    **dict.fromkeys(("PST", "PDT", "PT"), "America/Los_Angeles"),
+}
+"""IANA still has some of these, without summer time: hours would be wrong for two thirds of the year."""
+
+
 def _timezone(fields: Fields) -> str | None:
     name = fields.text("timezone", None)
     node = fields.node("timezone")
     if name is None or node is None:
+        return None
+    if place := _ABBREVIATED.get(name):
+        fields.document.fault(node, f'"{name}" names no place, and keeps no summer time; write e.g. "{place}"')
         return None
     try:
         zoneinfo.ZoneInfo(name)
