@@ -49,7 +49,7 @@ def test_of_several_the_model_chooses_one_by_name() -> None:
 @pytest.mark.parametrize(
     ("lines", "fault"),
     [
-        ("{to: []}", '"to" cannot be a list; write the name of another agent, or a list'),
+        ("{to: []}", '"to" is empty; write the name of another agent, or a list'),
         ("{to: {a: b}}", '"to" cannot be a mapping; write the name of another agent, or a list'),
         ("{to: [billing, billing]}", '"billing" is there twice; keep one'),
         ("{to: my bank}", '"my bank" is no name of an agent; use at most 64 letters, digits, "-" and "_"'),

@@ -33,7 +33,14 @@ def refusal(text: str) -> str:
         ("- one\n- two\n", 'a.yaml:1:1: expected "key: value" lines, not a list'),
         ("\n  hello\n", 'a.yaml:2:3: expected "key: value" lines, not "hello"'),
         ("a: 1\n\tb: 2\n", "a.yaml:2:1: a tab; YAML is indented with spaces"),
-        ("a: {{ b }} c\n", 'a.yaml:1:12: a text that begins with "{{" must stand in quotes'),
+        (
+            "a: {{ b }} c\n",
+            'a.yaml:1:12: a text that begins with "{{", or holds it within braces, must stand in quotes',
+        ),
+        (
+            "a: {b: x {{ c }}}\n",
+            'a.yaml:1:10: a text that begins with "{{", or holds it within braces, must stand in quotes',
+        ),
         (
             "a: We open: at eight\n",
             'a.yaml:1:11: a ": " inside a text; put the text in quotes, or indent it below a "|"',

@@ -70,7 +70,8 @@ def _names(fields: Fields, key: str) -> tuple[str, ...]:
         return ()
     nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
     if not isinstance(node, yaml.ScalarNode | yaml.SequenceNode) or not nodes:
-        fields.document.fault(node, f'"{key}" cannot be {kind_of(node)}; write the name of another agent, or a list')
+        what = f"cannot be {kind_of(node)}" if nodes else "is empty"
+        fields.document.fault(node, f'"{key}" {what}; write the name of another agent, or a list')
         return ()
     names: list[str] = []
     for entry in nodes:

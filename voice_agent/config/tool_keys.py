@@ -134,6 +134,12 @@ def _read_tool(
         near = nearest(node.value, _TOOL_KINDS) or ("python" if ":" in node.value else "")
         remedy = _REMEDIES.get(near, f"there are {', '.join(_TOOL_KINDS[:-1])} and {_TOOL_KINDS[-1]}")
         raise ConfigError(f'unknown tool "{shorten(node.value)}"; {remedy}')
+    if isinstance(node, yaml.MappingNode) and (begun := [key for key, _ in node.value if key.value in _TOOL_KINDS]):
+        stray = next(key for key, _ in node.value if key is not begun[0])
+        if stray in begun:
+            raise ConfigError(f'"{begun[0].value}" and "{stray.value}" in one entry; begin each tool with a "- "')
+        what = f'"{shorten(str(stray.value))}" stands beside "{begun[0].value}" instead of below it'
+        raise ConfigError(f"{what}; indent what belongs to a tool by two more spaces")
     kinds = (
         '"hang_up", "python: ...", "http: ...", "send_sms", "collect_digits", "send_digits", "transfer: ...", '
         '"handoff: ..." or "mcp: ..."'

@@ -176,8 +176,8 @@ def _explain(document: Document, error: yaml.MarkedYAMLError, line: int) -> str:
         return problem
     if "\\t" in problem:
         return "a tab; YAML is indented with spaces"
-    if re.search(r":\s*\{\{", typed):
-        return 'a text that begins with "{{" must stand in quotes'
+    if re.search(r":\s*\{\{", typed) or ("{{" in typed and "but got '{'" in problem):
+        return 'a text that begins with "{{", or holds it within braces, must stand in quotes'
     if "mapping values are not allowed" in problem:
         return 'a ": " inside a text; put the text in quotes, or indent it below a "|"'
     if "another document" in problem:
