@@ -352,6 +352,33 @@ def test_where_no_key_leaves_the_machine_an_address_may_be_in_the_clear(environ:
     assert read_settings(environ).realtime_url == environ["REALTIME_URL"]
 
 
+@pytest.mark.parametrize("password", ["50%zz", "pa/ss", "p@ss", "pa?ss", "pa#ss", "pa ss", "pa[ss", "pa]ss", "100%"])
+def test_a_database_s_password_that_is_not_encoded_is_not_told_to_anybody(password: str) -> None:
+    (line,) = faults(DATABASE_URL=f"postgresql://me:{password}@db.example/calls")
+
+    assert line.startswith("DATABASE_URL: holds a character that means something else in a URL; write it as its code")
+    assert password not in line
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://",
+        "postgres://me@db.example",
+        'postgresql://me:p%40s%25$^"ü:s@db.example:5432/calls?sslmode=verify-full',
+        "postgresql://me:s@one.example:5432,two.example:5433/calls?target_session_attrs=read-write",
+        "postgresql:///calls?host=/var/run/postgresql&user=me",
+        "postgresql://me@%2Fvar%2Frun/calls",
+        "postgresql://me:s@[::1]:5432/calls",
+    ],
+)
+def test_all_forms_of_a_database_s_url_that_libpq_takes_are_left_to_it(url: str) -> None:
+    read = read_settings({"DATABASE_URL": url}).database_url
+
+    assert read is not None
+    assert read.reveal() == url
+
+
 def test_a_key_and_a_secret_that_are_mixed_up_are_not_shown() -> None:
     mixed = faults(TWILIO_ACCOUNT_SID="b" * 32, TWILIO_API_KEY="s" * 32, TWILIO_API_SECRET=f"SK{'1' * 32}")
 

@@ -293,11 +293,26 @@ def _address_of_key(variables: Variables, name: str) -> str | None:
 
 
 def _database_url(variables: Variables) -> Secret | None:
-    """Read it as libpq does, which alone knows all its forms; it may hold a password."""
-    url = variables.secret("DATABASE_URL")
-    if url is not None and not re.match(r"postgres(ql)?://", url.reveal()):
+    """Read it as libpq does, which alone knows all its forms; it may hold a password.
+
+    One that is not encoded would be cut to pieces, of which libpq's errors quote some.
+    """
+    url = variables.text("DATABASE_URL")
+    if url is None:
+        return None
+    if not re.match("postgres(ql)?://", url):
         variables.fault("DATABASE_URL", "must begin with postgresql://, e.g. postgresql://user:password@host/database")
-    return url
+    elif not _POSTGRES_URL.fullmatch(url):
+        what = 'holds a character that means something else in a URL; write it as its code: "%" as %25, "@" as %40'
+        variables.fault("DATABASE_URL", f'{what}, "/" as %2F, "?" as %3F, "#" as %23, " " as %20')
+    return Secret(url)
+
+
+_CODE = "%[0-9A-Fa-f]{2}"
+_POSTGRES_URL = re.compile(
+    rf"postgres(ql)?://(([^/?#\[\]@% ]|{_CODE})*@)?([^/?#\[\]@% ]|{_CODE}|\[[0-9A-Fa-f:.]*\])*"
+    rf"(/([^?#@% ]|{_CODE})*)?(\?([^#@% ]|{_CODE})*)?"
+)
 
 
 _OBJECT_STORES = (
