@@ -116,6 +116,7 @@ def test_the_examples_name_the_schema_that_is_packaged_beside_them(path: Path) -
         ({"name": "no name"}, False),
         ({"name": ["a"]}, False),
         ({"instructions": "  "}, False),
+        ({"instructions": 2026, "greeting": 7, "on_machine": {"leave": False}}, True),
         ({"instructions": "two\nlines\n"}, True),
         ({"nubmers": []}, False),
         ({"numbers": []}, True),

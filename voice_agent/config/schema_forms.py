@@ -39,10 +39,10 @@ ANY_TEXT = {"type": ["string", "number", "boolean"]}
 
 
 def text(about: str, pattern: str = "", **more: Any) -> Schema:
-    """Any text; with a pattern, one that is a string and matches it whole."""
-    if pattern:
-        return {"type": "string", "pattern": f"^(?:{pattern})$", "description": about} | more
-    return ANY_TEXT | {"description": about} | more
+    """Any text; with a pattern, one that is a string and matches it whole, or that is not empty (`SAYABLE`)."""
+    kind = ANY_TEXT if pattern in ("", SAYABLE) else {"type": "string"}
+    form = {"pattern": f"^(?:{pattern})$"} if pattern else {}
+    return {**kind, **form, "description": about} | more
 
 
 def words(words: tuple[str, ...], about: str, default: str | None = None) -> Schema:

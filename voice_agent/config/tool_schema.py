@@ -12,6 +12,7 @@ from voice_agent.config.schema_forms import (
     E164,
     NAME,
     PREFIX,
+    SAYABLE,
     TOOL_SECONDS,
     VARIABLE,
     Schema,
@@ -89,7 +90,7 @@ PARAMETER: dict[str, Schema] = {
 }
 HTTP: dict[str, Schema] = {
     "name": text("The model calls it by this name.", TOOL_NAME, examples=["find_slot"]),
-    "description": text("What it is for; the model goes by it.", r"[\s\S]*\S[\s\S]*"),
+    "description": text("What it is for; the model goes by it.", SAYABLE),
     "method": words(HTTP_METHODS, "How it is asked.", "GET"),
     "url": text("https, its host fixed; {{ name }} stands for a parameter or a variable.", r"https?://[^\s/?#@{}]+.*"),
     "parameters": {
@@ -129,7 +130,7 @@ SEND_SMS: dict[str, Schema] = {
             "minProperties": 1,
         },
     ),
-    "text": text("{{ name }} stands for a parameter or a variable; unset: the model writes it.", r"[\s\S]*\S[\s\S]*"),
+    "text": text("{{ name }} stands for a parameter or a variable; unset: the model writes it.", SAYABLE),
     "parameters": HTTP["parameters"] | {"description": "What the model gives for the text."},
     "countries": {
         "description": "How the recipient's number must begin; unset: anyhow.",
