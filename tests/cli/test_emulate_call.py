@@ -228,6 +228,27 @@ def test_what_cannot_be_meant_is_said_before_anything_starts(
     assert says in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["call", "--to", "http://a", "--patience", "nan"],
+        ["call", "--to", "http://a", "--hang-up-after", "-1"],
+        ["call", "--to", "http://a", "--api-port", "65536"],
+        ["callee", "--port", "70000"],
+        ["realtime", "--port", "99999"],
+        ["realtime", "--tls-port", "-1"],
+    ],
+)
+def test_a_port_or_a_time_that_there_is_not_is_refused(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["emulate", *arguments])
+
+    assert ended.value.code == 2
+    assert f"{arguments[-1]!r} is no " in capsys.readouterr().err
+
+
 def test_a_token_in_the_settings_signs_unless_a_folder_is_named(tmp_path: Path) -> None:
     settings = read_settings({"TWILIO_ACCOUNT_SID": "AC" + "1" * 32, "TWILIO_AUTH_TOKEN": TOKEN})
 

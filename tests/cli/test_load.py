@@ -35,6 +35,7 @@ def test_a_few_calls_are_carried_or_too_much_and_the_figures_say_why(
         (["--most", "2000"], "from 1 to 1024"),
         (["--seconds", "0"], "--seconds"),
         (["--workers", "0"], "--workers"),
+        (["--interrupt", "-1"], "--interrupt: 0 or more"),
         (["--to", "http://127.0.0.1:1/twilio/voice", "--auth-token", "x", "--pid", "4194305"], "no such process"),
     ],
 )

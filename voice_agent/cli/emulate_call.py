@@ -32,6 +32,9 @@ KEY_SECONDS = 0.3
 GOODBYE_SECONDS = 5.0
 """How long the carrier may take to end a call that is over for its caller."""
 
+_MOST_SECONDS = 3600
+_LAST_PORT = 65535
+
 
 class Script(msgspec.Struct, frozen=True):
     """What the caller does."""
@@ -72,16 +75,33 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keys", default="", metavar="DIGITS", help="pressed after the last line: 0-9, * and #")
     parser.add_argument(
         "--patience",
-        type=float,
+        type=_seconds,
         default=PATIENCE_SECONDS,
         metavar="SECONDS",
         help="how long to wait for the agent to begin, before the next line (default: %(default)g)",
     )
-    parser.add_argument("--hang-up-after", type=float, metavar="SECONDS", help="instead of after the last answer")
+    parser.add_argument("--hang-up-after", type=_seconds, metavar="SECONDS", help="instead of after the last answer")
     parser.add_argument("--out", type=Path, metavar="FILE.wav", help="record both channels: caller left, agent right")
     parser.add_argument(
-        "--api-port", type=int, default=0, metavar="PORT", help="of the emulated REST API (TWILIO_API_BASE_URL)"
+        "--api-port", type=port_number, default=0, metavar="PORT", help="of the emulated REST API (TWILIO_API_BASE_URL)"
     )
+
+
+def port_number(text: str) -> int:
+    """Read a port of this machine; 0: any free one."""
+    if not (text.isascii() and text.isdecimal() and int(text[:9]) <= _LAST_PORT):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port from 0 to {_LAST_PORT}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= _MOST_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time from 0 to {_MOST_SECONDS} seconds")
+    return seconds
 
 
 def run(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from voice_agent.audio.mulaw import BYTES_PER_MS
 from voice_agent.audio.wav import read_mulaw
-from voice_agent.cli.emulate_call import ACCOUNT_SID, token_of
+from voice_agent.cli.emulate_call import ACCOUNT_SID, port_number, token_of
 from voice_agent.config.agents import load_agents
 from voice_agent.config.settings import ENV_FILE, Settings, read_settings
 from voice_agent.emulator.speech.callers import synthesise
@@ -44,7 +44,7 @@ def _print(line: str) -> None:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("--port", type=int, default=9100, help="of the REST API (default: %(default)s)")
+    parser.add_argument("--port", type=port_number, default=9100, help="of the REST API (default: %(default)s)")
     parser.add_argument("--is", dest="is_a", choices=IS_A, default="human", help="who answers (default: %(default)s)")
     parser.add_argument(
         "--becomes", choices=BECOMES, default="answers", help="what becomes of the ringing (default: %(default)s)"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from voice_agent.cli.emulate_call import port_number
 from voice_agent.config.settings import ENV_FILE, read_settings
 from voice_agent.emulator.brain import Brain
 from voice_agent.emulator.brains import choose_brain
@@ -40,9 +41,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _FAULTS.format(kinds="\n".join(f"  {name:<27}{what}" for name, what in KINDS.items()))
     parser.add_argument("--host", default="127.0.0.1", help="where to listen (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=9000, help="0 takes a free one (default: %(default)s)")
+    parser.add_argument("--port", type=port_number, default=9000, help="0 takes a free one (default: %(default)s)")
     parser.add_argument(
-        "--tls-port", type=int, metavar="PORT", help="listen for wss:// too, for clients that speak nothing else"
+        "--tls-port",
+        type=port_number,
+        metavar="PORT",
+        help="listen for wss:// too, for clients that speak nothing else",
     )
     parser.add_argument(
         "--openai-beta",

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from voice_agent.cli.emulate_call import token_of
+from voice_agent.cli.emulate_call import port_number, token_of
 from voice_agent.config.settings import ENV_FILE, read_settings
 from voice_agent.config.variables import is_loopback
 from voice_agent.emulator.load.account import MOST_P99_MS, Level, Spread
@@ -96,7 +96,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--model-port",
-        type=int,
+        type=port_number,
         default=MODEL_PORT,
         metavar="PORT",
         help="with --to: where the scripted model listens (default: %(default)s)",
@@ -131,6 +131,8 @@ def run(
         raise CommandError(f"--calls and --most: from 1 to {CALLS}, the calls that can be told apart")
     if not 0 < seconds <= MOST_SECONDS:
         raise CommandError(f"--seconds: more than 0 and at most {MOST_SECONDS:g}")
+    if interrupt < 0:
+        raise CommandError("--interrupt: 0 or more")
     if not 1 <= workers <= MOST_WORKERS:
         raise CommandError(f"--workers: from 1 to {MOST_WORKERS}")
     if to is not None and not is_loopback(to):
