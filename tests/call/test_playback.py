@@ -215,7 +215,7 @@ def test_the_echo_counts_at_its_place_among_the_frames_however_late_it_arrives()
     script._stream_at = None  # frames and echoes are typed by hand
     script.echo = False
     script.feed(CallerAudio(0, b"\xff" * 160))
-    script.agent_speaks("a", 5000)
+    script.agent_speaks("a", 5000, chunk_ms=5000)
     script.response_done()
     script.feed(MarkEchoed("start-1"), CallerAudio(20, b"\xff" * 160))
     for timestamp in range(40, 1000, 20):

@@ -106,6 +106,8 @@ def test_an_item_in_two_stretches_is_heard_as_the_sum_of_both() -> None:
     feed(MarkEchoed("start-1"))
     for at_ms in range(20, 620, 20):
         feed(CallerAudio(at_ms, b"\xff" * 160))
+        if at_ms == 300:
+            feed(MarkEchoed("play-6"))
     feed(CutNow("r1"))
     cut = next(command.name for command in said if isinstance(command, SendMark) and command.name.startswith("cut"))
     feed(MarkEchoed(cut), CallerAudio(620, b"\xff" * 160))

@@ -25,10 +25,16 @@ def playing(*lengths_ms: int, began_ms: int = 1000) -> Playout:
     return playout
 
 
+def measured(
+    playout: Playout, cut: Stamp, *, cleared_at_ms: int = 0, echoes_at_edges: bool = False, frame_ms: int = FRAME_MS
+) -> tuple[int, bool] | None:
+    return playout.heard_at(cut, cleared_at_ms=cleared_at_ms, echoes_at_edges=echoes_at_edges, frame_ms=frame_ms)
+
+
 def heard_ms(playout: Playout, cut: Stamp, *, echoes_at_edges: bool = False) -> int:
-    measured = playout.heard_at(cut, echoes_at_edges=echoes_at_edges, frame_ms=FRAME_MS)
-    assert measured is not None
-    return measured[0] // 8
+    found = measured(playout, cut, echoes_at_edges=echoes_at_edges)
+    assert found is not None
+    return found[0] // 8
 
 
 def test_deltas_of_one_item_are_one_segment() -> None:
@@ -41,7 +47,7 @@ def test_deltas_of_one_item_are_one_segment() -> None:
 
 
 def test_the_cut_is_where_the_carriers_clock_says() -> None:
-    assert playing(200, 200).heard_at(at(1250), echoes_at_edges=False, frame_ms=FRAME_MS) == (2000, False)
+    assert measured(playing(200, 200), at(1250)) == (2000, False)
 
 
 def test_a_mark_just_out_of_reach_by_echoes_that_wait_for_frames_is_no_proof_of_the_cut() -> None:
@@ -65,6 +71,41 @@ def test_a_dry_moment_that_shows_after_the_clear_counts_too() -> None:
     assert heard_ms(playout, at(1560)) == 200 + 60
 
 
+def gone_dry(*, lost_start: str) -> Playout:
+    """A delta of 200 ms is played, and 60 ms after that comes another one.
+
+    `lost_start`: its start mark "never" comes back, or "by then" has been passed by the next mark, or is not lost ("").
+    """
+    playout = playing(200)
+    playout.echo("m1", at(1200))
+    playout.add_mark("start again", starts=True)
+    playout.add(260, "b", 200 * 8)
+    playout.add_mark("m2")
+    if not lost_start:
+        playout.echo("start again", at(1260))
+    if lost_start == "by then":
+        playout.echo_after_clear("m2", at(1280))  # flushed
+    return playout
+
+
+def test_where_a_start_mark_was_lost_no_sound_was_heard_before_it_can_have_come() -> None:
+    # Found by made-up calls (seed 150001325).
+    for lost in ("never", "by then"):
+        assert measured(gone_dry(lost_start=lost), at(1280), cleared_at_ms=280) == (220 * 8, True)
+    assert measured(gone_dry(lost_start=""), at(1280), cleared_at_ms=0) == (220 * 8, False)
+
+
+def test_a_lost_start_mark_that_a_later_echo_makes_up_for_changes_nothing() -> None:
+    passed, not_reached = gone_dry(lost_start="never"), playing(200)
+    passed.echo("m2", at(1460))
+    passed.add(400, "b", 200 * 8)
+    not_reached.add_mark("start again", starts=True)
+    not_reached.add(190, "b", 200 * 8)
+
+    assert measured(passed, at(1480), cleared_at_ms=0) == (420 * 8, False)
+    assert measured(not_reached, at(1199), cleared_at_ms=0) == (199 * 8, False)
+
+
 def test_a_dry_moment_after_deltas_of_odd_lengths_is_told_in_whole_milliseconds() -> None:
     playout = playing(200)
     playout.echo("m1", at(1200))
@@ -73,7 +114,7 @@ def test_a_dry_moment_after_deltas_of_odd_lengths_is_told_in_whole_milliseconds(
     playout.add(400, "b", 1600)
     playout.echo_after_clear("m2", at(1450))  # 50 ms late
 
-    assert playout.heard_at(at(1460), echoes_at_edges=False, frame_ms=FRAME_MS) == (410 * 8, False)
+    assert measured(playout, at(1460)) == (410 * 8, False)
 
 
 def test_a_dry_moment_that_our_clock_alone_tells_of_counts_when_it_is_more_than_jitter() -> None:
@@ -106,7 +147,7 @@ def test_longer_frames_tell_less_exactly_whether_a_mark_was_reached() -> None:
     playout.echo_after_clear("m3", at(1565))
     playout.echo_after_clear("m4", at(1640))
 
-    assert playout.heard_at(at(1640), echoes_at_edges=False, frame_ms=40) == (640 * 8, False)
+    assert measured(playout, at(1640), frame_ms=40) == (640 * 8, False)
 
 
 def test_nothing_is_heard_beyond_what_was_queued_or_short_of_what_was_confirmed() -> None:
@@ -121,7 +162,7 @@ def test_without_any_echo_nothing_is_known() -> None:
     playout = Playout()
     playout.add(0, "a", 800)
 
-    assert playout.heard_at(at(1000), echoes_at_edges=False, frame_ms=FRAME_MS) is None
+    assert measured(playout, at(1000)) is None
 
 
 def test_a_stretch_that_ran_dry_began_later() -> None:
@@ -185,7 +226,7 @@ def test_guesses_are_whole_milliseconds_whatever_the_lengths_of_the_deltas() -> 
     playout.add(0, "a", 3200)
     playout.echo("m1", at(1290, by_clock=True))
 
-    assert playout.heard_at(at(1390), echoes_at_edges=False, frame_ms=FRAME_MS) == (2400, True)
+    assert measured(playout, at(1390)) == (2400, True)
 
 
 def test_of_a_carrier_that_echoes_with_its_frames_a_flushed_mark_is_a_frame_early() -> None:
@@ -205,7 +246,7 @@ def test_where_our_clock_stands_in_the_middle_of_the_guesses_counts_and_is_told(
     playout.echo("start", at(1000, by_clock=True))
     playout.echo("m1", at(1290, by_clock=True))  # 90 ms of jitter
 
-    assert playout.heard_at(at(1390), echoes_at_edges=False, frame_ms=FRAME_MS) == (2400, True)
+    assert measured(playout, at(1390)) == (2400, True)
 
 
 def test_an_exact_echo_is_worth_more_than_guesses() -> None:
@@ -217,7 +258,7 @@ def test_an_exact_echo_is_worth_more_than_guesses() -> None:
     playout.echo("more", at(1900, by_clock=True))
     playout.add(0, "a", 3200)
 
-    assert playout.heard_at(at(1500), echoes_at_edges=False, frame_ms=FRAME_MS) == (4000, False)
+    assert measured(playout, at(1500)) == (4000, False)
 
 
 def test_the_estimate_takes_the_way_there_as_the_same_for_audio_and_clear() -> None:

@@ -276,7 +276,7 @@ class Playback:
         self._marks += 1
         name = f"{kind}-{self._marks}"
         if self._playout is not None:
-            self._playout.add_mark(name)
+            self._playout.add_mark(name, starts=kind == "start")
         return SendMark(name)
 
     # --- what the carrier says ---------------------------------------------------------------------------------------
@@ -363,7 +363,12 @@ class Playback:
         if cut.stamp is not None:
             self._clock.settle(now_ms)
             clock = self._clock
-            measured = cut.playout.heard_at(cut.stamp, echoes_at_edges=clock.echoes_at_edges, frame_ms=clock.frame_ms)
+            measured = cut.playout.heard_at(
+                cut.stamp,
+                cleared_at_ms=cut.cleared_at_ms,
+                echoes_at_edges=clock.echoes_at_edges,
+                frame_ms=clock.frame_ms,
+            )
         basis: Basis = "estimate"
         if measured is None:
             position = cut.playout.estimate(cut.cleared_at_ms)

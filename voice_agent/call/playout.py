@@ -36,6 +36,7 @@ class Segment(msgspec.Struct, gc=False):
 class _Mark(msgspec.Struct, frozen=True, gc=False):
     name: str
     position: int
+    starts: bool
 
 
 class Playout:
@@ -53,6 +54,8 @@ class Playout:
         self._marks: deque[_Mark] = deque()
         self._echoes: list[tuple[int, Stamp]] = []
         self._late_echoes: list[tuple[int, Stamp]] = []
+        self._lost_start = -1
+        """The greatest position of a start mark whose echo was lost."""
         self._sent_offset_ms: int | None = None
         """The same offset on our clock less the way there: no byte can play before it was sent."""
 
@@ -72,9 +75,9 @@ class Playout:
             self.segments.append(Segment(item_id, self.queued, end))
         self.queued = end
 
-    def add_mark(self, name: str) -> None:
-        """A mark was sent at the end of what is queued."""
-        self._marks.append(_Mark(name, self.queued))
+    def add_mark(self, name: str, *, starts: bool = False) -> None:
+        """A mark was sent at the end of what is queued. `starts`: it is a start mark."""
+        self._marks.append(_Mark(name, self.queued, starts))
 
     def expects(self, name: str) -> bool:
         """Whether this mark is still to be echoed."""
@@ -105,12 +108,15 @@ class Playout:
         """A mark came back after `clear` went out: played on the way, or flushed. `heard_at` tells which."""
         self._late_echoes.append((self._take(name), stamp))
 
-    def heard_at(self, cut: Stamp, *, echoes_at_edges: bool, frame_ms: int) -> tuple[int, bool] | None:
+    def heard_at(
+        self, cut: Stamp, *, cleared_at_ms: int, echoes_at_edges: bool, frame_ms: int
+    ) -> tuple[int, bool] | None:
         """Where playout stood when `clear` arrived, and whether our clock helped; `None` without any echo.
 
-        The cut mark's echo follows that moment. A mark that the clock says was out of reach was flushed at that very
-        moment; one that came back before it was played. Echoes of played marks that come with frames
-        (`echoes_at_edges`) are a frame later than flushed ones. `frame_ms`: how long this carrier's frames are.
+        `clear` was sent at `cleared_at_ms`. The cut mark's echo follows that moment. A mark that the clock says was out
+        of reach was flushed at that very moment; one that came back before it was played. Echoes of played marks that
+        come with frames (`echoes_at_edges`) are a frame later than flushed ones. `frame_ms`: how long this carrier's
+        frames are.
         """
         if not self._echoes:
             return None
@@ -134,7 +140,10 @@ class Playout:
                 self.confirmed = max(self.confirmed, position)
         late_ms = frame_ms if echoes_at_edges and flushed else 0
         position = (cleared.carrier_ms - offset_ms + late_ms) * BYTES_PER_MS
-        return self._bounded(position), by_clock or cleared.by_clock
+        if self._last_lost_start(position) < self.confirmed:
+            return self._bounded(position), by_clock or cleared.by_clock
+        # No mark tells whether the queue ran dry there: what follows was not heard before it came.
+        return min(self._bounded(position), self.estimate(cleared_at_ms)), True
 
     def estimate(self, cleared_at_ms: int) -> int:
         """Where playout stood when a `clear` sent at `cleared_at_ms` arrived, by our clock alone.
@@ -160,6 +169,13 @@ class Playout:
             mark = self._marks.popleft()
             if mark.name == name:
                 return mark.position
+            if mark.starts:
+                self._lost_start = mark.position
+
+    def _last_lost_start(self, position: int) -> int:
+        """The greatest position of a start mark that was passed and did not come back; -1: there is none."""
+        out = [mark.position for mark in self._marks if mark.starts and mark.position <= position]
+        return max(self._lost_start, *out) if out else self._lost_start
 
     def _offset(self) -> tuple[int, bool]:
         """The stretch's beginning on the carrier's clock as far as the echoes tell, and whether our clock helped."""
