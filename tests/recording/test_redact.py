@@ -26,6 +26,7 @@ DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
         ("five five five ninety thousand one", "55590001"),
         ("nought one two three four five six", "0123456"),
         ("1 2 3 for 5 6 7", "1234567"),
+        ("four two five. Okay? Five five, yes, five oh one. Sorry, two, comma, three", "4255550123"),
         ("to three for five six seven eight", "2345678"),
         ("treble three quadruple four", "3334444"),
         ("it is \u0664\u0662\u0665 \u0665\u0665\u0665 \u0660\u0661\u0662\u0663", "4255550123"),
@@ -44,6 +45,7 @@ def test_a_number_is_found_however_it_is_spoken(text: str, number: str) -> None:
         "It was on 2026-11-22 at 10:30:15.",
         "Two dogs, three cats and one hundred fish for 25 dollars.",
         "I would like to come for one or two hours.",
+        "We are open at 9.30, on Monday at 10 a.m. Come at noon. Thanks.",
         "0000000 zero zero zero zero zero zero zero",
     ],
 )
@@ -86,6 +88,7 @@ def test_a_given_number_is_found_among_others_and_a_short_one_is_not_known() -> 
         "Anna Jones's",
         "A double N a, J-O-N-E-S",
         "A. N. N. A. Jones",
+        "A for apple, N, N like November, A, J as in Juliet, ONES",
         "ANNAJONES",
         "Ánna Jönes",
         "the Mc Donalds",
@@ -116,6 +119,12 @@ def test_other_words_are_not(text: str) -> None:
         "my PIN is one two three",
         "1234 is the pin",
         "the code: 0 0 4",
+        "4321, that's my code",
+        "the P.I.N. is four three two one",
+        "nine eight seven, that is the C V V",
+        "anna dot smith at gmail dot com",
+        "it's A Smith at G Mail dot com",
+        "asmith at gmail.com",
     ],
 )
 def test_keys_addresses_and_codes_are_secrets(text: str) -> None:

@@ -163,6 +163,15 @@ def test_of_the_header_nothing_stays_that_tells_of_people() -> None:
     assert found.webhook == {"From": REDACTED, "To": "+0000", "CallSid": "CA1"}
 
 
+@pytest.mark.parametrize(("greeting", "left"), [("Hello!", b"hello"), ("Hello Anna Jones!", b"\xff" * 5)])
+def test_a_kept_greeting_is_silent_if_a_listed_word_is_in_it(greeting: str, left: bytes) -> None:
+    before = header()
+    agent = msgspec.structs.replace(before.setup.agent, greeting=greeting)
+    setup = msgspec.structs.replace(before.setup, agent=agent, kept_greeting=b"hello")
+
+    assert redactor().header(msgspec.structs.replace(before, setup=setup)).setup.kept_greeting == left
+
+
 def test_a_number_keeps_its_length_and_what_is_none_goes_whole() -> None:
     assert [without_digits(text) for text in ("+1 425", "#", "anonymous", "")] == ["+0 000", "#", REDACTED, ""]
 

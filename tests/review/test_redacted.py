@@ -419,10 +419,11 @@ def test_the_transcript_holds_the_rest_of_the_call() -> None:
 def test_what_was_said_before_a_call_went_on_is_searched_with_the_rest() -> None:
     turns = (
         CallerTurn("old_1", "my number is four two five"),
-        AgentTurn("old_2", "Yes?", interrupted=False),
+        AgentTurn("old_2", "Go on.", interrupted=False),
         CallerTurn("old_3", "triple five oh one two three"),
         CallerTurn("old_4", "and I like tea"),
         ToolTurn("old_5", "look_up", '{"number":"4255550123"}', "Anna Jones"),
+        AgentTurn("old_6", "So 425 555 0123.", interrupted=False, agent="billing"),
         KeysTurn("8642"),
     )
     resumed = Resumption(Conversation("reception", turns), "The line to +14255550199 is busy.")
@@ -434,10 +435,11 @@ def test_what_was_said_before_a_call_went_on_is_searched_with_the_rest() -> None
     assert after is not None
     assert after.conversation.turns == (
         CallerTurn("old_1", REDACTED),
-        AgentTurn("old_2", "Yes?", interrupted=False),
+        AgentTurn("old_2", "Go on.", interrupted=False),
         CallerTurn("old_3", REDACTED),
         CallerTurn("old_4", "and I like tea"),
         ToolTurn("old_5", "look_up", REDACTED_ARGUMENTS, REDACTED),
+        AgentTurn("old_6", REDACTED, interrupted=False, agent="billing"),
         KeysTurn("0000"),
     )
     assert after.reason == REDACTED

@@ -47,11 +47,20 @@ _HEARD = {"won": "1", "to": "2", "too": "2", "for": "4", "fore": "4", "ate": "8"
 _TIMES = {"double": 2, "triple": 3, "treble": 3, "quadruple": 4}
 _ZEROS = {"hundred": 2, "thousand": 3}
 _BETWEEN = frozenset(
-    ("and", "then", "um", "uh", "er", "erm", "dash", "hyphen", "minus", "dot", "point", "plus", "space", "slash", "ext")
+    [
+        *("and", "then", "next", "now", "so", "well", "um", "uh", "uhm", "er", "erm", "ah", "hm", "hmm", "mm", "mhm"),
+        *("yes", "yeah", "yep", "ok", "okay", "sorry"),
+        *("dash", "hyphen", "minus", "dot", "point", "comma", "pause", "plus", "space", "slash", "ext"),
+    ]
 )
 """What people say between the digits of one number."""
+_AS_IN = (("as", "in"), ("for",), ("like",))
+"""What stands between a letter and a word that begins with it."""
 _DATE = re.compile(r"\b(?:19|20)\d\d-[01]\d-[0-3]\d(?!\d)")
 """A date is no number, though it has eight digits."""
+
+_OF_CODES = r"\b(?:p ?i ?n|password|passcode|code|c ?v ?[vc]|s ?s ?n|social security)\b"
+"""What makes digits near it a secret, spelt or not."""
 
 _SECRETS = tuple(
     re.compile(pattern, re.IGNORECASE)
@@ -63,8 +72,8 @@ _SECRETS = tuple(
         r"\bbearer\s+[\w.~+/-]{8,}=*",
         r"\bsips?:[^\s;<>\"]+",
         r"(?<![\w.+-])[\w.+-]++@[\w-]++(?:\.[\w-]++)+",
-        r"\bpin\b\D{0,40}\d{3,}|(?<!\d)\d{3,}+\D{0,20}\bpin\b",
-        r"\b(?:password|passcode|code|cvv|cvc|ssn|social security)\b\D{0,40}\d{3,}",
+        r"\bat\s++(?:(?:[\w-]++\s++){1,4}dot\s++|(?!\d+\.)[\w-]++\.)[a-z]{2,}+\b",
+        rf"{_OF_CODES}\D{{0,40}}\d{{3,}}|(?<!\d)\d{{3,}}+\D{{0,20}}{_OF_CODES}",
     )
 )
 """Keys as their makers write them, addresses, and digits near the word that makes them a secret.
@@ -302,14 +311,28 @@ def _tokens(text: str) -> list[_Token]:
 
 
 def _spelt(tokens: list[_Token]) -> list[_Token]:
-    """Write "double s" as two letters."""
+    """Write "double s" as two letters, and "s as in sugar" as one."""
     read: list[_Token] = []
-    for token in tokens:
+    place = 0
+    while place < len(tokens):
+        token = tokens[place]
+        place = _end_of_example(tokens, place)
         if read and read[-1].text in _TIMES and len(token.text) == 1:
-            read[-1] = _Token(token.text * _TIMES[read[-1].text], read[-1].start, token.end)
+            read[-1] = _Token(token.text * _TIMES[read[-1].text], read[-1].start, tokens[place - 1].end)
         else:
-            read.append(token)
+            read.append(_Token(token.text, token.start, tokens[place - 1].end))
     return read
+
+
+def _end_of_example(tokens: list[_Token], place: int) -> int:
+    """Say behind which token a word or letter ends, with the example that tells which letter it is."""
+    letter = tokens[place].text
+    for between in _AS_IN if len(letter) == 1 else ():
+        example = place + 1 + len(between)
+        said = tuple(token.text for token in tokens[place + 1 : example])
+        if said == between and example < len(tokens) and tokens[example].text.startswith(letter):
+            return example + 1
+    return place + 1
 
 
 class _Words:

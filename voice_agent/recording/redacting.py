@@ -32,7 +32,7 @@ _NAMES = frozenset(["type", "event", "object", "status", "role", "code", "id", "
 _COUNTS = frozenset(["sequenceNumber", "chunk", "timestamp", "expires_at", "created_at", "received_at"])
 """Long numbers that are nobody's, beside the fields that end in `_ms` and `_tokens`."""
 
-_OF_ITEMS = frozenset(["name", "format", "phase", "server_label"])
+_OF_ITEMS = frozenset(["name", "format", "phase", "server_label", "agent"])
 """Fields of an item that are not its words."""
 
 _LONG = frozenset(["instructions", "description", "greeting", "consent", "prompt"])
@@ -122,6 +122,8 @@ class Redactor:
             for name, value in header.webhook.items()
             if name in _WEBHOOK_NUMBERS | _WEBHOOK_KEPT
         }
+        if kept is not None and self._matches(before.agent.greeting or ""):
+            kept = bytes([SILENCE]) * len(kept)
         setup = msgspec.structs.replace(msgspec.convert(setup, type(before)), kept_greeting=kept)
         return msgspec.structs.replace(header, setup=setup, webhook=webhook, redacted=True)
 
