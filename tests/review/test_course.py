@@ -109,7 +109,9 @@ def test_a_tool_that_failed_is_told_with_why_if_the_recording_says_so() -> None:
     assert finished
     assert "cause" not in finished
     assert [run.cause for run in course_of(old)[0].tools if run.failed] == [""]
-    assert [(run.cause, "500" in run.output) for run in course_of(new)[0].tools if run.failed] == [("HTTP 500", False)]
+    told = course_of(new)[0]
+    assert [(run.cause, "500" in run.output) for run in told.tools if run.failed] == [("HTTP 500", False)]
+    assert [finding.text for finding in told.findings] == ["find_order: HTTP 500"]
 
 
 def test_a_tool_that_was_never_answered_lasts_to_the_end() -> None:

@@ -409,7 +409,8 @@ class _Teller:
                 at_ms, unheard = answer.end_ms, answer.unheard
                 text = f"cut at {clock(at_ms)}, {seconds(trouble.ms)} of it not heard"
             case kind if kind == TOOL_FAILED and of in self._runs:
-                at_ms, text = self._runs[of].begin_ms, described(trouble, self._runs[of].output)
+                run = self._runs[of]
+                at_ms, text = run.begin_ms, described(trouble, run.cause or run.output)
             case kind if kind == TOOL_UNANSWERED and unanswered:
                 at_ms = unanswered.pop(0).begin_ms
             case kind if kind == SESSION_LOST:
