@@ -451,6 +451,16 @@ def test_a_further_endpoint_that_cannot_be_is_refused_in_a_line(written: str, to
     assert told in line
 
 
+def test_a_setting_that_stands_twice_in_the_file_is_doubtful(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text("API_TOKEN=one\nPORT=\nPORT=9000\nHOST=::1\nHOST=::1\nAPI_TOKEN=two\n")
+
+    assert doubtful_names({}, path) == [
+        f"API_TOKEN ({path}:6): set before, API_TOKEN ({path}:1); this one counts",
+    ]
+    assert doubtful_names({"API_TOKEN": "three"}, path) == []
+
+
 def test_a_number_behind_a_variable_of_an_endpoint_is_no_typing_error() -> None:
     assert doubtful_names({"AZURE_OPENAI_ENDPOINT_2": "x", "REALTIME_URL_3": "x"}) == []
 

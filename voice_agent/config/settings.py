@@ -265,11 +265,11 @@ def agents_path(environ: Mapping[str, str], env_file: Path | None = None) -> Pat
 
 
 def doubtful_names(environ: Mapping[str, str], env_file: Path | None = None) -> list[str]:
-    """List, a line each, the names that look like a setting but are none: typing errors, most of the time."""
+    """List, a line each, names that look like a setting but are none, and what `.env` sets twice: mistakes, mostly."""
     variables = Variables(environ, env_file)
     known = [name.upper() for name in Settings.__struct_fields__]
     known += [f"{name}_{number}" for name in _OF_AN_ENDPOINT for number in _NUMBERS]
-    lines = []
+    lines = list(variables.doubled.values())
     for name in variables.names:
         ours = name.startswith(_LOOKALIKE) or name not in environ
         if name not in known and ours and (near := nearest(name, known, cutoff=0.8)):

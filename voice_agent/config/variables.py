@@ -34,11 +34,14 @@ class Variables:
 
     def __init__(self, environ: Mapping[str, str], env_file: Path | None) -> None:
         self.errors: list[ConfigError] = []
+        self.doubled: dict[str, str] = {}
+        """By name, of what lines of the file set to different values: where, and which of them counts."""
         self._set: dict[str, _Variable] = {}
         if env_file is not None:
             self._read_file(env_file)
         for name, value in environ.items():
             if value.strip():
+                self.doubled.pop(name, None)
                 self._set[name] = _Variable(value.strip(), name)
 
     def _read_file(self, path: Path) -> None:
@@ -57,7 +60,11 @@ class Variables:
             if binding.error or (binding.key is not None and binding.value is None):
                 self.errors.append(ConfigError('expected "NAME=value"', place))
             elif binding.key is not None and binding.value is not None and binding.value.strip():
-                self._set[binding.key] = _Variable(binding.value.strip(), f"{binding.key} ({place})")
+                new = _Variable(binding.value.strip(), f"{binding.key} ({place})")
+                before = self._set.get(binding.key, new)
+                if before.value != new.value:
+                    self.doubled[binding.key] = f"{new.where}: set before, {before.where}; this one counts"
+                self._set[binding.key] = new
 
     @property
     def names(self) -> list[str]:
