@@ -7,7 +7,7 @@ from tests.support.twilio_rest import fake_rest
 from tests.support.web import http_server
 from voice_agent.agent import Agent
 from voice_agent.cli.check_live import Finding
-from voice_agent.cli.doctor import examine, look_at_numbers, run, tell
+from voice_agent.cli.doctor import examine, look_at_lists, look_at_numbers, run, tell
 from voice_agent.config.agents import Agents
 from voice_agent.config.secret import Secret
 from voice_agent.config.settings import Settings
@@ -42,6 +42,19 @@ def test_agents_that_are_wrong_are_told_line_by_line(tmp_path: Path) -> None:
     assert {"the store", "DATA", "PORT", "open files", "clock", "PUBLIC_URL", "REALTIME_PROVIDER"} <= {
         found.what for found in findings
     }
+
+
+def test_lists_that_a_server_would_not_start_with_are_wrong(tmp_path: Path) -> None:
+    (tmp_path / "prices.toml").write_text("models")
+    (tmp_path / "words.txt").write_text("Alder\n")
+    settings = Settings(prices=tmp_path / "prices.toml", redact_words=tmp_path / "words.txt")
+
+    prices, words = look_at_lists(settings)
+
+    assert (prices.verdict, prices.what) == ("wrong", "PRICES")
+    assert prices.remark.startswith(f"{tmp_path / 'prices.toml'} is not TOML")
+    assert words == Finding("ok", "REDACT_WORDS", f"{tmp_path / 'words.txt'} can be read")
+    assert not list(look_at_lists(Settings()))
 
 
 def test_of_every_number_of_an_agent_it_is_told_where_it_leads() -> None:

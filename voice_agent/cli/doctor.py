@@ -8,18 +8,20 @@ to date.
 import argparse
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from voice_agent.cli.check_live import Finding, try_all
 from voice_agent.cli.doctor_machine import look_at_machine
 from voice_agent.cli.doctor_remote import look_at_remote
 from voice_agent.config.agents import Agents, load_agents
+from voice_agent.config.prices import load_prices
 from voice_agent.config.references import read_references
 from voice_agent.config.settings import ENV_FILE, Settings, doubtful_names, read_settings
 from voice_agent.config.variables import split_url
 from voice_agent.errors import CommandError, ConfigError, PeerError
 from voice_agent.live.endpoints import demands_of
+from voice_agent.recording.redact import read_wanted
 from voice_agent.twilio_api.numbers import NumbersApi
 from voice_agent.twilio_api.rest import open_rest
 
@@ -63,11 +65,28 @@ async def examine(environ: Mapping[str, str], env_file: Path) -> list[Finding]:
         lines = [Finding("wrong", "settings", line) for line in str(error).splitlines()]
         return [*findings, *lines, Finding("not tried", "all else", "correct the settings first")]
     findings.append(Finding("ok", "settings", f"{settings.public_url}, model of {settings.realtime_provider}"))
+    findings += look_at_lists(settings)
     agents, about = look_at_agents(environ, env_file, settings)
     findings += about
     findings += await look_at_machine(settings)
     findings += await try_all(settings, () if agents is None else agents.all)
     return findings + ([] if agents is None else await look_at_numbers(settings, agents))
+
+
+def look_at_lists(settings: Settings) -> Iterator[Finding]:
+    """Read what a server reads at its start beside the agents."""
+    for name, path, read in (
+        ("PRICES", settings.prices, load_prices),
+        ("REDACT_WORDS", settings.redact_words, read_wanted),
+    ):
+        if path is None:
+            continue
+        try:
+            read(path)
+        except ConfigError as error:
+            yield Finding("wrong", name, str(error).removeprefix(f"{name}: "))
+        else:
+            yield Finding("ok", name, f"{path} can be read")
 
 
 def look_at_agents(
