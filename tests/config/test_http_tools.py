@@ -40,7 +40,7 @@ def test_a_tool_is_read_as_it_is_written() -> None:
         url: https://api.example.com/{{ branch }}/slots?limit=3
         parameters:
           day: {type: string, description: The day., enum: [Monday, Tuesday]}
-          minutes: {type: integer, enum: [15, 30], optional: true}
+          minutes: {type: integer, enum: [15, 30, 15], optional: true}
           names: {type: array, items: {type: string}}
         headers: {Authorization: "Bearer ${CALENDAR_KEY}", X-Branch: north}
         body: {day: "{{ day }}", for: "{{ names }}", length: "{{ minutes }}", phone: "tel:{{ caller }}", free: true}

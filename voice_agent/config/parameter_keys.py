@@ -102,7 +102,7 @@ def _enum(keys: Fields, kind: str) -> dict[str, Any]:
     values = [_choice(keys.document, node, kind) for node in nodes]
     if not nodes and isinstance(at, yaml.SequenceNode):
         keys.document.fault(at, '"enum" is empty; name the values that are allowed')
-    return {"enum": values}
+    return {"enum": list(dict.fromkeys(values))}  # JSON Schema wants each once
 
 
 def _choice(document: Document, node: yaml.Node, kind: str) -> str | int:
