@@ -107,6 +107,10 @@ def test_an_agent_is_open_in_a_span_of_today_or_in_the_rest_of_yesterdays(
     [
         ("hours: {open: {monday: 08:00-12:00}, closed: x}", '"hours" needs a time zone'),
         ("timezone: UTC\nhours: {closed: x}", 'key "open" is missing'),
+        (
+            "timezone: UTC\nhours: {open: {}, monday-friday: 08:00-12:00, closed: x}",
+            '4:19: "monday-friday" stands below "open"; write "open: {monday-friday: ...}"',
+        ),
         ("timezone: UTC\nhours: {open: {monday: 08:00-12:00}}", 'key "closed" is missing'),
         ("timezone: UTC\nhours: {open: {moday: 08:00-12:00}, closed: x}", 'did you mean "monday"?'),
         ("timezone: UTC\nhours: {open: {monday: 8-12}, closed: x}", '"8-12" are no hours; write e.g.'),

@@ -55,14 +55,27 @@ def _spans(hours: Hours, day: date) -> tuple[Span, ...]:
 
 def read_hours(fields: Fields) -> Hours | None:
     """Read the key; faults are noted in its document."""
-    inner = fields.fields("hours", tuple(HOURS), "{open: {monday-friday: 08:00-18:00}, closed: We are closed now.}")
+    stray = _stray_days(fields)
+    known = (*HOURS, *stray)
+    inner = fields.fields("hours", known, "{open: {monday-friday: 08:00-18:00}, closed: We are closed now.}")
     if inner is None:
         return None
+    for name, at in stray.items():
+        fields.document.fault(at, f'"{shorten(name)}" stands below "open"; write "open: {{{shorten(name)}: ...}}"')
     if fields.node("timezone") is None:
         fields.document.fault(inner.at, '"hours" needs a time zone; add e.g. "timezone: America/Los_Angeles"')
     week = _week(inner)
     agent, message = _otherwise(inner)
     return Hours(week=week, days=_days(inner), agent=agent, message=message)
+
+
+def _stray_days(fields: Fields) -> dict[str, yaml.Node]:
+    """Find days of the week that stand beside `open` instead of below it."""
+    node = fields.node("hours")
+    keys = (
+        [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)] if isinstance(node, yaml.MappingNode) else []
+    )
+    return {key.value: key for key in keys if key.value.partition("-")[0].strip().lower() in WEEKDAYS}
 
 
 def _week(fields: Fields) -> dict[str, tuple[Span, ...]]:
