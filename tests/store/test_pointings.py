@@ -60,7 +60,7 @@ def test_only_its_owner_can_read_it(pointings: Pointings) -> None:
     assert [path.name for path in pointings.path.parent.iterdir()] == [f"{NUMBER}.json"]
 
 
-@pytest.mark.parametrize("content", [b"{", b"[1]", b"\xff"])
+@pytest.mark.parametrize("content", [b"{", b"[1]", b"\xff", b'[{"changed_at": "", "fields": {"voice_url": 3}}]'])
 def test_a_broken_file_is_one_line(pointings: Pointings, content: bytes) -> None:
     pointings.path.parent.mkdir(parents=True)
     pointings.path.write_bytes(content)

@@ -7,7 +7,6 @@ import contextlib
 import os
 import re
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -25,7 +24,7 @@ class FormerPointing(msgspec.Struct, frozen=True, kw_only=True):
 
     changed_at: str
     """ISO 8601, in UTC."""
-    fields: dict[str, Any]
+    fields: dict[str, str]
 
 
 class Pointings:
