@@ -255,7 +255,7 @@ def test_the_client_of_the_readme_gets_its_answer(capsys: pytest.CaptureFixture[
     async def hold() -> dict[str, object]:
         brain = DialogueBrain([], always=load_dialogue(ROOT / stand_in.dialogue))
         names: dict[str, object] = {}
-        async with asyncio.timeout(20), serve_realtime("127.0.0.1", 0, fake_speech(), brain) as server:
+        async with asyncio.timeout(60), serve_realtime("127.0.0.1", 0, fake_speech(), brain) as server:
             code = example.replace(f":{stand_in.port}/", f":{server.port}/")
             assert code != example
             await asyncio.to_thread(exec, code, names)

@@ -57,7 +57,7 @@ def with_account(
     async def run() -> Customer:
         numbers = [IncomingNumber(phone_number=CALLED)]
         async with (
-            asyncio.timeout(10),
+            asyncio.timeout(60),
             customer(
                 {
                     "/healthz": (200, "text/plain", health),

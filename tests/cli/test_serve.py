@@ -97,7 +97,7 @@ class Served:
     def stopped(self, signum: int = signal.SIGTERM) -> tuple[int, str, str]:
         """Send a signal; gives exit status and what was still told."""
         self.process.send_signal(signum)
-        out, errors = self.process.communicate(timeout=20)
+        out, errors = self.process.communicate(timeout=60)
         return self.process.returncode, out, errors
 
 
@@ -130,7 +130,7 @@ def test_a_server_whose_parent_is_killed_stops(tmp_path: Path) -> None:
     with Served(tmp_path) as served:
         served.process.kill()
         # It holds the other end of this pipe until it ends.
-        out, _ = served.process.communicate(timeout=20)
+        out, _ = served.process.communicate(timeout=60)
 
     assert out == "the parent process is gone; stopping\n"
 

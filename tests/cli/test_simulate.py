@@ -130,7 +130,7 @@ def test_a_run_that_is_stopped_ends_with_what_was_done_and_no_traceback(
         assert process.stderr is not None
         assert process.stderr.readline().startswith("25 of 100,000 calls, ")
         stop(process.pid, number)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=60)
 
     # Its processes hold the other ends of these pipes, too: they are gone when both have ended.
     assert process.returncode == 128 + number

@@ -83,7 +83,7 @@ def test_the_dental_practice_looks_into_a_calendar_over_http_and_books_in_it() -
         dental = DENTAL.named("dental")
         assert dental is not None
         agent = render(dental, "+14255550111", "+14255550100", datetime(2026, 11, 23, tzinfo=UTC))
-        async with asyncio.timeout(10), server(calendar) as url:
+        async with asyncio.timeout(60), server(calendar) as url:
             # Its calendar is nowhere: one on this machine stands in for it.
             tools = tuple(
                 msgspec.structs.replace(

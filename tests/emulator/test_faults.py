@@ -19,7 +19,7 @@ from voice_agent.emulator.realtime import RealtimeServer, serve_realtime
 
 def run(test: Coroutine[Any, Any, None]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await test
 
     asyncio.run(bounded())

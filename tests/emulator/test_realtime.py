@@ -44,7 +44,7 @@ class Scripted:
 
 def run(test: Coroutine[Any, Any, None]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await test
 
     asyncio.run(bounded())

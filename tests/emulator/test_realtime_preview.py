@@ -64,7 +64,7 @@ async def until(connection: AsyncRealtimeConnection, last: str) -> list[Realtime
 
 def run(test: Coroutine[Any, Any, None]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await test
 
     asyncio.run(bounded())

@@ -61,7 +61,7 @@ class Kept:
 
 def kept(folder: Path, work: Callable[[Kept], Awaitable[None]]) -> None:
     async def main() -> None:
-        async with asyncio.timeout(10), Database(folder / "calls.sqlite") as database:
+        async with asyncio.timeout(60), Database(folder / "calls.sqlite") as database:
             await work(Kept(database))
 
     asyncio.run(main())

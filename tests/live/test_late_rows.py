@@ -62,7 +62,7 @@ def kept(
 
     async def main() -> None:
         late = LateRows(store, metrics, folder / FILE_NAME, retry_s=0, most=most)
-        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
             running = tasks.create_task(late.run())
             await work(late)
             running.cancel()
@@ -121,7 +121,7 @@ def test_of_several_workers_all_leave_what_waits_and_one_takes_it_over(tmp_path:
             await late.close()
         others = Store(refuses=0)
         first = Store(refuses=0)
-        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
             late = LateRows(others, Metrics(), tmp_path / FILE_NAME, takes_over=False)
             running = [tasks.create_task(late.run())]
             await asyncio.sleep(0)

@@ -287,7 +287,7 @@ def test_a_fault_in_one_call_does_not_end_the_others(caplog: pytest.LogCaptureFi
 def test_what_is_remembered_is_bounded() -> None:
     async def main() -> None:
         office = Office()
-        async with asyncio.timeout(20), office.lobby as lobby:
+        async with asyncio.timeout(60), office.lobby as lobby:
             for number in range(REMEMBERED + 1):
                 office.expect(f"CA{number}")
             await settle()

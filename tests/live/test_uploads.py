@@ -81,7 +81,7 @@ def end(uploads: Uploads, *calls: CallRecording[Input | Output]) -> None:
 async def run(uploads: Uploads, house: House) -> None:
     """Run until nothing waits any more."""
     house.metrics.none_waits.clear()
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         task = tasks.create_task(uploads.run())
         await house.metrics.none_waits.wait()
         task.cancel()

@@ -38,7 +38,7 @@ def asked_elsewhere(
     """Have another server hold a call to its end; then ask this one, which never heard of it, and may be replaced."""
 
     async def main() -> tuple[Desk, list[twiml.Verb]]:
-        async with asyncio.timeout(10), Database(folder / "calls.sqlite") as database:
+        async with asyncio.timeout(60), Database(folder / "calls.sqlite") as database:
             store = Checkpoints(database)
             setup = CallSetup(call_sid=CALL_SID, agent=Agent(name="reception", instructions="Be kind."), rest=True)
             before = Checkpoint(setup=setup, webhook={})
@@ -123,7 +123,7 @@ def test_what_became_of_a_stream_that_was_here_is_old_once_the_call_was_elsewher
     billing = Destination("billing", "+14255550102", 15)
 
     async def main() -> list[list[twiml.Verb]]:
-        async with asyncio.timeout(10), Database(tmp_path / "calls.sqlite") as database:
+        async with asyncio.timeout(60), Database(tmp_path / "calls.sqlite") as database:
             store, metrics = Checkpoints(database), Metrics()
             continuing = Continuing(Checkpointing(store, metrics), History(database), metrics)
 

@@ -19,8 +19,8 @@ from voice_agent.store.database import Database
 from voice_agent.store.transfers import Link, Transfers
 from voice_agent.wire import twiml
 
-PATIENT = Patience(poll_s=0.01, redirect_s=0.1, together_s=0.01)
-QUICK = Patience(poll_s=0.01, ring_margin_s=0.5, ask_s=0.1, join_s=0.1)
+PATIENT = Patience(poll_s=0.01, ring_margin_s=600, ask_s=600, join_s=600, redirect_s=600, together_s=0.01)
+"""With all that a test does not wait for."""
 DESK = Transfer(to={"desk": "+14255550101"}, warm=True)
 CALLER = CallSetup(
     call_sid="CA1",
@@ -120,7 +120,7 @@ def at_office(
     """Call the desk; `colleague` is what happens meanwhile."""
 
     async def main() -> tuple[Office, ColleagueAnswered]:
-        async with asyncio.timeout(30), an_office(folder, patience) as office:
+        async with asyncio.timeout(60), an_office(folder, patience) as office:
             office.account.fails.update(fails)
             async with office.colleagues as colleagues, asyncio.TaskGroup() as tasks:
                 tasks.create_task(_alongside(colleague, office))
@@ -179,7 +179,7 @@ def test_after_a_hand_over_the_colleague_is_asked_as_the_other_agent_would(tmp_p
 
     async def main() -> CallSetup | None:
         async with (
-            asyncio.timeout(30),
+            asyncio.timeout(60),
             an_office(tmp_path) as office,
             office.colleagues as colleagues,
             asyncio.TaskGroup() as tasks,
@@ -196,7 +196,7 @@ def test_after_a_hand_over_the_colleague_is_asked_as_the_other_agent_would(tmp_p
 
 
 def test_a_phone_that_nobody_answers_is_hung_up_on(tmp_path: Path) -> None:
-    office, answered = at_office(tmp_path, nobody, patience=QUICK)
+    office, answered = at_office(tmp_path, nobody, patience=msgspec.structs.replace(PATIENT, ring_margin_s=0.05))
 
     assert answered == ColleagueAnswered("c1", problem="nobody answered")
     assert office.account.did == ["hang up CA2"]
@@ -206,7 +206,7 @@ def test_a_colleague_who_does_not_decide_is_hung_up_on(tmp_path: Path) -> None:
     async def hesitates(office: Office) -> None:
         await office.picks_up()
 
-    office, answered = at_office(tmp_path, hesitates, patience=QUICK)
+    office, answered = at_office(tmp_path, hesitates, patience=msgspec.structs.replace(PATIENT, ask_s=0.05))
 
     assert answered == ColleagueAnswered("c1", problem="they did not say whether they take the call")
     assert office.account.did == ["hang up CA2"]
@@ -268,7 +268,7 @@ def test_whoever_answers_too_late_or_twice_is_not_asked(tmp_path: Path) -> None:
 def test_a_caller_who_is_gone_ends_the_second_call(tmp_path: Path) -> None:
     async def main() -> list[str]:
         async with (
-            asyncio.timeout(30),
+            asyncio.timeout(60),
             an_office(tmp_path) as office,
             office.colleagues as colleagues,
             asyncio.TaskGroup() as tasks,
@@ -288,7 +288,8 @@ def joined(folder: Path, fails: tuple[str, ...] = (), gone: tuple[str, ...] = ()
         office.colleagues.join(office.link_id, "CA1", BACK)
         await office.account.has_done(3 if fails else 2 if gone else 1)
 
-    office, _ = at_office(folder, joins, fails)
+    patience = msgspec.structs.replace(PATIENT, redirect_s=0.05) if "hangs" in fails else PATIENT
+    office, _ = at_office(folder, joins, fails, patience)
     (room,) = twiml.parse(office.colleagues.meeting(office.link_id, BACK))
     assert room == twiml.Dial(conference=office.link_id, ends_conference=True, action=BACK)
     return office.account.did
@@ -342,7 +343,7 @@ def test_a_store_that_is_gone_while_a_colleague_is_waited_for_ends_nothing_else(
 ) -> None:
     async def main() -> None:
         async with (
-            asyncio.timeout(30),
+            asyncio.timeout(60),
             an_office(tmp_path, msgspec.structs.replace(PATIENT, join_s=0.01)) as office,
             office.colleagues as colleagues,
         ):

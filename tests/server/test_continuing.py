@@ -60,7 +60,7 @@ class Server:
 def with_servers(folder: Path, work: Callable[[Server, Server], Awaitable[None]]) -> None:
     async def main() -> None:
         path = folder / "calls.sqlite"
-        async with asyncio.timeout(10), Database(path) as one, Database(path) as other:
+        async with asyncio.timeout(60), Database(path) as one, Database(path) as other:
             await work(Server(one), Server(other))
 
     asyncio.run(main())

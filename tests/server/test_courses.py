@@ -15,7 +15,7 @@ def status(status: str, sid: str = "CA1", **more: str) -> dict[str, str]:
 
 def told(work: Callable[[Courses], Awaitable[Course | None]], most: int = 10) -> Course | None:
     async def main() -> Course | None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await work(Courses(most))
 
     return asyncio.run(main())

@@ -63,7 +63,7 @@ async def a_site(most: int = 100, request_seconds: float = 0.4, answer_seconds: 
         http, ws = partial(HttpSocket, doorstep), partial(StreamSocket, doorstep)
         config = uvicorn.Config(application, http=http, ws=ws, lifespan="off", log_config=None)  # type: ignore[arg-type]
         server = uvicorn.Server(config)
-        async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(server._serve([listening]))
             with ExitStack() as sockets:
                 yield Site(listening.getsockname()[1], doorstep, told, news, sockets)

@@ -26,7 +26,7 @@ def samples(page: str) -> Samples:
 
 def page_of(folder: Path, in_store: int | None = None) -> str:
     async def main() -> str:
-        async with asyncio.timeout(5), a_desk(folder) as desk:
+        async with asyncio.timeout(60), a_desk(folder) as desk:
             desk.reception.capacity = Capacity(Limits(calls=9, lag_ms=100), lambda: 0, LoopLag(), Spending())
             await busy(desk)
             return metrics_page(desk.reception, in_store)

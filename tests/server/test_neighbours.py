@@ -18,7 +18,7 @@ async def workers(count: int) -> AsyncIterator[list[Neighbours]]:
         for each in found:
             each.open()
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 yield found
         finally:
             for each in found:
@@ -160,7 +160,7 @@ def test_what_a_dead_worker_has_not_read_goes_to_another() -> None:
                 first.tell("something", "")
                 theirs.close()
                 office.bury(1)
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(60):
                     connection, request = await taken.get()
                 with connection:
                     connection.sendall(b"hello")
@@ -188,7 +188,7 @@ def test_what_the_only_worker_has_not_read_waits_for_the_next_in_its_place() -> 
 
                 following.take = take
                 following.open()
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(60):
                     request = await taken.get()
                 following.close()
                 return request

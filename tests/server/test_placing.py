@@ -52,7 +52,7 @@ async def a_site(folder: Path, **settings: Any) -> AsyncIterator[Site]:
     numbers = [IncomingNumber(phone_number=CALLED)]
     callee = Callee(becomes="busy")
     async with (
-        asyncio.timeout(10),
+        asyncio.timeout(60),
         EmulatedTwilio(ACCOUNT_SID, TOKEN, numbers=numbers, callees=lambda _: callee) as twilio,
     ):
         usual = Settings(

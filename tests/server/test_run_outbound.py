@@ -45,7 +45,7 @@ def test_a_machine_that_the_server_has_called_is_left_the_message_and_hung_up_on
         brain, _ = choose_brain(usual)
         numbers = [IncomingNumber(phone_number=CALLED)]
         async with (
-            asyncio.timeout(15),
+            asyncio.timeout(60),
             serve_realtime("127.0.0.1", 0, fake_speech(), brain, RealtimeOptions(pace=20)) as model,
             EmulatedTwilio(ACCOUNT_SID, TOKEN, numbers=numbers, callees=lambda _: callee, post=twice) as twilio,
         ):

@@ -83,7 +83,7 @@ def held(folder: Path, caller: Callable[[Line], Awaitable[None]], acts: Acts | N
     async def main() -> Line:
         desk = Callee(acts=None if acts is None else act, **callee)
         async with (
-            asyncio.timeout(20),
+            asyncio.timeout(60),
             EmulatedTwilio(
                 ACCOUNT_SID, TOKEN, numbers=[IncomingNumber(phone_number=OURS)], callees=lambda _: desk
             ) as twilio,

@@ -85,7 +85,7 @@ async def a_pair(folder: Path, **settings: Any) -> AsyncIterator[Pair]:
     (folder / "reception.yaml").write_text(AGENT)
     async with AsyncExitStack() as stack:
         office = stack.enter_context(closing(Office(2)))
-        await stack.enter_async_context(asyncio.timeout(20))
+        await stack.enter_async_context(asyncio.timeout(60))
         model = await stack.enter_async_context(tiny_realtime())
         sockets = [stack.enter_context(listen("127.0.0.1", 0)) for _ in range(2)]
         url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
@@ -280,7 +280,7 @@ def test_a_placed_call_gives_its_room_back_wherever_its_end_is_told(tmp_path: Pa
         assert capacity.full() is not None
         assert pair.second.reception.capacity is not None
         pair.second.reception.capacity.arrived(FIELDS["CallSid"])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while capacity.full() is not None:  # noqa: ASYNC110 - what is told comes by a socket
                 await asyncio.sleep(0.01)
 

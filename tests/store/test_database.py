@@ -242,7 +242,7 @@ WHO_WAITS = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND 
 
 def test_a_server_that_stops_in_the_middle_is_given_up_in_time(server: Postgres) -> None:
     async def work(database: Database) -> None:
-        async with asyncio.timeout(4):  # psycopg by itself would wait for 10 s
+        async with asyncio.timeout(8):  # psycopg by itself would wait for 10 s
             async with database.reading() as connection:
                 with backend_stopped(await connection.scalar(WHO)):
                     await connection.execute(text("SELECT 1"))

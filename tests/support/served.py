@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 class Served:

@@ -17,7 +17,7 @@ def asked(handler: Handler, path: str = "/", method: str = "GET", body: bytes | 
     """Send one request to a server of this machine, which is allowed."""
 
     async def main() -> Answer:
-        async with asyncio.timeout(10), server(handler) as url:
+        async with asyncio.timeout(60), server(handler) as url:
             return await ask(Prepared(method, url + path, body), SECRET, allow_private=True)
 
     return asyncio.run(main())
@@ -25,7 +25,7 @@ def asked(handler: Handler, path: str = "/", method: str = "GET", body: bytes | 
 
 def refused(url: str, *, allow_private: bool = False) -> HttpFailure:
     async def main() -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await ask(Prepared("GET", url, None), {}, allow_private=allow_private)
 
     with pytest.raises(HttpFailure) as caught:

@@ -21,7 +21,7 @@ def found(handler: Handler, values: dict[str, str] = VALUES, **request: Any) -> 
     """Look a caller up at a server that does as `handler`."""
 
     async def main() -> Found:
-        async with asyncio.timeout(10), server(handler) as url:
+        async with asyncio.timeout(60), server(handler) as url:
             usual = HttpRequest(
                 method="GET",
                 url=f"{url}/callers/{{{{ caller }}}}",

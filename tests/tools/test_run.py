@@ -31,16 +31,16 @@ def runner(tool_seconds: int = 5) -> ToolRunner:
     return ToolRunner(agent, call_sid="CA1")
 
 
-def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+def within(work: Coroutine[Any, Any, T]) -> T:
     async def bounded() -> T:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(60):
             return await work
 
     return asyncio.run(bounded())
 
 
 def ran(name: str, arguments: str = "{}", tool_seconds: int = 5) -> ToolFinished:
-    return within(5, runner(tool_seconds).run("call_1", name, arguments))
+    return within(runner(tool_seconds).run("call_1", name, arguments))
 
 
 def error_of(finished: ToolFinished) -> str:
@@ -74,7 +74,7 @@ def test_tools_run_beside_each_other() -> None:
         return [quick, await waiting]
 
     sample_tools.release.clear()
-    assert [(finished.call_id, finished.failed) for finished in within(5, main())] == [
+    assert [(finished.call_id, finished.failed) for finished in within(main())] == [
         ("quick", False),
         ("slow", False),
     ]
@@ -109,7 +109,7 @@ def test_a_cancelled_call_cancels_its_tool() -> None:
         await asyncio.wait([task])
         return task.cancelled()
 
-    assert within(5, main())
+    assert within(main())
 
 
 def test_the_text_of_a_value_error_is_for_the_model() -> None:
@@ -147,7 +147,7 @@ def test_any_other_failure_is_told_to_the_operator_alone(
 def test_a_tool_that_nobody_has_is_named() -> None:
     assert error_of(ran("fly")).startswith('there is no tool "fly"; there are: hours, later, ')
     assert error_of(ran("hang_up")).startswith('there is no tool "hang_up"')
-    assert error_of(within(5, ToolRunner(Agent(name="a", instructions="")).run("c", "x", "{}"))).endswith(
+    assert error_of(within(ToolRunner(Agent(name="a", instructions="")).run("c", "x", "{}"))).endswith(
         "there are: none"
     )
 
@@ -165,7 +165,7 @@ def test_the_cause_holds_no_secret_of_the_environment_and_nothing_typed_in_secre
     runner = ToolRunner(Agent(name="a", instructions="", tools=(tool,)), references=references)
     runner.keep_digits("digits_1", "8642")
 
-    finished = within(5, runner.run("c", "refuses", '{"day": "open sesame 8642 line\\nfeed"}'))
+    finished = within(runner.run("c", "refuses", '{"day": "open sesame 8642 line\\nfeed"}'))
 
     assert finished.cause.endswith("ValueError: no such day: ${CRM_KEY} ${digits_1} ${CRM_CODE}")
 
@@ -176,7 +176,7 @@ def test_a_tool_whose_function_is_gone_fails_like_any_other() -> None:
         name="a", instructions="", tools=(type(tool)(tool.name, "x", tool.parameters, "python", "gone:gone"),)
     )
 
-    finished = within(5, ToolRunner(agent).run("c", "nothing", "{}"))
+    finished = within(ToolRunner(agent).run("c", "nothing", "{}"))
 
     assert error_of(finished) == "nothing failed: it is not available now"
     assert finished.cause == 'no module "gone" on the import path; is the name right?'
@@ -202,8 +202,8 @@ def test_a_tool_whose_answer_is_given_is_not_run_but_its_arguments_are_judged() 
     agent = Agent(name="a", instructions="", tools=(msgspec.structs.replace(tool, parameters=parameters),))
     runner = ToolRunner(agent, given={"find": GivenAnswer({"free": True})})
 
-    assert within(5, runner.run("c", "find", '{"day": "Monday"}')) == ToolFinished("c", '{"free":true}')
-    assert error_of(within(5, runner.run("c", "find", "{}"))) == 'the argument "day" is missing'
+    assert within(runner.run("c", "find", '{"day": "Monday"}')) == ToolFinished("c", '{"free":true}')
+    assert error_of(within(runner.run("c", "find", "{}"))) == 'the argument "day" is missing'
 
 
 def test_a_tool_is_that_of_the_agent_who_has_the_call() -> None:
@@ -212,6 +212,6 @@ def test_a_tool_is_that_of_the_agent_who_has_the_call() -> None:
     nothing = Agent(name="billing", instructions="", tools=(python_tool(f"{name}:nothing", ""),))
     tools = ToolRunner(hours, others=[nothing])
 
-    assert within(5, tools.run("c", "nothing", "", "billing")) == ToolFinished("c", "null")
-    assert error_of(within(5, tools.run("c", "nothing", ""))) == 'there is no tool "nothing"; there are: hours'
-    assert not within(5, tools.run("c", "hours", '{"day": "Monday"}', "desk")).failed
+    assert within(tools.run("c", "nothing", "", "billing")) == ToolFinished("c", "null")
+    assert error_of(within(tools.run("c", "nothing", ""))) == 'there is no tool "nothing"; there are: hours'
+    assert not within(tools.run("c", "hours", '{"day": "Monday"}', "desk")).failed

@@ -31,7 +31,7 @@ def ran(handler: Handler, arguments: str = '{"day": "Monday"}', tool_seconds: in
     """Run the tool once, against a server that does as `handler`."""
 
     async def main() -> ToolFinished:
-        async with asyncio.timeout(10), server(handler) as url:
+        async with asyncio.timeout(60), server(handler) as url:
             usual = HttpRequest(method="GET", url=f"{url}/slots", allow_private=True)
             http = msgspec.structs.replace(usual, **request)
             tool = Tool("find_slot", "Find.", PARAMETERS, "http", http=http)

@@ -24,7 +24,7 @@ from voice_agent.sim.realtime import Energy, OutputBuffer, RealtimeOptions, Real
 
 def run(test: Coroutine[Any, Any, None]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await test
 
     asyncio.run(bounded())

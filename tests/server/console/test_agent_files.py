@@ -40,7 +40,7 @@ def at_site(folder: Path, script: Callable[[Site], Awaitable[None]], *, edit: bo
 
     async def main() -> None:
         agents = AgentFolder(folder)
-        async with asyncio.timeout(5), a_browser([agent_file_routes(AgentFiles(agents, edit=edit))]) as browser:
+        async with asyncio.timeout(60), a_browser([agent_file_routes(AgentFiles(agents, edit=edit))]) as browser:
             await script(Site(agents, browser.post, browser.get))
 
     asyncio.run(main())

@@ -67,7 +67,7 @@ def held(folder: Path, scene: Callable[[Scene], Coroutine[Any, Any, None]], agen
         return [CallEnded("completed", "", 1)] if received == ModelText("end") else ends_on_request(received)
 
     async def main() -> None:
-        async with asyncio.timeout(10), a_live(folder, answer, agent) as found:
+        async with asyncio.timeout(60), a_live(folder, answer, agent) as found:
             await scene(found)
 
     asyncio.run(main())

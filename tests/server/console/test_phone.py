@@ -80,7 +80,7 @@ class Site:
 @asynccontextmanager
 async def a_site(folder: Path, agent: str = AGENT, answer: Any = None, **options: Any) -> AsyncIterator[Site]:
     usual = {} if answer is None else {"answer": answer}
-    async with asyncio.timeout(5), a_desk(folder, agent, **usual) as desk:
+    async with asyncio.timeout(60), a_desk(folder, agent, **usual) as desk:
         agents = AgentFolder(folder)
         access = an_access(options.get("password"))
         phone = Phone(agents, desk.reception, access)
@@ -323,7 +323,7 @@ def test_a_call_over_real_sockets_is_told_word_by_word_kept_and_recorded(tmp_pat
 
     async def main() -> None:
         async with (
-            asyncio.timeout(10),
+            asyncio.timeout(60),
             tiny_realtime() as model,
             Serving(configured, AgentFolder(tmp_path), emulator_url=model.url, clips={}, keep=[kept.append]) as serving,
             aiohttp.ClientSession(serving.url) as http,

@@ -50,7 +50,7 @@ async def a_site(folder: Path, *heard: str, **settings: Any) -> AsyncIterator[Si
     configured = Settings(port=0, data=folder / "data", **settings)
     brain, _ = choose_brain(configured)
     async with (
-        asyncio.timeout(15),
+        asyncio.timeout(60),
         serve_realtime("127.0.0.1", 0, fake_speech(*heard), brain, RealtimeOptions(pace=20)) as model,
         Serving(configured, AgentFolder(PACKAGED_AGENTS), emulator_url=model.url, clips={}) as serving,
         aiohttp.ClientSession() as http,

@@ -49,7 +49,7 @@ def test_a_browsers_agent_calls_an_mcp_server_whose_secrets_the_browser_never_se
     (tmp_path / "desk.yaml").write_text(AGENT, encoding="utf-8")
 
     async def main() -> None:
-        async with asyncio.timeout(20), calendar_server() as calendar:
+        async with asyncio.timeout(60), calendar_server() as calendar:
             values = {"MCP_URL": calendar.url, "MCP_TOKEN": TOKEN, "MCP_KEY": KEY}
             agents = AgentFolder(tmp_path / "desk.yaml", Demands(references=read_references(values)))
             speech, options = fake_speech("Book me in."), RealtimeOptions(pace=20)
