@@ -4,6 +4,7 @@ import re
 
 from tests.infra.templates import INFRA, documents, manifest, pod, unit, unit_environment
 from voice_agent.config.settings import Settings
+from voice_agent.live.lobby import KEPT_SECONDS
 from voice_agent.server.http_server import SHUTDOWN_SECONDS
 from voice_agent.server.run import AFTER_STREAM_SECONDS, END_SECONDS
 
@@ -12,7 +13,7 @@ USUAL = Settings().drain_seconds
 
 
 def test_what_follows_a_drain_takes_less_than_the_minute() -> None:
-    assert END_SECONDS + AFTER_STREAM_SECONDS + SHUTDOWN_SECONDS < MINUTE / 2
+    assert END_SECONDS + KEPT_SECONDS + AFTER_STREAM_SECONDS + SHUTDOWN_SECONDS < MINUTE / 2
 
 
 def test_compose_waits_for_the_drain_and_a_minute() -> None:
@@ -32,7 +33,7 @@ def test_kubernetes_waits_for_the_drain_and_a_minute_of_which_the_hook_takes_a_p
     hook = pod()["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
 
     assert pod()["terminationGracePeriodSeconds"] == drain + MINUTE
-    assert hook + END_SECONDS + AFTER_STREAM_SECONDS + SHUTDOWN_SECONDS < MINUTE
+    assert hook + END_SECONDS + KEPT_SECONDS + AFTER_STREAM_SECONDS + SHUTDOWN_SECONDS < MINUTE
 
 
 def test_proxies_keep_a_stream_for_as_long_as_a_call_may_last() -> None:

@@ -27,6 +27,7 @@ class FakeCall:
 
     def __init__(self, broken: bool = False, deaf: bool = False, transferred: bool = False, slow: bool = False) -> None:
         self.written = asyncio.Event()
+        self.kept = False
         self._transferred = transferred
         self._slow = slow
         self.bridge = FakeBridge(self._answer)
@@ -54,6 +55,7 @@ class FakeCall:
         await self.session.run()
         if self._slow:
             await self.written.wait()
+        self.kept = True
 
 
 class Office:
@@ -264,6 +266,37 @@ def test_a_call_that_does_not_end_is_given_up(caplog: pytest.LogCaptureFixture) 
     asyncio.run(main())
 
     assert "1 calls did not end" in caplog.text
+
+
+def test_what_is_left_of_calls_that_are_over_has_a_time_of_its_own() -> None:
+    async def main() -> Office:
+        office = Office(slow=True)
+        async with asyncio.timeout(30), office.lobby as lobby:
+            office.expect()
+            await settle()
+            office.calls[0].session.end("goodbye")
+            await settle()
+            ending = asyncio.ensure_future(lobby.end_all("the server stops", 0, kept_seconds=60))
+            await settle()
+            assert not ending.done()
+            office.calls[0].written.set()
+            await ending
+        return office
+
+    assert asyncio.run(main()).calls[0].kept
+
+
+def test_what_is_left_of_a_call_is_given_up_in_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> Office:
+        office = Office(slow=True)
+        async with asyncio.timeout(30), office.lobby as lobby:
+            office.expect()
+            await settle()
+            await lobby.end_all("the server stops", 30, kept_seconds=0.01)
+        return office
+
+    assert not asyncio.run(main()).calls[0].kept
+    assert "what is left of 1 calls was not put away within 0 s" in caplog.text
 
 
 def test_a_fault_in_one_call_does_not_end_the_others(caplog: pytest.LogCaptureFixture) -> None:

@@ -2,6 +2,7 @@ import asyncio
 import json
 import socket
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from http import HTTPStatus
@@ -21,7 +22,7 @@ from tests.support import tiny_twilio
 from tests.support.stored import latest
 from tests.support.tiny_realtime import TinyRealtime, tiny_realtime
 from tests.support.tiny_twilio import CALL_SID, FIELDS, TOKEN, open_stream, request, webhook
-from voice_agent.call.commands import CallEnded, Note, Report
+from voice_agent.call.commands import AgentSaid, CallEnded, Note, Report
 from voice_agent.config.agents import ANY, AgentFolder, Demands
 from voice_agent.config.secret import Secret, local_auth_token
 from voice_agent.config.settings import PACKAGED_AGENTS, Fallback, Settings
@@ -349,6 +350,34 @@ def test_a_call_is_redacted_before_anything_of_it_is_kept(tmp_path: Path, record
         assert [step.now_ms for step in found.steps()]
         assert found.cut_at is None
         assert "14255550199" not in repr(found.header)
+
+
+def test_a_call_whose_redaction_outlasts_the_server_is_in_the_history_without_its_words(tmp_path: Path) -> None:
+    async def main() -> None:
+        loop, begun, released = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+        def redact(finished: FinishedCall) -> FinishedCall:
+            loop.call_soon_threadsafe(begun.set)
+            released.wait()
+            return finished
+
+        try:
+            async with a_server(tmp_path, redact=redact) as call:
+                stream = await call.stream()
+                await call.reported(AgentSaid)
+                await stream.send(tiny_twilio.stop())
+                await stream.close()
+                await begun.wait()
+                await call.serving.reception.lobby.end_all("the server stops", 60, kept_seconds=0)
+        finally:
+            released.set()
+
+    asyncio.run(main())
+
+    (row,) = latest(tmp_path / "data" / FILE_NAME)
+    assert (row.caller, row.called, row.outcome) == ("+00000000000", "+00000000000", "caller_hung_up")
+    assert row.recording is not None
+    assert "Hello" not in repr(row)
 
 
 def test_a_server_that_is_to_redact_does_not_start_without_what_does_it() -> None:

@@ -42,6 +42,12 @@ COMES_BACK = frozenset({"transferred", "keys_sent"})
 UNJOINED_SECONDS = 0.2
 """How long a call may take to end whose stream has ended before it came here."""
 
+KEPT_SECONDS = 15.0
+"""How long what is left of calls that have ended may take: a redaction, e.g. Supervisors give a stop a minute."""
+
+LOOK_SECONDS = 0.05
+"""Between two looks whether calls that were asked to end are over."""
+
 
 class HeldCall(Protocol):
     """A call with its surroundings."""
@@ -128,7 +134,7 @@ class Lobby:
         self._held: dict[str, _Held] = {}
         self._ended: OrderedDict[str, EndedCall] = OrderedDict()
         self._tasks = asyncio.TaskGroup()
-        self._jobs: set[asyncio.Task[None]] = set()
+        self._jobs: dict[asyncio.Task[None], _Held] = {}
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -262,19 +268,36 @@ class Lobby:
             self._held[call_sid].call.session.end("its stream did not come")
             await self.outcome(call_sid, patience_seconds)
 
-    async def end_all(self, reason: str, patience_seconds: float, apart_seconds: float = 0) -> None:
-        """Ask every call to end, one after another, and give up on those that take longer than `patience_seconds`."""
+    async def end_all(
+        self, reason: str, patience_seconds: float, apart_seconds: float = 0, kept_seconds: float = KEPT_SECONDS
+    ) -> None:
+        """Ask every call to end, one after another, and give up on those that take longer than `patience_seconds`.
+
+        `kept_seconds`: how long their surroundings may take then.
+        """
         for held in [*self._held.values()]:
             held.call.session.end(reason)
             await asyncio.sleep(apart_seconds)
         try:
             async with asyncio.timeout(patience_seconds):
+                while going := self._going:
+                    await asyncio.wait(going, timeout=LOOK_SECONDS)
+        except TimeoutError:
+            logger.warning("%d calls did not end within %.0f s", len(self._going), patience_seconds)
+            for job in self._going:
+                job.cancel()
+        try:
+            async with asyncio.timeout(kept_seconds):
                 while self._jobs:
                     await asyncio.wait(self._jobs)
         except TimeoutError:
-            logger.warning("%d calls did not end within %.0f s", len(self._jobs), patience_seconds)
+            logger.warning("what is left of %d calls was not put away within %.0f s", len(self._jobs), kept_seconds)
             for job in self._jobs:
                 job.cancel()
+
+    @property
+    def _going(self) -> list[asyncio.Task[None]]:
+        return [job for job, held in self._jobs.items() if not held.over]
 
     def _current(self, call_sid: str) -> _Held | None:
         held = self._held.get(call_sid)
@@ -287,8 +310,8 @@ class Lobby:
         if expected.verdict is not None:
             held.call.session.tell(expected.verdict)
         job = self._tasks.create_task(self._hold(call_sid, held))
-        self._jobs.add(job)
-        job.add_done_callback(self._jobs.discard)
+        self._jobs[job] = held
+        job.add_done_callback(self._jobs.pop)
         return held.call.session
 
     async def _hold(self, call_sid: str, held: _Held) -> None:

@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,7 @@ from voice_agent.live.session import Recorder, Session
 from voice_agent.live.spending import Spending
 from voice_agent.live.uploads import Uploads
 from voice_agent.recording.format import Header
+from voice_agent.recording.redacting import without_digits
 from voice_agent.recording.spool import CallRecording, Spool, recording_path
 from voice_agent.store.checkpoints import Checkpoint
 from voice_agent.store.history import past_call
@@ -77,6 +78,13 @@ Redact = Callable[[FinishedCall], FinishedCall]
 
 WRITTEN_S = 60.0
 """How long the last of a recording may take to reach the disk before it is redacted."""
+
+
+def without_words(call: FinishedCall) -> FinishedCall:
+    """Leave out all that was said, and the digits of numbers: what of it may be kept is not known."""
+    caller, called = without_digits(call.setup.caller), without_digits(call.setup.called)
+    call.summary.forget_words()
+    return replace(call, setup=msgspec.structs.replace(call.setup, caller=caller, called=called))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +188,7 @@ class OpenedCall:
                 self._masking.flush()
             if self._recording is not None:
                 self._recording.end()
-            await self._keep(await asyncio.to_thread(self._finished))
+            await self._keep(await self._put_away())
 
     def resumption(self) -> Resumption:
         """Give what another stream of the call would go on from."""
@@ -224,18 +232,30 @@ class OpenedCall:
         logger.warning("another server has taken the call up", extra={"call": self.setup.call_sid})
         self.session.end("another server has taken the call up")
 
+    async def _put_away(self) -> FinishedCall:
+        """Put away what is in files, and give the rest, also when there is no time left for that."""
+        try:
+            return await asyncio.to_thread(self._finished)
+        except asyncio.CancelledError:
+            # The server stops: the redaction goes on in its process, and which words it leaves nobody waits for.
+            finished = self._as_it_is(None if self._recording is None else self._recording.path)
+            return finished if self._around.redact is None else without_words(finished)
+
+    def _as_it_is(self, recording: Path | None) -> FinishedCall:
+        return FinishedCall(
+            setup=self.setup,
+            started_at=self.started_at,
+            summary=self.summary,
+            recording=recording,
+            model=self._work.served_by.model,
+        )
+
     def _finished(self) -> FinishedCall:
         """Put away what is in files, and give the rest."""
         greeting = self._bridge.listener.greeting if isinstance(self._bridge, ListeningBridge) else b""
         if greeting and self._around.greetings is not None:
             self._around.greetings.keep(self.setup, greeting)
-        finished = FinishedCall(
-            setup=self.setup,
-            started_at=self.started_at,
-            summary=self.summary,
-            recording=self._written(),
-            model=self._work.served_by.model,
-        )
+        finished = self._as_it_is(self._written())
         return finished if self._around.redact is None else self._around.redact(finished)
 
     async def _keep(self, finished: FinishedCall) -> None:

@@ -18,10 +18,9 @@ import msgspec
 
 from voice_agent.errors import VoiceAgentError
 from voice_agent.live.clips import load_clips
-from voice_agent.live.opened_call import FinishedCall
+from voice_agent.live.opened_call import FinishedCall, without_words
 from voice_agent.recording.reader import read
 from voice_agent.recording.redact import Wanted
-from voice_agent.recording.redacting import without_digits
 from voice_agent.recording.telling import summarise
 from voice_agent.review.redacted import redact
 
@@ -52,7 +51,7 @@ class Redaction:
         if path is None or problem:
             if problem:
                 logger.error("not kept: %s", problem, extra={"call": call.setup.call_sid})
-            return _without_words(call)
+            return replace(without_words(call), recording=None)
         recording = read(path)
         return replace(call, setup=recording.header.setup, summary=summarise(recording))
 
@@ -96,15 +95,6 @@ def main() -> None:
         redact_file(Path(order.path), order.wanted)
     except (VoiceAgentError, OSError) as error:
         sys.exit(str(error))
-
-
-def _without_words(call: FinishedCall) -> FinishedCall:
-    """Nobody can say what stood in a call without a recording, so nothing of its words is left."""
-    setup = msgspec.structs.replace(
-        call.setup, caller=without_digits(call.setup.caller), called=without_digits(call.setup.called)
-    )
-    call.summary.forget_words()
-    return replace(call, setup=setup, recording=None)
 
 
 def _last_line(output: bytes) -> str:
