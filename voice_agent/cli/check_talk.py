@@ -116,11 +116,6 @@ async def _show(calls: Sequence[_Call], results: Sequence[asyncio.Task[Result | 
     return not failed
 
 
-def _answers(result: Result | VoiceAgentError) -> str:
-    times = result.held.call.responses if isinstance(result, Result) else []
-    return f"{', '.join(map(str, times))} ms" if times else "-"
-
-
 def _why(result: Result | VoiceAgentError) -> list[str]:
     if isinstance(result, VoiceAgentError):
         return str(result).splitlines()
