@@ -178,7 +178,8 @@ def test_the_provider_follows_the_account(environ: dict[str, str], provider: str
          ["TWILIO_ACCOUNT_SID: is not AC and 32 hex digits; copy it anew"]),
         ({"OPENAI_API_KEY": "k", "REALTIME_URL": "ws://gateway.example/v1/realtime?model=m"},
          ["REALTIME_URL: must begin with wss://, for the key is sent there"]),
-        ({"OPENAI_API_KEY": "k", "REALTIME_FALLBACKS": "azure_2", "REALTIME_URL_2": "ws://gateway.example/v1"},
+        ({"OPENAI_API_KEY": "k", "REALTIME_FALLBACKS": "azure_2", "REALTIME_URL_2": "ws://gateway.example/v1",
+          "AZURE_OPENAI_API_KEY_2": "k"},
          ["REALTIME_URL_2: must begin with wss://, for the key is sent there"]),
         ({"TWILIO_API_BASE_URL": "http://edge.example"},
          ["TWILIO_API_BASE_URL: must begin with https://, for the key is sent there"]),
@@ -344,6 +345,7 @@ def test_an_address_in_the_clear_is_refused_in_capital_letters_too(name: str) ->
     "environ",
     [
         {"REALTIME_PROVIDER": "openai", "REALTIME_URL": "ws://gateway.example/v1?model=m"},
+        {"REALTIME_PROVIDER": "azure", "REALTIME_URL": "ws://gateway.example/v1?model=m"},
         {"REALTIME_PROVIDER": "emulator", "REALTIME_URL": "ws://other.example/v1"},
         {"OPENAI_API_KEY": "k", "REALTIME_URL": "ws://127.0.0.1:9000/v1?model=m"},
     ],

@@ -480,10 +480,8 @@ def _examine_endpoint(variables: Variables, settings: Settings, number: str = ""
     Each at the variable that names it. `number`: of a further endpoint.
     """
     url = settings.realtime_url or ""
-    keyless = settings.realtime_provider == "emulator" or (
-        settings.realtime_provider == "openai" and settings.openai_api_key is None
-    )
-    if url.startswith("ws:") and not keyless and not is_loopback(url):
+    keys = {"azure": settings.azure_openai_api_key, "openai": settings.openai_api_key}
+    if url.startswith("ws:") and keys.get(settings.realtime_provider) is not None and not is_loopback(url):
         name = f"REALTIME_URL_{number}" if number else "REALTIME_URL"
         variables.fault(name, "must begin with wss://, for the key is sent there")
     if problem := problem_of_kind(settings.model):
