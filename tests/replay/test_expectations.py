@@ -15,9 +15,9 @@ from voice_agent.call.commands import (
     ToolStarted,
 )
 from voice_agent.call.events import Usage
-from voice_agent.config.expectations import read_expectations
+from voice_agent.config.expectations import Expectations, read_expectations
 from voice_agent.errors import ConfigError
-from voice_agent.replay.expectations import path_beside, unmet
+from voice_agent.replay.expectations import expected_of, path_beside, unmet
 from voice_agent.replay.held_call import HeldCall, changes
 
 CALL = HeldCall(
@@ -133,8 +133,20 @@ def test_a_call_without_a_price_cannot_be_cheap_enough(tmp_path: Path) -> None:
     assert unmet(expected, HeldCall([(100, ResponseUsed(Usage(input_tokens=1)))], "")) == []
 
 
-def test_expectations_stand_beside_their_call() -> None:
+def test_expectations_stand_beside_their_call(tmp_path: Path) -> None:
+    (tmp_path / "refund.expect.yaml").write_text("interruptions: 2", encoding="utf-8")
+
     assert path_beside(Path("calls/refund.call")) == Path("calls/refund.expect.yaml")
+    assert expected_of(tmp_path / "refund.call") == Expectations(interruptions=2)
+    assert expected_of(tmp_path / "other.call") is None
+
+
+@pytest.mark.parametrize("name", ["refund.expect.yml", "refund.call.expect.yaml"])
+def test_expectations_of_a_name_that_nobody_reads_are_told(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("interruptions: 2", encoding="utf-8")
+
+    with pytest.raises(ConfigError, match=rf"{name}: is not read: name it refund\.expect\.yaml"):
+        expected_of(tmp_path / "refund.call")
 
 
 def test_what_became_another_is_told_and_a_frame_more_or_less_is_not() -> None:

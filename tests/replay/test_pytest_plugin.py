@@ -149,6 +149,7 @@ def test_files_that_are_no_good_are_told_and_the_rest_goes_on(project: Path) -> 
     (calls / "no.call").write_bytes(b"RIFF")
     shutil.copy(CALL, calls / "wrong.call")
     (calls / "wrong.expect.yaml").write_text("sayd: [a]\n", encoding="utf-8")
+    (calls / "renamed.expect.yaml").write_text("ended: completed\n", encoding="utf-8")
     status, out = run(project)
 
     assert status == 1
@@ -157,6 +158,7 @@ def test_files_that_are_no_good_are_told_and_the_rest_goes_on(project: Path) -> 
     assert "recorded in format 9, this program reads up to 1" in out
     assert "not a recording" in out
     assert 'wrong.expect.yaml:1:1: unknown key "sayd"; write "said"' in out
+    assert re.search(r"renamed\.expect\.yaml is not read: there is no renamed\.call beside it", out)
     assert "cut.expect.yaml" not in out  # nobody knows what would have become of it
     assert "Traceback" not in out
 

@@ -11,6 +11,8 @@ from voice_agent.config.expectations import Expectations, ExpectedTool, read_exp
 from voice_agent.recording.entries import Entry, Step
 from voice_agent.recording.loose import bare
 from voice_agent.recording.reader import Recording, read
+from voice_agent.recording.redact import REDACTED
+from voice_agent.recording.redacting import REDACTED_ARGUMENTS
 from voice_agent.recording.telling import report_in
 from voice_agent.replay.expectations import unmet
 from voice_agent.replay.held_call import HeldCall
@@ -72,6 +74,13 @@ def test_tools_are_asked_for_with_their_plain_arguments(tmp_path: Path) -> None:
         (ExpectedTool("find"),) * 3
     )
     assert expected(tmp_path, told(ToolStarted("2", "null", "[]"))).tools == (ExpectedTool("null"),)
+
+
+def test_nothing_is_asked_for_that_only_redaction_wrote(tmp_path: Path) -> None:
+    redacted = (CallerSaid("u", REDACTED), AgentSaid("a", REDACTED, 900, 900, False))
+    wanted = expected(tmp_path, told(*redacted, CallerSaid("v", "hello"), ToolStarted("1", "find", REDACTED_ARGUMENTS)))
+
+    assert (wanted.heard, wanted.said, wanted.tools) == (("hello",), (), (ExpectedTool("find"),))
 
 
 @given(st.text(min_size=1))

@@ -15,7 +15,7 @@ import msgspec
 from voice_agent.agent import Agent
 from voice_agent.call.conversation import Resumption
 from voice_agent.config.agents import agent_named, load_agent, load_agents
-from voice_agent.config.expectations import Expectations, read_expectations
+from voice_agent.config.expectations import Expectations
 from voice_agent.config.references import NOTHING, References
 from voice_agent.config.scenario_keys import Given
 from voice_agent.config.settings import Provider, Settings, read_settings
@@ -26,7 +26,7 @@ from voice_agent.live.clock import utc_now
 from voice_agent.live.endpoints import demands_of, endpoint_of
 from voice_agent.recording.reader import Recording, read
 from voice_agent.recording.telling import clock, transcript
-from voice_agent.replay.expectations import path_beside, unmet
+from voice_agent.replay.expectations import expected_of, path_beside, unmet
 from voice_agent.replay.judging import Verdict, told
 from voice_agent.replay.recorded_caller import recorded_caller
 from voice_agent.replay.talk import Talk, prepare, talk
@@ -79,9 +79,8 @@ class Against:
         Raises `PeerError` for what is no recording of a call, `ConfigError` for expectations or an agent that cannot
         be read, `CommandError` where there is no sound or no call.
         """
-        beside = path_beside(path)
-        expected = read_expectations(beside) if beside.exists() else None
-        return await self.judge(read(path), agent, expected, beside.name)
+        expected = expected_of(path)
+        return await self.judge(read(path), agent, expected, path_beside(path).name)
 
     async def judge(
         self,

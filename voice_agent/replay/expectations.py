@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from voice_agent.config.expectations import SUFFIX, Expectations, ExpectedTool
-from voice_agent.errors import printable
+from voice_agent.config.expectations import SUFFIX, Expectations, ExpectedTool, read_expectations
+from voice_agent.errors import ConfigError, printable
 from voice_agent.recording.telling import clock
 from voice_agent.replay.held_call import HeldCall, ToolUse, Words
 
@@ -32,6 +32,20 @@ class Unmet(msgspec.Struct, frozen=True):
 def path_beside(call: Path) -> Path:
     """Say where a recording's expectations would stand."""
     return call.with_name(call.name.removesuffix(".call") + SUFFIX)
+
+
+def expected_of(call: Path) -> Expectations | None:
+    """Read the expectations beside a recording; `None`: there are none.
+
+    Raises `ConfigError` for what cannot be read, and for a file whose name says that it should be.
+    """
+    beside = path_beside(call)
+    if beside.exists():
+        return read_expectations(beside)
+    for other in (beside.with_suffix(".yml"), call.with_name(call.name + SUFFIX)):
+        if other.exists():
+            raise ConfigError(f"is not read: name it {beside.name}", str(other))
+    return None
 
 
 def unmet(expected: Expectations, call: HeldCall) -> list[Unmet]:

@@ -12,7 +12,6 @@ import msgspec
 
 from voice_agent.call.commands import Report
 from voice_agent.call.setup import CallSetup
-from voice_agent.config.expectations import read_expectations
 from voice_agent.errors import CommandError, PeerError
 from voice_agent.live.clips import hashes
 from voice_agent.live.recorded import describe
@@ -20,7 +19,7 @@ from voice_agent.recording.entries import Step
 from voice_agent.recording.reader import Recording, read
 from voice_agent.recording.telling import clock, report_of
 from voice_agent.recording.writer import written
-from voice_agent.replay.expectations import Unmet, path_beside, unmet
+from voice_agent.replay.expectations import Unmet, expected_of, path_beside, unmet
 from voice_agent.replay.held_call import HeldCall
 from voice_agent.replay.resimulated import resimulate
 from voice_agent.replay.strict import replay
@@ -59,8 +58,7 @@ def judge_file(path: Path, way: Way, clips: Mapping[str, bytes]) -> Verdict:
 
     Raises `PeerError` for what is no recording of a call, and `ConfigError` for expectations that cannot be read.
     """
-    beside = path_beside(path)
-    expected = read_expectations(beside) if beside.exists() else None
+    expected = expected_of(path)
     verdict = judge(read(path), way, clips)
     part = verdict.result in {"cut short", "damaged"}  # of a call nobody can say whether it came as expected
     missed = [] if expected is None or part else unmet(expected, verdict.call)
@@ -69,7 +67,7 @@ def judge_file(path: Path, way: Way, clips: Mapping[str, bytes]) -> Verdict:
     return msgspec.structs.replace(
         verdict,
         result=verdict.result if verdict.failures else "unmet",
-        failures=(*verdict.failures, *told(missed, beside.name)),
+        failures=(*verdict.failures, *told(missed, path_beside(path).name)),
         at_ms=verdict.at_ms if verdict.failures else missed[0].at_ms,
     )
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from voice_agent.replay.judging import Way
     from voice_agent.replay.talks import Talks
 
-_SUFFIX = ".call"
+_SUFFIX, _EXPECTATIONS = ".call", ".expect.yaml"
 _WAYS = ("strict", "resimulated")
 _MODELS = ("emulator", "azure", "openai")
 
@@ -67,8 +67,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Collect a recording."""
-    return CallFile.from_parent(parent, path=file_path) if file_path.suffix == _SUFFIX else None
+    """Collect a recording; warn of expectations that stand beside none."""
+    if file_path.suffix == _SUFFIX:
+        return CallFile.from_parent(parent, path=file_path)
+    if file_path.name.endswith(_EXPECTATIONS):
+        call = file_path.with_name(file_path.name.removesuffix(_EXPECTATIONS) + _SUFFIX)
+        if not call.exists():
+            parent.warn(pytest.PytestCollectionWarning(f"{file_path} is not read: there is no {call.name} beside it"))
+    return None
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

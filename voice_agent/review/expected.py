@@ -11,6 +11,8 @@ from voice_agent.call.commands import AgentSaid, CallEnded, CallerSaid, Interrup
 from voice_agent.errors import PeerError
 from voice_agent.recording.loose import bare
 from voice_agent.recording.reader import Recording
+from voice_agent.recording.redact import REDACTED
+from voice_agent.recording.redacting import REDACTED_ARGUMENTS
 from voice_agent.recording.telling import report_in
 
 WORDS_OF_A_CUT_ANSWER = 5
@@ -59,7 +61,8 @@ def _reports(recording: Recording) -> list[Report]:
 
 
 def _is_said(text: str) -> bool:
-    return any(character.isprintable() and not character.isspace() for character in text)
+    """Say whether there are words; of a turn that was redacted there are none."""
+    return text.strip() != REDACTED and any(character.isprintable() and not character.isspace() for character in text)
 
 
 def _list(key: str, entries: list[str]) -> str:
@@ -71,6 +74,8 @@ def _entry(text: str) -> str:
 
 
 def _tool(started: ToolStarted) -> str:
+    if started.arguments == REDACTED_ARGUMENTS:
+        return _entry(started.name)
     try:
         arguments = msgspec.json.decode(started.arguments)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
