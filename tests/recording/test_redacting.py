@@ -95,6 +95,7 @@ def test_a_tool_call_goes_with_its_answer() -> None:
         {"type": "session.updated", "session": {"tools": [{"description": "for Anna Jones"}]}},
         {"event": "start", "start": {"customParameters": {"id": "Anna Jones"}}},
         {"type": "x", "variables": {"id": "Anna Jones"}},
+        {"type": "x", "http": {"values": {"customer_id": "Anna Jones"}, "body": {"code": "Anna Jones"}}},
     ],
 )
 def test_a_field_that_nobody_has_thought_of_hides_nothing(message: dict[str, Any]) -> None:

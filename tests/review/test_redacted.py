@@ -12,7 +12,7 @@ from tests.support.recorded import write
 from tests.support.scenes import an_agent
 from tests.support.simulated import header_of, steps_of
 from tests.support.spoken_calls import AGENT, Turn, spoken_call, spoken_file
-from voice_agent.agent import Agent, DigitsToSend, Tool
+from voice_agent.agent import Agent, DigitsToSend, HttpRequest, Lookup, Tool
 from voice_agent.audio.dtmf import keys_in
 from voice_agent.call.conversation import AgentTurn, CallerTurn, Conversation, KeysTurn, Resumption, ToolTurn
 from voice_agent.call.events import ToolFinished
@@ -294,6 +294,25 @@ def test_a_turn_in_which_keys_were_pressed_is_silent_for_their_tones_tell_them()
 
     assert heard(after) == ["Thank you very much.", "goodbye"]
     assert loud_ms(after) == [last]
+
+
+@pytest.mark.parametrize(
+    ("found", "said", "goes"),
+    [
+        ("Ana Miller", "Hello Ana!", True),
+        ("Ana Miller", "Is that Mrs. Miller?", True),
+        ("order 4711", "Is it about 4711?", True),
+        ("the caller", "I know the caller.", False),
+    ],
+)
+def test_what_was_looked_up_about_the_caller_goes_like_a_listed_word(found: str, said: str, goes: bool) -> None:
+    lookup = Lookup(request=HttpRequest(method="GET", url="http://crm"), variables={"who": "customer.name"})
+    agent = msgspec.structs.replace(AGENT, lookup=lookup, variables={"who": found, "company": "Alder Dental"})
+    after = redacted(spoken_call(Turn("hello", answers=(said,)), agent=agent, caller=""), Wanted())
+
+    assert [line.text for line in summarise(after).lines if line.who == "agent"] == [REDACTED if goes else said]
+    assert after.header.setup.agent.variables == {"who": REDACTED if goes else found, "company": "Alder Dental"}
+    assert replay(after, {}).same
 
 
 def test_a_tool_s_answer_goes_with_its_question() -> None:

@@ -38,7 +38,7 @@ _OF_ITEMS = frozenset(["name", "format", "phase", "server_label", "agent"])
 _LONG = frozenset(["instructions", "description", "greeting", "consent", "prompt"])
 """Texts of which only what was found is taken out."""
 
-_BY_USERS = frozenset(["variables", "customParameters"])
+_BY_USERS = frozenset(["variables", "values", "headers", "body"])
 """Objects whose keys are a user's, so that none of them names a thing of a protocol."""
 
 _CONTENT_WITH_SOUND = frozenset(["input_audio", "output_audio", "audio"])

@@ -7,6 +7,7 @@ new recording: therefore it replays strictly. Where the core listens to the loud
 a length) it may act otherwise in a turn that was silenced.
 """
 
+import re
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
@@ -24,7 +25,7 @@ from voice_agent.recording.cutting import find_audio, sealed_length
 from voice_agent.recording.entries import Entry, Step
 from voice_agent.recording.format import Header
 from voice_agent.recording.reader import Recording
-from voice_agent.recording.redact import Finder, Wanted, digits_of
+from voice_agent.recording.redact import SHORTEST_KNOWN, Finder, Wanted, digits_of
 from voice_agent.recording.redacting import Redactor, item_of
 from voice_agent.recording.writer import written
 from voice_agent.review.feeding import Failed, input_of, refeed
@@ -243,7 +244,8 @@ class _Plan:
             survey.take(index, step)
         pressing = {item: keys for item, turn in survey.turns.items() if (keys := _pressed_by(header, turn))}
         numbers = _known_numbers(header) | survey.keys.known | {digits_of(keys) for keys in pressing.values()}
-        finder = Finder(wanted, numbers)
+        words = (*wanted.words, *_looked_up(header))
+        finder = Finder(msgspec.structs.replace(wanted, words=words), numbers)
         # What was told once in full is known from then on in parts.
         finder = finder.knowing({number for text in survey.texts() for number in finder.numbers_in(text)})
         turns = survey.turns
@@ -406,6 +408,20 @@ def _keys_by_tool(header: Header) -> dict[str, dict[str, str]]:
     """Give the names that keys have, by the tools that press them."""
     agents = (header.setup.agent, *header.setup.others)
     return {tool.name: tool.keys.named for agent in agents for tool in agent.tools if tool.keys is not None}
+
+
+def _looked_up(header: Header) -> set[str]:
+    """Give what was found about the caller while it rang, as far as it looks like a name or a number, and its parts.
+
+    What is in small letters is a word of everybody's, such as what stands there for callers whom nobody knows.
+    """
+    agents = (header.setup.agent, *header.setup.others)
+    asked = [(agent.variables, agent.lookup.variables) for agent in agents if agent.lookup is not None]
+    found = {variables[name] for variables, names in asked for name in names if name in variables}
+    names = {text for text in found if re.search(r"\w", text) and text != text.lower()}
+    numbers = {digits for text in found for digits in (digits_of(text), *re.findall(r"\d+", text))}
+    parts = {part for name in names if name.istitle() for part in re.findall(r"[^\W\d_]{3,}", name)}
+    return names | parts | {digits for digits in numbers if len(digits) >= SHORTEST_KNOWN}
 
 
 def _known_numbers(header: Header) -> set[str]:
