@@ -1,12 +1,12 @@
 import asyncio
 import logging
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PosixPath
 
 import pytest
 
 from voice_agent.errors import CommandError
-from voice_agent.live.retention import Retention
+from voice_agent.live.retention import Retention, _delete
 from voice_agent.recording.spool import recording_path
 from voice_agent.store.objects import ObjectStore
 from voice_agent.store.recordings import Recordings
@@ -80,6 +80,29 @@ def test_a_file_that_cannot_be_deleted_keeps_its_row(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="cannot be deleted"):
         delete(tmp_path, rows)
     assert rows.forgotten == []
+
+
+def test_a_fetched_file_that_cannot_be_deleted_is_told_as_any_other(tmp_path: Path) -> None:
+    stuck = tmp_path / "fetched" / "a folder.call"
+    stuck.mkdir(parents=True)
+    recordings = Recordings(tmp_path / "here", ObjectStore(f"file://{tmp_path}/store"), tmp_path / "fetched")
+
+    with pytest.raises(CommandError, match=f"{stuck} cannot be deleted"):
+        asyncio.run(Retention(30, recordings, FakeRows(), lambda: NOW).delete())
+
+
+def test_a_folder_that_somebody_else_tidies_away_meanwhile_is_nobodys_fault(tmp_path: Path) -> None:
+    old = recorded(tmp_path / "former", "2026-10-01T12:00:00.000+00:00")
+
+    class Tidied(PosixPath):
+        """A file with whose end its folder goes, too."""
+
+        def unlink(self, missing_ok: bool = False) -> None:
+            super().unlink(missing_ok)
+            self.parent.rmdir()
+
+    assert _delete(tmp_path / "recordings", [Tidied(old)], NOW) == 1
+    assert not old.parent.exists()
 
 
 @pytest.mark.parametrize("problem", ["", "the database does not answer"])

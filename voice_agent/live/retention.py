@@ -6,6 +6,7 @@ It must not know what is in them.
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -68,25 +69,26 @@ class Retention:
                 elsewhere.append(Path(each))
             elif ours is None or not each.startswith(ours):
                 raise CommandError(f"{each} lies in another object store: set RECORDINGS_URL as it was then")
-        recordings.forget_fetched()
-        return _delete(recordings.folder, elsewhere, moment) + recordings.delete_before(moment)
+        try:
+            recordings.forget_fetched()
+            return _delete(recordings.folder, elsewhere, moment) + recordings.delete_before(moment)
+        except OSError as error:
+            raise CommandError(f"{error.filename} cannot be deleted ({error.strerror})") from None
 
 
 def _delete(folder: Path, elsewhere: Iterable[Path], moment: datetime) -> int:
     """Delete the old recordings of a folder, and some files more."""
-    old = {
-        path for path in folder.rglob("*") if (at := began(path.name)) is not None and at < moment and path.is_file()
-    }
+    # Folders may go meanwhile: what puts recordings into an object store tidies up, too.
+    found = (Path(place, name) for place, _, names in os.walk(folder) for name in names)
+    old = {path for path in found if (at := began(path.name)) is not None and at < moment}
     deleted = 0
     for path in sorted(old.union(elsewhere)):
         try:
             path.unlink()
         except FileNotFoundError:
             continue  # somebody else was first
-        except OSError as error:
-            raise CommandError(f"{path} cannot be deleted ({error.strerror})") from None
         deleted += 1
-        if path.parent != folder and not any(path.parent.iterdir()):
+        if path.parent != folder:
             with contextlib.suppress(OSError):
-                path.parent.rmdir()
+                path.parent.rmdir()  # if nothing is left in it
     return deleted
