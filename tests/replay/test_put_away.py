@@ -61,6 +61,7 @@ def test_of_a_recording_that_was_cut_short_the_rest_is_kept(tmp_path: Path) -> N
 def test_what_cannot_be_redacted_is_not_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     call = finished(tmp_path)
     (tmp_path / "one.call").write_bytes(b"nothing")
+    (tmp_path / "one.redacted").write_bytes(b"as far as there was room")
     with caplog.at_level(logging.ERROR):
         kept = Redaction(WANTED)(call)
 

@@ -220,6 +220,16 @@ def test_no_call(replay):
     assert "10 passed" in out
 
 
+def test_a_call_that_fails_a_test_in_python_leaves_its_sound_and_picture(project: Path) -> None:
+    move_the_cut(project / "calls" / "hours.call")
+    (project / "test_hours.py").write_text("def test_it(replay): replay('calls/hours.call', way='strict')", "utf-8")
+    status, out = run(project, "test_hours.py")
+    kept = [re.search(rf"{what}: +(\S+)", out) for what in ("timeline", "sound", "picture")]
+
+    assert status == 1
+    assert [found is not None and Path(found[1]).stat().st_size > 1000 for found in kept] == [True] * 3
+
+
 def test_calls_are_held_against_the_local_model_by_one_word(project: Path) -> None:
     calls = project / "calls"
     for suffix in (".call", ".expect.yaml"):

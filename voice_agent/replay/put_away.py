@@ -71,6 +71,7 @@ class Redaction:
             problem = str(error)
         if problem:
             path.unlink(missing_ok=True)
+            _beside(path).unlink(missing_ok=True)  # as far as a process got that was stopped, or had no room
             return f"the recording {path} is deleted, for it cannot be redacted: {problem}"
         return ""
 
@@ -78,10 +79,14 @@ class Redaction:
 def redact_file(path: Path, wanted: Wanted) -> None:
     """Put the redacted recording in the place of the other; raises `CommandError`, `PeerError` or `OSError`."""
     data = redact(read(path), load_clips(), wanted)
-    beside = path.with_suffix(".redacted")
+    beside = _beside(path)
     beside.touch(mode=0o600)
     beside.write_bytes(data)
     beside.replace(path)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_suffix(".redacted")
 
 
 def main() -> None:

@@ -66,7 +66,9 @@ def _notes_of(verdict: Verdict, path: Path, folder: Callable[[], Path], heading:
     raise CallFailed("\n".join([*_report(verdict, path, heading), *kept]))
 
 
-def held_call(folders: Sequence[Path], file: Path, agent: Path | None, way: Way | Talks) -> HeldCall:
+def held_call(
+    folders: Sequence[Path], file: Path, agent: Path | None, way: Way | Talks, *, folder: Callable[[], Path]
+) -> HeldCall:
     """Hold a call for a test in Python. Raises `CallFailed`, also for files that are not there or no good."""
     __tracebackhide__ = True
     try:
@@ -83,7 +85,7 @@ def held_call(folders: Sequence[Path], file: Path, agent: Path | None, way: Way 
         raise CallFailed(f"{file}: {error}" if isinstance(error, PeerError) else str(error)) from None
     if not verdict.passed:
         heading = "besides:" if isinstance(way, Talks) else "what became another:"
-        raise CallFailed("\n".join(_report(verdict, path, heading)))
+        raise CallFailed("\n".join([*_report(verdict, path, heading), *_keep(verdict, path.stem, folder())]))
     return verdict.call
 
 

@@ -114,7 +114,8 @@ def replay(request: pytest.FixtureRequest) -> Replay:
             raise pytest_calls.CallFailed(problem)
         chosen: Any = against or way or way_of(request.config)
         how = _talks(request.config, chosen) if chosen in _MODELS else chosen
-        return pytest_calls.held_call(folders, Path(file), None if agent is None else Path(agent), how)
+        folder = partial(_folder, request.config, Path(file).stem)
+        return pytest_calls.held_call(folders, Path(file), None if agent is None else Path(agent), how, folder=folder)
 
     return held
 
