@@ -171,7 +171,10 @@ def test_an_agent_that_is_not_there_is_named_with_where_it_was_looked_for(tmp_pa
     folder = a_folder(tmp_path)
     (folder / "agents" / "a.yaml").write_text(AGENT.replace("reception", "desk"), encoding="utf-8")
     (missing,) = asyncio.run(judge("emulator", environment(folder), [folder / "hours.call"]))
-    assert str(missing) == f'{folder / "agents"}: no agent is named "reception" here; there are desk'
+    assert str(missing) == (
+        f'{folder / "agents"}: no agent is named "reception" here; there are desk; '
+        "set AGENTS to where its file is, or name another by --agent, in a test in Python by agent="
+    )
 
     (folder / "agents" / "a.yaml").write_text("name: reception\nsay: hi\n", encoding="utf-8")
     (broken,) = asyncio.run(judge("emulator", environment(folder), [folder / "hours.call"]))

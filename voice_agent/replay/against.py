@@ -37,6 +37,8 @@ MODELS: tuple[Provider, ...] = ("emulator", "azure", "openai")
 AT_ONCE: Mapping[Provider, int] = {"emulator": 6, "azure": 2, "openai": 2}
 """Calls held at the same time: what two cores can speak and hear, and what new accounts allow."""
 
+_REMEDY = "set AGENTS to where its file is, or name another by --agent, in a test in Python by agent="
+
 GOOD_ENDS = ("completed", "caller_hung_up")
 """Outcomes of a call that took place, for whoever expects nothing else."""
 
@@ -150,7 +152,12 @@ class Against:
 
     def _agent_for(self, name: str, file: Path | None) -> Agent:
         demands = demands_of(self._settings, self._references)
-        return agent_named(self._settings.agents, name, demands) if file is None else load_agent(file, demands)
+        if file is not None:
+            return load_agent(file, demands)
+        try:
+            return agent_named(self._settings.agents, name, demands)
+        except ConfigError as error:
+            raise ConfigError(f"{error}; {_REMEDY}") from None
 
 
 def failures_of(held: Talk, expected: Expectations | None, where: str) -> tuple[list[str], int]:
