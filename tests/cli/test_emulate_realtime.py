@@ -12,6 +12,7 @@ from voice_agent.cli.emulate_realtime import hold
 from voice_agent.cli.main import main
 from voice_agent.emulator.brain import Echo
 from voice_agent.emulator.realtime import serve_realtime
+from voice_agent.errors import CommandError
 from voice_agent.sim.realtime import RealtimeOptions
 from voice_agent.sim.realtime.faults import KINDS
 
@@ -131,3 +132,23 @@ def test_a_session_that_may_be_short_is_ended_as_by_the_services() -> None:
         assert "Your session hit the maximum duration of 0.001 minutes." in expired
 
     asyncio.run(test())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--llm-url", "foo", "--llm-model", "m"], "LLM_URL: not a URL with a host"),
+        (["--llm-url", "http://127.0.0.1:1/v1"], "LLM_MODEL: is missing"),
+        (["--llm-model", "m"], "--llm-model needs --llm-url"),
+    ],
+)
+def test_half_an_endpoint_or_none_is_refused_before_anything_is_loaded(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["emulate", "realtime", *arguments]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_host_that_nobody_can_look_up_is_one_line() -> None:
+    with pytest.raises(CommandError, match=r"cannot listen on a\.\.b:0: "):
+        asyncio.run(hold("a..b", 0, Echo(), lambda _: None, lambda _: fake_speech()))

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import msgspec
-
 from voice_agent.cli.emulate_call import port_number
 from voice_agent.config.settings import ENV_FILE, read_settings
 from voice_agent.emulator.brain import Brain
@@ -87,10 +85,10 @@ def run(
             parse_faults(part)
     except PeerError as error:
         raise CommandError(f"--fault: {error}") from None
-    settings = read_settings(os.environ, ENV_FILE)
-    settings = msgspec.structs.replace(
-        settings, llm_url=llm_url or settings.llm_url, llm_model=llm_model or settings.llm_model
-    )
+    given = {"LLM_URL": llm_url, "LLM_MODEL": llm_model}
+    settings = read_settings({**os.environ, **{name: value for name, value in given.items() if value}}, ENV_FILE)
+    if llm_model and settings.llm_url is None:
+        raise CommandError("--llm-model needs --llm-url, or LLM_URL: who has that model?")
     brain, answers = choose_brain(settings, dialogue)
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(message)s")
     # The socket library tells of every handshake that a port scan breaks off.

@@ -94,8 +94,8 @@ async def _listening(application: web.Application, host: str, port: int) -> Asyn
         site = web.TCPSite(runner, host, port)
         try:
             await site.start()
-        except OSError as error:
-            reason = error.strerror or str(error)
+        except (OSError, UnicodeError) as error:  # a host such as a..b cannot even be looked up
+            reason = getattr(error, "strerror", None) or str(error)
             raise CommandError(f"cannot listen on {host}:{port}: {reason}") from error
         yield runner.addresses[0][1]
     finally:
