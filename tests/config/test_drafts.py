@@ -1,3 +1,4 @@
+import json
 import sys
 from pathlib import Path
 
@@ -119,6 +120,37 @@ def test_a_clip_must_be_one_of_theirs(folder: Path) -> None:
     write_mono(folder / "sorry.wav", b"\x10" * 800)
 
     assert "no agent in force has this clip" in faults(folder, f"{DESK}last_resort: {{clip: sorry.wav}}\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ 7 ** (10 ** 7) }}",
+        "{{ 'a' * 9999999999 }}",
+        "{{ '%9999999999d' % 1 }}",
+        "{{ caller | center(9999999999) }}",
+        "{{ caller.ljust(9999999999) }}",
+        "{% for a in caller %}{% for b in caller %}{% for c in caller %}{% endfor %}{% endfor %}{% endfor %}",
+        "{% set x = caller ~ caller %}{{ x }}",
+        "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+    ],
+)
+@pytest.mark.parametrize("key", ["greeting", "consent", "on_machine"])
+def test_no_work_without_end_is_begun_for_a_text(folder: Path, text: str, key: str) -> None:
+    written = {"leave": text} if key == "on_machine" else text
+
+    told = faults(folder, f"{DESK}{key}: {json.dumps(written)}\n")
+
+    assert "no agent in force has this text, and a draft's has no loops, calls, products or powers" in told
+
+
+def test_variables_and_conditions_may_be_changed_and_a_text_of_theirs_stays(folder: Path) -> None:
+    loop = "{% for digit in caller %}{{ digit }} {% endfor %}"
+    (folder / "other.yaml").write_text(f"{OTHER}greeting: {json.dumps(loop)}\n")
+    said = "{% if caller[:2] == '+1' and called %}Hi{% else %}{{ 'Hello ' ~ caller | default('you') }}{% endif %}"
+
+    for greeting in (said, loop):
+        assert Site(folder).read(f"{DESK}greeting: {json.dumps(greeting)}\n").agent.greeting == greeting
 
 
 def test_a_draft_must_agree_with_the_other_files(folder: Path) -> None:

@@ -33,7 +33,7 @@ folders of agents nor of routing.
 
 import re
 import zoneinfo
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Literal, NamedTuple
 
 import yaml
@@ -47,7 +47,7 @@ from voice_agent.config.lookup_keys import read_lookup
 from voice_agent.config.machine_keys import read_on_machine
 from voice_agent.config.model_keys import read_model
 from voice_agent.config.python_tools import python_tool
-from voice_agent.config.render import BUILT_IN, faults_of
+from voice_agent.config.render import BUILT_IN, faults_of, is_plain, texts_of
 from voice_agent.config.scenario_keys import Scenario, read_scenarios
 from voice_agent.config.schema_forms import E164, LANGUAGE, NAME, TOOL_SECONDS, VARIABLE
 from voice_agent.config.speech_keys import (
@@ -73,11 +73,18 @@ class AgentFile(NamedTuple):
     scenarios: tuple[Scenario, ...]
 
 
-def read_agent(text: str, file: str, folder: str = "", python: FindPython = python_tool) -> AgentFile:
+def read_agent(
+    text: str,
+    file: str,
+    folder: str = "",
+    python: FindPython = python_tool,
+    laborious: Collection[str] | None = None,
+) -> AgentFile:
     """Read one agent; `file` is its name in errors, `folder` where its `python:` tools are looked for.
 
     Raises `ConfigError` (`ConfigErrors` for several faults), never anything else. The tools' modules are imported,
-    unless `python` describes the tools instead of them.
+    unless `python` describes the tools instead of them. `laborious`: the texts that may be more than `render.is_plain`;
+    `None`: any.
     """
     document, top = compose(file, text)
     fields = Fields(document, top, tuple(AGENT))
@@ -112,7 +119,7 @@ def read_agent(text: str, file: str, folder: str = "", python: FindPython = pyth
         recording=_recording(fields),
         folder=folder,
     )
-    _examine_templates(fields, agent)
+    _examine_templates(fields, agent, laborious)
     _examine_times(document, agent, tools)
     scenarios = read_scenarios(fields)
     document.finish()
@@ -290,35 +297,17 @@ def _timezone(fields: Fields) -> str | None:
     return name
 
 
-def _examine_templates(fields: Fields, agent: Agent) -> None:
-    for node, text in _templates(fields, agent):
+def _examine_templates(fields: Fields, agent: Agent, laborious: Collection[str] | None) -> None:
+    for key, text in texts_of(agent):
+        node = fields.node(key.partition(".")[0])
+        assert node is not None, "the text stands there"
+        if laborious is not None and text not in laborious and not is_plain(text):
+            what = "no agent in force has this text, and a draft's has no loops, calls, products or powers"
+            fields.document.fault(node, f"{what}; those are written into the file on the machine itself")
+            continue
         for fault in faults_of(text, agent.variables, fields.node("timezone") is not None):
             line, column = _find(fields.document, node, fault.word, fault.line)
             fields.document.fault_at(line, column, fault.what)
-
-
-def _templates(fields: Fields, agent: Agent) -> Iterator[tuple[yaml.Node, str]]:
-    texts = {"instructions": agent.instructions, "greeting": agent.greeting, "consent": agent.consent}
-    for key, text in texts.items():
-        node = fields.node(key)
-        if node is not None and text:
-            yield node, text
-    node = fields.node("hours")
-    if node is not None and agent.hours is not None and agent.hours.message:
-        yield node, agent.hours.message
-    node = fields.node("on_machine")
-    if node is not None and agent.on_machine is not None and agent.on_machine.text:
-        yield node, agent.on_machine.text
-    node = fields.node("last_resort")
-    if node is not None and agent.last_resort is not None and agent.last_resort.say:
-        yield node, agent.last_resort.say
-    node = fields.node("transcription")
-    if isinstance(node, yaml.MappingNode) and agent.transcription is not None and agent.transcription.prompt:
-        yield node, agent.transcription.prompt
-    node = fields.node("model")
-    if node is not None and agent.model.prompt is not None:
-        for text in agent.model.prompt.variables.values():
-            yield node, text
 
 
 def _find(document: Document, node: yaml.Node, word: str, line: int) -> tuple[int, int]:

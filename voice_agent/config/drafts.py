@@ -6,7 +6,8 @@ not at the machine, though, so a draft brings nothing to it that the agents in f
 - no code: a `python:` tool must be one of theirs, and is described as it was for them. No module is imported;
 - no secret elsewhere: `${NAME}` may be sent only to where one of theirs sends it;
 - no way into the inner network: `allow_private: true` only for addresses for which one of theirs has it;
-- no file: a clip must be one of theirs.
+- no file: a clip must be one of theirs;
+- no long work: a text that is not one of theirs has no loops, calls or powers, which would stop all calls meanwhile.
 
 What is to be more is written into the file on the machine itself. It must not know what a draft is wanted for.
 """
@@ -22,6 +23,7 @@ from voice_agent.config.agent_file import AgentFile, mcp_key, read_agent, tool_k
 from voice_agent.config.agents import AgentFolder, Agents, agent_paths, disagreements, judged, load_agent_file
 from voice_agent.config.faults import raise_all
 from voice_agent.config.references import names_in
+from voice_agent.config.render import texts_of
 from voice_agent.errors import ConfigError
 
 
@@ -63,7 +65,8 @@ class Drafts:
                 f'"{target}" is no tool of an agent in force; new Python is written into the file on the machine itself'
             )
 
-        file = judged(read_agent(text, str(path), folder, python), self._agents.demands)
+        laborious = {text for agent in known for _, text in texts_of(agent)}
+        file = judged(read_agent(text, str(path), folder, python, laborious), self._agents.demands)
         used = {use.what for agent in known for use in _uses(agent)}
         foreign = (use for use in _uses(file.agent) if use.what not in used)
         raise_all(ConfigError(use.refusal, file.key_at.get(use.key, file.name_at)) for use in foreign)

@@ -16,6 +16,7 @@ import jinja2
 import jinja2.meta
 import jinja2.sandbox
 import msgspec
+from jinja2 import nodes
 
 from voice_agent.agent import Agent, Tool
 from voice_agent.config.faults import instead
@@ -132,6 +133,45 @@ def render(agent: Agent, caller: str, called: str, now: datetime, variables: Map
         model=model,
         tools=tuple(_with_values(tool, {name: str(value) for name, value in values.items()}) for tool in agent.tools),
         variables=own,
+    )
+
+
+def texts_of(agent: Agent) -> Iterator[tuple[str, str]]:
+    """List the texts of an agent that may hold variables, as its file has them, with their keys."""
+    texts = {
+        "instructions": agent.instructions,
+        "greeting": agent.greeting,
+        "consent": agent.consent,
+        "hours.closed": None if agent.hours is None else agent.hours.message,
+        "on_machine": None if agent.on_machine is None else agent.on_machine.text,
+        "last_resort.say": None if agent.last_resort is None else agent.last_resort.say,
+        "transcription.prompt": None if agent.transcription is None else agent.transcription.prompt,
+    }
+    prompt = agent.model.prompt
+    texts |= {} if prompt is None else {f"model.prompt.variables.{key}": text for key, text in prompt.variables.items()}
+    yield from ((key, text) for key, text in texts.items() if text)
+
+
+_PLAIN = (
+    nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.Getattr, nodes.Getitem, nodes.Slice,
+    nodes.If, nodes.CondExpr, nodes.And, nodes.Or, nodes.Not, nodes.Compare, nodes.Operand, nodes.Test,
+    nodes.Add, nodes.Sub, nodes.Neg, nodes.Concat, nodes.Filter,
+)  # fmt: skip
+_PLAIN_FILTERS = frozenset({"date", "time", "upper", "lower", "title", "capitalize", "trim", "default", "d", "length"})
+
+
+def is_plain(text: str) -> bool:
+    """Tell whether a text is filled in within the time that it takes to read it; one that cannot be read is told so.
+
+    `{{ 7 ** 10_000_000 }}` alone would stop all calls of the process for minutes.
+    """
+    try:
+        parsed = _ENVIRONMENT.parse(text)
+    except Exception:  # noqa: BLE001 - as in `faults_of`, which says what is wrong
+        return True
+    return all(
+        isinstance(node, _PLAIN) and (not isinstance(node, nodes.Filter) or node.name in _PLAIN_FILTERS)
+        for node in parsed.find_all(nodes.Node)
     )
 
 
