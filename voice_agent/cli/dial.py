@@ -56,7 +56,8 @@ WHAT_TO_DO = (
 Tell = Callable[[str], None]
 
 _EPILOG = f"""exit status for one number: {", ".join(f"{code} {name}" for name, code in EXIT_STATUS.items())};
-for a list: 0 every number was called, 1 not all of them; 2 wrong usage or surroundings"""
+with --verify 1 the carrier does otherwise than is counted on; for a list: 0 every number was called, 1 not all of
+them; 2 wrong usage or surroundings"""
 
 
 def _show(line: str) -> None:
