@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import json
 import threading
 from typing import Any, Literal
 
@@ -47,6 +48,20 @@ async def hangs() -> str:
     """Wait."""
     await asyncio.Event().wait()
     return "too late"
+
+
+class FullError(ValueError):
+    """Of the agent's own."""
+
+
+def is_full() -> str:
+    """Refuse."""
+    raise FullError("that day is full")
+
+
+def decodes() -> str:
+    """Read what is no JSON."""
+    return str(json.loads("key=geheim"))
 
 
 def refuses(day: str) -> str:

@@ -119,6 +119,10 @@ def test_the_text_of_a_value_error_is_for_the_model() -> None:
     assert re.fullmatch(rf"{MODULE}, line \d+: ValueError: no such day: Funday", finished.cause), "a bug's looks alike"
 
 
+def test_the_text_of_the_agent_s_own_kind_of_it_is_for_the_model_too() -> None:
+    assert error_of(ran("is_full")) == "is_full failed: that day is full"
+
+
 @pytest.mark.parametrize(
     ("name", "cause"),
     [
@@ -128,6 +132,7 @@ def test_the_text_of_a_value_error_is_for_the_model() -> None:
         ("stops", "RuntimeError: the function raised StopIteration"),
         ("cancels_itself", rf"{MODULE}, line \d+: asyncio.exceptions.CancelledError"),
         ("times_out_itself", rf"{MODULE}, line \d+: TimeoutError: the server of the calendar"),
+        ("decodes", r".*JSONDecodeError: Expecting value: line 1 column 1 \(char 0\)"),
         ("unencodable", "TypeError: Encoding objects of type object is unsupported"),
     ],
 )

@@ -8,9 +8,12 @@ import asyncio
 import contextvars
 import inspect
 import logging
+import re
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -30,6 +33,8 @@ from voice_agent.tools.text_message import MOST_A_CALL, MessageSender, NotSentEr
 
 MAX_OUTPUT_CHARACTERS = 16_000
 """About 4,000 tokens: as much as a caller's question can need, and paid for with every later response of the call."""
+
+NOT_AVAILABLE = "it is not available now"
 
 _log = logging.getLogger(__name__)
 
@@ -83,8 +88,8 @@ class ToolRunner:
         """Run one tool with the arguments as the model wrote them (JSON); `agent`: whose, empty: the first one's.
 
         The output is a text as the function returned it, anything else as JSON; a failure is `{"error": ...}`. The
-        text of a `ValueError` is for the model ("no such day"), that of any other exception for the operator only: it
-        may hold what a caller must not hear.
+        text of a `ValueError`, or of one that the agent's own modules derive from it, is for the model ("no such day"),
+        that of any other exception for the operator only: it may hold what a caller must not hear.
         """
         equipment = self._equipment[agent]
         tool = equipment.tools.get(name)
@@ -109,7 +114,8 @@ class ToolRunner:
         except (HttpFailure, AnswerError, NotSentError) as error:
             return self._refused(tool, call_id, error)
         except ValueError as error:
-            return self._broken(tool, call_id, error, _one_line(error))
+            said = _one_line(error) if _is_said_to_the_model(error, tool, equipment.folder) else NOT_AVAILABLE
+            return self._broken(tool, call_id, error, said)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's function may fail in any way; `_broken` logs it
             if deadline.expired():
                 cause = f"{place_of(tool)}: no answer within {seconds} s"
@@ -165,9 +171,7 @@ class ToolRunner:
         _log.warning("tool %s failed: %s (%s)", tool.name, detail, call_id, extra=self._extra)
         return self._answer(call_id, f"{tool.name} failed: {error}", f"{place_of(tool)}: {error.detail}")
 
-    def _broken(
-        self, tool: Tool, call_id: str, error: BaseException, problem: str = "it is not available now"
-    ) -> ToolFinished:
+    def _broken(self, tool: Tool, call_id: str, error: BaseException, problem: str = NOT_AVAILABLE) -> ToolFinished:
         """Answer for a function that raised; the log gets the traceback."""
         # As a text, not as the exception: a formatter would write down what it was given.
         trace = self._digits.covered(traceback.format_exc().rstrip())
@@ -179,6 +183,15 @@ class ToolRunner:
         # A function may have read any of them from the environment.
         cause = one_line(self._references.covered(self._digits.covered(cause)))
         return ToolFinished(call_id, msgspec.json.encode({"error": text}).decode(), failed=True, cause=cause)
+
+
+def _is_said_to_the_model(error: ValueError, tool: Tool, folder: str) -> bool:
+    """Tell a text that was written for a caller from a library's, which may quote an address with its key."""
+    name = type(error).__module__
+    if type(error) is ValueError or name.partition(".")[0] == re.split("[.:]", tool.target)[0]:
+        return True
+    file = getattr(sys.modules.get(name), "__file__", None)
+    return bool(folder and file) and Path(str(file)).is_relative_to(folder)
 
 
 def _one_line(error: Exception) -> str:
