@@ -35,6 +35,9 @@ def test_of_two_that_fit_the_more_special_one_is_chosen() -> None:
     [
         ("tools: [", r":1:9: is not YAML"),
         ("\x00", "is not YAML"),
+        ("greeting: 2026-99-99", "holds a value that is none of its kind .*: put it in quotes"),
+        ('greeting: "\\U00110000"', "holds a value that is none of its kind"),
+        ("[" * 3000, "is nested without end"),
         ("tools: []", "missing required field `intents`"),
         ("tools: []\nintents: []\nmore: 1", "more"),
         ("tools: []\nintents: [{examples: [], say: a}]", "intent 1: examples must not be empty"),
