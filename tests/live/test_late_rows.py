@@ -161,6 +161,36 @@ def test_what_still_waits_when_the_server_stops_is_written_by_the_next_one(tmp_p
     assert not (tmp_path / FILE_NAME).exists()
 
 
+@pytest.mark.parametrize("turns", [1, 1000], ids=["while it reads", "while it waits"])
+def test_what_a_server_has_taken_over_that_then_dies_is_written_by_the_next_one(tmp_path: Path, turns: int) -> None:
+    def leave(sid: str) -> None:
+        kept(tmp_path, Store(refuses=1000), lambda late: late.add(row(sid)))
+
+    async def dies() -> None:
+        late = LateRows(Store(refuses=1000), Metrics(), tmp_path / FILE_NAME)
+        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(late.run())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            running.cancel()
+
+    leave("CA1")
+    asyncio.run(dies())
+    # Another worker of the same server comes to its end in order.
+    leave("CA2")
+
+    store = Store(refuses=0)
+
+    async def wait(late: LateRows) -> None:
+        assert late is not None
+        await store.taken.wait()
+
+    calls, _ = kept(tmp_path, store, wait)
+
+    assert calls == ["CA1", "CA2"]
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_a_call_for_which_there_is_no_place_any_more_is_named_and_counted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,12 +1,14 @@
 """Calls that the history could not take when they ended: kept here, and written as soon as it can be used again.
 
 They are told, counted and bounded. What is left when the server stops goes into a file, which the next server begins
-with. It must not know what a row holds, nor why the store refuses it.
+with, and keeps beside it until the history has them: so none is lost where that one dies, too. The history takes a call
+twice for once. It must not know what a row holds, nor why the store refuses it.
 """
 
 import asyncio
 import logging
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +22,9 @@ logger = logging.getLogger(__name__)
 
 FILE_NAME = "late-calls.jsonl"
 """Under `DATA`, a call a line; only while there are such calls and no server."""
+
+TAKEN = ".taken"
+"""Behind the name of the file that a server has taken over; only until it has done with it."""
 
 RETRY_S = 5.0
 """From one look at a store that refuses to the next."""
@@ -57,6 +62,9 @@ class LateRows:
         self._history = history
         self._metrics = metrics
         self._path = path
+        self._taken = path.with_name(path.name + TAKEN)
+        self._has_taken = False
+        """Whether what stands in that file waits here."""
         self._retry_s = retry_s
         self._most = most
         self._waiting: deque[PastCall] = deque()
@@ -79,7 +87,9 @@ class LateRows:
     async def run(self) -> None:
         """Try again what waits, until it is cancelled."""
         if self._takes_over:
-            self._waiting.extend(await asyncio.to_thread(self._read))
+            taken = await asyncio.to_thread(self._take_over)
+            self._has_taken = taken is not None
+            self._waiting.extend(taken or ())
         if self._waiting:
             await self._try()
         while True:
@@ -99,6 +109,7 @@ class LateRows:
                 self._lose(row, f"{self._path} cannot be written either: {error.strerror or error}")
         else:
             logger.warning("%d calls wait for the history in %s", len(self._waiting), self._path)
+            self._drop_taken()
         self._waiting.clear()
 
     async def _try(self) -> None:
@@ -119,6 +130,7 @@ class LateRows:
             self._some.set()
         else:
             self._some.clear()
+            self._drop_taken()
 
     def _lose(self, row: PastCall, why: str) -> None:
         self._metrics.add("history_lost")
@@ -130,17 +142,31 @@ class LateRows:
         with self._path.open("ab", buffering=0) as file:
             file.write(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
 
-    def _read(self) -> list[PastCall]:
-        """Take over what another server has left."""
-        rows: list[PastCall] = []
+    def _take_over(self) -> list[PastCall] | None:
+        """Take over what another server has left, and one that died meanwhile; `None`: there is nothing."""
         try:
-            lines = self._path.read_bytes().splitlines()
-            self._path.unlink()
-        except OSError:
-            return rows
+            if self._path.exists() and self._taken.exists():
+                with self._taken.open("ab") as file:
+                    file.write(self._path.read_bytes())
+                self._path.unlink()
+            elif self._path.exists():
+                self._path.replace(self._taken)
+            lines = self._taken.read_bytes().splitlines()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            logger.error("%s cannot be taken over: %s", self._path, error.strerror or error)  # noqa: TRY400 - the text says it all
+            return None
+        rows: list[PastCall] = []
         for line in lines:
             try:
                 rows.append(msgspec.json.decode(line, type=PastCall))
             except (ValueError, RecursionError) as error:
-                logger.error("%s holds a call that cannot be read: %s", self._path, error)  # noqa: TRY400 - the text says it all
+                logger.error("%s holds a call that cannot be read: %s", self._path, error)  # noqa: TRY400 - as above
         return rows
+
+    def _drop_taken(self) -> None:
+        if self._has_taken:
+            self._has_taken = False
+            with suppress(OSError):
+                self._taken.unlink()
