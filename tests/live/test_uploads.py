@@ -1,6 +1,7 @@
 import asyncio
 import logging
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -184,6 +185,60 @@ def test_what_was_left_is_redacted_before_it_is_put_or_not_kept(house: House, fa
 
     asyncio.run(main())
     assert [(house.store / name).read_bytes() for name in house.stored()] == ([] if fails else [b"redacted"])
+
+
+def test_a_file_at_which_this_program_fails_stays_and_keeps_no_other_from_being_put(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Odd(ObjectStore):
+        def put(self, path: Path, name: str) -> None:
+            if name == NAMES[1]:
+                raise ValueError("Invalid isoformat string: 'yesterday'")
+            super().put(path, name)
+
+    async def main() -> None:
+        recordings = Recordings(house.recordings.folder, Odd(f"file://{house.store}"))
+        uploads = Uploads(recordings, house.metrics)
+        end(uploads, *(house.call(name) for name in NAMES[:6]))
+        await uploads.close()
+
+    asyncio.run(main())
+    assert house.here() == [NAMES[1]]
+    assert house.metrics.get("recordings_not_put") == 1
+    assert "stays here by a fault of this program" in caplog.records[0].getMessage()
+    assert caplog.records[-1].getMessage().startswith("1 recordings stay in ")
+
+
+def test_what_is_on_its_way_when_the_server_stops_is_put_once(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    begun, go = threading.Event(), threading.Event()
+    puts: list[str] = []
+
+    class Slow(ObjectStore):
+        def put(self, path: Path, name: str) -> None:
+            puts.append(name)
+            begun.set()
+            go.wait(10)
+            super().put(path, name)
+
+    recordings = Recordings(house.recordings.folder, Slow(f"file://{house.store}"))
+    house.left(NAMES[0])
+
+    async def main() -> None:
+        uploads = Uploads(recordings, house.metrics)
+        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(uploads.run())
+            await asyncio.to_thread(begun.wait, 10)
+            running.cancel()
+            closing = tasks.create_task(uploads.close())
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            go.set()
+            await closing
+
+    asyncio.run(main())
+    assert (puts, house.stored(), house.here()) == ([NAMES[0]], [NAMES[0]], [])
+    assert house.metrics.get("recordings_put") == 1
+    assert caplog.messages == []
 
 
 def test_a_call_that_never_could_be_written_is_nothing_to_wait_for(house: House) -> None:

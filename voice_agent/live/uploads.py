@@ -134,16 +134,23 @@ class Uploads:
         return whole
 
     async def _carry_out(self, path: Path, work: Callable[[], None]) -> bool:
+        done = self._threads.submit(work)
         try:
-            await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            await asyncio.shield(asyncio.wrap_future(done))
         except (CommandError, OSError) as error:
             self._waiting.append((path, work))
             self._metrics.add("recordings_not_put")
             logger.error("the recording %s waits to be put: %s", path.name, error)  # noqa: TRY400 - the text says it all
             return False
-        except BaseException:
-            self._waiting.appendleft((path, work))
+        except asyncio.CancelledError:
+            # Its thread goes on: a second one at the same file would find it half done, or gone.
+            self._waiting.appendleft((path, done.result))
             raise
+        except Exception:
+            # A fault of ours at one file must not end the calls.
+            self._metrics.add("recordings_not_put")
+            logger.exception("the recording %s stays here by a fault of this program", path.name)
+            return True
         self._paths.discard(path)
         self._metrics.recordings_waiting = len(self._paths)
         return True
