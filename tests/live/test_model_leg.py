@@ -160,6 +160,32 @@ def test_an_endpoint_that_is_not_there_is_a_refusal_without_status() -> None:
     assert "cannot reach" in refused.detail
 
 
+@pytest.mark.parametrize(
+    ("proxy", "says"),
+    [
+        ("socks5h://anna:hunter2@127.0.0.1:9", "a SOCKS proxy requires python-socks"),
+        ("ftp://anna:hunter2@127.0.0.1:9", "the environment's proxy is not valid: scheme ftp isn't supported"),
+        ("http://anna:hunter2@[::1", "Invalid IPv6 URL"),
+    ],
+)
+def test_a_proxy_of_the_environment_that_cannot_be_used_is_a_refusal_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, proxy: str, says: str
+) -> None:
+    monkeypatch.setenv("https_proxy", proxy)
+
+    async def main() -> list[Input]:
+        fed: list[Input] = []
+        async with asyncio.timeout(30):
+            await ModelLeg(Endpoint("wss://example.invalid/v1/realtime", {})).run(fed.append)
+        return fed
+
+    (refused,) = asyncio.run(main())
+
+    assert isinstance(refused, ModelRefused)
+    assert says in refused.detail
+    assert "hunter2" not in refused.detail
+
+
 def test_an_endpoint_that_speaks_no_websocket_is_a_refusal() -> None:
     async def main() -> list[Input]:
         fed: list[Input] = []

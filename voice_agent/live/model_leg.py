@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidProxy, InvalidStatus, WebSocketException
 
 from voice_agent.call.events import ModelClosed, ModelFault, ModelOpened, ModelRefused
 from voice_agent.config.references import SHORTEST
@@ -140,7 +140,11 @@ class ModelLeg:
             return ModelRefused(None, str(error))
         except TimeoutError:
             return ModelRefused(None, explain_silence(f"no answer within {self._open_seconds:g} s", where))
-        except (OSError, WebSocketException) as error:
+        except InvalidProxy as error:
+            # Its own text holds the proxy's address, which may hold a password.
+            return ModelRefused(None, explain_silence(f"the environment's proxy is not valid: {error.msg}", where))
+        except (OSError, WebSocketException, ImportError, ValueError) as error:
+            # The last two come from what the environment's proxy is, too: a SOCKS proxy needs a package.
             return ModelRefused(None, explain_silence(str(error) or type(error).__name__, where))
         return None
 
