@@ -43,6 +43,7 @@ REFUSED = 31902
 TLS_FAILURE = 31910
 NOT_UPGRADED = 31920
 BAD_SCHEME = 31922
+MALFORMED_URL = 31923
 BUFFER_OVERFLOW = 31930
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -58,8 +59,8 @@ class StreamError(PeerError):
 
 async def open_socket(url: str, token: str, open_seconds: float = UPGRADE_SECONDS) -> ClientConnection:
     """Open a stream's socket with a signed upgrade. Raises `StreamError` with one line that says what is wrong."""
-    _examine(url)
     try:
+        _examine(url)
         return await connect(
             url,
             additional_headers={"X-Twilio-Signature": sign(token, url)},
@@ -81,7 +82,9 @@ async def open_socket(url: str, token: str, open_seconds: float = UPGRADE_SECOND
     except OSError as error:
         code = TLS_FAILURE if isinstance(error, ssl.SSLError) else REFUSED
         raise StreamError(code, f"{url} cannot be reached ({error.strerror or error})") from error
-    except (InvalidHandshake, InvalidURI, EOFError) as error:
+    except (InvalidURI, ValueError) as error:
+        raise StreamError(MALFORMED_URL, f"{url!r} is no address of a stream ({error})") from error
+    except (InvalidHandshake, EOFError) as error:
         raise StreamError(NOT_UPGRADED, f"{url} is no WebSocket server ({error})") from error
 
 
