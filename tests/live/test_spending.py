@@ -36,6 +36,17 @@ def test_calls_are_limited_one_by_one_and_counted_together() -> None:
     assert spending.is_exhausted
 
 
+def test_what_a_gateway_counts_below_nothing_pays_nothing_back() -> None:
+    spending = Spending(per_day=1.0)
+    observe = spending.of_call(print, lambda: PRICE)
+
+    observe(1, A_CENT)
+    before = spending.today
+    observe(2, ResponseUsed(Usage(output_tokens=-100, output_audio_tokens=-100)))
+
+    assert spending.today == before > 0
+
+
 def test_the_next_day_begins_with_nothing() -> None:
     days = iter([date(2026, 11, 27)] * 3 + [date(2026, 11, 28)] * 9)
     spending = Spending(per_day=1, today=lambda: next(days))

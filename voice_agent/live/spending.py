@@ -94,7 +94,7 @@ class Spending:
             paid = price() if isinstance(report, ResponseUsed) else None
             if paid is None or not isinstance(report, ResponseUsed):
                 return
-            cost = paid.cost(report.usage)
+            cost = max(0.0, paid.cost(report.usage))  # counts may be less than nothing, where a gateway has none
             self.add(cost)
             self.of_this_server += cost
             spent += cost
