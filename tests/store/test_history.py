@@ -189,6 +189,20 @@ def test_calls_come_back_whole_and_the_latest_first(place: Path | str) -> None:
     within(place, work)
 
 
+def test_a_call_in_which_somebody_wrote_a_zero_character_is_kept(place: Path | str) -> None:
+    lines = (Line(0, "agent", "Caf\0 Alder"), Line(9, "tool", "{\0}"))
+    call = msgspec.structs.replace(a_call(), caller="client:an\0na", transcript=lines)
+
+    async def work(history: History) -> None:
+        await history.add(call)
+
+        (kept,) = await history.latest(5)
+        assert kept == msgspec.structs.replace(call, caller="client:an\ufffdna")
+        assert await Search(history).count(Wanted(words="alder")) == 1
+
+    within(place, work)
+
+
 def test_a_call_is_found_by_the_beginning_of_its_sid(place: Path | str) -> None:
     async def work(history: History) -> None:
         later = a_call("CAab12", "2026-11-22T11:00:00.250+00:00")

@@ -212,7 +212,7 @@ class History:
             row |= {column: msgspec.json.encode(row[column]).decode() for column in _AS_JSON}
             row |= {"words": words_of(call), "slowest_ms": max(call.response_ms, default=-1)}
             row["faults"] = trouble_kinds(call.trouble)
-            await connection.execute(insert(CALLS).values(row))
+            await connection.execute(insert(CALLS).values({name: _storable(value) for name, value in row.items()}))
 
     @whole
     async def remark(self, call_sid: str, kind: Remark, what: str, now_s: int) -> None:
@@ -314,6 +314,11 @@ class History:
 
     def _unreadable(self, error: msgspec.DecodeError) -> CommandError:
         return CommandError(f"{self.database.shown} holds a call that cannot be read ({error}): {MOVE_IT}")
+
+
+def _storable(value: Any) -> Any:
+    """Write what a column may hold: PostgreSQL takes no U+0000, which models write, and others send, now and then."""
+    return value.replace("\0", "\ufffd") if isinstance(value, str) else value
 
 
 def _in_utc(moment: datetime) -> str:
