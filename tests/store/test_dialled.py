@@ -38,6 +38,18 @@ def test_a_call_that_is_being_placed_or_goes_on_is_not_over(state: str) -> None:
     assert not step(state).over
 
 
+def test_a_journal_that_was_cut_short_within_a_character_is_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "people.dialled.csv"
+    with open_journal(path) as journal:
+        journal.add(step(PLACED, remark="Zoë"))
+    path.write_bytes(path.read_bytes().rstrip()[:-1])
+
+    with open_journal(path) as journal:
+        last = journal.last(ANA)
+        assert last is not None
+        assert not last.over
+
+
 @given(st.integers(0, 400))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_journal_that_was_cut_short_never_forgets_that_a_number_may_have_been_called(

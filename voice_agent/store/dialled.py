@@ -84,7 +84,8 @@ def open_journal(path: Path) -> Iterator[Journal]:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError as error:
         raise CommandError(f"{path} cannot be written: {error.strerror or error}") from error
-    with os.fdopen(descriptor, "r+", newline="", encoding="utf-8") as file:
+    # A line may have been cut short within a character.
+    with os.fdopen(descriptor, "r+", newline="", encoding="utf-8", errors="replace") as file:
         if fcntl is not None:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
