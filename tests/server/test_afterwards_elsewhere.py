@@ -46,7 +46,8 @@ def asked_elsewhere(
             over = msgspec.structs.replace(before, resumption=SAID, ended=ended)
             await store.write(CALL_SID, 0, "over", over, wall_seconds())
             metrics = Metrics()
-            continuing = Continuing(Checkpointing(store, metrics), History(database), metrics)
+            history = History(database)
+            continuing = Continuing(Checkpointing(store, metrics), history, metrics, history.add)
             async with a_desk(folder, continuing=continuing) as desk:
                 desk.reception.stopping.last = "hands over" if handing_over else ""
                 ask = (
@@ -125,7 +126,8 @@ def test_what_became_of_a_stream_that_was_here_is_old_once_the_call_was_elsewher
     async def main() -> list[list[twiml.Verb]]:
         async with asyncio.timeout(60), Database(tmp_path / "calls.sqlite") as database:
             store, metrics = Checkpoints(database), Metrics()
-            continuing = Continuing(Checkpointing(store, metrics), History(database), metrics)
+            history = History(database)
+            continuing = Continuing(Checkpointing(store, metrics), history, metrics, history.add)
 
             def answer(received: Input) -> list[Output]:
                 return [here] if isinstance(received, EndRequested) else []

@@ -12,12 +12,13 @@ from voice_agent.call.conversation import Conversation, Resumption
 from voice_agent.errors import CommandError
 from voice_agent.live.checkpointing import Checkpointing
 from voice_agent.live.clock import wall_seconds
+from voice_agent.live.late_rows import LateRows
 from voice_agent.live.metrics import Metrics
 from voice_agent.server.continuing import BACK, FORGOTTEN_S, MOST_TAKEN_UP, Continuing
 from voice_agent.server.last_resort import message_left
 from voice_agent.store.checkpoints import Checkpoint, Checkpoints, State, Stored
 from voice_agent.store.database import Database
-from voice_agent.store.history import History
+from voice_agent.store.history import History, PastCall
 
 SID = SETUP.call_sid
 LOST = Checkpoint(
@@ -40,14 +41,26 @@ class Refusing(Checkpoints):
         return await super().take_up(call_sid, number, checkpoint, now_s)
 
 
+class RefusingHistory(History):
+    """The same, of rows."""
+
+    refuses = False
+
+    async def add(self, call: PastCall) -> None:
+        if self.refuses:
+            raise CommandError("the database is read-only")
+        await super().add(call)
+
+
 class Server:
     """One of several on one store."""
 
     def __init__(self, database: Database) -> None:
         self.store = Refusing(database)
-        self.history = History(database)
+        self.history = RefusingHistory(database)
         self.metrics = Metrics()
-        self.continuing = Continuing(Checkpointing(self.store, self.metrics), self.history, self.metrics)
+        checkpointing = Checkpointing(self.store, self.metrics)
+        self.continuing = Continuing(checkpointing, self.history, self.metrics, self.history.add)
 
     async def lost(self, checkpoint: Checkpoint = LOST, state: State = "going", now_s: int | None = None) -> Stored:
         await self.continuing.expect(SETUP, {})
@@ -198,6 +211,37 @@ def test_a_call_that_died_alone_is_put_into_the_history_in_the_end(tmp_path: Pat
 
         assert [row.outcome for row in await other.history.latest(5)] == ["stream_lost"]
         assert await other.continuing.find(SID) is None
+
+    with_servers(tmp_path, work)
+
+
+def test_a_call_that_died_alone_is_in_the_store_until_the_history_has_it(tmp_path: Path) -> None:
+    async def work(dead: Server, other: Server) -> None:
+        await dead.lost(now_s=wall_seconds() - FORGOTTEN_S - 1)
+        other.history.refuses = True
+        await other.continuing.sweep()
+        assert await other.continuing.find(SID) is not None
+
+        other.history.refuses = False
+        await other.continuing.sweep()
+        assert [row.outcome for row in await other.history.latest(5)] == ["stream_lost"]
+        assert await other.continuing.find(SID) is None
+
+    with_servers(tmp_path, work)
+
+
+def test_the_first_part_of_a_call_that_goes_on_waits_for_a_history_that_refuses_it(tmp_path: Path) -> None:
+    async def work(dead: Server, other: Server) -> None:
+        late = LateRows(other.history, other.metrics, tmp_path / "late.jsonl")
+        checkpointing = Checkpointing(other.store, other.metrics)
+        continuing = Continuing(checkpointing, other.history, other.metrics, late.add)
+        known = await dead.lost()
+        other.history.refuses = True
+        assert await continuing.take_up(known, "MZ1") is not None
+
+        other.history.refuses = False
+        await late.close()
+        assert [row.outcome for row in await other.history.latest(5)] == ["stream_lost"]
 
     with_servers(tmp_path, work)
 

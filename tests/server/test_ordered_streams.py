@@ -93,7 +93,8 @@ async def one_of_several(
 ) -> AsyncIterator[tuple[Desk, Checkpoints]]:
     async with asyncio.timeout(30), Database(folder / "calls.sqlite") as database:
         store, metrics = store_of(database), Metrics()
-        continuing = Continuing(Checkpointing(store, metrics), History(database), metrics)
+        history = History(database)
+        continuing = Continuing(Checkpointing(store, metrics), history, metrics, history.add)
         async with a_desk(folder, answer=ends_on_request, continuing=continuing) as desk:
             yield desk, store
 

@@ -11,7 +11,7 @@ from tests.store.test_history import SETUP, a_call
 from voice_agent.call.commands import CallEnded, Destination
 from voice_agent.call.conversation import AgentTurn, CallerTurn, Conversation, Resumption, ToolTurn
 from voice_agent.errors import CommandError
-from voice_agent.store.checkpoints import Checkpoint, Checkpoints, Stored
+from voice_agent.store.checkpoints import Checkpoint, Checkpoints, State, Stored
 from voice_agent.store.database import Database
 
 TALK = Conversation(
@@ -94,13 +94,16 @@ def test_of_several_servers_one_takes_a_call_up_and_who_had_it_writes_no_more(pl
     within(place, work)
 
 
-def test_what_is_old_is_dropped_and_given_by_its_state(place: Path | str) -> None:
+def test_what_is_old_is_given_and_then_dropped_by_its_state(place: Path | str) -> None:
     async def work(checkpoints: Checkpoints) -> None:
         for call_sid, now_s in (("CA1", 1000), ("CA2", 2000), ("CA3", 1000)):
             await checkpoints.add(call_sid, FIRST, now_s)
         await checkpoints.write("CA3", 0, "over", FIRST, 1000)
 
-        assert [stored.call_sid for stored in await checkpoints.take_old(1500, ("expected", "going"))] == ["CA1"]
+        states: tuple[State, ...] = ("expected", "going")
+        assert [stored.call_sid for stored in await checkpoints.old(1500, states)] == ["CA1"]
+        assert await checkpoints.find("CA1") is not None
+        await checkpoints.drop_old(1500, states)
         assert [await checkpoints.find(call_sid) is None for call_sid in ("CA1", "CA2", "CA3")] == [True, False, False]
 
     within(place, work)
@@ -141,7 +144,8 @@ def test_a_row_that_cannot_be_read_keeps_no_other_from_being_taken(
         async with checkpoints.database.writing() as connection:
             await connection.execute(text("UPDATE checkpoints SET content = '{}' WHERE call_sid = 'CA1'"))
 
-        assert [stored.call_sid for stored in await checkpoints.take_old(1001, ["expected"])] == ["CA2"]
+        assert [stored.call_sid for stored in await checkpoints.old(1001, ["expected"])] == ["CA2"]
+        await checkpoints.drop_old(1001, ["expected"])
         assert await checkpoints.find("CA1") is None
 
     within(place, work)

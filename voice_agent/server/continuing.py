@@ -6,7 +6,7 @@ purpose; the store sees to it that only one does. It must not know HTTP.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
@@ -17,7 +17,7 @@ from voice_agent.errors import CommandError
 from voice_agent.live.checkpointing import Checkpointing, Place, kept_setup, kept_webhook
 from voice_agent.live.clock import wall_seconds
 from voice_agent.live.metrics import Metrics
-from voice_agent.store.checkpoints import KEPT_S, Checkpoint, Stored
+from voice_agent.store.checkpoints import KEPT_S, Checkpoint, State, Stored
 from voice_agent.store.history import History, PastCall, Remark
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,9 @@ SWEEP_S = 600
 FORGOTTEN_S = 2 * 3600
 """No call lasts so long without a word; what is left of such a one goes to the history."""
 
+DEAD: tuple[State, ...] = ("expected", "going", "leaving", "lost")
+"""States of calls that are not over."""
+
 BACK = (
     "The line broke for a moment by a fault on our side, and is back: you and the caller hear each other again. What "
     "was being said in that moment may not have been heard. Say in a few words that you are back, and go on where you "
@@ -48,7 +51,15 @@ BACK = (
 class Continuing:
     """One for the server."""
 
-    def __init__(self, checkpoints: Checkpointing, history: History, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        checkpoints: Checkpointing,
+        history: History,
+        metrics: Metrics,
+        keep: Callable[[PastCall], Awaitable[None]],
+    ) -> None:
+        """`keep`: puts a row into the history, now or later."""
+        self._keep = keep
         self._checkpoints = checkpoints
         self._store = checkpoints.store
         self._history = history
@@ -171,7 +182,7 @@ class Continuing:
         else:
             logger.warning("the call was lost and goes on", extra=extra)
         if taken and checkpoint.row is not None:
-            await self._keep(checkpoint.row)
+            await self._keep(_lost(checkpoint.row))
         return _goes_on(lost)
 
     async def _take(self, known: Stored, checkpoint: Checkpoint) -> bool | None:
@@ -218,25 +229,22 @@ class Continuing:
         """Put what is left of calls that died alone into the history, and forget the others of yesterday."""
         try:
             now_s = wall_seconds()
-            dead = await self._store.take_old(now_s - FORGOTTEN_S, ("expected", "going", "leaving", "lost"))
-            await self._store.take_old(now_s - KEPT_S, ("over",))
+            # First into the history: what is there already stays, but what is in neither is lost.
+            for stored in await self._store.old(now_s - FORGOTTEN_S, DEAD):
+                if stored.checkpoint.row is not None:
+                    await self._history.add(_lost(stored.checkpoint.row))
+            await self._store.drop_old(now_s - FORGOTTEN_S, DEAD)
+            await self._store.drop_old(now_s - KEPT_S, ("over",))
         except CommandError as error:
-            logger.error("%s", error)  # noqa: TRY400 - the text says it all
-            return
-        for stored in dead:
-            if stored.checkpoint.row is not None:
-                await self._keep(stored.checkpoint.row)
+            logger.error("%s", error)  # noqa: TRY400 - the text says it all; the next look tries it again
 
-    async def _keep(self, row: PastCall) -> None:
-        trouble = (*row.trouble, Trouble(row.duration_ms, STREAM_LOST))
-        row = msgspec.structs.replace(
-            row, outcome="stream_lost", reason="the server that had the call died", trouble=trouble
-        )
-        try:
-            # Whoever had it writes its own row, which tells more, if it is alive after all.
-            await self._history.add(row)
-        except CommandError as error:
-            logger.error("not kept: %s", error, extra={"call": row.call_sid})  # noqa: TRY400 - the text says it all
+
+def _lost(row: PastCall) -> PastCall:
+    """Say of a call what became of it. Whoever had it writes its own row, if it is alive after all: that tells more."""
+    trouble = (*row.trouble, Trouble(row.duration_ms, STREAM_LOST))
+    return msgspec.structs.replace(
+        row, outcome="stream_lost", reason="the server that had the call died", trouble=trouble
+    )
 
 
 def _goes_on(checkpoint: Checkpoint) -> CallSetup:

@@ -189,7 +189,7 @@ class Serving:
             lobby = Lobby(lambda setup, webhook: OpenedCall(setup, webhook, around), self.metrics)
             await stack.enter_async_context(lobby)
             terms = self._terms()
-            continuing = Continuing(self._checkpoints, self._history, self.metrics)
+            continuing = Continuing(self._checkpoints, self._history, self.metrics, self._late.add)
             await self._remember_spending(self._history)
             capacity = self._capacity(lobby)
             self.reception = Reception(

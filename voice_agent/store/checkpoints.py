@@ -144,13 +144,17 @@ class Checkpoints:
         async with self.database.reading() as connection:
             return int((await connection.execute(counting)).scalar_one())
 
+    async def old(self, before_s: int, states: Iterable[State]) -> list[Stored]:
+        """Give what has been in one of these states since before a time; what is unreadable is told only."""
+        columns = (CHECKPOINTS.c.call_sid, *_COLUMNS)
+        async with self.database.reading() as connection:
+            return [*_readable(await connection.execute(select(*columns).where(*_old(before_s, states))))]
+
     @whole
-    async def take_old(self, before_s: int, states: Iterable[State]) -> list[Stored]:
-        """Drop, and give, what has been in one of these states since before a time; what is unreadable is told only."""
-        where = (CHECKPOINTS.c.written_at < before_s, CHECKPOINTS.c.state.in_(states))
-        wanted = delete(CHECKPOINTS).where(*where).returning(CHECKPOINTS.c.call_sid, *_COLUMNS)
+    async def drop_old(self, before_s: int, states: Iterable[State]) -> None:
+        """Drop what `old` gives, and what is unreadable of it."""
         async with self.database.writing() as connection:
-            return [*_readable(await connection.execute(wanted))]
+            await connection.execute(delete(CHECKPOINTS).where(*_old(before_s, states)))
 
     async def _write_waiting(self) -> None:
         taken, self._waiting = self._waiting, []
@@ -181,6 +185,10 @@ class Checkpoints:
         async with self.database.writing() as connection:
             updated = await connection.execute(update(CHECKPOINTS).where(*of_call, *where).values(values))
         return updated.rowcount > 0
+
+
+def _old(before_s: int, states: Iterable[State]) -> tuple[ColumnElement[bool], ...]:
+    return CHECKPOINTS.c.written_at < before_s, CHECKPOINTS.c.state.in_(states)
 
 
 def _content(checkpoint: Checkpoint, now_s: int) -> dict[str, str | int]:
