@@ -74,6 +74,22 @@ def test_a_refusal_is_final(rest: FakeRest) -> None:
     assert len(rest.requests) == 1
 
 
+def test_an_account_that_is_not_there_is_a_refusal(rest: FakeRest) -> None:
+    rest.status, rest.body = 404, {"code": 20404, "message": "not found", "status": 404}
+
+    with pytest.raises(RefusedError, match="check TWILIO_ACCOUNT_SID"):
+        dialling(rest.url, lambda dialler: dialler.place(CALL))
+    assert len(rest.requests) == 1
+
+
+def test_after_trouble_at_twilio_it_is_asked_whether_it_has_the_call(rest: FakeRest) -> None:
+    rest.status, rest.body = 500, {"code": 20500, "message": "trouble", "status": 500}
+
+    with pytest.raises(UncertainError, match=r"it is not known whether \+14255550123 was called"):
+        dialling(rest.url, lambda dialler: dialler.place(CALL))
+    assert [method for method, *_ in rest.requests] == ["POST", "GET"]
+
+
 def test_what_never_left_was_not_placed() -> None:
     with pytest.raises(NotSentError):
         dialling("http://127.0.0.1:9", lambda dialler: dialler.place(CALL))

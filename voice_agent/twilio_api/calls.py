@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from voice_agent.errors import PeerError
+from voice_agent.errors import PeerError, RefusedError
 from voice_agent.twilio_api.dialling import OutboundCall
 from voice_agent.twilio_api.rest import GoneError, TwilioRest
 
@@ -41,7 +41,10 @@ class CallsApi(TwilioRest):
 
     async def create(self, call: OutboundCall) -> str:
         """Place a call, once; gives its SID. Raises `PeerError`: one line; what timed out may have been placed."""
-        return await self.ask(lambda client: _sid(client.calls.create(**_order(call)).sid))
+        try:
+            return await self.ask(lambda client: _sid(client.calls.create(**_order(call)).sid))
+        except GoneError as error:
+            raise RefusedError(str(error)) from error  # there is no such account
 
     async def find(self, to: str, from_: str, since: datetime) -> str | None:
         """Find the newest call that we have placed between two numbers since a time. Raises `PeerError`: one line."""

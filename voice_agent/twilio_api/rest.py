@@ -76,6 +76,9 @@ class TwilioRest:
         except (TwilioRestException, TwilioServiceException) as error:
             if str(error.status) == "404" or str(error.code) in _GONE:
                 raise GoneError(_refusal(error)) from error
+            if str(error.status).startswith("5"):
+                # It may have done what was asked before it failed.
+                raise PeerError(_refusal(error)) from error
             raise RefusedError(_refusal(error), str(error.code)) from error
         except (TimeoutError, requests.Timeout) as error:
             raise PeerError(f"{self._host} did not answer within {self._timeout_s:g} s: try again") from error
