@@ -92,6 +92,7 @@ def test_a_tool_call_goes_with_its_answer() -> None:
         {"type": "unheard.of", "deep": [{"er": ["call 425 555 0123"]}]},
         {"type": "unheard.of", "Anna Jones": 1},
         {"type": "unheard.of", "number": 4255550123},
+        {"type": ["Anna Jones"], "item": {"type": {"audio": 1}, "text": "Anna Jones"}},
         {"type": "session.updated", "session": {"tools": [{"description": "for Anna Jones"}]}},
         {"event": "start", "start": {"customParameters": {"id": "Anna Jones"}}},
         {"type": "x", "variables": {"id": "Anna Jones"}},

@@ -1,6 +1,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -112,3 +113,12 @@ def test_the_command_shows_each_assumption(capsys: pytest.CaptureFixture[str]) -
 
     assert main(["calls", "show", str(CALLS / "interrupted-no-frames.call"), "--carrier"]) == 1
     assert "refuted    frames come in silence, too: 2 gaps" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "-1", "\u00b2", "x"])
+def test_numbers_and_sound_of_any_form_are_counted_or_not(number: str) -> None:
+    media = {"event": "media", "sequenceNumber": number, "media": {"timestamp": number, "chunk": number}}
+    media["media"] |= {"payload": f"~{number}"}  # type: ignore[operator]
+    frame = Entry("phone", msgspec.json.encode(media).decode())
+
+    assert found([Step(0, START), Step(20, frame)])["frame_ms"].verdict == "refuted"

@@ -97,6 +97,20 @@ def test_a_request_without_a_counterpart_gets_silence_and_is_told() -> None:
     )
 
 
+@pytest.mark.parametrize("metadata", ['{"request":[]}', '{"request":{"greeting-1":1}}', "[]"])
+def test_a_response_of_any_form_is_held_again(metadata: str) -> None:
+    def changed(step: Step) -> Step:
+        if step.received is None or '"response.created"' not in step.received.text:
+            return step
+        message = msgspec.json.decode(step.received.text)
+        message["response"]["metadata"] = msgspec.Raw(metadata.encode())
+        return Step(step.now_ms, Entry("model", msgspec.json.encode(message).decode()), step.sent)
+
+    before = recorded()
+
+    assert resimulate(Recording(write(before.header, map(changed, before.steps()))), {}).recorded_ms > 0
+
+
 def test_a_caller_whose_recording_ends_hangs_up_in_the_end() -> None:
     steps = [step for step in steps_of(simulated_call(), setup()) if "Closed" not in str(step.received)]
     stays = [step for step in steps if '"stop"' not in str(step.received)]

@@ -135,7 +135,8 @@ class Redactor:
             case dict():
                 return self._object(key, value, place)
             case list():
-                return [self._value(key, part, place) for part in value]
+                # What names a thing is one text; in a list under such a field may be anything.
+                return [self._value("" if _is_name(key) else key, part, place) for part in value]
             case str():
                 return self._text(key, value, place)
             case int() if not _is_count(key) and self._finder.numbers_in(str(value)):
@@ -148,11 +149,11 @@ class Redactor:
             return dict.fromkeys(value, "")
         if key == "mark":
             return value  # its name is one of ours
-        kind = value.get("type")
+        kind = str(value.get("type"))
         if kind == _KEY_ON_SIP:
             return {**value, "event": "0"}
         item = item_of(value)
-        sound = "delta" if isinstance(kind, str) and kind.endswith("audio.delta") else ""
+        sound = "delta" if kind.endswith("audio.delta") else ""
         sound = "payload" if key == "media" else "audio" if kind in _CONTENT_WITH_SOUND else sound
         secret = place.secret or item in self._secret_items or (self._keys and kind == "input_text")
         pressing = place.pressing or item in self._pressing
@@ -175,7 +176,7 @@ class Redactor:
     def _text(self, key: str, text: str, place: _Place) -> str:
         if key and key == place.sound:
             return self._sound(key, text) if place.silent or key == "audio" else text
-        if not place.by_users and (key in _NAMES or key.endswith("_id") or _is_count(key)):
+        if not place.by_users and (_is_name(key) or _is_count(key)):
             return text
         if key == "accountSid":
             return f"AC{'0' * 32}"
@@ -225,6 +226,10 @@ def without_digits(number: str) -> str:
 
 def _zeros(keys: str) -> str:
     return "".join("0" if character.isdecimal() else character for character in keys)
+
+
+def _is_name(key: str) -> bool:
+    return key in _NAMES or key.endswith("_id")
 
 
 def _is_count(key: str) -> bool:

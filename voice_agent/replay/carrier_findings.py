@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from voice_agent.recording.cutting import find_audio
+from voice_agent.recording.cutting import find_audio, sealed_length
 from voice_agent.recording.entries import Entry, Step
 from voice_agent.recording.reader import Recording
 
@@ -23,6 +23,9 @@ EXACT_MS = FRAME_MS
 
 AT_ONCE_MS = 500
 """An echo of what lies behind nothing takes the way to the carrier and back, and no more."""
+
+LONGEST_NUMBER = 15
+"""Digits of a number that a carrier counts with."""
 
 Verdict = Literal["confirmed", "refuted", "not seen"]
 
@@ -260,7 +263,8 @@ def _name(message: dict[str, Any]) -> str:
 
 
 def _number(value: Any) -> int | None:
-    return int(value) if isinstance(value, int) or (isinstance(value, str) and value.isdecimal()) else None
+    number = str(value)
+    return int(number) if number.isdecimal() and len(number) <= LONGEST_NUMBER else None
 
 
 def _audio_ms(entry: Entry) -> int:
@@ -268,7 +272,8 @@ def _audio_ms(entry: Entry) -> int:
     at = find_audio(entry.way, entry.text)
     if at is None:
         return 0
+    sealed = sealed_length(entry.way, entry.text)
+    if sealed is not None:
+        return sealed[2] // BYTES_PER_MS
     payload = entry.text[slice(*at)]
-    sealed = payload.startswith("~")
-    length = int(payload[1:].partition(":")[0]) if sealed else len(payload) * 3 // 4 - payload[-2:].count("=")
-    return length // BYTES_PER_MS
+    return (len(payload) * 3 // 4 - payload[-2:].count("=")) // BYTES_PER_MS

@@ -424,7 +424,7 @@ class _Reader:
     def _begin(self, now_ms: int, response_id: str, head: _Head) -> Answer:
         metadata = head.response.get("metadata") if isinstance(head.response, dict) else None
         request = metadata.get("request") if isinstance(metadata, dict) else None
-        if request in self._requests:
+        if isinstance(request, str) and request in self._requests:
             answer = Answer(response_id, self._requests.pop(request), request=request)
         elif self._turn is not None:
             turn, committed_ms = self._turn

@@ -260,7 +260,8 @@ def _metadata(request: str | None) -> dict[str, str] | None:
 
 def _asked_by(text: str, request: str | None) -> str:
     message = msgspec.json.decode(text)
-    message["response"]["metadata"] = _metadata(request)
+    if isinstance(message.get("response"), dict):
+        message["response"]["metadata"] = _metadata(request)
     return _text(message)
 
 
