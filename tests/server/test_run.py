@@ -380,6 +380,31 @@ def test_a_call_whose_redaction_outlasts_the_server_is_in_the_history_without_it
     assert "Hello" not in repr(row)
 
 
+def test_a_recording_whose_redaction_outlasts_the_server_is_not_put_into_the_object_store(tmp_path: Path) -> None:
+    async def main() -> None:
+        loop, begun, released = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+        def redact(finished: FinishedCall) -> FinishedCall:
+            loop.call_soon_threadsafe(begun.set)
+            released.wait()
+            return finished
+
+        try:
+            async with a_server(tmp_path, redact=redact, recordings_url=f"file://{tmp_path}/store") as call:
+                stream = await call.stream()
+                await stream.send(tiny_twilio.stop())
+                await stream.close()
+                await begun.wait()
+                await call.serving.reception.lobby.end_all("the server stops", 60, kept_seconds=0)
+        finally:
+            released.set()
+
+    asyncio.run(main())
+
+    assert list((tmp_path / "store").rglob("*.call")) == []
+    assert len(list((tmp_path / "data" / "recordings").rglob("*.call"))) == 1
+
+
 def test_a_server_that_is_to_redact_does_not_start_without_what_does_it() -> None:
     with pytest.raises(AssertionError, match="whoever reads the settings"):
         Serving(Settings(redact=True), AgentFolder(PACKAGED_AGENTS))

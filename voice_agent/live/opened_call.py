@@ -135,6 +135,8 @@ class OpenedCall:
         self.started_at = utc_now()
         self.summary = Summary()
         self._recording = self._open_recording(webhook)
+        self._is_whole = True
+        """Nothing is left to be done to its recording."""
         self._masking: MaskingRecorder | None = None
         call_sid = setup.call_sid
         # The account that the carrier knows; a browser's call has none, whoever it says is calling.
@@ -237,7 +239,9 @@ class OpenedCall:
         try:
             return await asyncio.to_thread(self._finished)
         except asyncio.CancelledError:
-            # The server stops: the redaction goes on in its process, and which words it leaves nobody waits for.
+            # The server stops: the redaction goes on in its process, and which words it leaves nobody waits for. Nor is
+            # its recording put anywhere before that: the next server sees to it, as to what one that died has left.
+            self._is_whole = self._around.redact is None
             finished = self._as_it_is(None if self._recording is None else self._recording.path)
             return finished if self._around.redact is None else without_words(finished)
 
@@ -265,7 +269,7 @@ class OpenedCall:
         for keep in self._around.keep:
             with self._telling():
                 await asyncio.to_thread(keep, finished)
-        if self._recording is not None and self._around.uploads is not None:
+        if self._recording is not None and self._around.uploads is not None and self._is_whole:
             self._around.uploads.add(self._recording)
 
     @contextmanager
