@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 
@@ -113,6 +114,27 @@ def test_what_was_missed_is_told_with_the_second_of_the_call(tmp_path: Path, tex
 )
 def test_a_file_that_is_no_good_is_told_with_its_line_and_what_to_write(tmp_path: Path, text: str, told: str) -> None:
     assert told in faults(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("value", "given", "fits"),
+    [
+        ("4", 4.0, True),
+        ("-5", -5, True),
+        ("5", -5, False),
+        ("1.5", 15, False),
+        ("four", 4, False),
+        ("true", True, True),
+        ("9 am", "9 A.M.", False),
+        ("9 a.m.", "9 A.M.", True),
+    ],
+)
+def test_numbers_of_a_tool_are_compared_by_their_value(tmp_path: Path, value: str, given: object, fits: bool) -> None:
+    path = tmp_path / "a.expect.yaml"
+    path.write_text(f"tools: [pay: {{it: {value}}}]", encoding="utf-8")
+    call = HeldCall([(0, ToolStarted("1", "pay", msgspec.json.encode({"it": given}).decode()))], "")
+
+    assert (unmet(read_expectations(path), call) == []) == fits
 
 
 def test_a_file_that_cannot_be_read_is_told_by_name(tmp_path: Path) -> None:

@@ -172,11 +172,17 @@ def _fits(wanted: ExpectedTool, use: ToolUse) -> bool:
     if wanted.name != use.name:
         return False
     given = use.arguments if isinstance(use.arguments, dict) else {}
-    return all(key in given and _plain(_text(given[key])) == _plain(value) for key, value in wanted.arguments.items())
+    return all(key in given and _is_meant(value, given[key]) for key, value in wanted.arguments.items())
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+def _is_meant(value: str, given: Any) -> bool:
+    """Say whether an argument is the one that was expected: numbers by their value, all else by its words."""
+    if isinstance(given, int | float) and not isinstance(given, bool):
+        try:
+            return float(value) == given
+        except ValueError:
+            return False
+    return _plain(given if isinstance(given, str) else msgspec.json.encode(given).decode()) == _plain(value)
 
 
 def _told(wanted: ExpectedTool | None) -> str:
