@@ -86,6 +86,15 @@ def test_an_answer_that_is_given_for_a_tool_that_nobody_has_is_told(inn: Path) -
         asyncio.run(talk(inn, "emulator", {}, None, lambda _: None))
 
 
+def test_whoever_takes_over_from_the_agent_of_one_file_is_known() -> None:
+    def load() -> HibariSpeaking:
+        raise ModelMissingError("a voice")
+
+    path, environ = PACKAGED_AGENTS / "dental" / "dental.yaml", {"CALENDAR_KEY": "calendar-key"}
+    with pytest.raises(CommandError, match="a voice is not installed"):  # and not for a tool of night's
+        asyncio.run(talk(path, "emulator", environ, None, lambda _: None, load_voice=load))
+
+
 def test_a_missing_voice_is_told_in_one_line(inn: Path) -> None:
     def load() -> HibariSpeaking:
         raise ModelMissingError("hibari-tts")

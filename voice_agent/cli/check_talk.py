@@ -11,7 +11,7 @@ import msgspec
 
 from voice_agent.agent import RUN_HERE, Agent
 from voice_agent.config.agent_file import AgentFile
-from voice_agent.config.agents import agent_paths, load_agent_file
+from voice_agent.config.agents import agent_paths, load_agent_file, load_agents
 from voice_agent.config.faults import instead, raise_all
 from voice_agent.config.references import read_references
 from voice_agent.config.scenario_keys import Scenario
@@ -56,11 +56,12 @@ async def talk(
     references = read_references(environ, env_file)
     demands = demands_of(settings, references)
     files = [load_agent_file(one, demands) for one in agent_paths(path)]
-    agents = [file.agent for file in files]
+    known = load_agents(path, demands)
+    agents = [*known.all, *known.beside]
     calls = [_Call(file.agent, scenario, pitch) for file in files for scenario in file.scenarios for pitch in PITCHES]
     if not calls:
         raise CommandError(f'{path}: no agent has scenarios; write some under "scenarios" in its file')
-    raise_all(_unknown_tools(files))
+    raise_all(_unknown_tools(files, agents))
     voice = await asyncio.to_thread(_voice, load_voice)
     speech = await asyncio.to_thread(_speech, voice, tell) if provider == "emulator" else None
     callers = Callers(voice)
@@ -83,9 +84,9 @@ async def talk(
             return await _show(calls, results, tell)
 
 
-def _unknown_tools(files: Sequence[AgentFile]) -> Iterator[ConfigError]:
+def _unknown_tools(files: Sequence[AgentFile], agents: Sequence[Agent]) -> Iterator[ConfigError]:
     """Find answers that are given for tools that nobody has."""
-    known = [tool.name for file in files for tool in file.agent.tools if tool.kind in RUN_HERE]
+    known = [tool.name for agent in agents for tool in agent.tools if tool.kind in RUN_HERE]
     for scenario in (scenario for file in files for scenario in file.scenarios):
         for name in scenario.given.tools:
             if name not in known:
