@@ -160,3 +160,25 @@ def test_what_became_of_a_stream_that_was_here_is_old_once_the_call_was_elsewher
     assert isinstance(dialled, twiml.Dial)
     assert dialled.number == billing.address
     assert isinstance(connect, twiml.Connect)
+
+
+def test_a_session_that_waited_here_for_a_stream_that_was_elsewhere_is_not_the_next_stream_s(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with asyncio.timeout(60), Database(tmp_path / "calls.sqlite") as database:
+            store, metrics = Checkpoints(database), Metrics()
+            continuing = Continuing(Checkpointing(store, metrics), History(database), metrics)
+            async with a_desk(tmp_path, continuing=continuing) as desk:
+                await desk.reception.receive(FIELDS)
+                await settle()
+                pressing = CallEnded("keys_sent", "", 1, keys="12#")
+                over = Checkpoint(setup=desk.calls[0].setup, webhook={}, ended=pressing, resumption=SAID)
+                assert await store.write(CALL_SID, 0, "over", over, wall_seconds())
+
+                _, connect = twiml.parse(await desk.reception.afterwards.after_stream(ON_THE_LINE))
+                assert isinstance(connect, twiml.Connect)
+                session = await desk.reception.streams.let_in(started(connect.parameters))
+
+                assert session is desk.calls[-1].session
+                assert desk.calls[-1].setup.resumed == SAID
+
+    asyncio.run(main())

@@ -21,6 +21,9 @@ from voice_agent.server.terms import Terms
 from voice_agent.wire import twiml
 from voice_agent.wire.twilio import Start
 
+DISMISSED_SECONDS = 2.0
+"""How long a session whose stream did not come here may take to end."""
+
 
 class OrderedStreams:
     """One for the server."""
@@ -88,6 +91,10 @@ class OrderedStreams:
         self.have(setup.call_sid)
         if self._continuing is not None:
             await self._continuing.expect_again(setup, fields)
+        waiting = self._lobby.sessions.get(setup.call_sid)
+        if waiting is not None and not waiting.joined:
+            # It waits for the stream before, which went to another server.
+            await self._lobby.dismiss(setup.call_sid, DISMISSED_SECONDS)
         self._lobby.expect(setup, fields)
 
     def have(self, call_sid: str) -> None:
