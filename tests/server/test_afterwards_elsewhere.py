@@ -165,8 +165,8 @@ def test_what_became_of_a_stream_that_was_here_is_old_once_the_call_was_elsewher
 def test_a_session_that_waited_here_for_a_stream_that_was_elsewhere_is_not_the_next_stream_s(tmp_path: Path) -> None:
     async def main() -> None:
         async with asyncio.timeout(60), Database(tmp_path / "calls.sqlite") as database:
-            store, metrics = Checkpoints(database), Metrics()
-            continuing = Continuing(Checkpointing(store, metrics), History(database), metrics)
+            store, history, metrics = Checkpoints(database), History(database), Metrics()
+            continuing = Continuing(Checkpointing(store, metrics), history, metrics, history.add)
             async with a_desk(tmp_path, continuing=continuing) as desk:
                 await desk.reception.receive(FIELDS)
                 await settle()
