@@ -87,13 +87,14 @@ def variables_in(text: str) -> frozenset[str]:
 
 
 def render(agent: Agent, caller: str, called: str, now: datetime, variables: Mapping[str, str] | None = None) -> Agent:
-    """Fill in the texts of the agent for one call. `variables` add to the agent's own and win over them.
+    """Fill in the texts of the agent for one call. `variables` add to the agent's own and win over them, on one line.
 
     `now` must know its offset; it is told in the agent's time zone. Raises `ConfigError` for a text that fails only
     with these values (`load_agent` has tried all of them with others).
     """
     assert now.tzinfo is not None, "a time without an offset cannot be told in another time zone"
-    own = {**agent.variables, **(variables or {})}
+    # A list's or another program's: a customer's name may be what a stranger typed into a form.
+    own = {**agent.variables, **{name: _on_one_line(value) for name, value in (variables or {}).items()}}
     values: dict[str, Any] = {**own, "caller": _plain(caller), "called": _plain(called)}
     if agent.timezone is not None:
         values["now"] = now.astimezone(ZoneInfo(agent.timezone))
@@ -236,6 +237,11 @@ def _one_line(error: Exception) -> str:
     if isinstance(error, jinja2.TemplateError):
         return error.message or "no reason given"
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
+def _on_one_line(text: str) -> str:
+    """Write what would end a line, or steer a terminal, as spaces."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _plain(text: str) -> str:
