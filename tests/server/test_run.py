@@ -405,6 +405,28 @@ def test_a_recording_whose_redaction_outlasts_the_server_is_not_put_into_the_obj
     assert len(list((tmp_path / "data" / "recordings").rglob("*.call"))) == 1
 
 
+def test_a_call_at_whose_redaction_this_program_fails_is_in_the_history_without_its_words(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def redact(finished: FinishedCall) -> FinishedCall:
+        raise ValueError(finished.setup.call_sid)
+
+    async def main() -> None:
+        async with a_server(tmp_path, redact=redact) as call:
+            stream = await call.stream()
+            await call.reported(AgentSaid)
+            await stream.send(tiny_twilio.stop())
+            await stream.close()
+
+    asyncio.run(main())
+
+    (row,) = latest(tmp_path / "data" / FILE_NAME)
+    assert (row.caller, row.outcome, row.recording) == ("+00000000000", "caller_hung_up", None)
+    assert "Hello" not in repr(row)
+    assert list((tmp_path / "data" / "recordings").rglob("*.call")) == []
+    assert "what is left of the call is not put away" in caplog.text
+
+
 def test_a_server_that_is_to_redact_does_not_start_without_what_does_it() -> None:
     with pytest.raises(AssertionError, match="whoever reads the settings"):
         Serving(Settings(redact=True), AgentFolder(PACKAGED_AGENTS))

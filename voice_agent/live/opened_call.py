@@ -6,7 +6,7 @@ It must not know how a call came in.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -244,6 +244,17 @@ class OpenedCall:
             self._is_whole = self._around.redact is None
             finished = self._as_it_is(None if self._recording is None else self._recording.path)
             return finished if self._around.redact is None else without_words(finished)
+        except Exception:
+            # A fault of ours here must not take the call's row with it.
+            logger.exception("what is left of the call is not put away", extra={"call": self.setup.call_sid})
+            path = None if self._recording is None else self._recording.path
+            if self._around.redact is None:
+                return self._as_it_is(path)
+            if path is not None:
+                # What cannot be redacted is not kept.
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
+            return without_words(self._as_it_is(None))
 
     def _as_it_is(self, recording: Path | None) -> FinishedCall:
         return FinishedCall(
