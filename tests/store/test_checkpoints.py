@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +133,25 @@ def test_a_row_that_cannot_be_read_is_one_line(place: Path | str) -> None:
             await checkpoints.find("CA1")
 
     within(place, work)
+
+
+def test_a_fault_at_one_call_s_writing_does_not_tell_the_others_that_somebody_else_has_them(tmp_path: Path) -> None:
+    class Faulty(Checkpoints):
+        async def _write_rows(self, rows: Sequence[tuple[Any, ...]]) -> set[tuple[str, int]]:
+            await asyncio.sleep(0)  # meanwhile the others come, who are written together
+            if rows:
+                raise RuntimeError(f"a fault at {len(rows)} rows")
+            return set()
+
+    async def main() -> list[bool | BaseException]:
+        async with Database(tmp_path / "calls.sqlite") as database:
+            faulty = Faulty(database)
+            writing = (faulty.write(call_sid, 0, "going", FIRST, 1000) for call_sid in ("CA1", "CA2", "CA3"))
+            return await asyncio.gather(*writing, return_exceptions=True)
+
+    *_, last = asyncio.run(main())
+
+    assert isinstance(last, CommandError)
 
 
 def test_a_row_that_cannot_be_read_keeps_no_other_from_being_taken(
