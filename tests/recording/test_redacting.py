@@ -52,6 +52,13 @@ def test_all_words_of_a_secret_turn_go_and_its_names_stay() -> None:
     assert "harmless" in json.dumps(after({"item": item}, "item_2"))
 
 
+def test_a_secret_item_keeps_its_name_however_a_vendor_writes_it() -> None:
+    assert after({"item": {"id": "item|1=", "text": "harmless"}}, "item|1=")["item"] == {
+        "id": "item|1=",
+        "text": REDACTED,
+    }
+
+
 def test_the_pieces_of_a_secret_turn_become_one() -> None:
     one = redactor("item_1")
     delta = {"type": "response.output_audio_transcript.delta", "item_id": "item_1", "delta": "oh one", "logprobs": [1]}
@@ -92,6 +99,14 @@ def test_a_tool_call_goes_with_its_answer() -> None:
         {"type": "unheard.of", "deep": [{"er": ["call 425 555 0123"]}]},
         {"type": "unheard.of", "Anna Jones": 1},
         {"type": "unheard.of", "number": 4255550123},
+        {
+            "type": "Anna Jones",
+            "item_id": "call +1 425 555 0123",
+            "timestamp": "Anna Jones",
+            "sequenceNumber": ["Jones Anna Jones"],
+        },
+        {"event": "mark", "mark": {"name": "Anna Jones"}},
+        {"event": "mark", "mark": {"name": "play-1", "for": "Anna Jones"}},
         {"type": ["Anna Jones"], "item": {"type": {"audio": 1}, "text": "Anna Jones"}},
         {"type": "session.updated", "session": {"tools": [{"description": "for Anna Jones"}]}},
         {"event": "start", "start": {"customParameters": {"id": "Anna Jones"}}},

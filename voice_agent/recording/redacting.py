@@ -6,6 +6,7 @@ told to it. Every text that is left is searched too, so a field that nobody has 
 
 import functools
 import json
+import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
@@ -28,6 +29,9 @@ KEYS_SENT = frozenset({*KEYS, *WAITS_MS, "-", " "})
 
 _NAMES = frozenset(["type", "event", "object", "status", "role", "code", "id", "streamSid", "callSid", "call_sid"])
 """Fields that name things, beside those that end in `_id`; they hold a call together."""
+
+_IDENTIFIER = re.compile(r"[\w./:-]*")
+"""All that vendors and we have called anything by."""
 
 _COUNTS = frozenset(["sequenceNumber", "chunk", "timestamp", "expires_at", "created_at", "received_at"])
 """Long numbers that are nobody's, beside the fields that end in `_ms` and `_tokens`."""
@@ -135,8 +139,9 @@ class Redactor:
             case dict():
                 return self._object(key, value, place)
             case list():
-                # What names a thing is one text; in a list under such a field may be anything.
-                return [self._value("" if _is_name(key) else key, part, place) for part in value]
+                # What names or counts a thing is one text; in a list under such a field may be anything.
+                known = _is_name(key) or _is_count(key)
+                return [self._value("" if known else key, part, place) for part in value]
             case str():
                 return self._text(key, value, place)
             case int() if not _is_count(key) and self._finder.numbers_in(str(value)):
@@ -147,8 +152,8 @@ class Redactor:
     def _object(self, key: str, value: dict[str, Any], place: _Place) -> dict[str, Any]:
         if key == "customParameters":
             return dict.fromkeys(value, "")
-        if key == "mark":
-            return value  # its name is one of ours
+        if key == "mark" and value.keys() == {"name"} and _is_identifier(value["name"]):
+            return value  # one of ours
         kind = str(value.get("type"))
         if kind == _KEY_ON_SIP:
             return {**value, "event": "0"}
@@ -176,7 +181,9 @@ class Redactor:
     def _text(self, key: str, text: str, place: _Place) -> str:
         if key and key == place.sound:
             return self._sound(key, text) if place.silent or key == "audio" else text
-        if not place.by_users and (_is_name(key) or _is_count(key)):
+        if not place.by_users and _is_name(key):
+            return REDACTED if not _is_identifier(text) and self._matches(text) else text
+        if not place.by_users and _is_count(key) and text.isdecimal():
             return text
         if key == "accountSid":
             return f"AC{'0' * 32}"
@@ -230,6 +237,11 @@ def _zeros(keys: str) -> str:
 
 def _is_name(key: str) -> bool:
     return key in _NAMES or key.endswith("_id")
+
+
+def _is_identifier(text: Any) -> bool:
+    """Say whether a text can be the name of a thing, and none that people say."""
+    return isinstance(text, str) and _IDENTIFIER.fullmatch(text) is not None
 
 
 def _is_count(key: str) -> bool:
