@@ -127,6 +127,12 @@ def test_a_forced_function_and_a_call_without_words() -> None:
         (Endpoint(raw='data: {"error": {"message": "too long"}}\n\n'), "too long"),
         (Endpoint(raw="data: {]\n\n"), "no chat completion stream"),
         (Endpoint(raw='data: {"choices": [{}]}\n\n'), "no chat completion stream"),
+        (Endpoint(raw="data: 1\n\n"), "no chat completion stream"),
+        (Endpoint(raw='data: {"choices": ["x"]}\n\n'), "no chat completion stream"),
+        (Endpoint({"content": ["Hello."]}), "no chat completion stream"),
+        (Endpoint({"tool_calls": ["opening_hours"]}), "no chat completion stream"),
+        (Endpoint({"tool_calls": [{"index": [0]}]}), "no chat completion stream"),
+        (Endpoint({"tool_calls": [{"function": "opening_hours"}]}), "no chat completion stream"),
     ],
 )
 def test_a_failing_endpoint_is_the_peers_fault_in_one_line(endpoint: Endpoint, problem: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import aiohttp
+import msgspec
 
 from voice_agent.emulator.brain import Thought, ToolCall, cut_sentences
 from voice_agent.errors import PeerError
@@ -20,6 +21,23 @@ _SPOKEN = (
     "You are heard on the telephone: answer in plain spoken sentences, without lists, markup or emoji. "
     "The caller's words were recognised by a machine and may be a little wrong."
 )
+
+
+class _Function(msgspec.Struct):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _Part(msgspec.Struct):
+    index: int | None = None
+    function: _Function | None = None
+
+
+class _Delta(msgspec.Struct):
+    """What is read of a piece of the stream."""
+
+    content: str | None = None
+    tool_calls: list[_Part] | None = None
 
 
 class ChatBrain:
@@ -36,19 +54,19 @@ class ChatBrain:
         unsaid = ""
         calls: dict[int, dict[str, str]] = {}
         async for delta in self._deltas(_request(self._model, think)):
-            unsaid += delta.get("content") or ""
+            unsaid += delta.content or ""
             *complete, unsaid = cut_sentences(unsaid)
             for sentence in complete:
                 if sentence.strip():
                     yield sentence.strip()
-            for part in delta.get("tool_calls") or ():
+            for part in delta.tool_calls or ():
                 _add_call(calls, part)
         if unsaid.strip():
             yield unsaid.strip()
         for _, call in sorted(calls.items()):
             yield ToolCall(call["name"], call["arguments"] or "{}")
 
-    async def _deltas(self, request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    async def _deltas(self, request: dict[str, Any]) -> AsyncIterator[_Delta]:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=_SILENCE_SECONDS)
         try:
             async with (
@@ -98,7 +116,7 @@ def _add_message(messages: list[dict[str, Any]], line: Line) -> None:
         messages.append({"role": line.kind, "content": line.text})
 
 
-def _read_line(line: bytes) -> dict[str, Any] | None:
+def _read_line(line: bytes) -> _Delta | None:
     """Read one line of the event stream: the first choice's delta, or nothing."""
     if not line.startswith(b"data:") or line[5:].strip() in {b"", b"[DONE]"}:
         return None
@@ -107,14 +125,14 @@ def _read_line(line: bytes) -> dict[str, Any] | None:
         if "error" in event:
             raise PeerError(f"LLM_URL answered in its stream: {str(event['error'])[:200]}")
         delta = event["choices"][0]["delta"] if event.get("choices") else None
-    except (ValueError, LookupError, TypeError) as error:
+        return msgspec.convert(delta, _Delta) if isinstance(delta, dict) else None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise PeerError("LLM_URL sent something that is no chat completion stream") from error
-    return delta if isinstance(delta, dict) else None
 
 
-def _add_call(calls: dict[int, dict[str, str]], part: dict[str, Any]) -> None:
+def _add_call(calls: dict[int, dict[str, str]], part: _Part) -> None:
     """Add a piece of a streamed call: the name comes once, the arguments in pieces."""
-    call = calls.setdefault(part.get("index", 0), {"name": "", "arguments": ""})
-    function = part.get("function") or {}
-    call["name"] += function.get("name") or ""
-    call["arguments"] += function.get("arguments") or ""
+    call = calls.setdefault(part.index or 0, {"name": "", "arguments": ""})
+    function = part.function or _Function()
+    call["name"] += function.name or ""
+    call["arguments"] += function.arguments or ""
