@@ -8,14 +8,14 @@ import contextlib
 import hmac
 import logging
 import socket
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 
@@ -28,6 +28,7 @@ from voice_agent.config.secret import Secret, local_auth_token
 from voice_agent.config.settings import Settings
 from voice_agent.errors import CommandError, ConfigError
 from voice_agent.live.admission import StreamTokens
+from voice_agent.live.beside import Work, beside
 from voice_agent.live.call_client import CallClient
 from voice_agent.live.capacity import Capacity, Limits, usual_most_calls
 from voice_agent.live.checkpointing import Checkpointing
@@ -208,11 +209,15 @@ class Serving:
                 seat=self._seat,
             )
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
-            beside = [self._lag.run(), self._late.run(), *self._once_for_all_workers(continuing, recordings)]
+            works: dict[str, Work] = {
+                "measuring the event loop": self._lag.run,
+                "writing late calls down": self._late.run,
+            }
+            works |= self._once_for_all_workers(continuing, recordings)
             if uploads is not None:
-                beside.append(uploads.run())
-            for work in beside:
-                stack.callback(tasks.create_task(work).cancel)
+                works["putting recordings into the object store"] = uploads.run
+            for name, work in works.items():
+                stack.callback(tasks.create_task(beside(name, work)).cancel)
             self._placing = Placing(self.settings, self._agents, calls, capacity)
             self._console = OpenedConsole(
                 self.settings,
@@ -338,14 +343,16 @@ class Serving:
         """Whether this worker does what one of them has to do."""
         return self._seat is None or self._seat.number == 0
 
-    def _once_for_all_workers(
-        self, continuing: Continuing, recordings: Recordings
-    ) -> Iterator[Coroutine[Any, Any, None]]:
+    def _once_for_all_workers(self, continuing: Continuing, recordings: Recordings) -> dict[str, Work]:
         """Give the work that one worker does for all."""
-        if self._is_first:
-            yield continuing.keep_sweeping()
-            if self.settings.keep_days is not None:
-                yield Retention(self.settings.keep_days, recordings, self._history).run()
+        if not self._is_first:
+            return {}
+        works: dict[str, Work] = {"sweeping up lost calls": continuing.keep_sweeping}
+        if self.settings.keep_days is not None:
+            works["deleting what is older than KEEP_DAYS"] = Retention(
+                self.settings.keep_days, recordings, self._history
+            ).run
+        return works
 
     def _sit_down(self, neighbours: Neighbours, capacity: Capacity) -> None:
         """Join the other workers."""
