@@ -8,7 +8,7 @@ import pytest
 from tests.support.held_session import ENDED, by_text, hold, run_with_phone
 from tests.support.pump import FakeBridge, FakeLeg, FakeWork, settle
 from voice_agent.call.commands import CloseModel, ClosePhone, ConnectModel, RunTool
-from voice_agent.call.events import EndRequested, PhoneClosed
+from voice_agent.call.events import EndRequested, MachineVerdict, PhoneClosed, ToolFinished
 from voice_agent.live.session import Session
 from voice_agent.wire.bridge import Input, Output
 from voice_agent.wire.texts import PhoneText
@@ -183,3 +183,42 @@ def test_a_fault_of_ours_ends_the_call_and_lets_the_stream_go(at: str) -> None:
     asyncio.run(main())
 
     assert len(bridge.fed) == 1
+
+
+def test_a_call_that_breaks_off_by_a_fault_may_be_asked_to_end_while_its_work_is_let_go() -> None:
+    class Work(FakeWork):
+        let_go = asyncio.Event()
+
+        async def run_tool(self, order: RunTool) -> ToolFinished:
+            try:
+                return await super().run_tool(order)
+            finally:
+                await self.let_go.wait()  # hangs up on somebody, e.g.
+
+    def answer(received: Input) -> Sequence[Output]:
+        assert received != PhoneText("boom"), "a bug"
+        return [RunTool("c1", "book", "{}")]
+
+    work, phone = Work(), FakeLeg()
+    work.tool_hangs = True
+    session = Session(FakeBridge(answer), work)
+
+    async def main() -> None:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(broken(session))
+            serving = tasks.create_task(session.serve(phone, ["work", "boom"]))
+            await settle()
+            assert not running.done()
+            try:
+                session.end("the server stops")
+                session.lose()
+                session.tell(MachineVerdict("human"))
+            finally:
+                work.let_go.set()
+            await serving
+
+    async def broken(session: Session) -> None:
+        with pytest.raises(ExceptionGroup):
+            await session.run()
+
+    asyncio.run(main())

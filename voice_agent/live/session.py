@@ -408,7 +408,12 @@ class Session:
         self.feed(await work())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        job = self._tasks.create_task(work)
+        try:
+            job = self._tasks.create_task(work)
+        except RuntimeError:
+            # It is breaking off by a fault: whoever asks it for something meanwhile must not break off, too.
+            work.close()
+            return
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
 
