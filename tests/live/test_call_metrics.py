@@ -74,12 +74,6 @@ def test_what_operators_watch_is_counted() -> None:
     assert metrics.get("calls_ended", outcome="completed") == 1
 
 
-def test_counts_of_tokens_that_a_gateway_does_not_know_count_nothing() -> None:
-    metrics = seen((4, ResponseUsed(Usage(input_tokens=10, output_tokens=-1, cached_tokens=-1))))
-
-    assert [metrics.get("tokens", kind=kind) for kind in ("input", "input_cached", "output")] == [10, 0, 0]
-
-
 def test_an_interruption_lasts_from_the_caller_s_first_sound_to_the_agent_s_silence() -> None:
     metrics = seen((1000, CallerBegan()), (1310, Interrupted(450, "i1", "mark")))
 

@@ -258,6 +258,15 @@ def test_counts_that_are_missing_are_none() -> None:
     assert response_done(Response("resp", "completed", usage=usage)).usage == Usage()
 
 
+@pytest.mark.parametrize("count", [-1, 2**53 + 1, 10**400])
+def test_counts_that_nothing_can_have_are_none(count: int) -> None:
+    details = {"input_tokens": count, "output_tokens": 7, "input_token_details": {"cached_tokens": count}}
+    words = realtime.TranscriptionCompleted("u1", "Hello.", {"input_tokens": count, "seconds": count})
+
+    assert response_done(Response("resp", "completed", usage=details)).usage == Usage(output_tokens=7)
+    assert translate(words) == events.CallerTranscribed("u1", "Hello.", events.TranscriptionUsage())
+
+
 @pytest.mark.parametrize(
     ("usage", "read"),
     [

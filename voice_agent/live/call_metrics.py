@@ -79,10 +79,9 @@ class CallMetrics:
             case HandedOver(agent):
                 metrics.add("handovers", to=agent)
             case ResponseUsed(usage):
-                # Some gateways say -1 for what they do not know, and no counter goes back.
-                metrics.add("tokens", max(0, usage.input_tokens), kind="input")
-                metrics.add("tokens", max(0, usage.cached_tokens), kind="input_cached")
-                metrics.add("tokens", max(0, usage.output_tokens), kind="output")
+                metrics.add("tokens", usage.input_tokens, kind="input")
+                metrics.add("tokens", usage.cached_tokens, kind="input_cached")
+                metrics.add("tokens", usage.output_tokens, kind="output")
             case Note():
                 self._note(report)
             case CallEnded(outcome):

@@ -3,7 +3,6 @@
 It must not know audio, sessions, or what the call does with an event.
 """
 
-import math
 from typing import Any, Literal, assert_never
 
 from voice_agent.call import events
@@ -13,6 +12,9 @@ from voice_agent.wire.realtime import Problem, Response
 
 MESSAGE_LENGTH = 500
 """Characters of a peer's sentence that are kept: it may quote what we sent."""
+
+MOST_COUNTED = 2**53
+"""Of tokens or seconds. Beyond it the readers of JSON do not agree, and a cost may be no number."""
 
 Stateless = (
     realtime.TranscriptDelta
@@ -206,7 +208,7 @@ def _transcription_usage(usage: Any) -> events.TranscriptionUsage | None:
     if not isinstance(usage, dict):
         return None
     seconds = usage.get("seconds")
-    if not isinstance(seconds, int | float) or not math.isfinite(seconds):
+    if not isinstance(seconds, int | float) or not 0 <= seconds <= MOST_COUNTED:
         seconds = 0
     return events.TranscriptionUsage(
         input_tokens=_tokens(usage, "input_tokens"),
@@ -216,7 +218,10 @@ def _transcription_usage(usage: Any) -> events.TranscriptionUsage | None:
 
 
 def _tokens(usage: Any, *path: str) -> int:
-    """Read one count; 0 where it is missing, null or no whole number."""
+    """Read one count; 0 where it is missing, null, no whole number, or none that anything can have.
+
+    Some gateways say -1 for what they do not know.
+    """
     for key in path:
         usage = usage.get(key) if isinstance(usage, dict) else None
-    return usage if isinstance(usage, int) else 0
+    return usage if isinstance(usage, int) and 0 <= usage <= MOST_COUNTED else 0
