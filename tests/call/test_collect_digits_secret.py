@@ -163,6 +163,7 @@ def test_who_types_a_secret_number_during_a_hand_over_types_it_to_its_end_in_sec
         CollectionEnded(),
         LineToolAnswered("c1", '{"received":1,"digits":"${digits_1}","ended_by":"hand-over","wanted":4}'),
     ]
+    assert part.deadline() == 900 + HABIT_MS
     assert [list(part.feed(900 + 400 * more, KeyPressed("2"))) for more in range(1, 4)] == [[], [], []]
     assert part.deadline() == 2100 + HABIT_MS
     assert list(part.feed(2100 + HABIT_MS, TimerFired())) == [ShowKeys(), SecrecyEnded()]

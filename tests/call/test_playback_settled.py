@@ -140,6 +140,18 @@ def test_an_item_that_goes_on_after_a_pause_is_told_when_all_of_it_was_heard() -
     ]
 
 
+def test_an_item_that_was_heard_is_told_when_the_next_one_of_its_response_begins() -> None:
+    script = Script().begin()
+    script.agent_speaks("a", 500)
+    script.wait(700)
+    before = script.ordered(AgentSaid)
+    script.agent_speaks("b", 1000)
+
+    assert before == []
+    assert script.ordered(AgentSaid) == [AgentSaid("a", "", 500, 500, interrupted=False)]
+    assert sum(len(play.audio) for play in script.ordered(PlayAudio)) == 1500 * 8
+
+
 LONG = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
 
 

@@ -17,7 +17,7 @@ from voice_agent.call.events import (
     StreamStarted,
 )
 from voice_agent.call.facts import BargeIn as CutNow
-from voice_agent.call.facts import ClipWanted, Fact
+from voice_agent.call.facts import ClipWanted, Fact, ItemHeard, OwnSpeechWanted
 from voice_agent.call.playback import Playback
 
 
@@ -141,3 +141,61 @@ def test_audio_of_odd_lengths_is_measured_in_whole_milliseconds() -> None:
     ((item, heard_ms, basis),) = interruptions(script)
     assert (item, basis) == ("a", "clock")
     assert abs(heard_ms - 600) <= 40
+
+
+def test_of_an_item_behind_a_clip_that_goes_on_in_the_next_stretch_as_much_was_heard_as_played() -> None:
+    part = Playback({"moment": b"\x81" * 800})
+    came: list[tuple[int, Event | Fact]] = [
+        (at_ms + 20, CallerAudio(at_ms, b"\xff" * 160)) for at_ms in range(0, 1400, 20)
+    ]
+    came += [
+        (0, StreamStarted("MZ1", "CA1")),
+        (0, ClipWanted("moment")),
+        (0, ModelAudio("r1", "a", 0, b"\x10" * 4000, 500)),
+        (605, MarkEchoed("play-4")),
+        (1000, ModelAudio("r1", "a", 0, b"\x10" * 8000, 1500)),
+        (1005, MarkEchoed("start-5")),
+        (1200, CutNow("r1")),
+        (1205, MarkEchoed("cut-7")),
+    ]
+    told = [output for now_ms, event in sorted(came, key=lambda each: each[0]) for output in part.feed(now_ms, event)]
+
+    marks = [output.name for output in told if isinstance(output, SendMark)]
+    assert marks == ["start-1", "play-2", "start-3", "play-4", "start-5", "play-6", "cut-7"]
+    assert [(t.audio_end_ms, t.basis) for t in told if isinstance(t, TruncateItem)] == [(700, "mark")]
+
+
+def test_speech_of_our_own_that_was_heard_to_its_end_is_finished() -> None:
+    part = Playback({})
+    told: list[Command | Fact] = []
+    for event in (
+        StreamStarted("MZ1", "CA1"),
+        OwnSpeechWanted("kept", "Hello.", b"\x80" * 800),
+        CallerAudio(0, b"\xff" * 160),
+        MarkEchoed("play-2"),
+    ):
+        told += part.feed(0, event)
+
+    assert [fact for fact in told if isinstance(fact, ItemHeard)] == [ItemHeard("kept", 100, 100, interrupted=False)]
+
+
+def test_what_follows_a_dry_moment_whose_start_mark_was_lost_counts_from_when_it_was_sent() -> None:
+    # 50 ms there, 150 ms back: the carrier ran dry from 450 to 550, and the echo that would tell it is lost.
+    part = Playback({})
+    came: list[tuple[int, Event | Fact]] = [
+        (at_ms + 170, CallerAudio(at_ms, b"\xff" * 160)) for at_ms in range(0, 800, 20)
+    ]
+    came += [
+        (0, StreamStarted("MZ1", "CA1")),
+        (0, ModelAudio("r1", "a", 0, b"\x10" * 3200, 400)),
+        (215, MarkEchoed("start-1")),
+        (500, ModelAudio("r1", "a", 0, b"\x10" * 8000, 1400)),
+        (615, MarkEchoed("play-2")),
+        (700, CutNow("r1")),
+        (915, MarkEchoed("cut-5")),
+    ]
+    told = [output for now_ms, event in sorted(came, key=lambda each: each[0]) for output in part.feed(now_ms, event)]
+
+    marks = [output.name for output in told if isinstance(output, SendMark)]
+    assert marks == ["start-1", "play-2", "start-3", "play-4", "cut-5"]
+    assert [(t.audio_end_ms, t.basis) for t in told if isinstance(t, TruncateItem)] == [(600, "clock")]

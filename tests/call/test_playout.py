@@ -93,6 +93,7 @@ def test_where_a_start_mark_was_lost_no_sound_was_heard_before_it_can_have_come(
     for lost in ("never", "by then"):
         assert measured(gone_dry(lost_start=lost), at(1280), cleared_at_ms=280) == (220 * 8, True)
     assert measured(gone_dry(lost_start=""), at(1280), cleared_at_ms=0) == (220 * 8, False)
+    assert measured(gone_dry(lost_start="never"), at(1200), cleared_at_ms=0) == (200 * 8, True)
 
 
 def test_a_lost_start_mark_that_a_later_echo_makes_up_for_changes_nothing() -> None:

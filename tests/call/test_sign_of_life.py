@@ -374,8 +374,11 @@ def test_the_silence_of_a_response_that_failed_goes_on_into_that_of_the_one_aske
     for event in [*before, ResponseAsked("mcp", "mcp-1"), ResponseCreated("r1", None), ResponseDone("r1", "failed")]:
         list(part.feed(0, event))
     list(part.feed(200, ResponseCreated("r2", "mcp-1")))
+    due_ms = part.deadline()
+    list(part.feed(300, ResponseDone("r2", "completed")))
 
-    assert part.deadline() == SILENCE_MS
+    assert due_ms == SILENCE_MS
+    assert part.deadline() is None
 
 
 def test_a_question_into_mutual_silence_is_not_owed_from_before_it_was_wanted() -> None:

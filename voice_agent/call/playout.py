@@ -47,8 +47,6 @@ class Playout:
         self.queued = 0
         self.confirmed = 0
         """Played for certain: the greatest position whose mark came back in time."""
-        self.began: Stamp | None = None
-        """When the first sound was played."""
         self._begun = 0
         """So many segments are known to have begun."""
         self._marks: deque[_Mark] = deque()
@@ -90,8 +88,6 @@ class Playout:
         if position > self.confirmed:
             self.confirmed = position
         self._echoes.append((position, stamp))
-        if self.began is None:
-            self.began = stamp
 
     def take_begun(self) -> Iterator[str]:
         """Give the items that have begun since the last look, in silence or behind speech of our own."""
