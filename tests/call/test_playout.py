@@ -96,6 +96,17 @@ def test_where_a_start_mark_was_lost_no_sound_was_heard_before_it_can_have_come(
     assert measured(gone_dry(lost_start="never"), at(1200), cleared_at_ms=0) == (200 * 8, True)
 
 
+def test_a_mark_behind_a_lost_start_mark_that_comes_after_the_clear_may_have_been_flushed() -> None:
+    # Found by made-up calls (seed 200054633): the echo of m1 is lost, too, and that of the cut waits for a frame.
+    playout = playing(200)
+    playout.add_mark("start again", starts=True)
+    playout.add(1000, "b", 200 * 8)
+    playout.add_mark("m2")
+    playout.echo_after_clear("m2", at(2040))
+
+    assert measured(playout, at(2060), cleared_at_ms=1010) == (210 * 8, True)
+
+
 def test_a_lost_start_mark_that_a_later_echo_makes_up_for_changes_nothing() -> None:
     passed, not_reached = gone_dry(lost_start="never"), playing(200)
     passed.echo("m2", at(1460))

@@ -49,8 +49,8 @@ BUGS = (
     Bug(
         "measures a cut one millisecond long",
         _PLAYOUT,
-        "position = (cleared.carrier_ms - offset_ms + late_ms) * BYTES_PER_MS",
-        "position = (cleared.carrier_ms - offset_ms + late_ms + 1) * BYTES_PER_MS",
+        "heard = (cleared.carrier_ms - offset_ms + late_ms) * BYTES_PER_MS",
+        "heard = (cleared.carrier_ms - offset_ms + late_ms + 1) * BYTES_PER_MS",
     ),
     Bug(
         "plays deltas that come after the cut",

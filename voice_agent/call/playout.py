@@ -131,15 +131,16 @@ class Playout:
                 if not guessed or (later_ms - offset_ms) * BYTES_PER_MS > CLOCK_REACHED_BYTES:
                     offset_ms = max(offset_ms, later_ms)
         cleared = min([cut, *flushed], key=lambda stamp: stamp.carrier_ms)
+        late_ms = frame_ms if echoes_at_edges and flushed else 0
+        heard = (cleared.carrier_ms - offset_ms + late_ms) * BYTES_PER_MS
+        if self._last_lost_start(heard) >= self.confirmed:
+            # No mark tells whether the queue ran dry there, nor then which of those that follow were played: what they
+            # stand behind was not heard before it came.
+            return min(self._bounded(heard), self.estimate(cleared_at_ms)), True
         for position, stamp in self._late_echoes:
             if stamp.carrier_ms < cleared.carrier_ms:
                 self.confirmed = max(self.confirmed, position)
-        late_ms = frame_ms if echoes_at_edges and flushed else 0
-        position = (cleared.carrier_ms - offset_ms + late_ms) * BYTES_PER_MS
-        if self._last_lost_start(position) < self.confirmed:
-            return self._bounded(position), by_clock or cleared.by_clock
-        # No mark tells whether the queue ran dry there: what follows was not heard before it came.
-        return min(self._bounded(position), self.estimate(cleared_at_ms)), True
+        return self._bounded(heard), by_clock or cleared.by_clock
 
     def estimate(self, cleared_at_ms: int) -> int:
         """Where playout stood when a `clear` sent at `cleared_at_ms` arrived, by our clock alone.
