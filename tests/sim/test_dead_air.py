@@ -278,6 +278,15 @@ def test_somebody_who_talks_on_is_answered_after_a_pause_where_a_message_is_to_b
     assert [at for at, _ in turn(placed("leave"), 4100, 5000).wait(12_000)] == [8020]  # it had been a person before
 
 
+def test_somebody_who_talks_on_while_the_session_is_lost_has_made_no_pause() -> None:
+    # A rule that was too strict, found by made-up calls (seed 300008062).
+    for do, broken_ms in (("leave", 10_020), ("hang_up", 8020)):
+        line = placed(do).at(3000, SpeechStarted("item_2", 0))
+        line.at(3600, ModelClosed(1006, ""), ConnectModel()).at(3700, SessionUpdated())
+
+        assert [at for at, _ in turn(line, 4100, 5000).wait(14_000)] == [broken_ms]
+
+
 def test_a_machine_is_owed_nothing_unless_the_verdict_comes_too_late() -> None:
     refused = Note("warning", "a late verdict on who answered is not obeyed", {"answered_by": "machine_start"})
 

@@ -271,7 +271,12 @@ class DeadAir:
         self._owed = self._owed - lost | {"session"}
         self._cancelled.clear()
         if self._speaking:
-            self._speaking, self._silent_since_ms = False, now_ms
+            self._fall_silent(now_ms)
+
+    def _fall_silent(self, now_ms: int) -> None:
+        self._speaking, self._silent_since_ms = False, now_ms
+        if self._held:
+            self._opens_ms = self._silent_since_ms = max(self._opens_ms, now_ms + self._pause_ms)
 
     def _open_turn(self, now_ms: int) -> None:
         self._held = self._held and now_ms < self._opens_ms
@@ -285,9 +290,7 @@ class DeadAir:
         self._brief = opening or bool(self._collects)
 
     def _close_turn(self, now_ms: int) -> None:
-        self._speaking, self._silent_since_ms = False, now_ms
-        if self._held:
-            self._opens_ms = self._silent_since_ms = max(self._opens_ms, now_ms + self._pause_ms)
+        self._fall_silent(now_ms)
         tone = self._by_key and self._carrier.caller.end <= self._tone_end_ms * BYTES_PER_MS
         brief = self._brief and now_ms - self._speaking_since_ms < BRIEF_WAY_MS
         if not ((self._overheard or tone or brief) and self._busy(now_ms)):
