@@ -236,6 +236,13 @@ def test_the_top_level_holds_nothing_but_the_house() -> None:
     assert {path.partition("/")[0] for path in kept.splitlines()} - known == set()
 
 
+def test_every_script_can_be_run_as_it_is_named() -> None:
+    scripts = [path for folder in TOP for path in ours(ROOT / folder) if path.read_bytes().startswith(b"#!")]
+
+    assert [str(path.relative_to(ROOT)) for path in scripts if not path.stat().st_mode & 0o100] == []
+    assert {"run", "test-system.sh"} <= {path.name for path in scripts}
+
+
 # --- the lock --------------------------------------------------------------------------------------------------------
 
 
