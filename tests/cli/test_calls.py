@@ -18,6 +18,7 @@ from voice_agent.errors import PeerError
 from voice_agent.recording.reader import Recording, read
 from voice_agent.recording.telling import clock, summarise
 from voice_agent.replay import strict
+from voice_agent.replay.expectations import expected_of
 from voice_agent.store.database import FILE_NAME
 from voice_agent.store.history import PastCall, call_not_taken, past_call
 
@@ -181,6 +182,25 @@ def test_a_call_is_exported_without_what_must_not_leave(
     assert (exported["caller"], exported["called"], exported["recording"]) == ("+00000000000", "+00000000000", None)
     assert (exported["started_at"], exported["duration_ms"]) == (call.started_at, call.duration_ms)
     assert Path(str(call.recording)).read_bytes() == DATA
+
+
+def test_a_draft_of_what_is_expected_stands_beside_an_exported_call_and_holds_of_it(
+    call: PastCall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "words.txt").write_text("hello\n")
+    monkeypatch.setenv("REDACT_WORDS", "words.txt")
+    drafted = "wrote out.call, redacted\nwrote out.expect.yaml, a draft: keep what must stay so\n"
+    assert run(capsys, "export", call.call_sid, "out.call", "--redact", "--expect") == (0, drafted)
+    expected = (tmp_path / "out.expect.yaml").read_text()
+    kept = "wrote out.call\nout.expect.yaml is there already, and stays\n"
+    assert run(capsys, "export", call.call_sid, "out.call", "--expect") == (0, kept)
+    goes_with = "voice-agent: out.wav: --expect goes with a .call, beside which expectations stand\n"
+
+    assert run(capsys, "export", call.call_sid, "out.wav", "--expect") == (2, goes_with)
+    assert (tmp_path / "out.expect.yaml").read_text() == expected
+    assert "hello" not in expected
+    assert expected_of(tmp_path / "out.call") is not None
+    assert not (tmp_path / "out.wav").exists()
 
 
 def test_a_broken_list_of_words_is_one_line_and_nothing_is_written(

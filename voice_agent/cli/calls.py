@@ -25,6 +25,8 @@ from voice_agent.recording.reader import Recording, read
 from voice_agent.recording.redact import Wanted, read_wanted
 from voice_agent.recording.telling import clock, summarise, timeline, transcript
 from voice_agent.replay.carrier_findings import findings_of, told_finding
+from voice_agent.replay.expectations import path_beside
+from voice_agent.review.expected import draft
 from voice_agent.review.past_calls import in_object_store, recorded_call, unlisted
 from voice_agent.review.redacted import redact
 from voice_agent.review.sound import write_wav
@@ -58,6 +60,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--redact",
         action="store_true",
         help="without numbers, keys, secrets and the words of REDACT_WORDS, in texts and in sound",
+    )
+    export.add_argument(
+        "--expect",
+        action="store_true",
+        help=f"beside a {SUFFIX}, a draft of what is expected of it as a test; one that is there stays",
     )
 
 
@@ -94,11 +101,18 @@ async def _do(
                 )
             case "show", {"call": str(call), "wav": (None | Path()) as wav, "timeline": bool(whole)}:
                 return show_parts(await _found(history, recordings, call), recordings, wav, whole, prices)
-            case "export", {"call": str(call), "file": Path() as file, "redact": bool(wants_redaction)}:
-                wanted = read_wanted(settings.redact_words) if wants_redaction else None
+            case "export", {
+                "call": str(call),
+                "file": Path() as file,
+                "redact": bool(redacts),
+                "expect": bool(expects),
+            }:
+                wanted = read_wanted(settings.redact_words) if redacts else None
+                if expects and file.suffix != SUFFIX:
+                    raise CommandError(f"{file}: --expect goes with a {SUFFIX}, beside which expectations stand")
                 parts = await _found(history, recordings, call)
                 files = [(part, _numbered(file, n)) for n, part in enumerate(parts, 1)]
-                return max([export_call(part, recordings, part_file, wanted) for part, part_file in files])
+                return max([export_call(part, recordings, part_file, wanted, expects) for part, part_file in files])
             case _:
                 raise AssertionError("argparse lets nothing else through")
 
@@ -151,8 +165,13 @@ def show_carrier(recording: Recording) -> int:
     return 1 if any(found.verdict == "refuted" for found in findings) else 0
 
 
-def export_call(call: PastCall, recordings: Recordings, file: Path, redact_what: Wanted | None) -> int:
-    """Write one call to a file, in the form that its ending names; `redact_what`: `None` for all as it was."""
+def export_call(
+    call: PastCall, recordings: Recordings, file: Path, redact_what: Wanted | None, expects: bool = False
+) -> int:
+    """Write one call to a file, in the form that its ending names; `redact_what`: `None` for all as it was.
+
+    `expects`: beside a recording, a draft of its expectations, too.
+    """
     write = _WRITERS.get(file.suffix)
     if write is None:
         raise CommandError(f"{file}: the ending says what to write; it must be one of {', '.join(_WRITERS)}")
@@ -162,7 +181,21 @@ def export_call(call: PastCall, recordings: Recordings, file: Path, redact_what:
     except OSError as error:
         raise CommandError(f"{file} cannot be written: {error.strerror or error}") from None
     print(f"wrote {file}{'' if redact_what is None else ', redacted'}")
+    if expects:
+        _export_expected(exported.recording, path_beside(file))
     return 0
+
+
+def _export_expected(recording: Recording, file: Path) -> None:
+    try:
+        with file.open("x", encoding="utf-8") as new:
+            new.write(draft(recording))
+    except FileExistsError:
+        print(f"{file} is there already, and stays")
+    except OSError as error:
+        raise CommandError(f"{file} cannot be written: {error.strerror or error}") from None
+    else:
+        print(f"wrote {file}, a draft: keep what must stay so")
 
 
 class _Exported(msgspec.Struct, frozen=True):
