@@ -92,8 +92,10 @@ def test_no_text_becomes_markup(tmp_path: Path) -> None:
             await console.page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
             await console.page.check("#more")
             for selector in (".entry.agent p", ".entry.caller p", ".entry.tool pre", ".entry.tool .why"):
-                texts = await console.page.locator(selector).all_inner_texts()
-                assert any("onerror" in text for text in texts), selector
+                shown = (
+                    f"[...document.querySelectorAll('{selector}')].some((each) => each.innerText.includes('onerror'))"
+                )
+                await console.until(shown)
             assert (
                 await console.page.evaluate("document.querySelectorAll('main img, main iframe, main script').length")
                 == 0
