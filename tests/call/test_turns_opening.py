@@ -86,6 +86,24 @@ def test_a_hello_before_the_greeting_is_heard_is_answered_by_it() -> None:
         assert purposes(script.said) == ["greeting", "greeting"]
 
 
+def test_what_the_server_begins_by_itself_before_the_greeting_waits_for_a_hello_too() -> None:
+    script = opened()
+    script.feed(ResponseCreated("r0", None))  # behind an MCP call
+    script.caller_speaks()
+    script.feed(ModelAudio("r0", "a", 0, b"\x10" * 1600, 200), ResponseCreated("r1", "greeting-1"))
+    script.response_done("r0")
+    script.response_done("r1", "cancelled")
+    script.wait(400)
+    script.caller_stops()
+    for name in ("r2", "r3"):
+        script.feed(ResponseCreated(name, script.ordered(CreateResponse)[-1].request))
+        script.response_done(name)
+
+    assert [command.response_id for command in script.ordered(CancelResponse)] == ["r0", "r1"]
+    assert script.ordered(PlayAudio) == []
+    assert purposes(script.said) == ["greeting", "mcp", "greeting"]
+
+
 def test_the_greeting_does_not_begin_behind_a_sign_of_life_while_somebody_says_hello() -> None:
     script = opened()
     script.feed(ResponseCreated("r1", "greeting-1"))

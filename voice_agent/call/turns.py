@@ -545,9 +545,9 @@ class Turns:
             self._want(ResponseWanted("turn"))
 
     def _put_off(self) -> Iterator[Command | Fact]:
-        """Let a greeting that is begun and not heard yet wait: somebody says hello first."""
-        wanted, self._requests.active = self._requests.active, WITHDRAWN
-        if wanted is not None and wanted is not WITHDRAWN:
+        """Let what is begun in the opening and not heard yet wait: somebody says hello first."""
+        wanted = self._requests.give_up_open(self._response.id)
+        if wanted is not None:
             self._want(wanted)
             yield from self._cut(cancel=True)
 

@@ -62,6 +62,16 @@ class Requests:
         if wanted.keep or (anyway and wanted is not WITHDRAWN):
             self.waiting.append(wanted)
 
+    def give_up_open(self, response_id: str | None) -> ResponseWanted | None:
+        """Give what the open response was asked for, to be asked for again; `None` if that is not wanted, or none is.
+
+        `response_id`: the open response.
+        """
+        wanted, self.active = self.active, WITHDRAWN
+        if wanted is None and response_id is not None:
+            return ResponseWanted("mcp")  # the server's own, as above
+        return None if wanted is WITHDRAWN else wanted
+
     def ask(self, wanted: ResponseWanted) -> str:
         """Take that one of those which wait is asked for now; give our name for it."""
         self.waiting.remove(wanted)
