@@ -25,6 +25,8 @@ from voice_agent.replay.judging import Verdict
 from voice_agent.replay.talk import Talk
 
 AGENT = "name: reception\ninstructions: Be kind.\ngreeting: Hello!\nrecording: off\n"
+NIGHT = "name: night\ninstructions: Take messages.\ngreeting: We are closed.\nrecording: off\n"
+CLOSED = "timezone: Europe/Berlin\nhours: {open: {monday: closed}, closed: {agent: night}}\n"
 WORDS = "Are you open today?"
 
 
@@ -37,6 +39,8 @@ class Held(msgspec.Struct):
     folder: Path
     files: dict[str, Verdict | BaseException]
     providers: dict[str, Verdict | BaseException]
+    closed: dict[str, Verdict | BaseException]
+    """By how the agent that is closed is named."""
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
@@ -62,6 +66,10 @@ def a_folder(folder: Path) -> Path:
     (folder / "agents" / "a.yaml").write_text(AGENT, encoding="utf-8")
     greets = msgspec.structs.replace(spoken_calls.AGENT, greeting="Hello, who is it?")
     turn = spoken_calls.Turn(WORDS, answers=("Hello, who is it?", "Yes."))
+    (folder / "closed").mkdir()
+    (folder / "closed" / "a.yaml").write_text(AGENT + CLOSED, encoding="utf-8")
+    (folder / "closed" / "night.yaml").write_text(NIGHT, encoding="utf-8")
+    (folder / "closed" / "broken.yaml").write_text("name: broken\n", encoding="utf-8")
     (folder / "hours.call").write_bytes(spoken_calls.spoken_file(turn, agent=greets))
     (folder / "hours.expect.yaml").write_text(EXPECTED, encoding="utf-8")
     return folder
@@ -92,15 +100,23 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Held:
                 AZURE_OPENAI_API_KEY="key",
             )
             nowhere = openai | {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
-            one = [folder / "hours.call"]
+            one, closed = [folder / "hours.call"], folder / "closed" / "a.yaml"
             files, *others = await asyncio.gather(
                 judge("emulator", environment(folder), [folder / f"{name}.call" for name in names]),
                 judge("openai", openai, one),
                 judge("azure", azure, one),
                 judge("openai", nowhere, one),
+                judge("emulator", environment(folder, AGENTS=str(closed.parent)), one),
+                judge("emulator", environment(folder, AGENTS=str(closed)), one),
+                judge("emulator", environment(folder), one, closed),
             )
-        providers = zip(("openai", "azure", "nowhere"), others, strict=True)
-        return Held(folder, dict(zip(names, files, strict=True)), {name: verdict for name, (verdict,) in providers})
+        verdicts = [verdict for (verdict,) in others]
+        return Held(
+            folder,
+            files=dict(zip(names, files, strict=True)),
+            providers=dict(zip(("openai", "azure", "nowhere"), verdicts[:3], strict=True)),
+            closed=dict(zip(("folder", "file", "--agent"), verdicts[3:], strict=True)),
+        )
 
     return asyncio.run(hold())
 
@@ -148,6 +164,14 @@ def test_a_call_that_went_on_from_another_one_goes_on_from_it_again(held: Held) 
     kept = read(recording_of(back)).header.setup
     assert kept.resumed is not None
     assert kept.resumed.conversation.turns == (CallerTurn("u1", "Is Ana there?"),)
+
+
+@pytest.mark.parametrize("named", ["folder", "file", "--agent"])
+def test_another_agent_takes_the_call_wherever_its_file_stands_beside_today_s(held: Held, named: str) -> None:
+    verdict = held.closed[named]
+
+    assert isinstance(verdict, Verdict), verdict
+    assert verdict.call.said[0] == "We are closed."
 
 
 @pytest.mark.parametrize("provider", ["openai", "azure"])

@@ -94,7 +94,7 @@ def load_agents(path: Path, demands: Demands = ANY) -> Agents:
             errors += several.errors
         except ConfigError as error:
             errors.append(error)
-    beside = _beside(path, files, demands) if path.is_file() else []
+    beside = [other for file in files for other in _others(file.agent, path.parent, demands)] if path.is_file() else []
     if not errors:  # else an agent that is missed may be one that cannot be read
         errors += _missing([*files, *beside])
     raise_all([*errors, *_clashes(files)])
@@ -106,19 +106,29 @@ def disagreements(files: list[AgentFile]) -> list[ConfigError]:
     return [*_missing(files), *_clashes(files)]
 
 
-def _beside(path: Path, files: list[AgentFile], demands: Demands) -> list[AgentFile]:
-    """Find what one file's agent names in the files beside it; those that nobody names need not be good."""
+def others_of(agent: Agent, path: Path, demands: Demands = ANY) -> list[Agent]:
+    """Find whom an agent may leave a call to, itself or by another one, in a folder or beside a file.
+
+    Who is not there, or cannot be read, is left out.
+    """
+    return [file.agent for file in _others(agent, path if path.is_dir() else path.parent, demands)]
+
+
+def _others(agent: Agent, folder: Path, demands: Demands) -> list[AgentFile]:
+    """Find them; files that nobody names need not be good, and are not read where nobody is named."""
     found: list[AgentFile] = []
-    waiting = list(files)
-    others: list[AgentFile] | None = None
+    known = {agent.name}
+    waiting = [agent]
+    good: list[AgentFile] | None = None
     while waiting:
-        for name in _named_by(waiting.pop().agent):
-            if others is None:
-                others = [*_good(sorted(_agent_files(path.parent)), demands)]
-            fitting = (file for file in others if file.agent.name == name and file not in [*files, *found])
-            if (file := next(fitting, None)) is not None:
+        for name in _named_by(waiting.pop()):
+            if good is None:
+                good = [*_good(folder, demands)]
+            file = next((file for file in good if file.agent.name == name), None)
+            if file is not None and name not in known:
                 found.append(file)
-                waiting.append(file)
+                known.add(name)
+                waiting.append(file.agent)
     return found
 
 
@@ -129,10 +139,11 @@ def _named_by(agent: Agent) -> Iterator[str]:
         yield from () if tool.handoff is None else tool.handoff.to
 
 
-def _good(paths: Iterable[Path], demands: Demands) -> Iterator[AgentFile]:
-    for path in paths:
-        with suppress(ConfigError):
-            yield load_agent_file(path, demands)
+def _good(folder: Path, demands: Demands) -> Iterator[AgentFile]:
+    with suppress(OSError):
+        for path in sorted(_agent_files(folder)):
+            with suppress(ConfigError):
+                yield load_agent_file(path, demands)
 
 
 def agent_named(path: Path, name: str, demands: Demands = ANY) -> Agent:

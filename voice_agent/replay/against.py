@@ -5,7 +5,7 @@ The expectations beside the recording decide. It takes as long as the calls do, 
 its tools run.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ import msgspec
 
 from voice_agent.agent import Agent
 from voice_agent.call.conversation import Resumption
-from voice_agent.config.agents import agent_named, load_agent, load_agents
+from voice_agent.config.agents import agent_named, load_agent, others_of
 from voice_agent.config.expectations import Expectations
 from voice_agent.config.references import NOTHING, References
 from voice_agent.config.scenario_keys import Given
@@ -93,13 +93,14 @@ class Against:
     ) -> Verdict:
         """Hold one call; what was `expected` stands in the file `beside`."""
         who = recorded_caller(recording, self._clips)
-        today = self._agent_for(recording.header.setup.agent.name, agent or self._agent)
+        file = agent or self._agent
+        today = self._agent_for(recording.header.setup.agent.name, file)
         held = await self.talk(
             who.part,
             today,
             caller=who.caller,
             called=who.called,
-            others=self._others(),
+            others=self._others(today, file),
             resumed=recording.header.setup.resumed,
         )
         failures, at_ms = failures_of(held, expected, beside)
@@ -143,12 +144,11 @@ class Against:
             resumed=resumed,
         )
 
-    def _others(self) -> Sequence[Agent]:
-        """Those whom today's agent may leave a call to: as many as can be read."""
-        try:
-            return load_agents(self._settings.agents, demands_of(self._settings, self._references)).all
-        except ConfigError:
-            return ()
+    def _others(self, today: Agent, file: Path | None) -> list[Agent]:
+        """Those whom today's agent may leave a call to: beside its file before those of `AGENTS`."""
+        places = (self._settings.agents,) if file is None else (file, self._settings.agents)
+        demands = demands_of(self._settings, self._references)
+        return [other for place in places for other in others_of(today, place, demands)]
 
     def _agent_for(self, name: str, file: Path | None) -> Agent:
         demands = demands_of(self._settings, self._references)
