@@ -7,7 +7,7 @@ import pytest
 from tests.support.web import http_server
 from voice_agent.errors import ConfigError, PeerError
 from voice_agent.live.call_client import CallClient
-from voice_agent.live.credentials import CredentialError
+from voice_agent.live.credentials import Credential, CredentialError
 from voice_agent.wire.endpoint import endpoint
 
 
@@ -21,12 +21,22 @@ class NoLogin:
         pass
 
 
-def refusal(status: int, body: str) -> str:
+class Login:
+    """One that has been had."""
+
+    async def headers(self) -> dict[str, str]:
+        return {"Authorization": "Bearer entra-1"}
+
+    async def close(self) -> None:
+        pass
+
+
+def refusal(status: int, body: str, credential: Credential | None = None) -> str:
     """What is said of an answer to minting."""
 
     async def main() -> str:
         async with asyncio.timeout(30), http_server(status, body) as url:
-            client = CallClient(endpoint("openai", key="sk-1", base_url=f"{url}/v1"))
+            client = CallClient(endpoint("openai", key="sk-1", base_url=f"{url}/v1"), credential)
             with pytest.raises(PeerError) as raised:
                 await client.mint({"type": "realtime"}, 60)
             return str(raised.value)
@@ -51,6 +61,10 @@ def test_a_refusal_says_what_to_check_without_the_key() -> None:
 
     assert "OPENAI_API_KEY" in said
     assert "sk-1" not in said
+
+
+def test_a_refusal_does_not_hold_what_a_login_gave_either() -> None:
+    assert "entra-1" not in refusal(401, '{"error": {"message": "wrong token entra-1"}}', Login())
 
 
 def test_an_answer_that_holds_no_secret_is_the_peers_fault() -> None:

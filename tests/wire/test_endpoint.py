@@ -135,6 +135,7 @@ def test_a_whole_url_gets_the_provider_s_key() -> None:
             {"url": f"{AZURE_URL}/openai/realtime?api-version={DATED}&deployment=m", "dialect": "ga"},
             "REALTIME_DIALECT: is ga, but at the path /openai/realtime Azure speaks preview; remove it",
         ),
+        ("openai", {"url": f"wss://host/v1/realtime?api-key={KEY}#1"}, "REALTIME_URL: holds a #, which no WebSocket"),
     ],
 )
 def test_what_cannot_work_is_named_by_its_variable(provider: Any, given: Any, words: str) -> None:
@@ -224,6 +225,21 @@ def test_a_key_that_the_server_quotes_is_not_repeated() -> None:
         "HTTP 401: the key was refused; check OPENAI_API_KEY, that it fits the resource, and that the URL has no "
         "api-version (invalid_api_key: Incorrect API key provided: ….)"
     )
+
+
+@pytest.mark.parametrize("quoted", [f"{KEY}/+", f"{KEY}%2F%2B"])
+@pytest.mark.parametrize(
+    "url", [f"wss://user:{KEY}%2F%2B@host/v1/realtime?model=m", f"wss://host/v1/realtime?model=m&api-key={KEY}%2F%2B"]
+)
+def test_a_key_of_the_address_is_not_repeated_either(url: str, quoted: str) -> None:
+    made = endpoint("openai", url=url)
+
+    assert KEY not in explain_refusal(401, f"no such key: {quoted}", made)
+    assert KEY not in explain_silence(f"{url} is no good", made)
+
+
+def test_what_opens_nothing_in_an_address_is_no_secret() -> None:
+    assert endpoint("openai", url="wss://host/v1/realtime?model=m&intent=realtime&x").secrets == ()
 
 
 # --- refusals --------------------------------------------------------------------------------------------------------

@@ -63,23 +63,24 @@ class CallClient:
         return ModelLeg(self.address.sideband(self._endpoint, call_id), self._credential, secrets=secrets)
 
     async def _post(self, url: str, body: dict[str, Any] | None) -> str:
-        headers = dict(self._endpoint.headers)
+        where = self._endpoint
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 if self._credential is not None:
-                    headers |= await self._credential.headers()
+                    headers = {**where.headers, **await self._credential.headers()}
+                    where = msgspec.structs.replace(where, headers=headers)
                 # A redirect would hand Azure's `api-key` header on to a foreign host.
                 async with (
                     aiohttp.ClientSession(trust_env=not is_loopback(url)) as http,
-                    http.post(url, json=body, headers=headers, ssl=tls(), allow_redirects=False) as response,
+                    http.post(url, json=body, headers=where.headers, ssl=tls(), allow_redirects=False) as response,
                 ):
                     text = await response.text()
         except CredentialError as error:
             raise PeerError(str(error)) from None
         except TimeoutError:
-            raise PeerError(explain_silence(f"no answer within {ANSWER_SECONDS:g} s", self._endpoint)) from None
+            raise PeerError(explain_silence(f"no answer within {ANSWER_SECONDS:g} s", where)) from None
         except (aiohttp.ClientError, OSError, UnicodeDecodeError) as error:
-            raise PeerError(explain_silence(str(error) or type(error).__name__, self._endpoint)) from None
+            raise PeerError(explain_silence(str(error) or type(error).__name__, where)) from None
         if response.status not in (200, 201, 204):
-            raise PeerError(explain_refusal(response.status, text, self._endpoint))
+            raise PeerError(explain_refusal(response.status, text, where))
         return text

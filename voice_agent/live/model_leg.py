@@ -128,7 +128,7 @@ class ModelLeg:
                 if self._credential is not None:
                     headers = {**where.headers, **await self._credential.headers()}
                     where = msgspec.structs.replace(where, headers=headers)
-                self._keys = tuple(value.removeprefix("Bearer ") for value in where.headers.values())
+                self._keys = where.secrets
                 self._socket = await self._connect(where)
         except InvalidStatus as error:
             response = error.response

@@ -7,7 +7,7 @@ there); `repr` and every explanation leave them out.
 import json
 import re
 from typing import Literal
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 import msgspec
 
@@ -40,6 +40,9 @@ _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 _LINE = 300
 """Characters of a peer's answer that are quoted."""
 
+_SECRET = re.compile("key|token|secret|sig|pass|auth", re.IGNORECASE)
+"""In the name of a query's field: its value opens something."""
+
 
 class Endpoint(msgspec.Struct, frozen=True):
     """An address to open a WebSocket to. Must not be written to a recording: it holds the key."""
@@ -60,6 +63,16 @@ class Endpoint(msgspec.Struct, frozen=True):
         host = parts.netloc.rpartition("@")[2]
         told = [pair for pair in parts.query.split("&") if pair.startswith(("model=", "deployment=", "api-version="))]
         return f"{parts.scheme}://{host}{parts.path}{'?' if told else ''}{'&'.join(told)}"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What nobody may read: the values of the headers, and what opens something in the address."""
+        parts = urlsplit(self.url)
+        pairs = (pair.partition("=") for pair in parts.query.split("&"))
+        written = [parts.password or "", *(value for name, _, value in pairs if _SECRET.search(name))]
+        found = [value.removeprefix("Bearer ") for value in self.headers.values()]
+        # A peer may quote an address as it stands there, or what it has read in it.
+        return tuple(filter(None, [*found, *written, *map(unquote, written)]))
 
     def __repr__(self) -> str:
         return f"Endpoint({self.shown}, headers {sorted(self.headers)}, {self.provider}, {self.dialect})"
@@ -105,6 +118,8 @@ def _given(url: str) -> str:
     parts = _split(url, "REALTIME_URL")
     if parts.scheme not in ("ws", "wss"):
         raise ConfigError("must begin with wss:// (or ws:// for a server on this machine)", "REALTIME_URL")
+    if "#" in url:
+        raise ConfigError("holds a #, which no WebSocket address may; within a name or a key it is %23", "REALTIME_URL")
     return url
 
 
@@ -317,14 +332,14 @@ def _meaning(status: int, body: str, endpoint: Endpoint) -> str:
 
 
 def _said(text: str, endpoint: Endpoint) -> str:
-    """Quote a peer: the message of a JSON error, otherwise the text; one line, without our key."""
+    """Quote a peer: the message of a JSON error, otherwise the text; one line, without our keys."""
     try:
         error = json.loads(text)["error"]
         text = ": ".join(str(error[name]) for name in ("code", "message") if error.get(name))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         text = text if not text.lstrip().startswith("<") else ""  # a proxy's HTML page says nothing in one line
-    for value in endpoint.headers.values():
-        text = text.replace(value.removeprefix("Bearer "), "…")
+    for secret in endpoint.secrets:
+        text = text.replace(secret, "…")
     return _one_line(text)
 
 
