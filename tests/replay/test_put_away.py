@@ -1,5 +1,6 @@
 import logging
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from voice_agent.live.opened_call import FinishedCall
 from voice_agent.recording.reader import Recording, read
 from voice_agent.recording.redact import Wanted
 from voice_agent.recording.telling import summarise
+from voice_agent.replay import strict
 from voice_agent.replay.put_away import Redaction, redact_file
-from voice_agent.replay.strict import replay
+from voice_agent.store.recordings import UNREDACTED
 
 WANTED = Wanted(("Anna Jones",))
 
@@ -48,7 +50,16 @@ def test_a_finished_call_is_redacted_in_its_place_by_another_process(tmp_path: P
     assert (kept.started_at, kept.recording) == (call.started_at, call.recording)
     assert names(tmp_path) == ["one.call"]
     assert stat.S_IMODE((tmp_path / "one.call").stat().st_mode) == 0o600
-    assert replay(read(tmp_path / "one.call"), {}).same
+    assert strict.replay(read(tmp_path / "one.call"), {}).same
+
+
+def test_a_recording_is_where_it_is_looked_for_when_it_is_redacted(tmp_path: Path) -> None:
+    call = finished(tmp_path)
+    unredacted = (tmp_path / "one.call").rename(tmp_path / f"one{UNREDACTED}")
+    kept = Redaction(WANTED)(replace(call, recording=unredacted))
+
+    assert kept.recording == tmp_path / "one.call"
+    assert names(tmp_path) == ["one.call"]
 
 
 def test_of_a_recording_that_was_cut_short_the_rest_is_kept(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 import asyncio
 import json
+import os
+import shutil
 import socket
 import sqlite3
 import threading
@@ -31,6 +33,7 @@ from voice_agent.live.opened_call import FinishedCall, Keep, Redact
 from voice_agent.recording import reader
 from voice_agent.recording.redact import Wanted
 from voice_agent.replay.put_away import Redaction
+from voice_agent.review.past_calls import unlisted_files
 from voice_agent.server import last_resort as lines
 from voice_agent.server.run import Serving
 from voice_agent.store.database import FILE_NAME
@@ -352,6 +355,41 @@ def test_a_call_is_redacted_before_anything_of_it_is_kept(tmp_path: Path, record
         assert "14255550199" not in repr(found.header)
 
 
+def test_what_a_killed_server_has_not_redacted_is_shown_to_nobody_and_redacted_by_the_next(tmp_path: Path) -> None:
+    killed = tmp_path / "killed"
+
+    def dies(finished: FinishedCall) -> FinishedCall:
+        shutil.copytree(tmp_path / "data" / "recordings", killed / "data" / "recordings")
+        return finished
+
+    async def main() -> None:
+        async with a_server(tmp_path, redact=dies) as call:
+            stream = await call.stream()
+            await call.reported(AgentSaid)
+            await stream.send(tiny_twilio.stop())
+            await stream.close()
+
+        (left,) = (path for path in killed.rglob("recordings/*/*"))
+        os.utime(left, (0, 0))
+
+        assert unlisted_files([], killed) == []
+        loop, redacted, redaction = asyncio.get_running_loop(), asyncio.Event(), Redaction(Wanted())
+
+        def redact(finished: FinishedCall) -> FinishedCall:
+            kept = redaction(finished)
+            loop.call_soon_threadsafe(redacted.set)
+            return kept
+
+        async with a_server(killed, redact=redact):
+            await redacted.wait()
+
+    asyncio.run(main())
+
+    (found,) = killed.rglob("recordings/*/*")
+    assert unlisted_files([], killed) == [found]
+    assert reader.read(found).header.redacted
+
+
 def test_a_call_whose_redaction_outlasts_the_server_is_in_the_history_without_its_words(tmp_path: Path) -> None:
     async def main() -> None:
         loop, begun, released = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
@@ -402,7 +440,7 @@ def test_a_recording_whose_redaction_outlasts_the_server_is_not_put_into_the_obj
     asyncio.run(main())
 
     assert list((tmp_path / "store").rglob("*.call")) == []
-    assert len(list((tmp_path / "data" / "recordings").rglob("*.call"))) == 1
+    assert len(list((tmp_path / "data" / "recordings").rglob("*.unredacted"))) == 1
 
 
 def test_a_call_at_whose_redaction_this_program_fails_is_in_the_history_without_its_words(

@@ -5,7 +5,7 @@ import pytest
 
 from voice_agent.errors import CommandError
 from voice_agent.store.objects import ObjectStore
-from voice_agent.store.recordings import Recordings, began
+from voice_agent.store.recordings import UNREDACTED, Recordings, began
 
 SID = "CA00000000000000000000000000000001"
 
@@ -46,6 +46,16 @@ def test_what_was_told_of_by_its_path_is_found_after_it_has_moved(recordings: Re
 
     assert recordings.file(str(path)).read_bytes() == b"a call"
     assert recordings.file(f"/data/of/another/{name('2026-11-27')}").read_bytes() == b"a call"
+
+
+def test_a_recording_that_is_not_redacted_yet_is_not_shown(tmp_path: Path) -> None:
+    recordings = Recordings(tmp_path)
+    path = written(tmp_path, "2026-11-27")
+    path.rename(path.with_suffix(UNREDACTED))
+
+    with pytest.raises(CommandError, match="is not redacted yet"):
+        recordings.file(str(path))
+    assert recordings.here() == [path.with_suffix(UNREDACTED)]
 
 
 def test_without_an_object_store_a_recording_is_its_path(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ from voice_agent.recording.redacting import without_digits
 from voice_agent.recording.spool import CallRecording, Spool, recording_path
 from voice_agent.store.checkpoints import Checkpoint
 from voice_agent.store.history import past_call
-from voice_agent.store.recordings import Recordings
+from voice_agent.store.recordings import SUFFIX, UNREDACTED, Recordings
 from voice_agent.tools.run import ToolRunner
 from voice_agent.tools.text_message import MessageSender
 from voice_agent.wire.bridge import Bridge, Input, Output
@@ -74,7 +74,7 @@ Keep = Callable[[FinishedCall], None]
 """Looks at what is left of a call, behind the history; runs in a thread of its own."""
 
 Redact = Callable[[FinishedCall], FinishedCall]
-"""Takes out of a call and of its recording, in its place, what must not be kept; runs in that thread, before."""
+"""Takes out of a call and of its recording what must not be kept; runs in that thread, before. See `UNREDACTED`."""
 
 WRITTEN_S = 60.0
 """How long the last of a recording may take to reach the disk before it is redacted."""
@@ -220,7 +220,7 @@ class OpenedCall:
         # One that has only begun is there in a moment, and whoever goes on with the call wants to find it.
         found = self._recording is not None and (self._recording.is_there or self._recording.problem is None)
         path = self._recording.path if self._recording is not None and found else None
-        recording = None if path is None else self._around.recordings.told(path)
+        recording = None if path is None else self._around.recordings.told(path.with_suffix(SUFFIX))
         model = self._work.served_by.model
         row = past_call(self.setup, self.summary, self.started_at, recording, model)
         if self._around.redact is not None:
@@ -242,7 +242,7 @@ class OpenedCall:
             # The server stops: the redaction goes on in its process, and which words it leaves nobody waits for. Nor is
             # its recording put anywhere before that: the next server sees to it, as to what one that died has left.
             self._is_whole = self._around.redact is None
-            finished = self._as_it_is(None if self._recording is None else self._recording.path)
+            finished = self._as_it_is(None if self._recording is None else self._recording.path.with_suffix(SUFFIX))
             return finished if self._around.redact is None else without_words(finished)
         except Exception:
             # A fault of ours here must not take the call's row with it.
@@ -320,6 +320,8 @@ class OpenedCall:
         place = None if around.checkpoints is None else around.checkpoints.place(setup.call_sid)
         part = 1 if place is None else place.number + 1
         path = recording_path(around.recordings.folder / started_at[:10], started_at, setup.call_sid, part)
+        if around.redact is not None:
+            path = path.with_suffix(UNREDACTED)
         if around.uploads is not None:
             around.uploads.begin(path)
         return around.spool.open(path, header, self._recording_stopped, self._recording_waits)

@@ -2,7 +2,8 @@
 
 A recording is written to this machine's disk while its call goes on. What could not be put stays there, is counted and
 named, and is tried again for as long as it takes: after a restart, too, and what a process that died has left is found
-and put by the next. Only what is in the store is deleted here. It must not know which store that is.
+and put by the next. Only what is in the store is deleted here. Beside REDACT such a recording is redacted first, and
+where there is no store, that is all. It must not know which store that is.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from voice_agent.errors import CommandError, VoiceAgentError
 from voice_agent.live.clock import seconds, utc_now
 from voice_agent.live.metrics import Metrics
 from voice_agent.recording.spool import CallRecording
-from voice_agent.store.recordings import Recordings
+from voice_agent.store.recordings import SUFFIX, Recordings
 from voice_agent.wire.bridge import Input, Output
 
 logger = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ class Uploads:
         self._redact = redact
         self._quiet_s = quiet_s if quiet_s is not None else QUIET_S if redact is None else REDACTING_S
         self._calls: set[Path] = set()
-        """Those that calls of this process have, from their beginning until they are given to us."""
+        """Those that calls of this process have, from their beginning until they are given to us: their last names."""
         self._waiting: deque[tuple[Path, Callable[[], None]]] = deque()
         self._paths: set[Path] = set()
         """Those that wait, and those on their way."""
@@ -86,12 +87,13 @@ class Uploads:
 
     def begin(self, path: Path) -> None:
         """Leave a file alone that a call has begun to write."""
-        self._calls.add(path)
+        self._calls.add(path.with_suffix(SUFFIX))
 
     def add(self, recording: CallRecording[Input | Output]) -> None:
         """Take the file of a call that has ended; returns at once."""
-        self._calls.discard(recording.path)
-        self._queue(recording.path, partial(self._put_ended, recording))
+        path = recording.path.with_suffix(SUFFIX)
+        self._calls.discard(path)
+        self._queue(path, partial(self._put_ended, recording, path))
         self._wake.set()
 
     async def run(self) -> None:
@@ -163,15 +165,14 @@ class Uploads:
         with suppress(OSError):
             left = await asyncio.get_running_loop().run_in_executor(self._threads, self._left, known)
             for path in left:
-                self._queue(path, partial(self._put_left, path))
+                self._queue(path.with_suffix(SUFFIX), partial(self._put_left, path))
 
     # --- in the threads ----------------------------------------------------------------------------------------------
 
-    def _put_ended(self, recording: CallRecording[Input | Output]) -> None:
+    def _put_ended(self, recording: CallRecording[Input | Output], path: Path) -> None:
         if not recording.wait(WRITTEN_S):
             raise CommandError("its last part is not on the disk yet")
-        if recording.path.is_file():
-            self._put(recording.path)
+        self._put(path)
 
     def _put_left(self, path: Path) -> None:
         if self._redact is not None and path.is_file():
@@ -180,19 +181,19 @@ class Uploads:
             except VoiceAgentError as error:
                 path.unlink(missing_ok=True)
                 logger.error("not kept: the recording %s is deleted, for it cannot be redacted: %s", path, error)  # noqa: TRY400 - as above
-        if path.is_file():
-            self._put(path)
+        self._put(path.with_suffix(SUFFIX))
 
     def _put(self, path: Path) -> None:
-        self._recordings.put(path)
-        self._metrics.add("recordings_put")
+        if self._recordings.objects is not None and path.is_file():
+            self._recordings.put(path)
+            self._metrics.add("recordings_put")
 
     def _left(self, known: set[Path]) -> list[Path]:
         now = utc_now()
         self._recordings.tidy(now.date())
         found = []
         for path in self._recordings.here():
-            if path not in known:
+            if path.with_suffix(SUFFIX) not in known:
                 with suppress(FileNotFoundError):
                     if now.timestamp() - path.stat().st_mtime >= self._quiet_s:
                         found.append(path)

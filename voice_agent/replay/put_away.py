@@ -23,6 +23,7 @@ from voice_agent.recording.reader import read
 from voice_agent.recording.redact import Wanted
 from voice_agent.recording.telling import summarise
 from voice_agent.review.redacted import redact
+from voice_agent.store.recordings import SUFFIX
 
 logger = logging.getLogger(__name__)
 
@@ -45,15 +46,16 @@ class Redaction:
         self._wanted = wanted
 
     def __call__(self, call: FinishedCall) -> FinishedCall:
-        """Redact the recording in its place; give the call as it tells it then. Blocks for seconds."""
+        """Redact the recording, see `redact_file`; give the call as it tells it then. Blocks for seconds."""
         path = call.recording
         problem = "" if path is None else self._redact(path)
         if path is None or problem:
             if problem:
                 logger.error("not kept: %s", problem, extra={"call": call.setup.call_sid})
             return replace(without_words(call), recording=None)
+        path = path.with_suffix(SUFFIX)
         recording = read(path)
-        return replace(call, setup=recording.header.setup, summary=summarise(recording))
+        return replace(call, setup=recording.header.setup, summary=summarise(recording), recording=path)
 
     def _redact(self, path: Path) -> str:
         """Say what was wrong; empty: nothing, the file is redacted."""
@@ -77,12 +79,17 @@ class Redaction:
 
 
 def redact_file(path: Path, wanted: Wanted) -> None:
-    """Put the redacted recording in the place of the other; raises `CommandError`, `PeerError` or `OSError`."""
+    """Put the redacted recording where it is looked for, and delete the other.
+
+    Raises `CommandError`, `PeerError` or `OSError`.
+    """
     data = redact(read(path), load_clips(), wanted)
     beside = _beside(path)
     beside.touch(mode=0o600)
     beside.write_bytes(data)
-    beside.replace(path)
+    beside.replace(path.with_suffix(SUFFIX))
+    if path.suffix != SUFFIX:
+        path.unlink()
 
 
 def _beside(path: Path) -> Path:

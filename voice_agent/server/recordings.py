@@ -49,11 +49,11 @@ def recordings_of_server(settings: Settings, *, first: bool = True) -> Recording
 def uploads_of(
     recordings: Recordings, metrics: Metrics, redact: Redact | None, neighbours: Neighbours | None = None
 ) -> Uploads | None:
-    """Make what puts them into the object store; `None`: there is none.
+    """Make what puts them into the object store, and redacts what was left; `None`: there is neither to do.
 
     `neighbours`: other workers, of whom the first sees to what those have left who died.
     """
-    if recordings.objects is None:
+    if recordings.objects is None and redact is None:
         return None
     take_out = None if redact is None else partial(_redact_left, redact)
     if neighbours is None:

@@ -15,6 +15,9 @@ from voice_agent.store.objects import ObjectStore
 SUFFIX = ".call"
 """See `recording.format`."""
 
+UNREDACTED = ".unredacted"
+"""Instead, until it has been redacted, where recordings are: so it is shown nowhere, whoever dies meanwhile."""
+
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _BEGAN = re.compile(r"(\d{8}T\d{6})-CA[0-9a-f]+[.-]")
 """How the name of a recording begins, see `recording.spool.recording_path`."""
@@ -50,6 +53,8 @@ class Recordings:
     def file(self, told: str) -> Path:
         """Give a file with what was told of: it is here, or fetched. Raises `CommandError`."""
         path = Path(told)
+        if not path.is_file() and path.with_suffix(UNREDACTED).is_file():
+            raise CommandError(f"{told} is not redacted yet")
         if "://" not in told and (self.objects is None or path.is_file()):
             return path
         # Told of by another machine, or before there was an object store: what counts is the name.
@@ -66,8 +71,9 @@ class Recordings:
         path.unlink(missing_ok=True)
 
     def here(self) -> list[Path]:
-        """Give the files of this machine, the oldest first."""
-        return sorted(self.folder.rglob(f"*{SUFFIX}"), key=lambda path: path.name)
+        """Give the files of this machine that do not stay as they are, the oldest first."""
+        passing = {UNREDACTED} if self.objects is None else {UNREDACTED, SUFFIX}
+        return sorted((path for path in self.folder.rglob("*") if path.suffix in passing), key=lambda path: path.name)
 
     def tidy(self, today: date) -> None:
         """Delete folders of former days in which nothing is left."""
