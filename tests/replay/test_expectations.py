@@ -9,8 +9,10 @@ from voice_agent.call.commands import (
     AgentBegan,
     AgentSaid,
     CallEnded,
+    CallerBegan,
     CallerSaid,
     Interrupted,
+    Report,
     ResponseUsed,
     ToolAnswered,
     ToolStarted,
@@ -42,10 +44,10 @@ CALL = HeldCall(
 )
 
 
-def missed(tmp_path: Path, text: str) -> list[str]:
+def missed(tmp_path: Path, text: str, call: HeldCall = CALL) -> list[str]:
     path = tmp_path / "a.expect.yaml"
     path.write_text(text, encoding="utf-8")
-    return [str(one) for one in unmet(read_expectations(path), CALL)]
+    return [str(one) for one in unmet(read_expectations(path), call)]
 
 
 def faults(tmp_path: Path, text: str) -> str:
@@ -105,6 +107,7 @@ def test_what_was_missed_is_told_with_the_second_of_the_call(tmp_path: Path, tex
         ("cost: 0.05", '"cost" must be a mapping, not'),
         ("said: goodbye", '"said" must be a list'),
         ("said: [[a]]", 'an entry of "said" must be a text, not a list'),
+        ("said: ['?']", 'a.expect.yaml:1:8: an entry of "said" has no word, and words are what is compared'),
         ("tools: [{a: {}, b: {}}]", "a tool is one name"),
         ("tools: [a: {b: [c]}]", 'the argument "b" must be a plain value, not a list'),
         ("tools: [a: b]", '"a" must be a mapping'),
@@ -114,6 +117,51 @@ def test_what_was_missed_is_told_with_the_second_of_the_call(tmp_path: Path, tex
 )
 def test_a_file_that_is_no_good_is_told_with_its_line_and_what_to_write(tmp_path: Path, text: str, told: str) -> None:
     assert told in faults(tmp_path, text)
+
+
+def held(*reports: tuple[int, Report]) -> HeldCall:
+    return HeldCall(reports, "")
+
+
+ASKED: list[tuple[int, Report]] = [(1000, CallerBegan()), (2500, CallerSaid("item_1", "Are you open?"))]
+
+
+@pytest.mark.parametrize("text", ["responses: {slowest_ms: 1500}", "responses: {median_ms: 1500}"])
+def test_no_answer_is_no_fast_one(tmp_path: Path, text: str) -> None:
+    never = held((500, AgentBegan("item_0", -1)), *ASKED, (9500, CallEnded("completed", "", 9500)))
+
+    assert missed(tmp_path, text, never) == ["at 00:09.500 no answer began, expected at most 1500 ms"]
+
+
+def test_who_hangs_up_because_no_answer_comes_has_waited_for_it(tmp_path: Path) -> None:
+    once: list[tuple[int, Report]] = [(100, AgentBegan("item_0", 900))]
+    gone = (9500, CallEnded("caller_hung_up", "", 9500))
+    cut = (1100, AgentSaid("item_0", "Hello, this", 800, 2000, interrupted=True))
+
+    def slow(*reports: tuple[int, Report]) -> list[str]:
+        return missed(tmp_path, "responses: {slowest_ms: 1500}", held(*once, *reports))
+
+    waited = ["at 00:09.500 no answer began within 7000 ms of the last turn, expected at most 1500"]
+    assert slow(*ASKED, gone) == waited
+    assert slow(ASKED[0], cut, ASKED[1], gone) == waited
+    # The answer, or what was being said anyhow, came; its words may be known before the caller's.
+    assert slow(*ASKED, (3000, AgentBegan("item_2", 900)), gone) == []
+    assert slow(ASKED[0], (2400, AgentBegan("item_2", 900)), ASKED[1], gone) == []
+    assert slow(*ASKED, (3000, AgentSaid("item_0", "Hello.", 800, 800, interrupted=False)), gone) == []
+    # No words were understood, or there was no time left for an answer, or nobody waited for one.
+    assert slow(ASKED[0], (2500, CallerSaid("item_1", "")), gone) == []
+    assert slow(*ASKED, (3900, CallEnded("caller_hung_up", "", 3900))) == []
+    assert slow(*ASKED, (9500, CallEnded("transferred", "", 9500))) == []
+
+
+def test_an_empty_list_expects_that_nothing_was_said(tmp_path: Path) -> None:
+    talked = held(ASKED[1], (3000, AgentSaid("item_2", "Yes.", 500, 500, interrupted=False)))
+
+    assert missed(tmp_path, "heard: []\nsaid: []", talked) == [
+        'at 00:02.500 the caller was understood to say "Are you open?", expected nothing',
+        'at 00:03.000 the caller heard "Yes.", expected nothing',
+    ]
+    assert missed(tmp_path, "heard: []\nsaid: []", held((0, CallerSaid("item_1", " ")), *ASKED[:1])) == []
 
 
 @pytest.mark.parametrize(
@@ -127,6 +175,9 @@ def test_a_file_that_is_no_good_is_told_with_its_line_and_what_to_write(tmp_path
         ("true", True, True),
         ("9 am", "9 A.M.", False),
         ("9 a.m.", "9 A.M.", True),
+        ("'+'", "+", True),
+        ("'+'", "-", False),
+        ("''", "?", False),
     ],
 )
 def test_numbers_of_a_tool_are_compared_by_their_value(tmp_path: Path, value: str, given: object, fits: bool) -> None:
@@ -172,7 +223,7 @@ def test_expectations_of_a_name_that_nobody_reads_are_told(tmp_path: Path, name:
 
 
 def test_what_became_another_is_told_and_a_frame_more_or_less_is_not() -> None:
-    def held(answer_ms: int, heard_ms: int, word: str, tool: str) -> HeldCall:
+    def answered(answer_ms: int, heard_ms: int, word: str, tool: str) -> HeldCall:
         return HeldCall(
             [
                 (1000, AgentBegan("item_1", answer_ms)),
@@ -184,9 +235,9 @@ def test_what_became_another_is_told_and_a_frame_more_or_less_is_not() -> None:
             "",
         )
 
-    then = held(800, 1000, "On Saturday", "look_up")
-    assert changes(then, held(820, 980, "On Saturday", "look_up")) == []
-    assert changes(then, held(900, 1100, "On Sunday", "find")) == [
+    then = answered(800, 1000, "On Saturday", "look_up")
+    assert changes(then, answered(820, 980, "On Saturday", "look_up")) == []
+    assert changes(then, answered(900, 1100, "On Sunday", "find")) == [
         'at 00:02.000 the caller heard "On Sunday", then "On Saturday"',
         "tools: look_up {} -> find {}",
         "at 00:02.000 cut after 1100 ms of the answer, then 1000 ms",

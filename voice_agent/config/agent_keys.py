@@ -176,8 +176,16 @@ COST: dict[str, Schema] = {
     "tokens": whole(MOST_TOKENS, "Read and written together, at most."),
 }
 EXPECT: dict[str, Schema] = {
-    "heard": {"description": "Words in the caller's turns, in this order.", "type": "array", "items": ANY_TEXT},
-    "said": {"description": "Words that the caller hears, in this order.", "type": "array", "items": ANY_TEXT},
+    "heard": {
+        "description": "Words in the caller's turns, in this order; []: none at all.",
+        "type": "array",
+        "items": ANY_TEXT,
+    },
+    "said": {
+        "description": "Words that the caller hears, in this order; []: none.",
+        "type": "array",
+        "items": ANY_TEXT,
+    },
     "tools": {
         "description": "All tools, in order; these arguments at least.",
         "type": "array",

@@ -1,6 +1,6 @@
 """What is expected of a call: a file `NAME.expect.yaml` beside `NAME.call`, or `expect` in a scenario, read strictly.
 
-    heard: [opening hours, goodbye]       # turns of the caller in which these words stand, in this order
+    heard: [opening hours, goodbye]       # turns of the caller in which these words stand, in this order; []: no words
     said: [9 in the morning]              # likewise what the caller heard of the agent
     tools:                                # all tools, in order; arguments: these at least
       - opening_hours: {day: saturday}
@@ -13,6 +13,7 @@
 Every key may be left out. Words are compared without case and punctuation.
 """
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -35,6 +36,13 @@ from voice_agent.errors import ConfigError
 
 SUFFIX = ".expect.yaml"
 
+_WORD = re.compile(r"[^\W_]+")
+
+
+def words_of(text: str) -> list[str]:
+    """Give what is compared of a text: its words, without case and punctuation."""
+    return _WORD.findall(text.casefold())
+
 
 class ExpectedTool(msgspec.Struct, frozen=True):
     """One tool, with the arguments that it must have at least."""
@@ -46,8 +54,8 @@ class ExpectedTool(msgspec.Struct, frozen=True):
 class Expectations(msgspec.Struct, frozen=True, kw_only=True):
     """What a file asks for; `None`: anything will do."""
 
-    heard: tuple[str, ...] = ()
-    said: tuple[str, ...] = ()
+    heard: tuple[str, ...] | None = None
+    said: tuple[str, ...] | None = None
     tools: tuple[ExpectedTool, ...] | None = None
     interruptions: int | None = None
     slowest_ms: int | None = None
@@ -90,9 +98,16 @@ def expectations_of(fields: Fields) -> Expectations:
     )
 
 
-def _texts(fields: Fields, key: str) -> tuple[str, ...]:
-    nodes = fields.items(key, "[goodbye]")
-    return tuple(text_of(fields.document, node, f'an entry of "{key}"', "") for node in nodes)
+def _texts(fields: Fields, key: str) -> tuple[str, ...] | None:
+    if fields.node(key) is None:
+        return None
+    document = fields.document
+    texts = []
+    for node in fields.items(key, "[goodbye]"):
+        texts.append(text_of(document, node, f'an entry of "{key}"', ""))
+        if isinstance(node, yaml.ScalarNode) and not words_of(node.value):
+            document.fault(node, f'an entry of "{key}" has no word, and words are what is compared')
+    return tuple(texts)
 
 
 def _number(fields: Fields, key: str, bounds: Whole) -> int | None:

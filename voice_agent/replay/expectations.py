@@ -3,7 +3,6 @@
 Words are compared without case and punctuation.
 """
 
-import re
 import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from voice_agent.config.expectations import SUFFIX, Expectations, ExpectedTool, read_expectations
+from voice_agent.config.expectations import SUFFIX, Expectations, ExpectedTool, read_expectations, words_of
 from voice_agent.errors import ConfigError, printable
 from voice_agent.recording.telling import clock
 from voice_agent.replay.held_call import HeldCall, ToolUse, Words
@@ -56,26 +55,17 @@ def unmet(expected: Expectations, call: HeldCall) -> list[Unmet]:
 
 def examine(expected: Expectations, call: HeldCall) -> Iterator[tuple[str, list[Unmet]]]:
     """Yield a sentence for every expectation, with what did not come true of it."""
-    if expected.heard:
-        what = "the caller was not understood to say"
-        yield (
-            f"the caller was understood to say {_quoted(expected.heard)}",
-            _words_unmet(what, expected.heard, call.heard, call),
-        )
-    if expected.said:
-        missed = _words_unmet("the caller did not hear", expected.said, call.said, call)
-        yield f"the caller heard {_quoted(expected.said)}", missed
+    if expected.heard is not None:
+        yield from _words("was understood to say", "was not understood to say", expected.heard, call.heard, call)
+    if expected.said is not None:
+        yield from _words("heard", "did not hear", expected.said, call.said, call)
     if expected.tools is not None:
         tools = ", ".join(_told(tool) for tool in expected.tools) or "none"
         yield f"the tools were {tools}", _tools_unmet(expected.tools, call)
     if expected.interruptions is not None:
         yield _counted(expected.interruptions), _interruptions_unmet(expected.interruptions, call)
     if expected.slowest_ms is not None:
-        missed = [
-            Unmet(time.at_ms, f"the answer began after {time} ms, expected at most {expected.slowest_ms}")
-            for time in call.responses
-            if time > expected.slowest_ms
-        ]
+        missed = _slowest_unmet(expected.slowest_ms, call)
         yield f"every answer began within {expected.slowest_ms} ms", missed
     if expected.median_ms is not None:
         yield f"the median answer began within {expected.median_ms} ms", _median_unmet(expected.median_ms, call)
@@ -110,11 +100,42 @@ def _interruptions_unmet(expected: int, call: HeldCall) -> list[Unmet]:
     return [Unmet(at_ms, f"{len(call.interruptions)} interruptions, expected {expected}")]
 
 
-def _median_unmet(expected_ms: int, call: HeldCall) -> list[Unmet]:
-    median = round(statistics.median(call.responses)) if call.responses else 0
-    if median <= expected_ms:
+def _slowest_unmet(most_ms: int, call: HeldCall) -> list[Unmet]:
+    if not call.responses:
+        return _unanswered(most_ms, call)
+    found = [
+        Unmet(time.at_ms, f"the answer began after {time} ms, expected at most {most_ms}")
+        for time in call.responses
+        if time > most_ms
+    ]
+    if call.waited_ms > most_ms:
+        what = f"no answer began within {call.waited_ms} ms of the last turn, expected at most {most_ms}"
+        found.append(Unmet(call.ended_ms, what))
+    return found
+
+
+def _median_unmet(most_ms: int, call: HeldCall) -> list[Unmet]:
+    if not call.responses:
+        return _unanswered(most_ms, call)
+    median = round(statistics.median(call.responses))
+    if median <= most_ms:
         return []
-    return [Unmet(call.ended_ms, f"the median response time is {median} ms, not {expected_ms}")]
+    return [Unmet(call.ended_ms, f"the median response time is {median} ms, not {most_ms}")]
+
+
+def _unanswered(most_ms: int, call: HeldCall) -> list[Unmet]:
+    return [Unmet(call.ended_ms, f"no answer began, expected at most {most_ms} ms")]
+
+
+def _words(
+    what: str, what_not: str, expected: Sequence[str], words: Sequence[Words], call: HeldCall
+) -> Iterator[tuple[str, list[Unmet]]]:
+    if expected:
+        missed = _words_unmet(f"the caller {what_not}", expected, words, call)
+        yield f"the caller {what} {_quoted(expected)}", missed
+    else:
+        said = [Unmet(turn.at_ms, f'the caller {what} "{turn}", expected nothing') for turn in words if words_of(turn)]
+        yield f"the caller {what} nothing", said
 
 
 def _words_unmet(what: str, expected: Sequence[str], words: Sequence[Words], call: HeldCall) -> list[Unmet]:
@@ -138,8 +159,7 @@ def _words_unmet(what: str, expected: Sequence[str], words: Sequence[Words], cal
 
 def _plain(text: str) -> str:
     """Give the words alone, each with spaces around it, so that `no` is not found in `noon`."""
-    words = re.findall(r"[^\W_]+", text.casefold())
-    return f" {' '.join(words)} "
+    return f" {' '.join(words_of(text))} "
 
 
 def _tools_unmet(expected: Sequence[ExpectedTool], call: HeldCall) -> list[Unmet]:
@@ -182,7 +202,8 @@ def _is_meant(value: str, given: Any) -> bool:
             return float(value) == given
         except ValueError:
             return False
-    return _plain(given if isinstance(given, str) else msgspec.json.encode(given).decode()) == _plain(value)
+    text = given if isinstance(given, str) else msgspec.json.encode(given).decode()
+    return words_of(text) == words_of(value) if words_of(value) else text.strip() == value.strip()
 
 
 def _told(wanted: ExpectedTool | None) -> str:

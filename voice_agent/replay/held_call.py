@@ -12,6 +12,7 @@ from voice_agent.call.commands import (
     AgentBegan,
     AgentSaid,
     CallEnded,
+    CallerBegan,
     CallerSaid,
     Interrupted,
     Report,
@@ -88,6 +89,10 @@ class HeldCall:
         self.tools: list[ToolUse] = []
         self.interruptions: list[Cut] = []
         self.responses: list[ResponseTime] = []
+        self.waited_ms = 0
+        """How long the caller had waited for an answer, at least, when they hung up without it; 0: they had not."""
+        self._asked_ms: int | None = None
+        self._is_answered = True
         self.ended = ""
         """The outcome; empty: the end is not known."""
         self.ended_ms = 0
@@ -105,12 +110,18 @@ class HeldCall:
 
     def _take(self, at_ms: int, report: Report) -> None:
         match report:
+            case CallerBegan():
+                self._asked_ms, self._is_answered = None, False
             case CallerSaid():
                 self.heard.append(Words(report.text, at_ms))
+                self._asked_ms = at_ms if report.text.strip() else None
             case AgentSaid():
                 self.said.append(Words(report.text, at_ms))
-            case AgentBegan() if report.response_ms >= 0:
-                self.responses.append(ResponseTime(report.response_ms, at_ms))
+                self._is_answered = self._is_answered or not report.interrupted
+            case AgentBegan():
+                self._is_answered = True
+                if report.response_ms >= 0:
+                    self.responses.append(ResponseTime(report.response_ms, at_ms))
             case Interrupted():
                 self.interruptions.append(Cut(at_ms, report.heard_ms))
             case ToolStarted():
@@ -125,6 +136,8 @@ class HeldCall:
                 self._usage = total(self._usage, report.usage)
             case CallEnded():
                 self.ended = report.outcome
+                if self._asked_ms is not None and not self._is_answered and report.outcome == "caller_hung_up":
+                    self.waited_ms = at_ms - self._asked_ms
             case _:
                 pass  # nothing that a test asks for
 

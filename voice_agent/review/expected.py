@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from voice_agent.call.commands import AgentSaid, CallEnded, CallerSaid, Interrupted, Report, ToolStarted
+from voice_agent.config.expectations import words_of
 from voice_agent.errors import PeerError
 from voice_agent.recording.loose import bare
 from voice_agent.recording.reader import Recording
@@ -62,7 +63,7 @@ def _reports(recording: Recording) -> list[Report]:
 
 def _is_said(text: str) -> bool:
     """Say whether there are words; of a turn that was redacted there are none."""
-    return text.strip() != REDACTED and any(character.isprintable() and not character.isspace() for character in text)
+    return text.strip() != REDACTED and bool(words_of(text))
 
 
 def _list(key: str, entries: list[str]) -> str:
