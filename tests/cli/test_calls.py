@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.support.recorded import write
+from tests.support.recorded import with_cause, write
 from tests.support.simulated import header_of, setup, simulated_call, steps_of
 from tests.support.stored import FileHistory
 from voice_agent.audio.wav import read_mulaw
@@ -24,6 +24,7 @@ from voice_agent.store.history import PastCall, call_not_taken, past_call
 
 DATA = write(header_of(setup()), steps_of(simulated_call(), setup()))
 SID = setup().call_sid
+CALLS = Path(__file__).resolve().parent.parent / "calls"
 
 
 @pytest.fixture
@@ -131,6 +132,23 @@ def test_a_call_is_shown_with_its_transcript_and_its_files(call: PastCall, capsy
     assert f"recording     {call.recording}\n" in out
     assert "  Caller  hello\n" in out
     assert "heard)\n" in out
+
+
+def test_a_tool_that_failed_is_shown_with_why_as_long_as_the_recording_is_there(
+    history: FileHistory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failed = read(CALLS / "tool-failed.call")
+    path = history.path.parent / "one.call"
+    path.parent.mkdir()
+    path.write_bytes(with_cause(failed, "GET https://shop.example: HTTP 500: no such table"))
+    history.add(past_call(failed.header.setup, summarise(failed), datetime(2026, 11, 22, 10, tzinfo=UTC), path))
+
+    def tool() -> str:
+        return next(line for line in run(capsys, "show", "CA")[1].splitlines() if "  Tool  " in line)
+
+    assert tool().endswith('"}, because of GET https://shop.example: HTTP 500: no such table)')
+    path.unlink()
+    assert tool().endswith('"})')
 
 
 def test_the_timeline_shows_what_crossed_the_wires(call: PastCall, capsys: pytest.CaptureFixture[str]) -> None:

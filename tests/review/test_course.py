@@ -1,13 +1,10 @@
-import json
 from collections import Counter
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from tests.support.recorded import write
+from tests.support.recorded import with_cause, write
 from voice_agent.live.clips import load_clips
-from voice_agent.recording.entries import Entry
 from voice_agent.recording.reader import Recording, read
 from voice_agent.review.course import Answer, Course, Span, ToolRun, Turn, course_of
 from voice_agent.review.sound import sound
@@ -97,17 +94,8 @@ def test_a_tool_that_failed_is_told_with_what_the_model_got() -> None:
 
 def test_a_tool_that_failed_is_told_with_why_if_the_recording_says_so() -> None:
     old = read(CALLS / "tool-failed.call")
-    steps = list(old.steps())
-    finished: dict[str, object] = {}
-    for at, step in enumerate(steps):
-        if step.received is not None and '"ToolFinished"' in step.received.text[:40]:
-            finished = json.loads(step.received.text)
-            cause = Entry("fact", json.dumps({**finished, "cause": "HTTP 500"}))
-            steps[at] = msgspec.structs.replace(step, received=cause)
-    new = Recording(write(old.header, steps))
+    new = Recording(with_cause(old, "HTTP 500"))
 
-    assert finished
-    assert "cause" not in finished
     assert [run.cause for run in course_of(old)[0].tools if run.failed] == [""]
     told = course_of(new)[0]
     assert [(run.cause, "500" in run.output) for run in told.tools if run.failed] == [("HTTP 500", False)]

@@ -3,11 +3,15 @@
 import base64
 from collections.abc import Iterator
 
+import msgspec
+
 from voice_agent.agent import Agent
 from voice_agent.call.setup import CallSetup, ModelSetup
+from voice_agent.live.recorded import describe
 from voice_agent.recording.entries import Entry, Step
 from voice_agent.recording.format import Header
 from voice_agent.recording.reader import Recording
+from voice_agent.recording.telling import finished_tool
 from voice_agent.recording.writer import RecordingWriter
 
 STREAM_SID = "MZ18ad3ab5a668481ce02b83e7395059f0"
@@ -73,3 +77,14 @@ def write(of: Header, steps: list[Step] | Iterator[Step], steps_a_block: int = 1
 def reread(of: Header, steps: list[Step]) -> list[Step]:
     """Write and read."""
     return list(Recording(write(of, steps)).steps())
+
+
+def with_cause(recording: Recording, cause: str) -> bytes:
+    """Write a recording anew in which every tool that failed did so because of this."""
+    steps = list(recording.steps())
+    for at, step in enumerate(steps):
+        finished = None if step.received is None else finished_tool(step.received.text)
+        if finished is not None and finished.failed:
+            received = describe(msgspec.structs.replace(finished, cause=cause))
+            steps[at] = msgspec.structs.replace(step, received=received)
+    return write(recording.header, steps)

@@ -7,15 +7,18 @@ object store is fetched for as long as the command runs.
 
 import argparse
 import asyncio
+import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from statistics import median
 
 import msgspec
 
+from voice_agent.call.summary import Line
+from voice_agent.call.trouble import TOOL_FAILED
 from voice_agent.config.prices import Prices, load_prices
 from voice_agent.config.settings import ENV_FILE, Settings, read_settings
 from voice_agent.errors import CommandError, PeerError, printable
@@ -148,13 +151,23 @@ def show_call(call: PastCall, recordings: Recordings, wav: Path | None, whole: b
     for name, value in _facts(call, prices):
         print(printable(f"{name:<13} {value}"))
     print()
-    lines = timeline(_recording(call, recordings)) if whole else transcript(call.transcript)
+    lines = timeline(_recording(call, recordings)) if whole else transcript(_lines(call, recordings))
     for line in lines:
         print(line)
     if wav is not None:
         write_wav(_recording(call, recordings), load_clips(), wav)
         print(f"\nwrote {wav}: caller left, agent right")
     return 0
+
+
+def _lines(call: PastCall, recordings: Recordings) -> Sequence[Line]:
+    """Give the transcript; why a tool failed is in the recording alone, if there is one."""
+    if call.recording is not None and any(trouble.kind == TOOL_FAILED for trouble in call.trouble):
+        with contextlib.suppress(CommandError):
+            lines = summarise(_recording(call, recordings), causes=True).lines
+            if len(lines) == len(call.transcript):
+                return lines
+    return call.transcript
 
 
 def show_carrier(recording: Recording) -> int:

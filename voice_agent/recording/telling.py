@@ -6,7 +6,8 @@ from typing import get_args
 
 import msgspec
 
-from voice_agent.call.commands import Note, Report, ResponseUsed, TranscriptionUsed, Work
+from voice_agent.call.commands import Note, Report, ResponseUsed, ToolAnswered, TranscriptionUsed, Work
+from voice_agent.call.events import ToolFinished
 from voice_agent.call.summary import Line, Summary
 from voice_agent.errors import PeerError, printable
 from voice_agent.recording.cutting import find_audio, seal, sealed_length
@@ -21,6 +22,10 @@ _WHO = {"caller": "Caller", "agent": "Agent", "keys": "Keys", "tool": "Tool", "n
 
 _FACTS: msgspec.json.Decoder[Report | Work] = msgspec.json.Decoder(Report | Work)
 _REPORTS = get_args(Report)
+_FINISHED = msgspec.json.Decoder(ToolFinished)
+
+_TYPE_STANDS_BEFORE = 60
+"""Characters of a fact."""
 
 
 def clock(ms: int) -> str:
@@ -66,17 +71,35 @@ def is_worth_telling(report: Report) -> bool:
     return not isinstance(report, ResponseUsed | TranscriptionUsed)
 
 
-def summarise(recording: Recording) -> Summary:
-    """Sum a recorded call up, from the reports in it; of a damaged file as far as it can be read."""
+def summarise(recording: Recording, *, causes: bool = False) -> Summary:
+    """Sum a recorded call up, from the reports in it; of a damaged file as far as it can be read.
+
+    `causes`: tell with a tool's answer why it failed, which the core does not report, for it is no matter of the call.
+    """
     summary = Summary()
+    cause_of: dict[str, str] = {}
     with contextlib.suppress(PeerError):
         for step in recording.loose_steps(audio=False):
             summary.until_ms = step.now_ms
+            if causes and step.received is not None and step.received.way == "fact":
+                finished = finished_tool(bare(step.received))
+                cause_of |= {} if finished is None else {finished.call_id: finished.cause}
             for part in step.sent:
                 report = report_in(bare(part)) if part.way == "fact" else None
+                if isinstance(report, ToolAnswered) and (cause := cause_of.get(report.call_id)):
+                    report = msgspec.structs.replace(report, output=f"{report.output}, because of {cause}")
                 if report is not None:
                     summary.take(step.now_ms, report)
     return summary
+
+
+def finished_tool(fact: str) -> ToolFinished | None:
+    """Give the end of a tool of ours that a fact's text is; `None`: it is none."""
+    if '"ToolFinished"' not in fact[:_TYPE_STANDS_BEFORE]:
+        return None
+    with contextlib.suppress(msgspec.DecodeError, UnicodeEncodeError):
+        return _FINISHED.decode(fact)
+    return None
 
 
 def transcript(lines: Iterable[Line]) -> Iterator[str]:

@@ -23,14 +23,14 @@ from voice_agent.call.commands import (
     ToolAnswered,
     ToolStarted,
 )
-from voice_agent.call.events import ToolFinished, Usage
+from voice_agent.call.events import Usage
 from voice_agent.call.summary import Summary
 from voice_agent.call.trouble import LATE, SESSION_LOST, SESSION_NOTES, TOOL_FAILED, TOOL_UNANSWERED, UNHEARD, Trouble
 from voice_agent.errors import PeerError
 from voice_agent.recording.entries import Entry
 from voice_agent.recording.loose import Carrying, LooseStep, LooseText, bare
 from voice_agent.recording.reader import Recording
-from voice_agent.recording.telling import report_in
+from voice_agent.recording.telling import finished_tool, report_in
 from voice_agent.review.findings import Finding, clock, described, late, seconds, session_lost
 from voice_agent.review.model_course import ModelCourse
 from voice_agent.review.own_sounds import OwnSound, OwnSounds
@@ -52,8 +52,6 @@ KIND_STANDS_BEFORE = 60
 
 SILENCE_MS = 1500
 """From so long on it is a silence that somebody notices."""
-
-_FINISHED = msgspec.json.Decoder(ToolFinished)
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -246,20 +244,14 @@ class _Teller:
             self._model.take(self._now_ms, self._at_ms, bare(received), self._clock.of_session, audio)
         elif received.way == "fact":
             self._model.take_fact(self._at_ms, bare(received))
-            self._take_cause(bare(received))
+            finished = finished_tool(bare(received))
+            if finished is not None and finished.call_id in self._runs:
+                self._runs[finished.call_id].cause = finished.cause
         elif type(received) is Entry and '"dtmf"' in received.text[:KIND_STANDS_BEFORE]:
             with contextlib.suppress(PeerError):
                 message = twilio.parse(received.text)
                 if isinstance(message, twilio.Dtmf):
                     self.course.keys.append(Key(at_ms=self._at_ms, digit=message.dtmf.digit))
-
-    def _take_cause(self, fact: str) -> None:
-        """Note why a tool failed, which the core does not report: it is no matter of the call."""
-        if '"ToolFinished"' in fact[:KIND_STANDS_BEFORE]:
-            with contextlib.suppress(msgspec.DecodeError, UnicodeEncodeError):
-                finished = _FINISHED.decode(fact)
-                if finished.call_id in self._runs:
-                    self._runs[finished.call_id].cause = finished.cause
 
     def _take_report(self, report: Report) -> None:
         course, at_ms = self.course, self._at_ms
