@@ -47,6 +47,7 @@ async def silent() -> None:
     ("opening", "code", "says"),
     [
         (lambda: answering(b"HTTP/1.1 403 no\r\nContent-Length: 0\r\n\r\n"), 31920, "refused the stream: HTTP 403"),
+        (lambda: answering(b"HTTP/1.1 307 x\r\nLocation: /m\r\nContent-Length: 0\r\n\r\n"), 31920, "stream: HTTP 307"),
         (lambda: answering(b"SSH-2.0 hello\r\n\r\n"), 31920, "is no WebSocket server"),
         (lambda: answering(b""), 31920, "is no WebSocket server"),
         (lambda: answering(b"HTTP/1.1 400 what?\r\n\r\n", scheme="wss"), 31910, "cannot be reached"),

@@ -41,7 +41,7 @@ FROM_TWILIO: st.SearchStrategy[twilio.FromTwilio] = st.one_of(
 
 TO_TWILIO: st.SearchStrategy[twilio.ToTwilio] = st.one_of(
     st.builds(twilio.OutgoingMedia, _NAMES, st.builds(twilio.OutgoingMediaBody, _AUDIO)),
-    st.builds(twilio.OutgoingMark, _NAMES, st.builds(twilio.MarkBody, _NAMES)),
+    st.builds(twilio.OutgoingMark, _NAMES, st.builds(twilio.OutgoingMarkBody, _NAMES)),
     st.builds(twilio.Clear, _NAMES),
 )
 

@@ -16,6 +16,7 @@ from voice_agent.wire.twilio import (
     MediaBody,
     MediaFormat,
     OutgoingMark,
+    OutgoingMarkBody,
     OutgoingMedia,
     OutgoingMediaBody,
     Start,
@@ -43,7 +44,7 @@ def test_its_carrier_speaks_as_twilio_does_and_codes_as_we_do() -> None:
     audio = bytes(range(256))
     orders: list[ToTwilio] = [
         OutgoingMedia(STREAM, OutgoingMediaBody(audio)),
-        OutgoingMark(STREAM, MarkBody("a-1")),
+        OutgoingMark(STREAM, OutgoingMarkBody("a-1")),
         Clear(STREAM),
     ]
     texts = json.dumps([encode(order) for order in orders])

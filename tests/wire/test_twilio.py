@@ -57,7 +57,7 @@ FROM_SAMPLES: dict[str, twilio.FromTwilio] = {
 }
 TO_SAMPLES: dict[str, twilio.ToTwilio] = {
     "to_media": twilio.OutgoingMedia(SID, twilio.OutgoingMediaBody(bytes.fromhex("6b7db8dac6bf"))),
-    "to_mark": twilio.OutgoingMark(SID, twilio.MarkBody("my label")),
+    "to_mark": twilio.OutgoingMark(SID, twilio.OutgoingMarkBody("my label")),
     "to_clear": twilio.Clear(SID),
 }
 

@@ -58,7 +58,7 @@ class PhoneCodec:
         if type(command) is PlayAudio:
             return twilio.OutgoingMedia(self._stream_sid, twilio.OutgoingMediaBody(command.audio))
         if type(command) is SendMark:
-            return twilio.OutgoingMark(self._stream_sid, twilio.MarkBody(command.name))
+            return twilio.OutgoingMark(self._stream_sid, twilio.OutgoingMarkBody(command.name))
         return twilio.Clear(self._stream_sid)
 
     def _before(self, message: twilio.Connected | twilio.Start | twilio.Unknown) -> list[CallEvent]:

@@ -142,30 +142,37 @@ class Unknown(msgspec.Struct, frozen=True):
 
 
 # --- to Twilio -------------------------------------------------------------------------------------------------------
+# A field that is not expected makes them invalid: https://www.twilio.com/docs/api/errors/31951.
 
 
-class OutgoingMediaBody(_Body, frozen=True):
+class OutgoingMediaBody(_Body, frozen=True, forbid_unknown_fields=True):
     """Audio to be played."""
 
     payload: bytes
     """Mu-law 8 kHz, any length, no header; on the wire base64."""
 
 
-class OutgoingMedia(_Message, frozen=True, tag="media"):
+class OutgoingMedia(_Message, frozen=True, tag="media", forbid_unknown_fields=True):
     """Queue audio for the caller."""
 
     stream_sid: str
     media: OutgoingMediaBody
 
 
-class OutgoingMark(_Message, frozen=True, tag="mark"):
+class OutgoingMarkBody(_Body, frozen=True, forbid_unknown_fields=True):
+    """The name that comes back."""
+
+    name: str
+
+
+class OutgoingMark(_Message, frozen=True, tag="mark", forbid_unknown_fields=True):
     """Ask for an echo when all audio sent before has been played."""
 
     stream_sid: str
-    mark: MarkBody
+    mark: OutgoingMarkBody
 
 
-class Clear(_Message, frozen=True, tag="clear"):
+class Clear(_Message, frozen=True, tag="clear", forbid_unknown_fields=True):
     """Drop the queued audio; Twilio then echoes all pending marks."""
 
     stream_sid: str

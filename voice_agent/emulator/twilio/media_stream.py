@@ -57,11 +57,18 @@ class StreamError(PeerError):
         self.code = code
 
 
+class _Connect(connect):
+    """Follows no redirect: Twilio wants the upgrade where it asked for it."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
 async def open_socket(url: str, token: str, open_seconds: float = UPGRADE_SECONDS) -> ClientConnection:
     """Open a stream's socket with a signed upgrade. Raises `StreamError` with one line that says what is wrong."""
     try:
         _examine(url)
-        return await connect(
+        return await _Connect(
             url,
             additional_headers={"X-Twilio-Signature": sign(token, url)},
             user_agent_header="TwilioMediaStreams/1.0",
