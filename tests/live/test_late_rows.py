@@ -10,7 +10,7 @@ import pytest
 
 from voice_agent.call.events import Usage
 from voice_agent.errors import CommandError
-from voice_agent.live.late_rows import FILE_NAME, LateRows
+from voice_agent.live.late_rows import FILES, LateRows
 from voice_agent.live.metrics import Metrics
 from voice_agent.store.history import PastCall
 
@@ -54,6 +54,25 @@ class Store:
         self.taken.set()
 
 
+async def killed(folder: Path, *sids: str, process: int = 1) -> None:
+    """Leave what a process does whose calls are refused, and which then ends without a word."""
+    late = LateRows(Store(refuses=1000), Metrics(), folder, process=process)
+    for sid in sids:
+        await late.add(row(sid))
+
+
+async def next_start(folder: Path) -> list[str]:
+    """Give the calls that the next process brings into the history."""
+    store = Store(refuses=0)
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+        late = LateRows(store, Metrics(), folder)
+        running = tasks.create_task(late.run())
+        await store.taken.wait()
+        await late.close()
+        running.cancel()
+    return [call.call_sid for call in store.rows]
+
+
 def kept(
     folder: Path, store: Store, work: Callable[[LateRows], Awaitable[None]], most: int = 10
 ) -> tuple[list[str], Metrics]:
@@ -61,7 +80,7 @@ def kept(
     metrics = Metrics()
 
     async def main() -> None:
-        late = LateRows(store, metrics, folder / FILE_NAME, retry_s=0, most=most)
+        late = LateRows(store, metrics, folder, retry_s=0, most=most)
         async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
             running = tasks.create_task(late.run())
             await work(late)
@@ -91,7 +110,7 @@ def test_a_call_that_the_history_refuses_is_written_when_it_can_be(
         "the history has taken the call after all",
     ]
     assert (metrics.get("history_delayed"), metrics.get("history_lost")) == (1, 0)
-    assert not (tmp_path / FILE_NAME).exists()
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_a_call_that_is_refused_for_ever_keeps_no_other_from_being_written(tmp_path: Path) -> None:
@@ -113,28 +132,39 @@ def test_a_call_that_is_refused_for_ever_keeps_no_other_from_being_written(tmp_p
     assert calls == ["CA2"]
 
 
-def test_of_several_workers_all_leave_what_waits_and_one_takes_it_over(tmp_path: Path) -> None:
+def test_what_waits_when_a_process_is_killed_is_written_by_the_next_one_once(tmp_path: Path) -> None:
     async def main() -> list[str]:
-        for sid in ("CA1", "CA2"):
-            late = LateRows(Store(refuses=1000), Metrics(), tmp_path / FILE_NAME)
-            await late.add(row(sid))
-            await late.close()
-        others = Store(refuses=0)
-        first = Store(refuses=0)
-        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
-            late = LateRows(others, Metrics(), tmp_path / FILE_NAME, takes_over=False)
-            running = [tasks.create_task(late.run())]
-            await asyncio.sleep(0)
-            late = LateRows(first, Metrics(), tmp_path / FILE_NAME)
-            running.append(tasks.create_task(late.run()))
-            await first.taken.wait()
-            await late.close()
-            for each in running:
-                each.cancel()
-        assert others.rows == []
-        return [call.call_sid for call in first.rows]
+        await killed(tmp_path, "CA1", "CA2")
+        return await next_start(tmp_path)
 
     assert asyncio.run(main()) == ["CA1", "CA2"]
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_what_waits_with_a_worker_is_taken_over_from_it_and_stays_with_it(tmp_path: Path) -> None:
+    async def main() -> None:
+        alive = Store(refuses=2)
+        late = LateRows(alive, Metrics(), tmp_path, process=1)
+        await late.add(row("CA1"))
+
+        assert await next_start(tmp_path) == ["CA1"]
+
+        await late.add(row("CA2"))
+        await late.close()
+
+        assert [call.call_sid for call in alive.rows] == ["CA1", "CA2"]
+
+    asyncio.run(main())
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_what_a_full_disk_has_left_of_a_call_takes_no_other_with_it(tmp_path: Path) -> None:
+    async def main() -> list[str]:
+        (tmp_path / FILES.replace("*", "-1")).write_bytes(b'\n{"call_sid": "CA1", "ag')
+        await killed(tmp_path, "CA2")
+        return await next_start(tmp_path)
+
+    assert asyncio.run(main()) == ["CA2"]
 
 
 def test_what_still_waits_when_the_server_stops_is_written_by_the_next_one(tmp_path: Path) -> None:
@@ -144,9 +174,10 @@ def test_what_still_waits_when_the_server_stops_is_written_by_the_next_one(tmp_p
 
     nothing, _ = kept(tmp_path, Store(refuses=1000), work)
     assert nothing == []
-    assert (tmp_path / FILE_NAME).stat().st_mode & 0o077 == 0
-    with (tmp_path / FILE_NAME).open("a") as file:
-        file.write("{broken\n")
+    (left,) = tmp_path.glob(FILES)
+    assert left.stat().st_mode & 0o077 == 0
+    with left.open("a") as file:
+        file.write("\n{broken\n")
 
     store = Store(refuses=1)
 
@@ -158,36 +189,23 @@ def test_what_still_waits_when_the_server_stops_is_written_by_the_next_one(tmp_p
 
     assert sorted(calls) == ["CA1", "CA2"]
     assert ROW in store.rows
-    assert not (tmp_path / FILE_NAME).exists()
+    assert [*tmp_path.iterdir()] == []
 
 
 @pytest.mark.parametrize("turns", [1, 1000], ids=["while it reads", "while it waits"])
 def test_what_a_server_has_taken_over_that_then_dies_is_written_by_the_next_one(tmp_path: Path, turns: int) -> None:
-    def leave(sid: str) -> None:
-        kept(tmp_path, Store(refuses=1000), lambda late: late.add(row(sid)))
-
     async def dies() -> None:
-        late = LateRows(Store(refuses=1000), Metrics(), tmp_path / FILE_NAME)
+        await killed(tmp_path, "CA1")
+        late = LateRows(Store(refuses=1000), Metrics(), tmp_path, process=2)
         async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
             running = tasks.create_task(late.run())
             for _ in range(turns):
                 await asyncio.sleep(0)
             running.cancel()
 
-    leave("CA1")
     asyncio.run(dies())
-    # Another worker of the same server comes to its end in order.
-    leave("CA2")
 
-    store = Store(refuses=0)
-
-    async def wait(late: LateRows) -> None:
-        assert late is not None
-        await store.taken.wait()
-
-    calls, _ = kept(tmp_path, store, wait)
-
-    assert calls == ["CA1", "CA2"]
+    assert asyncio.run(next_start(tmp_path)) == ["CA1"]
     assert [*tmp_path.iterdir()] == []
 
 

@@ -232,7 +232,7 @@ def test_a_call_that_died_alone_is_in_the_store_until_the_history_has_it(tmp_pat
 
 def test_the_first_part_of_a_call_that_goes_on_waits_for_a_history_that_refuses_it(tmp_path: Path) -> None:
     async def work(dead: Server, other: Server) -> None:
-        late = LateRows(other.history, other.metrics, tmp_path / "late.jsonl")
+        late = LateRows(other.history, other.metrics, tmp_path)
         checkpointing = Checkpointing(other.store, other.metrics)
         continuing = Continuing(checkpointing, other.history, other.metrics, late.add)
         known = await dead.lost()

@@ -1,13 +1,15 @@
 """Calls that the history could not take when they ended: kept here, and written as soon as it can be used again.
 
-They are told, counted and bounded. What is left when the server stops goes into a file, which the next server begins
-with, and keeps beside it until the history has them: so none is lost where that one dies, too. The history takes a call
-twice for once. It must not know what a row holds, nor why the store refuses it.
+They are told, counted and bounded, and stand in a file of this process until the history has them: so none is lost when
+it dies. Whoever starts next takes over all such files, also of workers that are alive: the history takes a call twice
+for once. It must not know what a row holds, nor why the store refuses it.
 """
 
 import asyncio
 import logging
+import os
 from collections import deque
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -20,11 +22,8 @@ from voice_agent.store.history import PastCall
 
 logger = logging.getLogger(__name__)
 
-FILE_NAME = "late-calls.jsonl"
-"""Under `DATA`, a call a line; only while there are such calls and no server."""
-
-TAKEN = ".taken"
-"""Behind the name of the file that a server has taken over; only until it has done with it."""
+FILES = "late-calls*.jsonl"
+"""Under `DATA`, a call a line; only while there are such calls."""
 
 RETRY_S = 5.0
 """From one look at a store that refuses to the next."""
@@ -51,20 +50,19 @@ class LateRows:
         self,
         history: Rows,
         metrics: Metrics,
-        path: Path,
+        folder: Path,
         *,
         retry_s: float = RETRY_S,
         most: int = MOST,
-        takes_over: bool = True,
+        process: int | None = None,
     ) -> None:
-        """`path`: of the file between two servers. `takes_over`: begin with it; of several workers one does."""
-        self._takes_over = takes_over
+        """`process`: whose file it is; `None`: this one's."""
         self._history = history
         self._metrics = metrics
-        self._path = path
-        self._taken = path.with_name(path.name + TAKEN)
-        self._has_taken = False
-        """Whether what stands in that file waits here."""
+        self._path = folder / FILES.replace("*", f"-{os.getpid() if process is None else process}")
+        self._is_whole = True
+        """Whether all that waits stands in the file."""
+        self._file = asyncio.Lock()
         self._retry_s = retry_s
         self._most = most
         self._waiting: deque[PastCall] = deque()
@@ -83,15 +81,19 @@ class LateRows:
             logger.warning("the call waits for the history: %s", error, extra=extra)
             self._waiting.append(row)
             self._some.set()
+            async with self._file:
+                if row in self._waiting:
+                    try:
+                        await asyncio.to_thread(self._write, [row])
+                    except OSError:
+                        self._is_whole = False  # `close` tries it again
 
     async def run(self) -> None:
         """Try again what waits, until it is cancelled."""
-        if self._takes_over:
+        async with self._file:
             taken = await asyncio.to_thread(self._take_over)
-            self._has_taken = taken is not None
-            self._waiting.extend(taken or ())
-        if self._waiting:
-            await self._try()
+            self._waiting.extend([row for row in taken if row not in self._waiting])
+        await self._try()
         while True:
             await self._some.wait()
             await asyncio.sleep(self._retry_s)
@@ -103,13 +105,13 @@ class LateRows:
         if not self._waiting:
             return
         try:
-            await asyncio.to_thread(self._write, list(self._waiting))
+            if not self._is_whole:
+                await asyncio.to_thread(self._write, list(self._waiting))
         except OSError as error:
             for row in self._waiting:
                 self._lose(row, f"{self._path} cannot be written either: {error.strerror or error}")
         else:
             logger.warning("%d calls wait for the history in %s", len(self._waiting), self._path)
-            self._drop_taken()
         self._waiting.clear()
 
     async def _try(self) -> None:
@@ -126,11 +128,14 @@ class LateRows:
             refused = 0
             self._waiting.remove(row)
             logger.info("the history has taken the call after all", extra={"call": row.call_sid})
-        if self._waiting:
-            self._some.set()
-        else:
+        async with self._file:
+            if self._waiting:
+                self._some.set()
+                return
             self._some.clear()
-            self._drop_taken()
+            self._is_whole = True
+            with suppress(OSError):
+                self._path.unlink()
 
     def _lose(self, row: PastCall, why: str) -> None:
         self._metrics.add("history_lost")
@@ -138,35 +143,31 @@ class LateRows:
 
     def _write(self, rows: list[PastCall]) -> None:
         self._path.touch(mode=0o600)
-        # At once, for several workers may.
         with self._path.open("ab", buffering=0) as file:
-            file.write(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+            # A line begins behind what a full disk has left of another.
+            file.write(b"".join(b"\n" + msgspec.json.encode(row) for row in rows))
 
-    def _take_over(self) -> list[PastCall] | None:
-        """Take over what another server has left, and one that died meanwhile; `None`: there is nothing."""
-        try:
-            if self._path.exists() and self._taken.exists():
-                with self._taken.open("ab") as file:
-                    file.write(self._path.read_bytes())
-                self._path.unlink()
-            elif self._path.exists():
-                self._path.replace(self._taken)
-            lines = self._taken.read_bytes().splitlines()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            logger.error("%s cannot be taken over: %s", self._path, error.strerror or error)  # noqa: TRY400 - the text says it all
-            return None
+    def _take_over(self) -> list[PastCall]:
+        """Take what others have left, or still have, into the file of this process, where some may stand already."""
         rows: list[PastCall] = []
-        for line in lines:
+        for path in sorted(self._path.parent.glob(FILES)):
             try:
-                rows.append(msgspec.json.decode(line, type=PastCall))
-            except (ValueError, RecursionError) as error:
-                logger.error("%s holds a call that cannot be read: %s", self._path, error)  # noqa: TRY400 - as above
+                found = [*self._read(path)]
+            except FileNotFoundError:
+                continue  # somebody else was first
+            except OSError as error:
+                logger.error("%s cannot be taken over: %s", path, error.strerror or error)  # noqa: TRY400 - the text says it all
+                continue
+            rows += found
+            if path != self._path:
+                with suppress(OSError):
+                    self._write(found)
+                    path.unlink()
         return rows
 
-    def _drop_taken(self) -> None:
-        if self._has_taken:
-            self._has_taken = False
-            with suppress(OSError):
-                self._taken.unlink()
+    def _read(self, path: Path) -> Iterator[PastCall]:
+        for line in filter(None, path.read_bytes().splitlines()):
+            try:
+                yield msgspec.json.decode(line, type=PastCall)
+            except (ValueError, RecursionError) as error:
+                logger.error("%s holds a call that cannot be read: %s", path, error)  # noqa: TRY400 - as above

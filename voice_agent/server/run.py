@@ -37,7 +37,6 @@ from voice_agent.live.clock import utc_now
 from voice_agent.live.endpoint_health import EndpointHealth
 from voice_agent.live.endpoints import reachable
 from voice_agent.live.kept_greetings import KeptGreetings
-from voice_agent.live.late_rows import FILE_NAME as LATE_CALLS
 from voice_agent.live.late_rows import LateRows
 from voice_agent.live.lobby import Lobby
 from voice_agent.live.loop_lag import LoopLag
@@ -179,9 +178,7 @@ class Serving:
             database = await self._database(stack)
             colleagues = await self._colleagues(stack, database)
             self._history = History(database)
-            self._late = LateRows(
-                self._history, self.metrics, self.settings.data / LATE_CALLS, takes_over=self._is_first
-            )
+            self._late = LateRows(self._history, self.metrics, self.settings.data)
             stack.push_async_callback(self._late.close)
             self._checkpoints = Checkpointing(Checkpoints(database), self.metrics)
             self._trace(stack)
