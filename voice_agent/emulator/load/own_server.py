@@ -37,7 +37,12 @@ class OwnServer(NamedTuple):
 
 @asynccontextmanager
 async def own_server(
-    realtime_url: str, audio: str, extra: Mapping[str, str] | None = None, *, workers: int = 1
+    realtime_url: str,
+    audio: str,
+    extra: Mapping[str, str] | None = None,
+    *,
+    workers: int = 1,
+    start_s: float = START_S,
 ) -> AsyncIterator[OwnServer]:
     """Start it, with signatures, tokens, recording and history, and end it; raises `CommandError`.
 
@@ -73,30 +78,36 @@ async def own_server(
             cwd=folder,
         )
         try:
-            url = await _url(process)
-            if workers > 1:
-                await _until_all_serve(url, workers)
-            yield OwnServer(process.pid, url, token)
+            yield OwnServer(process.pid, await _until_it_serves(process, workers, start_s), token)
         finally:
             if process.returncode is None:
                 process.terminate()
             await process.communicate()
 
 
+async def _until_it_serves(process: asyncio.subprocess.Process, workers: int, start_s: float) -> str:
+    try:
+        async with asyncio.timeout(start_s):
+            url = await _url(process)
+            if workers > 1:
+                await _until_all_serve(url, workers)
+            return url
+    except TimeoutError:
+        raise CommandError(f"voice-agent serve took no calls within {start_s:g} s: is this machine busy?") from None
+
+
 async def _until_all_serve(url: str, workers: int) -> None:
     """Wait for those that begin when the first one serves: the calls are to be spread."""
-    async with asyncio.timeout(START_S):
-        missing = {f'{{worker="{number}"}}' for number in range(1, workers + 1)}
-        while missing:
-            body = (await request(f"{url}/metrics", {}, "", "GET")).body
-            missing = {label for label in missing if label not in body}
-            await asyncio.sleep(LOOK_S)
+    missing = {f'{{worker="{number}"}}' for number in range(1, workers + 1)}
+    while missing:
+        body = (await request(f"{url}/metrics", {}, "", "GET")).body
+        missing = {label for label in missing if label not in body}
+        await asyncio.sleep(LOOK_S)
 
 
 async def _url(process: asyncio.subprocess.Process) -> str:
     assert process.stdout is not None, "it was started with a pipe"
-    async with asyncio.timeout(START_S):
-        async for line in process.stdout:
-            if line.startswith(b"Listening on "):
-                return line.split()[2].rstrip(b";").decode()
+    async for line in process.stdout:
+        if line.startswith(b"Listening on "):
+            return line.split()[2].rstrip(b";").decode()
     raise CommandError("voice-agent serve ended before it listened: what it said stands above")
