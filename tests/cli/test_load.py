@@ -36,6 +36,8 @@ def test_a_few_calls_are_carried_or_too_much_and_the_figures_say_why(
         (["--seconds", "0"], "--seconds"),
         (["--workers", "0"], "--workers"),
         (["--interrupt", "-1"], "--interrupt: 0 or more"),
+        (["--out", "nowhere/load.json"], "nowhere/load.json: cannot be written: No such file or directory"),
+        (["--picture", "."], ".: cannot be written: Is a directory"),
         (["--to", "http://127.0.0.1:1/twilio/voice", "--auth-token", "x", "--pid", "4194305"], "no such process"),
     ],
 )

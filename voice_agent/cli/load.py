@@ -139,6 +139,8 @@ def run(
         raise CommandError(f"--to {to} is not on this machine: load is for servers that nobody else uses")
     if to is not None and auth_token is None:
         auth_token = token_of(read_settings(os.environ, ENV_FILE), None)
+    for path in filter(None, (out, picture)):
+        _examine_file(path)
     levels: list[Level] = []
     target = _given(to, model_port, pid, auth_token or "", interrupt) if to else _own(audio, interrupt, workers)
     report = _runner()(_load(target, levels, calls=calls, most=most, seconds=seconds))
@@ -148,6 +150,14 @@ def run(
         picture.write_text(draw({to or f"voice-agent serve, {audio}": levels}), encoding="utf-8")
     _print(_verdict(report, calls))
     return 0 if (levels[0].carried if calls is not None else report.capacity) else 1
+
+
+def _examine_file(path: Path) -> None:
+    """Find out before minutes are measured whether the figures can be kept; raises `CommandError`."""
+    try:
+        path.open("ab").close()
+    except OSError as error:
+        raise CommandError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def _runner() -> Callable[..., Report]:
