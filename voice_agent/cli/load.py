@@ -21,7 +21,7 @@ from voice_agent.emulator.load.level import Lag, hold_level, lag_of
 from voice_agent.emulator.load.own_server import own_server
 from voice_agent.emulator.load.picture import draw
 from voice_agent.emulator.load.ramp import Ramp
-from voice_agent.emulator.load.scripted_model import ScriptedModel, scripted_model
+from voice_agent.emulator.load.scripted_model import EVERY_S, ScriptedModel, scripted_model
 from voice_agent.emulator.load.watching import Processes, cores
 from voice_agent.errors import CommandError
 
@@ -79,7 +79,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=SECONDS,
         metavar="N",
-        help="how long a level is measured (default: %(default)g)",
+        help=f"how long a level is measured, {EVERY_S:g} at least (default: %(default)g)",
     )
     parser.add_argument(
         "--interrupt",
@@ -129,8 +129,8 @@ def run(
     """Load a bridge; 0, or 1 if it did not carry `calls` or a single call. Wrong arguments raise `CommandError`."""
     if (calls is not None and not 1 <= calls <= CALLS) or not 1 <= most <= CALLS:
         raise CommandError(f"--calls and --most: from 1 to {CALLS}, the calls that can be told apart")
-    if not 0 < seconds <= MOST_SECONDS:
-        raise CommandError(f"--seconds: more than 0 and at most {MOST_SECONDS:g}")
+    if not EVERY_S <= seconds <= MOST_SECONDS:
+        raise CommandError(f"--seconds: from {EVERY_S:g}, in which every call is answered once, to {MOST_SECONDS:g}")
     if interrupt < 0:
         raise CommandError("--interrupt: 0 or more")
     if not 1 <= workers <= MOST_WORKERS:
