@@ -32,6 +32,8 @@ def test_a_few_calls_are_carried_or_too_much_and_the_figures_say_why(
     ("arguments", "told"),
     [
         (["--to", "https://example.com/twilio/voice"], "not on this machine"),
+        (["--to", "127.0.0.1:8080/twilio/voice"], "is not an http(s) or ws(s) address, e.g. http://127.0.0.1:8080/"),
+        (["--to", "ftp://127.0.0.1/"], "is not an http(s) or ws(s) address"),
         (["--calls", "0"], "from 1 to 1024"),
         (["--most", "2000"], "from 1 to 1024"),
         (["--seconds", "3.9"], "--seconds: from 4, in which every call is answered once, to 600"),

@@ -158,14 +158,19 @@ def run(
     return 0
 
 
-def _examine(to: str, keys: str) -> None:
+def examine_address(to: str) -> None:
+    """Find out whether calls can go there; raises `CommandError`."""
     try:
         parts = urlsplit(to)
-        valid = parts.scheme in {"http", "https", "ws", "wss"} and bool(parts.hostname)
+        valid = parts.scheme in {"http", "https", "ws", "wss"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         valid = False
     if not valid:
         raise CommandError(f"--to {to!r} is not an http(s) or ws(s) address, e.g. http://127.0.0.1:8080/twilio/voice")
+
+
+def _examine(to: str, keys: str) -> None:
+    examine_address(to)
     if not re.fullmatch("[0-9*#]*", keys):
         raise CommandError(f"--keys {keys!r}: a telephone has the keys 0-9, * and #")
 

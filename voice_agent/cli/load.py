@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from voice_agent.cli.emulate_call import port_number, token_of
+from voice_agent.cli.emulate_call import examine_address, port_number, token_of
 from voice_agent.config.settings import ENV_FILE, read_settings
 from voice_agent.config.variables import is_loopback
 from voice_agent.emulator.load.account import MOST_P99_MS, Level, Spread
@@ -135,10 +135,12 @@ def run(
         raise CommandError("--interrupt: 0 or more")
     if not 1 <= workers <= MOST_WORKERS:
         raise CommandError(f"--workers: from 1 to {MOST_WORKERS}")
-    if to is not None and not is_loopback(to):
-        raise CommandError(f"--to {to} is not on this machine: load is for servers that nobody else uses")
-    if to is not None and auth_token is None:
-        auth_token = token_of(read_settings(os.environ, ENV_FILE), None)
+    if to is not None:
+        examine_address(to)
+        if not is_loopback(to):
+            raise CommandError(f"--to {to} is not on this machine: load is for servers that nobody else uses")
+        if auth_token is None:
+            auth_token = token_of(read_settings(os.environ, ENV_FILE), None)
     for path in filter(None, (out, picture)):
         _examine_file(path)
     levels: list[Level] = []
