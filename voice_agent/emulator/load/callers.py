@@ -126,6 +126,8 @@ class _Call:
         self.sent_ns: list[int] = []
         self.cuts: list[Cut] = []
         self.heard = Follower(pcm=False)
+        self.ended_ns = 0
+        """When it stopped listening."""
 
     async def run(self, parameters: Mapping[str, str], hang_up: asyncio.Event) -> None:
         """Hold the call until it is to be hung up; raises `ConnectionClosed` when the server does it first."""
@@ -140,6 +142,7 @@ class _Call:
                 listening.cancel()
             self._send("stop", f'"stop":{{"accountSid":"{ACCOUNT_SID}","callSid":"{self._call_sid}"}}')
         finally:
+            self.ended_ns = time.perf_counter_ns()
             if self._timer is not None:
                 self._timer.cancel()
 
@@ -261,10 +264,11 @@ class Callers:
             broken = str(errors.exceptions[0])
         except* ConnectionClosed:
             broken = "the server closed the stream"
+        except* TimeoutError:
+            broken = f"no stream within {CONNECT_S:g} s"
         except* (OSError, WebSocketException) as errors:
-            broken = f"no stream: {errors.exceptions[0]!r}"
+            broken = f"no stream: {errors.exceptions[0]}"
         if call is None:
             self._settled.release()
-        heard = Follower(pcm=False) if call is None else call.heard
-        sent, cuts = ([], []) if call is None else (call.sent_ns, call.cuts)
-        return CallRecord(number, sent, heard, cuts, time.perf_counter_ns(), broken)
+            return CallRecord(number, [], Follower(pcm=False), [], time.perf_counter_ns(), broken)
+        return CallRecord(number, call.sent_ns, call.heard, call.cuts, call.ended_ns, broken)
