@@ -94,6 +94,14 @@ def test_a_truncation_is_held_against_what_the_caller_had_played_at_the_clear() 
     assert line.account().truncation == Spread(2, 10.0, 10.0, -10.0, 10.0)
 
 
+def test_a_truncation_may_come_before_the_clear_that_it_belongs_to() -> None:
+    line = Line().up().down(response=1).down(response=2)
+    line.cuts += [Cut(1_500_000_000, 20.0), Cut(3_000_000_000, 125.0)]
+    line.session.truncations += [Truncation(1, 400, 1_499_000_000), Truncation(2, 500, 2_999_000_000)]
+
+    assert line.account().truncation == Spread(2, 0.0, 0.0, 0.0, 0.0)
+
+
 def test_callers_and_model_that_were_late_themselves_were_the_limit() -> None:
     record = CallRecord(CALL, [], Follower(pcm=False), [], 0, "")
 

@@ -174,7 +174,8 @@ def _truncation_errors(record: CallRecord, session: Session) -> list[float]:
     first = {delta.response: delta.first for delta in reversed(session.sent)}
     errors = []
     for told in session.truncations:
-        cut = next((cut for cut in reversed(record.cuts) if cut.at_ns <= told.at_ns), None)
+        # Some bridges tell the model first and clear then: the two belong together though one is a little earlier.
+        cut = min(record.cuts, key=lambda cut: abs(cut.at_ns - told.at_ns), default=None)
         if cut is not None and told.response in first:
             heard_ms = max(0.0, (cut.played_frames - first[told.response]) * FRAME_MS)
             errors.append(told.audio_end_ms - heard_ms)
