@@ -1,4 +1,5 @@
 import os
+import subprocess
 import sys
 import time
 
@@ -28,6 +29,18 @@ def test_a_process_that_is_gone_is_known() -> None:
     assert Processes(os.getpid()).live()
     assert not Processes(2**22 + 1).live()
     assert Processes(2**22 + 1).cpu_ms() == 0
+
+
+def test_threads_that_end_meanwhile_are_left_out() -> None:
+    begin_threads = "import threading\nwhile True:\n  one = threading.Thread(target=int); one.start(); one.join()"
+    with subprocess.Popen([sys.executable, "-c", begin_threads]) as process:
+        try:
+            processes = Processes(process.pid)
+            assert all(processes.cpu_ms() is not None for _ in range(1000))
+            for _ in range(1000):
+                processes.keep_to(cores())
+        finally:
+            process.kill()
 
 
 def test_cores_are_those_that_may_be_used() -> None:

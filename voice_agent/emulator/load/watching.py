@@ -6,6 +6,7 @@ CPU and memory are read from proc(5), so on Linux only; elsewhere they are `None
 import asyncio
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 EVERY_S = 0.02
@@ -53,24 +54,26 @@ class Processes:
         while left:
             process = _PROC / str(left.pop())
             found.append(process)
-            left += [
-                int(child)
-                for children in process.glob("task/*/children")
-                for child in children.read_text(encoding="ascii").split()
-            ]
+            left += [int(child) for children in process.glob("task/*/children") for child in _read(children).split()]
         return found
 
 
 def _keep(process: Path, cores: Iterable[int]) -> None:
-    for thread in (process / "task").iterdir():
-        os.sched_setaffinity(int(thread.name), cores)
+    for thread in process.glob("task/*"):
+        with suppress(ProcessLookupError):  # it has ended
+            os.sched_setaffinity(int(thread.name), cores)
 
 
 def _fields(path: Path) -> list[str]:
+    return _read(path).rpartition(")")[2].split()
+
+
+def _read(path: Path) -> str:
+    """Give what stands there; nothing of a process or thread that has ended."""
     try:
-        return path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return []
+        return ""
 
 
 def cores() -> list[int]:
