@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.simulated import setup
 from voice_agent.call.commands import CallEnded, CallerSaid, Note
+from voice_agent.call.conversation import CallerTurn, Conversation, Resumption
 from voice_agent.live.checkpointing import CallCheckpoint, Checkpointing, Place, kept_setup, kept_webhook
 from voice_agent.live.metrics import Metrics
 from voice_agent.store.checkpoints import Checkpoint, Checkpoints, State, Stored
@@ -36,6 +37,7 @@ class Kept:
         self.metrics = Metrics()
         self.all = Checkpointing(self.store, self.metrics)
         self.made = 0
+        self.resumption: Resumption | None = None
         self.superseded = asyncio.Event()
 
     async def begin(self) -> CallCheckpoint:
@@ -53,7 +55,7 @@ class Kept:
 
     def _stands(self) -> Checkpoint:
         self.made += 1
-        return Checkpoint(setup=setup(), webhook={"made": str(self.made)})
+        return Checkpoint(setup=setup(), webhook={"made": str(self.made)}, resumption=self.resumption)
 
     def _supersede(self) -> None:
         self.superseded.set()
@@ -103,6 +105,18 @@ def test_the_end_of_a_call_tells_whether_it_may_go_on(
                 writer.observe(1, ended)
         await call.all.settled(SID)
         assert ((await call.found()).state, (await call.found()).checkpoint.ended) == (state, ended)
+
+    kept(tmp_path, work)
+
+
+def test_of_a_call_that_is_over_the_last_agent_is_kept_and_nothing_that_was_said(tmp_path: Path) -> None:
+    async def work(call: Kept) -> None:
+        call.resumption = Resumption(Conversation("billing", (CallerTurn("u1", "My invoice."),)))
+        async with await call.begin() as writer:
+            writer.observe(1, CallEnded("model_failed", "", 1))
+        await call.all.settled(SID)
+        checkpoint = (await call.found()).checkpoint
+        assert (checkpoint.had_by, checkpoint.resumption) == ("billing", None)
 
     kept(tmp_path, work)
 

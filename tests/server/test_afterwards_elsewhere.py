@@ -9,7 +9,7 @@ import pytest
 from tests.support.pump import settle
 from tests.support.reception import PUBLIC_URL, Desk, a_desk, connect_of, started
 from tests.support.tiny_twilio import CALL_SID, FIELDS
-from voice_agent.agent import Agent
+from voice_agent.agent import Agent, LastResort
 from voice_agent.call.commands import CallEnded, Destination
 from voice_agent.call.conversation import CallerTurn, Conversation, Resumption
 from voice_agent.call.events import EndRequested
@@ -33,17 +33,24 @@ BUSY = {**ON_THE_LINE, "DialCallStatus": "busy"}
 
 
 def asked_elsewhere(
-    folder: Path, ended: CallEnded, fields: dict[str, str], *, handing_over: bool = False
+    folder: Path,
+    ended: CallEnded,
+    fields: dict[str, str],
+    *,
+    handing_over: bool = False,
+    others: tuple[Agent, ...] = (),
+    had_by: str = "",
 ) -> tuple[Desk, list[twiml.Verb]]:
     """Have another server hold a call to its end; then ask this one, which never heard of it, and may be replaced."""
 
     async def main() -> tuple[Desk, list[twiml.Verb]]:
         async with asyncio.timeout(60), Database(folder / "calls.sqlite") as database:
             store = Checkpoints(database)
-            setup = CallSetup(call_sid=CALL_SID, agent=Agent(name="reception", instructions="Be kind."), rest=True)
+            agent = Agent(name="reception", instructions="Be kind.", last_resort=LastResort(say="Reception is sorry."))
+            setup = CallSetup(call_sid=CALL_SID, agent=agent, others=others, rest=True)
             before = Checkpoint(setup=setup, webhook={})
             await store.add(CALL_SID, before, wall_seconds())
-            over = msgspec.structs.replace(before, resumption=SAID, ended=ended)
+            over = msgspec.structs.replace(before, resumption=SAID, ended=ended, had_by=had_by)
             await store.write(CALL_SID, 0, "over", over, wall_seconds())
             metrics = Metrics()
             history = History(database)
@@ -97,6 +104,17 @@ def test_a_call_is_put_through_and_its_keys_are_pressed_whoever_is_asked(tmp_pat
     assert play == twiml.Play(digits="12#")
     assert isinstance(connect, twiml.Connect)
     assert call.setup.resumed == SAID
+
+
+def test_a_caller_hears_the_last_resort_of_the_agent_that_had_the_call_whoever_is_asked(tmp_path: Path) -> None:
+    billing = Agent(name="billing", instructions="Be exact.", last_resort=LastResort(say="Billing is sorry."))
+    failed = CallEnded("model_failed", "", 1)
+    (tmp_path / "first").mkdir()
+    _, verbs = asked_elsewhere(tmp_path, failed, ON_THE_LINE, others=(billing,), had_by="billing")
+    _, first = asked_elsewhere(tmp_path / "first", failed, ON_THE_LINE, others=(billing,))
+
+    assert verbs == [twiml.Say("Billing is sorry.", "en"), twiml.Hangup()]
+    assert first == [twiml.Say("Reception is sorry.", "en"), twiml.Hangup()]
 
 
 def test_a_server_that_stops_leaves_the_keys_to_whoever_takes_its_place(tmp_path: Path) -> None:

@@ -234,8 +234,13 @@ class CallCheckpoint:
             if self._state in {"lost", "over"}:
                 # The history gets it now.
                 goes_on = self._state == "lost" or (self._ended is not None and self._ended.outcome in COMES_BACK)
-                resumption = checkpoint.resumption if goes_on else None
-                checkpoint = msgspec.structs.replace(checkpoint, row=None, resumption=resumption)
+                resumption = checkpoint.resumption
+                checkpoint = msgspec.structs.replace(
+                    checkpoint,
+                    row=None,
+                    resumption=resumption if goes_on else None,
+                    had_by="" if resumption is None else resumption.conversation.agent,
+                )
             writing = self._all.store.write(self.call_sid, self._place.number, self._state, checkpoint, wall_seconds())
             kept = await self._all.attempt(self.call_sid, writing)
         if kept is False:

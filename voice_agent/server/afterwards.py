@@ -190,4 +190,5 @@ class Afterwards:
         """Tell how a call ended that another server had."""
         if stored is None or stored.state != "over":
             return None
-        return EndedCall(stored.checkpoint.ended, stored.checkpoint.setup, stored.checkpoint.resumption)
+        kept = stored.checkpoint
+        return EndedCall(kept.ended, kept.setup, kept.resumption, kept.had_by)

@@ -43,6 +43,8 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     """The fields that its stream was ordered with, without credentials."""
     resumption: Resumption | None = None
     """`None`: nothing was said yet, or nobody will go on with it."""
+    had_by: str = ""
+    """Of a call that is over: which agent had it at last; empty: the first one."""
     taken_up: int = 0
     """How often a stream was lost and the call went on."""
     stream_sid: str = ""
