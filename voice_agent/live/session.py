@@ -21,6 +21,7 @@ from voice_agent.call.commands import (
     HangUp,
     HideCaller,
     HideKeys,
+    Hiding,
     KeepDigits,
     Report,
     RunTool,
@@ -144,6 +145,8 @@ class Session:
         """Texts that were never written: their leg was gone already, or went before their turn came."""
         self.dropped = 0
         """Messages of the caller's audio that were dropped for a model that reads too slowly."""
+        self.hidden: tuple[HideKeys | HideCaller, ...] = ()
+        """What is in force of what must not be recorded, for whoever begins to listen in the middle of it."""
         self._bridge = bridge
         self._work = work
         self._observers = observers
@@ -310,9 +313,21 @@ class Session:
                 case RunTool() | KeepDigits() | CallColleague() | SettleTransfer() | HangUp() | CheckPhone():
                     self._have_done(output)
                 case HideKeys() | HideCaller() | ShowCaller() | ShowKeys():
-                    pass  # for the recorder
+                    self._hide(output)
                 case _:
                     self._tell(now_ms, output)
+
+    def _hide(self, order: Hiding) -> None:
+        """Note what the recorder has obeyed already."""
+        match order:
+            case HideKeys():
+                self.hidden = (order,)
+            case HideCaller():
+                self.hidden = (*self.hidden, order)
+            case ShowCaller():
+                self.hidden = self.hidden[:1]
+            case ShowKeys():
+                self.hidden = ()
 
     def _have_done(self, order: RunTool | KeepDigits | CallColleague | SettleTransfer | HangUp | CheckPhone) -> None:
         """Have slow work done; its results are inputs."""

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from starlette.websockets import WebSocket
 
-from tests.server.console.test_live import AGENT, SID, Scene, held
+from tests.server.console.test_live import AGENT, SID, Scene, a_live, held
 from tests.support.asgi import FakeWebSocket, websocket_scope
 from tests.support.pump import settle
-from voice_agent.call.commands import HideCaller, HideKeys
+from voice_agent.call.commands import HideCaller, HideKeys, ShowCaller, ShowKeys
 from voice_agent.live.masking import MaskingRecorder
 from voice_agent.server.console.listening import (
     AGENT as OF_AGENT,
@@ -25,8 +25,10 @@ from voice_agent.server.console.listening import (
     Listening,
     Tap,
 )
-from voice_agent.wire.bridge import Output
+from voice_agent.wire.bridge import Input, Output
 from voice_agent.wire.texts import ModelText, PhoneText
+
+SECRET = "  - collect_digits: {name: pin, secret: true}\n"
 
 
 def media(audio: bytes, timestamp_ms: int = 0) -> PhoneText:
@@ -73,6 +75,38 @@ def test_secret_keys_are_not_heard() -> None:
     masking.flush()
 
     assert set(heard(tap)) == {CALLER + b"\xff" * 160}
+
+
+def test_secret_keys_are_not_heard_by_whoever_begins_to_listen_while_they_are_typed(tmp_path: Path) -> None:
+    orders: dict[str, list[Output]] = {
+        "ask": [HideKeys("#")],
+        "key": [HideCaller(0)],
+        "enough": [ShowCaller(), ShowKeys()],
+    }
+
+    def answer(received: Input) -> Sequence[Output]:
+        return orders.get(received.text, []) if isinstance(received, ModelText) else []
+
+    async def heard_after(found: Scene, before: str, then: str) -> bytes:
+        session = found.desk.calls[0].session
+        session.feed(ModelText(before))
+        page = Page(Listening(found.live))
+        await settle()
+        session.feed(media(b"x" * 160))
+        session.feed(ModelText(then))
+        session.feed(media(b"x" * 160, 1000))
+        await settle()
+        page.socket.leaves()
+        await page.task
+        return b"".join(message[1:] for message in page.heard)
+
+    async def main() -> None:
+        async with asyncio.timeout(60), a_live(tmp_path, answer, f"{AGENT}{SECRET}") as found:
+            assert await heard_after(found, "ask", "key") == b"\xff" * 320
+            assert await heard_after(found, "key", "key") == b"\xff" * 320
+            assert await heard_after(found, "enough", "") == b"x" * 320
+
+    asyncio.run(main())
 
 
 class Page:
@@ -171,5 +205,4 @@ def test_where_digits_may_be_secret_they_are_masked(tmp_path: Path, secret: bool
         page.socket.leaves()
         await page.task
 
-    tool = "  - collect_digits: {name: pin, secret: true}\n" if secret else ""
-    listened(tmp_path, scene, AGENT + tool)
+    listened(tmp_path, scene, AGENT + (SECRET if secret else ""))

@@ -97,6 +97,8 @@ class Listening:
         tap = Tap()
         agents = (held.setup.agent, *held.setup.others)
         recorder: Recorder = MaskingRecorder(tap) if any(agent.has_secrets for agent in agents) else tap
+        # Somebody may be in the middle of typing what is secret.
+        recorder.record(0, None, held.session.hidden)
         stop = held.session.listen(recorder.record)
         self._taps.add(tap)
         try:
