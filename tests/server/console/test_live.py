@@ -182,12 +182,24 @@ def test_nothing_is_kept_of_a_call_that_is_over(tmp_path: Path) -> None:
 
 def test_a_call_is_hung_up(tmp_path: Path) -> None:
     async def scene(found: Scene) -> None:
+        found.desk.calls[0].session._joined = True
         answer = await found.browser.post(f"/console/api/live/{SID}/hang-up")
         assert answer.status_code == 204
         await settle()
         assert found.desk.calls[0].bridge.fed == [EndRequested("somebody hung up in the console")]
         assert list(found.live.now()) == []
         assert (await found.browser.post(f"/console/api/live/{SID}/hang-up")).status_code == 404
+
+    held(tmp_path, scene)
+
+
+def test_a_call_whose_stream_is_still_to_come_is_not_hung_up_for_it_would_begin_anew(tmp_path: Path) -> None:
+    async def scene(found: Scene) -> None:
+        answer = await found.browser.post(f"/console/api/live/{SID}/hang-up")
+        assert answer.status_code == 409
+        assert "has not begun yet" in answer.json()["detail"]
+        await settle()
+        assert found.desk.calls[0].bridge.fed == []
 
     held(tmp_path, scene)
 

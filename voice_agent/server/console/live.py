@@ -266,7 +266,7 @@ def live_routes(live: Live) -> APIRouter:
 
     @router.post("/console/api/live/{call_sid}/hang-up")
     async def hang_up(call_sid: str) -> Response:
-        live.session(call_sid).session.end("somebody hung up in the console")
+        _joined(live.session(call_sid)).session.end("somebody hung up in the console")
         return Response(status_code=204)
 
     @router.post("/console/api/live/{call_sid}/hand-over")
@@ -277,9 +277,14 @@ def live_routes(live: Live) -> APIRouter:
         if to not in names:
             known = ", ".join(names) or "nobody: its agent has no transfer tool"
             raise HTTPException(422, f"the caller can be handed over to: {known}")
-        if not held.session.joined:
-            raise HTTPException(409, "the call has not begun yet")
-        held.session.end("somebody handed the caller over in the console", to=to)
+        _joined(held).session.end("somebody handed the caller over in the console", to=to)
         return json_of({"to": to})
 
     return router
+
+
+def _joined(held: HeldCall) -> HeldCall:
+    """Look whether its stream is there: one that is still to come would begin the call anew."""
+    if not held.session.joined:
+        raise HTTPException(409, "the call has not begun yet: its stream is still to come")
+    return held

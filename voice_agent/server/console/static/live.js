@@ -108,7 +108,7 @@ function show(sid) {
   cells.end.setAttribute("aria-label", `Hang up ${name}`);
   cells.over.disabled = !call.transfers.length || !call.joined;
   cells.over.title = call.transfers.length ? "" : "The agent's file names nobody: it has no transfer tool.";
-  cells.listen.disabled = !call.joined;
+  cells.listen.disabled = cells.end.disabled = !call.joined;
 }
 
 function now(cell, call) {
