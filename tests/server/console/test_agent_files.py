@@ -139,6 +139,19 @@ def test_what_somebody_else_has_changed_meanwhile_is_not_overwritten(tmp_path: P
     at_site(tmp_path, script)
 
 
+def test_of_two_who_save_at_once_one_is_told_that_the_file_has_changed(tmp_path: Path) -> None:
+    async def script(site: Site) -> None:
+        version = await site.version()
+        texts = [DESK.replace("Answer.", said) for said in ("Good morning.", "Good evening.")]
+        answers = await asyncio.gather(*(site.post("save", text, version=version) for text in texts))
+        assert sorted(status for status, _ in answers) == [200, 409]
+        (saved,) = (text for text, (status, _) in zip(texts, answers, strict=True) if status == 200)
+        assert (tmp_path / "desk.yaml").read_text() == saved
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["desk.yaml", "night.yaml"]
+
+    at_site(tmp_path, script)
+
+
 def test_a_file_keeps_its_kind_of_line_ends_and_stays_where_its_link_leads(tmp_path: Path) -> None:
     async def script(site: Site) -> None:
         kept = tmp_path / "elsewhere"

@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -119,19 +120,26 @@ class AgentFiles:
     async def save(self, draft: Draft) -> tuple[File, list[Difference]]:
         """Write a draft that is good in the place of its file, if that is still what was changed."""
         path = self._path(draft)
-        before = self._content(path)
-        if _version(before) != draft.version:
-            raise HTTPException(409, f"{path.name} has changed meanwhile; load it anew and look at what is there now")
+        before = self._unchanged(path, draft)
         try:
             await self._read(path, draft.text)
         except ConfigError as error:
             raise HTTPException(422, f"not saved: {str(error).splitlines()[0]}") from None
         lines = draft.text.replace("\r\n", "\n")
         content = (lines.replace("\n", "\r\n") if b"\r\n" in before else lines).encode()
+        place = path.resolve()
+        # Not named like an agent, in the same folder and so on the same disk.
+        beside = place.with_name(f".{place.name}.{secrets.token_hex(4)}.new")
         try:
-            await asyncio.to_thread(_write, path.resolve(), content)
+            await asyncio.to_thread(_write, beside, content, like=place)
+            # Somebody else may have saved theirs since.
+            self._unchanged(path, draft)
+            beside.replace(place)
         except OSError as error:
             raise HTTPException(409, f"{path.name} cannot be written: {error.strerror}") from None
+        finally:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
         logger.warning("%s was changed in the console", path)
         _, problem = self._agents.current()
         if problem:
@@ -153,6 +161,12 @@ class AgentFiles:
         if path is None:
             raise HTTPException(404, "there is no such file of an agent")
         return path
+
+    def _unchanged(self, path: Path, draft: Draft) -> bytes:
+        content = self._content(path)
+        if _version(content) != draft.version:
+            raise HTTPException(409, f"{path.name} has changed meanwhile; load it anew and look at what is there now")
+        return content
 
     def _content(self, path: Path) -> bytes:
         try:
@@ -192,19 +206,13 @@ def _difference(line: str) -> Difference:
             return Difference("same", line[1:])
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Replace a file in one step, with the rights that it has: who reads it reads the old or the new one."""
-    # Not named like an agent, in the same folder and so on the same disk.
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
-    try:
-        with beside.open("xb") as file:
-            beside.chmod(path.stat().st_mode & 0o777)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+def _write(path: Path, content: bytes, like: Path) -> None:
+    """Write a file with the rights of another one, whose place it takes in one step then: who reads has either."""
+    with path.open("xb") as file:
+        path.chmod(like.stat().st_mode & 0o777)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def agent_file_routes(files: AgentFiles) -> APIRouter:

@@ -158,6 +158,7 @@ byId("save").addEventListener("click", async () => {
 byId("leave").addEventListener("click", () => byId("saving").close());
 
 byId("write").addEventListener("click", async () => {
+  byId("write").disabled = true; // pressed twice, it would find that the file has changed
   try {
     const { saved } = await post("/console/api/agents/save", { ...draft(), version: drafts.get(opened.file).version });
     files = files.map((file) => (file === opened ? saved : file));
@@ -168,6 +169,7 @@ byId("write").addEventListener("click", async () => {
   } catch (error) {
     notice(error.message, "bad");
   }
+  byId("write").disabled = false;
   byId("saving").close();
 });
 
