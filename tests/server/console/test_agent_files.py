@@ -1,5 +1,6 @@
 import asyncio
 import os
+import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,33 @@ def test_the_files_are_shown_as_they_are_on_the_disk(tmp_path: Path) -> None:
         assert (await site.get("/console/api/agents/schema")).text == schema_text()
 
     at_site(tmp_path, script, edit=False)
+
+
+def test_a_file_with_line_ends_of_windows_is_given_as_a_browser_shows_it_and_does_not_seem_changed(
+    tmp_path: Path,
+) -> None:
+    async def script(site: Site) -> None:
+        (tmp_path / "desk.yaml").write_bytes(DESK.replace("\n", "\r\n").encode())
+        (tmp_path / "night.yaml").write_bytes(NIGHT.replace("\n", "\r").encode())
+        told = (await site.get("/console/api/agents")).json()
+        assert [file["text"] for file in told["files"]] == [DESK, NIGHT]
+
+    at_site(tmp_path, script)
+
+
+def test_a_folder_that_is_not_there_any_more_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "agents"
+    folder.mkdir()
+
+    async def script(site: Site) -> None:
+        shutil.rmtree(folder)
+        listed = await site.get("/console/api/agents")
+        checked = await site.post("check", DESK)
+        assert (listed.status_code, checked[0]) == (409, 409)
+        assert "cannot be read (No such file or directory)" in listed.json()["detail"]
+        assert checked[1] == listed.json()
+
+    at_site(folder, script)
 
 
 @pytest.mark.parametrize("what", ["check", "differences", "save"])
@@ -147,9 +175,9 @@ def test_of_two_who_save_at_once_one_is_told_that_the_file_has_changed(tmp_path:
         assert sorted(status for status, _ in answers) == [200, 409]
         (saved,) = (text for text, (status, _) in zip(texts, answers, strict=True) if status == 200)
         assert (tmp_path / "desk.yaml").read_text() == saved
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["desk.yaml", "night.yaml"]
 
     at_site(tmp_path, script)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["desk.yaml", "night.yaml"]
 
 
 def test_a_file_keeps_its_kind_of_line_ends_and_stays_where_its_link_leads(tmp_path: Path) -> None:

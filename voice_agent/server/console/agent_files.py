@@ -10,7 +10,8 @@ import hashlib
 import logging
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -76,12 +77,14 @@ class AgentFiles:
         self.edit = edit and self._drafts is not None
 
     def files(self) -> list[File]:
-        """Give all files; one that is being written just now is left out."""
+        """Give all files; one that is being written just now is left out. Raises `HTTPException`."""
         found = []
-        for path in [] if self._drafts is None else self._drafts.paths():
+        with _refusing():
+            paths = [] if self._drafts is None else self._drafts.paths()
+        for path in paths:
             try:
                 content = path.read_bytes()
-                found.append(File(path.name, content.decode(), _version(content)))
+                found.append(File(path.name, _as_edited(content.decode()), _version(content)))
             except (OSError, UnicodeDecodeError) as error:
                 logger.warning("the console cannot show %s: %s", path, error)
         return found
@@ -125,7 +128,7 @@ class AgentFiles:
             await self._read(path, draft.text)
         except ConfigError as error:
             raise HTTPException(422, f"not saved: {str(error).splitlines()[0]}") from None
-        lines = draft.text.replace("\r\n", "\n")
+        lines = _as_edited(draft.text)
         content = (lines.replace("\n", "\r\n") if b"\r\n" in before else lines).encode()
         place = path.resolve()
         # Not named like an agent, in the same folder and so on the same disk.
@@ -157,7 +160,8 @@ class AgentFiles:
     def _path(self, draft: Draft) -> Path:
         if not self.edit:
             raise HTTPException(403, "agents are not changed here; set CONSOLE_EDIT=on")
-        path = None if self._drafts is None else self._drafts.path(draft.file)
+        with _refusing():
+            path = None if self._drafts is None else self._drafts.path(draft.file)
         if path is None:
             raise HTTPException(404, "there is no such file of an agent")
         return path
@@ -175,8 +179,22 @@ class AgentFiles:
             raise HTTPException(409, f"{path.name} cannot be read: {error.strerror}") from None
 
 
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Tell whoever asks of a folder that cannot be read."""
+    try:
+        yield
+    except ConfigError as error:
+        raise HTTPException(409, str(error)) from None
+
+
 def _version(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def _as_edited(text: str) -> str:
+    """Give a text with the line ends that a browser's field makes of any, or it would seem changed."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _fault(error: ConfigError, path: Path) -> Fault:
