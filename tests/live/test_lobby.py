@@ -92,7 +92,7 @@ def test_a_preconnected_call_begins_at_its_webhook_and_is_adopted_by_its_stream(
             office.expect()
             office.expect()
             assert len(office.calls) == 1
-            session = lobby.join("CA1")
+            session = lobby.join("CA1", "MZ1")
             assert session is office.calls[0].session
             await session.serve(FakeLeg(), ["start"])
         return office
@@ -109,7 +109,7 @@ def test_without_preconnecting_a_call_begins_with_its_stream() -> None:
         async with asyncio.timeout(30), office.lobby as lobby:
             office.expect(preconnect=False, caller="+1")
             assert office.calls == []
-            session = lobby.join("CA1")
+            session = lobby.join("CA1", "MZ1")
             assert session is not None
             await session.serve(FakeLeg(), ["start"])
         return office
@@ -128,7 +128,7 @@ def test_a_stream_that_comes_after_its_session_was_given_up_gets_a_new_one() -> 
             await settle()
             lobby.end("CA1", "no stream")
             await settle()
-            session = lobby.join("CA1")
+            session = lobby.join("CA1", "MZ1")
             assert session is office.calls[1].session
             await session.serve(FakeLeg(), ["start"])
         return office
@@ -142,13 +142,13 @@ def test_a_call_has_one_stream_and_a_stranger_none() -> None:
         async with asyncio.timeout(30), office.lobby as lobby, asyncio.TaskGroup() as tasks:
             office.expect()
             await settle()
-            session = lobby.join("CA1")
+            session = lobby.join("CA1", "MZ1")
             assert session is not None
             tasks.create_task(session.serve(FakeLeg(), []))
             await settle()
 
-            assert lobby.join("CA1") is None
-            assert lobby.join("CA2") is None
+            assert lobby.join("CA1", "MZ1") is None
+            assert lobby.join("CA2", "MZ1") is None
             lobby.end("CA1", "over")
             lobby.end("CA2", "never was")
 
@@ -204,7 +204,7 @@ def test_a_call_that_comes_again_while_its_recording_is_still_written_begins_ane
             for preconnect in (True, False):
                 office.expect(preconnect=preconnect)
                 await settle()
-                session = lobby.join("CA1")
+                session = lobby.join("CA1", "MZ1")
                 assert session is office.calls[-1].session
                 await session.serve(FakeLeg(), ["start"])
             for call in office.calls[::-1]:
@@ -354,7 +354,7 @@ def test_a_webhook_is_forgotten_when_its_stream_can_no_longer_come() -> None:
 
             assert lobby.webhook("CA1") is None
             assert lobby.webhook("CA2") == {"From": ""}
-            assert lobby.join("CA1") is None
+            assert lobby.join("CA1", "MZ1") is None
 
     asyncio.run(main())
 

@@ -117,7 +117,7 @@ def test_a_verdict_before_the_stream_waits_for_the_call_to_begin(tmp_path: Path)
         await desk.reception.receive(CALLED)
         desk.reception.reports.detected(verdict("human"))
         assert desk.calls == []
-        assert desk.reception.lobby.join(CALL_SID) is not None
+        assert desk.reception.lobby.join(CALL_SID, "MZ1") is not None
 
         assert await told(desk) == [MachineVerdict("human")]
 
@@ -131,7 +131,7 @@ def test_a_verdict_for_a_call_that_is_over_or_unknown_is_one_line(
 
     async def script(desk: Desk) -> None:
         await desk.reception.receive(CALLED)
-        desk.reception.lobby.join(CALL_SID)
+        desk.reception.lobby.join(CALL_SID, "MZ1")
         await settle()
         desk.reception.lobby.end(CALL_SID, "the carrier says completed")
         await settle()

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from tests.server.test_run import Call, a_server
 from tests.support.stored import latest
-from tests.support.tiny_twilio import ACCOUNT_SID, TOKEN
+from tests.support.tiny_twilio import ACCOUNT_SID, FIELDS, TOKEN, webhook
 from voice_agent.call.commands import AgentBegan, AgentSaid
 from voice_agent.emulator.twilio import EmulatedTwilio
 from voice_agent.server.continuing import MOST_TAKEN_UP
 from voice_agent.sim.carrier import Switches
 from voice_agent.store.checkpoints import Checkpoints
 from voice_agent.store.database import FILE_NAME, Database
+from voice_agent.wire import twiml
 
 CALLER, CALLED = "+14255550199", "+14255550100"
 
@@ -52,6 +53,24 @@ def test_a_call_whose_connection_drops_goes_on_where_it_was(tmp_path: Path) -> N
     assert items[-1]["content"][0]["text"].startswith("The line broke for a moment by a fault on our side, and is back")
     assert (first.outcome, back.outcome, first.call_sid) == ("stream_lost", "caller_hung_up", back.call_sid)
     assert call.serving.metrics.get("calls_taken_up") == 1
+
+
+def test_what_followed_a_former_stream_of_a_call_ends_nothing_when_it_is_asked_once_more(tmp_path: Path) -> None:
+    async def main() -> list[str]:
+        async with a_server(tmp_path) as call, EmulatedTwilio(ACCOUNT_SID, TOKEN) as twilio:
+            caller = twilio.place_call(f"{call.serving.url}/twilio/voice", CALLER, CALLED)
+            assert await caller.wait_until(lambda: said(call, 1))
+            cut(call)
+            assert await caller.wait_until(lambda: said(call, 2))
+            fields = {**FIELDS, "CallSid": caller.sid, "StreamSid": caller.streams[0].carrier.call.stream_sid}
+            status, answer = await webhook(f"{call.serving.url}/twilio/after-stream", fields)
+
+            assert (status, twiml.parse(answer)) == (200, [twiml.Hangup()])
+            caller.hang_up()
+            await caller.ended()
+            return [ended.outcome for ended in call.ended]
+
+    assert asyncio.run(main()) == ["stream_lost", "caller_hung_up"]
 
 
 def test_a_call_that_is_lost_before_a_word_was_said_begins_anew(tmp_path: Path) -> None:

@@ -95,10 +95,12 @@ class EndedCall:
         return next((agent for agent in agents if agent.name == self.had_by), self.setup.agent)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class _Held:
     call: HeldCall
     setup: CallSetup
+    stream_sid: str = ""
+    """Empty: its stream has not come."""
 
     @property
     def over(self) -> bool:
@@ -198,11 +200,17 @@ class Lobby:
         if setup.preconnect:
             self._begin(expected)
 
-    def join(self, call_sid: str) -> Session | None:
+    def join(self, call_sid: str, stream_sid: str) -> Session | None:
         """Give the session that the admitted stream of this CallSid belongs to.
 
         `None`: nothing is known of the call, or it has a stream already.
         """
+        session = self._awaiting(call_sid)
+        if session is not None:
+            self._held[call_sid].stream_sid = stream_sid
+        return session
+
+    def _awaiting(self, call_sid: str) -> Session | None:
         expected = self._expected.pop(call_sid, None)
         held = self._current(call_sid)
         if held is not None:
@@ -217,6 +225,11 @@ class Lobby:
             # It waited, was given up, and now its stream comes after all: begin again.
             self._metrics.add("preconnect", outcome="missed")
         return self._begin(expected)
+
+    def has_left(self, call_sid: str, stream_sid: str) -> bool:
+        """Tell whether a call goes on in another stream than that one."""
+        held = self._current(call_sid)
+        return held is not None and bool(held.stream_sid and stream_sid) and held.stream_sid != stream_sid
 
     def webhook(self, call_sid: str) -> Mapping[str, str] | None:
         """Give the webhook's fields of a call whose stream is expected; `None`: there is no such call."""

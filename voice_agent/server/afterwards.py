@@ -79,6 +79,9 @@ class Afterwards:
             if self._continuing is not None:
                 await self._continuing.remark(call_sid, MESSAGE_LEFT, told)
             return twiml.hang_up(THANKS)
+        if self._lobby.has_left(call_sid, fields.get("StreamSid", "")):
+            self._refusals.tell(Refusal.WEBHOOK_REPLAYED, "the call goes on in another stream", call_sid)
+            return twiml.hang_up()
         known = await self._lobby.outcome_after_stream(call_sid, OUTCOME_SECONDS)
         if self._continuing is not None and not await self._is_the_last(call_sid, known):
             stored = await self._continuing.ended(call_sid)

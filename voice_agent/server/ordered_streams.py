@@ -129,7 +129,7 @@ class OrderedStreams:
         webhook = self._lobby.webhook(call_sid)
         if refusal is None and (webhook is None or webhook.get("AccountSid", "") != start.start.account_sid):
             refusal = Refusal.CALL_UNKNOWN
-        session = self._lobby.join(call_sid) if refusal is None else None
+        session = self._lobby.join(call_sid, start.start.stream_sid) if refusal is None else None
         if session is None:
             refusal = refusal or Refusal.CALL_UNKNOWN
             self._refusals.tell(refusal, "a stream was turned away at its start", call_sid)
