@@ -315,6 +315,16 @@ def test_what_was_looked_up_about_the_caller_goes_like_a_listed_word(found: str,
     assert replay(after, {}).same
 
 
+def test_what_a_call_was_placed_with_goes_likewise_and_what_its_agent_has_of_itself_stays() -> None:
+    agent = msgspec.structs.replace(AGENT, variables={"name": "Ana Miller", "company": "Alder Dental"})
+    turns = Turn("hello", answers=("Is that Mrs. Miller?",)), Turn("Who is it?", answers=("Alder Dental.",))
+    after = redacted(spoken_call(*turns, agent=agent, caller="", given=("name",)), Wanted())
+
+    assert [line.text for line in summarise(after).lines if line.who == "agent"] == [REDACTED, "Alder Dental."]
+    assert after.header.setup.agent.variables == {"name": REDACTED, "company": "Alder Dental"}
+    assert replay(after, {}).same
+
+
 def test_a_tool_s_answer_goes_with_its_question() -> None:
     turn = Turn("look me up", asks='{"id":"77"}')
     known = spoken_file(turn, tool_output='{"phone":"4255550123","city":"Seattle"}')

@@ -34,6 +34,7 @@ def test_the_person_is_the_caller_of_a_call_that_we_placed(tmp_path: Path) -> No
 
     assert call.setup.agent.instructions == f"Remind Ana at {ANA} from {OURS}."
     assert (call.setup.caller, call.setup.called, call.setup.outbound) == (ANA, OURS, True)
+    assert call.setup.given == ("name",)
 
 
 def test_a_call_that_somebody_else_placed_gets_the_agent_of_its_own_number(tmp_path: Path) -> None:

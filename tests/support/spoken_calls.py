@@ -121,6 +121,7 @@ def spoken_file(
     faults: Sequence[str] = (),
     edit: Callable[[list[Step]], list[Step]] = list,
     resumed: Resumption | None = None,
+    given: tuple[str, ...] = (),
 ) -> bytes:
     """Hold a call to its end; give its recording's file, after `edit`."""
     setup = CallSetup(
@@ -132,6 +133,7 @@ def spoken_file(
             audio="pcm24k" if audio == "pcm24k" else "g711", dialect="preview" if dialect == "preview" else "ga"
         ),
         resumed=resumed,
+        given=given,
     )
     world = World(
         setup,

@@ -38,6 +38,8 @@ class CallSetup(msgspec.Struct, frozen=True, kw_only=True):
     """REST credentials are there: `HangUp` can be ordered."""
     others: tuple[Agent, ...] = ()
     """The agents that the call can be handed over to, by `agent` or by one of them; rendered, too."""
+    given: tuple[str, ...] = ()
+    """The variables whose values are no agent's own: what was found about the caller, or the call was placed with."""
     kept_greeting: bytes | None = None
     """The agent's greeting as its model said it in a former call, mu-law 8 kHz: it is played when the stream begins."""
     resumed: Resumption | None = None

@@ -244,7 +244,7 @@ class _Plan:
             survey.take(index, step)
         pressing = {item: keys for item, turn in survey.turns.items() if (keys := _pressed_by(header, turn))}
         numbers = _known_numbers(header) | survey.keys.known | {digits_of(keys) for keys in pressing.values()}
-        words = (*wanted.words, *_looked_up(header))
+        words = (*wanted.words, *_given(header))
         finder = Finder(msgspec.structs.replace(wanted, words=words), numbers)
         # What was told once in full is known from then on in parts.
         finder = finder.knowing({number for text in survey.texts() for number in finder.numbers_in(text)})
@@ -410,14 +410,15 @@ def _keys_by_tool(header: Header) -> dict[str, dict[str, str]]:
     return {tool.name: tool.keys.named for agent in agents for tool in agent.tools if tool.keys is not None}
 
 
-def _looked_up(header: Header) -> set[str]:
-    """Give what was found about the caller while it rang, as far as it looks like a name or a number, and its parts.
+def _given(header: Header) -> set[str]:
+    """Give what a call was placed with, or was found while it rang, if it looks like a name or a number, and its parts.
 
     What is in small letters is a word of everybody's, such as what stands there for callers whom nobody knows.
     """
     agents = (header.setup.agent, *header.setup.others)
-    asked = [(agent.variables, agent.lookup.variables) for agent in agents if agent.lookup is not None]
-    found = {variables[name] for variables, names in asked for name in names if name in variables}
+    looked_up = [name for agent in agents if agent.lookup is not None for name in agent.lookup.variables]
+    asked = {*looked_up, *header.setup.given}  # older recordings do not tell what was given
+    found = {agent.variables[name] for agent in agents for name in asked if name in agent.variables}
     names = {text for text in found if re.search(r"\w", text) and text != text.lower()}
     numbers = {digits for text in found for digits in (digits_of(text), *re.findall(r"\d+", text))}
     parts = {part for name in names if name.istitle() for part in re.findall(r"[^\W\d_]{3,}", name)}

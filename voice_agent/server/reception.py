@@ -235,6 +235,7 @@ class Reception:
             preconnect=self.terms.preconnect,
             rest=self.terms.rest and chosen is None,
             others=others,
+            given=tuple(sorted(known)),
             kept_greeting=None if outbound else self._kept_greeting(taker, agent, known),
         )
         return answer, setup if self._resumed is None else setup.going_on(self._resumed)
