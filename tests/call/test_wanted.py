@@ -75,6 +75,34 @@ def test_what_a_lost_session_was_asked_for_waits_again(with_open: bool, again: l
     assert [requests.requested, requests.active] == [None, None]
 
 
+@pytest.mark.parametrize(
+    ("active", "response_id", "again"),
+    [(IDLE, "r1", IDLE), (None, "r1", MCP), (None, None, None), (WITHDRAWN, "r1", None)],
+)
+def test_an_open_response_is_given_up_once_the_servers_own_too(
+    active: ResponseWanted | None, response_id: str | None, again: ResponseWanted | None
+) -> None:
+    requests = Requests()
+    requests.active = active
+
+    assert [requests.give_up_open(response_id), requests.give_up_open(response_id)] == [again, None]
+    assert requests.active is WITHDRAWN
+
+
+@pytest.mark.parametrize(
+    ("wanted", "anyway", "waits"),
+    [(None, True, [MCP]), (None, False, []), (TURN, True, [TURN]), (TURN, False, []), (WITHDRAWN, True, [])],
+)
+def test_what_must_not_be_heard_now_waits_again_if_it_is_kept_or_no_turn(
+    wanted: ResponseWanted | None, anyway: bool, waits: list[ResponseWanted]
+) -> None:
+    requests = Requests()
+    requests.put_back(wanted, anyway=anyway)
+    requests.put_back(ResponseWanted("goodbye", "Say goodbye.", keep=True), anyway=False)
+
+    assert requests.waiting == [*waits, ResponseWanted("goodbye", "Say goodbye.", keep=True)]
+
+
 @pytest.mark.parametrize("withdraw", [lambda requests: requests.withdraw("idle"), Requests.withdraw_all])
 def test_what_was_withdrawn_does_not_wait_again_when_the_session_is_lost(withdraw: Callable[[Requests], None]) -> None:
     requests = Requests()
