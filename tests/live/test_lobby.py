@@ -9,7 +9,7 @@ from tests.support.pump import FakeBridge, FakeLeg, FakeWork, settle
 from voice_agent.agent import Agent
 from voice_agent.call.commands import CallEnded
 from voice_agent.call.conversation import Conversation, Resumption
-from voice_agent.call.events import EndRequested
+from voice_agent.call.events import EndRequested, MachineVerdict
 from voice_agent.call.setup import CallSetup
 from voice_agent.call.summary import Summary
 from voice_agent.live.clock import utc_now
@@ -221,6 +221,34 @@ def test_a_call_that_comes_again_while_its_recording_is_still_written_begins_ane
 
     assert len(office.calls) == 2
     assert told == ["preconnect False", "preconnect False"]
+
+
+def test_what_is_told_while_a_recording_is_still_written_is_for_the_stream_that_comes() -> None:
+    verdict = MachineVerdict("human")
+
+    async def main() -> tuple[list[Input], list[bool]]:
+        office = Office(slow=True)
+        async with asyncio.timeout(30), office.lobby as lobby:
+            office.expect()
+            lobby.join("CA1", "MZ1")
+            await settle()
+            lobby.end("CA1", "over")
+            await settle()
+            known = [lobby.tell("CA1", verdict)]
+            office.expect(preconnect=False)
+            known.append(lobby.tell("CA1", verdict))
+            session = lobby.join("CA1", "MZ2")
+            assert session is not None
+            await settle()
+            session.end("")
+            for call in office.calls:
+                call.written.set()
+        return office.calls[1].bridge.fed, known
+
+    received, known = asyncio.run(main())
+
+    assert verdict in received
+    assert known == [False, True]
 
 
 def test_all_calls_end_when_they_are_told_to() -> None:

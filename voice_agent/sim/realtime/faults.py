@@ -33,6 +33,7 @@ KINDS = {
     "deaf": "fail to transcribe every turn of the caller",
     "delay=MS": "send everything so much later",
     "late-audio=MS": "send audio so much later than all else: also after its response is done",
+    "late-words=MS": "tell what the caller said so much later than all else: also after it was answered",
     "chunks=BYTES": "cut audio into deltas of so many bytes; odd ones cut samples in two",
 }
 """Every fault, as it is written, and what it does."""
@@ -83,6 +84,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     deaf: bool = False
     delay_ms: int = 0
     late_audio_ms: int = 0
+    late_words_ms: int = 0
     chunk_bytes: int = 0
     requests_per_minute: int = 0
     """0: as many as there are."""
@@ -96,6 +98,7 @@ _NUMBERS = {
     "slow-upgrade": "slow_upgrade_ms",
     "delay": "delay_ms",
     "late-audio": "late_audio_ms",
+    "late-words": "late_words_ms",
     "chunks": "chunk_bytes",
     "rpm": "requests_per_minute",
 }

@@ -42,6 +42,9 @@ _Posted = Sent | CloseSocket | PlayFrame
 
 _decode = msgspec.json.decode
 
+_HEARD = "conversation.item.input_audio_transcription."
+"""How the events begin that bring the caller's words."""
+
 _CLOSE_REASONS = {
     1001: "Your session hit the maximum duration of 60 minutes.",
     1011: "internal error",
@@ -176,6 +179,8 @@ class FaultySession:
             match output:
                 case SendEvent({"type": "rate_limits.updated"}) if self._faults.requests_per_minute:
                     self._post(now_ms, SendEvent(self._with_limit(now_ms, output.event)))
+                case SendEvent({"type": str(name)}) if self._faults.late_words_ms and name.startswith(_HEARD):
+                    self._post(now_ms + self._faults.late_words_ms, output)
                 case SendAudio():
                     yield from self._pass_audio(now_ms, output)
                 case SendEvent() | SendText() | CloseSocket():
