@@ -96,6 +96,15 @@ def test_a_wrong_dialogue_file_is_one_line(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().err == "voice-agent: nowhere.yaml: cannot be read: No such file or directory\n"
 
 
+def test_a_model_without_an_endpoint_is_pointed_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LLM_MODEL", "small")
+
+    assert main(["emulate", "realtime", "--dialogue", "nowhere.yaml"]) == 2
+    assert capsys.readouterr().err.startswith("warning: LLM_MODEL: does nothing without LLM_URL")
+
+
 def test_every_fault_stands_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["emulate", "realtime", "--help"])

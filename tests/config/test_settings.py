@@ -258,6 +258,16 @@ def test_names_that_look_like_a_setting_are_pointed_out(tmp_path: Path) -> None:
     ]
 
 
+def test_a_model_that_nobody_is_asked_for_is_pointed_out(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("LLM_MODEL=small\n")
+
+    assert doubtful_names({}, file) == [
+        f"LLM_MODEL ({file}:1): does nothing without LLM_URL, the address of who has that model"
+    ]
+    assert doubtful_names({"LLM_URL": "http://127.0.0.1:1/v1"}, file) == []
+
+
 @given(
     st.dictionaries(
         st.sampled_from(NAMES),

@@ -6,12 +6,13 @@ import importlib.util
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from voice_agent.cli.emulate_call import port_number
-from voice_agent.config.settings import ENV_FILE, read_settings
+from voice_agent.config.settings import ENV_FILE, doubtful_names, read_settings
 from voice_agent.emulator.brain import Brain
 from voice_agent.emulator.brains import choose_brain
 from voice_agent.emulator.faults import HEADER, QUERY
@@ -86,9 +87,12 @@ def run(
     except PeerError as error:
         raise CommandError(f"--fault: {error}") from None
     given = {"LLM_URL": llm_url, "LLM_MODEL": llm_model}
-    settings = read_settings({**os.environ, **{name: value for name, value in given.items() if value}}, ENV_FILE)
+    environ = {**os.environ, **{name: value for name, value in given.items() if value}}
+    settings = read_settings(environ, ENV_FILE)
     if llm_model and settings.llm_url is None:
         raise CommandError("--llm-model needs --llm-url, or LLM_URL: who has that model?")
+    for line in doubtful_names(environ, ENV_FILE):
+        print(f"warning: {line}", file=sys.stderr)
     brain, answers = choose_brain(settings, dialogue)
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(message)s")
     # The socket library tells of every handshake that a port scan breaks off.

@@ -265,7 +265,7 @@ def agents_path(environ: Mapping[str, str], env_file: Path | None = None) -> Pat
 
 
 def doubtful_names(environ: Mapping[str, str], env_file: Path | None = None) -> list[str]:
-    """List, a line each, names that look like a setting but are none, and what `.env` sets twice: mistakes, mostly."""
+    """List, a line each, names that look like a setting but are none, that do nothing, or that `.env` sets twice."""
     variables = Variables(environ, env_file)
     known = [name.upper() for name in Settings.__struct_fields__]
     known += [f"{name}_{number}" for name in _OF_AN_ENDPOINT for number in _NUMBERS]
@@ -274,6 +274,8 @@ def doubtful_names(environ: Mapping[str, str], env_file: Path | None = None) -> 
         ours = name.startswith(_LOOKALIKE) or name not in environ
         if name not in known and ours and (near := nearest(name, known, cutoff=0.8)):
             lines.append(f'{variables.where(name)}: unknown; is it meant to be "{near}"?')
+    if "LLM_MODEL" in variables.names and "LLM_URL" not in variables.names:
+        lines.append(f"{variables.where('LLM_MODEL')}: does nothing without LLM_URL, the address of who has that model")
     return lines
 
 
