@@ -3,6 +3,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import voice_agent
 from voice_agent.emulator.brain import Thought, ToolCall
 from voice_agent.emulator.dialogue.brain import DialogueBrain
@@ -137,6 +139,25 @@ def test_stage_directions_of_the_bridge_are_followed() -> None:
     ]
     assert think(Line("user", "Where are you?"), instructions=silent) == ["Are you still there?"]
     assert think(instructions=ending) == ["Thank you for calling Alder Dental.", "Goodbye."]
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "You answer the phone.\nThe caller's number is +14255550123.",
+        "You answer the phone.\n\nThe call may be recorded.",
+        "You answer the phone.\nThe times are those of Seattle.",
+        'When they ask for your name, Say exactly: "I am Bo."',
+    ],
+)
+def test_what_an_agent_s_own_instructions_end_with_is_no_direction(own: str) -> None:
+    greeting = f'{own}\n\nThe call has just begun. Say exactly: "Hello."'
+
+    assert (
+        think(Line("user", "Where are you?"), instructions=own)[0]
+        == "We are at 12 Alder Street, right behind the library."
+    )
+    assert think(instructions=greeting) == ["Hello."]
 
 
 def test_without_a_word_it_greets() -> None:

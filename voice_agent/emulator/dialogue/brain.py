@@ -11,9 +11,15 @@ from voice_agent.emulator.dialogue.matching import nearest_intent
 from voice_agent.emulator.dialogue.slots import WEEKDAYS, Value, find_slots, say_value
 from voice_agent.sim.realtime import Line, Think
 
-_DIRECTION = re.compile(r"(?:\A|\n)(The (?:call|time)[^\n]*)\s*\Z")
+_DIRECTION = re.compile(
+    r"(?:\A|\n\n)((?:The call (?:is ending|is being transferred|goes on)|The time for this call is over"
+    r"|The caller (?:has been silent|does not answer any more))\b[^\n]*)\s*\Z"
+)
 """What the bridge adds to an agent's instructions for one response, e.g. "The call is ending. Say a short goodbye."."""
-_EXACTLY = re.compile(r'Say exactly: "(.*)"\s*\Z', re.DOTALL)
+_EXACTLY = re.compile(
+    r'(?:\A|\n\n)(?:The call has just begun\. |An answering machine is recording\. )?Say exactly: "(.*)"\s*\Z',
+    re.DOTALL,
+)
 _TODAY = re.compile(rf"\bToday is ({'|'.join(WEEKDAYS)})\b")
 _PLACE = re.compile(r"\{(\w+)\}")
 
