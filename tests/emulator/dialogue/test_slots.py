@@ -38,6 +38,10 @@ SLOTS = {"people": Slot("number", ""), "day": Slot("weekday", ""), "time": Slot(
         ("for four people", None),
         ("at 24:00", None),
         ("at 7:75", None),
+        ("about 120 guests", None),
+        ("at 1030", None),
+        ("around the nineteenth, at sixty", None),
+        ("at 100 Main Street at 7pm", "19:00"),
     ],
 )
 def test_times_are_found_as_people_say_them(text: str, time: str | None) -> None:
@@ -47,6 +51,12 @@ def test_times_are_found_as_people_say_them(text: str, time: str | None) -> None
 def test_a_bare_hour_is_a_time_only_when_it_was_asked_for() -> None:
     assert find_time("seven")[0] is None
     assert find_time("seven", bare=True)[0] == "19:00"
+    assert find_time("the tenants", bare=True)[0] is None
+
+
+def test_of_several_numbers_the_one_with_a_word_about_time_is_meant() -> None:
+    assert find_time("two people at half past seven", bare=True) == ("19:30", "two people  ")
+    assert find_slots("four of us, at eight at night", SLOTS, "time", None) == {"people": 4, "time": "20:00"}
 
 
 @pytest.mark.parametrize(

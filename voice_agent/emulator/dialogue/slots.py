@@ -9,7 +9,7 @@ _UNITS = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
     "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
 )  # fmt: skip
-_NUMBER = rf"\d{{1,2}}|{'|'.join(sorted(_UNITS, key=len, reverse=True))}"
+_NUMBER = rf"\d{{1,2}}(?!\d)|(?:{'|'.join(_UNITS)})\b"
 _HALF_DAY = r"(?P<half>\s*[ap]\.?\s?m\b\.?|\s+in the (?:morning|afternoon|evening)|\s+at night)"
 _TIME = re.compile(
     rf"\b(?P<lead>at|around|about|by|for)?\s*(?P<half_past>half[- ]past |quarter[- ]past |quarter[- ]to )?"
@@ -70,14 +70,18 @@ def find_time(text: str, *, bare: bool = False) -> tuple[str | None, str]:
     "At seven", "7:30", "7 p.m.", "half past seven"; with `bare` also "seven" alone. Without a word about it, hours up
     to eleven are taken for the evening.
     """
-    for found in _TIME.finditer(text):
-        certain = found["minute"] or found["half_past"] or found["half"] or found["clock"]
-        if not certain and not bare and (found["lead"] or "").lower() not in {"at", "around", "about", "by"}:
-            continue
-        time = _time_of(found)
-        if time is not None:
-            return time, text[: found.start()] + " " + text[found.end() :]
-    return None, text
+    times = [(found, time) for found in _TIME.finditer(text) if (time := _time_of(found)) is not None]
+    told = next((one for one in times if _is_told(one[0])), times[0] if bare and times else None)
+    if told is None:
+        return None, text
+    found, time = told
+    return time, text[: found.start()] + " " + text[found.end() :]
+
+
+def _is_told(found: "re.Match[str]") -> bool:
+    """Say whether a word about it tells that a number is a time."""
+    certain = found["minute"] or found["half_past"] or found["half"] or found["clock"]
+    return bool(certain) or (found["lead"] or "").lower() in {"at", "around", "about", "by"}
 
 
 def find_word(text: str, words: dict[str, list[str]]) -> str | None:
