@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 import voice_agent
-from voice_agent.emulator.dialogue.file import load_dialogue
-from voice_agent.emulator.dialogue.matching import nearest_intent
+from voice_agent.emulator.dialogue.file import Intent, load_dialogue
+from voice_agent.emulator.dialogue.matching import nearest_intent, similarity
 
 EXAMPLES = Path(voice_agent.__file__).parent / "examples"
 RECEPTION = load_dialogue(EXAMPLES / "reception.dialogue.yaml")
@@ -44,3 +44,11 @@ def test_what_resembles_nothing_is_not_understood(text: str) -> None:
 
 def test_no_intents_no_match() -> None:
     assert nearest_intent("hello", []) is None
+
+
+def test_a_keyword_counts_however_it_is_spelt() -> None:
+    intent = Intent(examples=["What does it cost?"], keywords=["Check-up", "can't", "\u20ac"])
+
+    assert similarity("a check-up", intent) - similarity("an apple", intent) >= 0.2
+    assert similarity("I can't", intent) - similarity("an apple", intent) >= 0.2
+    assert similarity("an apple", intent) < 0.2

@@ -28,7 +28,8 @@ def similarity(text: str, intent: Intent) -> float:
     words = _plain(text)
     grams = _grams(words)
     near = max(_cosine(grams, _grams(_plain(example))) for example in intent.examples)
-    heard = sum(bool(re.search(rf"\b{re.escape(keyword.lower())}", words)) for keyword in intent.keywords)
+    keywords = filter(None, map(_plain, intent.keywords))
+    heard = sum(bool(re.search(rf"\b{re.escape(keyword)}", words)) for keyword in keywords)
     return near + _KEYWORD * min(heard, _KEYWORDS_AT_MOST)
 
 
