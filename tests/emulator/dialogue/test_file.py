@@ -40,6 +40,7 @@ def test_of_two_that_fit_the_more_special_one_is_chosen() -> None:
         ("[" * 3000, "is nested without end"),
         ("tools: []", "missing required field `intents`"),
         ("tools: []\nintents: []\nmore: 1", "more"),
+        ("tools: []\nintents: []\nfallback: []", "fallback must not be empty"),
         ("tools: []\nintents: [{examples: [], say: a}]", "intent 1: examples must not be empty"),
         ("tools: []\nintents: [{examples: [a], say: a, needs: [day]}]", 'needs "day", but slots has only none'),
         ("tools: []\nintents: [{examples: [a], call: {name: f}}]", 'calls "f", which is not among the tools'),

@@ -113,7 +113,7 @@ def load_dialogue(path: Path) -> Dialogue:
         raise ConfigError("is nested without end", str(path)) from None
     except msgspec.ValidationError as error:
         raise ConfigError(f"{error}; the format stands in voice_agent/emulator/dialogue/file.py", str(path)) from error
-    _check_names(dialogue, path)
+    _check(dialogue, path)
     return dialogue
 
 
@@ -128,8 +128,10 @@ def choose_dialogue(dialogues: list[Dialogue], tools: list[str]) -> Dialogue | N
     return max(fitting, key=lambda dialogue: len(dialogue.tools), default=None)
 
 
-def _check_names(dialogue: Dialogue, path: Path) -> None:
-    """Names that only a call would find wrong are found now."""
+def _check(dialogue: Dialogue, path: Path) -> None:
+    """What only a call would find wrong is found now."""
+    if not dialogue.fallback:
+        raise ConfigError("fallback must not be empty", str(path))
     for number, intent in enumerate(dialogue.intents, 1):
         where = f"{path}: intent {number}"
         if not intent.examples:
