@@ -208,6 +208,24 @@ def test_an_output_may_lead_to_a_further_call_whose_output_is_answered_in_turn()
     ]
 
 
+def test_of_two_questions_for_one_tool_the_one_that_was_asked_is_answered(tmp_path: Path) -> None:
+    (tmp_path / "shop.dialogue.yaml").write_text("""
+tools: [hours]
+intents:
+  - {examples: ["When do you open?"], call: {name: hours}, answers: [{say: "We open at {open}."}]}
+  - {examples: ["When do you close?"], call: {name: hours}, answers: [{say: "We close at {close}."}]}
+""")
+    shop = DialogueBrain(load_dialogues(tmp_path))
+    hours = Line("call", "{}", "hours", "c"), Line("output", '{"open": "8:00", "close": "18:00"}', call_id="c")
+
+    def answer(*said: str) -> list[Thought]:
+        return think(*(Line("user", text) for text in said), *hours, tools=("hours",), brain=shop)
+
+    assert answer("When do you open?") == ["We open at 8 a.m."]
+    assert answer("When do you open?", "And when do you close?") == ["We close at 6 p.m."]
+    assert answer() == ["We open at 8 a.m."]
+
+
 def test_who_takes_over_says_so_and_answers_what_the_caller_wants() -> None:
     told = json.dumps({"you_are_now": "reception", "because": "hours"})
     lines = (Line("call", "{}", "handoff", "c"), Line("output", told, call_id="c"))

@@ -138,7 +138,8 @@ class _Reply:
                 yield from self._answer_caller(asked)
             return
         values = (_read_object(call.text) or {}) | fields
-        for answers in _answers_to(call.name, self._dialogue.intents):
+        # Several intents may call one tool: the answer of the one that did comes first.
+        for answers in _answers_to(call.name, [*self._asked_before(call), *self._dialogue.intents]):
             for answer in answers:
                 if all(name in fields and wanted in ("*", fields[name]) for name, wanted in answer.when.items()):
                     if answer.say:
@@ -147,6 +148,13 @@ class _Reply:
                         yield ToolCall(answer.call.name, json.dumps(_arguments(answer.call, values)))
                     return
         yield self._dialogue.failed
+
+    def _asked_before(self, call: Line) -> list[Intent]:
+        """Find the intent that led to a call."""
+        before = self._think.conversation[: self._think.conversation.index(call)]
+        said = next((line for line in reversed(before) if line.kind == "user"), None)
+        intent = None if said is None else self._understand(said)[0]
+        return [] if intent is None else [intent]
 
     def _in_turn(self, texts: str | tuple[str, ...]) -> str:
         return texts if isinstance(texts, str) else texts[self._turns % len(texts)]
