@@ -83,17 +83,17 @@ lookup:
 """
 
 
-def looked_up(folder: Path, answer: dict[str, object], agent: str = KNOWING) -> CallSetup:
-    """Take a call whose caller is known as `answer` says."""
+def looked_up(folder: Path, answer: dict[str, object], caller: str = FIELDS["From"], path: str = "") -> CallSetup:
+    """Take a call whose caller is known as `answer` says; `path`: at which the look-up asks for them."""
     (folder / "vip.yaml").write_text("name: vip\ninstructions: You speak with {{ name }}.\nvariables: {name: nobody}\n")
 
     async def crm(request: web.Request) -> web.StreamResponse:
-        assert request.path == "/callers/+14255550199"
+        assert request.path == f"/callers/{path or caller}"
         return web.json_response(answer)
 
     async def main() -> CallSetup:
-        async with asyncio.timeout(30), server(crm) as url, a_desk(folder, agent.format(url=url)) as desk:
-            connect_of(await desk.reception.receive(FIELDS))
+        async with asyncio.timeout(30), server(crm) as url, a_desk(folder, KNOWING.format(url=url)) as desk:
+            connect_of(await desk.reception.receive({**FIELDS, "From": caller}))
             return desk.calls[0].setup
 
     return asyncio.run(main())
@@ -103,6 +103,13 @@ def test_a_caller_who_is_known_is_spoken_to_by_name(tmp_path: Path) -> None:
     setup = looked_up(tmp_path, {"customer": {"name": "Ana {{ caller }}"}})
 
     assert (setup.agent.name, setup.agent.instructions) == ("reception", "You speak with Ana {{ caller }}.")
+
+
+def test_nobody_is_looked_up_by_the_number_that_stands_for_a_hidden_one(tmp_path: Path) -> None:
+    setup = looked_up(tmp_path, {"customer": {}}, caller="+266696687", path="unknown")
+
+    assert setup.agent.instructions == "You speak with somebody."
+    assert setup.caller == "+266696687"
 
 
 def test_a_lookup_may_choose_the_agent(tmp_path: Path) -> None:

@@ -12,7 +12,15 @@ _WORDS = ("ANONYMOUS", "BLOCKED", "RESTRICTED", "UNAVAILABLE", "UNKNOWN")
 _WITHHELD = frozenset(f"+{word.translate(_KEYS)}" for word in _WORDS)
 """E.g. +266696687."""
 
+HIDDEN = "unknown"
+"""What stands for a number that is hidden: in a sentence, in a booking and in an address of somebody's API."""
+
 
 def is_number(caller: str) -> bool:
     """Tell whether somebody can be reached there (E.164)."""
     return _NUMBER.fullmatch(caller) is not None and caller not in _WITHHELD
+
+
+def shown_caller(caller: str) -> str:
+    """Give what agents' texts and tools are told of the caller: what the carrier tells, unless it says nothing."""
+    return HIDDEN if caller in _WITHHELD or caller.upper() in {"", *_WORDS} else caller

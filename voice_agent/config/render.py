@@ -19,6 +19,7 @@ import msgspec
 from jinja2 import nodes
 
 from voice_agent.agent import Agent, Tool
+from voice_agent.config.callers import shown_caller
 from voice_agent.config.faults import instead
 from voice_agent.config.placeholders import leaves, names_in
 from voice_agent.errors import ConfigError
@@ -95,7 +96,7 @@ def render(agent: Agent, caller: str, called: str, now: datetime, variables: Map
     assert now.tzinfo is not None, "a time without an offset cannot be told in another time zone"
     # A list's or another program's: a customer's name may be what a stranger typed into a form.
     own = {**agent.variables, **{name: _on_one_line(value) for name, value in (variables or {}).items()}}
-    values: dict[str, Any] = {**own, "caller": _plain(caller), "called": _plain(called)}
+    values: dict[str, Any] = {**own, "caller": shown_caller(_plain(caller)), "called": _plain(called)}
     if agent.timezone is not None:
         values["now"] = now.astimezone(ZoneInfo(agent.timezone))
 

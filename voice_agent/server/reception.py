@@ -14,6 +14,7 @@ from voice_agent.agent import Agent, BargeIn
 from voice_agent.call.conversation import Resumption
 from voice_agent.call.setup import CallSetup
 from voice_agent.config.agents import Agents, AgentSource
+from voice_agent.config.callers import shown_caller
 from voice_agent.config.render import MAX_CALLER_CHARACTERS, render, variables_in
 from voice_agent.errors import ConfigError
 from voice_agent.live.admission import Refusal, StreamTokens
@@ -131,7 +132,7 @@ class Reception:
         outbound = fields.get("Direction", "") == OUTBOUND
         if agent is None or agent.lookup is None or self.stopping.closing or outbound or self._is_full:
             return await self._take(fields, query, None, chosen)
-        values = {**agent.variables, "caller": fields.get("From", ""), "called": called}
+        values = {**agent.variables, "caller": shown_caller(fields.get("From", "")), "called": called}
         found = await look_up(agent.lookup, values, self._agents.references, call_sid)
         if self._is_for_another(call_sid):
             return self._send_on(query)
