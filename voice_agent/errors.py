@@ -4,7 +4,8 @@
     ├── ConfigError      the user's file or environment is wrong: one line, what, where, what to do instead
     │   └── ConfigErrors several of them, found at once: a line each
     ├── PeerError        Twilio, the model or a recording broke its format; counted or shown, never fatal to a call
-    │   └── RefusedError     it refuses a request, and says why by a code of its own
+    │   ├── RefusedError     it refuses a request, and says why by a code of its own
+    │   └── UnreachedError   the request never left
     └── CommandError     a command cannot do its work (port taken, folder unwritable): one line, exit status 2
 
 What can only be our own fault is an `AssertionError`, with the reason why it cannot happen.
@@ -57,6 +58,10 @@ class RefusedError(PeerError):
     def __init__(self, what: str, code: str = "") -> None:
         super().__init__(what)
         self.code = code
+
+
+class UnreachedError(PeerError):
+    """A request that never left, for the other side could not be reached: it is certain that nothing was done."""
 
 
 class CommandError(VoiceAgentError):

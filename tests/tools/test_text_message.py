@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from voice_agent.agent import TextMessage
 from voice_agent.config.sms_tools import LONGEST, send_sms_tool
-from voice_agent.errors import PeerError, RefusedError
+from voice_agent.errors import PeerError, RefusedError, UnreachedError
 from voice_agent.tools.arguments import ArgumentsError, read_arguments
 from voice_agent.tools.text_message import NotSentError, Outgoing, compose, send
 
@@ -104,6 +104,7 @@ class Sender:
         (RefusedError("x", "21610"), "messages do not get to that number"),
         (RefusedError("x", "21614"), "messages do not get to that number"),
         (RefusedError("x", "21659"), "the message could not be sent"),
+        (UnreachedError("x"), "the message could not be sent"),
         (PeerError("x"), "it is not certain that the message was sent"),
     ],
 )

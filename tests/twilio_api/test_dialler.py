@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 
 from tests.support.twilio_rest import FakeRest, fake_rest
-from voice_agent.errors import RefusedError
+from voice_agent.errors import RefusedError, UnreachedError
 from voice_agent.twilio_api.calls import CallsApi
 from voice_agent.twilio_api.dialler import Dialler, UncertainError
 from voice_agent.twilio_api.dialling import OutboundCall
-from voice_agent.twilio_api.rest import NotSentError
 
 ACCOUNT = "AC00000000000000000000000000000001"
 CALL = OutboundCall(
@@ -91,7 +90,7 @@ def test_after_trouble_at_twilio_it_is_asked_whether_it_has_the_call(rest: FakeR
 
 
 def test_what_never_left_was_not_placed() -> None:
-    with pytest.raises(NotSentError):
+    with pytest.raises(UnreachedError):
         dialling("http://127.0.0.1:9", lambda dialler: dialler.place(CALL))
 
 

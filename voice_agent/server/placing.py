@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 
 from voice_agent.config.agents import AgentSource
 from voice_agent.config.settings import Settings
-from voice_agent.errors import CommandError, ConfigError, PeerError, RefusedError
+from voice_agent.errors import CommandError, ConfigError, PeerError, RefusedError, UnreachedError
 from voice_agent.live.admission import Refusal
 from voice_agent.live.capacity import Capacity
 from voice_agent.live.clock import utc_now
@@ -23,7 +23,7 @@ from voice_agent.server.insiders import bears
 from voice_agent.twilio_api.calls import CallsApi
 from voice_agent.twilio_api.dialler import Dialler, UncertainError
 from voice_agent.twilio_api.dialling import OutboundCall, Wish, plan
-from voice_agent.twilio_api.rest import GoneError, NotSentError
+from voice_agent.twilio_api.rest import GoneError
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ async def _place(placed: Awaitable[str], to: str) -> str:
         return await placed
     except RefusedError as error:
         raise HTTPException(422, str(error)) from None
-    except NotSentError as error:
+    except UnreachedError as error:
         raise HTTPException(502, f"{to} was not called: {error}") from None
     except UncertainError as error:
         logger.error("%s", error)  # noqa: TRY400 - the text says it all

@@ -14,7 +14,7 @@ from voice_agent.config.callers import is_number
 from voice_agent.config.placeholders import filled
 from voice_agent.config.schema_forms import E164
 from voice_agent.config.sms_tools import LONGEST, TEXT, TO
-from voice_agent.errors import PeerError, RefusedError
+from voice_agent.errors import PeerError, RefusedError, UnreachedError
 from voice_agent.tools.arguments import ArgumentsError
 
 MOST_A_CALL = 5
@@ -76,8 +76,8 @@ async def send(outgoing: Outgoing, through: MessageSender | None) -> str:
         raise NotSentError("it is not available now", "TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN must be set for it")
     try:
         await through.send(outgoing.sender, outgoing.to, outgoing.text)
-    except RefusedError as error:
-        takes_none = error.code in _TAKES_NONE
+    except (RefusedError, UnreachedError) as error:
+        takes_none = isinstance(error, RefusedError) and error.code in _TAKES_NONE
         said = "messages do not get to that number" if takes_none else "the message could not be sent"
         raise NotSentError(said, str(error)) from None
     except PeerError as error:

@@ -8,10 +8,9 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from voice_agent.errors import PeerError, RefusedError
+from voice_agent.errors import PeerError, RefusedError, UnreachedError
 from voice_agent.twilio_api.calls import CallsApi
 from voice_agent.twilio_api.dialling import OutboundCall
-from voice_agent.twilio_api.rest import NotSentError
 
 CLOCKS_APART = timedelta(minutes=1)
 """So much Twilio's clock may differ from ours."""
@@ -43,7 +42,7 @@ class Dialler:
         """Place a call when its turn has come; gives its SID.
 
         `placed` is told the SID, too: even if who waits here is cancelled, for Twilio may have granted it by then.
-        Raises `RefusedError` or `NotSentError`: there is no call; `UncertainError`: there may be one.
+        Raises `RefusedError` or `UnreachedError`: there is no call; `UncertainError`: there may be one.
         """
         wait_s = self.waits_s
         self._free_at = asyncio.get_running_loop().time() + wait_s + self._between_s
@@ -63,7 +62,7 @@ class Dialler:
         asked_at = datetime.now(UTC)
         try:
             return await self._api.create(call)
-        except (RefusedError, NotSentError):
+        except (RefusedError, UnreachedError):
             raise
         except PeerError as error:
             found = await self.look_up(call.to, call.from_, asked_at)

@@ -22,7 +22,7 @@ from twilio.http.response import Response
 from twilio.rest import Client
 
 from voice_agent.config.settings import Settings
-from voice_agent.errors import PeerError, RefusedError
+from voice_agent.errors import PeerError, RefusedError, UnreachedError
 from voice_agent.twilio_api.refusals import meaning_of
 
 TIMEOUT_S = 5.0
@@ -39,10 +39,6 @@ _T = TypeVar("_T")
 
 class GoneError(PeerError):
     """There is no such thing, or the call is over."""
-
-
-class NotSentError(PeerError):
-    """The request never left: Twilio could not be reached."""
 
 
 class TwilioRest:
@@ -85,7 +81,7 @@ class TwilioRest:
         except requests.exceptions.SSLError as error:
             raise PeerError(f"{self._host} has no valid TLS certificate: check TWILIO_API_BASE_URL") from error
         except requests.RequestException as error:
-            kind = NotSentError if _never_left(error) else PeerError
+            kind = UnreachedError if _never_left(error) else PeerError
             raise kind(f"{self._host} cannot be reached: check the network and TWILIO_API_BASE_URL") from error
         except (TwilioException, ValueError, TypeError, AttributeError, KeyError) as error:
             if (refused := _refused_page(error)) is not None:
