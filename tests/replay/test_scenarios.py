@@ -1,11 +1,16 @@
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import msgspec
+import numpy as np
+import pytest
+from numpy.typing import NDArray
 
 from tests.emulator.speech.test_callers import Hummer
 from voice_agent.agent import Agent
 from voice_agent.config.expectations import Expectations
 from voice_agent.config.scenario_keys import Given, Scenario, Turn
+from voice_agent.errors import ConfigError
 from voice_agent.replay.scenarios import Callers, clock_of
 
 
@@ -41,6 +46,19 @@ def test_a_text_is_spoken_once_for_each_pitch() -> None:
 
     assert one.sound is other.sound
     assert callers.part(scenario(Turn(says="Hello.")), "low").moves[0].sound != one.sound
+
+
+class Mute:
+    """A voice that knows no word of it."""
+
+    def synthesise(self, text: str, speed: float = 1.0) -> Iterator[NDArray[np.float32]]:
+        del text, speed
+        yield from ()
+
+
+def test_what_the_voice_cannot_say_is_told_with_its_place() -> None:
+    with pytest.raises(ConfigError, match=r'^a\.yaml:3:1: the callers\' voice cannot say "日本語": it speaks English'):
+        Callers(Mute()).part(scenario(Turn(says="日本語")), "low")
 
 
 def test_a_scenario_s_clock_stands_on_the_wall_of_the_agent() -> None:

@@ -14,6 +14,7 @@ from voice_agent.agent import Agent
 from voice_agent.config.scenario_keys import Scenario, Turn
 from voice_agent.emulator.caller import Move, Part
 from voice_agent.emulator.speech.callers import PITCHES, Voice, line_noise, synthesise, with_noise
+from voice_agent.errors import ConfigError
 from voice_agent.live.clock import utc_now
 from voice_agent.recording.telling import transcript
 from voice_agent.replay.against import Against, failures_of
@@ -52,11 +53,14 @@ class Callers:
         return line_noise() if self._has_noise else b""
 
     def part(self, scenario: Scenario, pitch: str) -> Part:
-        """Give the caller's part; some milliseconds of work a word."""
+        """Give the caller's part; some milliseconds of work a word. Raises `ConfigError` for what nobody can say."""
         moves = []
         after_silence = False
         for number, turn in enumerate(scenario.caller, 1):
-            moves.append(self._move(number, turn, pitch, after_silence=after_silence))
+            move = self._move(number, turn, pitch, after_silence=after_silence)
+            if turn.says and not move.sound:
+                raise ConfigError(f'the callers\' voice cannot say "{turn.says}": it speaks English', scenario.place)
+            moves.append(move)
             after_silence = bool(turn.silent_ms)
         return Part(moves=tuple(moves), noise=self._noise)
 

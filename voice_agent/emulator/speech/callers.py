@@ -37,7 +37,7 @@ class Voice(Protocol):
 
 def synthesise(voice: Voice, text: str, pitch: float = 1.0) -> bytes:
     """Say a text as mu-law 8 kHz, trimmed and levelled; `pitch` below 1 is a deeper voice at the same tempo."""
-    samples = np.concatenate(list(voice.synthesise(text, speed=1 / pitch))).astype(np.float64)
+    samples = np.concatenate([np.zeros(0), *voice.synthesise(text, speed=1 / pitch)])
     loud = np.flatnonzero(np.abs(samples) > _QUIET)
     if not loud.size:
         return b""  # nothing that can be said, such as "..."
