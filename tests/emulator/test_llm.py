@@ -127,6 +127,8 @@ def test_a_forced_function_and_a_call_without_words() -> None:
         (Endpoint(raw='data: {"error": {"message": "too long"}}\n\n'), "too long"),
         (Endpoint(raw="data: {]\n\n"), "no chat completion stream"),
         (Endpoint(raw='data: {"choices": [{}]}\n\n'), "no chat completion stream"),
+        (Endpoint(raw="<html>Welcome</html>"), "no chat completion stream"),
+        (Endpoint(raw='{"choices": [{"message": {"content": "Hello."}}]}'), "no chat completion stream"),
         (Endpoint(raw="data: 1\n\n"), "no chat completion stream"),
         (Endpoint(raw='data: {"choices": ["x"]}\n\n'), "no chat completion stream"),
         (Endpoint({"content": ["Hello."]}), "no chat completion stream"),

@@ -17,6 +17,8 @@ from voice_agent.sim.realtime import Line, Think
 _SILENCE_SECONDS = 30
 """Longest wait for the next bytes: small models on slow machines need a while to read the prompt."""
 
+_NO_STREAM = "LLM_URL sent something that is no chat completion stream"
+
 _SPOKEN = (
     "You are heard on the telephone: answer in plain spoken sentences, without lists, markup or emoji. "
     "The caller's words were recognised by a machine and may be a little wrong."
@@ -76,10 +78,14 @@ class ChatBrain:
                 if response.status != 200:
                     detail = (await response.text())[:200].replace("\n", " ")
                     raise PeerError(f"LLM_URL answered {response.status}: {detail}")
+                streamed = False
                 async for line in response.content:
+                    streamed = streamed or line.startswith(b"data:")
                     delta = _read_line(line)
                     if delta is not None:
                         yield delta
+                if not streamed:
+                    raise PeerError(_NO_STREAM)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise PeerError(f"LLM_URL cannot be used: {error or 'no answer in time'}") from error
 
@@ -127,7 +133,7 @@ def _read_line(line: bytes) -> _Delta | None:
         delta = event["choices"][0]["delta"] if event.get("choices") else None
         return msgspec.convert(delta, _Delta) if isinstance(delta, dict) else None
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise PeerError("LLM_URL sent something that is no chat completion stream") from error
+        raise PeerError(_NO_STREAM) from error
 
 
 def _add_call(calls: dict[int, dict[str, str]], part: _Part) -> None:
