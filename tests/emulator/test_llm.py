@@ -82,6 +82,20 @@ def test_a_call_streamed_in_pieces_is_one_call() -> None:
     assert ask(endpoint) == ["One moment.", ToolCall("opening_hours", '{"day": "Monday"}'), ToolCall("hang_up", "{}")]
 
 
+def test_calls_that_share_an_index_are_told_apart_by_their_ids() -> None:
+    # So does Ollama (ollama/ollama#15457).
+    streamed = [
+        {"index": 0, "id": "one", "function": {"name": "opening_hours", "arguments": '{"day":'}},
+        {"index": 0, "id": "", "function": {"arguments": '"Monday"}'}},
+        {"index": 0, "id": "two", "function": {"name": "opening_hours", "arguments": '{"day":"Friday"}'}},
+    ]
+
+    assert ask(Endpoint(*({"tool_calls": [part]} for part in streamed))) == [
+        ToolCall("opening_hours", '{"day":"Monday"}'),
+        ToolCall("opening_hours", '{"day":"Friday"}'),
+    ]
+
+
 def test_the_conversation_goes_along_in_the_chat_apis_shape() -> None:
     endpoint = Endpoint({"content": "Yes."})
     ask(endpoint, key="secret")

@@ -32,6 +32,7 @@ class _Function(msgspec.Struct):
 
 class _Part(msgspec.Struct):
     index: int | None = None
+    id: str | None = None
     function: _Function | None = None
 
 
@@ -40,6 +41,15 @@ class _Delta(msgspec.Struct):
 
     content: str | None = None
     tool_calls: list[_Part] | None = None
+
+
+class _Call(msgspec.Struct):
+    """What has come of a call."""
+
+    index: int
+    id: str
+    name: str = ""
+    arguments: str = ""
 
 
 class ChatBrain:
@@ -54,7 +64,7 @@ class ChatBrain:
     async def think(self, think: Think) -> AsyncGenerator[Thought, None]:
         """Stream sentences as they are complete, then the calls. Raises `PeerError`."""
         unsaid = ""
-        calls: dict[int, dict[str, str]] = {}
+        calls: list[_Call] = []
         async for delta in self._deltas(_request(self._model, think)):
             unsaid += delta.content or ""
             *complete, unsaid = cut_sentences(unsaid)
@@ -65,8 +75,8 @@ class ChatBrain:
                 _add_call(calls, part)
         if unsaid.strip():
             yield unsaid.strip()
-        for _, call in sorted(calls.items()):
-            yield ToolCall(call["name"], call["arguments"] or "{}")
+        for call in calls:
+            yield ToolCall(call.name, call.arguments or "{}")
 
     async def _deltas(self, request: dict[str, Any]) -> AsyncIterator[_Delta]:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=_SILENCE_SECONDS)
@@ -136,9 +146,15 @@ def _read_line(line: bytes) -> _Delta | None:
         raise PeerError(_NO_STREAM) from error
 
 
-def _add_call(calls: dict[int, dict[str, str]], part: _Part) -> None:
-    """Add a piece of a streamed call: the name comes once, the arguments in pieces."""
-    call = calls.setdefault(part.index or 0, {"name": "", "arguments": ""})
-    function = part.function or _Function()
-    call["name"] += function.name or ""
-    call["arguments"] += function.arguments or ""
+def _add_call(calls: list[_Call], part: _Part) -> None:
+    """Add a piece of a streamed call: the name comes once, the arguments in pieces.
+
+    Some servers give every call the same index; then a name with another id begins the next one.
+    """
+    index, id_, function = part.index or 0, part.id or "", part.function or _Function()
+    call = next((call for call in reversed(calls) if call.index == index), None)
+    if call is None or (function.name and id_ not in ("", call.id)):
+        call = _Call(index, id_)
+        calls.append(call)
+    call.name += function.name or ""
+    call.arguments += function.arguments or ""
