@@ -68,18 +68,21 @@ def test_what_stands_against_the_policy_and_its_end_are_told_once() -> None:
     assert (floor.held, floor.machine) == (True, True)
 
 
-def test_a_greeting_is_protected_where_there_is_one_and_the_agent_says_so() -> None:
+def test_a_greeting_is_protected_where_one_is_to_come_and_the_agent_says_so() -> None:
     unprotected, wordless = an_agent(greeting="Hello."), an_agent(barge_in=BargeIn(protect_greeting=True))
-    floors = [Floor(agent, held=False) for agent in (unprotected, wordless, PROTECTING)]
+    floors = [
+        Floor(agent, held=False, opening=opening)
+        for agent, opening in ((unprotected, True), (wordless, False), (PROTECTING, False), (PROTECTING, True))
+    ]
     for floor in floors:
         floor.greeting_begins("r1")
 
-    assert [floor.closed for floor in floors] == [False, False, True]
-    assert [floor.greets for floor in floors] == [False, False, True]
+    assert [floor.closed for floor in floors] == [False, False, False, True]
+    assert [floor.greets for floor in floors] == [False, False, False, True]
 
 
 def test_a_protected_greeting_is_over_when_its_response_is_and_one_that_failed_is_said_again() -> None:
-    floor = in_use(Floor(PROTECTING, held=False))
+    floor = in_use(Floor(PROTECTING, held=False, opening=True))
     greets = [floor.greets]
     floor.greeting_begins("r1")
     floor.greeting_failed("r0")
@@ -93,14 +96,14 @@ def test_a_protected_greeting_is_over_when_its_response_is_and_one_that_failed_i
     assert greets == [False, True, False, False]
     assert list(floor.greeting_over(None)) == []
     floor.greeting_begins("r3")
-    assert list(floor.greeting_over("r3")) == []
+    assert [*floor.open(), *floor.greeting_over("r3")] == []
     assert floor.closed
     assert list(floor.greeting_over(None)) == flags(True)
     assert not floor.closed
 
 
 def test_a_session_that_is_set_up_for_another_agent_follows_its_policy() -> None:
-    floor = in_use(Floor(PROTECTING, held=False))
+    floor = in_use(Floor(PROTECTING, held=False, opening=True))
     list(floor.hand_over(an_agent(), ""))
     at_once = (floor.closed, floor.in_force)
     list(floor.hand_over(an_agent(barge_in=BargeIn(after_ms=1)), ""))

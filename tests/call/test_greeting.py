@@ -8,6 +8,7 @@ from voice_agent.call.commands import (
     AgentSaid,
     CallStarted,
     ClearPlayback,
+    ConfigureSession,
     CreateResponse,
     PlayAudio,
     TruncateItem,
@@ -108,6 +109,23 @@ def test_a_call_that_goes_on_is_not_greeted_again_but_told_what_happened() -> No
         assert (asked.request, asked.tool_choice) == ("greeting-1", "none")
         assert asked.instructions is not None
         assert asked.instructions.startswith("Be brief.\n\nThe call goes on.")
+
+
+def test_a_call_that_goes_on_without_a_greeting_has_none_that_would_be_protected() -> None:
+    for reason in ("Nobody answered.", ""):
+        agent = an_agent(greeting="Hello.", barge_in=BargeIn(protect_greeting=True))
+        script = Script(agent, resumed=Resumption(Conversation("test"), reason)).begin()
+        script.agent_speaks("a", 2000)
+        script.wait(500)
+        script.caller_speaks()
+        cut = script.ordered(ClearPlayback)
+        script.response_done(status="cancelled")
+        script.caller_stops()
+        script.wait(2100)
+
+        assert script.ordered(ConfigureSession)[0].create_response
+        assert len(cut) == 1
+        assert script.ordered(CreateResponse)[-1].request.startswith("turn")
 
 
 # --- a greeting that was kept from a former call ---------------------------------------------------------------------

@@ -122,7 +122,7 @@ def test_what_failed_in_a_lost_session_does_not_count_in_the_next_one() -> None:
 
 
 def test_a_protected_greeting_that_is_heard_out_ends_its_protection_though_its_session_was_lost() -> None:
-    alone = Alone(an_agent(greeting="Hello.", barge_in=BargeIn(protect_greeting=True)))
+    alone = Alone(an_agent(greeting="Hello.", barge_in=BargeIn(protect_greeting=True)), greets=True)
     alone.feed(ResponseWanted("greeting", "Hello."), ResponseCreated("r1", "greeting-1"), SOUND, PlaybackBusy())
     alone.feed(ResponseDone("r1", "completed"), ResponseCreated("r2", None), SessionLost(), PlaybackIdle())
 

@@ -23,13 +23,13 @@ class Floor:
     """See the module."""
 
     def __init__(self, agent: Agent, *, held: bool, opening: bool = False) -> None:
-        """`held`: it is not known yet who answered. `opening`: a greeting is still to come."""
+        """`held`: it is not known yet who answered. `opening`: the agent's greeting is still to come."""
         self.held = held
         self.opening = opening
         """The greeting has only just begun, or has not: a "hello?" is no turn of its own."""
         self.machine = False
         """Held for good."""
-        self.protected = agent.barge_in.protect_greeting and agent.greeting is not None
+        self.protected = opening and agent.barge_in.protect_greeting
         """The greeting is heard to its end."""
         self._greeting: str | None = None
         """The response that says it."""
