@@ -86,6 +86,21 @@ def test_a_hello_before_the_greeting_is_heard_is_answered_by_it() -> None:
         assert purposes(script.said) == ["greeting", "greeting"]
 
 
+def test_a_key_from_before_the_greeting_is_answered_behind_it_though_a_hello_puts_the_greeting_off() -> None:
+    for pressed_first_ms in (0, 1000):
+        script = opened()
+        script.feed(KeyPressed("4"))
+        script.wait(1600 - pressed_first_ms)
+        script.feed(ResponseCreated("r0", "greeting-1"))
+        script.caller_speaks()
+        script.response_done("r0", "cancelled")
+        script.wait(1200)
+        script.caller_stops()
+        greeting(script)
+
+        assert purposes(script.said) == ["greeting", "greeting", "keys"]
+
+
 def test_what_the_server_begins_by_itself_before_the_greeting_waits_for_a_hello_too() -> None:
     script = opened()
     script.feed(ResponseCreated("r0", None))  # behind an MCP call
@@ -101,7 +116,7 @@ def test_what_the_server_begins_by_itself_before_the_greeting_waits_for_a_hello_
 
     assert [command.response_id for command in script.ordered(CancelResponse)] == ["r0", "r1"]
     assert script.ordered(PlayAudio) == []
-    assert purposes(script.said) == ["greeting", "mcp", "greeting"]
+    assert purposes(script.said) == ["greeting", "greeting", "mcp"]
 
 
 def test_the_greeting_does_not_begin_behind_a_sign_of_life_while_somebody_says_hello() -> None:

@@ -12,6 +12,7 @@ from voice_agent.call.wanted import WITHDRAWN, Requests, queued
 
 TURN, KEYS, MCP = ResponseWanted("turn"), ResponseWanted("keys"), ResponseWanted("mcp")
 IDLE = ResponseWanted("idle", "Ask whether they are there.")
+GREETING = ResponseWanted("greeting", "Say hello.")
 WANTED = st.builds(
     ResponseWanted, st.sampled_from(get_args(get_type_hints(ResponseWanted)["purpose"])), st.none() | st.just("Say so.")
 )
@@ -42,6 +43,18 @@ def test_however_many_are_wanted_one_is_plain_and_each_purpose_stands_once(wante
     assert sum(one.instructions is None for one in waiting) <= 1
     assert len({one.purpose for one in waiting}) == len(waiting)
     assert bool(waiting) == bool(wanted)
+
+
+def test_the_greeting_comes_first_whatever_was_wanted_before_and_behind_it() -> None:
+    requests = Requests()
+    for wanted in (KEYS, GREETING, IDLE):
+        requests.want(wanted)
+    put_back = Requests()
+    put_back.want(KEYS)
+    put_back.put_back(GREETING, anyway=True)
+
+    assert requests.waiting == [GREETING, KEYS, IDLE]
+    assert put_back.waiting == [GREETING, KEYS]
 
 
 def test_a_request_is_settled_once_and_by_its_own_name_only() -> None:

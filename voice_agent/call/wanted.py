@@ -1,4 +1,4 @@
-"""What the model is still to be asked for, in order: plain requests are one, others wait their turn."""
+"""What the model is still to be asked for, in order: the greeting is first, plain requests are one, others wait."""
 
 from collections.abc import Callable, Sequence
 
@@ -39,8 +39,8 @@ class Requests:
         self._count = 0
 
     def want(self, wanted: ResponseWanted) -> None:
-        """Let it wait, see `queued`."""
-        self.waiting = queued(self.waiting, wanted)
+        """Let it wait, see `queued`; behind the greeting, whatever happened before that was heard."""
+        self.waiting = sorted(queued(self.waiting, wanted), key=lambda one: one.purpose != "greeting")
 
     def keep(self, holds: Callable[[ResponseWanted], bool]) -> None:
         """Forget what waits, but for that of which this holds."""
@@ -60,7 +60,7 @@ class Requests:
         # What a server begins by itself is not lost either, if it is behind a call of its own.
         wanted = wanted or ResponseWanted("mcp")
         if wanted.keep or (anyway and wanted is not WITHDRAWN):
-            self.waiting.append(wanted)
+            self.want(wanted)
 
     def give_up_open(self, response_id: str | None) -> ResponseWanted | None:
         """Give what the open response was asked for, to be asked for again; `None` if that is not wanted, or none is.
