@@ -17,6 +17,7 @@ from voice_agent.call.events import (
     KeyPressed,
     McpCalled,
     ModelAudio,
+    ModelClosed,
     ModelError,
     ResponseCreated,
     ResponseDone,
@@ -310,6 +311,40 @@ def test_speech_however_long_does_not_cut_a_protected_greeting() -> None:
     script.wait(2000)
 
     assert script.ordered(ClearPlayback) == []
+
+
+def test_a_key_and_a_turn_under_protection_are_answered_together_behind_the_greeting() -> None:
+    script = Script(an_agent(greeting="Hello.", barge_in=BargeIn(protect_greeting=True))).begin()
+    script.agent_speaks("greeting", 5000)
+    script.response_done()
+    script.feed(KeyPressed("4"))
+    script.wait(2000)
+    script.caller_speaks()
+    script.wait(1600)
+    script.caller_stops()
+    before = requests(script)
+    script.wait(2000)
+    script.agent_speaks("answer", 1000, response="r2")
+    script.response_done("r2")
+    script.wait(3000)
+
+    assert before == ["greeting-1"]
+    assert requests(script) == ["greeting-1", "keys-2"]
+
+
+def test_a_result_that_comes_into_the_words_of_a_lost_session_is_where_the_next_one_goes_on() -> None:
+    script = Script().begin()
+    script.agent_speaks("words", 3000, done=False)
+    script.feed(ToolRequested("r1", "f1", "c1", "look_up", "{}"))
+    script.wait(500)
+    script.feed(ModelClosed(1006))
+    script.begin_session()
+    script.feed(ToolFinished("c1", "42"))
+    script.agent_speaks("result", 1000, response="r2")
+    script.response_done("r2")
+    script.wait(6000)
+
+    assert requests(script) == ["tool-1"]
 
 
 def test_a_pause_in_a_protected_greeting_does_not_end_its_protection() -> None:

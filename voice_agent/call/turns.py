@@ -370,7 +370,6 @@ class Turns:
             self._answer_owed = self._answer_owed or not (self._floor.held and self._requests.comes("greeting"))
         elif self._floor.in_force:
             # The server answers what the conversation holds at this moment; a result that comes later is not in it.
-            self._answer_owed = False
             self._requests.keep(lambda waiting: waiting.keep)
             self._deadlines.set("server answer", now_ms + SERVER_ANSWER_MS)
         elif not (self._turn.overheard and self._agent_has_words()):
@@ -419,7 +418,7 @@ class Turns:
     def _ask(self) -> Iterator[Command | Fact]:
         if not self._requests.waiting or not self._may_ask():
             return
-        may = (one for one in self._requests.waiting if not self._floor.held or one.purpose in FIRST_WORDS)
+        may = (one for one in self._requests.waiting if not self._floor.closed or one.purpose in FIRST_WORDS)
         wanted = next(may, None)
         if wanted is None:
             return
@@ -445,6 +444,8 @@ class Turns:
             yield from self._response.cancel(event.response_id)
             return
         self._requests.active = wanted
+        # What has words of its own answers nothing.
+        self._answer_owed = self._answer_owed and wanted is not None and wanted.instructions is not None
         if wanted is not None and wanted.purpose == "greeting":
             self._floor.greeting_begins(event.response_id)
 
