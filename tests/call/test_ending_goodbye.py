@@ -174,6 +174,19 @@ def test_a_goodbye_that_was_taken_back_ends_nothing_later() -> None:
     assert script.ordered(ClosePhone) == []
 
 
+def test_a_goodbye_that_was_taken_back_before_it_is_begun_is_not_heard() -> None:
+    script = a_minute()
+    script.wait(45_000)
+    script.feed(KeyPressed("4"))
+    script.agent_speaks("bye", 2000)
+    script.response_done(status="cancelled")
+    script.wait(1500)
+
+    assert [command.response_id for command in script.ordered(CancelResponse)] == ["r1"]
+    assert script.ordered(PlayAudio) == []
+    assert requests(script) == ["goodbye-1", "keys-2"]
+
+
 def test_the_turn_before_a_hang_up_does_not_take_it_back() -> None:
     script = Script().begin()
     script.caller_speaks()

@@ -435,7 +435,8 @@ class Turns:
         self._requests.withdraw("idle")  # the silence is broken
         self._response.begin(event.response_id)
         self._requests.active = None
-        if self._turn.speaking or (self._floor.held and (wanted is None or wanted.purpose not in FIRST_WORDS)):
+        early = self._floor.held and (wanted is None or wanted.purpose not in FIRST_WORDS)
+        if self._turn.speaking or early or wanted is WITHDRAWN:
             # A sound that is no turn gets no answer which would take its place.
             no_turn = self._turn.overheard or self._turn.hello or self._floor.held
             self._requests.put_back(wanted if event.request is None else wanted or WITHDRAWN, anyway=no_turn)
