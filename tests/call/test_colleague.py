@@ -9,6 +9,7 @@ from voice_agent.call.commands import (
     CallEnded,
     ClosePhone,
     CreateResponse,
+    HangUp,
     PlayAudio,
     SettleTransfer,
     ToolAnswered,
@@ -77,6 +78,19 @@ def test_the_first_decision_counts() -> None:
 
     assert script.ordered(SettleTransfer) == [SettleTransfer(accepted=True)]
     assert [answer.output for answer in script.ordered(ToolAnswered)] == ["It is decided already."]
+
+
+def test_a_colleague_who_presses_once_more_is_told_goodbye_all_the_same() -> None:
+    script = asked()
+    script.feed(KeyPressed("2"), KeyPressed("2"))
+    script.agent_speaks("bye", 1000)
+    script.response_done()
+    script.wait(500)
+    script.feed(KeyPressed("2"))
+    script.wait(800)
+
+    assert len(script.ordered(PlayAudio)) == 5
+    assert len(script.ordered(HangUp)) == 1
 
 
 def test_keys_are_no_words_for_the_model() -> None:

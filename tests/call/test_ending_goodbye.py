@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support.collecting import collecting, press
 from tests.support.script import CLIPS, Script, an_agent
 from voice_agent.agent import BargeIn, Limits
 from voice_agent.call.commands import (
@@ -185,6 +186,19 @@ def test_a_goodbye_that_was_taken_back_before_it_is_begun_is_not_heard() -> None
     assert [command.response_id for command in script.ordered(CancelResponse)] == ["r1"]
     assert script.ordered(PlayAudio) == []
     assert requests(script) == ["goodbye-1", "keys-2"]
+
+
+def test_a_terminator_out_of_habit_does_not_take_the_goodbye_back() -> None:
+    script = collecting(length=4)
+    press(script, "1204", pause_ms=100)
+    script.agent_speaks("bye", 2000, response="r2")
+    script.feed(ToolRequested("r2", "f2", "c2", "hang_up", "{}"))
+    script.response_done("r2")
+    script.wait(500)
+    script.feed(KeyPressed("#"))
+    script.wait(2000)
+
+    assert len(script.ordered(ClosePhone)) == 1
 
 
 def test_the_turn_before_a_hang_up_does_not_take_it_back() -> None:

@@ -33,6 +33,7 @@ def collecting(**wanted: Any) -> Conversing:
         Tool("pin", "The PIN.", {}, "collect_digits", digits=DigitCollection(**wanted)),
         Tool("birthday", "The day of birth.", {}, "collect_digits", digits=DigitCollection(length=8)),
         Tool("look_up", "Look it up.", {}, "python", "m:f"),
+        Tool("hang_up", "End the call.", {}, "hang_up"),
     )
     script = Conversing(an_agent(tools=tools))
     script.begin()

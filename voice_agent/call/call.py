@@ -122,8 +122,11 @@ class Call:
             *((McpCalls(agent),) if any(each.mcp for each in agents) else ()),
             self._tools,
             self._link,
-            CollectDigits(agent, setup.resumed),
-            *((Colleague(agent, can_sign="moment" in clips),) if asked else (Keys(),)),
+            *(
+                (Colleague(agent, can_sign="moment" in clips),)
+                if asked
+                else (CollectDigits(agent, setup.resumed), Keys())
+            ),
             *((WarmTransfer(agent, rest=setup.rest, clip=_hold_clip(clips)),) if warm else ()),
             SendDigits(agent),
             *((CarrierKeys(agent, resumed.pressed),) if by_carrier else ()),

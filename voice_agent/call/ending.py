@@ -1,7 +1,8 @@
 """Ending: how a call comes to its end, once, whoever begins it.
 
-The agent's goodbye is heard whole before the line is closed; a caller who speaks before that keeps the call. A transfer
-is a goodbye behind which the carrier takes the caller elsewhere; keys that the carrier presses end the stream alone.
+The agent's goodbye is heard whole before the line is closed; a caller who speaks before that, or presses a key that the
+model is told of, keeps the call. A transfer is a goodbye behind which the carrier takes the caller elsewhere; keys that
+the carrier presses end the stream alone.
 Closing sockets, REST hang-up, `stop`, a vanished caller, a lost model and the time limit all meet here.
 """
 
@@ -25,7 +26,6 @@ from voice_agent.call.events import (
     EndRequested,
     Event,
     HangUpFinished,
-    KeyPressed,
     ModelAudio,
     PhoneChecked,
     PhoneClosed,
@@ -49,6 +49,7 @@ from voice_agent.call.facts import (
     GoodbyeTakenBack,
     GoodbyeWanted,
     HangUpWanted,
+    KeyLeft,
     LineClosing,
     MachineReached,
     ModelGone,
@@ -119,7 +120,7 @@ class Ending:
         TurnOpened,
         TurnClosed,
         BargeIn,
-        KeyPressed,
+        KeyLeft,
         TransferAgreed,
         CallTaken,
         CarrierKeysWanted,
@@ -187,7 +188,7 @@ class Ending:
                 yield from self._take_phone(now_ms, event)
             case ResponseAsked() | ResponseCreated() | ResponseDone() | ClipWanted():
                 yield from self._take_response(now_ms, event)
-            case TurnOpened() | TurnClosed() | BargeIn() | KeyPressed():
+            case TurnOpened() | TurnClosed() | BargeIn() | KeyLeft():
                 yield from self._take_caller(now_ms, event)
             case PlaybackBusy() | PlaybackIdle() | StopPlaying():
                 yield from self._take_playback(now_ms, event)
@@ -269,7 +270,7 @@ class Ending:
                 yield from self._take_back(now_ms)
             case TurnClosed():
                 self._caller_speaks = self._caller_has_floor = False
-            case KeyPressed():
+            case KeyLeft():
                 yield from self._take_back(now_ms)
 
     def _move(self, cause: Cause) -> bool:
