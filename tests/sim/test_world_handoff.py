@@ -7,7 +7,7 @@ import pytest
 from tests.support.recorded import write
 from tests.support.scenes import Asker, Interrupter, an_agent
 from tests.support.simulated import header_of, steps_of
-from voice_agent.agent import BargeIn, Limits, Tool
+from voice_agent.agent import BargeIn, Limits, ModelOptions, Tool
 from voice_agent.call.commands import AgentSaid, HandedOver, Note, RunTool
 from voice_agent.call.handoff import MOST_HANDOVERS
 from voice_agent.call.setup import CallSetup, ModelSetup
@@ -25,6 +25,7 @@ BILLING = an_agent(
     voice="ash",
     barge_in=BargeIn(after_ms=300),
     limits=Limits(minutes=3, idle_seconds=10),
+    model=ModelOptions(speed=1.2),
     tools=(HANG_UP, handoff_tool(("desk",)), Tool("invoice", "Find it.", {}, "python", "m:f")),
 )
 

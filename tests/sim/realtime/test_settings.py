@@ -149,6 +149,31 @@ def test_the_voice_is_frozen_once_it_was_heard() -> None:
     assert same["type"] == "session.updated"
 
 
+def test_the_speed_stays_while_a_response_is_made() -> None:
+    client = VirtualClient()
+    client.setup()
+    client.lazy = True
+    client.send(type="response.create")
+    refused = update(client, instructions="new", audio={"output": {"speed": 1.2}})
+    same = update(client, audio={"output": {"speed": 1.0}})
+    client.send(type="response.cancel")
+    after = update(client, audio={"output": {"speed": 1.2}})
+
+    assert (refused["error"]["code"], refused["error"]["param"]) == ("invalid_value", "session.audio.output.speed")
+    assert same["session"]["instructions"] != "new"
+    assert after["session"]["audio"]["output"]["speed"] == 1.2
+
+
+def test_tracing_stays_as_it_is_once_it_is_on() -> None:
+    client = VirtualClient()
+    update(client, tracing=None)
+    update(client, tracing="auto")
+
+    assert update(client, tracing={"group_id": "g"})["error"]["param"] == "session.tracing"
+    assert update(client, tracing=None)["error"]["param"] == "session.tracing"
+    assert update(client, tracing="auto")["session"]["tracing"] == "auto"
+
+
 def test_a_session_names_itself_on_demand() -> None:
     # VirtualClient would refuse these: the openai package's types do not declare them.
     from voice_agent.sim.realtime.settings import Settings

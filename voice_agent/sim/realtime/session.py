@@ -86,7 +86,7 @@ class RealtimeSession:
     def configure(self, given: object) -> dict[str, str | None] | None:
         """Set it up before `start`, as a secret or a call names it; gives the API's error object for what is wrong."""
         try:
-            self._settings.update(given if self._output is None else without_formats(given), spoke=False)
+            self._settings.update(given if self._output is None else without_formats(given))
             self._hearing.settings_changed()
         except ClientError as error:
             return error.wire()
@@ -186,7 +186,8 @@ class RealtimeSession:
             case wire.InputAppend():
                 self._append(message.audio)
             case wire.SessionUpdate():
-                self._settings.update(message.session, spoke=self._answering.spoke)
+                speaking = self._answering.active is not None
+                self._settings.update(message.session, spoke=self._answering.spoke, speaking=speaking)
                 self._hearing.settings_changed()
                 self._outbox.send("session.updated", session=self._settings.wire())
                 self._mcp.learn(self._settings.tools)

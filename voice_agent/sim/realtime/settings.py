@@ -306,10 +306,10 @@ class Settings:
             "prompt": None,
         }
 
-    def update(self, given: Any, *, spoke: bool) -> None:
+    def update(self, given: Any, *, spoke: bool = False, speaking: bool = False) -> None:
         """Take a partial session: absent fields stay, given ones replace. All or nothing.
 
-        `spoke`: assistant audio exists already, so the voice is frozen.
+        `spoke`: assistant audio exists already, so the voice is frozen. `speaking`: a response is in progress.
         """
         if isinstance(given, dict) and given.get("type", "realtime") != "realtime":
             raise ClientError(
@@ -320,17 +320,28 @@ class Settings:
             raise ClientError("invalid_parameter", "The model of a session cannot be changed.", "session.model")
         if "output_modalities" in checked:
             check_modalities(checked["output_modalities"], "session.output_modalities")
-        voice = checked.get("audio", {}).get("output", {}).get("voice", self.voice)
-        if spoke and voice != self.voice:
+        self._examine_frozen(checked, spoke=spoke, speaking=speaking)
+        audio = checked.pop("audio", {})
+        self._values.update(checked)
+        for direction in ("input", "output"):
+            self._values["audio"][direction].update(audio.get(direction, {}))
+
+    def _examine_frozen(self, checked: dict[str, Any], *, spoke: bool, speaking: bool) -> None:
+        """Refuse to change what cannot be changed now; what is named as it is may be named."""
+        given, kept = checked.get("audio", {}).get("output", {}), self._values["audio"]["output"]
+        if spoke and given.get("voice", kept["voice"]) != kept["voice"]:
             raise ClientError(
                 "cannot_update_voice",
                 "Cannot update a conversation's voice if assistant audio is present.",
                 "session.audio.output.voice",
             )
-        audio = checked.pop("audio", {})
-        self._values.update(checked)
-        for direction in ("input", "output"):
-            self._values["audio"][direction].update(audio.get(direction, {}))
+        if speaking and given.get("speed", kept["speed"]) != kept["speed"]:
+            raise ClientError(
+                "invalid_value", "Cannot update speed while a response is in progress.", "session.audio.output.speed"
+            )
+        tracing = self._values["tracing"]
+        if tracing is not None and checked.get("tracing", tracing) != tracing:
+            raise ClientError("invalid_value", "Cannot update tracing once it is on.", "session.tracing")
 
     def wire(self) -> dict[str, Any]:
         """Show the whole session, as in `session.created` and `session.updated`."""
