@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 
@@ -252,6 +253,21 @@ def test_committing_less_than_a_tenth_of_a_second_is_refused() -> None:
     (error,) = client.send(type="input_audio_buffer.commit", event_id="mine")
 
     assert error["error"]["code"] == "input_audio_buffer_commit_empty"
+    assert error["error"]["event_id"] == "mine"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "conversation.item.delete"},
+        {"type": "conversation.item.truncate", "item_id": "i", "content_index": 0, "audio_end_ms": "5"},
+        {"type": "hello"},
+        {},
+    ],
+)
+def test_an_error_names_the_event_that_it_answers_though_it_could_not_be_read(event: dict[str, Any]) -> None:
+    (error,) = VirtualClient().send(**event, event_id="mine")
+
     assert error["error"]["event_id"] == "mine"
 
 

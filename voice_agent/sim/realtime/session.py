@@ -9,6 +9,8 @@ every turn is recognised; `response.created` does not.
 import re
 from typing import assert_never
 
+import msgspec
+
 from voice_agent.errors import PeerError
 from voice_agent.sim.realtime.activity import Detector
 from voice_agent.sim.realtime.answering import Answering
@@ -169,9 +171,9 @@ class RealtimeSession:
         try:
             message = wire.parse_client(text)
         except PeerError as error:
-            self._outbox.send_error(_unreadable(error))
+            self._outbox.send_error(_unreadable(error), _event_id(text))
             return
-        event_id = None if isinstance(message, wire.Unknown) else message.event_id
+        event_id = _event_id(text) if isinstance(message, wire.Unknown) else message.event_id
         if event_id is not None and len(event_id) > LONGEST_EVENT_ID:
             problem = f"Invalid 'event_id': it holds {LONGEST_EVENT_ID} characters at most."
             self._outbox.send_error(ClientError("string_above_max_length", problem, "event_id"))
@@ -323,6 +325,18 @@ class RealtimeSession:
         rules: TurnRules | None = self._hearing.rules
         if rules is not None and rules.idle_timeout_ms is not None:
             self._idle_at_ms = max(now_ms, ended.pacer.playout_end_ms) + rules.idle_timeout_ms
+
+
+class _Named(msgspec.Struct):
+    event_id: str | None = None
+
+
+def _event_id(text: str) -> str | None:
+    """Give the id of an event of which nothing else can be read."""
+    try:
+        return msgspec.json.decode(text, type=_Named).event_id
+    except (ValueError, RecursionError):
+        return None
 
 
 def _unreadable(error: PeerError) -> ClientError:
