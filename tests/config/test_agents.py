@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from voice_agent.audio.wav import write_mono
 from voice_agent.config.agents import AgentFolder, Agents, OneAgent, agent_named, agent_paths, load_agent, load_agents
 from voice_agent.errors import ConfigError
 
@@ -133,6 +134,18 @@ def test_a_changed_file_serves_the_next_call(tmp_path: Path) -> None:
 
     assert [before.all[0].voice, after.all[0].voice] == ["marin", "cedar"]
     assert problem == ""
+
+
+def test_a_changed_clip_beside_a_file_serves_the_next_call(tmp_path: Path) -> None:
+    write_mono(tmp_path / "sorry.wav", b"\x90" * 800)
+    write(tmp_path, "a", "last_resort: {clip: sorry.wav}\n")
+    folder = AgentFolder(tmp_path)
+    write_mono(tmp_path / "sorry.wav", b"\x90" * 1600)
+
+    agents, _ = folder.current()
+
+    assert agents.all[0].last_resort is not None
+    assert len(agents.all[0].last_resort.clip) == 1600
 
 
 def test_a_new_file_and_a_deleted_one_are_changes(tmp_path: Path) -> None:

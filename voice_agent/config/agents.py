@@ -26,7 +26,7 @@ from voice_agent.errors import ConfigError, ConfigErrors
 _NOT_AGENTS = (".dialogue.yaml", ".dialogue.yml", ".expect.yaml", ".expect.yml")
 
 Stamp = dict[Path, tuple[int, int]]
-"""When each agent file was last written (ns) and its size: what has to change for a reload."""
+"""When each agent file and clip beside one was last written (ns), and its size: what has to change for a reload."""
 
 
 class Demands(msgspec.Struct, frozen=True, kw_only=True):
@@ -364,9 +364,10 @@ class AgentFolder:
 def _stamp(path: Path) -> Stamp:
     """Files that vanish while we look are left out: their going is a change like any other."""
     stamp: Stamp = {}
+    # What one file's agent names may stand in any of the files beside it, also in one that is not there yet.
+    folder = path.parent if path.is_file() else path
     try:
-        # What one file's agent names may stand in any of the files beside it, also in one that is not there yet.
-        files = {path, *_agent_files(path.parent)} if path.is_file() else {*_agent_files(path)}
+        files = {path, *_agent_files(folder), *folder.glob("*.wav")}
     except OSError:
         return stamp
     for file in files:
