@@ -12,7 +12,7 @@ from tests.support.recorded import append, caller_media, header, model_delta, wr
 from voice_agent.errors import PeerError
 from voice_agent.recording.cutting import seal
 from voice_agent.recording.entries import Entry, Step
-from voice_agent.recording.format import MAGIC, blocks, pack
+from voice_agent.recording.format import MAGIC, MOST_TEXTS, blocks, pack
 from voice_agent.recording.reader import LONGEST_MS, Recording, read
 
 AUDIO = bytes(range(160))
@@ -223,3 +223,21 @@ def test_a_call_of_days_is_damage() -> None:
     with pytest.raises(PeerError, match="damaged"):
         found.extend(recording.steps())
     assert list(Recording(write(header(), steps[:2])).steps()) == steps[:2]
+
+
+@pytest.mark.parametrize(
+    ("steps", "each"),
+    [
+        (MOST_TEXTS + 1, b"\x93\x00\xc0\x90"),
+        (1, b"\x93\x00\xc0\xdd" + (MOST_TEXTS + 1).to_bytes(4, "big") + b"\x93\x00\x02\xa0" * (MOST_TEXTS + 1)),
+        (1, b"\x93\x00\xc0\xdd" + MOST_TEXTS.to_bytes(4, "big") + b"\x93\x00\x02\xa0" * MOST_TEXTS),
+    ],
+    ids=["more steps", "more texts", "more of both"],
+)
+def test_more_steps_and_texts_than_any_call_has_are_damage(steps: int, each: bytes) -> None:
+    packed = zlib.compress(b"\xdd" + steps.to_bytes(4, "big") + each * steps)
+    assert len(packed) < 100_000
+
+    recording = Recording(STEPS_ONLY + pack(b"T", packed))
+    with pytest.raises(PeerError, match="damaged"):
+        next(recording.loose_steps())

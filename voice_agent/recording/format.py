@@ -5,7 +5,7 @@ It must not know what any text means, nor the types that a bridge is fed.
 
 import zlib
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -26,6 +26,11 @@ AUDIO_MARK = "\x02"
 
 BLOCK_LIMIT = 64 * 2**20
 """Longest content, packed or unpacked: a minute of the busiest call is a thirtieth of it, and a forged length fails."""
+
+MOST_TEXTS = 2_000_000
+"""Steps of a file, and texts that came out of them: an hour of the busiest call has 830,000; a forged block of 60 KB
+would be 15 million.
+"""
 
 _HEAD_BYTES = 9
 
@@ -89,7 +94,7 @@ class StepRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     after_ms: int
     received: Row | None
-    sent: list[Row]
+    sent: Annotated[list[Row], msgspec.Meta(max_length=MOST_TEXTS)]
 
 
 class Block(msgspec.Struct, frozen=True, gc=False):

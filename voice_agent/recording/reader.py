@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from operator import add
 from pathlib import Path
-from typing import cast
+from typing import Annotated, cast
 
 import msgspec
 
@@ -23,6 +23,7 @@ from voice_agent.recording.format import (
     HEADER,
     MAGIC,
     MODEL,
+    MOST_TEXTS,
     NUMBER_MARK,
     STEPS,
     TEMPLATES,
@@ -48,7 +49,9 @@ PROBLEM_SHOWN = 200
 LONGEST_MS = 25 * 60 * 60_000
 """No carrier lets a call last for more than a day; what claims to would be days of silence in the memory."""
 
-_STEP_ROWS = msgspec.msgpack.Decoder(list[StepRow])
+_RAW_STEPS = msgspec.msgpack.Decoder(Annotated[list[msgspec.Raw], msgspec.Meta(max_length=MOST_TEXTS)])
+"""As they stand in the file: of a block that claims more, nothing is made."""
+_STEP_ROW = msgspec.msgpack.Decoder(StepRow)
 _HEADER = msgspec.json.Decoder(Header)
 
 
@@ -158,6 +161,7 @@ class _Decoder:
         self._now_ms = 0
         self._templates: list[_Template] = []
         self._first_rows = 0
+        self._texts = 0
         self._caller = _Bytes()
         self._model = _Bytes()
         self._digests = _Bytes()
@@ -167,8 +171,8 @@ class _Decoder:
         if block.kind == STEPS:
             # A writer never makes rows that fail here, and the CRC was right: these bytes are forged or a bug's.
             try:
-                for row in _STEP_ROWS.decode(_unpack(self._stream, block)):
-                    yield self._step(row)
+                for raw in _RAW_STEPS.decode(_unpack(self._stream, block)):
+                    yield self._step(_STEP_ROW.decode(raw))
             except (IndexError, ValueError, RecursionError):
                 raise damaged(block.at) from None
         elif self._audio_is_wanted:
@@ -188,6 +192,9 @@ class _Decoder:
         self._now_ms += row.after_ms
         if self._now_ms > LONGEST_MS:
             raise ValueError("a call lasts no longer than a day")
+        self._texts += 1 + len(row.sent)
+        if self._texts > MOST_TEXTS:
+            raise ValueError("no call has so many")
         received = None if row.received is None else self._part(row.received, self._audio_is_kept)
         return LooseStep(self._now_ms, received, tuple([self._part(sent, False) for sent in row.sent]))
 
