@@ -58,6 +58,31 @@ def test_slow_work_comes_back_as_events() -> None:
     assert (work.ran, work.hung_up) == ([wanted[0]], 1)
 
 
+def test_why_a_tool_failed_is_known_when_the_core_reports_that_it_did() -> None:
+    seen: list[dict[str, str]] = []
+
+    def answer(received: Input) -> Sequence[Output]:
+        if isinstance(received, ToolFinished):
+            seen.append(dict(session.causes))
+        return by_text(work=[RunTool("c1", "book", "{}")], again=[RunTool("c2", "book", "{}")], end=[ENDED])(received)
+
+    work, phone = FakeWork(), FakeLeg()
+    session = Session(FakeBridge(answer), work)
+
+    async def script() -> None:
+        work.cause = "alder.py:3: KeyError"
+        phone.hear(PhoneText("work"))
+        await settle()
+        work.cause = ""
+        phone.hear(PhoneText("again"))
+        await settle()
+        phone.hear(PhoneText("end"))
+
+    run_with_phone(session, phone, script)
+
+    assert seen == [{"c1": "alder.py:3: KeyError"}] * 2
+
+
 def test_the_deadline_fires_once_it_is_reached() -> None:
     def answer(received: Input) -> Sequence[Output]:
         if isinstance(received, TimerFired):

@@ -86,6 +86,8 @@ class FakeWork:
         self.settled: list[bool] = []
         self.never = asyncio.Event()
         self.tool_hangs = False
+        self.cause = ""
+        """Why tools fail; empty: they do not."""
         self._in_progress = in_progress
 
     def model_leg(self, endpoint: int) -> FakeLeg:
@@ -97,7 +99,7 @@ class FakeWork:
         self.ran.append(order)
         if self.tool_hangs:
             await self.never.wait()
-        return ToolFinished(order.call_id, "done")
+        return ToolFinished(order.call_id, "done", bool(self.cause), self.cause)
 
     def keep_digits(self, order: KeepDigits) -> None:
         self.kept.append(order)

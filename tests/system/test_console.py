@@ -199,6 +199,40 @@ def test_somebody_looks_on_while_a_call_goes_on_listens_in_and_ends_it(tmp_path:
     asyncio.run(asyncio.wait_for(main(), 60))
 
 
+def test_why_a_tool_failed_is_shown_in_the_softphone_and_live(tmp_path: Path) -> None:
+    agents = tmp_path / "agents"
+    agents.mkdir()
+    (agents / "desk.yaml").write_text(
+        "name: desk\ninstructions: Answer.\nrecording: off\ntools:\n"
+        "  - http: {name: find, description: Orders., url: 'http://127.0.0.1:1/orders', allow_private: true}\n"
+    )
+    (agents / "desk.dialogue.yaml").write_text(
+        "tools: [find]\ngoodbye: Goodbye.\ngreeting: Good day.\nfallback: [Pardon.]\nintents:\n"
+        "  - {examples: [Find my order.], keywords: [order], call: {name: find, arguments: {}},\n"
+        "     answers: [{say: Sorry.}]}\n"
+    )
+
+    async def main() -> None:
+        async with a_console(tmp_path, fake_speech("Find my order."), beep(tmp_path), agents=agents) as console:
+            live = await console.another()
+            await live.open("/console")
+            await on_the_line(console)
+            await live.until("document.querySelectorAll('#rows .failed').length")
+            told = await live.page.inner_text("#rows .failed")
+            assert await live.complaints() == []
+            await console.until("document.querySelectorAll('#said .tool.failed .why').length")
+            said = await console.page.inner_text("#said .tool .why")
+            await console.page.click("#hang-up")
+            await over(console)
+
+        assert "find: " in told
+        assert "http://127.0.0.1:1/orders" in told
+        assert "Why it failed: " in said
+        assert "http://127.0.0.1:1/orders" in said
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
 def test_a_line_can_be_made_bad(tmp_path: Path) -> None:
     """A tenth of the frames is lost and leaves a gap; what comes, comes late."""
 

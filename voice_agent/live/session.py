@@ -145,6 +145,8 @@ class Session:
         """Texts that were never written: their leg was gone already, or went before their turn came."""
         self.dropped = 0
         """Messages of the caller's audio that were dropped for a model that reads too slowly."""
+        self.causes: dict[str, str] = {}
+        """Why tools failed, by the ids of their calls: for the operator alone, so the core does not report it."""
         self.hidden: tuple[HideKeys | HideCaller, ...] = ()
         """What is in force of what must not be recorded, for whoever begins to listen in the middle of it."""
         self._bridge = bridge
@@ -333,7 +335,7 @@ class Session:
         """Have slow work done; its results are inputs."""
         match order:
             case RunTool():
-                self._spawn(self._answer(partial(self._work.run_tool, order)))
+                self._spawn(self._answer(partial(self._run_tool, order)))
             case KeepDigits():
                 self._work.keep_digits(order)
             case CallColleague():
@@ -412,6 +414,12 @@ class Session:
     def _look_whether_finished(self) -> None:
         if self.ended is not None and not self._open_legs:
             self._finished.set()
+
+    async def _run_tool(self, order: RunTool) -> ToolFinished:
+        finished = await self._work.run_tool(order)
+        if finished.cause:
+            self.causes[finished.call_id] = finished.cause
+        return finished
 
     async def _check_phone(self) -> PhoneChecked:
         alive = self._phone is not None and await self._phone.ping()

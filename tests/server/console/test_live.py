@@ -25,7 +25,7 @@ from voice_agent.call.commands import (
     ToolStarted,
 )
 from voice_agent.call.events import EndRequested
-from voice_agent.server.console.live import Live, live_routes, shortened
+from voice_agent.server.console.live import MOST_SHOWN, Live, live_routes, shortened
 from voice_agent.wire.bridge import Input, Output
 from voice_agent.wire.texts import ModelText
 
@@ -112,6 +112,21 @@ def test_who_speaks_and_what_runs_is_told_while_it_does(tmp_path: Path) -> None:
             found.report(report)
             assert found.row()[key] == value
         assert (found.row()["response_ms"], found.row()["turns"]) == (700, 1)
+
+    held(tmp_path, scene)
+
+
+def test_a_tool_that_failed_is_told_with_why_as_long_as_none_fails_behind_it(tmp_path: Path) -> None:
+    async def scene(found: Scene) -> None:
+        found.desk.calls[0].session.causes["c"] = "GET http://shop.example/orders: HTTP 503"
+        told = '{"error":"find failed: it is not available now"}'
+        found.report(ToolStarted("c", "find", "{}"), ToolAnswered("c", told, True, 5))
+        assert found.row()["failed"] == "find: GET http://shop.example/orders: HTTP 503"
+        found.report(ToolStarted("d", "find", "{}"), ToolAnswered("d", "found", False, 5))
+        assert found.row()["failed"] == "find: GET http://shop.example/orders: HTTP 503"
+        found.report(ToolStarted("e", "book", "{}", "calendar"), ToolAnswered("e", "no " * 200, True, 5))
+        assert found.row()["failed"].startswith("book (calendar): no no ")
+        assert len(found.row()["failed"]) == MOST_SHOWN
 
     held(tmp_path, scene)
 

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi.responses import StreamingResponse
 
 from tests.support.pump import FakeBridge, FakeWork
-from voice_agent.call.commands import AgentSaid, CallEnded, CallStarted, Note, ResponseUsed
+from voice_agent.call.commands import AgentSaid, CallEnded, CallStarted, Note, ResponseUsed, ToolAnswered
 from voice_agent.call.events import Usage
 from voice_agent.live.session import Session
 from voice_agent.server.console.phone_events import MOST_KEPT, PhoneEvents
@@ -70,6 +70,17 @@ def test_the_agents_words_are_told_as_the_model_sends_them_in_both_dialects() ->
 
     words = ("agent_words", "i", "Hello ")
     assert [(name, data["item_id"], data["text"]) for name, data in told(events)] == [words, words]
+
+
+def test_a_failed_tool_is_told_with_why() -> None:
+    session = Session(FakeBridge(lambda _: []), FakeWork())
+    session.causes["c"] = "alder.py:3: KeyError"
+    events = PhoneEvents()
+    events.begin(session)
+    events.report(1, ToolAnswered("c", "it failed", True, 3))
+    events.report(2, ToolAnswered("d", "it worked", False, 3))
+
+    assert [data.get("cause") for _, data in told(events)] == ["alder.py:3: KeyError", None]
 
 
 def test_what_only_operators_look_at_is_not_told() -> None:

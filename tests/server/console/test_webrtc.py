@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import aiohttp
 import msgspec
 import pytest
 
+from tests.server.console.test_live_socket import until
 from tests.support.fake_speech import fake_speech
 from tests.support.realtime_client import tone
 from tests.support.webrtc_client import called
@@ -16,13 +18,14 @@ from voice_agent.config.agents import AgentFolder
 from voice_agent.config.handoff_tools import handoff_tool
 from voice_agent.config.settings import PACKAGED_AGENTS, Settings
 from voice_agent.config.tool_keys import HANG_UP
+from voice_agent.emulator.brain import Thought, ToolCall
 from voice_agent.emulator.brains import choose_brain
 from voice_agent.emulator.realtime import serve_realtime
 from voice_agent.errors import ConfigError
 from voice_agent.live.call_client import CallClient
 from voice_agent.server.console.webrtc import MOST_WAITING, BrowserCalls, Refused, session_of
 from voice_agent.server.run import Serving
-from voice_agent.sim.realtime import RealtimeOptions
+from voice_agent.sim.realtime import RealtimeOptions, Think
 from voice_agent.wire.endpoint import endpoint
 
 QUESTION = "What are your opening hours on Saturday?"
@@ -80,6 +83,48 @@ def test_a_browser_is_greeted_asks_and_is_told_what_the_tool_says(tmp_path: Path
             assert "opening_hours" in str(created["session"]["tools"])
             assert "Alder" in client.of("response.output_audio_transcript.done")[0]["transcript"]
             assert client.of("conversation.item.input_audio_transcription.completed")[0]["transcript"] == QUESTION
+
+    asyncio.run(main())
+
+
+class Finding:
+    """Looks an order up whenever it was spoken to, and says what came of it."""
+
+    async def think(self, think: Think) -> AsyncGenerator[Thought, None]:
+        said = think.conversation[-1]
+        yield said.text if said.kind == "output" else ToolCall("find", "{}")
+
+
+def test_a_page_is_told_why_a_tool_failed_and_the_model_is_not(tmp_path: Path) -> None:
+    (tmp_path / "desk.yaml").write_text(
+        "name: desk\ninstructions: x\ntools:\n"
+        "  - http: {name: find, description: Orders., url: 'http://127.0.0.1:1/orders', allow_private: true}\n"
+    )
+
+    async def main() -> None:
+        async with (
+            asyncio.timeout(60),
+            serve_realtime("127.0.0.1", 0, fake_speech("Find it."), Finding(), RealtimeOptions(pace=20)) as model,
+            Serving(
+                Settings(port=0, data=tmp_path / "data"), AgentFolder(tmp_path), emulator_url=model.url, clips={}
+            ) as serving,
+            aiohttp.ClientSession(serving.url) as http,
+        ):
+            site = Site(serving, http)
+            _, minted = await site.post("/console/session", {"agent": "desk"})
+            assert (await http.get(minted["events_url"])).status == 404
+            async with called(minted["calls_url"].removesuffix("/calls"), secret=minted["value"]) as client:
+                await client.until("session.created")
+                await site.post(minted["call_url"], {"call_id": client.location.rpartition("/")[2]})
+                async with http.get(minted["events_url"]) as page:
+                    client.microphone.say(tone(300))
+                    told = await until(page, b"cause")
+                    (asked,) = client.of("response.function_call_arguments.done")
+                    said = await client.until("response.output_audio_transcript.done")
+            assert json.loads(told)["call_id"] == asked["call_id"]
+            assert b"http://127.0.0.1:1/orders" in told
+            assert "failed" in said["transcript"]
+            assert "127.0.0.1:1" not in str(client.events)
 
     asyncio.run(main())
 

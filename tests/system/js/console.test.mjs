@@ -165,6 +165,24 @@ test("a tool's answer stands with its call", () => {
   assert.deepEqual([text, tag, failed], ["hours({}) \u2192 9 to 5", "failed, 3 ms", true]);
 });
 
+test("why a tool failed stands with it, told with its answer, before it or behind it", () => {
+  const answer = { call_id: "c", output: "it failed" };
+  const failure = { call_id: "c", cause: "HTTP 503" };
+  const orders = [
+    [["tool_answered", { ...answer, failed: true, took_ms: 3, cause: "HTTP 503" }]],
+    [["tool_failed", failure], ["tool_answered", answer]],
+    [["tool_answered", answer], ["tool_failed", failure]],
+  ];
+  for (const events of orders) {
+    const spoken = new Spoken(() => {});
+    spoken.take("tool_started", { call_id: "c", name: "find", arguments: "{}" });
+    for (const [name, event] of events) spoken.take(name, event);
+    const [{ text, tag, why, failed, pending }] = spoken.lines;
+    assert.deepEqual([text, why, failed, pending], ["find({}) \u2192 it failed", "HTTP 503", true, false]);
+    assert.match(tag, /^failed/);
+  }
+});
+
 const AGENT = `name: desk
 barge_in: {after_ms: 300, greeting: protected}
 instructions: |

@@ -41,6 +41,9 @@ TICK_SECONDS = 0.5
 SHOWN_DIGITS = 4
 """Of a number, at its end."""
 
+MOST_SHOWN = 200
+"""Characters of why a tool failed."""
+
 
 class LiveCall(msgspec.Struct, frozen=True, kw_only=True):
     """One call, as a page takes it."""
@@ -57,6 +60,8 @@ class LiveCall(msgspec.Struct, frozen=True, kw_only=True):
     """caller, agent, or empty."""
     tool: str
     """What runs; empty: nothing."""
+    failed: str
+    """The tool that failed last, and why; empty: none did."""
     response_ms: int | None
     """The last answer's."""
     slowest_ms: int | None
@@ -75,6 +80,7 @@ class _Doing(msgspec.Struct):
     agent: str = ""
     speaks: str = ""
     tools: dict[str, str] = {}
+    failed: str = ""
 
 
 class Live:
@@ -118,6 +124,8 @@ class Live:
                 doing.tools = doing.tools | {report.call_id: report.told}
             case ToolAnswered():
                 doing = self._of(call_sid)
+                if report.failed:
+                    doing.failed = self._why(call_sid, doing.tools.get(report.call_id, report.call_id), report)
                 doing.tools = {key: name for key, name in doing.tools.items() if key != report.call_id}
             case CallEnded():
                 self._doing.pop(call_sid, None)
@@ -160,6 +168,12 @@ class Live:
         self._broadcast.close()
         if self._ticking is not None:
             self._ticking.cancel()
+
+    def _why(self, call_sid: str, name: str, report: ToolAnswered) -> str:
+        session = self._lobby.sessions.get(call_sid)
+        cause = "" if session is None else session.causes.get(report.call_id, "")
+        told = f"{name}: {cause or report.output}"
+        return told if len(told) <= MOST_SHOWN else f"{told[: MOST_SHOWN - 1]}…"
 
     def _of(self, call_sid: str) -> _Doing:
         return self._doing.setdefault(call_sid, _Doing())
@@ -222,6 +236,7 @@ class Live:
             joined=held.session.joined,
             speaks=doing.speaks,
             tool=next(iter(doing.tools.values()), ""),
+            failed=doing.failed,
             response_ms=times[-1] if times else None,
             slowest_ms=max(times, default=None),
             turns=summary.turns,

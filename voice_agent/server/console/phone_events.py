@@ -6,13 +6,13 @@ began.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from fastapi.responses import Response
 
-from voice_agent.call.commands import Note, Report, ResponseUsed, TranscriptionUsed
+from voice_agent.call.commands import Note, Report, ResponseUsed, ToolAnswered, TranscriptionUsed
 from voice_agent.errors import PeerError
 from voice_agent.live.session import Session
 from voice_agent.server.console.events import Broadcast
@@ -39,10 +39,12 @@ class PhoneEvents:
         self._broadcast = Broadcast(MOST_WAITING)
         self._past: list[tuple[str, dict[str, Any]]] = []
         self._stop: Callable[[], None] | None = None
+        self._causes: Mapping[str, str] = {}
 
     def begin(self, session: Session) -> None:
         """Listen to the session of the call; one that has come after another takes its place."""
         self.end()
+        self._causes = session.causes
         self._stop = session.listen(self._hear)
 
     @property
@@ -67,6 +69,8 @@ class PhoneEvents:
         ):
             return
         fields = msgspec.to_builtins(report)
+        if isinstance(report, ToolAnswered) and (cause := self._causes.get(report.call_id)):
+            fields["cause"] = cause
         name = _CAPITAL.sub("_", fields.pop("type")).lower()
         self._tell(name, {"at_ms": now_ms, **fields})
 

@@ -2,7 +2,8 @@
 
 `POST /console/session` mints an ephemeral secret for an agent as its file describes it; the browser calls the endpoint
 with it and tells us the call's id (`POST /console/session/{id}/call`); a sideband then greets, runs the agent's tools
-and hangs up. Audio does not pass here, and nothing is recorded.
+and hangs up. Why a tool failed no model is told: the browser hears of it at `GET /console/session/{id}/events`. Audio
+does not pass here, and nothing is recorded.
 """
 
 import asyncio
@@ -18,15 +19,17 @@ from fastapi.responses import Response
 
 from voice_agent.agent import RUN_HERE, Agent
 from voice_agent.call.commands import ConfigureSession
+from voice_agent.call.events import ToolFinished
 from voice_agent.config.agents import AgentSource
 from voice_agent.config.render import render
 from voice_agent.errors import ConfigError, PeerError
 from voice_agent.live.call_client import CallClient
 from voice_agent.live.clock import seconds, utc_now
 from voice_agent.live.mcp_secrets import McpSecrets
-from voice_agent.live.sideband import Sideband
+from voice_agent.live.sideband import Sideband, Tools
 from voice_agent.live.switchboard import Seat
 from voice_agent.server.console.answers import json_of, read
+from voice_agent.server.console.events import Broadcast
 from voice_agent.tools.run import ToolRunner
 from voice_agent.tools.text_message import MessageSender
 from voice_agent.wire.dialects import GA
@@ -65,6 +68,20 @@ class Refused(Exception):  # noqa: N818 - what is refused is the request, not ou
         self.line = line
 
 
+class _ToldTools:
+    """Runs tools, and tells the page of each that fails; fits `sideband.Tools`."""
+
+    def __init__(self, tools: Tools, page: Broadcast) -> None:
+        self._tools = tools
+        self._page = page
+
+    async def run(self, call_id: str, name: str, arguments: str) -> ToolFinished:
+        finished = await self._tools.run(call_id, name, arguments)
+        if finished.failed:
+            self._page.publish("tool_failed", {"call_id": call_id, "cause": finished.cause})
+        return finished
+
+
 class BrowserCalls:
     """The browsers' calls of one server."""
 
@@ -90,6 +107,8 @@ class BrowserCalls:
         self._seat = seat
         self._waiting: dict[str, _Waiting] = {}
         self._calls: dict[str, Sideband] = {}
+        self._pages: dict[str, Broadcast] = {}
+        """Of calls that are attended, by their sessions."""
 
     async def begin(self, name: str | None) -> dict[str, Any]:
         """Mint a secret for an agent, the default one without a name; raises `Refused`."""
@@ -114,6 +133,7 @@ class BrowserCalls:
             "expires_at": minted.expires_at,
             "calls_url": self._client.address.calls,
             "call_url": f"/console/session/{session_id}/call",
+            "events_url": f"/console/session/{session_id}/events",
             "agent": agent.name,
         }
 
@@ -128,11 +148,18 @@ class BrowserCalls:
         if call_id in self._calls:
             raise Refused(409, "the call is attended already")
         client = self._client
+        page = self._pages[session_id] = Broadcast()
         tools = ToolRunner(waiting.agent, call_id, self._agents.references, self._messages)
         leg = client.leg(call_id, self._secrets(waiting.agent))
-        sideband = Sideband(waiting.agent, leg, tools, lambda: client.hang_up(call_id))
+        sideband = Sideband(waiting.agent, leg, _ToldTools(tools, page), lambda: client.hang_up(call_id))
         self._calls[call_id] = sideband
-        self._tasks.create_task(self._run(call_id, sideband))
+        self._tasks.create_task(self._run(session_id, call_id, sideband))
+
+    def events(self, session_id: str) -> Response:
+        """Answer a page with what is told of the call that it attends; raises `Refused`."""
+        if session_id not in self._pages:
+            raise Refused(404, "no such call")
+        return self._pages[session_id].response()
 
     async def close(self) -> None:
         """Hang all calls up, because the server stops."""
@@ -141,7 +168,7 @@ class BrowserCalls:
             await self._client.hang_up(call_id)
             sideband.stop()
 
-    async def _run(self, call_id: str, sideband: Sideband) -> None:
+    async def _run(self, session_id: str, call_id: str, sideband: Sideband) -> None:
         logger.info("a browser's call begins", extra={"call": call_id})
         try:
             await sideband.run()
@@ -150,6 +177,7 @@ class BrowserCalls:
             logger.exception("a browser's call failed", extra={"call": call_id})
         finally:
             del self._calls[call_id]
+            self._pages.pop(session_id).close()
             logger.info("a browser's call is over", extra={"call": call_id})
 
     def _secrets(self, agent: Agent) -> McpSecrets:
@@ -244,5 +272,12 @@ def webrtc_routes(calls: BrowserCalls) -> APIRouter:
         except Refused as refused:
             raise HTTPException(refused.status, refused.line) from None
         return Response(status_code=204)
+
+    @router.get("/console/session/{session_id}/events")
+    async def events(session_id: str) -> Response:
+        try:
+            return calls.events(session_id)
+        except Refused as refused:
+            raise HTTPException(refused.status, refused.line) from None
 
     return router

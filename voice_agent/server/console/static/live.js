@@ -116,10 +116,11 @@ function now(cell, call) {
   const [text, kind] = !call.joined ? ["waits for its stream", ""]
     : call.tool ? [`tool ${call.tool}`, "tool"]
     : call.speaks ? [`${call.speaks} speaks`, call.speaks] : ["silent", ""];
-  const key = `${text} ${faults}`;
+  const key = `${text} ${faults} ${call.failed}`;
   if (cell.dataset.key === key) return;
   cell.dataset.key = key;
-  replace(cell, el("span", { class: `speaks ${kind}` }, text), faults ? el("span", { class: "tag warn" }, faults) : null);
+  replace(cell, el("span", { class: `speaks ${kind}` }, text), faults ? el("span", { class: "tag warn" }, faults) : null,
+    call.failed && el("p", { class: "failed" }, el("span", { class: "tag bad" }, "tool failed"), ` ${call.failed}`));
 }
 
 function time(cell, ms) {

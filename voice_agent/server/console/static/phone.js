@@ -45,6 +45,7 @@ function show(line, isNew) {
   item.className = [CLASSES[line.who] ?? line.who, line.pending && "pending", line.failed && "failed"].filter(Boolean).join(" ");
   replace(words, line.text || (line.pending ? "\u2026" : ""));
   if (line.cut) append(words, [" ", el("s", {}, el("span", { class: "sr" }, "not heard: "), line.cut)]);
+  if (line.why) append(words, [el("div", { class: "why" }, `Why it failed: ${line.why}`)]);
   setText(tag, line.tag);
   if (atEnd) log.scrollTop = log.scrollHeight;
 }

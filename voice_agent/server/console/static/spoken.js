@@ -1,8 +1,9 @@
 // What was said in a call, as lines that grow while it goes on. Pure: made from the events that the server tells.
 
 /**
- * A line is {who, text, cut, pending, tag}: `who` is caller, agent, tool, keys, line or problem; `cut` what the caller did
- * not hear of it; `pending`: it is not known yet what was heard. Every change is told to `changed(line, isNew)`.
+ * A line is {who, text, cut, pending, tag, why}: `who` is caller, agent, tool, keys, line or problem; `cut` what the caller
+ * did not hear of it; `pending`: it is not known yet what was heard; `why` a tool failed. Every change is told to
+ * `changed(line, isNew)`.
  */
 export class Spoken {
   constructor(changed) {
@@ -72,12 +73,18 @@ export class Spoken {
     this.tools.set(call_id, this.#add({ who: "tool", text: `${name}(${given})`, pending: true }));
   }
 
-  on_tool_answered({ call_id, output, failed, took_ms }) {
+  on_tool_answered({ call_id, output, failed, took_ms, cause }) {
     const line = this.tools.get(call_id);
     if (!line) return;
-    const text = `${line.text} \u2192 ${output}`;
-    const tag = [failed && "failed", took_ms >= 0 && `${took_ms} ms`].filter(Boolean).join(", ");
-    this.#change(line, { text, tag, failed: Boolean(failed), pending: false });
+    const tag = [(failed || line.failed) && "failed", took_ms >= 0 && `${took_ms} ms`].filter(Boolean).join(", ");
+    this.#change(line, { text: `${line.text} \u2192 ${output}`, tag, pending: false });
+    if (failed) this.on_tool_failed({ call_id, cause });
+  }
+
+  /** By itself of a call whose answer comes another way: before or behind it. */
+  on_tool_failed({ call_id, cause }) {
+    const line = this.tools.get(call_id);
+    if (line) this.#change(line, { failed: true, tag: line.tag || "failed", why: cause ?? "" });
   }
 
   on_handed_over({ agent }) {
@@ -101,7 +108,7 @@ export class Spoken {
   }
 
   #add(line) {
-    const whole = { text: "", cut: "", tag: "", pending: false, failed: false, ...line };
+    const whole = { text: "", cut: "", tag: "", why: "", pending: false, failed: false, ...line };
     this.lines.push(whole);
     this.changed(whole, true);
     return whole;

@@ -1,6 +1,6 @@
 // A call to the model itself, over WebRTC: no telephone line between, nothing recorded. The server attends by a sideband.
 
-import { post } from "./api.js";
+import { events, post } from "./api.js";
 import { openMicrophone } from "./microphone.js";
 
 const LEVELS_MS = 60;
@@ -40,7 +40,7 @@ export class WebRtcCall {
     });
   }
 
-  async #connect({ value, calls_url: callsUrl, call_url: callUrl }) {
+  async #connect({ value, calls_url: callsUrl, call_url: callUrl, events_url: eventsUrl }) {
     const peer = new RTCPeerConnection();
     this.peer = peer;
     this.speaker = new Audio();
@@ -69,7 +69,10 @@ export class WebRtcCall {
     await peer.setRemoteDescription({ type: "answer", sdp: text });
     const callId = answer.headers.get("Location")?.split("/").pop() ?? "";
     await post(callUrl, { call_id: callId });
-    if (!this.isOver) this.view.state("on the line, without a telephone");
+    if (this.isOver) return;
+    // Why a tool failed the model is not told.
+    this.told = events(eventsUrl, { tool_failed: (failure) => this.view.spoken("tool_failed", failure) });
+    this.view.state("on the line, without a telephone");
   }
 
   #watch(heard) {
@@ -95,6 +98,9 @@ export class WebRtcCall {
         break;
       case "conversation.item.input_audio_transcription.completed":
         say("caller_said", { text: event.transcript });
+        break;
+      case "conversation.item.input_audio_transcription.failed":
+        say("caller_said", { text: "" });
         break;
       case "response.output_audio_transcript.delta":
         say("agent_words", { item_id: event.item_id, text: event.delta });
@@ -126,6 +132,7 @@ export class WebRtcCall {
     if (this.isOver) return;
     this.isOver = true;
     clearInterval(this.levels);
+    this.told?.close();
     this.givingUp.abort();
     this.microphone?.getTracks().forEach((track) => track.stop());
     this.peer?.close();
