@@ -106,13 +106,13 @@ def load_dialogue(path: Path) -> Dialogue:
         raise ConfigError(f"is not YAML: {error.problem}", f"{path}{place}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError("is not YAML in UTF-8", str(path)) from error
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{error}; the format stands in voice_agent/emulator/dialogue/file.py", str(path)) from error
     except (ValueError, OverflowError) as error:  # YAML takes 2026-99-99 for a date
         what = " ".join(str(error).split())[:100]
         raise ConfigError(f"holds a value that is none of its kind ({what}): put it in quotes", str(path)) from error
     except RecursionError:
         raise ConfigError("is nested without end", str(path)) from None
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{error}; the format stands in voice_agent/emulator/dialogue/file.py", str(path)) from error
     _check(dialogue, path)
     return dialogue
 
