@@ -218,6 +218,7 @@ def test_an_answer_to_the_keys_is_waited_for(capsys: pytest.CaptureFixture[str])
         (["--to", "http://a", "--keys", "12a"], "a telephone has the keys"),
         (["--to", "http://a", "--param", "a=1"], "--param is for a ws(s) stream"),
         (["--to", "ws://a", "--param", "a"], "write NAME=VALUE"),
+        (["--to", "http://a", "--out", "nowhere/call.wav"], "nowhere/call.wav: cannot be written: No such file"),
         (["--to", "http://a", "--say", "missing.wav"], "missing.wav: cannot be read"),
     ],
 )

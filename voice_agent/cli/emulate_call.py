@@ -120,7 +120,7 @@ def run(
     api_port: int,
 ) -> int:
     """Hold the call; 0 when it was held to its end, 1 with one line when it was not."""
-    _examine(to, keys)
+    _examine(to, keys, out)
     parameters = _parameters(param, to)
     script = Script([(path.name, read_mulaw(path)) for path in say], keys, patience, hang_up_after)
     settings = read_settings(os.environ, ENV_FILE)
@@ -169,8 +169,21 @@ def examine_address(to: str) -> None:
         raise CommandError(f"--to {to!r} is not an http(s) or ws(s) address, e.g. http://127.0.0.1:8080/twilio/voice")
 
 
-def _examine(to: str, keys: str) -> None:
+def examine_output(path: Path) -> None:
+    """Find out whether a file can be written before what it is for takes minutes; raises `CommandError`."""
+    try:
+        new = not path.exists()
+        path.open("ab").close()
+        if new:
+            path.unlink()
+    except OSError as error:
+        raise CommandError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _examine(to: str, keys: str, out: Path | None) -> None:
     examine_address(to)
+    if out is not None:
+        examine_output(out)
     if not re.fullmatch("[0-9*#]*", keys):
         raise CommandError(f"--keys {keys!r}: a telephone has the keys 0-9, * and #")
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from voice_agent.cli.emulate_call import examine_address, port_number, token_of
+from voice_agent.cli.emulate_call import examine_address, examine_output, port_number, token_of
 from voice_agent.config.settings import ENV_FILE, read_settings
 from voice_agent.config.variables import is_loopback
 from voice_agent.emulator.load.account import MOST_P99_MS, Level, Spread
@@ -142,7 +142,7 @@ def run(
         if auth_token is None:
             auth_token = token_of(read_settings(os.environ, ENV_FILE), None)
     for path in filter(None, (out, picture)):
-        _examine_file(path)
+        examine_output(path)
     levels: list[Level] = []
     target = _given(to, model_port, pid, auth_token or "", interrupt) if to else _own(audio, interrupt, workers)
     report = _runner()(_load(target, levels, calls=calls, most=most, seconds=seconds))
@@ -152,14 +152,6 @@ def run(
         picture.write_text(draw({to or f"voice-agent serve, {audio}": levels}), encoding="utf-8")
     _print(_verdict(report, calls))
     return 0 if (levels[0].carried if calls is not None else report.capacity) else 1
-
-
-def _examine_file(path: Path) -> None:
-    """Find out before minutes are measured whether the figures can be kept; raises `CommandError`."""
-    try:
-        path.open("ab").close()
-    except OSError as error:
-        raise CommandError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def _runner() -> Callable[..., Report]:
