@@ -40,6 +40,9 @@ class FakePhone:
         """Nobody can interrupt the agent."""
         self.later: list[tuple[int, int]] = []
         """Further sounds: when, how long."""
+        self.lost_ms = -1
+        """When the stream ends and another begins, in which the agent greets for a second."""
+        self._began_ms = 0
         self._said_ms = 0
         self._over_ms = over_ms
         self._track.put(8 * 500, VOICE * greeting_ms)
@@ -78,7 +81,11 @@ class FakePhone:
 
     def _step(self) -> None:
         self.now_ms += FRAME_MS
-        self._hearing.listen(self._track, self.now_ms)
+        if self.now_ms == self.lost_ms:
+            self._track, self._began_ms = Track(), self.now_ms
+            self._track.put(8 * 500, VOICE * 1000)
+            self.hearing = self._hearing = Hearing(lambda _: None, lambda _: None)
+        self._hearing.listen(self._track, self.now_ms - self._began_ms)
         self.over = self.over or (self._over_ms is not None and self.now_ms >= self._over_ms)
         for at_ms, length_ms in self.later:
             if self.now_ms == at_ms:
@@ -232,6 +239,15 @@ def test_what_is_said_into_a_greeting_that_goes_on_is_answered_behind_it() -> No
     run(phone, Move(name="turn 1", sound=VOICE * 1000, into_ms=500), SAY)
 
     assert times(phone, "says")[1] == pytest.approx(9020 + LISTEN_MS, abs=2 * FRAME_MS)
+
+
+def test_a_stream_that_ends_while_the_caller_speaks_takes_the_rest_of_it_along() -> None:
+    phone = FakePhone(1000)
+    phone.lost_ms = 4000
+    run(phone, Move(name="long", sound=VOICE * 5000), SAY)
+
+    # The agent greets in the next stream until 5.5 s.
+    assert times(phone, "says") == [2400, 6400]
 
 
 def test_an_agent_that_says_nothing_breaks_the_part_off() -> None:

@@ -250,7 +250,8 @@ class _Caller:
         if hearing is not None:
             said_ms = hearing.heard_until_ms + len(sound) // 8
             self._hum()
-            await self._until(lambda hearing: hearing.heard_until_ms >= said_ms, None)
+            # What is not said when the stream ends is said to nobody.
+            await self._until(lambda now: now is not hearing or now.heard_until_ms >= said_ms, None)
 
     def _hum(self) -> None:
         """Let the line be heard until something is said again."""
