@@ -1,6 +1,8 @@
 """`voice-agent load` as a user runs it: once with a server of its own, on real sockets."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,3 +68,16 @@ def test_a_server_that_is_not_there_breaks_every_call(capsys: pytest.CaptureFixt
     assert main(["load", *where, "--calls", "1", "--seconds", "4"]) == 1
 
     assert "1 calls broke: http://127.0.0.1:1 cannot be reached" in capsys.readouterr().out
+
+
+def test_a_load_that_is_terminated_leaves_no_server_behind() -> None:
+    command = [sys.executable, "-m", "voice_agent.cli.main", "load", "--calls", "1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(b"calls ")  # its server has been started
+        process.terminate()
+
+        # The server has the same stderr, which is open for as long as it lives.
+        _, told = process.communicate(timeout=60)
+
+    assert (process.returncode, told) == (143, b"")

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -33,6 +34,9 @@ MOST_SECONDS = 600.0
 INTERRUPT = 5
 MODEL_PORT = 9100
 MOST_WORKERS = 64
+
+TERMINATED = 128 + signal.SIGTERM
+"""The exit status that shells give such a process."""
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -126,7 +130,10 @@ def run(
     out: Path | None,
     picture: Path | None,
 ) -> int:
-    """Load a bridge; 0, or 1 if it did not carry `calls` or a single call. Wrong arguments raise `CommandError`."""
+    """Load a bridge; 0, or 1 if it did not carry `calls` or a single call. Wrong arguments raise `CommandError`.
+
+    SIGTERM ends it with all that it has started.
+    """
     if (calls is not None and not 1 <= calls <= CALLS) or not 1 <= most <= CALLS:
         raise CommandError(f"--calls and --most: from 1 to {CALLS}, the calls that can be told apart")
     if not EVERY_S <= seconds <= MOST_SECONDS:
@@ -145,7 +152,10 @@ def run(
         examine_output(path)
     levels: list[Level] = []
     target = _given(to, model_port, pid, auth_token or "", interrupt) if to else _own(audio, interrupt, workers)
-    report = _runner()(_load(target, levels, calls=calls, most=most, seconds=seconds))
+    try:
+        report = _runner()(_load(target, levels, calls=calls, most=most, seconds=seconds))
+    except asyncio.CancelledError:
+        return TERMINATED
     if out is not None:
         out.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
     if picture is not None:
@@ -214,6 +224,9 @@ async def _load(
     most: int,
     seconds: float,
 ) -> Report:
+    task = asyncio.current_task()
+    assert task is not None, "this runs in one"
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with opened as (target, model):
         _print(_HEAD)
         ramp = Ramp(most)
