@@ -5,12 +5,13 @@ It must not know how a call came in.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -67,7 +68,7 @@ class FinishedCall:
     """What served it last; empty: the local Realtime server."""
 
 
-KeepRow = Callable[[FinishedCall], Awaitable[None]]
+KeepRow = Callable[[FinishedCall], Coroutine[Any, Any, None]]
 """Keeps what is left of a call in the history."""
 
 Keep = Callable[[FinishedCall], None]

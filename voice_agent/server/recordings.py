@@ -1,5 +1,6 @@
 """Where a server's recordings are, by its settings, and what puts them into an object store if there is one."""
 
+import asyncio
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -8,7 +9,7 @@ import msgspec
 
 from voice_agent.config.settings import Settings
 from voice_agent.live.metrics import Metrics
-from voice_agent.live.opened_call import FinishedCall, Redact
+from voice_agent.live.opened_call import FinishedCall, KeepRow, Redact
 from voice_agent.live.uploads import Uploads
 from voice_agent.recording.reader import read
 from voice_agent.recording.telling import summarise
@@ -47,15 +48,20 @@ def recordings_of_server(settings: Settings, *, first: bool = True) -> Recording
 
 
 def uploads_of(
-    recordings: Recordings, metrics: Metrics, redact: Redact | None, neighbours: Neighbours | None = None
+    recordings: Recordings,
+    metrics: Metrics,
+    redact: Redact | None,
+    keep: KeepRow,
+    neighbours: Neighbours | None = None,
 ) -> Uploads | None:
     """Make what puts them into the object store, and redacts what was left; `None`: there is neither to do.
 
-    `neighbours`: other workers, of whom the first sees to what those have left who died.
+    `keep`: takes the row of a call whose recording was left. `neighbours`: other workers, of whom the first sees to
+    what those have left who died.
     """
     if recordings.objects is None and redact is None:
         return None
-    take_out = None if redact is None else partial(_redact_left, redact)
+    take_out = None if redact is None else partial(_redact_left, redact, keep, asyncio.get_running_loop())
     if neighbours is None:
         return Uploads(recordings, metrics, take_out)
 
@@ -71,10 +77,23 @@ def uploads_of(
     return uploads
 
 
-def _redact_left(redact: Redact, path: Path) -> None:
-    """Redact what a process that died has left; raises `PeerError` for what cannot be read."""
+def _redact_left(redact: Redact, keep: KeepRow, loop: asyncio.AbstractEventLoop, path: Path) -> None:
+    """Redact what a process that died has left; raises `PeerError` for what cannot be read. For a thread.
+
+    A call that had ended gets its row, too, which is written when it is known what may stand there.
+    """
     recording = read(path)
     header = recording.header
     if not header.redacted:
         began = datetime.fromisoformat(header.started_at)
-        redact(FinishedCall(setup=header.setup, started_at=began, summary=summarise(recording), recording=path))
+        finished = redact(
+            FinishedCall(
+                setup=header.setup,
+                started_at=began,
+                summary=summarise(recording),
+                recording=path,
+                model=header.setup.model.model,
+            )
+        )
+        if finished.summary.ended is not None:
+            asyncio.run_coroutine_threadsafe(keep(finished), loop)

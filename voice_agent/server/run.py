@@ -418,16 +418,17 @@ class Serving:
         spool = Spool(describe)
         stack.push_async_callback(asyncio.to_thread, spool.close)
         recordings = recordings_of_server(settings, first=self._is_first)
-        uploads = uploads_of(recordings, self.metrics, self._redact, self._neighbours)
+
+        async def keep_in_history(call: FinishedCall) -> None:
+            told = None if call.recording is None else recordings.told(call.recording)
+            await self._late.add(past_call(call.setup, call.summary, call.started_at, told, call.model))
+
+        uploads = uploads_of(recordings, self.metrics, self._redact, keep_in_history, self._neighbours)
         if uploads is not None:
             stack.push_async_callback(uploads.close)
         for each in self._endpoints:
             if each.credential is not None:
                 stack.push_async_callback(each.credential.close)
-
-        async def keep_in_history(call: FinishedCall) -> None:
-            told = None if call.recording is None else recordings.told(call.recording)
-            await self._late.add(past_call(call.setup, call.summary, call.started_at, told, call.model))
 
         return Surroundings(
             endpoints={each.setup.name: each for each in self._endpoints},
