@@ -8,10 +8,11 @@ import random
 
 import pytest
 
-from tests.support.faulty_calls import FaultyCall
+from tests.support.faulty_calls import ANSWER, FaultyCall
 from tests.support.scenes import Interrupter, an_agent
 from voice_agent.agent import Agent, BargeIn
-from voice_agent.call.commands import Interrupted
+from voice_agent.call.commands import AgentSaid, CallerSaid, Interrupted
+from voice_agent.call.conversation import AgentTurn, CallerTurn
 from voice_agent.sim.realtime import Think, ThoughtText
 from voice_agent.wire.texts import ModelText
 
@@ -287,6 +288,18 @@ def test_a_message_that_nobody_knows_is_told_once(fault: str, read: str) -> None
     ((level, what, details),) = call.notes
     assert (level, what) == ("warning", "a message of the model was skipped")
     assert read in details
+
+
+def test_words_that_come_behind_their_answer_stand_before_it() -> None:
+    call = FaultyCall("late-words=4000")
+    told = [type(report) for report in call.reports if isinstance(report, CallerSaid | AgentSaid)]
+    conversation = call.world.bridge.call.conversation()
+    turns = [turn.text for turn in conversation.turns if isinstance(turn, AgentTurn | CallerTurn)]
+
+    assert call.goes_on()
+    assert call.notes == []
+    assert told == [AgentSaid, AgentSaid, CallerSaid, AgentSaid, CallerSaid]
+    assert turns == ["Hello, who is it?", "hello", ANSWER, "hello", ANSWER]
 
 
 @pytest.mark.parametrize("fault", ["delay=400", "chunks=7", "chunks=4801", "late-audio=150", "delay=200,chunks=999"])

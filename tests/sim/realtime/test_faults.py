@@ -31,7 +31,7 @@ from voice_agent.sim.realtime.faults import KINDS, Failure, Refusal, Timed
         ("fail=rate_limit_exceeded*2", Faults(failures=(Failure(None, "rate_limit_exceeded", 2),))),
         ("incomplete=content_filter,midway", Faults(failures=(Failure("content_filter", "", None),), midway=True)),
         ("mute,deaf,delay=300", Faults(mute=True, deaf=True, delay_ms=300)),
-        ("late-audio=800,chunks=7", Faults(late_audio_ms=800, chunk_bytes=7)),
+        ("late-audio=800,late-words=90,chunks=7", Faults(late_audio_ms=800, late_words_ms=90, chunk_bytes=7)),
     ],
 )
 def test_each_fault_is_written_in_its_own_way(text: str, meant: Faults) -> None:

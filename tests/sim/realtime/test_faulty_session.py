@@ -89,6 +89,7 @@ ANY = [
     "deaf",
     "delay=700",
     "late-audio=900",
+    "late-words=1200",
     "chunks=333",
 ]
 
@@ -323,6 +324,17 @@ def test_audio_may_come_after_its_response_is_done() -> None:
 
     assert types(client.events)[-1] == "response.output_audio.delta"
     assert len(client.spoken()) == SPEECH_MS * 48
+
+
+def test_the_callers_words_may_come_after_they_were_answered() -> None:
+    client = VirtualClient(faults="late-words=5000")
+    client.setup(server_vad=True)
+    client.stream(tone(500) + silence(800))
+    client.wait(6000)
+    heard = [name.rpartition(".")[2] for name in types(client.events)[-2:]]
+
+    assert client.of("response.done")[0]["response"]["status"] == "completed"
+    assert heard == ["delta", "completed"]
 
 
 @pytest.mark.parametrize("size", [7, 4801])

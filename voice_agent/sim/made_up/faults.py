@@ -55,7 +55,7 @@ def draw_faults(chance: Chance, around_ms: int) -> tuple[str, ...]:
 def _fault(chance: Chance, around_ms: int) -> str:  # noqa: C901, PLR0911, PLR0912 - one line a kind
     at = f"@{chance.randint(0, around_ms) / 1000}"
     times = ("", "*1", "*2")[chance.randint(0, 2)]
-    match chance.randint(1, 21):
+    match chance.randint(1, 22):
         case 1:
             wait = f",retry-after={chance.randint(1, 20)}" if chance.randint(0, 1) else ""
             return f"status-{_pick(chance, STATUSES)}{wait}"
@@ -90,6 +90,8 @@ def _fault(chance: Chance, around_ms: int) -> str:  # noqa: C901, PLR0911, PLR09
             return f"delay={chance.randint(20, 1500)}"
         case 20:
             return f"late-audio={chance.randint(20, 1500)}"
+        case 21:
+            return f"late-words={chance.randint(100, 8000)}"
         case _:
             return f"chunks={chance.randint(200, 5000)}"
 
