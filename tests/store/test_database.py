@@ -285,6 +285,40 @@ def test_a_host_that_is_gone_is_noticed_within_seconds_unless_the_url_says_other
     assert found == [10_000, 3000]
 
 
+def test_a_host_that_is_gone_in_a_transaction_holds_no_call_for_longer_than_another_waits(server: Postgres) -> None:
+    has_it: list[str] = []
+
+    async def main(url: str) -> None:
+        async with Database(url, 60) as gone, Database(url) as other:
+            with suppress(CommandError):
+                async with gone.writing() as connection:
+                    await gone.one_at_a_time(connection, "CA1")
+                    # And nothing more is heard of it.
+                    async with other.writing() as waits:
+                        await other.one_at_a_time(waits, "CA1")
+                        has_it.append("the other")
+
+    with server.database() as url:
+        use(url)
+        asyncio.run(main(url))
+
+    assert has_it == ["the other"]
+
+
+def test_the_server_notices_within_seconds_that_our_host_is_gone(server: Postgres) -> None:
+    names = ("keepalives_idle", "keepalives_interval", "keepalives_count", "user_timeout")
+    found: list[object] = []
+
+    async def work(database: Database) -> None:
+        async with database.reading() as connection:
+            found.extend([await connection.scalar(text(f"SELECT current_setting('tcp_{name}')")) for name in names])
+
+    with server.database() as url:
+        use(url, work)
+
+    assert found == ["10", "3", "3", "10000"]
+
+
 def test_tables_that_another_server_brings_up_to_date_are_waited_for(server: Postgres) -> None:
     async def waits(url: str) -> None:
         async with Database(url, 1.0) as database:

@@ -62,6 +62,13 @@ _WATCH = {"keepalives_idle": 10, "keepalives_interval": 3, "keepalives_count": 3
 """How libpq notices that the other host is gone: the system's own ways take hours, and every connection is lost so
 long. In seconds; the last in ms. https://www.postgresql.org/docs/current/libpq-connect.html"""
 
+_WATCHED = {
+    "idle_in_transaction_session_timeout": "2s", "tcp_keepalives_idle": "10", "tcp_keepalives_interval": "3",
+    "tcp_keepalives_count": "3", "tcp_user_timeout": "10s",
+}  # fmt: skip
+"""How the server notices that our host is gone: a transaction left open holds its calls' rows, and whoever takes one of
+them up waits for `BUSY_S` at most. https://www.postgresql.org/docs/current/runtime-config-client.html"""
+
 _FORMER_LAST = 3
 """The last version of a file of calls from before there were `migrations`."""
 
@@ -295,9 +302,12 @@ class Database:
 
         ours: dict[str, Any] = {"connect_timeout": max(2, round(self._busy_s)), "application_name": "voice-agent"}
         opened = await PostgresConnection.connect(
-            make_conninfo(self._url, **({**_WATCH, **conninfo_to_dict(self._url), **ours}))
+            make_conninfo(self._url, **({**_WATCH, **conninfo_to_dict(self._url), **ours})), autocommit=True
         )
         self._opened.add(opened)
+        settings = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in _WATCHED.items())
+        await opened.execute(f"SELECT {settings}".encode())
+        await opened.set_autocommit(False)
         return opened
 
     def _shut_all(self) -> None:
