@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.infra.templates import documents, manifest
 from tests.server.test_metrics_page import page_of
 from voice_agent.live.admission import Refusal
-from voice_agent.live.metrics import ANSWER_S, COUNTS, PREFIX
+from voice_agent.live.metrics import ANSWER_S, COUNTS, PREFIX, Metrics
 
 ASKED = re.compile(r"\b(voice_agent_\w+)(?:\{([^}]*)\})?")
 
@@ -53,6 +53,21 @@ def test_the_labels_of_the_alerts_exist() -> None:
             assert label in COUNTS[counted][1]
         if counted == "refused":
             assert set(value.split("|")) <= {refusal.value for refusal in Refusal}
+
+
+def test_what_an_alert_watches_the_increase_of_is_told_from_0_on() -> None:
+    told = {
+        (sample.name, tuple(sample.labels.values())): sample.value
+        for family in Metrics().registry.collect()
+        for sample in family.samples
+    }
+    watched = {pair for rule in rules() for pair in re.findall(r"increase\((\w+)(?:\{([^}]*)\})?", rule["expr"])}
+    assert len(watched) >= 10
+    for name, asked in watched:
+        labels = COUNTS[name.removeprefix(PREFIX).removesuffix("_total")][1]
+        known = re.sub(r'.*"(.*)"', r"\1", asked).split("|") if asked else ["none", "429", "503"]
+
+        assert {told[name, (value,)] for value in known} == {0} if labels else told[name, ()] == 0, name
 
 
 def test_the_metric_of_the_autoscaler_exists(tmp_path: Path) -> None:

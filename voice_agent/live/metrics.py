@@ -5,7 +5,11 @@ what a model or a stranger wrote. Times are told in seconds, as Prometheus wants
 as everywhere here. It must not know when something happens.
 """
 
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
+
+from voice_agent.live.admission import Refusal
 
 PREFIX = "voice_agent_"
 
@@ -52,6 +56,17 @@ COUNTS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 """Name, help, labels. `status`: of the HTTP answer, or `none`."""
 
+STATUSES = ("none", "400", "401", "403", "404", "408", "409", "429", "500", "502", "503", "504")
+"""What may come instead of a session, as far as it is known before."""
+
+BEGUN: dict[str, Iterable[str]] = {
+    "refused": Refusal,
+    "model_retries": STATUSES,
+    "model_fallbacks": STATUSES,
+    "model_failures": STATUSES,
+}
+"""What alerts watch is told from 0 on, by the values of its one label: what appears as 1 has not increased for them."""
+
 TIMES: dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]] = {
     "response_seconds": (
         "From the end of the caller's speech to the first sound of the answer, as the caller heard it.", (), ANSWER_S,
@@ -77,6 +92,9 @@ class Metrics:
             name: Counter(PREFIX + name, text, labels, registry=self.registry)
             for name, (text, labels) in COUNTS.items()
         }
+        for name, values in BEGUN.items():
+            for value in values:
+                self._counts[name].labels(value)
         self._times = {
             name: Histogram(PREFIX + name, text, labels, buckets=bounds, registry=self.registry)
             for name, (text, labels, bounds) in TIMES.items()
