@@ -62,6 +62,15 @@ def test_a_recording_is_where_it_is_looked_for_when_it_is_redacted(tmp_path: Pat
     assert names(tmp_path) == ["one.call"]
 
 
+def test_the_unredacted_recording_stays_for_the_next_server_until_this_one_knows_the_other(tmp_path: Path) -> None:
+    finished(tmp_path)
+    (tmp_path / "one.call").rename(tmp_path / f"one{UNREDACTED}")
+    redact_file(tmp_path / f"one{UNREDACTED}", WANTED)
+
+    assert sorted(names(tmp_path)) == ["one.call", f"one{UNREDACTED}"]
+    assert read(tmp_path / "one.call").header.redacted
+
+
 def test_of_a_recording_that_was_cut_short_the_rest_is_kept(tmp_path: Path) -> None:
     kept = Redaction(WANTED)(finished(tmp_path, cut=500))
 
