@@ -59,3 +59,16 @@ def test_who_answers_health_checks_is_the_server() -> None:
 
     assert paths == {"/healthz"}
     assert pod()["containers"][0]["readinessProbe"]["httpGet"]["path"] == "/readyz"
+
+
+@pytest.mark.parametrize("given", [unit_environment(), {**dockerfile_environment(), "AGENTS": "/agents"}])
+def test_a_copy_of_the_example_file_takes_nothing_away_that_a_unit_or_an_image_has_set(given: dict[str, str]) -> None:
+    """A file of settings wins over both: `EnvironmentFile=` of systemd, `env_file` of Compose, empty values too."""
+    copied = dict(
+        line.split("=", 1)
+        for line in (INFRA.parent / ".env.example").read_text(encoding="utf-8").splitlines()
+        if re.match(r"[A-Z0-9_]+=", line)
+    )
+
+    assert copied
+    assert read_settings({**given, **copied}) == read_settings(given)
