@@ -101,6 +101,20 @@ def test_the_port_and_the_probes_are_the_server_s() -> None:
     assert set(re.findall(r"path: '(/\w+)'", APP)) == {"/healthz", "/readyz"}
 
 
+def test_the_probes_are_within_what_container_apps_allow() -> None:
+    """By the reference of `ContainerAppProbe`, whose values are the resource manager's to refuse."""
+    assert [most for most in map(int, re.findall(r"failureThreshold: (\d+)", APP)) if not 1 <= most <= 10] == []
+    assert [every for every in map(int, re.findall(r"periodSeconds: (\d+)", APP)) if not 1 <= every <= 240] == []
+
+
+def test_the_alert_of_slow_answers_comes_with_as_many_as_it_says() -> None:
+    (told, threshold) = re.findall(r"text: '(\w+) answers in ten minutes.*?threshold: (\d+)", ALERTS, re.DOTALL)[0]
+
+    assert (told, int(threshold)) == ("Five", 5 - 1)  # more than which
+    assert "operator: 'GreaterThan'" in ALERTS
+    assert "windowSize: 'PT10M'" in ALERTS
+
+
 def core_notes() -> str:
     """The text of every module that reports."""
     package = INFRA.parent / "voice_agent"

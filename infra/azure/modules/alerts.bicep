@@ -15,7 +15,7 @@ var rules = [
     name: 'dead-air'
     text: 'Five answers in ten minutes began more than 3 s after the caller had spoken.'
     where: 'toint(extract("^the agent answers after ([0-9]+) ms", 1, told)) > 3000'
-    threshold: 5
+    threshold: 4
     severity: 1
   }
   {

@@ -136,8 +136,9 @@ resource app 'Microsoft.App/containerApps@2024-03-01' = {
             {
               type: 'Startup'
               httpGet: { path: '/healthz', port: 8080 }
-              periodSeconds: 1
-              failureThreshold: 60
+              // Its reference allows a threshold of 10 at most.
+              periodSeconds: 6
+              failureThreshold: 10
             }
             {
               type: 'Liveness'
