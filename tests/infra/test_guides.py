@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra.templates import INFRA
+from tests.infra.templates import INFRA, unit, unit_environment
 from tests.test_readme import FENCE, parse
 from voice_agent.config.settings import Settings
 from voice_agent.live.metrics import COUNTS, PREFIX, TIMES
@@ -82,3 +82,35 @@ def test_a_guide_says_what_was_not_run_and_ends_its_steps_in_checks(guide: Path)
     if guide.parent.name in {"azure", "kubernetes", "vm"}:
         without = [step.splitlines()[0] for step in steps if "Check" not in step and "doctor" not in step]
         assert [step for step in without if "number" not in step and "settings" not in step] == []
+
+
+def test_what_has_to_be_filled_in_for_kubernetes_is_what_the_check_of_the_guide_finds() -> None:
+    manifests = INFRA / "kubernetes"
+    (pattern,) = re.findall(r"`grep -nE '(.+?)' infra/kubernetes/\*\.yaml`", text_of(manifests / "README.md"))
+    found = [
+        line.strip()
+        for path in sorted(manifests.glob("*.yaml"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if re.search(pattern, line)
+    ]
+
+    assert found == [
+        "image: registry.example.com/voice-agent:0.1.0",
+        "- hosts: [phone.example.com]",
+        "- host: phone.example.com",
+        "PUBLIC_URL: https://phone.example.com",
+        "TWILIO_ACCOUNT_SID: AC00000000000000000000000000000000",
+        "AZURE_OPENAI_ENDPOINT: https://your-resource.openai.azure.com",
+        "AZURE_OPENAI_DEPLOYMENT: your-deployment",
+    ]
+
+
+def test_the_doctor_of_a_machine_has_what_the_service_has() -> None:
+    (order,) = re.findall(r"sudo (systemd-run .*?)\n *```", text_of(INFRA / "vm" / "README.md"), re.DOTALL)
+    given = dict(re.findall(r"-p (\w+)=(\S+)", order))
+    service = unit("voice-agent.service")
+
+    assert {name: value for name, value in given.items() if service[name] != [value]} == {}
+    assert {"DynamicUser", "User", "StateDirectory", "EnvironmentFile", "LimitNOFILE"} <= given.keys()
+    environment = unit_environment()
+    assert {name: value for name, value in re.findall(r"-E (\w+)=(\S+)", order) if environment[name] != value} == {}
