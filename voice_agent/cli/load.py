@@ -236,6 +236,8 @@ async def _load(
             level = await hold_level(
                 target.admission, model, wanted, seconds, processes=target.processes, lag=target.lag
             )
+            if not (levels or model.sessions or level.broken):
+                raise CommandError(f"no call came to {model.url}: is it the server's REALTIME_URL?")
             levels.append(level)
             _print(_line(level))
             ramp.note(wanted, level.carried)
