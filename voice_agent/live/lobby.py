@@ -238,8 +238,9 @@ class Lobby:
 
     def tell(self, call_sid: str, verdict: MachineVerdict) -> bool:
         """Tell a call who has answered it, also one whose stream is expected; `False`: there is none."""
-        if call_sid in self._held:
-            self._held[call_sid].call.session.tell(verdict)
+        held = self._current(call_sid)
+        if held is not None:
+            held.call.session.tell(verdict)
             return True
         expected = self._expected.get(call_sid)
         if expected is not None:
