@@ -148,6 +148,7 @@ def test_what_opens_a_server_is_used_and_not_repeated() -> None:
         ({"connector_id": "connector_gmail"}, "invalid_value", "session.tools[1].connector_id"),
         ({"tunnel_id": "t"}, "invalid_value", "session.tools[1].tunnel_id"),
         ({"server_url": "mcp.example.com"}, "invalid_value", "session.tools[1].server_url"),
+        ({"server_url": "https://[::1/mcp"}, "invalid_value", "session.tools[1].server_url"),
         ({"server_label": "two words"}, "invalid_value", "session.tools[1].server_label"),
         ({"require_approval": "ask"}, "invalid_value", "session.tools[1].require_approval"),
         ({"headers": {"X": 1}}, "invalid_type", "session.tools[1].headers.X"),

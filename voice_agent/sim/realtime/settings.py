@@ -78,8 +78,13 @@ def _only_at_the_vendor(_: Any, path: str) -> Any:
 
 
 def _server_url(value: Any, path: str) -> Any:
-    address = urlsplit(shapes.text(value, path))
-    if address.scheme not in {"http", "https"} or not address.hostname:
+    text = shapes.text(value, path)
+    try:
+        address = urlsplit(text)
+        valid = address.scheme in {"http", "https"} and bool(address.hostname)
+    except ValueError:  # half an IPv6 address
+        valid = False
+    if not valid:
         raise ClientError("invalid_value", f"Invalid '{path}': expected an address that begins with https://.", path)
     return value
 
