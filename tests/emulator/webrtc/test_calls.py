@@ -1,7 +1,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,11 +15,11 @@ from tests.support.fake_speech import fake_speech
 from tests.support.openai_types import faults
 from tests.support.realtime_client import silence, tone
 from tests.support.webrtc_client import Event, WebRtcClient, called
-from voice_agent.emulator.brain import Echo
+from voice_agent.emulator.brain import Echo, Thought
 from voice_agent.emulator.realtime import serve_realtime
 from voice_agent.emulator.session_runner import Mind
 from voice_agent.emulator.webrtc.call import MOST_UNSENT, Call
-from voice_agent.sim.realtime import Energy, OutputBuffer, RealtimeOptions, RealtimeSession
+from voice_agent.sim.realtime import Energy, OutputBuffer, RealtimeOptions, RealtimeSession, Think
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:
@@ -160,6 +160,29 @@ def test_a_call_ends_with_its_session() -> None:
                 call_id = client.location.rpartition("/")[2]
                 while (await post(f"{url}/calls/{call_id}/hangup"))[0] != 404:
                     pass
+
+    run(main())
+
+
+class Broken:
+    """A brain with a fault that nobody foresaw."""
+
+    async def think(self, think: Think) -> AsyncGenerator[Thought, None]:
+        raise ZeroDivisionError
+        yield ""
+
+
+def test_a_call_that_breaks_off_leaves_neither_its_browser_nor_a_sideband_waiting() -> None:
+    async def main() -> None:
+        async with serve_realtime("127.0.0.1", 0, fake_speech(), Broken()) as server:
+            url = f"http://127.0.0.1:{server.port}/v1/realtime"
+            async with called(url) as client:
+                call_id = client.location.rpartition("/")[2]
+                async with connect(f"ws{url[4:]}?call_id={call_id}", max_queue=None) as sideband:
+                    await sideband.send('{"type": "response.create"}')
+                    async for _ in sideband:
+                        pass
+                await client.until_closed()
 
     run(main())
 

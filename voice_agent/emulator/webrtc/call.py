@@ -43,13 +43,16 @@ class Call:
 
     async def run(self) -> None:
         """Hold the call until its peer goes, somebody hangs up, or the session ends."""
-        async with asyncio.TaskGroup() as tasks:
-            listening = tasks.create_task(self._peer.listen())
-            self._end = await self._runner.run()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                listening = tasks.create_task(self._peer.listen())
+                self._end = await self._runner.run()
+                listening.cancel()
+        finally:
+            # Also where it broke off by a fault: nobody is left waiting.
             await self._peer.close()
-            listening.cancel()
-        for texts in self._sidebands:
-            texts.put_nowait(None)
+            for texts in self._sidebands:
+                texts.put_nowait(None)
 
     def hang_up(self) -> None:
         """End it: `run` returns soon."""
