@@ -72,3 +72,14 @@ def test_a_copy_of_the_example_file_takes_nothing_away_that_a_unit_or_an_image_h
 
     assert copied
     assert read_settings({**given, **copied}) == read_settings(given)
+
+
+def test_a_certificate_that_is_to_be_checked_is_checked_by_a_file_that_is_there() -> None:
+    """Without `sslrootcert` libpq looks in the user's own folder alone, which no unit and no image has."""
+    root = INFRA.parent
+    paths = [root / ".env.example", *root.joinpath("voice_agent").rglob("*.md")]
+    paths += [path for path in INFRA.rglob("*") if path.suffix in {".md", ".bicep", ".yaml"}]
+    shown = [found for path in paths for found in re.findall(r"sslmode=verify-full\S*", path.read_text("utf-8"))]
+
+    assert [found for found in shown if "&sslrootcert=/etc/ssl/certs/ca-certificates.crt" not in found] == []
+    assert len(shown) >= 4

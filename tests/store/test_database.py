@@ -197,6 +197,28 @@ def test_a_server_that_is_not_there_is_one_line() -> None:
     )
 
 
+def test_a_server_whose_certificate_cannot_be_checked_is_told_with_what_it_is_checked_by() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def agree_to_tls() -> None:
+            asked, _ = listening.accept()
+            with asked:
+                asked.recv(8)
+                asked.send(b"S")
+                asked.recv(1)
+
+        server = threading.Thread(target=agree_to_tls)
+        server.start()
+        told = problem(
+            f"postgresql://me:{PASSWORD}@127.0.0.1:{listening.getsockname()[1]}/calls"
+            "?sslmode=verify-full&sslrootcert=/nowhere/root.crt"
+        )
+        server.join()
+
+    assert "sslrootcert=/etc/ssl/certs/ca-certificates.crt" in told
+    assert "create the database" not in told
+
+
 def test_a_wrong_password_and_a_missing_database_are_told_apart(server: Postgres) -> None:
     assert "does not take this user with this password" in problem(server.url(password="wrong"))
     assert "is not there: create the database" in problem(server.url("missing"))

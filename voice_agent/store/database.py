@@ -394,12 +394,15 @@ _POSTGRES = {
     "25006": "is read-only, as a standby is: name the primary in DATABASE_URL",
     "42501": "does not let this user do that: grant it the schema (CREATE, USAGE) and its tables",
     "53300": "has no connection left for us: raise max_connections, or put a pool before it",
+    "no root": "cannot show who it is, for the authorities' certificates are missing: add to DATABASE_URL e.g. "
+    "sslrootcert=/etc/ssl/certs/ca-certificates.crt",
 }
-"""By SQLSTATE. https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+"""By SQLSTATE, where there is one. https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 
 _POSTGRES_WORDS = {
     "password authentication failed": "28P01",
     "no pg_hba.conf entry": "28000",
+    "root certificate file": "no root",
     "does not exist": "3D000",
 }
 """What says the same where libpq, while it connects, gives no SQLSTATE."""
