@@ -32,7 +32,7 @@ def test_a_lost_session_that_is_refused_is_asked_for_once_more_with_a_time_of_it
 
 
 def test_only_the_responses_that_are_open_end_with_their_session() -> None:
-    link = ModelLink(("",), None)
+    link = ModelLink(("",), resumed=False)
     started = (StreamStarted("MZ1", "CA1"), SessionCreated("sess_1"), SessionUpdated())
     responses = (ResponseCreated("r1", None), ResponseDone("r1", "completed"), ResponseCreated("r2", None))
     for event in (*started, *responses):
@@ -118,7 +118,7 @@ def test_who_says_that_a_session_is_of_no_use_says_whether_another_one_would_be(
         SessionFailed("it is old", renewed=True),
         SessionFailed("responses keep failing: insufficient_quota"),
     ):
-        link = ModelLink(("",), None)
+        link = ModelLink(("",), resumed=False)
         for event in (StreamStarted("MZ1", "CA1"), SessionCreated("sess_1"), SessionUpdated()):
             list(link.feed(0, event))
         said.append(next(iter(link.feed(0, failed))))

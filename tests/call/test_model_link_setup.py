@@ -13,7 +13,15 @@ from voice_agent.call.commands import (
     Note,
 )
 from voice_agent.call.conversation import CallerTurn, Conversation, Resumption
-from voice_agent.call.events import CallerAudio, ModelClosed, ModelError, ModelOpened, SessionCreated, SessionUpdated
+from voice_agent.call.events import (
+    CallerAudio,
+    CallerTranscribed,
+    ModelClosed,
+    ModelError,
+    ModelOpened,
+    SessionCreated,
+    SessionUpdated,
+)
 from voice_agent.call.model_link import LOST
 
 OPTIONS = ModelOptions(speed=1.1)
@@ -97,15 +105,22 @@ def test_a_session_that_differs_is_used_and_told() -> None:
     assert lost(script) == []
 
 
-def test_a_conversation_that_goes_on_in_a_third_session_is_told_both_reasons() -> None:
+def test_a_conversation_that_goes_on_in_a_third_session_is_told_each_reason_in_its_place() -> None:
     back = Resumption(Conversation("test", (CallerTurn("u1", "Is it open?"),)), "The line is busy.")
     script = Script(resumed=back).begin()
+    script.caller_speaks("u2")
+    script.caller_stops("u2")
+    script.feed(CallerTranscribed("u2", "Then tell me: when is it open?"))
     script.wait(3000)
     script.feed(ModelClosed(1006))
     script.wait(200)
-    script.begin_session()
 
-    assert script.ordered(AddSystemText)[-1].text == f"The line is busy. {LOST}"
+    assert [command for command in script.begin_session() if isinstance(command, AddUserText | AddSystemText)] == [
+        AddUserText("history-1", "Is it open?"),
+        AddSystemText("history-2", "The line is busy."),
+        AddUserText("history-3", "Then tell me: when is it open?"),
+        AddSystemText("history-4", LOST),
+    ]
     assert [note.fields["after_ms"] for note in script.ordered(Note) if note.what == "the model is back"] == [200]
 
 

@@ -106,7 +106,7 @@ class Call:
         held = machine is not None and machine.holds
         greets = agent.greeting is not None and setup.resumed is None
         turns = Turns(agent, can_excuse="withheld" in clips, held=held, greets=greets)
-        self._link = ModelLink([model.name for model in setup.models], setup.resumed)
+        self._link = ModelLink([model.name for model in setup.models], resumed=setup.resumed is not None)
         resumed = setup.resumed or Resumption(Conversation(agent.name))
         self._ending = Ending(agent, rest=setup.rest, apologies=apologies, left_ms=resumed.left_ms)
         self._tools = ToolCalls(agent, resumed.transfers)

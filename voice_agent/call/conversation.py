@@ -90,16 +90,20 @@ def answered(turns: Iterable[Turn]) -> Iterator[Turn]:
         yield msgspec.structs.replace(turn, output=NOT_ANSWERED) if is_open else turn
 
 
-def history(turns: Iterable[Turn], reason: str) -> Iterator[History]:
+def history(turns: Iterable[Turn], reason: str, *, back: str = "", former: int = 0) -> Iterator[History]:
     """Tell a session that has just been set up all that was said, as heard, and then the reason.
 
     A tool call that is open is told without an answer, which comes when there is one. Where no reason says why the
-    model speaks next, it is what a tool has answered, and that comes last.
+    model speaks next, it is what a tool has answered, and that comes last. `back`: why the call went on behind the
+    first `former` turns, which is no news any more behind those that followed.
     """
-    number = 0
-    for number, turn in enumerate(turns if reason else _answer_last([*turns]), 1):
+    told = [*turns] if reason or back else _answer_last([*turns])
+    reasons = ([back] if back else [], [reason] if reason else [])
+    for number, turn in enumerate((*told[:former], *reasons[0], *told[former:], *reasons[1]), 1):
         name = f"history-{number}"
         match turn:
+            case str():
+                yield AddSystemText(name, turn)
             case CallerTurn():
                 yield AddUserText(name, turn.text or NOT_TRANSCRIBED)
             case AgentTurn() if turn.text:  # or nothing of it was heard
@@ -110,8 +114,6 @@ def history(turns: Iterable[Turn], reason: str) -> Iterator[History]:
                 yield AddToolCall(name, turn.call_id, turn.name, turn.arguments)
                 if turn.output is not None:
                     yield AddToolOutput(f"{name}-output", turn.call_id, turn.output)
-    if reason:
-        yield AddSystemText(f"history-{number + 1}", reason)
 
 
 def _answer_last(turns: list[Turn]) -> list[Turn]:

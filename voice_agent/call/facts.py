@@ -51,7 +51,7 @@ class HistoryWanted(Fact, frozen=True):
     """A session is to be told what was said before it began. Said by `model_link`, heard by `transcript`."""
 
     reason: str
-    """Why it was another session that heard it, for the model."""
+    """Why it was another session that heard it, for the model; empty: it was another stream of the call."""
 
 
 class TurnUnanswered(Fact, frozen=True):

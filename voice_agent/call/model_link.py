@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar, Literal
 
 from voice_agent.call.commands import CloseModel, Command, ConnectModel, Note
-from voice_agent.call.conversation import Resumption
 from voice_agent.call.deadlines import Deadlines
 from voice_agent.call.events import (
     Event,
@@ -122,8 +121,8 @@ class ModelLink:
         CallOver,
     )
 
-    def __init__(self, endpoints: Sequence[str], resumed: Resumption | None) -> None:
-        """`endpoints`: what those of the call are called; they are asked in their order."""
+    def __init__(self, endpoints: Sequence[str], *, resumed: bool) -> None:
+        """`endpoints`: what those of the call are called; asked in their order. `resumed`: the call goes on."""
         self._names = [name or number for number, name in enumerate(endpoints, 1)]
         self._resumed = resumed
         self._deadlines = Deadlines()
@@ -218,16 +217,14 @@ class ModelLink:
             return  # it was set up once more
         self._ready, self._ready_ms = True, now_ms
         self._deadlines.clear_all()
-        reasons = [] if self._resumed is None else [self._resumed.reason]
         if self._lost_ms is not None:
             yield Note(
                 "info",
                 "the model is back",
                 {"after_ms": now_ms - self._lost_ms, "endpoint": self._names[self._endpoint]},
             )
-            reasons.append(LOST)
-        if reasons:
-            yield HistoryWanted(" ".join(reasons))
+        if self._resumed or self._lost_ms is not None:
+            yield HistoryWanted("" if self._lost_ms is None else LOST)
         yield SessionReady()
 
     def _judge(self, now_ms: int, event: ModelError) -> Iterator[Command | Fact | Event]:

@@ -67,6 +67,8 @@ class Transcript:
 
     def __init__(self, resumed: Resumption | None = None) -> None:
         self._turns: list[Turn] = [] if resumed is None else [*answered(resumed.conversation.turns)]
+        self._back, self._before = "" if resumed is None else resumed.reason, len(self._turns)
+        """Why the call goes on, and behind how many turns."""
         self._words: dict[str, str] = {}
         self._places: dict[str, int] = {}
         """Where the caller's turns stand, by their items."""
@@ -125,7 +127,7 @@ class Transcript:
                 self._former.update(self._words.keys() - self._own)
             case HistoryWanted():
                 self._untold = False
-                yield from history(self.turns, event.reason)
+                yield from history(self.turns, event.reason, back=self._back, former=self._before)
             case TurnHeardAgain():
                 self._again.add(event.item_id)
 
