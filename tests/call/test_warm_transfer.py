@@ -316,3 +316,14 @@ def test_a_sound_that_is_not_the_clip_is_heard_out_before_the_caller_goes() -> N
 
     assert list(part.feed(0, accepted)) == []
     assert len(list(part.feed(100, PlaybackIdle()))) == 1
+
+
+def test_a_colleague_who_takes_the_caller_is_one_try() -> None:
+    script = holding()
+    script.wait(600)
+    accepts(script)
+    script.wait(600)
+    script.feed(PhoneClosed(1000))
+
+    assert [end.outcome for end in script.ordered(CallEnded)] == ["transferred"]
+    assert script.call.resumption().transfers == 1

@@ -167,10 +167,13 @@ class Call:
     def resumption(self) -> Resumption:
         """What another stream or session of this call would go on from now; it does not say why."""
         former, ended = self._setup.resumed, self._ended
+        destination = None if ended is None else ended.destination
+        # A colleague who waits in a conference was asked, and so is counted already.
+        leaves = destination is not None and not destination.conference
         return Resumption(
             self.conversation(),
             left_ms=self._ending.left_ms(self._now_ms),
-            transfers=self._tools.transfers + (ended is not None and ended.destination is not None),
+            transfers=self._tools.transfers + leaves,
             pressed=(0 if former is None else former.pressed) + (ended is not None and ended.keys is not None),
         )
 
