@@ -17,7 +17,7 @@ from voice_agent.call.commands import (
     TranscriptionUsed,
 )
 from voice_agent.call.events import TranscriptionUsage, Usage
-from voice_agent.call.summary import Line, Summary
+from voice_agent.call.summary import WORDS_MS, Line, Summary
 from voice_agent.call.trouble import Trouble
 
 
@@ -76,6 +76,45 @@ def test_an_interrupted_agent_is_heard_from_the_voice_that_was_noticed_to_its_la
     )
 
     assert summary.interruption_ms == [360]
+
+
+def test_words_that_come_when_the_caller_goes_on_already_stand_where_their_own_turn_began() -> None:
+    summary = told(
+        (1000, CallerBegan()),
+        (2500, AgentBegan("item_1", 500)),
+        (3000, CallerBegan()),
+        (3050, CallerSaid("item_u", "Wait.")),
+        (3100, Interrupted(500, "item_1", "mark")),
+        (3100, AgentSaid("item_1", "Hello", 560, 4050, True)),
+        (4500, AgentBegan("item_2", 500)),
+        (4900, CallerSaid("item_v", "I am Anna.")),
+        (6000, AgentSaid("item_2", "Yes?", 900, 900, False)),
+    )
+
+    assert [(line.at_ms, line.text) for line in summary.lines] == [
+        (1000, "Wait."), (2500, "Hello"), (3000, "I am Anna."), (4500, "Yes?")
+    ]  # fmt: skip
+    assert summary.interruption_ms == [60]
+
+
+def test_words_that_never_came_keep_no_later_ones_from_their_place() -> None:
+    early, late = (
+        told((0, CallerBegan()), (at_ms, CallerBegan()), (at_ms + 900, CallerSaid("item_u", "Hi.")))
+        for at_ms in (WORDS_MS - 1, WORDS_MS)
+    )
+
+    assert (early.lines[0].at_ms, late.lines[0].at_ms) == (0, WORDS_MS)
+
+
+def test_an_agent_that_is_cut_long_after_the_caller_spoke_is_heard_from_the_cut_on() -> None:
+    summary = told(
+        (500, CallerBegan()),
+        (1500, AgentBegan("item_1", 500)),
+        (30_000, Interrupted(28_500, "item_1", "mark")),
+        (30_000, AgentSaid("item_1", "", 28_600, 60_000, True)),
+    )
+
+    assert summary.interruption_ms == [100]
 
 
 def test_an_agent_that_nobody_s_voice_has_stopped_is_heard_from_the_cut_on() -> None:

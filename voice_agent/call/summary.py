@@ -27,6 +27,9 @@ from voice_agent.call.commands import (
 from voice_agent.call.events import TranscriptionUsage, Usage
 from voice_agent.call.trouble import Trouble, TroubleFinder
 
+WORDS_MS = 10_000
+"""Words that have not come so long after their turn began, when the next one begins, are not waited for any more."""
+
 _Counts = TypeVar("_Counts", Usage, TranscriptionUsage)
 
 
@@ -68,7 +71,10 @@ class Summary:
         """How long the agent was still heard after each interrupting voice was noticed."""
         self._trouble = TroubleFinder()
         self._lines: list[Line] = []
-        self._caller_began_ms: int | None = None
+        self._wordless_ms: list[int] = []
+        """When the caller's turns began whose words are still to come; these come in that order."""
+        self._voice_ms = -1
+        """When the caller last began."""
         self._agent_began_ms: dict[str, int] = {}
         self._cut_from_ms: dict[str, int] = {}
         """When the voice was noticed that stopped an item."""
@@ -95,12 +101,13 @@ class Summary:
         self._trouble.take(now_ms, report)
         match report:
             case CallerBegan():
-                self._caller_began_ms = now_ms
+                self._voice_ms = now_ms
+                waited_for = (began_ms for began_ms in self._wordless_ms if now_ms - began_ms < WORDS_MS)
+                self._wordless_ms = [*waited_for, now_ms]
             case CallerSaid():
                 self.turns += 1
-                began_ms = now_ms if self._caller_began_ms is None else self._caller_began_ms
+                began_ms = self._wordless_ms.pop(0) if self._wordless_ms else now_ms
                 self._lines.append(Line(began_ms, "caller", report.text))
-                self._caller_began_ms = None
             case AgentBegan():
                 self._agent_began_ms[report.item_id] = now_ms
                 if report.response_ms >= 0:
@@ -115,8 +122,8 @@ class Summary:
                 self._lines.append(Line(began_ms, "agent", report.text, remark, report.agent))
             case Interrupted():
                 self.interruptions += 1
-                noticed_ms = now_ms if self._caller_began_ms is None else self._caller_began_ms
-                self._cut_from_ms[report.item_id] = noticed_ms
+                by_voice = self._voice_ms >= self._agent_began_ms.get(report.item_id, now_ms)
+                self._cut_from_ms[report.item_id] = self._voice_ms if by_voice else now_ms
             case KeysPressed():
                 self._lines.append(Line(now_ms, "keys", report.digits))
             case ToolStarted():
