@@ -168,7 +168,7 @@ class Broken:
     """A brain with a fault that nobody foresaw."""
 
     async def think(self, think: Think) -> AsyncGenerator[Thought, None]:
-        raise ZeroDivisionError
+        raise ZeroDivisionError(think.response_id)
         yield ""
 
 
