@@ -30,6 +30,7 @@ from voice_agent.sim.made_up.fallbacks import with_fallbacks
 from voice_agent.sim.made_up.faults import draw_faults
 from voice_agent.sim.made_up.machines import with_callee
 from voice_agent.sim.made_up.pressing import with_pressing
+from voice_agent.sim.made_up.resuming import with_past
 from voice_agent.sim.made_up.transferring import with_transfer
 from voice_agent.sim.made_up.typing import with_typing
 from voice_agent.sim.mishaps import Gap, Mishaps, ToolWork
@@ -92,7 +93,7 @@ def draw(seed: int, chance: Chance) -> MadeUpCall:
     call = with_transfer(with_callee(call, chance), chance)
     call = with_pressing(call, chance)
     call = _with_kept_greeting(chance, call) if _one_in(chance, 8) else call
-    return with_fallbacks(call, chance)
+    return with_past(with_fallbacks(call, chance), chance)
 
 
 # --- chance ----------------------------------------------------------------------------------------------------------

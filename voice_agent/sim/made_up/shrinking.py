@@ -93,7 +93,7 @@ def _plainer_setup() -> Iterator[Change]:
         "on_machine",
     ):
         yield _of_agent(field, getattr(usual, field))
-    plain = {"rest": False, "preconnect": True, "others": (), "outbound": False, "kept_greeting": None}
+    plain = {"rest": False, "preconnect": True, "others": (), "outbound": False, "kept_greeting": None, "resumed": None}
     for field, value in plain.items():
         yield _within("setup", field, value)
     yield lambda call: _replace(call, setup=_replace(call.setup, model=_replace(call.setup.model, audio="g711")))
