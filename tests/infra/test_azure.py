@@ -98,7 +98,20 @@ def test_the_metric_of_the_scaler_exists(tmp_path: Path) -> None:
 
 def test_the_port_and_the_probes_are_the_server_s() -> None:
     assert set(re.findall(r"(?:targetPort|port): (\d+)", APP)) == {dockerfile_environment()["PORT"]}
-    assert set(re.findall(r"path: '(/\w+)'", APP)) == {"/healthz", "/readyz"}
+    assert re.findall(r"path: (\S+),", APP) == ["'/healthz'", "'/healthz'", "readyPath"]
+    assert "var readyPath = empty(imageName) ? '/healthz' : '/readyz'" in APP
+
+
+PLACEHOLDERS = {"mcr.microsoft.com/dotnet/samples:aspnetapp": ("8080", {"/healthz"})}
+"""Where they listen, by ASPNETCORE_HTTP_PORTS of the base image, and what they answer with 200, by `Program.cs`."""
+
+
+def test_what_stands_in_for_the_first_image_passes_the_probes() -> None:
+    (placeholder,) = re.findall(r"^var placeholder = '(\S+)'$", APP, re.MULTILINE)
+    port, answered = PLACEHOLDERS[placeholder]
+
+    assert set(re.findall(r"(?:targetPort|port): (\d+)", APP)) == {port}
+    assert {*re.findall(r"path: '(/\w+)'", APP), *re.findall(r"empty\(imageName\) \? '(/\w+)'", APP)} <= answered
 
 
 def test_the_probes_are_within_what_container_apps_allow() -> None:

@@ -24,8 +24,10 @@ var publicUrl = 'https://${name}.${environment.properties.defaultDomain}'
 var drainSeconds = 240
 // "AcrPull".
 var pullRole = '7f951dda-4ed3-4680-a7ca-43fe172d538d'
-// Until azd brings the first image.
-var placeholder = 'mcr.microsoft.com/azuredocs/containerapps-helloworld:latest'
+// Until azd brings the first image, and changes nothing but that. It must pass the probes, or the app is never made: it
+// listens on 8080, too, and knows /healthz alone, so /readyz is asked for from the second `azd up` on.
+var placeholder = 'mcr.microsoft.com/dotnet/samples:aspnetapp'
+var readyPath = empty(imageName) ? '/healthz' : '/readyz'
 
 var fallbackSettings = empty(fallbackEndpoint) ? [] : [
   { name: 'REALTIME_FALLBACKS', value: 'azure_2' }
@@ -148,7 +150,7 @@ resource app 'Microsoft.App/containerApps@2024-03-01' = {
             }
             {
               type: 'Readiness'
-              httpGet: { path: '/readyz', port: 8080 }
+              httpGet: { path: readyPath, port: 8080 }
               periodSeconds: 2
               failureThreshold: 1
             }
