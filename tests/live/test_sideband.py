@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
+import pytest
 
 from tests.support.pump import FakeLeg, settle
 from voice_agent.agent import Agent, Limits, McpServer, Tool
@@ -226,6 +227,20 @@ def test_a_refusal_ends_it() -> None:
     run(main())
 
 
+@pytest.mark.parametrize(
+    "lost", [ModelRefused(503, "busy"), ModelRefused(None, "no answer"), ModelClosed(None), ModelClosed(1011)]
+)
+def test_a_call_that_nobody_can_attend_any_more_is_hung_up(lost: ModelRefused | ModelClosed) -> None:
+    async def main() -> None:
+        call = Attended()
+        call.leg.hear(lost)
+        await call.sideband.run()
+
+        assert call.hung_up == 1
+
+    run(main())
+
+
 def test_it_stops_with_the_server_and_leaves_no_tool_running() -> None:
     async def main() -> None:
         async with attended() as call:
@@ -234,6 +249,7 @@ def test_it_stops_with_the_server_and_leaves_no_tool_running() -> None:
             await settle()
 
             assert call.tools.asked["c1"].cancelled()
+            assert call.hung_up == 0
 
     run(main())
 

@@ -36,6 +36,11 @@ logger = logging.getLogger(__name__)
 END_SECONDS = 30.0
 """Longest wait for a goodbye to be heard."""
 
+OVER = 1000
+"""The close code of a call that has ended (RFC 6455, 7.4.1)."""
+
+NO_SUCH_CALL = 404
+
 _BEGINNINGS = ('"response.output_audio_transcript.delta"', '"output_audio_buffer.started"')
 """Speech that is made will be played, though that it is comes as news a little later."""
 
@@ -81,7 +86,7 @@ class Sideband:
         self._limit = asyncio.timeout(None)
 
     async def run(self) -> None:
-        """Attend the call until it ends, or its agent's longest time is over: then it is hung up."""
+        """Attend the call until it ends, or hang it up: its agent's longest time is over, or the sideband is lost."""
         self._until = asyncio.get_running_loop().time() + self._agent.limits.minutes * 60
         self._limit = asyncio.timeout_at(self._until)
         try:
@@ -99,7 +104,7 @@ class Sideband:
 
     def stop(self) -> None:
         """Attend it no longer: `run` returns soon."""
-        self._inbox.put_nowait(ModelClosed(None, "the server stops"))
+        self._inbox.put_nowait(ModelClosed(OVER, "the server stops"))
 
     async def _attend(self, tasks: asyncio.TaskGroup) -> None:
         working: set[asyncio.Task[None]] = set()
@@ -123,8 +128,13 @@ class Sideband:
                         self._answer(result.call_id, result.output)
                     case ModelRefused() as refused:
                         logger.error("the sideband is refused: %s", refused.detail)
+                        if refused.status != NO_SUCH_CALL:
+                            await self._hang_up()
                         return
-                    case ModelClosed():
+                    case ModelClosed(code=code, reason=reason):
+                        if code != OVER:
+                            logger.warning("the sideband was closed, and its call is hung up: %s", reason)
+                            await self._hang_up()
                         return
                 if self._may_hang_up():
                     await self._hang_up()
