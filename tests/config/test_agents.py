@@ -1,4 +1,5 @@
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -230,6 +231,40 @@ def test_an_agent_that_was_missed_beside_the_only_file_is_found_when_it_is_there
 
     assert 'no agent is named "night"' in problem
     assert ([agent.name for agent in agents.beside], silence) == (["night"], "")
+
+
+def published(folder: Path, version: str, instructions: str) -> None:
+    """Write an agent with a tool as a ConfigMap of Kubernetes lies in a pod: links to a folder that is exchanged."""
+    (folder / version).mkdir()
+    (folder / version / "a.yaml").write_text(
+        f"name: a\ninstructions: {instructions}\ntools: [python: tools_of_a_config_map:book]\n"
+    )
+    (folder / version / "tools_of_a_config_map.py").write_text('def book(day: str) -> str:\n    """Book."""\n')
+    (folder / "..new").symlink_to(version)
+    (folder / "..new").rename(folder / "..data")
+    for name in ("a.yaml", "tools_of_a_config_map.py"):
+        if not (folder / name).is_symlink():
+            (folder / name).symlink_to(f"..data/{name}")
+
+
+def test_an_agent_of_a_config_map_is_reloaded_with_the_tools_that_it_had(tmp_path: Path) -> None:
+    published(tmp_path, "..1", "One.")
+    folder = AgentFolder(tmp_path)
+    published(tmp_path, "..2", "Two.")
+    shutil.rmtree(tmp_path / "..1")
+
+    agents, problem = folder.current()
+
+    assert (agents.all[0].instructions, problem) == ("Two.", "")
+
+
+def test_the_tools_of_an_agent_that_is_a_link_stand_beside_what_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "here").mkdir()
+    write(tmp_path / "kept", "a")
+    (tmp_path / "here" / "a.yaml").symlink_to(tmp_path / "kept" / "a.yaml")
+
+    assert load_agent(tmp_path / "here" / "a.yaml").folder == str((tmp_path / "kept").resolve())
 
 
 def test_what_an_editor_keeps_hidden_is_no_agent(tmp_path: Path) -> None:

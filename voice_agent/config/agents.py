@@ -205,7 +205,16 @@ def load_agent_file(path: Path, demands: Demands = ANY) -> AgentFile:
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ConfigError("not UTF-8 text; save the file as UTF-8", f"{path}:{line}") from None
-    return judged(read_agent(text, str(path), str(path.resolve().parent)), demands)
+    return judged(read_agent(text, str(path), folder_of(path)), demands)
+
+
+def folder_of(path: Path) -> str:
+    """Say where an agent's tools stand: beside its file, or beside what a link leads to.
+
+    A folder of Kubernetes' has links to one below it, which is another one after each change; the links stay.
+    """
+    named, real = path.parent.resolve(), path.resolve().parent
+    return str(named if real.is_relative_to(named) else real)
 
 
 def judged(file: AgentFile, demands: Demands) -> AgentFile:

@@ -20,7 +20,15 @@ from urllib.parse import urlsplit
 
 from voice_agent.agent import Agent, HttpRequest, Tool
 from voice_agent.config.agent_file import AgentFile, mcp_key, read_agent, tool_key
-from voice_agent.config.agents import AgentFolder, Agents, agent_paths, disagreements, judged, load_agent_file
+from voice_agent.config.agents import (
+    AgentFolder,
+    Agents,
+    agent_paths,
+    disagreements,
+    folder_of,
+    judged,
+    load_agent_file,
+)
 from voice_agent.config.faults import raise_all
 from voice_agent.config.references import names_in
 from voice_agent.config.render import texts_of
@@ -54,7 +62,7 @@ class Drafts:
     def read(self, path: Path, text: str, in_force: Agents) -> AgentFile:
         """Judge a draft, alone and among the other files, which takes a while; raises `ConfigError` with its faults."""
         known = list(_all(in_force))
-        folder = str(path.resolve().parent)
+        folder = folder_of(path)
 
         def python(target: str, folder: str) -> Tool:
             for agent in known:
