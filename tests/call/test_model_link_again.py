@@ -31,6 +31,20 @@ def test_a_lost_session_that_is_refused_is_asked_for_once_more_with_a_time_of_it
     assert lost(script) == [NOT_SET_UP]
 
 
+def test_a_lost_session_is_asked_for_when_the_server_says_though_that_takes_the_whole_time_of_a_try() -> None:
+    script = Script().begin()
+    script.wait(5000)
+    script.feed(ModelClosed(1006))
+    script.wait(20)
+    script.feed(ModelRefused(429, "", AGAIN_MS // 1000))
+    script.wait(AGAIN_MS)
+    script.wait(AGAIN_MS - 1)
+    script.begin_session()
+
+    assert lost(script) == []
+    assert len(script.ordered(ConnectModel)) == 3
+
+
 def test_only_the_responses_that_are_open_end_with_their_session() -> None:
     link = ModelLink(("",), resumed=False)
     started = (StreamStarted("MZ1", "CA1"), SessionCreated("sess_1"), SessionUpdated())

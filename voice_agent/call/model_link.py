@@ -271,6 +271,8 @@ class ModelLink:
                 yield ResponseDone(response_id, "cancelled", SESSION_LOST)
             self._open.clear()
         if wait_ms:
+            if self._lost_ms is not None:
+                self._deadlines.clear("set-up")  # the next try has a time of its own
             self._deadlines.set("retry", now_ms + wait_ms)
         else:
             yield from self._order(now_ms)
