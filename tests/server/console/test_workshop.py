@@ -1,5 +1,7 @@
 import asyncio
+import errno
 import os
+import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -36,6 +38,16 @@ class Broken(Executor):
     def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         del work, args, kwargs
         raise BrokenProcessPool
+
+
+class Full(Executor):
+    """Has no room for what it makes."""
+
+    def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        del work, args, kwargs
+        done: Future[Any] = Future()
+        done.set_exception(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+        return done
 
 
 class Dying(Executor):
@@ -165,6 +177,32 @@ def test_what_cannot_be_made_is_a_line_and_leaves_nothing_behind(tmp_path: Path)
             await workshop.sound(CALL.with_name("text-only.call"))
         assert workshop._folder is not None
         assert list(workshop._folder.iterdir()) == []
+        workshop.close()
+
+    asyncio.run(main())
+
+
+def test_what_the_system_has_cleared_away_is_made_anew() -> None:
+    async def main() -> None:
+        workshop = Workshop(Counting)
+        folder, _ = await workshop.sound(CALL)
+        (folder / PEAKS).unlink()
+        again, _ = await workshop.sound(CALL)
+        shutil.rmtree(folder.parent)
+        anew, _ = await workshop.sound(CALL)
+        assert not again.exists()
+        assert {path.name for path in anew.iterdir()} == {WAV, PEAKS}
+        workshop.close()
+        assert not anew.exists()
+
+    asyncio.run(main())
+
+
+def test_a_full_disk_is_a_line() -> None:
+    async def main() -> None:
+        workshop = Workshop(Full)
+        with pytest.raises(CommandError, match=r"the sound cannot be kept in .*: No space left"):
+            await workshop.sound(CALL)
         workshop.close()
 
     asyncio.run(main())

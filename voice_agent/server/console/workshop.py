@@ -19,7 +19,7 @@ from typing import ParamSpec, TypeVar
 from voice_agent.errors import CommandError
 from voice_agent.recording.redact import Wanted
 from voice_agent.review.past_calls import recorded_call
-from voice_agent.review.viewing import course_json, heard_json, lie_low, redacted_copy, write_sound
+from voice_agent.review.viewing import PEAKS, WAV, course_json, heard_json, lie_low, redacted_copy, write_sound
 from voice_agent.store.history import PastCall
 
 MOST_KEPT = 12
@@ -109,7 +109,7 @@ class Workshop:
 
     def new_folder(self) -> Path:
         """Make a folder for one call, which nobody else can read."""
-        if self._folder is None:
+        if self._folder is None or not self._folder.is_dir():  # systems clear /tmp of what is old
             self._folder = Path(tempfile.mkdtemp(prefix="voice-agent-console-"))
         return Path(tempfile.mkdtemp(dir=self._folder))
 
@@ -159,15 +159,23 @@ class _Made:
 
     async def sound(self, workshop: Workshop) -> Path:
         async with self._sounding:
-            if self._folder is None:
-                folder = workshop.new_folder()
+            if self._folder is None or not all((self._folder / name).is_file() for name in (WAV, PEAKS)):
+                self.forget()
                 try:
-                    await workshop.run(write_sound, self._recording, folder)
-                except BaseException:
-                    shutil.rmtree(folder, ignore_errors=True)
-                    raise
-                self._folder = folder
+                    self._folder = await self._sound(workshop)
+                except OSError as error:
+                    where = tempfile.gettempdir()
+                    raise CommandError(f"the sound cannot be kept in {where}: {error.strerror or error}") from None
             return self._folder
+
+    async def _sound(self, workshop: Workshop) -> Path:
+        folder = workshop.new_folder()
+        try:
+            await workshop.run(write_sound, self._recording, folder)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return folder
 
     def forget(self) -> None:
         if self._folder is not None:
