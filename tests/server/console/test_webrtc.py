@@ -145,6 +145,17 @@ def test_the_servers_end_hangs_up(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_a_server_that_stops_takes_no_further_call_which_it_would_wait_for(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_site(tmp_path) as site:
+            _, minted = await site.post("/console/session", {"agent": "reception"})
+            await site.serving._console.end_calls()
+            assert (await site.post(minted["call_url"], {"call_id": "rtc_1"}))[0] == 404
+            assert (await site.post("/console/session", {"agent": "reception"}))[0] == 503
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
@@ -208,9 +219,13 @@ def test_an_endpoint_without_calls_and_one_that_is_not_there_are_told(tmp_path: 
         nowhere = CallClient(endpoint("emulator", base_url="ws://127.0.0.1:1"))
         async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
             for client, status in ((ConfigError("the preview has none"), 409), (nowhere, 502)):
+                calls = BrowserCalls(agents, client, tasks)
                 with pytest.raises(Refused) as refused:
-                    await BrowserCalls(agents, client, tasks).begin("reception")
+                    await calls.begin("reception")
                 assert refused.value.status == status
+                with pytest.raises(Refused) as refused:
+                    calls.attend("x", "rtc_1")
+                assert refused.value.status == 404
 
     asyncio.run(main())
 

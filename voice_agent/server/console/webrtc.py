@@ -107,6 +107,7 @@ class BrowserCalls:
         self._seat = seat
         self._waiting: dict[str, _Waiting] = {}
         self._calls: dict[str, Sideband] = {}
+        self._closed = False
         self._pages: dict[str, Broadcast] = {}
         """Of calls that are attended, by their sessions."""
 
@@ -122,6 +123,8 @@ class BrowserCalls:
         except PeerError as error:
             logger.warning("no secret for the console: %s", error)
             raise Refused(502, str(error)) from None
+        if self._closed:
+            raise Refused(503, "the server stops")
         session_id = secrets.token_urlsafe(16)
         self._waiting[session_id] = _Waiting(agent, self._now_seconds() + SECRET_SECONDS)
         if self._seat is not None:
@@ -139,12 +142,12 @@ class BrowserCalls:
 
     def attend(self, session_id: str, call_id: str) -> None:
         """Join the call that a browser began with the secret of a session, once; raises `Refused`."""
-        assert isinstance(self._client, CallClient), "a session was begun with it"
         if not _CALL_ID.fullmatch(call_id):
             raise Refused(422, 'call_id must be the last part of the "Location" that the call was answered with')
         waiting = self._waiting.pop(session_id, None)
         if waiting is None or waiting.until < self._now_seconds():
             raise Refused(404, "no such session; begin another one")
+        assert isinstance(self._client, CallClient), "a session was begun with it"
         if call_id in self._calls:
             raise Refused(409, "the call is attended already")
         client = self._client
@@ -162,11 +165,15 @@ class BrowserCalls:
         return self._pages[session_id].response()
 
     async def close(self) -> None:
-        """Hang all calls up, because the server stops."""
-        for call_id, sideband in list(self._calls.items()):
-            assert isinstance(self._client, CallClient), "it began the call"
-            await self._client.hang_up(call_id)
-            sideband.stop()
+        """Hang all calls up, because the server stops, and take no further one: it would be waited for."""
+        self._closed = True
+        self._waiting.clear()
+        await asyncio.gather(*(self._hang_up(*call) for call in self._calls.items()))
+
+    async def _hang_up(self, call_id: str, sideband: Sideband) -> None:
+        assert isinstance(self._client, CallClient), "it began the call"
+        await self._client.hang_up(call_id)
+        sideband.stop()
 
     async def _run(self, session_id: str, call_id: str, sideband: Sideband) -> None:
         logger.info("a browser's call begins", extra={"call": call_id})
