@@ -331,7 +331,7 @@ def test_whoever_knows_the_password_is_in_and_can_call(tmp_path: Path) -> None:
     async def main() -> None:
         locked = {"console_password": Secret("a long password")}
         async with a_console(tmp_path, fake_speech(), beep(tmp_path), settings=locked) as console:
-            await console.page.goto(f"{console.serving.url}/console/phone")
+            await console.page.goto(f"{console.serving.url}/console/phone?agent=table")
             assert "/console/login" in console.page.url
             await console.page.fill("#password", "a wrong password")
             await console.page.press("#password", "Enter")
@@ -339,7 +339,8 @@ def test_whoever_knows_the_password_is_in_and_can_call(tmp_path: Path) -> None:
             assert await console.complaints() == []
             await console.page.fill("#password", "a long password")
             await console.page.press("#password", "Enter")
-            await console.page.wait_for_url("**/console/phone")
+            await console.page.wait_for_url("**/console/phone?agent=table")
+            await console.until("document.getElementById('agent').value === 'table'")
             # The browser tells of what was refused, as it should.
             assert all("401" in problem or "403" in problem for problem in console.problems)
             console.problems.clear()

@@ -1,4 +1,5 @@
 import asyncio
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from fastapi import APIRouter
@@ -65,6 +66,9 @@ def test_without_a_session_a_page_leads_to_the_sign_in_and_the_rest_is_refused()
         async with a_browser([routes_that_tell()], password="long enough", at="https://phone.example") as browser:
             page = await browser.get("/console", accept="text/html")
             assert (page.status_code, page.headers["location"]) == (303, "/console/login?next=/console")
+            search = await browser.get("/console/calls?words=wool+coat&trouble=any", accept="text/html")
+            wanted = parse_qs(urlsplit(search.headers["location"]).query)
+            assert wanted == {"next": ["/console/calls?words=wool+coat&trouble=any"]}
             for path in ("/console", "/console/api/told", "/console/api/session", "/console/nowhere"):
                 assert (await browser.get(path)).status_code == 401
             assert (await browser.post("/console/api/told")).status_code == 401

@@ -23,6 +23,15 @@ def test_every_page_is_there_with_all_files_that_it_names(page: Page) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if page.listed], ids=lambda page: page.name)
+def test_a_page_is_there_by_its_path_with_a_slash_behind_it(page: Page) -> None:
+    async def main() -> None:
+        async with a_browser() as browser:
+            assert (await browser.get(f"{page.path}/")).text == (await browser.get(page.path)).text
+
+    asyncio.run(main())
+
+
 def test_every_module_imports_files_that_are_there() -> None:
     for path in (HERE / "static").glob("*.js"):
         for name in re.findall(r'(?:from|import) "\./([^"]+)"', path.read_text(encoding="utf-8")):

@@ -4,6 +4,7 @@ Plain ASGI, so that no route below can be forgotten. It must not know what is be
 """
 
 import logging
+from urllib.parse import urlencode
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
@@ -97,5 +98,7 @@ def _refusal(request: HTTPConnection, verdict: Verdict) -> Response:
     status, line = _REFUSED[verdict]
     wants_page = request.scope["method"] == "GET" and "text/html" in request.headers.get("accept", "")
     if verdict == "sign in" and wants_page:
-        return RedirectResponse(f"{SIGN_IN}?next={request.url.path}", 303)
+        query = request.scope["query_string"].decode("latin-1")
+        wanted = f"{request.url.path}?{query}" if query else request.url.path
+        return RedirectResponse(f"{SIGN_IN}?{urlencode({'next': wanted}, safe='/')}", 303)
     return JSONResponse({"detail": line}, status)

@@ -49,7 +49,9 @@ def page_routes(pages: Iterable[Page] = PAGES) -> APIRouter:
     listed = [page for page in known if page.listed]
     for page in known:
         text = templates.get_template(f"{page.name}.html").render(page=page, listed=listed)
-        router.add_api_route(page.path, _answer(text), methods=["GET", "HEAD"], response_class=HTMLResponse)
+        # As somebody types it, too.
+        for path in (page.path,) if "{" in page.path else (page.path, f"{page.path}/"):
+            router.add_api_route(path, _answer(text), methods=["GET", "HEAD"], response_class=HTMLResponse)
     return router
 
 

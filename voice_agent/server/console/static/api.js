@@ -90,7 +90,7 @@ async function answered(response) {
   } catch {
     // no JSON: the status says enough
   }
-  if (response.status === 401) location.assign(`/console/login?next=${encodeURIComponent(location.pathname)}`);
+  if (response.status === 401) location.assign(`/console/login?next=${encodeURIComponent(location.pathname + location.search)}`);
   if (response.status === 403) known = null;
   throw Object.assign(new Error(line), { status: response.status });
 }

@@ -5,7 +5,7 @@ import { byId } from "./dom.js";
 // Only a path of the console: whoever makes a link must not choose where the password's owner ends up.
 function next() {
   const wanted = new URLSearchParams(location.search).get("next") ?? "";
-  return /^\/console(\/[\w~.:+/-]*)?$/.test(wanted) && wanted !== "/console/login" ? wanted : "/console";
+  return /^\/console(\/[\w~.:+/-]*)?(\?[^#]*)?$/.test(wanted) && !wanted.startsWith("/console/login") ? wanted : "/console";
 }
 
 // A link from elsewhere brings no cookie (SameSite=Strict), though there may be a session.
