@@ -165,7 +165,7 @@ def test_a_page_that_does_not_read_is_let_go_and_the_call_goes_on(tmp_path: Path
         for _ in range(MOST_WAITING + 1):
             session.feed(media(b"abc"))
         await page.task
-        assert page.socket.close_frame[0] == TRY_AGAIN_LATER
+        assert page.socket.close_frame == (TRY_AGAIN_LATER, "the connection is too slow to listen")
         assert session.ended is None
         assert session._listeners == []
 
@@ -178,7 +178,8 @@ def test_only_so_many_listen_at_once_and_the_servers_end_lets_all_go(tmp_path: P
         await settle()
         one_more = Page(listening)
         await one_more.task
-        assert one_more.socket.close_frame[0] == TRY_AGAIN_LATER
+        assert one_more.socket.sent[0]["type"] == "websocket.accept", "or no browser tells why"
+        assert one_more.socket.close_frame == (TRY_AGAIN_LATER, f"{MOST_LISTENERS} listen already")
         listening.close()
         await asyncio.gather(*(page.task for page in pages))
 
@@ -189,7 +190,8 @@ def test_a_call_that_is_not_there_is_not_listened_to(tmp_path: Path) -> None:
     async def scene(found: Scene, listening: Listening) -> None:
         page = Page(listening, "CA0")
         await page.task
-        assert page.socket.close_frame[0] == 1008
+        assert page.socket.sent[0]["type"] == "websocket.accept", "or no browser tells why"
+        assert page.socket.close_frame == (1008, "that call is not going on any more")
 
     listened(tmp_path, scene)
 

@@ -85,15 +85,16 @@ class Listening:
 
     async def serve(self, socket: WebSocket, call_sid: str) -> None:
         """Let a page listen until it goes, the call ends or it is too slow."""
+        # A browser tells a page nothing of one that was not accepted, so that is done before it is refused.
+        await socket.accept()
         try:
             held = self._live.session(call_sid)
         except HTTPException as error:
             await socket.close(1008, str(error.detail))
             return
         if len(self._taps) >= MOST_LISTENERS:
-            await socket.close(TRY_AGAIN_LATER, "too many listen already")
+            await socket.close(TRY_AGAIN_LATER, f"{MOST_LISTENERS} listen already")
             return
-        await socket.accept()
         tap = Tap()
         agents = (held.setup.agent, *held.setup.others)
         recorder: Recorder = MaskingRecorder(tap) if any(agent.has_secrets for agent in agents) else tap
@@ -116,7 +117,10 @@ class Listening:
         try:
             while (sound := await tap.queue.get()) is not None and not tap.too_slow:
                 await socket.send_bytes(sound)
-            await socket.close(TRY_AGAIN_LATER if tap.too_slow else 1000)
+            if tap.too_slow:
+                await socket.close(TRY_AGAIN_LATER, "the connection is too slow to listen")
+            else:
+                await socket.close(1000)
         except (WebSocketDisconnect, OSError, RuntimeError):
             return  # the page is gone
 

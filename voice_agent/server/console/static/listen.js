@@ -33,9 +33,9 @@ export class Listening {
         if (bytes[0] === CLEAR) this.node.port.postMessage({ clear: true });
         else this.node.port.postMessage({ [bytes[0] === CALLER ? "caller" : "agent"]: bytes.slice(1) });
       };
-      opened.onclose = ({ code }) => {
+      opened.onclose = ({ code, reason }) => {
         if (this.socket !== opened) return;
-        if (code !== 1000) notice(code === 1013 ? "The connection is too slow to listen, or too many do." : "The line to the server is gone.", "bad");
+        if (code !== 1000) notice(reason || "The line to the server is gone.", "bad");
         this.stop();
       };
       this.socket = opened;
