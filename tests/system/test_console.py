@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.store.test_history import a_call
 from tests.support.fake_speech import fake_speech
 from tests.support.realtime_client import tone
 from tests.system.console_browsing import Console, a_console, spoken
@@ -22,6 +23,7 @@ from voice_agent.config.settings import PACKAGED_AGENTS
 from voice_agent.emulator.speech.interfaces import Speech
 from voice_agent.emulator.speech.loading import load_speech
 from voice_agent.review.past_calls import recorded_call
+from voice_agent.store.history import PastCall
 
 
 @pytest.fixture(scope="module")
@@ -301,6 +303,26 @@ def test_a_prompt_is_tried_before_it_is_saved(tmp_path: Path) -> None:
 
             await console.open("/console/phone")
             assert await greeted(console) == "Good evening."
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def test_a_call_that_ends_meanwhile_shows_no_older_one_twice(tmp_path: Path) -> None:
+    def one(number: int) -> PastCall:
+        return a_call(f"CA{number:032}", started_at=f"2026-11-22T10:00:00.{number:03}+00:00")
+
+    async def main() -> None:
+        async with a_console(tmp_path, fake_speech()) as console:
+            history = console.serving._history
+            for number in range(150):
+                await history.add(one(number))
+            await console.open("/console/calls")
+            await console.until("document.querySelectorAll('#rows tr').length === 100")
+            await history.add(one(150))
+            await console.page.click("#older")
+            await console.until("document.querySelectorAll('#rows tr').length > 100")
+            links = await console.page.locator("#rows a").evaluate_all("(links) => links.map((link) => link.href)")
+        assert len(links) == len(set(links)) == 150
 
     asyncio.run(asyncio.wait_for(main(), 60))
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 from sqlalchemy import Column, ColumnElement, delete, func, insert, not_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from voice_agent.call import trouble as troubles
 from voice_agent.call.events import TranscriptionUsage, Usage
@@ -289,15 +290,23 @@ class History:
         if not self.database.is_there:
             return []
         # First which they are, by an index alone, then what they hold: no whole transcripts are put in order.
-        order_by = (_ORDERS[order].desc(), CALLS.c.id.desc())
-        wanted = select(CALLS.c.id).where(*where).order_by(*order_by).limit(limit).offset(offset)
+        wanted = select(CALLS.c.id).where(*where).order_by(*in_order(order)).limit(limit).offset(offset)
         async with self.database.reading() as connection:
-            keys = [*(await connection.scalars(wanted))]
-            rows: dict[int, Sequence[Any]] = {}
-            for begin in range(0, len(keys), _AT_ONCE):
-                some = CALLS.c.id.in_(keys[begin : begin + _AT_ONCE])
-                found = await connection.execute(select(CALLS.c.id, *_COLUMNS).where(some))
-                rows |= {row[0]: row[1:] for row in found}
+            return await self._rows(connection, [*(await connection.scalars(wanted))])
+
+    async def rows(self, keys: Sequence[int]) -> list[PastCall]:
+        """Give the calls with these keys, in their order; those that were deleted meanwhile are left out."""
+        if not keys:
+            return []
+        async with self.database.reading() as connection:
+            return await self._rows(connection, keys)
+
+    async def _rows(self, connection: AsyncConnection, keys: Sequence[int]) -> list[PastCall]:
+        rows: dict[int, Sequence[Any]] = {}
+        for begin in range(0, len(keys), _AT_ONCE):
+            some = CALLS.c.id.in_(keys[begin : begin + _AT_ONCE])
+            found = await connection.execute(select(CALLS.c.id, *_COLUMNS).where(some))
+            rows |= {row[0]: row[1:] for row in found}
         return [
             self._past_call(dict(zip(PastCall.__struct_fields__, row, strict=True)))
             for row in map(rows.get, keys)
@@ -314,6 +323,11 @@ class History:
 
     def _unreadable(self, error: msgspec.DecodeError) -> CommandError:
         return CommandError(f"{self.database.shown} holds a call that cannot be read ({error}): {MOVE_IT}")
+
+
+def in_order(order: Order) -> tuple[ColumnElement[Any], ...]:
+    """Give what calls are put in order by."""
+    return _ORDERS[order].desc(), CALLS.c.id.desc()
 
 
 def _storable(value: Any) -> Any:

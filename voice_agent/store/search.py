@@ -5,7 +5,7 @@ It must not know who asks, nor how it is shown.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 from voice_agent.call.trouble import TRANSFER_FAILED
 from voice_agent.errors import CommandError
 from voice_agent.store.database import MOVE_IT
-from voice_agent.store.history import INTERRUPTED, History, Order, PastCall
+from voice_agent.store.history import INTERRUPTED, History, Order, PastCall, in_order
 from voice_agent.store.tables import CALLS
 
 ANY = "any"
@@ -90,6 +90,15 @@ class Search:
     async def page(self, wanted: Wanted, limit: int, offset: int = 0, order: Order = "started") -> list[PastCall]:
         """Give so many calls behind so many others."""
         return await self._history.select(limit, *_conditions(wanted), offset=offset, order=order)
+
+    async def keys(self, wanted: Wanted, order: Order = "started") -> list[int]:
+        """Say which calls there are now, for `rows` to give them in parts: meanwhile others come and go."""
+        found = select(CALLS.c.id).where(*_conditions(wanted)).order_by(*in_order(order))
+        return [row[0] for row in await self._rows(found)]
+
+    async def rows(self, keys: Sequence[int]) -> list[PastCall]:
+        """Give calls by their keys, in that order."""
+        return await self._history.rows(keys)
 
     async def count(self, wanted: Wanted) -> int:
         """Say how many calls there are."""

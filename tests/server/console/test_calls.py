@@ -1,7 +1,7 @@
 import asyncio
 import csv
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from io import StringIO
 from pathlib import Path
@@ -141,6 +141,41 @@ def test_the_table_holds_all_that_was_found_and_no_formula(tmp_path: Path) -> No
         assert {row["call_sid"] for row in rows} == {f"CA{number}" for number in range(MOST + 1)}
         assert {row["caller"] for row in rows} == {"+14255550123"}
         assert {row["reason"] for row in csv.DictReader(StringIO(others))} == {f"'{hostile}", "'-1+2"}
+
+    asyncio.run(main())
+
+
+def test_a_call_that_ends_while_a_table_is_written_leaves_each_call_in_it_once(tmp_path: Path) -> None:
+    class Busy(Search):
+        async def rows(self, keys: Sequence[int]) -> list[PastCall]:
+            found = await super().rows(keys)
+            await self._history.add(call(f"CA later {found[0].call_sid}", started_at="2026-11-23"))
+            return found
+
+    async def main() -> None:
+        async with Database(tmp_path / FILE_NAME) as database:
+            await database.prepare()
+            history = History(database)
+            for each in many(3 * MOST):
+                await history.add(each)
+            async with a_browser([calls_routes(Busy(history), load_prices())]) as browser:
+                table = (await browser.get("/console/api/calls.csv")).text
+        sids = [row["call_sid"] for row in csv.DictReader(StringIO(table))]
+        assert sids == [f"CA{number}" for number in reversed(range(3 * MOST))]
+
+    asyncio.run(main())
+
+
+def test_where_nobody_has_called_yet_everything_is_empty(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Database(tmp_path / FILE_NAME) as database:
+            routes = calls_routes(Search(History(database)), load_prices())
+            async with a_browser([routes]) as browser:
+                assert (await browser.get("/console/api/calls")).json() == {"calls": [], "more": False}
+                assert (await browser.get("/console/api/history")).json()["days"] == []
+                assert (await browser.get("/console/api/counted")).json() == {"calls": 0, "trouble": 0}
+                assert (await browser.get("/console/api/calls.csv")).text == f"{','.join(COLUMNS)}\r\n"
+        assert not (tmp_path / FILE_NAME).exists()
 
     asyncio.run(main())
 

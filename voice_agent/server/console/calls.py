@@ -80,11 +80,12 @@ def calls_routes(search: Search, prices: Prices) -> APIRouter:
     async def table(request: Request) -> Response:
         wanted, _, _, order = _wanted(request)
         try:
-            first = await search.page(wanted, MOST, order=order)
+            keys = await search.keys(wanted, order)
+            first = await search.rows(keys[:MOST])
         except CommandError as error:
             raise HTTPException(409, str(error)) from None
         headers = {"Content-Disposition": 'attachment; filename="calls.csv"'}
-        lines = _table(first, lambda offset: search.page(wanted, MOST, offset, order), prices)
+        lines = _table(first, keys[MOST:], search.rows, prices)
         return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
 
     return router
@@ -146,15 +147,13 @@ def _median(call: PastCall) -> int | None:
 
 
 async def _table(
-    calls: list[PastCall], behind: Callable[[int], Awaitable[list[PastCall]]], prices: Prices
+    first: list[PastCall], others: list[int], rows: Callable[[list[int]], Awaitable[list[PastCall]]], prices: Prices
 ) -> AsyncIterator[bytes]:
-    """Write the first calls, and those `behind` so many others."""
-    yield _lines([COLUMNS, *(_cells(call, prices) for call in calls)])
-    for offset in range(MOST, MOST_BEHIND, MOST):
-        if len(calls) < MOST:
-            return
+    """Write the first calls, and the others by their keys."""
+    yield _lines([COLUMNS, *(_cells(call, prices) for call in first)])
+    for begin in range(0, len(others), MOST):
         try:
-            calls = await behind(offset)
+            calls = await rows(others[begin : begin + MOST])
         except CommandError as error:
             # The answer has begun: nobody must take what there is for all.
             logger.error("a table of calls is not whole: %s", error)  # noqa: TRY400 - the text says it all

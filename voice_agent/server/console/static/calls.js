@@ -9,6 +9,7 @@ const GRAVENESS = { "words not heard": "", "late answer": "warn" };
 const form = byId("filter");
 let sought = new URLSearchParams(); // what the rows that are shown, or will be, were found by
 let shown = 0;
+const listed = new Set(); // which they are: when another call ends meanwhile, older ones come again with the next
 let asked = 0;
 let soon = 0;
 
@@ -67,7 +68,10 @@ async function list(anew) {
     const { calls, more } = await get(`/console/api/calls?${wanted}`);
     if (turn !== asked) return; // somebody has typed on
     byId("calls-problem").hidden = true;
-    const rows = calls.map((call, index) => [row(call, calls[index + 1]?.call_sid === call.call_sid), call.found && sentence(call)]);
+    if (anew) listed.clear();
+    const fresh = calls.filter((call) => !listed.has(page(call)));
+    for (const call of fresh) listed.add(page(call));
+    const rows = fresh.map((call, index) => [row(call, fresh[index + 1]?.call_sid === call.call_sid), call.found && sentence(call)]);
     if (anew) replace(byId("rows"), rows);
     else append(byId("rows"), rows);
     shown = (anew ? 0 : shown) + calls.length;
@@ -75,6 +79,7 @@ async function list(anew) {
     byId("empty").hidden = shown > 0;
     setText(byId("empty"), sought.size ? "No call is like that." : "No calls yet. Hold one with the softphone, or: voice-agent emulate call --to .../twilio/voice --say question.wav");
   } catch (error) {
+    if (turn !== asked) return;
     setText(byId("calls-problem"), error.message);
     byId("calls-problem").hidden = false;
   }
