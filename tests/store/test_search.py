@@ -41,6 +41,7 @@ CALLS = (
     call(
         "CA3",
         started_at="2026-11-21T12:00:00.000+00:00",
+        caller="anonymous",
         transcript=(),
         trouble=BROKE,
         response_ms=(),
@@ -70,6 +71,9 @@ def within(place: Path | str, work: Callable[[Search], Awaitable[None]]) -> None
         (Wanted(number="0151 123"), []),
         (Wanted(number="+49 151 12345"), ["CA2"]),
         (Wanted(number="425555"), ["CA4", "CA3", "CA2", "CA1"]),
+        (Wanted(number="Anonymous"), ["CA3"]),
+        (Wanted(number="%"), []),
+        (Wanted(number=" "), ["CA4", "CA3", "CA2", "CA1"]),
         (Wanted(outcome="model_failed"), ["CA2"]),
         (Wanted(since="2026-11-21"), ["CA4", "CA3", "CA2"]),
         (Wanted(until="2026-11-20"), ["CA1"]),

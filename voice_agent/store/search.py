@@ -31,7 +31,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
     agent: str = ""
     number: str = ""
-    """Digits that stand in the caller's number or in the called one."""
+    """Digits that stand in the caller's number or in the called one; without any, words, as of "anonymous"."""
     since: str = ""
     """A date, or a beginning of ISO 8601 in UTC: this day and later."""
     until: str = ""
@@ -178,6 +178,8 @@ def _conditions(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
             yield column == value
     if number := "".join(character for character in wanted.number if character.isdigit()):
         yield or_(CALLS.c.caller.contains(number), CALLS.c.called.contains(number))
+    elif name := wanted.number.strip():
+        yield or_(*(column.icontains(name, autoescape=True) for column in (CALLS.c.caller, CALLS.c.called)))
     if wanted.since:
         yield CALLS.c.started_at >= wanted.since
     if wanted.until:
