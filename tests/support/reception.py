@@ -119,7 +119,8 @@ class Desk:
 
     def refusals(self) -> dict[str, int]:
         samples = [sample for metric in self.reception.metrics.registry.collect() for sample in metric.samples]
-        return {each.labels["reason"]: int(each.value) for each in samples if each.name == "voice_agent_refused_total"}
+        told = (each for each in samples if each.name == "voice_agent_refused_total" and each.value)
+        return {each.labels["reason"]: int(each.value) for each in told}
 
 
 @asynccontextmanager
