@@ -13,6 +13,7 @@ from voice_agent.call.events import (
     Event,
     ModelAudio,
     ResponseCreated,
+    ServerPrompted,
     SpeechStarted,
     TranscriptionUsage,
     TurnCommitted,
@@ -68,6 +69,17 @@ def test_a_turn_without_words_is_a_turn() -> None:
     script.feed(TurnCommitted("u1"), TurnCommitted("u2"), CallerTranscribed("u2", "Second."))
 
     assert script.call.conversation().turns == (CallerTurn("u1", ""), CallerTurn("u2", "Second."))
+
+
+def test_the_silence_that_a_server_commits_before_it_asks_is_no_turn_unless_words_are_found_in_it() -> None:
+    script = Script().begin()
+    usage = TranscriptionUsage(audio_ms=5000)
+    script.feed(ServerPrompted("u1"), TurnCommitted("u1"), CallerTranscribed("u1", " ", usage))
+    script.feed(ServerPrompted("u2"), TurnCommitted("u2"), CallerTranscribed("u2", "I am here."))
+
+    assert script.call.conversation().turns == (CallerTurn("u2", "I am here."),)
+    assert script.ordered(CallerSaid) == [CallerSaid("u2", "I am here.")]
+    assert script.ordered(TranscriptionUsed) == [TranscriptionUsed(usage)]
 
 
 def test_an_item_of_which_nothing_was_ever_sent_was_not_said() -> None:

@@ -26,7 +26,7 @@ SERVER: dict[str, realtime.ServerMessage] = {
     "input_audio_buffer.speech_started": realtime.SpeechStarted("msg_003", 1000),
     "input_audio_buffer.speech_stopped": realtime.SpeechStopped("msg_003", 2000),
     "input_audio_buffer.committed": realtime.InputCommitted("msg_002"),
-    "input_audio_buffer.timeout_triggered": realtime.TimeoutTriggered(),
+    "input_audio_buffer.timeout_triggered": realtime.TimeoutTriggered("item_CEKKrWH0GiwN0ET97NUZc"),
     "conversation.item.input_audio_transcription.completed": realtime.TranscriptionCompleted(
         "item_CCXGQ4e1ht4cOraEYcuR2",
         "Hey, can you hear me?",

@@ -140,6 +140,9 @@ class TurnCommitted(Event, frozen=True):
 class ServerPrompted(Event, frozen=True):
     """The server's idle timeout: the caller is silent, and it begins a response by itself."""
 
+    item_id: str = ""
+    """What the silence will be called when it is committed, as a turn of the caller is."""
+
 
 class TranscriptionUsage(msgspec.Struct, frozen=True):
     """What the words of a caller's turn were billed by: tokens, or with some models the audio's length."""

@@ -19,7 +19,14 @@ from voice_agent.call.conversation import (
     answered,
     history,
 )
-from voice_agent.call.events import AgentTranscript, CallerTranscribed, Event, ResponseCreated, TurnCommitted
+from voice_agent.call.events import (
+    AgentTranscript,
+    CallerTranscribed,
+    Event,
+    ResponseCreated,
+    ServerPrompted,
+    TurnCommitted,
+)
 from voice_agent.call.facts import (
     AgentChanged,
     Fact,
@@ -55,6 +62,7 @@ class Transcript:
     HANDLES: ClassVar[Handled] = (
         AgentTranscript,
         CallerTranscribed,
+        ServerPrompted,
         TurnCommitted,
         ItemHeard,
         ResponseCreated,
@@ -72,6 +80,8 @@ class Transcript:
         self._words: dict[str, str] = {}
         self._places: dict[str, int] = {}
         """Where the caller's turns stand, by their items."""
+        self._silences: set[str] = set()
+        """Items that are committed as the caller's turns are, though nobody spoke."""
         self._own: set[str] = set()
         """Items that no session knows: `greeting` tells them."""
         self._again: set[str] = set()
@@ -112,12 +122,15 @@ class Transcript:
                 if event.response_id in self._agents:
                     self._agents[event.item_id] = self._agents[event.response_id]
                 self._words[event.item_id] = self._words.get(event.item_id, "") + event.delta
-            case TurnCommitted():
+            case ServerPrompted():
+                self._silences.add(event.item_id)
+            case TurnCommitted() if event.item_id not in self._silences:
                 self._put(CallerTurn(event.item_id, ""))
             case CallerTranscribed():
                 text = event.text.strip()
-                self._put(CallerTurn(event.item_id, text))
-                yield CallerSaid(event.item_id, text)
+                if text or event.item_id not in self._silences:
+                    self._put(CallerTurn(event.item_id, text))
+                    yield CallerSaid(event.item_id, text)
                 if event.usage is not None:
                     yield TranscriptionUsed(event.usage)
             case ItemHeard() if event.total_ms > 0:

@@ -52,7 +52,7 @@ def translate(message: Stateless) -> CallEvent | None:
         case realtime.InputCommitted():
             event = events.TurnCommitted(message.item_id)
         case realtime.TimeoutTriggered():
-            event = events.ServerPrompted()
+            event = events.ServerPrompted(message.item_id)
         case realtime.TranscriptionCompleted():
             event = events.CallerTranscribed(message.item_id, message.transcript, _transcription_usage(message.usage))
         case realtime.TranscriptionFailed():

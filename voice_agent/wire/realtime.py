@@ -84,6 +84,8 @@ class InputCommitted(FromServer, frozen=True, tag="input_audio_buffer.committed"
 class TimeoutTriggered(FromServer, frozen=True, tag="input_audio_buffer.timeout_triggered"):
     """`input_audio_buffer.timeout_triggered`: `idle_timeout_ms` is over, and the server begins a response."""
 
+    item_id: str = ""
+
 
 class TranscriptionCompleted(FromServer, frozen=True, tag="conversation.item.input_audio_transcription.completed"):
     """`conversation.item.input_audio_transcription.completed`."""
