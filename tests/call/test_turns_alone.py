@@ -27,6 +27,7 @@ from voice_agent.call.facts import (
     PlaybackBusy,
     PlaybackIdle,
     ResponseDropped,
+    ResponseEnded,
     ResponseWanted,
     SessionFailed,
     SessionLost,
@@ -148,7 +149,7 @@ def test_what_the_former_agent_was_still_to_say_is_not_said_by_the_other_one() -
 def test_a_goodbye_waits_behind_the_servers_answer_and_is_asked_for_as_it_is_wanted() -> None:
     alone = Alone()
     alone.feed(SPEECH, BYE, TurnCommitted("u1"), ResponseCreated("r1", None))
-    said = alone.feed(ResponseDone("r1", "completed"))
+    said = alone.feed(ResponseDone("r1", "completed"), ResponseEnded())
 
     assert said[0] == CreateResponse("goodbye-1", "Say goodbye.", "none")
 

@@ -21,6 +21,7 @@ from voice_agent.call.events import (
     ResponseDone,
     SpeechStarted,
     SpeechStopped,
+    ToolFinished,
     ToolRequested,
     TurnCommitted,
 )
@@ -127,6 +128,19 @@ def test_what_was_refused_comes_before_what_waited_behind_it() -> None:
     script.feed(ModelError(BUSY, "busy", "greeting-1"), ResponseDone("r1", "completed"))
 
     assert requests(script) == ["greeting-1", "greeting-2"]
+
+
+def test_a_key_and_a_result_that_came_into_one_response_are_spoken_of_together() -> None:
+    script = Script().begin()
+    script.agent_speaks("a", 200, done=False)
+    script.feed(KeyPressed("4"))
+    script.wait(1600)
+    script.feed(ToolRequested("r1", "f1", "c1", "look_up", "{}"), ToolFinished("c1", "42"))
+    script.response_done()
+    script.agent_speaks("b", 200, response="r2")
+    script.response_done("r2")
+
+    assert requests(script) == ["keys-1"]
 
 
 def test_a_request_that_was_refused_is_not_waited_for() -> None:

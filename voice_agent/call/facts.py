@@ -115,6 +115,10 @@ class ResponseDropped(Fact, frozen=True):
     response_id: str
 
 
+class ResponseEnded(Fact, frozen=True):
+    """Behind the end of a response, and what others have concluded from it. Said by `turns`, for itself."""
+
+
 class ClipWanted(Fact, frozen=True):
     """Play packaged speech of our own behind what is queued. Heard by `playback`, and by `ending`."""
 

@@ -30,13 +30,7 @@ from typing import ClassVar
 
 from voice_agent.agent import Agent
 from voice_agent.call.caller_turn import CallerTurn
-from voice_agent.call.commands import (
-    CallerBegan,
-    Command,
-    CreateResponse,
-    Note,
-    ResponseUsed,
-)
+from voice_agent.call.commands import CallerBegan, Command, CreateResponse, Note, ResponseUsed
 from voice_agent.call.deadlines import Deadlines
 from voice_agent.call.events import (
     Event,
@@ -71,6 +65,7 @@ from voice_agent.call.facts import (
     PlaybackIdle,
     ResponseAsked,
     ResponseDropped,
+    ResponseEnded,
     ResponseWanted,
     SessionFailed,
     SessionLost,
@@ -124,6 +119,7 @@ class Turns:
         TurnHeardAgain,
         ResponseCreated,
         ResponseDone,
+        ResponseEnded,
         ModelAudio,
         ToolRequested,
         McpCalled,
@@ -180,7 +176,10 @@ class Turns:
     def _decide(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         yield from self._take(now_ms, event)
         self._pay()
-        yield from self._ask()
+        if isinstance(event, ResponseDone):
+            yield ResponseEnded()
+        else:
+            yield from self._ask()
 
     def _take(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:  # noqa: C901, PLR0912 - one match
         match event:
