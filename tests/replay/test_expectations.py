@@ -188,6 +188,23 @@ def test_numbers_of_a_tool_are_compared_by_their_value(tmp_path: Path, value: st
     assert (unmet(read_expectations(path), call) == []) == fits
 
 
+@pytest.mark.parametrize(
+    ("said", "text", "heard"),
+    [
+        ("दो बजे", "दो", True),
+        ("दे बजे", "दो", False),
+        ("Das Cafe\u0301!", "caf\u00e9", True),
+        ("Das Cafe!", "caf\u00e9", False),
+    ],
+)
+def test_what_stands_above_or_below_a_letter_belongs_to_the_word(
+    tmp_path: Path, said: str, text: str, heard: bool
+) -> None:
+    call = held((0, AgentSaid("item_1", said, 500, 500, interrupted=False)))
+
+    assert (missed(tmp_path, f"said: ['{text}']", call) == []) == heard
+
+
 def test_a_file_that_cannot_be_read_is_told_by_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"gone\.expect\.yaml: cannot be read"):
         read_expectations(tmp_path / "gone.expect.yaml")

@@ -13,7 +13,7 @@
 Every key may be left out. Words are compared without case and punctuation.
 """
 
-import re
+import unicodedata
 from pathlib import Path
 
 import msgspec
@@ -36,12 +36,16 @@ from voice_agent.errors import ConfigError
 
 SUFFIX = ".expect.yaml"
 
-_WORD = re.compile(r"[^\W_]+")
-
 
 def words_of(text: str) -> list[str]:
     """Give what is compared of a text: its words, without case and punctuation."""
-    return _WORD.findall(text.casefold())
+    folded = unicodedata.normalize("NFC", text.casefold())
+    # Vowels of Hindi and its like are marks beside the letters.
+    return "".join(sign if sign.isalnum() or _is_mark(sign) else " " for sign in folded).split()
+
+
+def _is_mark(sign: str) -> bool:
+    return unicodedata.category(sign).startswith("M")
 
 
 class ExpectedTool(msgspec.Struct, frozen=True):
