@@ -376,6 +376,17 @@ def test_the_preview_s_address_needs_its_version_and_its_deployment(query: str) 
     run(main())
 
 
+def test_azure_s_address_of_today_takes_no_version() -> None:
+    async def main() -> None:
+        async with serve_realtime("127.0.0.1", 0, fake_speech(), Echo()) as server:
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(f"ws://127.0.0.1:{server.port}/openai/v1/realtime?model=m&api-version=2025-04-01-preview")
+
+            assert refused.value.response.status_code == 401
+
+    run(main())
+
+
 def test_the_preview_s_spoken_turn_conforms() -> None:
     async def main() -> None:
         options = RealtimeOptions(pace=20)

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Literal
 
-GA_PATHS = ("/v1/realtime", "/openai/v1/realtime")
+AZURE_PATH = "/openai/v1/realtime"
+
+GA_PATHS = ("/v1/realtime", AZURE_PATH)
 """OpenAI's and Azure's form of the GA address."""
 
 PREVIEW_PATH = "/openai/realtime"

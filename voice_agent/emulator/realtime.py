@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from aiohttp import WSMsgType, web
 
-from voice_agent.emulator.addresses import GA_PATHS, PREVIEW_PATH, dialect_asked_for
+from voice_agent.emulator.addresses import AZURE_PATH, GA_PATHS, PREVIEW_PATH, dialect_asked_for
 from voice_agent.emulator.brain import Brain
 from voice_agent.emulator.faults import faults_asked_for, refuse
 from voice_agent.emulator.session_runner import Mind, SessionRunner
@@ -140,6 +140,9 @@ class _OpenSockets:
             bound = self._calls.session_asked_for(request)
             of_all = self._faults.pop(0) if len(self._faults) > 1 and call is None else self._faults[0]
             faults = faults_asked_for(request, of_all)
+            if request.path.startswith(AZURE_PATH) and "api-version" in request.query:
+                # Microsoft's guide to the migration: "WebSocket connection returns 401 Unauthorized".
+                faults = msgspec.structs.replace(faults, status=401)
         except BadRequest as bad:
             return bad.answer
         refused = await refuse(request, faults)
