@@ -2,6 +2,9 @@
 
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -114,3 +117,17 @@ def test_the_doctor_of_a_machine_has_what_the_service_has() -> None:
     assert {"DynamicUser", "User", "StateDirectory", "EnvironmentFile", "LimitNOFILE"} <= given.keys()
     environment = unit_environment()
     assert {name: value for name, value in re.findall(r"-E (\w+)=(\S+)", order) if environment[name] != value} == {}
+
+
+def test_the_agent_that_the_guide_of_a_machine_copies_is_whole(tmp_path: Path) -> None:
+    (files,) = re.findall(r"sudo cp (.*) /etc/voice-agent/agents/", text_of(INFRA / "vm" / "README.md"))
+    for name in files.split():
+        shutil.copy(ROOT / name, tmp_path)
+    load = "import sys; from pathlib import Path; from voice_agent.config.agents import load_agents"
+    # In a process of its own: the tools of the packaged agents may be imported here.
+    done = subprocess.run(
+        [sys.executable, "-c", f"{load}; load_agents(Path(sys.argv[1]))", str(tmp_path)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (0, "")
