@@ -40,7 +40,8 @@ class Endpoint:
     async def answer(self, request: web.Request) -> web.Response:
         self.asked = await request.json()
         self.authorization = request.headers.get("Authorization")
-        return web.Response(status=self._status, text=self._text, content_type="text/event-stream")
+        body = self._text.encode("latin-1")
+        return web.Response(status=self._status, body=body, content_type="text/event-stream")
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
@@ -138,6 +139,8 @@ def test_a_forced_function_and_a_call_without_words() -> None:
     ("endpoint", "problem"),
     [
         (Endpoint(status=401, raw="no\nkey"), "LLM_URL answered 401: no key"),
+        (Endpoint(status=502, raw="ung\xfcltig"), "LLM_URL answered 502: ung.ltig"),
+        (Endpoint(raw="data: \xfc\n\n"), "no chat completion stream"),
         (Endpoint(raw='data: {"error": {"message": "too long"}}\n\n'), "too long"),
         (Endpoint(raw="data: {]\n\n"), "no chat completion stream"),
         (Endpoint(raw='data: {"choices": [{}]}\n\n'), "no chat completion stream"),

@@ -86,7 +86,7 @@ class ChatBrain:
                 client.post(self._url, json=request) as response,
             ):
                 if response.status != 200:
-                    detail = (await response.text())[:200].replace("\n", " ")
+                    detail = (await response.text(errors="replace"))[:200].replace("\n", " ")
                     raise PeerError(f"LLM_URL answered {response.status}: {detail}")
                 streamed = False
                 async for line in response.content:
