@@ -46,6 +46,10 @@ def test_the_voice_speaks_by_the_sentence_and_always_alike(speech: Speech) -> No
     assert first == list(speech.speaking.speak("Yes. No."))
 
 
+def test_the_voice_reads_digits_of_all_kinds(speech: Speech) -> None:
+    assert all(b"".join(speech.speaking.speak(text)) for text in ("H₂O and CO₂", "①Room", "about 10⁶ m²"))
+
+
 @pytest.mark.parametrize(("name", "text"), RECORDINGS.items())
 def test_the_packaged_speech_is_understood(speech: Speech, name: str, text: str) -> None:
     heard = speech.hearing.recognise(To16k().feed(Upsampler().feed(read_mulaw(FOLDER / name))))

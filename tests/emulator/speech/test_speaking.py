@@ -16,6 +16,7 @@ from voice_agent.emulator.speech.speaking import spell_out
         ("On 2026-11-22 at 7:30 it costs $1,250.50.", "On 2026-11-22 at 7:30 it costs $1,250.50."),
         ("From 8 to 12.30, 100 people", "From 8 to 12.30, 100 people"),
         ("in 1999 and 2026", "in 1999 and 2026"),
+        ("①Room of 20 m², with CO₂", " 1 Room of 20 m², with CO 2 "),
     ],
 )
 def test_only_numbers_and_addresses_are_spelled_out(text: str, said: str) -> None:

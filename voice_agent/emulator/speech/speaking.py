@@ -5,6 +5,7 @@ It reads prices, times and dates well, but not telephone numbers and internet ad
 
 import re
 import threading
+import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
@@ -59,6 +60,10 @@ class HibariSpeaking:
 
 def spell_out(text: str) -> str:
     """Write telephone numbers digit by digit, and internet addresses as they are said."""
+    # What is a digit and no decimal, as in "H₂O", the model's own normaliser takes for a number and cannot read.
+    odd = {sign for sign in text if sign.isdigit() and not sign.isdecimal()} - set("²³")
+    for sign in odd:
+        text = text.replace(sign, f" {unicodedata.digit(sign)} ")
     text = _PHONE_NUMBER.sub(lambda found: _say_digits(found[0]), text)
     return _ADDRESS.sub(lambda found: _say_address(found[0]), text)
 
