@@ -92,3 +92,26 @@ def test_on_a_phone_the_picture_comes_before_the_facts_and_what_cannot_be_played
             assert await console.complaints() == []
 
     asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def test_a_name_without_end_makes_no_page_wider_and_hides_no_column(tmp_path: Path) -> None:
+    """A caller by SIP says what their address is."""
+    name = f"sip:{'a' * 200}@example.com"
+    trouble = tuple(Trouble(at_ms, "tool failed", name) for at_ms in range(20))
+    call = msgspec.structs.replace(
+        recorded_call(RECORDED), agent=name, caller=name, reason=name, recording=None, trouble=trouble
+    )
+
+    async def main() -> None:
+        async with Database(tmp_path / "data" / FILE_NAME) as database:
+            await History(database).add(call)
+        async with a_console(tmp_path, fake_speech(), page_options={"viewport": NARROW}) as console:
+            await console.open(f"/console/calls/{call.call_sid}")
+            assert await console.complaints() == []
+            await console.page.set_viewport_size({"width": 1600, "height": 900})
+            await console.open("/console/calls")
+            assert await console.complaints() == []
+            scroll = "document.querySelector('.scroll')"
+            assert await console.page.evaluate(f"{scroll}.scrollWidth < 1.1 * {scroll}.clientWidth")
+
+    asyncio.run(asyncio.wait_for(main(), 60))

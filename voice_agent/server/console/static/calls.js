@@ -94,7 +94,7 @@ function row(call, tied) {
   return el("tr", { class: [part && "part", tied && "tied"].filter(Boolean).join(" ") || null },
     el("th", { scope: "row" }, el("a", { href: page(call) }, moment(call.started_at)),
       part && el("span", { class: "hint" }, ` part ${part.number} of ${part.of}${back && !part.transfer_failed ? `, ${back}` : ""}`)),
-    el("td", {}, call.agent), el("td", { class: "mono" }, call.caller || "-"),
+    el("td", { class: "agent" }, call.agent), el("td", { class: "mono", title: call.caller }, call.caller || "-"),
     el("td", { class: "number length" }, clock(call.duration_ms, false)),
     el("td", { class: "outcome" }, el("span", { class: `tag ${kind}` }, outcome)),
     el("td", { class: "trouble" }, part?.transfer_failed && [el("span", { class: "tag bad" }, back), " "], call.trouble.map(({ kind, text }) => [el("span", { class: `tag ${GRAVENESS[kind] ?? "bad"}` }, text), " "])),

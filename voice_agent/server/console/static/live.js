@@ -93,6 +93,7 @@ function show(sid) {
   const { call, cells } = rows.get(sid);
   setText(cells.agent, call.agent);
   setText(cells.caller, call.caller || "-");
+  cells.caller.title = call.caller;
   setText(cells.since, since(call));
   now(cells.now, call);
   time(cells.response, call.response_ms);
