@@ -193,6 +193,7 @@ def test_somebody_looks_on_while_a_call_goes_on_listens_in_and_ends_it(tmp_path:
             await live.page.click("#hang-up [value=yes]")
             await over(console)
             await live.until("document.querySelectorAll('#rows tr').length === 0")
+            await live.until("document.getElementById('today').textContent.includes('1 call')", 10)
 
         assert "reception" in row
         assert "a browser" in row

@@ -169,6 +169,15 @@ def test_what_is_no_call_is_not_found(tmp_path: Path, sid: str) -> None:
     asyncio.run(main())
 
 
+def test_a_call_that_goes_on_without_a_recording_is_not_said_to_be_deleted(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_console(tmp_path) as (browser, _):
+            answer = await browser.get(f"/console/api/calls/{SID}")
+            assert "or go on still without a recording" in answer.json()["detail"]
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("sid", ["C", "A0", SID[:-1], SID.lower()])
 def test_a_part_of_a_name_reads_no_recording(tmp_path: Path, sid: str) -> None:
     async def main() -> None:

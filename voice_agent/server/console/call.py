@@ -71,7 +71,8 @@ class PastCalls:
             if not parts:
                 parts = await asyncio.to_thread(in_object_store, self._recordings, call_sid)
         if not parts:
-            raise HTTPException(404, "nobody knows that call; it may have been deleted")
+            line = "nobody knows that call: it may have been deleted, or go on still without a recording"
+            raise HTTPException(404, line)
         return sorted(parts, key=lambda part: part.started_at)
 
     async def recording(self, call_sid: str, number: int) -> Path:

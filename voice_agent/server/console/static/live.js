@@ -20,7 +20,8 @@ events("/console/api/live", {
     changed.forEach(put);
     gone.forEach(remove);
     counted();
-    if (gone.length) today();
+    // The history has a call when its recording has been put away.
+    if (gone.length) for (const ms of [0, 3000]) setTimeout(today, ms);
   },
 }, (connected) => {
   byId("lost").hidden = connected;
