@@ -25,7 +25,6 @@ from voice_agent.call.events import (
     KeyPressed,
     MachineVerdict,
     ResponseCreated,
-    ResponseDone,
     SessionUpdated,
 )
 from voice_agent.call.setup import CallSetup
@@ -190,15 +189,14 @@ def test_a_verdict_that_comes_before_the_stream_waits_for_it() -> None:
     assert HangUp() in script.begin_stream()
 
 
-def test_a_machine_that_is_known_before_the_stream_gets_its_message_in_the_end() -> None:
+def test_a_machine_that_is_known_before_the_stream_is_told_nothing_but_its_message() -> None:
     script = calling(LEAVE)
     script.begin_session()
     script.feed(MachineVerdict("machine_start"))
     script.begin_stream()
-    script.feed(ResponseCreated("r1", "greeting-1"), ResponseDone("r1", "cancelled"))
     script.wait(LONGEST_GREETING_MS)
 
-    assert purposes(script.said) == ["greeting", "goodbye"]
+    assert purposes(script.said) == ["goodbye"]
 
 
 def test_keys_are_told_when_the_conversation_opens() -> None:

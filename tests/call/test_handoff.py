@@ -77,6 +77,8 @@ def test_digits_that_one_agent_asked_for_are_answered_before_the_other_speaks() 
     call.feed(SessionUpdated(), KeyPressed("1"))
     handed_over(call)
     told = [(answer.call_id, msgspec.json.decode(answer.output)) for answer in call.ordered(AddToolOutput)]
+    call.agent_speaks("b", 400, response="r2")
+    call.response_done("r2")
     order = [type(said) for said in call.said if isinstance(said, AddToolOutput | CreateResponse)]
 
     assert [call_id for call_id, _ in told] == ["c-r1-1", "c0"]

@@ -26,8 +26,8 @@ from voice_agent.call.facts import (
     ModelGone,
     PlaybackBusy,
     PlaybackIdle,
+    RequestDue,
     ResponseDropped,
-    ResponseEnded,
     ResponseWanted,
     SessionFailed,
     SessionLost,
@@ -62,6 +62,8 @@ class Alone:
     def feed(self, *events: Event | Fact, at_ms: int = 0) -> list[Command | Fact]:
         for event in events:
             self.said = list(self.turns.feed(at_ms, event))
+            if self.said and isinstance(self.said[-1], RequestDue):
+                self.said[-1:] = self.turns.feed(at_ms, self.said[-1])
         return self.said
 
     def asked(self) -> list[str]:
@@ -149,7 +151,7 @@ def test_what_the_former_agent_was_still_to_say_is_not_said_by_the_other_one() -
 def test_a_goodbye_waits_behind_the_servers_answer_and_is_asked_for_as_it_is_wanted() -> None:
     alone = Alone()
     alone.feed(SPEECH, BYE, TurnCommitted("u1"), ResponseCreated("r1", None))
-    said = alone.feed(ResponseDone("r1", "completed"), ResponseEnded())
+    said = alone.feed(ResponseDone("r1", "completed"))
 
     assert said[0] == CreateResponse("goodbye-1", "Say goodbye.", "none")
 

@@ -115,8 +115,8 @@ class ResponseDropped(Fact, frozen=True):
     response_id: str
 
 
-class ResponseEnded(Fact, frozen=True):
-    """Behind the end of a response, and what others have concluded from it. Said by `turns`, for itself."""
+class RequestDue(Fact, frozen=True):
+    """What is wanted can be asked for, behind all else that this moment brings. Said by `turns`, for itself."""
 
 
 class ClipWanted(Fact, frozen=True):

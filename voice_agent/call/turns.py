@@ -63,9 +63,9 @@ from voice_agent.call.facts import (
     OwnSpeechWanted,
     PlaybackBusy,
     PlaybackIdle,
+    RequestDue,
     ResponseAsked,
     ResponseDropped,
-    ResponseEnded,
     ResponseWanted,
     SessionFailed,
     SessionLost,
@@ -119,12 +119,12 @@ class Turns:
         TurnHeardAgain,
         ResponseCreated,
         ResponseDone,
-        ResponseEnded,
         ModelAudio,
         ToolRequested,
         McpCalled,
         ModelError,
         ResponseWanted,
+        RequestDue,
         GoodbyeTakenBack,
         ConversationOpened,
         MachineReached,
@@ -176,10 +176,8 @@ class Turns:
     def _decide(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:
         yield from self._take(now_ms, event)
         self._pay()
-        if isinstance(event, ResponseDone):
-            yield ResponseEnded()
-        else:
-            yield from self._ask()
+        if self._next() is not None:
+            yield RequestDue()  # behind whatever else is wanted in this moment: one request is for all of it
 
     def _take(self, now_ms: int, event: Event | Fact) -> Iterator[Command | Fact]:  # noqa: C901, PLR0912 - one match
         match event:
@@ -203,6 +201,8 @@ class Turns:
                 yield from self._refused(now_ms, event)
             case ResponseWanted():
                 self._want(event)
+            case RequestDue():
+                yield from self._ask()
             case GoodbyeTakenBack():
                 self._requests.withdraw("goodbye")
             case KeyHeard():
@@ -405,25 +405,24 @@ class Turns:
         if not self._floor.machine or wanted.purpose == "goodbye":
             self._requests.want(wanted)
 
-    def _may_ask(self) -> bool:
-        return (
+    def _next(self) -> ResponseWanted | None:
+        """Give what can be asked for now."""
+        free = (
             self._floor.ready
             and not self._turn.speaking
             and self._response.id is None
             and self._requests.requested is None
             and not any(map(self._deadlines.armed, ("server answer", "other response", "heard again")))
         )
+        may = (one for one in self._requests.waiting if not self._floor.closed or one.purpose in FIRST_WORDS)
+        return next(may, None) if free else None
 
     def _ask(self) -> Iterator[Command | Fact]:
-        if not self._requests.waiting or not self._may_ask():
-            return
-        may = (one for one in self._requests.waiting if not self._floor.closed or one.purpose in FIRST_WORDS)
-        wanted = next(may, None)
-        if wanted is None:
-            return
-        request = self._requests.ask(wanted)
-        yield CreateResponse(request, wanted.instructions, wanted.tool_choice)
-        yield ResponseAsked(wanted.purpose, request)
+        wanted = self._next()
+        if wanted is not None:
+            request = self._requests.ask(wanted)
+            yield CreateResponse(request, wanted.instructions, wanted.tool_choice)
+            yield ResponseAsked(wanted.purpose, request)
 
     def _begin_response(self, event: ResponseCreated) -> Iterator[Command | Fact]:
         self._deadlines.clear("server answer")
