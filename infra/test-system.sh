@@ -15,6 +15,7 @@ has "${CHROMIUM:-chromium}" || has chromium-browser || has google-chrome ||
   missing+=("chromium (Debian, Ubuntu: chromium), or CHROMIUM=/path/to/chrome")
 has haproxy || [ -x /usr/sbin/haproxy ] || missing+=("haproxy (Debian, Ubuntu: haproxy)")
 has nginx || [ -x /usr/sbin/nginx ] || missing+=("nginx (Debian, Ubuntu: nginx-light)")
+has ip || missing+=("ip (Debian, Ubuntu: iproute2)")
 if [ ${#missing[@]} -gt 0 ]; then
   printf 'test-system: missing: %s\n' "${missing[@]}" >&2
   exit 2

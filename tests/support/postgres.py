@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -24,11 +24,12 @@ _numbers = count(1)
 class Postgres:
     """A running server."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, address: str) -> None:
         self.port = port
+        self.address = address
 
     def url(self, database: str = "postgres", user: str = "postgres", password: str = PASSWORD) -> str:
-        return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{user}:{password}@{self.address}:{self.port}/{database}"
 
     def run(self, *statements: str, database: str = "postgres") -> None:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
@@ -47,8 +48,11 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[Postgres]:
-    """Start a server and stop it; as somebody without rights, for PostgreSQL refuses to run as root."""
+def postgres(address: str = "127.0.0.1", within: Sequence[str] = ()) -> Iterator[Postgres]:
+    """Start a server and stop it; as somebody without rights, for PostgreSQL refuses to run as root.
+
+    `within`: what stands before its command to put it elsewhere, such as `nsenter`, which is root's.
+    """
     user = None if os.getuid() else pwd.getpwnam("nobody")
     with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -67,17 +71,24 @@ def postgres() -> Iterator[Postgres]:
         port = _free_port()
         settings = {
             "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "16MB",
-            "listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": str(folder),
+            "listen_addresses": address, "port": str(port), "unix_socket_directories": str(folder),
             "autovacuum": "off", "max_connections": "60",
         }  # fmt: skip
         arguments = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
+        with (data / "pg_hba.conf").open("a") as doors:
+            doors.write("host all all samenet scram-sha-256\n")
         with (folder / "log").open("wb") as log:
+            if within and user is not None:
+                within, who = (
+                    (*within, "setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"),
+                    {},
+                )
             server = subprocess.Popen(
-                [binaries / "postgres", "-D", data, *arguments], stdout=log, stderr=log, cwd=folder, **who
+                [*within, binaries / "postgres", "-D", data, *arguments], stdout=log, stderr=log, cwd=folder, **who
             )
         try:
-            _wait(Postgres(port), server, folder / "log")
-            yield Postgres(port)
+            _wait(Postgres(port, address), server, folder / "log")
+            yield Postgres(port, address)
         finally:
             server.send_signal(signal.SIGINT)
             server.wait(20)

@@ -75,11 +75,11 @@ Model = TypeVar("Model", bound=TinyRealtime)
 
 
 @asynccontextmanager
-async def serving(model: Model) -> AsyncIterator[Model]:
-    """Serve on a free port of the loopback."""
-    async with serve(model.hold, "127.0.0.1", 0, compression=None, close_timeout=0.5) as server:
+async def serving(model: Model, address: str = "127.0.0.1") -> AsyncIterator[Model]:
+    """Serve on a free port of the loopback, or of another address of this machine."""
+    async with serve(model.hold, address, 0, compression=None, close_timeout=0.5) as server:
         port = next(iter(server.sockets)).getsockname()[1]
-        model.url = f"ws://127.0.0.1:{port}/v1/realtime?model=test"
+        model.url = f"ws://{address}:{port}/v1/realtime?model=test"
         yield model
 
 

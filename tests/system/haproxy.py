@@ -12,6 +12,8 @@ from pathlib import Path
 UP_S = 20
 """How long servers that listen may take to be found: they are looked at every second."""
 
+# A host that is gone answers nothing, and closes nothing: a stream that it had is ended when 3 s of what was sent stand
+# unanswered. That must stand at each server: as `default-server` HAProxy 2.6 forgets it.
 # A call makes three requests (webhook, stream, the stream's status): taken in turn, each of three servers would get
 # always the same one of them. Streams last, so they go where the fewest are.
 SETTINGS = """
@@ -20,7 +22,7 @@ global
     stats socket {control} mode 600
 defaults
     mode http
-    timeout connect 2s
+    timeout connect 500ms
     timeout client 30s
     timeout server 30s
     timeout tunnel 1h
@@ -35,7 +37,7 @@ backend servers
     balance leastconn
     option httpchk GET /readyz
     timeout check 3s
-    default-server check inter 1s fall 2 rise 1
+    default-server check inter 1s fastinter 500ms fall 2 rise 1
 """
 
 
@@ -63,12 +65,13 @@ class Proxy:
 
 
 @contextlib.contextmanager
-def proxy(folder: Path, ports: Sequence[int]) -> Iterator[Proxy]:
-    """Run it; its settings and its control socket are kept in the folder."""
+def proxy(folder: Path, ports: Sequence[int], elsewhere: Sequence[str] = ()) -> Iterator[Proxy]:
+    """Run it; its settings and its control socket are kept in the folder. `elsewhere`: servers that are not here."""
     program = shutil.which("haproxy") or "/usr/sbin/haproxy"
     assert Path(program).exists(), "haproxy is missing (Debian, Ubuntu: haproxy)"
     port, control, settings = free_port(), folder / "haproxy.sock", folder / "haproxy.cfg"
-    servers = "".join(f"    server number{each} 127.0.0.1:{each}\n" for each in ports)
+    addresses = [*(f"127.0.0.1:{each}" for each in ports), *elsewhere]
+    servers = "".join(f"    server number{n} {each} tcp-ut 3s\n" for n, each in enumerate(addresses))
     settings.write_text(SETTINGS.format(port=port, control=control) + servers)
     process = subprocess.Popen([program, "-q", "-f", settings])
     try:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from tests.system.haproxy import free_port
 
+# A host that is gone without a word it leaves to the kernel: `proxy_read_timeout` begins anew with every byte of either
+# side, and here the caller's never stop. It takes net.ipv4.tcp_retries2=5 to notice it within seconds.
 # What a server does not take (503) or does not answer at all goes to the next one, webhooks too, though they are POST.
 SETTINGS = """
 daemon off;
@@ -34,7 +36,7 @@ http {{
             proxy_set_header Host $host;
             proxy_set_header Upgrade $http_upgrade;
             proxy_set_header Connection $connection_upgrade;
-            proxy_connect_timeout 2s;
+            proxy_connect_timeout 500ms;
             proxy_read_timeout 2h;
             proxy_send_timeout 2h;
             proxy_next_upstream error timeout http_503 non_idempotent;

@@ -69,8 +69,8 @@ class TalkingModel(TinyRealtime):
         await send(socket, type="response.done", response={**response, "status": "completed"})
 
 
-def talking_model() -> AbstractAsyncContextManager[TalkingModel]:
-    return serving(TalkingModel())
+def talking_model(address: str = "127.0.0.1") -> AbstractAsyncContextManager[TalkingModel]:
+    return serving(TalkingModel(), address)
 
 
 SERVE = (sys.executable, "-m", "voice_agent.cli.main", "serve")

@@ -1,6 +1,7 @@
-"""A database, an object store and a disk that stop in the middle of calls: no call ends of it, and nothing is lost.
+"""A database, its host, an object store and a disk that stop in the middle of calls: none ends of it, nothing is lost.
 
-The calls end while it lasts. The disk is a small one in memory, which only root can mount.
+The calls end while it lasts. Root alone can run it: the host is a network namespace, the disk a small one in
+memory, which is mounted.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ import pytest
 from tests.support.postgres import postgres
 from tests.system.azurite import azurite
 from tests.system.haproxy import free_port
+from tests.system.hosts import host
 from tests.system.reliability import Caller, Server, hold, rows_of, talking_model
 from voice_agent.errors import PeerError
 from voice_agent.recording.reader import read
@@ -63,6 +65,12 @@ def database(folder: Path) -> Iterator[Outage]:
 
 
 @contextlib.contextmanager
+def host_of_the_database(folder: Path) -> Iterator[Outage]:
+    with host() as there, postgres(there.address, there.within) as server, server.database() as url:
+        yield Outage(there.vanish, there.come_back, url, Recordings(folder / "data" / "recordings"), DATABASE_URL=url)
+
+
+@contextlib.contextmanager
 def object_store(folder: Path) -> Iterator[Outage]:
     with azurite(folder / "azurite", free_port(), "recordings") as store, pytest.MonkeyPatch.context() as patch:
         for name, value in store.environment.items():
@@ -89,7 +97,9 @@ def disk(folder: Path) -> Iterator[Outage]:
         subprocess.run(["umount", data], check=True)
 
 
-@pytest.mark.parametrize("outage", [database, object_store, disk], ids=lambda outage: outage.__name__)
+@pytest.mark.parametrize(
+    "outage", [database, host_of_the_database, object_store, disk], ids=lambda outage: outage.__name__
+)
 def test_calls_go_on_and_end_and_all_of_them_is_written_later(
     tmp_path: Path,
     outage: Callable[[Path], contextlib.AbstractContextManager[Outage]],
@@ -123,8 +133,9 @@ def test_calls_go_on_and_end_and_all_of_them_is_written_later(
 
     answered = sum(caller.answered_after_all for caller in callers)
     streams = sum(len(caller.call.streams) for caller in callers)
+    name = outage.__name__.replace("_", " ")
     tell(
-        f"the {outage.__name__} stops: {answered} of {CALLS} calls answered to their end, in {streams} streams; "
+        f"the {name} stops: {answered} of {CALLS} calls answered to their end, in {streams} streams; "
         f"{len(rows)} rows with whole recordings {loop_seconds[0]:.0f} s after it was back"
     )
     assert answered == streams == len(rows) == CALLS
