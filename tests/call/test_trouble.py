@@ -10,7 +10,7 @@ from voice_agent.call.commands import (
     ToolAnswered,
     ToolStarted,
 )
-from voice_agent.call.trouble import KINDS, Trouble, TroubleFinder
+from voice_agent.call.trouble import KINDS, MOST_ALIKE, Trouble, TroubleFinder
 
 
 def found(*reports: tuple[int, Report]) -> list[Trouble]:
@@ -52,6 +52,16 @@ def test_a_tool_that_failed_is_named_from_where_it_began() -> None:
         (4000, ToolAnswered("2", "{}", failed=False, took_ms=3000)),
         (5000, ToolAnswered("unknown", "{}", failed=True, took_ms=1500)),
     ) == [Trouble(1000, "tool failed", "find"), Trouble(3500, "tool failed")]
+
+
+def test_of_a_fault_that_comes_with_every_frame_the_first_ones_are_enough() -> None:
+    skipped = [(at_ms, Note("warning", "a message was skipped")) for at_ms in range(0, 60_000, 20)]
+    refused = (60_000, Note("warning", "a request was refused"))
+
+    assert found(*skipped, refused) == [
+        *(Trouble(at_ms, "fault", "a message was skipped") for at_ms in range(0, 20 * MOST_ALIKE, 20)),
+        Trouble(60_000, "fault", "a request was refused"),
+    ]
 
 
 def test_a_tool_that_the_call_did_not_wait_for_is_named() -> None:

@@ -4,6 +4,8 @@ Found once, as the call goes: the history keeps it, the list of calls names it, 
 line of time. It holds no word that anybody said.
 """
 
+from collections import Counter
+
 import msgspec
 
 from voice_agent.call.commands import (
@@ -18,6 +20,9 @@ from voice_agent.call.commands import (
 
 LATE_MS = 1000
 """An answer that the caller waits longer for is late."""
+
+MOST_ALIKE = 20
+"""Of one fault in a call: a peer that sends what cannot be read 50 times a second must not fill the history."""
 
 LATE, UNHEARD = "late answer", "words not heard"
 TOOL_FAILED, TOOL_UNANSWERED = "tool failed", "tool never answered"
@@ -55,6 +60,7 @@ class TroubleFinder:
 
     def __init__(self) -> None:
         self.found: list[Trouble] = []
+        self._faults: Counter[str] = Counter()
         self._tools: dict[str, tuple[int, str]] = {}
         """Those that run: when each began, and its name."""
 
@@ -72,8 +78,11 @@ class TroubleFinder:
                 if report.failed:
                     self._add(began_ms, TOOL_FAILED, name)
             case Note(level="warning" | "error") if report.what != _GONE:
-                lost = report.what in SESSION_NOTES
-                self._add(now_ms, SESSION_LOST if lost else FAULT, "" if lost else report.what)
+                self._faults[report.what] += 1
+                if report.what in SESSION_NOTES:
+                    self._add(now_ms, SESSION_LOST)
+                elif self._faults[report.what] <= MOST_ALIKE:
+                    self._add(now_ms, FAULT, report.what)
             case CallEnded():
                 for began_ms, name in self._tools.values():
                     self._add(began_ms, TOOL_UNANSWERED, name)
