@@ -3,6 +3,8 @@
 import argparse
 import asyncio
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
@@ -100,6 +102,25 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def test_a_reader_who_has_seen_enough_ends_the_call(tmp_path: Path) -> None:
+    async def talk(stream: Stream) -> None:
+        while True:
+            await stream.play(VOICE * 100)
+            await stream.read("media")
+
+    with running(lambda: stream_server(talk)) as url:
+        arguments = ["emulate", "call", "--to", url, "--data", str(tmp_path)]
+        command = [sys.executable, "-m", "voice_agent.cli.main", *arguments]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            process.stdout.close()
+            assert process.stderr is not None
+            told = process.stderr.read()
+
+    assert (process.returncode, told) == (130, b"")
 
 
 @pytest.mark.parametrize("talk_ms", [0, 9000])

@@ -20,6 +20,7 @@ from voice_agent.call.commands import (
     ToolStarted,
     TranscriptionUsed,
 )
+from voice_agent.cli.say import say
 
 _COLOURS = {"caller": "36", "agent": "32", "tool": "33", "barge-in": "35", "warning": "31", "call": "90"}
 
@@ -74,7 +75,7 @@ class Screen:
         label = f"{who:>8}"
         if self._colours:
             label = f"\x1b[{_COLOURS[who]}m{label}\x1b[0m"
-        print(f"{now_ms // 60_000:02}:{now_ms // 1000 % 60:02}.{now_ms // 100 % 10} {label}  {text}", flush=True)
+        say(f"{now_ms // 60_000:02}:{now_ms // 1000 % 60:02}.{now_ms // 100 % 10} {label}  {text}")
 
 
 def _said(report: AgentSaid) -> str:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from voice_agent.audio.wav import read_mulaw, write_stereo
+from voice_agent.cli.say import say
 from voice_agent.config.secret import local_auth_token
 from voice_agent.config.settings import ENV_FILE, Settings, read_settings
 from voice_agent.emulator.twilio import EmulatedCall, EmulatedTwilio, HeldStream, IncomingNumber, Moment
@@ -245,7 +246,7 @@ async def _listen(call: EmulatedCall, begin_s: float) -> None:
 
 def _show(moment: Moment) -> None:
     seconds = moment.at_ms / 1000
-    print(f"{seconds:8.2f} s  {moment.what}{moment.detail and f': {moment.detail}'}", flush=True)
+    say(f"{seconds:8.2f} s  {moment.what}{moment.detail and f': {moment.detail}'}")
 
 
 def _lost(stream: HeldStream) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from voice_agent.audio.mulaw import BYTES_PER_MS
 from voice_agent.audio.wav import read_mulaw
 from voice_agent.cli.emulate_call import ACCOUNT_SID, port_number, token_of
+from voice_agent.cli.say import say
 from voice_agent.config.agents import load_agents
 from voice_agent.config.settings import ENV_FILE, Settings, read_settings
 from voice_agent.emulator.speech.callers import synthesise
@@ -36,10 +37,6 @@ GREETINGS = {
 PATIENCE_S = 10.0
 LISTEN_MS = 1000
 LONGEST_S = 60.0
-
-
-def _print(line: str) -> None:
-    print(line, flush=True)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -110,7 +107,7 @@ def conversing(
     return replace(callee, acts=converse)
 
 
-async def take_calls(settings: Settings, callee: Callee, port: int, tell: Callable[[str], None] = _print) -> None:
+async def take_calls(settings: Settings, callee: Callee, port: int, tell: Callable[[str], None] = say) -> None:
     """Serve until it is cancelled; `tell` gets what a user sees, line by line."""
     account_sid = settings.twilio_account_sid or ACCOUNT_SID
     own = [
