@@ -64,6 +64,7 @@ def test_without_an_object_store_a_recording_is_its_path(tmp_path: Path) -> None
 
     assert recordings.told(path) == str(path)
     assert recordings.file(str(path)) == path
+    assert recordings.file(f"/data/as/it/was/{name('2026-11-27')}") == path
     assert recordings.of_call(SID) == []
     with pytest.raises(CommandError, match="set RECORDINGS_URL as it was then"):
         recordings.file(f"s3://calls/{name('2026-11-27')}")

@@ -249,9 +249,9 @@ class History:
         """Give the latest calls, the latest first."""
         return await self.select(limit)
 
-    async def find(self, call_sid: str) -> list[PastCall]:
-        """Give the calls whose sid begins so, in any case of letters, the latest first; at most 20."""
-        return await self.select(20, func.substr(func.lower(CALLS.c.call_sid), 1, len(call_sid)) == call_sid.lower())
+    async def find(self, call_sid: str, most: int = 20) -> list[PastCall]:
+        """Give the calls whose sid begins so, in any case of letters, the latest first; `most` at most."""
+        return await self.select(most, func.substr(func.lower(CALLS.c.call_sid), 1, len(call_sid)) == call_sid.lower())
 
     async def recordings(self) -> set[str]:
         """Give the names of all files that belong to calls of the history."""

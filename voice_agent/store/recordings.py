@@ -55,14 +55,16 @@ class Recordings:
         path = Path(told)
         if not path.is_file() and path.with_suffix(UNREDACTED).is_file():
             raise CommandError(f"{told} is not redacted yet")
-        if "://" not in told and (self.objects is None or path.is_file()):
+        if "://" not in told and path.is_file():
             return path
-        # Told of by another machine, or before there was an object store: what counts is the name.
+        if "://" in told and self.objects is None:
+            raise CommandError(f"{told} lies in an object store: set RECORDINGS_URL as it was then")
+        # Told of elsewhere, or before there was an object store or the folder moved: what counts is the name.
         name = "/".join(PurePosixPath(told).parts[-2:])
         here = self.folder / name
-        if self.objects is None:
-            raise CommandError(f"{told} lies in an object store: set RECORDINGS_URL as it was then")
-        return here if here.is_file() else self._fetch(told, name)
+        if here.is_file():
+            return here
+        return path if self.objects is None else self._fetch(told, name)
 
     def put(self, path: Path) -> None:
         """Put a finished file into the object store, and delete it here; raises `CommandError`."""

@@ -135,6 +135,33 @@ def test_a_call_that_came_back_has_parts(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_a_call_that_pressed_many_keys_has_all_its_parts(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_console(tmp_path) as (browser, history):
+            call = msgspec.structs.replace(recorded_call(CALLS / "interrupted.call"), recording=None, call_sid=SID)
+            times = [f"2026-11-27T10:00:{second:02}+00:00" for second in range(31)]
+            for at in times:
+                await history.add(msgspec.structs.replace(call, started_at=at))
+            parts = (await browser.get(f"/console/api/calls/{SID}")).json()
+            assert [part["started_at"] for part in parts] == times
+
+    asyncio.run(main())
+
+
+def test_a_recording_is_found_though_its_folder_has_moved(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_console(tmp_path) as (browser, history):
+            call = kept(tmp_path, "interrupted")
+            day = tmp_path / "recordings" / "2026-11-27"
+            day.mkdir()
+            name = shutil.move(str(call.recording), day)
+            former = f"/data/recordings/2026-11-27/{Path(name).name}"
+            await history.add(msgspec.structs.replace(call, recording=former))
+            assert (await browser.get(f"/console/api/calls/{SID}/1/course")).status_code == 200
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("number", ["0", "-1", "x", "9" * 5000])
 def test_a_number_that_is_no_parts_is_refused(tmp_path: Path, number: str) -> None:
     async def main() -> None:

@@ -31,6 +31,9 @@ T = TypeVar("T")
 VERSION = "x-version"
 """Header of the peaks: the sound that they are of is asked for by it, however far the call has got meanwhile."""
 
+MOST_PARTS = 100
+"""Of a call: one that has pressed keys thirty times (`carrier_keys.MOST`), was transferred and lost, has less."""
+
 _Number = Annotated[int, PathValue(ge=1, le=1_000_000)]
 """Of a part, counted from 1. Starlette's own converter stumbles over thousands of digits."""
 
@@ -58,7 +61,7 @@ class PastCalls:
 
     async def parts(self, call_sid: str) -> list[PastCall]:
         """Give the parts of a call, the first first."""
-        parts = [part for part in await self.history.find(call_sid) if part.call_sid == call_sid]
+        parts = [part for part in await self.history.find(call_sid, MOST_PARTS) if part.call_sid == call_sid]
         # What is no whole one stands in the names of other calls' recordings, and all of them would be read.
         if CALL_SID.fullmatch(call_sid):
             listed = {Path(part.recording).name for part in parts if part.recording is not None}
