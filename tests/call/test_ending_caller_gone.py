@@ -11,6 +11,8 @@ from voice_agent.call.commands import (
     ClosePhone,
     HangUp,
     Note,
+    Report,
+    ToolAnswered,
 )
 from voice_agent.call.events import (
     CallerAudio,
@@ -24,6 +26,7 @@ from voice_agent.call.events import (
     StreamStopped,
 )
 from voice_agent.call.states import Phase
+from voice_agent.call.trouble import TroubleFinder
 
 
 def waiting(script: Script) -> None:
@@ -171,3 +174,19 @@ def test_why_a_call_is_over_whose_caller_has_hung_up_is_told() -> None:
     script.feed(StreamStopped())
 
     assert ends(script) == [("caller_hung_up", "the carrier ended the stream")]
+
+
+def test_a_caller_who_hangs_up_in_the_goodbye_leaves_no_tool_without_its_answer() -> None:
+    script = Script()
+    in_its_goodbye(script)
+    script.feed(StreamStopped(), PhoneClosed(1000))
+    trouble = TroubleFinder()
+    for report in script.said:
+        if isinstance(report, Report):
+            trouble.take(script.now_ms, report)
+
+    assert [answer.output for answer in script.ordered(ToolAnswered)] == [
+        "The call has ended: the carrier ended the stream."
+    ]
+    assert [found.kind for found in trouble.found] == ["words not heard"]
+    assert script.call.conversation().open_tool_calls == ()

@@ -170,8 +170,8 @@ BUGS = (
     Bug(
         "leaves the line open and silent when the model is gone",  # the Python sample, #10
         _ENDING,
-        "elif self._agent.name in self._apologies:\n            yield ClipWanted(self._apologies[self._agent.name])",
-        "elif self._agent.name in self._apologies:\n            self._deadlines = Deadlines()",
+        "and not self._machine:\n            yield ClipWanted(self._apologies[self._agent.name])",
+        "and not self._machine:\n            self._deadlines = Deadlines()",
     ),
     Bug(
         "takes a stream that closes without `stop` for a live one",

@@ -514,9 +514,7 @@ class Ending:
         self._reason = reason
         self._deadlines.clear_all()
         self._deadlines.set("apology", now_ms + APOLOGY_MS)
-        if self._machine:
-            yield from self._leave(now_ms, Cause.GAVE_UP, "model_failed", reason)
-        elif self._agent.name in self._apologies:
+        if self._agent.name in self._apologies and not self._machine:
             yield ClipWanted(self._apologies[self._agent.name])
         else:
             yield from self._leave(now_ms, Cause.GAVE_UP, "model_failed", reason)
@@ -526,6 +524,7 @@ class Ending:
             outcome, reason = self._outcome, self._reason
         elif self._taken:
             outcome, reason = "transferred", "the colleague takes the call"
+        yield from self._answer_hang_up(now_ms, f"The call has ended: {reason}.")
         yield from self._end(now_ms, Cause.CALLER_GONE, outcome, reason)
 
     def _end(self, now_ms: int, cause: Cause, outcome: Outcome, reason: str) -> Iterator[Command | Fact]:
