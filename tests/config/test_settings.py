@@ -168,6 +168,8 @@ def test_the_provider_follows_the_account(environ: dict[str, str], provider: str
          ["AZURE_OPENAI_MODEL: gpt-live-1 speaks another protocol; use gpt-realtime-2.1"]),
         ({"PUBLIC_URL": "http://p.example", "TWILIO_AUTH_TOKEN": "t", "OPENAI_API_KEY": "k"},
          ["PUBLIC_URL: must begin with https://, for Twilio streams to nothing else"]),
+        ({"PUBLIC_URL": "https://p.example/twilio/voice/", "TWILIO_AUTH_TOKEN": "t", "OPENAI_API_KEY": "k"},
+         ["PUBLIC_URL: is the address without /twilio/voice or /twilio/status, which are put behind it"]),
         ({"PUBLIC_URL": "https://p.example"},
          ["TWILIO_AUTH_TOKEN: must be set, for PUBLIC_URL can be reached by strangers",
           "REALTIME_PROVIDER: is not chosen; set AZURE_OPENAI_ENDPOINT or OPENAI_API_KEY (or name the emulator) for a public PUBLIC_URL"]),

@@ -279,10 +279,16 @@ def doubtful_names(environ: Mapping[str, str], env_file: Path | None = None) -> 
     return lines
 
 
+_WEBHOOKS = ("/twilio/voice", "/twilio/status")
+"""What is copied from Twilio's console along with the address."""
+
+
 def _public_url(variables: Variables) -> str | None:
     url = variables.url("PUBLIC_URL", ("https", "http"))
     if url is not None and url.startswith("http:") and not is_loopback(url):
         variables.fault("PUBLIC_URL", "must begin with https://, for Twilio streams to nothing else")
+    elif url is not None and url.endswith(_WEBHOOKS):
+        variables.fault("PUBLIC_URL", "is the address without /twilio/voice or /twilio/status, which are put behind it")
     return url
 
 
