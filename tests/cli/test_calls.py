@@ -227,7 +227,7 @@ def test_a_broken_list_of_words_is_one_line_and_nothing_is_written(
     (tmp_path / "words.txt").write_text("hello\nre: (\n")
     for words, problem in (
         ("words.txt", "words.txt:2: '(' is no regular"),
-        ("none.txt", "none.txt: cannot be read: No"),
+        ("none.txt", "REDACT_WORDS: none.txt cannot be read (No such"),
     ):
         monkeypatch.setenv("REDACT_WORDS", words)
         status, out = run(capsys, "export", call.call_sid, "out.call", "--redact")

@@ -170,9 +170,15 @@ def test_an_unknown_model_is_a_warning_only(tmp_path: Path, capsys: pytest.Captu
     assert 'warning: nothing is known of a model "gpt-realtime-3": what it can do is not checked' in told(capsys)
 
 
-def test_prices_that_cannot_be_read_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert examine(None, live=False, environ={"PRICES": str(tmp_path)}, env_file=None, today=TODAY) == 1
-    assert any(line.startswith(f"PRICES: {tmp_path} cannot be read") for line in told(capsys))
+def test_all_files_of_the_settings_that_cannot_be_read_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environ = {"PRICES": str(tmp_path), "REDACT_WORDS": str(tmp_path)}
+
+    assert examine(None, live=False, environ=environ, env_file=None, today=TODAY) == 1
+    lines = told(capsys)
+    assert any(line.startswith(f"PRICES: {tmp_path} cannot be read") for line in lines)
+    assert any(line.startswith(f"REDACT_WORDS: {tmp_path} cannot be read") for line in lines)
 
 
 def test_the_deployment_that_a_transcription_needs_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

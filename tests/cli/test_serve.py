@@ -207,7 +207,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(
 
 
 @pytest.mark.parametrize(
-    ("words", "problem"), [("re: (", "words.txt:1: '(' is no regular"), (None, "words.txt: cannot")]
+    ("words", "problem"), [("re: (", "words.txt:1: '(' is no regular"), (None, "REDACT_WORDS: words.txt cannot")]
 )
 def test_a_list_of_words_that_cannot_be_used_is_one_line(
     tmp_path: Path, surroundings: Any, capfd: pytest.CaptureFixture[str], words: str | None, problem: str

@@ -107,14 +107,18 @@ def _examine_model(settings: Settings, today: date) -> Settings | None:
     """Say what is known of the models; `None`: what endpoints, prices or a list of words need is not there."""
     for told in remarks(settings, today):
         print(f"warning: {told}")
-    try:
-        load_prices(settings.prices)
-        read_wanted(settings.redact_words)
-        reachable(settings)
-    except ConfigError as error:
-        print(error)
-        return None
-    return settings
+    good = True
+    for read in (
+        lambda: load_prices(settings.prices),
+        lambda: read_wanted(settings.redact_words),
+        lambda: reachable(settings),
+    ):
+        try:
+            read()
+        except ConfigError as error:
+            print(error)
+            good = False
+    return settings if good else None
 
 
 def _examine_agents(path: Path, demands: Demands, settings: Settings | None, today: date) -> Agents | None:

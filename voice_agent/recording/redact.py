@@ -106,7 +106,8 @@ def read_wanted(path: Path | None) -> Wanted:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror or error}", str(path)) from None
+        why = f"{path} cannot be read ({error.strerror or error}); name a file with a word or a phrase a line"
+        raise ConfigError(why, "REDACT_WORDS") from None
     except UnicodeDecodeError:
         raise ConfigError("is not UTF-8: save it as that", str(path)) from None
     words, patterns = [], []
