@@ -202,6 +202,15 @@ def test_a_call_is_exported_without_what_must_not_leave(
     assert Path(str(call.recording)).read_bytes() == DATA
 
 
+def test_the_folder_of_an_exported_call_is_made(
+    call: PastCall, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "tests/calls/refund.call"
+
+    assert run(capsys, "export", call.call_sid, name) == (0, f"wrote {name}\n")
+    assert (tmp_path / name).read_bytes() == DATA
+
+
 def test_a_draft_of_what_is_expected_stands_beside_an_exported_call_and_holds_of_it(
     call: PastCall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -242,13 +251,14 @@ def test_a_broken_list_of_words_is_one_line_and_nothing_is_written(
     ("values", "problem"),
     [
         (["export", SID, "out.mp3"], "the ending says what to write; it must be one of .call, .wav, .txt, .json"),
-        (["export", SID, "none/out.txt"], "none/out.txt cannot be written: No such file or directory"),
+        (["export", SID, "file/out.txt"], "file/out.txt cannot be written: File exists"),
         (["show", "CAff"], "no call CAff in "),
     ],
 )
 def test_what_cannot_be_done_is_one_line(
-    values: list[str], problem: str, call: PastCall, capsys: pytest.CaptureFixture[str]
+    values: list[str], problem: str, call: PastCall, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (tmp_path / "file").touch()
     assert call.recording
     status, out = run(capsys, *values)
 

@@ -190,6 +190,7 @@ def export_call(
         raise CommandError(f"{file}: the ending says what to write; it must be one of {', '.join(_WRITERS)}")
     exported = _Exported(call, recordings) if redact_what is None else _redacted(call, recordings, redact_what)
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         write(exported, file)
     except OSError as error:
         raise CommandError(f"{file} cannot be written: {error.strerror or error}") from None
