@@ -3,6 +3,7 @@ import asyncio
 import io
 import os
 import select
+import shlex
 import signal
 import socket
 import subprocess
@@ -288,7 +289,11 @@ def test_the_screen_says_how_much_is_taken_on() -> None:
 def test_a_server_for_this_machine_only_says_how_to_call_it() -> None:
     text = "\n".join(shown(Settings()))
 
-    assert "voice-agent emulate call --to http://127.0.0.1:8080/twilio/voice" in text
+    assert "speak at http://127.0.0.1:8080/console/phone" in text
+    (line,) = (line for line in text.splitlines() if "voice-agent emulate call" in line)
+    *command, said = shlex.split(line)
+    assert command == ["voice-agent", "emulate", "call", "--to", "http://127.0.0.1:8080/twilio/voice", "--say"]
+    assert Path(said).is_file()
     assert "warning" not in text
 
 

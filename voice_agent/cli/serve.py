@@ -9,6 +9,7 @@ import importlib.util
 import logging
 import os
 import secrets
+import shlex
 import signal
 import socket
 import sys
@@ -24,7 +25,7 @@ from voice_agent.cli.main import told
 from voice_agent.config.agents import AgentFolder, Agents
 from voice_agent.config.password import hashed
 from voice_agent.config.references import References, read_references
-from voice_agent.config.settings import ENV_FILE, Settings, doubtful_names, read_settings
+from voice_agent.config.settings import ENV_FILE, PACKAGED_AGENTS, Settings, doubtful_names, read_settings
 from voice_agent.config.sms_tools import mute
 from voice_agent.errors import CommandError
 from voice_agent.live.capacity import usual_most_calls
@@ -349,8 +350,10 @@ def screen(
         yield f"  A call comes in       Webhook, HTTP POST: {settings.public_url}/twilio/voice"
         yield f"  Call status changes   HTTP POST: {settings.public_url}/twilio/status"
     else:
-        yield "Only this machine can call (PUBLIC_URL is not public). To hear the agent:"
-        yield f"  voice-agent emulate call --to {settings.public_url}/twilio/voice --say question.wav"
+        said = shlex.quote(str(PACKAGED_AGENTS / "callers" / "reception-1.wav"))
+        yield "Only this machine can call (PUBLIC_URL is not public)."
+        yield f"To hear the agent, speak at {where_seen}/console/phone, or:"
+        yield f"  voice-agent emulate call --to {settings.public_url}/twilio/voice --say {said}"
     told = [*warnings(settings, today), *mute(agents.all, settings.has_rest)]
     yield from (f"warning  {line}" for line in told)
     yield f"Listening on {url}; Ctrl-C stops."
