@@ -236,6 +236,27 @@ def test_why_a_tool_failed_is_shown_in_the_softphone_and_live(tmp_path: Path) ->
     asyncio.run(asyncio.wait_for(main(), 60))
 
 
+def test_whoever_presses_listen_at_two_calls_listens_to_the_second(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_console(tmp_path, fake_speech(), beep(tmp_path)) as console:
+            other, live = await console.another(), await console.another()
+            for caller in (console, other):
+                await on_the_line(caller)
+            await live.open("/console")
+            await live.until("document.querySelectorAll('#rows tr').length === 2")
+            buttons = "document.querySelectorAll('#rows [aria-pressed]')"
+            await live.page.evaluate(f"{buttons}.forEach((each) => each.click())")
+            await live.until("!document.getElementById('listening').hidden")
+            told = await live.page.evaluate(f"[...{buttons}].map((each) => each.textContent)")
+            assert told == ["Listen", "Stop"]
+            assert await live.page.inner_text("#notices") == ""
+            for caller in (console, other):
+                await caller.page.click("#hang-up")
+                await over(caller)
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
 def test_a_line_can_be_made_bad(tmp_path: Path) -> None:
     """A tenth of the frames is lost and leaves a gap; what comes, comes late."""
 

@@ -42,9 +42,11 @@ export class Listening {
       setText(this.name, name);
       this.card.hidden = false;
     } catch (error) {
+      if (this.context !== context) return undefined; // what failed was given up for another call
       this.stop();
       throw error;
     }
+    return undefined;
   }
 
   volume() {
