@@ -1,7 +1,10 @@
 import argparse
+import os
+import subprocess
 import sys
 import types
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +69,21 @@ def test_whoever_stops_listening_gets_no_traceback(
 
     assert main(["try"]) == status
     assert capsys.readouterr().err == ""
+
+
+def test_whoever_stops_a_command_while_it_is_loaded_gets_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "numpy.py").write_text("raise KeyboardInterrupt\n")
+    environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "voice_agent.cli.main", "check"],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
 
 
 def test_a_fault_of_ours_is_not_hidden(command: Add) -> None:

@@ -32,7 +32,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 success, 1 the command's own failure, 2 wrong usage or surroundings, 130 interrupted."""
     # Before numpy is imported: a pool would cost the resamplers' small matrices more than it saves.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    values = sys.argv[1:] if argv is None else list(argv)
+    # Its modules take seconds to load on a slow machine, and may be interrupted, too.
+    return told(partial(_run, sys.argv[1:] if argv is None else list(argv)))
+
+
+def _run(values: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="voice-agent", description="An AI agent on a phone number.")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     named = next((value for value in values if value in COMMANDS), None)
@@ -42,13 +46,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             importlib.import_module(f"voice_agent.cli.{name}").arguments(subparser)
     arguments = vars(parser.parse_args(values))
     command = importlib.import_module(f"voice_agent.cli.{arguments.pop('command')}")
-    return told(partial(command.run, **arguments))
+    return int(command.run(**arguments))
 
 
 def told(run: Callable[[], int]) -> int:
     """Give an exit status, and tell what is known to go wrong in one line."""
     try:
-        return int(run())
+        return run()
     except VoiceAgentError as error:
         print(f"voice-agent: {error}", file=sys.stderr)
         return 2
