@@ -138,7 +138,7 @@ def test_settings_and_agents_are_examined_although_both_are_wrong(
 def test_live_names_what_is_not_set(capsys: pytest.CaptureFixture[str]) -> None:
     assert examine(None, live=True, environ={}, env_file=None, today=TODAY) == 0
     assert told(capsys)[4:] == [
-        "not tried  PUBLIC_URL: is not set; a real call needs the https address of a tunnel or a proxy",
+        "not tried  PUBLIC_URL: is of this machine alone; a real call needs the https address of a tunnel or a proxy",
         "not tried  TWILIO_ACCOUNT_SID: is not set; calls cannot be ended by REST",
         "not tried  REALTIME_PROVIDER: is the local Realtime server, which needs no account",
         "not tried  LLM_URL: is not set; the local Realtime server answers from dialogue files",
