@@ -118,7 +118,9 @@ async def try_public_url(settings: Settings) -> Finding:
     """Ask for this server's health page by the way that Twilio comes."""
     url, what = settings.public_url, "PUBLIC_URL"
     if url == f"http://127.0.0.1:{settings.port}":
-        return Finding("not tried", what, "is of this machine alone; a real call needs the https address of a tunnel or a proxy")
+        return Finding(
+            "not tried", what, "is of this machine alone; a real call needs the https address of a tunnel or a proxy"
+        )
     local = f"http://{settings.host}:{settings.port}"
     try:
         answer = await ask(f"{url}/healthz")
