@@ -1,4 +1,4 @@
-"""`voice-agent emulate call`: a caller with recorded lines, through an emulated Twilio, to any Media Streams server."""
+"""`voice-agent emulate call`: a caller with lines to say, through an emulated Twilio, to any Media Streams server."""
 
 import argparse
 import asyncio
@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from voice_agent.audio.wav import read_mulaw, write_stereo
+from voice_agent.audio.wav import write_stereo
+from voice_agent.cli.lines import WORDS_OR_WAV, spoken
 from voice_agent.cli.say import say
 from voice_agent.config.secret import local_auth_token
 from voice_agent.config.settings import ENV_FILE, Settings, read_settings
@@ -57,10 +58,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--say",
         action="append",
-        type=Path,
         default=[],
-        metavar="FILE.wav",
-        help="said when the agent has been silent for a second; may be given several times",
+        metavar=WORDS_OR_WAV,
+        help="said when the agent has been silent for a second: words in the local voice, or a recording; may be given"
+        " several times",
     )
     parser.add_argument("--from", dest="from_", default="+14255550199", metavar="NUMBER", help="who calls")
     parser.add_argument("--called", default="+14255550100", metavar="NUMBER", help="the number that is called")
@@ -108,7 +109,7 @@ def _seconds(text: str) -> float:
 def run(
     *,
     to: str,
-    say: list[Path],
+    say: list[str],
     from_: str,
     called: str,
     auth_token: str | None,
@@ -123,7 +124,7 @@ def run(
     """Hold the call; 0 when it was held to its end, 1 with one line when it was not."""
     _examine(to, keys, out)
     parameters = _parameters(param, to)
-    script = Script([(path.name, read_mulaw(path)) for path in say], keys, patience, hang_up_after)
+    script = Script([*spoken(say)], keys, patience, hang_up_after)
     settings = read_settings(os.environ, ENV_FILE)
     token = auth_token or token_of(settings, data)
 

@@ -9,17 +9,13 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from voice_agent.audio.mulaw import BYTES_PER_MS
-from voice_agent.audio.wav import read_mulaw
 from voice_agent.cli.emulate_call import ACCOUNT_SID, port_number, token_of
+from voice_agent.cli.lines import WORDS_OR_WAV, spoken
 from voice_agent.cli.say import say
 from voice_agent.config.agents import load_agents
 from voice_agent.config.settings import ENV_FILE, Settings, read_settings
-from voice_agent.emulator.speech.callers import synthesise
-from voice_agent.emulator.speech.models import ModelMissingError
-from voice_agent.emulator.speech.speaking import HibariSpeaking
 from voice_agent.emulator.twilio import Callee, EmulatedCall, EmulatedTwilio, IncomingNumber, Moment
 from voice_agent.errors import CommandError
 
@@ -47,40 +43,32 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--becomes", choices=BECOMES, default="answers", help="what becomes of the ringing (default: %(default)s)"
     )
     parser.add_argument("--rings", type=float, default=2.0, metavar="SECONDS", help="until then (default: %(default)g)")
-    parser.add_argument("--greeting", type=Path, metavar="FILE.wav", help="what is said first, instead of a usual text")
+    parser.add_argument("--greeting", metavar=WORDS_OR_WAV, help="what is said first, instead of a usual text")
     parser.add_argument(
         "--say",
         action="append",
-        type=Path,
         default=[],
-        metavar="FILE.wav",
+        metavar=WORDS_OR_WAV,
         help="what a person says next, whenever the agent has been silent for a second; may be given several times",
     )
 
 
-def run(*, port: int, is_a: str, becomes: str, rings: float, greeting: Path | None, say: list[Path]) -> int:
+def run(*, port: int, is_a: str, becomes: str, rings: float, greeting: str | None, say: list[str]) -> int:
     """Take calls until Ctrl-C; 130."""
     if not 0 <= rings <= 600:
         raise CommandError("--rings is from 0 to 600 seconds")
     settings = read_settings(os.environ, ENV_FILE)
-    lines = [read_mulaw(path) for path in say]
+    first = GREETINGS[is_a] if greeting is None else greeting
+    opening = b"".join(sound for _, sound in spoken([first] if first else []))
+    lines = [sound for _, sound in spoken(say)]
     callee = Callee(
         becomes=becomes,  # type: ignore[arg-type]  # argparse has looked
         is_a=is_a,  # type: ignore[arg-type]  # likewise
         rings_ms=round(rings * 1000),
-        greeting=_greeting(GREETINGS[is_a]) if greeting is None else read_mulaw(greeting),
+        greeting=opening,
     )
     asyncio.run(take_calls(settings, conversing(callee, lines), port))
     return 0
-
-
-def _greeting(text: str) -> bytes:
-    if not text:
-        return b""
-    try:
-        return synthesise(HibariSpeaking(), text)
-    except ModelMissingError as error:
-        raise CommandError(f"{error}; or name a recording: --greeting FILE.wav") from error
 
 
 def conversing(
