@@ -31,7 +31,7 @@ def ours(folder: Path) -> list[Path]:
 
 WITHOUT_BEHAVIOUR = {
     "agent", "call/commands", "call/events", "call/facts", "call/part", "call/setup", "emulator/speech/interfaces",
-    "recording/entries", "server/stopping", "wire/texts",
+    "live/session_needs", "recording/entries", "server/stopping", "wire/texts",
 }  # fmt: skip
 """Plain data, protocols and names: every test of what uses them is theirs."""
 

@@ -4,9 +4,21 @@ import pytest
 
 from tests.support.model_gone import NOT_SET_UP, lost
 from tests.support.script import Script
-from voice_agent.call.commands import ConnectModel, Note
-from voice_agent.call.events import ModelClosed, ModelError, ModelOpened, ModelRefused, SessionCreated, SessionUpdated
-from voice_agent.call.model_link import AFTER_OPEN_MS, OPEN_MS, SET_UP_MS
+from voice_agent.call.commands import ConnectModel, Note, OpenStandby
+from voice_agent.call.events import (
+    Event,
+    ModelClosed,
+    ModelError,
+    ModelOpened,
+    ModelRefused,
+    SessionCreated,
+    SessionUpdated,
+    StandbyFailed,
+    StandbyReady,
+    StreamStarted,
+)
+from voice_agent.call.facts import Fact, SessionFailed, StandbyWanted
+from voice_agent.call.model_link import AFTER_OPEN_MS, OPEN_MS, SET_UP_MS, ModelLink
 
 
 @pytest.mark.parametrize(
@@ -131,3 +143,21 @@ def test_a_try_that_comes_too_late_is_not_made() -> None:
 
     assert len(script.ordered(ConnectModel)) == 1
     assert len(lost(script)) == 1
+
+
+def test_the_next_session_is_sought_first_where_this_one_is() -> None:
+    link = ModelLink(["", "", ""], resumed=False)
+    begins = (SessionCreated("sess_1"), SessionUpdated())
+    happened: list[Event | Fact] = [StreamStarted("MZ1", "CA1"), ModelRefused(503, "busy"), *begins]
+    happened += [StandbyWanted(), StandbyFailed("busy"), StandbyWanted(), StandbyReady()]
+    happened += [SessionFailed("it is old", renewed=True), *begins, StandbyWanted()]
+    ordered = [output for event in happened for output in link.feed(0, event)]
+
+    assert [(type(order), order.endpoint) for order in ordered if isinstance(order, ConnectModel | OpenStandby)] == [
+        (ConnectModel, 0),
+        (ConnectModel, 1),
+        (OpenStandby, 1),
+        (OpenStandby, 2),
+        (ConnectModel, 2),
+        (OpenStandby, 2),
+    ]

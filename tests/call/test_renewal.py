@@ -1,29 +1,35 @@
 """A session that grows old is exchanged at a quiet moment."""
 
+from typing import Any
+
 import pytest
 
 from tests.support.script import SILENT_FRAME, Script, an_agent
 from voice_agent.agent import Limits
-from voice_agent.call.commands import ConnectModel, Note, PlayAudio
+from voice_agent.call.commands import CallCommand, ConnectModel, Note, OpenStandby, PlayAudio
 from voice_agent.call.events import (
     AgentTranscript,
     CallerAudio,
     KeyPressed,
+    ModelClosed,
     ResponseCreated,
+    StandbyFailed,
+    StandbyReady,
     StreamStarted,
     TimerFired,
     ToolFinished,
     ToolRequested,
 )
 from voice_agent.call.facts import CallerHolds, CallOver, Fact, LineClosing, ModelGone, SessionReady, ToolsBusy
-from voice_agent.call.renewal import QUIET_MS, RENEW_MS, Renewal
+from voice_agent.call.model_link import STANDBY_MS
+from voice_agent.call.renewal import AGAIN_MS, QUIET_MS, RENEW_MS, Renewal
 
 LONG = an_agent(limits=Limits(minutes=60, idle_seconds=0))
 
 
-def old() -> Script:
+def old(fallbacks: int = 0) -> Script:
     """A call whose session will be old in a second, after a word of the agent's."""
-    script = Script(LONG).begin()
+    script = Script(LONG, fallbacks=fallbacks).begin()
     script.frames_come = False
     script.feed(ResponseCreated("r0", None), AgentTranscript("r0", "a", "Hello."))
     script.agent_speaks("a", 500, response="r0")
@@ -33,30 +39,74 @@ def old() -> Script:
     return script
 
 
-def sessions(script: Script) -> int:
-    return len(script.ordered(ConnectModel))
+def standbys(script: Script) -> list[int]:
+    """At which endpoint each was ordered."""
+    return [order.endpoint for order in script.ordered(OpenStandby)]
+
+
+def sessions(script: Script) -> list[int]:
+    return [order.endpoint for order in script.ordered(ConnectModel)]
+
+
+def missed(script: Script) -> list[dict[str, Any]]:
+    """What is told of standbys that were not to be had."""
+    told = Note("warning", "the model's session cannot be exchanged yet")
+    return [note.fields for note in script.ordered(Note) if (note.level, note.what) == (told.level, told.what)]
+
+
+def exchanged(script: Script) -> list[CallCommand]:
+    """Let a standby be ready, and its session begin."""
+    script.feed(StandbyReady())
+    return script.begin_session()
 
 
 def test_in_silence_an_old_session_is_exchanged_and_the_next_one_knows_what_was_said() -> None:
     script = old()
     script.wait(999 + QUIET_MS)
-    before = sessions(script)
+    before = standbys(script)
     script.wait(1)
-    told = script.begin_session()
+    asked = (standbys(script), sessions(script))
+    told = exchanged(script)
 
-    assert (before, sessions(script)) == (1, 2)
+    assert (before, asked, sessions(script)) == ([], ([0], [0]), [0, 0])
     assert [note for note in script.ordered(Note) if "opened anew" in note.what] == [
         Note("info", "the model's session is opened anew", {"reason": "it nears its longest time"})
     ]
     assert "Hello." in str(told)
     script.wait(QUIET_MS)
-    assert sessions(script) == 2
+    assert standbys(script) == [0]
     assert len(script.ordered(PlayAudio)) == 3  # the agent's word alone: no sign of life
 
 
 @pytest.mark.parametrize("busy", ["caller", "agent", "response", "tool"])
 def test_what_goes_on_is_not_disturbed(busy: str) -> None:
     script = old()
+    _begin(script, busy)
+    script.wait(1000 + QUIET_MS)
+    during = standbys(script)
+    _end(script, busy)
+    script.wait(QUIET_MS)
+
+    assert (during, standbys(script)) == ([], [0])
+
+
+@pytest.mark.parametrize("busy", ["caller", "agent", "response", "tool"])
+def test_nor_is_what_has_begun_before_the_standby_is_ready(busy: str) -> None:
+    script = old()
+    script.wait(1000 + QUIET_MS)
+    _begin(script, busy)
+    script.feed(StandbyReady())
+    during = sessions(script)
+    script.wait(1000)
+    _end(script, busy)
+    script.wait(QUIET_MS)
+    again = standbys(script)
+    exchanged(script)
+
+    assert (during, again, sessions(script)) == ([0], [0, 0], [0, 0])
+
+
+def _begin(script: Script, busy: str) -> None:
     match busy:
         case "caller":
             script.caller_speaks()
@@ -68,24 +118,73 @@ def test_what_goes_on_is_not_disturbed(busy: str) -> None:
         case _:
             script.feed(ResponseCreated("r1", None), ToolRequested("r1", "f1", "c1", "look_up", "{}"))
             script.response_done("r1")
-    script.wait(1000 + QUIET_MS)
-    during = sessions(script)
+
+
+def _end(script: Script, busy: str) -> None:
     match busy:
         case "caller":
             script.caller_stops()
             script.feed(ResponseCreated("r1", None))
             script.response_done("r1")
         case "agent":
-            script.wait(2000)
+            script.wait(5000)
         case "response":
             script.response_done("r1")
         case _:
             script.feed(ToolFinished("c1", "42"))
             script.feed(ResponseCreated("r2", "tool-1"))
             script.response_done("r2")
-    script.wait(QUIET_MS)
 
-    assert (during, sessions(script)) == (1, 2)
+
+def test_where_no_other_session_is_to_be_had_the_call_goes_on_with_the_old_one() -> None:
+    script = old()
+    script.wait(1000 + QUIET_MS)
+    script.feed(StandbyFailed("HTTP 503: busy"))
+    script.wait(AGAIN_MS + QUIET_MS - 1)
+    before = standbys(script)
+    script.wait(1)
+
+    assert (before, standbys(script), sessions(script)) == ([0], [0, 0], [0])
+    assert missed(script) == [{"reason": "HTTP 503: busy", "endpoint": 1}]
+
+
+def test_a_standby_whose_server_says_nothing_is_as_good_as_none() -> None:
+    script = old()
+    script.wait(1000 + QUIET_MS)
+    script.wait(STANDBY_MS - 1)
+    before = missed(script)
+    script.wait(1)
+    script.feed(StandbyReady())  # too late
+    script.wait(AGAIN_MS + QUIET_MS)
+
+    assert (before, missed(script)) == ([], [{"reason": "the server said nothing within 10 s", "endpoint": 1}])
+    assert (standbys(script), sessions(script)) == ([0, 0], [0])
+
+
+def test_another_session_is_sought_at_one_endpoint_after_the_other() -> None:
+    script = old(fallbacks=2)
+    script.wait(1000 + QUIET_MS)
+    for _ in range(3):
+        script.feed(StandbyFailed("HTTP 503: busy"))
+        script.wait(AGAIN_MS + QUIET_MS)
+    script.feed(StandbyFailed("HTTP 503: busy"))
+    script.wait(AGAIN_MS + QUIET_MS)
+    exchanged(script)
+
+    assert (standbys(script), sessions(script)) == ([0, 1, 2, 0, 1], [0, 1])
+    assert "another endpoint is asked for the model" not in {note.what for note in script.ordered(Note)}
+
+
+def test_a_session_that_is_lost_beside_a_standby_is_opened_anew_and_grows_old_anew() -> None:
+    script = old()
+    script.wait(1000 + QUIET_MS)
+    script.feed(ModelClosed(1006))
+    script.begin_session()
+    script.feed(StandbyReady(), StandbyFailed("of the former one"))  # which nobody hears
+    script.wait(STANDBY_MS + AGAIN_MS + QUIET_MS)
+
+    assert (standbys(script), sessions(script)) == ([0], [0, 0])
+    assert missed(script) == []
 
 
 @pytest.mark.parametrize(
@@ -117,4 +216,4 @@ def test_a_young_session_stays() -> None:
     script.feed(KeyPressed("1"))
     script.wait(500)
 
-    assert sessions(script) == 1
+    assert standbys(script) == []

@@ -1,13 +1,25 @@
 """Legs that are slow, silent, late or gone, and what waits for them."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from tests.support.held_session import ENDED, FakeRecorder, by_text, run_with_phone
 from tests.support.pump import FakeBridge, FakeLeg, FakeWork, settle
-from voice_agent.call.commands import CheckPhone, ConnectModel
-from voice_agent.call.events import ModelClosed, ModelFault, ModelOpened, PhoneChecked, PhoneClosed
+from voice_agent.call.commands import CheckPhone, CloseModel, ConnectModel, OpenStandby
+from voice_agent.call.events import (
+    ModelClosed,
+    ModelFault,
+    ModelOpened,
+    ModelRefused,
+    PhoneChecked,
+    PhoneClosed,
+    StandbyFailed,
+    StandbyReady,
+)
 from voice_agent.live.clock import CallClock
 from voice_agent.live.session import Session
+from voice_agent.wire.bridge import Input, Output
 from voice_agent.wire.texts import ModelText, PhoneText
 
 
@@ -97,6 +109,103 @@ def test_only_the_newest_model_is_heard_after_a_reconnect() -> None:
     assert ModelText("old") not in bridge.fed
     assert ModelOpened() in bridge.fed
     assert work.legs[1].sent == ["x"]
+
+
+def test_a_standby_is_heard_from_its_first_text_on_when_it_is_taken_over() -> None:
+    def answer(received: Input) -> Sequence[Output]:
+        match received:
+            case PhoneText("standby"):
+                return [OpenStandby(1)]
+            case PhoneText("end"):
+                return [ENDED]
+            case StandbyReady():
+                return [ConnectModel(1), ModelText("to the new one")]
+            case _:
+                return ()
+
+    bridge, work, phone = FakeBridge(answer, first=[ConnectModel()]), FakeWork(), FakeLeg()
+
+    async def script() -> None:
+        phone.hear(PhoneText("standby"))
+        await settle()
+        former, standby = work.legs
+        former.hear(ModelText("still heard"))
+        standby.hear(ModelOpened())
+        await settle()
+        assert former.closed is None, "an open socket proves nothing"
+        for text in ("first", "second"):
+            standby.hear(ModelText(text))
+            former.hear(ModelText("of the former one"))
+        await settle()
+        standby.hear(ModelClosed(1000))
+        phone.hear(PhoneText("end"))
+
+    run_with_phone(Session(bridge, work), phone, script)
+
+    former, standby = work.legs
+    assert (former.closed, former.sent, standby.sent) == ("", [], ["to the new one"])
+    assert bridge.fed[1:-1] == [
+        ModelText("still heard"),
+        StandbyReady(),
+        ModelOpened(),
+        ModelText("first"),
+        ModelText("second"),
+        ModelClosed(1000),
+    ]
+    assert work.endpoints == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("heard", "told"),
+    [
+        (ModelRefused(503, "HTTP 503: busy"), StandbyFailed("HTTP 503: busy")),
+        (ModelClosed(1013, "try again later"), StandbyFailed("its socket closed: try again later")),
+        (ModelClosed(None), StandbyFailed("its socket closed: no close frame")),
+        (ModelText("not now"), StandbyReady()),
+    ],
+)
+def test_a_standby_that_is_not_to_be_had_or_not_wanted_is_closed_and_the_call_stays_where_it_is(
+    heard: Input, told: Input
+) -> None:
+    bridge = FakeBridge(by_text(standby=[OpenStandby()], end=[ModelText("x"), ENDED]), first=[ConnectModel()])
+    work, phone = FakeWork(), FakeLeg()
+
+    async def script() -> None:
+        phone.hear(PhoneText("standby"))
+        await settle()
+        for received in (ModelOpened(), heard, heard, ModelClosed(1000)):
+            work.legs[1].hear(received)
+        await settle()
+        assert work.legs[0].closed is None
+        if isinstance(heard, ModelText):
+            assert work.legs[1].closed is not None
+        work.legs[1].close("")
+        phone.hear(PhoneText("end"))
+
+    run_with_phone(Session(bridge, work), phone, script)
+
+    assert bridge.fed == [PhoneText("standby"), told, PhoneText("end")]
+    assert (work.legs[0].sent, work.legs[1].sent) == (["x"], [])
+
+
+@pytest.mark.parametrize("order", [ConnectModel(), OpenStandby(), CloseModel()])
+def test_a_standby_is_closed_and_heard_no_more_when_the_link_is_changed(order: Output) -> None:
+    bridge = FakeBridge(by_text(standby=[OpenStandby()], change=[order], end=[ENDED]), first=[ConnectModel()])
+    work, phone = FakeWork(), FakeLeg()
+
+    async def script() -> None:
+        for text in ("standby", "change"):
+            phone.hear(PhoneText(text))
+            await settle()
+        work.legs[1].hear(ModelText("late"))
+        await settle()
+        phone.hear(PhoneText("end"))
+
+    run_with_phone(Session(bridge, work), phone, script)
+
+    assert work.legs[1].closed is not None
+    assert bridge.fed == [PhoneText("standby"), PhoneText("change"), PhoneText("end")]
+    assert all(leg.closed is not None for leg in work.legs)
 
 
 def test_texts_for_a_leg_that_is_gone_are_counted() -> None:

@@ -11,8 +11,9 @@ from voice_agent.call.commands import AgentSaid
 from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.recording.reader import Recording
 from voice_agent.replay.strict import replay
+from voice_agent.sim.network import Timing
 from voice_agent.sim.realtime import Think, ThoughtCall, ThoughtText
-from voice_agent.sim.world import Caller, Timing, World, voice
+from voice_agent.sim.world import Caller, World, voice
 
 AGENT = an_agent(greeting="Hello there, who is it?")
 

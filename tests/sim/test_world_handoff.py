@@ -14,8 +14,9 @@ from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.config.handoff_tools import handoff_tool
 from voice_agent.recording.reader import Recording
 from voice_agent.replay.strict import replay
+from voice_agent.sim.model_service import Mind
 from voice_agent.sim.realtime import Think, ThoughtCall, ThoughtText
-from voice_agent.sim.world import Caller, Mind, World
+from voice_agent.sim.world import Caller, World
 
 HANG_UP = Tool("hang_up", "End the call.", {"type": "object", "properties": {}}, "hang_up")
 DESK = an_agent(name="desk", instructions="You are the desk.", tools=(HANG_UP, handoff_tool(("billing",))))

@@ -9,8 +9,10 @@ from tests.support.scenes import Asker, an_agent
 from voice_agent.agent import Agent, McpServer
 from voice_agent.call.commands import AgentSaid, CallEnded, Note, ToolAnswered, ToolStarted
 from voice_agent.call.setup import CallSetup, ModelSetup
+from voice_agent.sim.model_service import Mind
+from voice_agent.sim.network import Timing
 from voice_agent.sim.realtime import Think, ThoughtCall, ThoughtText
-from voice_agent.sim.world import Mind, Timing, World
+from voice_agent.sim.world import World
 from voice_agent.wire.texts import ModelText
 
 CALENDAR = McpServer(server_label="calendar", server_url="https://mcp.example.com/mcp")

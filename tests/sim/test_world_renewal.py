@@ -1,40 +1,46 @@
 """Callers who begin to speak just when an old session is exchanged, behind 50 minutes on a virtual clock."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pytest
 
 from tests.support.scenes import an_agent
 from voice_agent.call.commands import AgentSaid, Note, ResponseUsed
-from voice_agent.call.renewal import RENEW_MS
+from voice_agent.call.renewal import QUIET_MS, RENEW_MS
 from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.sim import carrier as phone
-from voice_agent.sim.network import Network
+from voice_agent.sim.network import Network, Timing
 from voice_agent.sim.realtime import Think, ThoughtCall, ThoughtText
-from voice_agent.sim.world import Timing, World, voice
+from voice_agent.sim.world import World, voice
 
 SPEAKS_MS = 800
 ANSWER = "It is forty two."
-SIGN_MS = 500
+ANSWERED_MS = 900
 TURN_TOKENS = 14
 """100 ms each, with the 300 ms before what was said, and the 200 ms after which its end is known."""
 
 
-class SpeaksThen:
-    """Says one thing when the session is exchanged, and hangs up 20 s later."""
+class Speaks:
+    """Says one thing when the session is exchanged, or at given times, and hangs up 20 s after the last."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_ms: Sequence[int]) -> None:
         self.world: World | None = None
-        self.spoke_ms = 0
+        self.spoke_ms: list[int] = []
+        self._at_ms = at_ms
+        self._leaves_ms = -1
 
     def act(self, now_ms: int, carrier: phone.Carrier) -> Iterable[phone.Input]:
         """See `sim.world.Caller`."""
         del carrier
-        if not self.spoke_ms and self.world is not None and renewed(self.world):
-            self.spoke_ms = now_ms
+        if now_ms in self._at_ms or (not self._at_ms and not self.spoke_ms and self._exchanged()):
+            self.spoke_ms.append(now_ms)
+            self._leaves_ms = now_ms + 20_000
             return (phone.Speak(voice(SPEAKS_MS)),)
-        return (phone.HangUp(),) if self.spoke_ms and now_ms == self.spoke_ms + 20_000 else ()
+        return (phone.HangUp(),) if now_ms == self._leaves_ms and len(self.spoke_ms) >= len(self._at_ms) else ()
+
+    def _exchanged(self) -> bool:
+        return self.world is not None and renewed(self.world)
 
 
 def renewed(world: World) -> bool:
@@ -46,8 +52,8 @@ def answers(asked: Think) -> list[ThoughtText | ThoughtCall]:
     return [ThoughtText(asked.response_id, ANSWER if said else "Hello.")]
 
 
-def held(faults: list[str], *, fallbacks: int = 0) -> tuple[World, SpeaksThen]:
-    caller, model = SpeaksThen(), ModelSetup(audio="g711")
+def held(faults: list[str], *, fallbacks: int = 0, speaks_ms: Sequence[int] = ()) -> tuple[World, Speaks]:
+    caller, model = Speaks(speaks_ms), ModelSetup(audio="g711")
     world = caller.world = World(
         CallSetup(call_sid="CA1", agent=an_agent(), model=model, fallbacks=(model,) * fallbacks),
         caller=caller,
@@ -55,47 +61,60 @@ def held(faults: list[str], *, fallbacks: int = 0) -> tuple[World, SpeaksThen]:
         chance=random.Random(1),
         network=Network(phone_up_ms=50, phone_down_ms=50, model_ms=20),
         timing=Timing(connect_ms=0),
-        clips={"apology": b"\x90" * 8000, "moment": b"\x90" * 8 * SIGN_MS},
+        clips={"apology": b"\x90" * 8000, "moment": b"\x90" * 4000},
         faults=["", *faults],
         direct=True,
     )
-    return world.run(RENEW_MS + 40_000), caller
+    return world.run(60 * 60_000), caller
 
 
-def silences(track: bytes, from_ms: int) -> list[int]:
-    """Give how long each lasted, the first one until there is sound, up to the last sound."""
-    found = [0]
-    for at in range(from_ms * 8, len(track), 80):
-        if track[at : at + 1] == b"\xff":
-            found[-1] += 10
-        elif found[-1]:
-            found.append(0)
-    return found[:-1]
+def silent_ms(track: bytes, from_ms: int) -> int:
+    """Give how long it takes until there is sound."""
+    return next(at for at in range(0, len(track), 80) if track[from_ms * 8 + at] != 0xFF) // 8
+
+
+def watch(world: World, caller: Speaks, answers: int) -> None:
+    """Hold a call to what all of these have in common: each question is answered as on any other day."""
+    said = [report.text for _, report in world.reports if isinstance(report, AgentSaid)]
+
+    assert world.invariants.finish() == []
+    assert said == ["Hello.", *[ANSWER] * answers]
+    assert len(caller.spoke_ms) == answers
+    for spoke_ms in caller.spoke_ms:
+        assert silent_ms(world.carrier.agent_track, spoke_ms + SPEAKS_MS) <= ANSWERED_MS
 
 
 @pytest.mark.parametrize(
-    ("faults", "fallbacks", "answered_ms", "signs"),
+    ("faults", "fallbacks"),
     [
-        (["slow-upgrade=1000"], 0, 700, 0),
-        (["status-503,retry-after=1"], 0, 700, 0),
-        (["slow-upgrade=9000"], 1, 700, 0),
-        (["slow-upgrade=3000"], 0, 2700, 1),
-        (["status-429,retry-after=3"], 0, 2700, 1),
-        (["slow-upgrade=9000", "slow-upgrade=5000"], 0, 7900, 4),
+        ([], 0),
+        (["slow-upgrade=3000"], 0),
+        (["slow-upgrade=9000"], 1),
+        (["slow-upgrade=12000"], 0),
+        (["status-503,retry-after=1"], 0),
+        (["status-429,retry-after=3", "status-503"], 1),
     ],
-    ids=["1 s", "refused, then 1 s", "second endpoint", "3 s", "refused, then 3 s", "8 s"],
+    ids=["at once", "3 s", "9 s", "no answer", "refused", "refused at both"],
 )
-def test_who_speaks_while_the_session_is_exchanged_is_heard_and_answered_and_waits_in_no_dead_air(
-    faults: list[str], fallbacks: int, answered_ms: int, signs: int
+def test_who_speaks_when_the_session_is_exchanged_is_heard_and_answered_as_ever(
+    faults: list[str], fallbacks: int
 ) -> None:
     world, caller = held(faults, fallbacks=fallbacks)
-    quiet = silences(world.carrier.agent_track, caller.spoke_ms + SPEAKS_MS)
-    said = [report.text for _, report in world.reports if isinstance(report, AgentSaid)]
-    heard = [report.usage for _, report in world.reports if isinstance(report, ResponseUsed)]
 
-    assert world.invariants.finish() == []
-    assert said == ["Hello.", ANSWER]
-    assert heard[-1].input_audio_tokens == TURN_TOKENS
-    assert len(quiet) == signs + 1
-    assert sum(quiet) + signs * SIGN_MS <= answered_ms
-    assert max(quiet) < 1700
+    watch(world, caller, 1)
+    heard = [report.usage.input_audio_tokens for _, report in world.reports if isinstance(report, ResponseUsed)]
+    assert (world.sessions, heard[-1]) == (2, TURN_TOKENS)
+
+
+def test_who_speaks_while_the_next_session_is_sought_is_answered_by_the_old_one() -> None:
+    world, caller = held(["slow-upgrade=3000"], speaks_ms=[RENEW_MS + QUIET_MS + 1000])
+
+    watch(world, caller, 1)
+    assert world.sessions == 2, "the next quiet moment comes"
+
+
+def test_a_call_outlives_nine_minutes_in_which_no_session_is_to_be_had() -> None:
+    world, caller = held(["status-503"] * 16, speaks_ms=[RENEW_MS + minute * 60_000 for minute in (1, 5, 9)])
+
+    watch(world, caller, 3)
+    assert world.sessions == 2

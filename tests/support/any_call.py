@@ -63,6 +63,8 @@ from voice_agent.call.events import (
     SessionUpdated,
     SpeechStarted,
     SpeechStopped,
+    StandbyFailed,
+    StandbyReady,
     StreamStarted,
     StreamStopped,
     TimerFired,
@@ -165,7 +167,8 @@ def _of_mcp() -> list[st.SearchStrategy[CallEvent]]:
 
 
 def _of_the_rest() -> list[st.SearchStrategy[CallEvent]]:
-    return [st.just(TimerFired()), st.builds(ToolFinished, CALLS, st.just("42"), st.booleans())]
+    standbys: st.SearchStrategy[CallEvent] = st.sampled_from([StandbyReady(), StandbyFailed("401")])
+    return [st.just(TimerFired()), standbys, st.builds(ToolFinished, CALLS, st.just("42"), st.booleans())]
 
 
 def _endings() -> st.SearchStrategy[CallEvent]:

@@ -79,6 +79,8 @@ class FakeWork:
     def __init__(self, model: FakeLeg | None = None, in_progress: bool | None = None) -> None:
         self.models = [model] if model is not None else []
         self.legs: list[FakeLeg] = []
+        self.endpoints: list[int] = []
+        """Which was asked for each of them."""
         self.ran: list[RunTool] = []
         self.kept: list[KeepDigits] = []
         self.hung_up = 0
@@ -91,7 +93,7 @@ class FakeWork:
         self._in_progress = in_progress
 
     def model_leg(self, endpoint: int) -> FakeLeg:
-        del endpoint
+        self.endpoints.append(endpoint)
         self.legs.append(self.models.pop(0) if self.models else FakeLeg())
         return self.legs[-1]
 

@@ -8,9 +8,10 @@ import msgspec
 from voice_agent.agent import Agent, BargeIn, Limits, ServerVad, Tool
 from voice_agent.call.setup import CallSetup, ModelSetup
 from voice_agent.sim import carrier as phone
-from voice_agent.sim.network import Network
+from voice_agent.sim.model_service import Mind
+from voice_agent.sim.network import Network, Timing
 from voice_agent.sim.realtime import Think, ThoughtCall, ThoughtText
-from voice_agent.sim.world import Mind, Timing, World, voice
+from voice_agent.sim.world import World, voice
 
 TOOLS = (
     Tool("hang_up", "End the call.", {"type": "object", "properties": {}}, "hang_up"),

@@ -33,9 +33,10 @@ from voice_agent.live.clips import load_clips
 from voice_agent.replay.scenarios import clock_of
 from voice_agent.server.transfers import came_back
 from voice_agent.sim import carrier as phone
-from voice_agent.sim.mishaps import ToolWork
+from voice_agent.sim.mishaps import Tool, ToolWork
+from voice_agent.sim.model_service import Mind
 from voice_agent.sim.realtime import Think, ThoughtCall, ThoughtText
-from voice_agent.sim.world import Mind, Tool, World, voice
+from voice_agent.sim.world import World, voice
 
 A_SUNDAY = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)
 MS_A_LETTER = 60

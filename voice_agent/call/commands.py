@@ -76,6 +76,17 @@ class ConnectModel(Command, frozen=True, omit_defaults=True):
     """Which of the call's, in the order of `CallSetup.models`."""
 
 
+class OpenStandby(Command, frozen=True, omit_defaults=True):
+    """Open another WebSocket beside the one in use; answered by `StandbyReady` or `StandbyFailed`.
+
+    A `ConnectModel` that follows from `StandbyReady` takes it over; else it is closed. Of one that was ordered before
+    nothing more is heard, and of none behind another `ConnectModel`, or `CloseModel`.
+    """
+
+    endpoint: int = 0
+    """As in `ConnectModel`."""
+
+
 class ConfigureSession(Command, frozen=True):
     """Set the whole session up: before any audio, and once more for another agent; answered by `SessionUpdated`."""
 
@@ -427,6 +438,7 @@ Work = (
     | CheckPhone
     | HangUp
     | ConnectModel
+    | OpenStandby
     | CloseModel
     | RunTool
     | KeepDigits

@@ -98,6 +98,17 @@ class ModelClosed(Event, frozen=True):
     reason: str = ""
 
 
+class StandbyReady(Event, frozen=True):
+    """The server at the other end of the standby's socket has said something: it can be taken over."""
+
+
+class StandbyFailed(Event, frozen=True):
+    """There is no standby: it was refused, or its socket is gone."""
+
+    detail: str
+    """One line for the operator."""
+
+
 class SessionCreated(Event, frozen=True):
     """`session.created`."""
 
@@ -374,6 +385,8 @@ ModelEvent = (
     ModelOpened
     | ModelRefused
     | ModelClosed
+    | StandbyReady
+    | StandbyFailed
     | SessionCreated
     | SessionUpdated
     | SpeechStarted

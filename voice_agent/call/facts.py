@@ -36,6 +36,14 @@ class SessionFailed(Fact, frozen=True):
     """Nothing is wrong with it, so far."""
 
 
+class StandbyWanted(Fact, frozen=True):
+    """The session should be exchanged: another is to be had first. Said by `renewal`, heard by `model_link`."""
+
+
+class StandbyMissed(Fact, frozen=True):
+    """It is not to be had now. Said by `model_link`, heard by `renewal`."""
+
+
 class SessionLost(Fact, frozen=True):
     """The session is gone, and another is being opened: what hung on it is settled. Said by `model_link`.
 

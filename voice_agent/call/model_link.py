@@ -3,7 +3,8 @@
 A session that is lost is opened anew where it was, at once, `MOST_RETRIES` times; then at the call's next endpoint,
 and so on round until each has been asked. What cannot pass, such as a wrong key, is not tried twice at one endpoint. A
 session that has answered something begins a new count. With nothing left to try the model is gone, which is said once,
-with the reason.
+with the reason. A session that is only old is not given up before the server of another one has said something: from
+the standby that one takes its socket.
 
 It knows nothing of what is said on the link. Which errors end a session is decided here.
 """
@@ -11,7 +12,7 @@ It knows nothing of what is said on the link. Which errors end a session is deci
 from collections.abc import Iterator, Sequence
 from typing import ClassVar, Literal
 
-from voice_agent.call.commands import CloseModel, Command, ConnectModel, Note
+from voice_agent.call.commands import CloseModel, Command, ConnectModel, Note, OpenStandby
 from voice_agent.call.deadlines import Deadlines
 from voice_agent.call.events import (
     Event,
@@ -24,6 +25,8 @@ from voice_agent.call.events import (
     ResponseDone,
     SessionCreated,
     SessionUpdated,
+    StandbyFailed,
+    StandbyReady,
     StreamStarted,
     TimerFired,
     TranscriptionFailed,
@@ -39,6 +42,8 @@ from voice_agent.call.facts import (
     SessionLost,
     SessionOpened,
     SessionReady,
+    StandbyMissed,
+    StandbyWanted,
 )
 from voice_agent.call.part import Handled
 
@@ -62,6 +67,9 @@ LONGEST_RETRY_MS = 3000
 
 MOST_RETRIES = 2
 """At one endpoint, of a session that was lost. One that was never there is tried once more."""
+
+STANDBY_MS = 10_000
+"""From the order of a standby to a word of its server: nobody waits for it."""
 
 SETTLED_MS = 30_000
 """A session that has lived so long is no part of the trouble before it."""
@@ -115,6 +123,9 @@ class ModelLink:
         ModelFault,
         TranscriptionFailed,
         SessionFailed,
+        StandbyWanted,
+        StandbyReady,
+        StandbyFailed,
         ModelGone,
         LineClosing,
         TimerFired,
@@ -127,12 +138,14 @@ class ModelLink:
         self._resumed = resumed
         self._deadlines = Deadlines()
         self.deadline = self._deadlines.earliest
-        """The set-up's end, or the next try."""
+        """The set-up's end, or the next try, or the end of the wait for a standby."""
         self._ordered = False
         self._configured = False
         self._ready = False
         self._gone = False
         self._endpoint = 0
+        self._standby = 0
+        """Which endpoint is asked for the next standby."""
         self._asked: set[int] = set()
         """Endpoints that were asked in this trouble."""
         self._retries = 0
@@ -163,6 +176,8 @@ class ModelLink:
             case SessionFailed() if self._ready:
                 fatal = any(code in event.reason for code in FATAL_CODES)
                 yield from self._fail(now_ms, event.reason, again=not fatal, renewed=event.renewed)
+            case StandbyWanted() | StandbyReady() | StandbyFailed():
+                yield from self._exchange(now_ms, event)
             case ModelGone():
                 if not self._gone:
                     yield Note("error", "the model is gone", {"reason": event.reason})
@@ -216,6 +231,7 @@ class ModelLink:
         if self._ready:
             return  # it was set up once more
         self._ready, self._ready_ms = True, now_ms
+        self._standby = self._endpoint
         self._deadlines.clear_all()
         if self._lost_ms is not None:
             yield Note(
@@ -239,6 +255,28 @@ class ModelLink:
         elif event.code not in HARMLESS_CODES:
             yield Note("warning", "the model refused a request", {"error": text, "event_id": event.event_id})
 
+    # --- an exchange -------------------------------------------------------------------------------------------------
+
+    def _exchange(self, now_ms: int, event: StandbyWanted | StandbyReady | StandbyFailed) -> Iterator[Command | Fact]:
+        """Have a standby opened; `renewal` says whether it is still wanted when it is there."""
+        match event:
+            case StandbyWanted():
+                if self._ready:
+                    self._deadlines.set("standby", now_ms + STANDBY_MS)
+                    yield OpenStandby(self._standby)
+            case StandbyReady():
+                self._deadlines.clear("standby")
+            case StandbyFailed():
+                if self._deadlines.armed("standby"):
+                    self._deadlines.clear("standby")
+                    yield from self._miss(event.detail)
+
+    def _miss(self, reason: str) -> Iterator[Command | Fact]:
+        fields = {"reason": reason, "endpoint": self._names[self._standby]}
+        yield Note("warning", "the model's session cannot be exchanged yet", fields)
+        self._standby = (self._standby + 1) % len(self._names)
+        yield StandbyMissed()
+
     # --- another try -------------------------------------------------------------------------------------------------
 
     def _fail(
@@ -253,10 +291,12 @@ class ModelLink:
                 self._settle()
             self._lost_ms = now_ms
         former = self._endpoint
-        if not self._choose(again=again, wait_ms=wait_ms):
+        if renewed:
+            self._endpoint, self._retries = self._standby, 0
+        elif not self._choose(again=again, wait_ms=wait_ms):
             yield ModelGone(reason)
             return
-        if self._endpoint != former:
+        if self._endpoint != former and not renewed:
             wait_ms = 0
             fields = {"reason": reason, "endpoint": self._names[self._endpoint]}
             yield Note("warning", "another endpoint is asked for the model", fields)
@@ -303,6 +343,7 @@ class ModelLink:
 
     def _order(self, now_ms: int) -> Iterator[Command]:
         self._ordered, self._configured = True, False
+        self._deadlines.clear("standby")
         self._asked.add(self._endpoint)
         self._hurried = bool(self._others())
         if self._hurried:
@@ -320,6 +361,9 @@ class ModelLink:
     def _due(self, now_ms: int, name: str) -> Iterator[Command | Fact | Event]:
         if name == "retry":
             yield from self._order(now_ms)
+            return
+        if name == "standby":
+            yield from self._miss(f"the server said nothing within {STANDBY_MS // 1000} s")
             return
         reason = (
             f"the model's session was not set up within {self._limit_ms / 1000:g} s; "

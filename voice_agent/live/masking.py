@@ -15,7 +15,7 @@ from voice_agent.audio.mulaw import SILENCE
 from voice_agent.call.commands import HideCaller, HideKeys, KeepDigits, ShowCaller, ShowKeys
 from voice_agent.call.hidden_audio import BEFORE_MS, BYTES_PER_MS
 from voice_agent.errors import PeerError
-from voice_agent.live.session import Recorder
+from voice_agent.live.session_needs import Recorder
 from voice_agent.wire import twilio
 from voice_agent.wire.bridge import Input, Output
 from voice_agent.wire.texts import PhoneText

@@ -35,7 +35,8 @@ from voice_agent.live.kept_greetings import KeptGreetings, ListeningBridge
 from voice_agent.live.masking import MaskingRecorder
 from voice_agent.live.mcp_secrets import McpSecrets
 from voice_agent.live.metrics import Metrics
-from voice_agent.live.session import Recorder, Session
+from voice_agent.live.session import Session
+from voice_agent.live.session_needs import Recorder
 from voice_agent.live.spending import Spending
 from voice_agent.live.uploads import Uploads
 from voice_agent.recording.format import Header

@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from voice_agent.call.commands import (
     CallColleague,
@@ -23,6 +23,7 @@ from voice_agent.call.commands import (
     HideKeys,
     Hiding,
     KeepDigits,
+    OpenStandby,
     Report,
     RunTool,
     SettleTransfer,
@@ -30,12 +31,11 @@ from voice_agent.call.commands import (
     ShowKeys,
 )
 from voice_agent.call.events import (
-    ColleagueAnswered,
     EndRequested,
-    HangUpFinished,
     MachineVerdict,
     ModelClosed,
     ModelFault,
+    ModelOpened,
     PhoneChecked,
     PhoneClosed,
     TimerFired,
@@ -43,6 +43,8 @@ from voice_agent.call.events import (
 )
 from voice_agent.live.clock import CallClock
 from voice_agent.live.leg import Leg, PhoneSocket
+from voice_agent.live.session_needs import CallBridge, Recorder, Work
+from voice_agent.live.standby import Standby
 from voice_agent.wire.bridge import Input, Output
 from voice_agent.wire.texts import ModelText, PhoneText
 
@@ -52,66 +54,6 @@ Observer = Callable[[int, Report], None]
 
 Listener = Callable[[int, Input, Sequence[Output]], None]
 """Is given every step while it goes on: `now_ms`, the input, what came of it. As quick as an observer."""
-
-
-class Recorder(Protocol):
-    """What a session needs of a recording; both return at once."""
-
-    def record(self, now_ms: int, received: Input | None, outputs: Sequence[Output], /) -> None:
-        """Take one step, `received` being `None` for the beginning, before its outputs are carried out."""
-        ...
-
-    def remark(self, now_ms: int, what: str, /) -> None:
-        """Take what no step tells: that an output was never written."""
-        ...
-
-
-class CallBridge(Protocol):
-    """What a session needs of a `Bridge`."""
-
-    def start(self) -> list[Output]:
-        """Begin at 0 ms."""
-        ...
-
-    def feed(self, now_ms: int, received: Input) -> list[Output]:
-        """Take one input."""
-        ...
-
-    def deadline(self) -> int | None:
-        """When to feed `TimerFired`."""
-        ...
-
-
-class Work(Protocol):
-    """The slow work of one call, off the audio path. A failure is an answer too; nothing is raised."""
-
-    def model_leg(self, endpoint: int) -> Leg:
-        """Make a leg to the model, to which of the call's endpoints; its `run` connects."""
-        ...
-
-    async def run_tool(self, order: RunTool) -> ToolFinished:
-        """Run one tool within its limits."""
-        ...
-
-    def keep_digits(self, order: KeepDigits) -> None:
-        """Hold secret digits for the tools that are given their name."""
-        ...
-
-    async def hang_up(self) -> HangUpFinished:
-        """End the call by REST."""
-        ...
-
-    async def call_colleague(self, order: CallColleague) -> ColleagueAnswered:
-        """Call somebody who shall take the caller over, and ask them; cancelled when the caller's call ends."""
-        ...
-
-    async def settle_transfer(self, accepted: bool) -> None:
-        """Tell the caller's call what the colleague says, who is spoken to in this one."""
-        ...
-
-    async def is_in_progress(self) -> bool | None:
-        """Ask by REST whether the carrier still has the call; `None`: it cannot be known."""
-        ...
 
 
 def _ignore(received: Input) -> None:
@@ -163,6 +105,7 @@ class Session:
         self._early_end: EndRequested | None = None
         self._early_verdict: MachineVerdict | None = None
         self._model: Leg | None = None
+        self._standby: Standby | None = None
         self._open_legs = 0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = 0
@@ -299,14 +242,8 @@ class Session:
                     self._to_phone(output.text)
                 case ModelText():
                     self._to_model(output.text)
-                case ConnectModel():
-                    if self._model is not None:
-                        self._model.close("")
-                    self._model = self._work.model_leg(output.endpoint)
-                    self._start_leg(self._model, "model")
-                case CloseModel():
-                    if self._model is not None:
-                        self._model.close("")
+                case ConnectModel() | OpenStandby() | CloseModel():
+                    self._link(output)
                 case ClosePhone():
                     if self._leaving is not None:
                         self._spawn(self._leave(self._leaving, output.reason))
@@ -318,6 +255,25 @@ class Session:
                     self._hide(output)
                 case _:
                     self._tell(now_ms, output)
+
+    def _link(self, order: ConnectModel | OpenStandby | CloseModel) -> None:
+        """Change what connects the call with the model."""
+        standby, self._standby = self._standby, None
+        if self._model is not None and not isinstance(order, OpenStandby):
+            self._model.close("")
+        if isinstance(order, ConnectModel) and standby is not None and standby.take():
+            self._model = standby
+            self._inbox.append(ModelOpened())
+            return
+        if standby is not None:
+            standby.close("")
+        match order:
+            case ConnectModel():
+                self._model = self._work.model_leg(order.endpoint)
+                self._start_leg(self._model, "model")
+            case OpenStandby():
+                self._standby = Standby(self._work.model_leg(order.endpoint))
+                self._start_leg(self._standby, "standby")
 
     def _hide(self, order: Hiding) -> None:
         """Note what the recorder has obeyed already."""
@@ -352,7 +308,7 @@ class Session:
             observer(now_ms, report)
         if isinstance(report, CallEnded):
             self.ended = report
-            for leg in (self._phone, self._model):
+            for leg in (self._phone, self._model, self._standby):
                 if leg is not None:
                     leg.close(report.reason)
             self._look_whether_finished()
@@ -396,7 +352,7 @@ class Session:
     async def _run_leg(self, leg: Leg, name: str, first: Sequence[str]) -> None:
         def hear(received: Input) -> None:
             # One that was given up, or replaced by a reconnect, is not heard any more: its end has been fed already.
-            if leg is self._phone or leg is self._model:
+            if leg is self._phone or leg is self._model or leg is self._standby:
                 self.feed(received)
 
         for text in first:
@@ -408,6 +364,8 @@ class Session:
             self._phone = None
         if leg is self._model:
             self._model = None
+        if leg is self._standby:
+            self._standby = None
         self._open_legs -= 1
         self._look_whether_finished()
 

@@ -19,6 +19,7 @@ from voice_agent.call.commands import (
     HideCaller,
     HideKeys,
     KeepDigits,
+    OpenStandby,
     Report,
     RunTool,
     SettleTransfer,
@@ -37,6 +38,8 @@ from voice_agent.call.events import (
     PhoneChecked,
     PhoneClosed,
     PhoneFault,
+    StandbyFailed,
+    StandbyReady,
     ToolFinished,
 )
 from voice_agent.errors import PeerError
@@ -150,6 +153,8 @@ class Parts(msgspec.Struct):
     facts: list[tuple[int, Input]] = []
     """What nobody asked for: an order to end, a message that was no text, a lost connection."""
     connections: list[Connection] = []
+    standbys: list[tuple[int, StandbyReady | StandbyFailed]] = []
+    """How long it took until each standby was there, or could not be had."""
     updates: list[Update] = []
     unasked: list[ServerSaid] = []
     answers: list[Answer] = []
@@ -213,6 +218,7 @@ class _Reader:
         self._header = header
         self._begun = False
         self._connecting: list[int] = []
+        self._standby_ms: int | None = None
         self._opened_ms = 0
         self._model_is_closing = False
         self._we_end = False
@@ -311,6 +317,9 @@ class _Reader:
                 parts.connections.append(Connection(now_ms - self._connecting.pop(0), fact))
                 self._opened_ms = now_ms
                 self._model_is_closing = False
+            case StandbyReady() | StandbyFailed() if self._standby_ms is not None:
+                parts.standbys.append((now_ms - self._standby_ms, fact))
+                self._standby_ms = None
             case ModelClosed():
                 if not self._model_is_closing:
                     parts.facts.append((now_ms, fact))
@@ -343,6 +352,8 @@ class _Reader:
                 self._take_asked(now_ms, output.text)
             case ConnectModel():
                 self._connecting.append(now_ms)
+            case OpenStandby():
+                self._standby_ms = now_ms
             case CloseModel():
                 self._model_is_closing = True
             case ClosePhone():

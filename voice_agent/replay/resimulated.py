@@ -23,6 +23,7 @@ from voice_agent.call.commands import (
     ClosePhone,
     ConnectModel,
     HangUp,
+    OpenStandby,
     PlayAudio,
     Report,
     RunTool,
@@ -35,6 +36,8 @@ from voice_agent.call.events import (
     ModelRefused,
     PhoneChecked,
     PhoneClosed,
+    StandbyFailed,
+    StandbyReady,
     TimerFired,
     ToolFinished,
 )
@@ -195,7 +198,7 @@ class _World:
         )
         self._invariants = Invariants(setup, self._carrier)
         self._model = RecordedModel(parts, setup.model, self)
-        self._connections = list(parts.connections)
+        self._connections, self._standbys = list(parts.connections), list(parts.standbys)
         self._tools = list(parts.tools)
         self._colleagues = list(parts.colleagues)
         self._checks, self._hang_ups, self._closings = list(parts.checks), list(parts.hang_ups), list(parts.closings)
@@ -317,23 +320,32 @@ class _World:
                     self._model.take(output.text)
                 case CallEnded():
                     self._ended = True
-                case ConnectModel() | CloseModel() | ClosePhone() | HangUp() | CheckPhone() | RunTool():
+                case ConnectModel() | OpenStandby() | CloseModel():
+                    self._link(output)
+                case ClosePhone() | HangUp() | CheckPhone() | RunTool():
                     self._work(output)
                 case CallColleague():
                     self._call_colleague(output)
                 case _:
                     pass  # reports
 
-    def _work(self, order: ConnectModel | CloseModel | ClosePhone | HangUp | CheckPhone | RunTool) -> None:
+    def _link(self, order: ConnectModel | OpenStandby | CloseModel) -> None:
         match order:
             case ConnectModel():
                 self._model.close()
                 self._model_is_closing = False
                 self._connect()
+            case OpenStandby():
+                # Where the recording has none, the session was exchanged without: then there was another one.
+                another = StandbyReady() if self._connections else StandbyFailed("the recording has no such connection")
+                self._later(*(self._standbys.pop(0) if self._standbys else (QUICK_MS, another)))
             case CloseModel():
                 self._model.close()
                 self._model_is_closing = True
                 self._later(QUICK_MS, ModelClosed(1000))
+
+    def _work(self, order: ClosePhone | HangUp | CheckPhone | RunTool) -> None:
+        match order:
             case ClosePhone():
                 after_ms = self._closings.pop(0) if self._closings else QUICK_MS
                 self._to_phone(phone.BridgeClosed(1000, order.reason))

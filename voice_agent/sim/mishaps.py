@@ -3,6 +3,7 @@
 Data, and the line that obeys it. It must not know what the messages mean, beyond telling a mark from a frame.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -26,6 +27,16 @@ class ToolWork(msgspec.Struct, frozen=True):
     """How long it takes; `None`: as long as the `Timing` draws."""
     answers: bool = True
     """Otherwise nothing ever comes of it: the runner itself is stuck."""
+
+
+Tool = str | ToolWork | Callable[[str], str | ToolWork]
+"""What a tool answers, whatever it is asked or by its arguments (JSON)."""
+
+
+def work_of(tool: Tool, arguments: str) -> ToolWork:
+    """Say what a tool does when it is asked this."""
+    work = tool(arguments) if callable(tool) else tool
+    return ToolWork(work) if isinstance(work, str) else work
 
 
 class Gap(msgspec.Struct, frozen=True):

@@ -32,6 +32,20 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     model_jitter_ms: int = 0
 
 
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """How long slow work takes: uniformly up to these."""
+
+    stream_ms: int = 300
+    """From the webhook to the stream's start; exact."""
+    connect_ms: int = 300
+    recognise_ms: int = 200
+    think_ms: int = 300
+    speak_ms: int = 100
+    tool_ms: int = 500
+    hang_up_ms: int = 200
+    """The carrier's answer to a hang-up by REST."""
+
+
 Message = TypeVar("Message")
 
 

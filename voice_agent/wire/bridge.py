@@ -45,6 +45,8 @@ from voice_agent.call.events import (
     PhoneChecked,
     PhoneClosed,
     PhoneFault,
+    StandbyFailed,
+    StandbyReady,
     TimerFired,
     ToolFinished,
 )
@@ -63,6 +65,8 @@ Untouched = (
     | ModelOpened
     | ModelRefused
     | ModelClosed
+    | StandbyReady
+    | StandbyFailed
     | ModelFault
     | TimerFired
     | ToolFinished

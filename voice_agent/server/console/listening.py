@@ -12,7 +12,8 @@ from fastapi import APIRouter, HTTPException
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from voice_agent.live.masking import MaskingRecorder
-from voice_agent.live.session import Recorder, Session
+from voice_agent.live.session import Session
+from voice_agent.live.session_needs import Recorder
 from voice_agent.recording.cutting import find_audio
 from voice_agent.server.console.live import Live
 from voice_agent.wire.bridge import Input, Output

@@ -9,8 +9,7 @@ from voice_agent.call.events import AnsweredBy
 from voice_agent.call.setup import CallSetup
 from voice_agent.sim.carrier import Switches
 from voice_agent.sim.mishaps import Mishaps, ToolWork
-from voice_agent.sim.network import Network
-from voice_agent.sim.world import Timing
+from voice_agent.sim.network import Network, Timing
 
 Moment = Literal["time", "greeting", "tool", "goodbye"]
 Way = Literal["caller_hung_up", "redirected", "ended_by_rest"]

@@ -34,8 +34,8 @@ from voice_agent.sim.made_up.resuming import with_past
 from voice_agent.sim.made_up.transferring import with_transfer
 from voice_agent.sim.made_up.typing import with_typing
 from voice_agent.sim.mishaps import Gap, Mishaps, ToolWork
-from voice_agent.sim.network import Chance, Network
-from voice_agent.sim.world import Timing, voice
+from voice_agent.sim.network import Chance, Network, Timing
+from voice_agent.sim.world import voice
 
 _T = TypeVar("_T")
 

@@ -6,9 +6,10 @@ import msgspec
 
 from voice_agent.sim import carrier as phone
 from voice_agent.sim.made_up.call import LATEST_MS, PATIENCE_MS, Act, Leaving, Part
+from voice_agent.sim.model_service import Mind, Thought
 from voice_agent.sim.realtime import Think, ThoughtCall, ThoughtText
 from voice_agent.sim.track import BYTES_PER_MS, SILENCE
-from voice_agent.sim.world import Mind, Thought, voice
+from voice_agent.sim.world import voice
 
 _SOFT = (b"\xa8" * 8 + b"\x28" * 8) * 500
 """One second of somebody farther away: mu-law, 18 dB below `voice`."""

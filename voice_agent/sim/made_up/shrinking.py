@@ -13,8 +13,7 @@ from voice_agent.agent import Agent
 from voice_agent.sim.carrier import Switches
 from voice_agent.sim.made_up.call import Leaving, MadeUpCall
 from voice_agent.sim.mishaps import Mishaps
-from voice_agent.sim.network import Network
-from voice_agent.sim.world import Timing
+from voice_agent.sim.network import Network, Timing
 
 Breaks = Callable[[MadeUpCall], bool]
 Change = Callable[[MadeUpCall], MadeUpCall]
