@@ -199,13 +199,17 @@ def test_a_machine_that_is_known_before_the_stream_is_told_nothing_but_its_messa
     assert purposes(script.said) == ["goodbye"]
 
 
-def test_keys_are_told_when_the_conversation_opens() -> None:
+def test_who_presses_a_key_is_a_person_and_is_answered_before_any_verdict() -> None:
     script = greeted(calling())
-    script.feed(KeyPressed("1"))
+    say(script, "u1")
+    before = purposes(script.said)
+    opened = purposes(script.feed(KeyPressed("1")))
+    script.agent_speaks("answer", 400, response="r2")
+    script.response_done("r2")
     script.wait(1600)
-    assert purposes(script.said) == ["greeting"]
 
-    assert purposes(script.feed(MachineVerdict("human"))) == ["keys"]
+    assert (before, opened, purposes(script.said)) == (["greeting"], ["turn"], ["greeting", "turn", "keys"])
+    assert flags(script) == [False, True]
 
 
 def test_nobody_asks_whether_anybody_is_there_before_that_is_known() -> None:

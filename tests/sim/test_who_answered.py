@@ -19,6 +19,7 @@ from voice_agent.call.events import (
     AnsweredBy,
     CallEvent,
     EndRequested,
+    KeyPressed,
     MachineVerdict,
     ModelAudio,
     ResponseCreated,
@@ -57,6 +58,16 @@ def test_before_it_is_known_who_answered_only_the_greeting_may_be_asked_for_and_
         "the greeting was cut before it was known who answered"
     ]
     assert judged(LEAVE, (3999, EndRequested("drained"), [ClearPlayback(), ClosePhone("drained")])) == []
+
+
+def test_behind_a_key_the_conversation_is_open_and_a_verdict_may_come_too_late() -> None:
+    turn: list[CallCommand] = [CreateResponse("turn-1")]
+
+    assert judged(HANG_UP, (100, KeyPressed("1"), turn), (200, TimerFired(), turn)) == []
+    assert judged(HANG_UP, (100, KeyPressed("1"), []), (200, MachineVerdict("machine_start"), [])) == []
+    assert judged(HANG_UP, (100, MachineVerdict("fax"), [HangUp()]), (200, KeyPressed("1"), turn)) == [
+        "turn-1 was asked for, though a machine has answered"
+    ]
 
 
 def test_once_a_person_is_known_or_the_time_is_up_everything_may_be_said() -> None:

@@ -1,7 +1,7 @@
 """Who has answered a call that we placed: a person, or a machine, as the carrier's detection finds out meanwhile.
 
     nothing known yet     only the greeting is said, whatever is heard; after `HELD_MS` the conversation opens anyhow
-    a person              the conversation opens: what was said meanwhile is answered
+    a person, or a key    the conversation opens: what was said meanwhile is answered
     a machine             what plays is cut; the call ends without a word, or when the machine listens with a message
 
 Where a message is to be left, a machine is known by the end of its own greeting only; so whoever goes on talking is
@@ -15,7 +15,7 @@ from typing import ClassVar
 from voice_agent.agent import Agent, OnMachine
 from voice_agent.call.commands import Command, Note
 from voice_agent.call.deadlines import Deadlines
-from voice_agent.call.events import CallerTranscribed, Event, MachineVerdict, StreamStarted, TimerFired
+from voice_agent.call.events import CallerTranscribed, Event, KeyPressed, MachineVerdict, StreamStarted, TimerFired
 from voice_agent.call.facts import (
     ConversationOpened,
     Fact,
@@ -46,6 +46,7 @@ class AnsweringMachine:
         TurnOpened,
         TurnClosed,
         CallerTranscribed,
+        KeyPressed,
         TimerFired,
         LineClosing,
     )
@@ -91,6 +92,8 @@ class AnsweringMachine:
                 self._words = self._words or self._counts_turns
             case CallerTranscribed():
                 self._words = self._words or bool(event.text.strip())
+            case KeyPressed() if not self._machine:
+                yield from self._open_conversation()
             case TimerFired():
                 for name in self._deadlines.take_due(now_ms):
                     yield from self._due(now_ms, name)

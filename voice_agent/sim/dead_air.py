@@ -236,6 +236,8 @@ class DeadAir:
                 self._open_turn(now_ms)
             case KeyPressed():
                 self._key_ms, self._tone_end_ms = now_ms, self._carrier.now_ms + KEY_SOUND_MS
+                if not self._machine:
+                    self._open_conversation(now_ms)
             case TurnCommitted():
                 self._close_turn(now_ms)
             case ResponseCreated():
@@ -301,10 +303,13 @@ class DeadAir:
 
     def _judge(self, now_ms: int, answered_by: object) -> None:
         if answered_by in {"human", "unknown"}:
-            if self._held:
-                self._held, self._silent_since_ms = False, now_ms
+            self._open_conversation(now_ms)
         else:
             self._machine = True
+
+    def _open_conversation(self, now_ms: int) -> None:
+        if self._held:
+            self._held, self._silent_since_ms = False, now_ms
 
     def _read(self, now_ms: int, note: Note) -> None:
         match note.what:

@@ -10,6 +10,7 @@ from voice_agent.call.answering_machine import HELD_MS
 from voice_agent.call.commands import CallCommand, ClearPlayback, ClosePhone, CreateResponse, HangUp, PlayAudio
 from voice_agent.call.events import (
     CallEvent,
+    KeyPressed,
     MachineVerdict,
     ModelAudio,
     ResponseCreated,
@@ -25,7 +26,8 @@ class WhoAnswered:
         wish = setup.agent.on_machine
         self._hangs_up = wish is not None and wish.do == "hang_up"
         self.held = setup.outbound and setup.resumed is None and wish is not None and wish.do != "continue"
-        self._streamed_ms: int | None = None
+        self._open_ms: int | None = None
+        """From when on the conversation may be open."""
         self._verdict: str | None = None
         """The first one."""
         self._machine = False
@@ -36,22 +38,25 @@ class WhoAnswered:
         """Look at one step; in a call that is not `held` there is nothing to see."""
         if not self.held:
             return ""
-        known = self._verdict is not None
+        waiting = self._cannot_be_open(now_ms)
         match event:
             case StreamStarted():
-                self._streamed_ms = now_ms
+                self._open_ms = now_ms + HELD_MS
+            case KeyPressed() if not self._machine:
+                self._open_ms = now_ms
             case MachineVerdict():
                 self._take(now_ms, event.answered_by)
             case ResponseCreated() if self._machine and (event.request or "").startswith("goodbye"):
                 self._messages.add(event.response_id)
         if self._machine:
             return self._look_at_machine(event, commands)
-        waiting = self._streamed_ms is not None and now_ms < self._streamed_ms + HELD_MS and not known
-        return _look_at_waiting(commands) if waiting and self._verdict is None else ""
+        return _look_at_waiting(commands) if waiting and self._cannot_be_open(now_ms) else ""
+
+    def _cannot_be_open(self, now_ms: int) -> bool:
+        return self._open_ms is not None and now_ms < self._open_ms and self._verdict is None
 
     def _take(self, now_ms: int, answered_by: str) -> None:
-        early = self._streamed_ms is not None and now_ms < self._streamed_ms + HELD_MS
-        if self._verdict is None and early:
+        if self._cannot_be_open(now_ms):
             self._machine = answered_by.startswith("machine") or answered_by == "fax"
         self._verdict = self._verdict or answered_by
 
