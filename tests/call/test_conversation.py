@@ -76,6 +76,13 @@ def test_a_call_that_goes_on_for_no_reason_of_its_own_is_told_what_was_said_alon
     ]
 
 
+def test_why_a_call_went_on_is_told_first_where_nothing_was_said_before() -> None:
+    assert list(history(TURNS[:1], "", back="You called them back.")) == [
+        AddSystemText("history-1", "You called them back."),
+        AddAgentText("history-2", "Hello."),
+    ]
+
+
 def test_what_a_tool_has_answered_comes_last_where_nothing_else_says_why_the_model_speaks() -> None:
     said = AgentTurn("b", "One moment.", interrupted=False)
     call = ToolTurn("c1", "press", "{}", "pressed")

@@ -190,6 +190,18 @@ def test_calls_of_both_kinds_in_one_response_are_spoken_of_together() -> None:
     assert requests(call) == ["tool-1"]
 
 
+def test_one_of_ours_beside_one_that_never_ends_is_spoken_of_with_it() -> None:
+    call = script(limits=Limits(minutes=10, idle_seconds=0, tool_seconds=4))
+    call.feed(CALLED, ToolRequested("r1", "f1", "c1", "look_up", "{}"))
+    call.response_done("r1")
+    call.feed(ToolFinished("c1", "42"))
+    call.wait(4000)
+    call.feed(ResponseCreated("r2", "mcp-1"))
+    call.response_done("r2")
+
+    assert requests(call) == ["mcp-1"]
+
+
 def test_a_result_of_ours_that_waits_with_one_of_a_server_is_asked_for_under_its_own_name() -> None:
     call = script()
     call.feed(CALLED)
