@@ -16,6 +16,7 @@ from voice_agent.call.commands import (
     AddSystemText,
     AddToolOutput,
     CallEnded,
+    CancelResponse,
     ClosePhone,
     CreateResponse,
     HangUp,
@@ -155,6 +156,23 @@ def test_a_person_who_speaks_is_heard_and_answered_first() -> None:
     before = script.ordered(ClosePhone)
     script.wait(1)
 
+    assert before == []
+    assert closed(script)[0].keys == "5"
+
+
+def test_nor_does_an_answer_that_must_not_be_heard_let_the_keys_go_past_a_person_who_speaks() -> None:
+    script = a_call()
+    ask(script, ("look_up", ""))
+    script.feed(ToolFinished("c1", "42"))
+    script.caller_speaks()
+    script.feed(ResponseCreated("r2", "tool-1"))  # it has crossed the caller's voice
+    script.feed(ToolRequested("r2", "i2", "c2", "press", '{"digits": "5"}'))
+    script.response_done("r2")
+    script.wait(VOICE_MS - 1)
+    before = script.ordered(ClosePhone)
+    script.wait(1)
+
+    assert [type(cancelled) for cancelled in script.ordered(CancelResponse)] == [CancelResponse]
     assert before == []
     assert closed(script)[0].keys == "5"
 

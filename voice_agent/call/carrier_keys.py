@@ -26,6 +26,7 @@ from voice_agent.call.facts import (
     ModelGone,
     PlaybackBusy,
     PlaybackIdle,
+    ResponseDropped,
     ToolsBusy,
     TurnOpened,
 )
@@ -48,6 +49,7 @@ class CarrierKeys:
         LineToolCalled,
         StreamStarted,
         ResponseCreated,
+        ResponseDropped,
         ResponseDone,
         PlaybackBusy,
         PlaybackIdle,
@@ -70,6 +72,8 @@ class CarrierKeys:
         """The end of the patience with a voice."""
         self._unanswered = False
         """The other end speaks, or has spoken, and is not answered yet."""
+        self._was_unanswered = False
+        """The same before the last response began."""
         self._busy = {"no stream"}
         """What the stream must not be closed on, and that there is one."""
         self._waiting: list[tuple[str, str]] = []
@@ -119,8 +123,10 @@ class CarrierKeys:
             case StreamStarted():
                 self._busy.discard("no stream")
             case ResponseCreated():
-                self._unanswered = False
+                self._was_unanswered, self._unanswered = self._unanswered, False
                 self._busy.add(f"response {event.response_id}")
+            case ResponseDropped():
+                self._unanswered = self._was_unanswered  # nobody hears it
             case ResponseDone():
                 self._busy.discard(f"response {event.response_id}")
             case PlaybackBusy():
