@@ -25,8 +25,7 @@ from voice_agent.call.events import (
     ToolRequested,
     TurnCommitted,
 )
-from voice_agent.call.renewal import RENEW_MS
-from voice_agent.call.setup import CallSetup
+from voice_agent.call.setup import RENEW_MS, CallSetup
 from voice_agent.call.states import Phase
 
 Happenings = list[tuple[CallEvent, int]]

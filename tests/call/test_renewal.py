@@ -22,7 +22,8 @@ from voice_agent.call.events import (
 )
 from voice_agent.call.facts import CallerHolds, CallOver, Fact, LineClosing, ModelGone, SessionReady, ToolsBusy
 from voice_agent.call.model_link import STANDBY_MS
-from voice_agent.call.renewal import AGAIN_MS, QUIET_MS, RENEW_MS, Renewal
+from voice_agent.call.renewal import AGAIN_MS, QUIET_MS, Renewal
+from voice_agent.call.setup import RENEW_MS
 
 LONG = an_agent(limits=Limits(minutes=60, idle_seconds=0))
 
@@ -192,7 +193,7 @@ def test_a_session_that_is_lost_beside_a_standby_is_opened_anew_and_grows_old_an
     [(CallerHolds(True), CallerHolds(False)), (ToolsBusy(busy=True), ToolsBusy(busy=False))],
 )
 def test_while_a_colleague_is_asked_or_a_tool_runs_no_session_is_exchanged(begins: Fact, ends: Fact) -> None:
-    part = Renewal()
+    part = Renewal(RENEW_MS)
     for happening in (StreamStarted("MZ1", "CA1"), SessionReady(), begins):
         list(part.feed(0, happening))
     list(part.feed(RENEW_MS, TimerFired()))
@@ -205,7 +206,7 @@ def test_while_a_colleague_is_asked_or_a_tool_runs_no_session_is_exchanged(begin
 
 @pytest.mark.parametrize("end", [ModelGone("gone"), LineClosing(), CallOver()])
 def test_where_there_is_no_session_any_more_none_grows_old(end: Fact) -> None:
-    part = Renewal()
+    part = Renewal(RENEW_MS)
     waited = [(list(part.feed(0, event)), part.deadline())[1] for event in (SessionReady(), end, SessionReady())]
 
     assert waited == [RENEW_MS, None, None]

@@ -133,7 +133,7 @@ class Call:
             Greeting(agent, setup.kept_greeting, setup.resumed),
             turns,
             StalledSession(agent),
-            Renewal(),
+            Renewal(setup.renew_ms),
             # Behind `turns`: the rules that another agent brings are the last word.
             *((HandoffPart(agent, setup.others),) if any(tool.handoff for tool in agent.tools) else ()),
             *((VoiceLength(agent.barge_in.after_ms),) if lengths else ()),

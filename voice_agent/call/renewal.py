@@ -34,14 +34,11 @@ from voice_agent.call.facts import (
 )
 from voice_agent.call.part import Handled
 
-RENEW_MS = 50 * 60_000
-"""Both vendors end a session after 60 minutes (protocol notes 1.5)."""
-
 QUIET_MS = 3000
 """Longer than a server takes to answer a turn by itself."""
 
 AGAIN_MS = 30_000
-"""Before another one is asked for: ten minutes are left."""
+"""From one that is not to be had to the next try: ten minutes are left."""
 
 _BEGINS: dict[type[Event | Fact], str] = {
     TurnOpened: "caller",
@@ -77,7 +74,9 @@ class Renewal:
         CallOver,
     )
 
-    def __init__(self) -> None:
+    def __init__(self, renew_ms: int) -> None:
+        """`renew_ms`: how old a session grows."""
+        self._renew_ms = renew_ms
         self._deadlines = Deadlines()
         self.deadline = self._deadlines.earliest
         """When the session is old, and then when it has been quiet for long enough."""
@@ -107,7 +106,7 @@ class Renewal:
             case StandbyMissed():
                 self._wait(now_ms, AGAIN_MS)
             case SessionReady():
-                self._wait(now_ms, RENEW_MS)
+                self._wait(now_ms, self._renew_ms)
             case ModelGone() | LineClosing() | CallOver():
                 self._over = True
                 self._deadlines.clear_all()

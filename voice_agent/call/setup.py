@@ -7,6 +7,9 @@ import msgspec
 from voice_agent.agent import Agent
 from voice_agent.call.conversation import Resumption
 
+RENEW_MS = 50 * 60_000
+"""Both vendors end a session after 60 minutes (protocol notes 1.5)."""
+
 
 class ModelSetup(msgspec.Struct, frozen=True, kw_only=True):
     """How the model is spoken to; no address and no secret."""
@@ -42,6 +45,8 @@ class CallSetup(msgspec.Struct, frozen=True, kw_only=True):
     """The variables whose values are no agent's own: what was found about the caller, or the call was placed with."""
     kept_greeting: bytes | None = None
     """The agent's greeting as its model said it in a former call, mu-law 8 kHz: it is played when the stream begins."""
+    renew_ms: int = RENEW_MS
+    """How old a session grows before another one is sought."""
     resumed: Resumption | None = None
     """What the call goes on from; `None`: it begins."""
 

@@ -338,7 +338,7 @@ class _World:
             case OpenStandby():
                 # Where the recording has none, the session was exchanged without: then there was another one.
                 another = StandbyReady() if self._connections else StandbyFailed("the recording has no such connection")
-                self._later(*(self._standbys.pop(0) if self._standbys else (QUICK_MS, another)))
+                self._later(*(self._standbys.pop(0) if self._standbys else (0, another)))
             case CloseModel():
                 self._model.close()
                 self._model_is_closing = True

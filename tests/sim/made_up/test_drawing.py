@@ -120,6 +120,13 @@ def test_some_greetings_are_played_from_a_former_call_where_any_voice_may_interr
     assert all(len(setup.kept_greeting or b"") <= LONGEST_KEPT_MS * 8 for setup in kept)
 
 
+def test_in_some_calls_sessions_grow_old() -> None:
+    old = [call for call in many() if "old session" in oddities(call)]
+
+    assert 0.05 < len(old) / len(many()) < 0.25
+    assert all(call.setup.renew_ms <= 20_000 for call in old)
+
+
 def test_a_good_part_of_the_calls_has_nothing_wrong_with_it() -> None:
     sound = sum(not oddities(call) for call in many())
 

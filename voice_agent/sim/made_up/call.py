@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from voice_agent.call.events import AnsweredBy
-from voice_agent.call.setup import CallSetup
+from voice_agent.call.setup import RENEW_MS, CallSetup
 from voice_agent.sim.carrier import Switches
 from voice_agent.sim.mishaps import Mishaps, ToolWork
 from voice_agent.sim.network import Network, Timing
@@ -99,7 +99,8 @@ def oddities(call: MadeUpCall) -> list[str]:
         for name in plain.__struct_fields__
         if getattr(value, name) != getattr(plain, name)
     }
-    return sorted(faults | odd)
+    old = {"old session"} if call.setup.renew_ms < RENEW_MS else set()
+    return sorted(faults | odd | old)
 
 
 def _name(fault: str) -> str:

@@ -93,7 +93,15 @@ def draw(seed: int, chance: Chance) -> MadeUpCall:
     call = with_transfer(with_callee(call, chance), chance)
     call = with_pressing(call, chance)
     call = _with_kept_greeting(chance, call) if _one_in(chance, 8) else call
-    return with_past(with_fallbacks(call, chance), chance)
+    call = with_past(with_fallbacks(call, chance), chance)
+    return _with_old_sessions(chance, call) if _one_in(chance, 8) else call
+
+
+def _with_old_sessions(chance: Chance, call: MadeUpCall) -> MadeUpCall:
+    """Let sessions grow old within the call. Drawn behind all else, see `resuming`."""
+    return msgspec.structs.replace(
+        call, setup=msgspec.structs.replace(call.setup, renew_ms=chance.randint(500, 20_000))
+    )
 
 
 # --- chance ----------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from voice_agent.agent import Agent
+from voice_agent.call.setup import RENEW_MS
 from voice_agent.sim.carrier import Switches
 from voice_agent.sim.made_up.call import Leaving, MadeUpCall
 from voice_agent.sim.mishaps import Mishaps
@@ -93,6 +94,7 @@ def _plainer_setup() -> Iterator[Change]:
     ):
         yield _of_agent(field, getattr(usual, field))
     plain = {"rest": False, "preconnect": True, "others": (), "outbound": False, "kept_greeting": None, "resumed": None}
+    plain["renew_ms"] = RENEW_MS
     for field, value in plain.items():
         yield _within("setup", field, value)
     yield lambda call: _replace(call, setup=_replace(call.setup, model=_replace(call.setup.model, audio="g711")))
