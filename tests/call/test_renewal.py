@@ -107,6 +107,16 @@ def test_nor_is_what_has_begun_before_the_standby_is_ready(busy: str) -> None:
     assert (during, again, sessions(script)) == ([0], [0, 0], [0, 0])
 
 
+def test_a_standby_that_was_there_and_not_taken_is_not_missed() -> None:
+    script = old()
+    script.wait(1000 + QUIET_MS)
+    script.caller_speaks()
+    script.feed(StandbyReady())
+    script.wait(STANDBY_MS)
+
+    assert missed(script) == []
+
+
 def _begin(script: Script, busy: str) -> None:
     match busy:
         case "caller":
@@ -174,6 +184,27 @@ def test_another_session_is_sought_at_one_endpoint_after_the_other() -> None:
 
     assert (standbys(script), sessions(script)) == ([0, 1, 2, 0, 1], [0, 1])
     assert "another endpoint is asked for the model" not in {note.what for note in script.ordered(Note)}
+
+
+def test_an_exchange_that_comes_to_nothing_is_tried_twice_more_like_any_lost_session() -> None:
+    script = old()
+    script.wait(1000 + QUIET_MS)
+    script.feed(StandbyReady())
+    for _ in range(3):
+        script.feed(ModelClosed(1006))
+
+    assert sessions(script) == [0, 0, 0, 0]
+    assert [note.what for note in script.ordered(Note) if note.level == "error"] == ["the model is gone"]
+
+
+def test_nobody_misses_a_standby_while_a_session_that_is_lost_is_opened_anew() -> None:
+    script = old()
+    script.wait(1000 + QUIET_MS)
+    script.wait(STANDBY_MS - 1)
+    script.feed(ModelClosed(1006))
+    script.wait(2)
+
+    assert missed(script) == []
 
 
 def test_a_session_that_is_lost_beside_a_standby_is_opened_anew_and_grows_old_anew() -> None:
