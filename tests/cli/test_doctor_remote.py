@@ -17,6 +17,7 @@ from voice_agent.cli.doctor_remote import (
     look_at_certificate,
     look_at_remote,
     look_at_stream,
+    look_for_insiders,
     no_tls,
 )
 from voice_agent.emulator.tls import KEY, own_certificate
@@ -136,6 +137,17 @@ def test_a_certificate_has_to_be_renewed_in_time(days: int, left: int, verdict: 
 def test_what_is_wrong_is_said_with_what_it_means(finding: Finding, verdict: str, remark: str) -> None:
     assert finding.verdict == verdict
     assert remark in finding.remark
+
+
+def test_a_proxy_behind_which_strangers_seem_to_be_of_this_machine_is_told(tmp_path: Path) -> None:
+    async def main() -> tuple[Finding, Finding]:
+        async with a_server(tmp_path) as call, http_server(200, "<html>") as another:
+            return await look_for_insiders(call.serving.url), await look_for_insiders(another)
+
+    open_, other = asyncio.run(main())
+
+    assert (open_.verdict, other.verdict) == ("wrong", "ok")
+    assert open_.remark.startswith("opens the console and /metrics to every stranger who writes it: let the proxy add")
 
 
 def test_a_proxy_that_does_not_pass_upgrades_on_is_told() -> None:

@@ -31,6 +31,8 @@ def test_a_program_of_this_machine_is_known_by_both_ends(request_: Request) -> N
         a_request(host="["),
         a_request(forwarded="for=127.0.0.1"),
         a_request(x_forwarded_for="127.0.0.1"),
+        a_request(x_real_ip="127.0.0.1"),
+        a_request(via="1.1 proxy"),
     ],
 )
 def test_whoever_comes_from_beyond_is_not(request_: Request) -> None:

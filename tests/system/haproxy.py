@@ -6,6 +6,7 @@ import csv
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ UP_S = 20
 
 # A host that is gone answers nothing, and closes nothing: a stream that it had is ended when 3 s of what was sent stand
 # unanswered. That must stand at each server: as `default-server` HAProxy 2.6 forgets it.
+# `forwardfor` says who comes from elsewhere: the console may be for this machine alone, and `Host` is anybody's.
 # A call makes three requests (webhook, stream, the stream's status): taken in turn, each of three servers would get
 # always the same one of them. Streams last, so they go where the fewest are.
 SETTINGS = """
@@ -27,6 +29,7 @@ defaults
     timeout server 30s
     timeout tunnel 1h
     option http-buffer-request
+    option forwardfor
     option redispatch 1
     retries 3
     retry-on all-retryable-errors
@@ -75,6 +78,7 @@ def proxy(folder: Path, ports: Sequence[int], elsewhere: Sequence[str] = ()) -> 
     settings.write_text(SETTINGS.format(port=port, control=control) + servers)
     process = subprocess.Popen([program, "-q", "-f", settings])
     try:
+        until_it_listens(port)
         yield Proxy(f"http://127.0.0.1:{port}", control)
     finally:
         process.terminate()
@@ -85,3 +89,13 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def until_it_listens(port: int) -> None:
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        with contextlib.suppress(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        time.sleep(0.01)
+    raise AssertionError("the proxy does not listen")

@@ -2,17 +2,16 @@
 
 import contextlib
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.system.haproxy import free_port
+from tests.system.haproxy import free_port, until_it_listens
 
 # A host that is gone without a word it leaves to the kernel: `proxy_read_timeout` begins anew with every byte of either
 # side, and here the caller's never stop. It takes net.ipv4.tcp_retries2=5 to notice it within seconds.
 # What a server does not take (503) or does not answer at all goes to the next one, webhooks too, though they are POST.
+# Who comes from elsewhere is told by X-Forwarded-For: the console without a password is for this machine.
 SETTINGS = """
 daemon off;
 pid {folder}/nginx.pid;
@@ -34,6 +33,7 @@ http {{
             proxy_pass http://servers;
             proxy_http_version 1.1;
             proxy_set_header Host $host;
+            proxy_set_header X-Forwarded-For $remote_addr;
             proxy_set_header Upgrade $http_upgrade;
             proxy_set_header Connection $connection_upgrade;
             proxy_connect_timeout 500ms;
@@ -66,18 +66,8 @@ def proxy(folder: Path, ports: Sequence[int]) -> Iterator[Proxy]:
     settings.write_text(SETTINGS.format(folder=folder, port=port, servers=servers))
     process = subprocess.Popen([program, "-c", settings, "-e", folder / "nginx.log"])
     try:
-        _until_it_listens(port)
+        until_it_listens(port)
         yield Proxy(f"http://127.0.0.1:{port}")
     finally:
         process.terminate()
         process.wait(10)
-
-
-def _until_it_listens(port: int) -> None:
-    until = time.monotonic() + 10
-    while time.monotonic() < until:
-        with contextlib.suppress(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
-        time.sleep(0.01)
-    raise AssertionError("nginx does not listen")

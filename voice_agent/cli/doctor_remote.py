@@ -41,7 +41,9 @@ async def look_at_remote(url: str) -> list[Finding]:
         await look_at_stream(url),
     ]
     # To this machine itself they are shown.
-    return findings if is_loopback(url) else [*findings, await _judged(url, "/metrics", judge_metrics)]
+    if is_loopback(url):
+        return findings
+    return [*findings, await _judged(url, "/metrics", judge_metrics), await look_for_insiders(url)]
 
 
 async def _judged(url: str, path: str, judge: Callable[[Answer], Finding], body: bytes | None = None) -> Finding:
@@ -122,6 +124,22 @@ def judge_metrics(answer: Answer) -> Finding:
     if answer.status in (401, 403, 404):
         return Finding("ok", "/metrics", "tells strangers nothing")
     return Finding("wrong", "/metrics", f"answers HTTP {answer.status} to a stranger, instead of 403")
+
+
+async def look_for_insiders(url: str) -> Finding:
+    """Ask as whoever pretends to be a program of that machine: a proxy has to say that it is none."""
+    what, shown = "Host: localhost", []
+    for path, sign in (("/console/api/session", "can_sign_out"), ("/metrics", "voice_agent_")):
+        try:
+            answer = await ask(f"{url}{path}", {"Host": "localhost"})
+        except PeerError as error:
+            return Finding("wrong", what, f"is not answered ({error})")
+        if answer.status == 200 and sign in answer.body:
+            shown.append("the console" if "console" in path else path)
+    if not shown:
+        return Finding("ok", what, "opens nothing to strangers")
+    told = f"opens {' and '.join(shown)} to every stranger who writes it"
+    return Finding("wrong", what, f"{told}: let the proxy add X-Forwarded-For (HAProxy: option forwardfor)")
 
 
 async def look_at_stream(url: str) -> Finding:

@@ -12,15 +12,19 @@ from starlette.requests import HTTPConnection
 
 from voice_agent.config.secret import Secret
 
+_OF_PROXIES = frozenset({"forwarded", "via", "x-real-ip"})
+"""Headers, beside those that begin with `x-forwarded`."""
+
 
 def is_of_this_machine(request: HTTPConnection) -> bool:
     """Tell whether a request comes from this machine and from nowhere beyond it.
 
     One that came through a tunnel or a proxy has a loopback peer, too, so none of their headers may be there; a foreign
-    page in a browser of this machine, by a name of its own, shows itself in `Host`.
+    page in a browser of this machine, by a name of its own, shows itself in `Host`. A proxy that adds no header and
+    passes a stranger's `Host` on cannot be told from a browser here: `doctor --remote` looks for it.
     """
     headers = request.headers
-    if any(name == "forwarded" or name.startswith("x-forwarded") for name in headers):
+    if any(name in _OF_PROXIES or name.startswith("x-forwarded") for name in headers):
         return False
     peer = request.client.host if request.client else ""
     return _is_here(peer) and _is_here(split(f"//{headers.get('host', '')}").hostname or "")
