@@ -9,6 +9,7 @@ from tests.support.script import CLIPS, Script, an_agent
 from voice_agent.agent import LastResort
 from voice_agent.call.commands import (
     CallEnded,
+    ClearPlayback,
     ClosePhone,
     HangUp,
     PlayAudio,
@@ -146,6 +147,21 @@ def test_where_the_carrier_apologises_the_line_is_left_to_it_at_once() -> None:
 
     assert script.ordered(PlayAudio) == []
     assert len(script.ordered(ClosePhone)) == 1
+
+
+def test_the_carrier_apologises_behind_what_is_still_to_be_heard() -> None:
+    script = Script(an_agent(last_resort=LastResort(say="Es tut uns leid."))).begin()
+    script.agent_speaks("a", 3000)
+    script.feed(ModelClosed(4000))
+    script.wait(3200)
+    before = script.ordered(ClosePhone)
+    script.wait(200)
+    script.feed(PhoneClosed(1000))
+
+    assert before == []
+    assert script.ordered(ClearPlayback) == []
+    assert len(script.ordered(ClosePhone)) == 1
+    assert [end.outcome for end in script.ordered(CallEnded)] == ["model_failed"]
 
 
 @pytest.mark.parametrize(

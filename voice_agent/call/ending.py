@@ -76,7 +76,7 @@ GOODBYE_MS = 30_000
 """Longest goodbye."""
 
 APOLOGY_MS = 60_000
-"""Longest wait for the apology, which plays behind what is queued."""
+"""Longest wait for the apology, which is heard behind what is queued, also where the carrier says it."""
 
 CLOSE_MS = 5000
 """Longest wait for the carrier once the line is being closed."""
@@ -516,7 +516,7 @@ class Ending:
         self._deadlines.set("apology", now_ms + APOLOGY_MS)
         if self._agent.name in self._apologies and not self._machine:
             yield ClipWanted(self._apologies[self._agent.name])
-        else:
+        elif not self._busy or self._machine:
             yield from self._leave(now_ms, Cause.GAVE_UP, "model_failed", reason)
 
     def _lose_caller(self, now_ms: int, outcome: Outcome, reason: str) -> Iterator[Command | Fact]:
