@@ -121,6 +121,15 @@ def test_a_sound_of_our_own_breaks_the_silence() -> None:
     assert [at for at, _ in line.wait(13_000)] == [11_920]
 
 
+def test_who_is_told_of_no_wait_waits_for_as_long_as_each_tool_runs() -> None:
+    line = turn(Line(an_agent(greeting=None, hold_sound=False)), 5000, 6000)
+    line.wait(40_000)
+    line.at(40_000, ToolRequested("r1", "f1", "c1", "look_up", "{}"))
+
+    assert line.wait(84_000) == []
+    assert [at for at, _ in line.wait(90_000)] == [85_020]
+
+
 def test_a_response_that_ends_without_a_word_has_said_all() -> None:
     line = turn(Line(), 1000, 2000).at(2100, ResponseCreated("r1", None))
 

@@ -22,6 +22,7 @@ from voice_agent.call.commands import (
     Interrupted,
     Note,
     PlayAudio,
+    SettleTransfer,
     SetTurnFlags,
     ToolAnswered,
     ToolStarted,
@@ -292,6 +293,12 @@ def test_keys_are_pressed_into_a_menu_that_speaks() -> None:
     assert "over caller" not in pressing("press").at(1500, None, PlayAudio(FRAME)).rules()
     assert "over caller" in pressing("look_up").at(1500, None, PlayAudio(FRAME)).rules()
     assert "over caller" in pressing("press").at(1200, None, answered).at(1500, None, PlayAudio(FRAME)).rules()
+
+
+def test_a_colleague_who_decides_while_they_speak_is_told_so_at_once() -> None:
+    asked = Watched().at(1000, SpeechStarted("u1", 0)).at(1500, None, SettleTransfer(accepted=True), PlayAudio(FRAME))
+
+    assert "over caller" not in asked.rules()
 
 
 def test_an_answer_that_has_begun_goes_on_after_a_pause() -> None:

@@ -55,6 +55,18 @@ def test_what_is_sent_at_one_moment_arrives_together_after_the_delay() -> None:
     assert line.came == [(60, "a"), (60, "b"), (61, "c")]
 
 
+def test_what_is_sent_while_a_connection_stands_still_arrives_at_once_behind_it_in_order() -> None:
+    line = Line()
+    line.send(10, "before")
+    line.way.stall(500)
+    line.send(100, "a")
+    line.send(300, "b")
+    line.send(500, "behind")
+    line.wait(1000)
+
+    assert line.came == [(60, "before"), (500, "a"), (500, "b"), (550, "behind")]
+
+
 def test_without_a_delay_a_further_message_of_the_moment_still_arrives() -> None:
     line = Line(delay_ms=0)
     line.send(10, "a")

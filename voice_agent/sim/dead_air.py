@@ -21,6 +21,7 @@ Some bounds are wider, because nothing in a call can be sooner:
   wants no answer, if it does not cut it.
 - A session that is lost takes its turns and responses with it: what it owed, the next one owes. Nobody can be heard
   until that is there.
+- An agent that wants no `hold_sound` lets its callers wait: as long as each tool runs, or a session is sought.
 - A call that we placed is held until it is known who answered: the answer to a turn is due then, and a machine is owed
   nothing.
 """
@@ -89,6 +90,9 @@ HELD_MS = 4000
 
 BRIEF_WAY_MS = 3000
 """By then a "hello?" is over for certain: its length, the detector's silence, and the news of both."""
+
+UNTOLD_MS = 45_000
+"""The longest wait of which nobody is told, where the agent wants it so: the longest of a tool and of a session."""
 
 PAUSE_MS = 2000
 """The pause of somebody who talks on for longer, and then is no machine to leave a message on."""
@@ -202,12 +206,13 @@ class DeadAir:
         if self._speaking:
             open_ms = min(now_ms - self._speaking_since_ms, carrier.now_ms - carrier.caller.end // BYTES_PER_MS)
             return f"the caller waits in an open turn for {open_ms} ms" if self._is_new(open_ms > OPEN_TURN_MS) else ""
+        longest_ms = self._longest_ms if self._agent.hold_sound else UNTOLD_MS
         silent_ms = min(
             carrier.now_ms - carrier.agent.end // BYTES_PER_MS,
             now_ms - self._owed_since_ms,
             now_ms - self._silent_since_ms,
         )
-        return f"dead air: owed {', '.join(sorted(self._owed))}" if self._is_new(silent_ms > self._longest_ms) else ""
+        return f"dead air: owed {', '.join(sorted(self._owed))}" if self._is_new(silent_ms > longest_ms) else ""
 
     def _is_new(self, broken: bool) -> bool:
         told, self._told = self._told, broken
@@ -245,6 +250,8 @@ class DeadAir:
                 self._owed.add(f"response {event.response_id}")
             case ToolRequested() | McpCalled():
                 self._came = event.response_id
+                if not self._agent.hold_sound:
+                    self._owed_since_ms = now_ms
             case ResponseDone():
                 self._owed.discard(f"response {event.response_id}")
                 self._cancelled.discard(f"response {event.response_id}")

@@ -15,8 +15,8 @@ judged by what the call was fed and what it ordered, so it is the same whether t
     over itself  the agent asked whether anybody is there while it could be heard itself
     over another a response was asked for while another was being made, which the service refuses
     over caller  the agent or a clip of ours began to speak, or the model was asked to, while the caller was speaking;
-                 a protected greeting, the apology, keys that the agent presses, and what is said to who may be a
-                 machine are heard whatever is said
+                 a protected greeting, the apology, keys that the agent presses, what confirms to a colleague that they
+                 take a call, and what is said to who may be a machine are heard whatever is said
     secret       what a caller typed in secret was told to the model or in a report
     goodbye      the line was closed before the last words were heard
     outlives     the call went on after its caller had gone
@@ -53,6 +53,7 @@ from voice_agent.call.commands import (
     Note,
     PlayAudio,
     SendMark,
+    SettleTransfer,
     SetTurnFlags,
     ToolAnswered,
     ToolStarted,
@@ -61,6 +62,7 @@ from voice_agent.call.commands import (
 from voice_agent.call.events import (
     CallerAudio,
     CallEvent,
+    EndRequested,
     MarkEchoed,
     McpApprovalAsked,
     ModelAudio,
@@ -81,6 +83,7 @@ from voice_agent.sim.answered_tools import AnsweredTools
 from voice_agent.sim.carrier import Carrier
 from voice_agent.sim.dead_air import LONGEST_MS, DeadAir
 from voice_agent.sim.lost_session import LostSession
+from voice_agent.sim.time_limit import TimeLimit
 from voice_agent.sim.track import BYTES_PER_MS
 from voice_agent.sim.who_answered import WhoAnswered
 
@@ -197,10 +200,7 @@ class Invariants:
         self._tools = AnsweredTools(setup.agent)
         self._agents = {agent.name: agent for agent in (*setup.others, setup.agent)}
         self._follow(setup.agent)
-        self._limit_ms: int | None = None
-        self._former_limits_ms: list[int] = []
-        """That of the agent who had the call before; it stands if its last words were asked for already."""
-        """When the time limit is reached."""
+        self._time_limit = TimeLimit(setup)
         self._media_items: list[str] = []
         """The item of each media message sent, in order; empty for speech of our own."""
         self._items: dict[str, _Item] = {}
@@ -221,6 +221,8 @@ class Invariants:
         self._caller_speaks = False
         self._playing_until_ms = 0
         self._secrets: set[str] = set()
+        self._settled_ms: int | None = None
+        """When a colleague decided."""
         self._closing_ms: int | None = None
         """When the line was given up."""
         self._gone_ms: int | None = None
@@ -231,7 +233,6 @@ class Invariants:
     def _follow(self, agent: Agent) -> None:
         self._overhears = agent.barge_in.after_ms > 0
         """Not every sound of the caller cuts."""
-        self._longest_ms = agent.limits.minutes * 60_000
 
     @property
     def tools_running(self) -> bool:
@@ -357,8 +358,8 @@ class Invariants:
                     item = self._items[event.item_id] = _Item(event.response_id)
                 item.sent_ms = event.sent_ms
                 item.done = item.done or event.done
-            case StreamStarted():
-                self._limit_ms = self._now_ms + self._longest_ms
+            case StreamStarted() | EndRequested():
+                self._time_limit.watch(self._now_ms, event)
             case ResponseCreated():
                 self._made = event.response_id
                 if (event.request or "").startswith(self._protected_requests):
@@ -385,6 +386,8 @@ class Invariants:
                 self._cancelled.add(command.response_id)
             case AddToolOutput() | AnswerMcpApproval() | ToolStarted() | ToolAnswered():
                 self._look_at_use(command)
+            case SettleTransfer():
+                self._settled_ms = self._now_ms
             case KeepDigits() | AddUserText():
                 self._look_for_secrets(command)
             case CreateResponse():
@@ -408,10 +411,9 @@ class Invariants:
                 self._ended = True
 
     def _hand_over(self, agent: Agent) -> None:
-        self._former_limits_ms.append(self._limit_ms or 0)
+        self._time_limit.hand_over(self._now_ms, agent)
         self._tools.hand_over(self._now_ms, agent)
         self._follow(agent)
-        self._limit_ms = self._now_ms + self._longest_ms
 
     def _lose_session(self) -> None:
         if not self._caller_waits:
@@ -487,7 +489,8 @@ class Invariants:
         self._playing_until_ms += length // BYTES_PER_MS
 
     def _look_at_beginning(self, item_id: str, item: _Item | None) -> None:
-        if item is None and self._gone_ms is None and not self._tools.pressing:
+        ours = item is None and self._gone_ms is None
+        if ours and not self._tools.pressing and self._settled_ms != self._now_ms:
             self._break("over caller", "a clip of ours began to play while the caller speaks")
         elif item is not None and item.response_id not in {self._protected_response, *self._begun}:
             self._break("over caller", f"{item_id} began to play while the caller speaks")
@@ -525,10 +528,8 @@ class Invariants:
             self._break("secret", f"what was typed in secret is told: {told}")
 
     def _look_at_goodbye(self) -> None:
-        if self._limit_ms is not None and self._now_ms >= self._limit_ms:
-            return  # the time is over, whoever speaks
-        if any(0 <= self._now_ms - limit_ms < 20 for limit_ms in self._former_limits_ms):
-            return  # it was over before somebody else had the call, or for one who was hanging up already
+        if self._time_limit.is_over(self._now_ms):
+            return  # whoever speaks
         if self._gone_ms is not None and self._now_ms - self._gone_ms >= APOLOGY_MS:
             return  # nobody waits for ever for an apology behind all that a model had said
         carrier = self._carrier

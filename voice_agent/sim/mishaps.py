@@ -60,6 +60,10 @@ class Mishaps(msgspec.Struct, frozen=True, kw_only=True):
     """The carrier's answer to a hang-up by REST that it refuses; empty: it hangs up."""
     end_requested_ms: int | None = None
     """The operator ends the call."""
+    end_with_goodbye: bool = False
+    """The agent shall say goodbye first."""
+    end_to: str = ""
+    """Instead, the caller shall be connected with whoever has this name."""
     unreachable: int = 0
     """So many attempts to connect the model get no answer at all."""
 

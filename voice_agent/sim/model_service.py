@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
-from typing import Protocol, assert_never
+from typing import Any, Protocol, assert_never
 
 import msgspec
 
@@ -82,6 +82,7 @@ class Service:
         self.up = Way[model.Input](agenda, chance, network.model_ms, network.model_jitter_ms, self.feed)
         """The way to the session."""
         self._down = Way[Input | Unwritten](agenda, chance, network.model_ms, network.model_jitter_ms, outside.feed)
+        self.ways: tuple[Way[Any], ...] = (self.up, self._down)
         self._of = of
         self._outside = outside
         self._agenda = agenda

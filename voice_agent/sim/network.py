@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from heapq import heappop, heappush
 from itertools import count
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -21,6 +21,14 @@ class Chance(Protocol):
         """Return a number from 0 to 1."""
 
 
+class Stall(msgspec.Struct, frozen=True, kw_only=True):
+    """A while in which nothing arrives that is sent, either way; then all of it comes at once, as TCP has it."""
+
+    leg: Literal["phone", "model", "both"]
+    at_ms: int
+    length_ms: int
+
+
 class Network(msgspec.Struct, frozen=True, kw_only=True):
     """One-way delays. A way keeps the order of its messages, as a TCP connection does."""
 
@@ -30,6 +38,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     """Each message takes up to so much longer."""
     model_ms: int = 30
     model_jitter_ms: int = 0
+    stalls: tuple[Stall, ...] = ()
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,6 +122,10 @@ class Way(Generic[Message]):
             if arrival_ms > self._arrival_ms:
                 self._arrival_ms = arrival_ms
         return self._arrival_ms
+
+    def stall(self, until_ms: int) -> None:
+        """Let nothing that is sent from now on arrive before."""
+        self._arrival_ms = max(self._arrival_ms, until_ms)
 
     def cut(self) -> None:
         """Lose what is on its way: the connection is another one from now on."""

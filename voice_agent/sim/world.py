@@ -48,7 +48,7 @@ from voice_agent.sim import realtime as model
 from voice_agent.sim.invariants import Bounds, Invariants
 from voice_agent.sim.mishaps import Line, Mishaps, Tool, ToolWork, work_of
 from voice_agent.sim.model_service import TIME, Mind, Served, Service
-from voice_agent.sim.network import NEVER, Agenda, Chance, Network, Timing, Way
+from voice_agent.sim.network import NEVER, Agenda, Chance, Network, Stall, Timing, Way
 from voice_agent.wire.bridge import Bridge, Input, Output, Unwritten
 from voice_agent.wire.texts import ModelText, PhoneText
 from voice_agent.wire.twilio import Mark, Media, encode
@@ -154,6 +154,8 @@ class World:
         self._carry_out(self.began)
         self._bridge_due_ms = _or_never(self.bridge.deadline())
         self._schedule(mishaps, verdicts)
+        for stall in network.stalls:
+            self._stall(stall)
 
     @property
     def session(self) -> model.Session | None:
@@ -173,7 +175,13 @@ class World:
         for at_ms, verdict in verdicts:
             self._agenda.at(at_ms, partial(self.feed, verdict))
         if mishaps.end_requested_ms is not None:
-            self._agenda.at(mishaps.end_requested_ms, partial(self.feed, EndRequested("the operator ended the call")))
+            wish = EndRequested("the operator ended the call", mishaps.end_with_goodbye, mishaps.end_to)
+            self._agenda.at(mishaps.end_requested_ms, partial(self.feed, wish))
+
+    def _stall(self, stall: Stall) -> None:
+        legs = {"phone": (self._phone_up, self._phone_down), "model": self._service.ways}
+        for way in legs["phone"] + legs["model"] if stall.leg == "both" else legs[stall.leg]:
+            self._agenda.at(stall.at_ms, partial(way.stall, stall.at_ms + stall.length_ms))
 
     def run(self, until_ms: int, most_steps: int = NEVER) -> "World":
         """Let time pass until the call has ended on both sides, or to `until_ms`; `most_steps` are never enough."""

@@ -82,6 +82,7 @@ def test_every_way_to_talk_and_to_go_comes_to_be_drawn() -> None:
     assert {when for when, _ in leavings} == {"time", "greeting", "tool", "goodbye"}
     assert {how for _, how in leavings} == {"caller_hung_up", "redirected", "ended_by_rest"}
     made_up = {"look_up", "book", "no_such_tool", "hang_up", "free_slots", "reserve", "collect"}
+    made_up |= {"take_call", "decline_call"}
     assert {name for _, name in parts} == {"", "handoff", "transfer", "press", *made_up}
     assert any(answer == () for call in many() for answer in call.answers)
 

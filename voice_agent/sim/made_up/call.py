@@ -100,7 +100,8 @@ def oddities(call: MadeUpCall) -> list[str]:
         if getattr(value, name) != getattr(plain, name)
     }
     old = {"old session"} if call.setup.renew_ms < RENEW_MS else set()
-    return sorted(faults | odd | old)
+    stalled = {"stalled connection"} if call.network.stalls else set()
+    return sorted(faults | odd | old | stalled)
 
 
 def _name(fault: str) -> str:

@@ -30,6 +30,7 @@ from voice_agent.sim.made_up.fallbacks import with_fallbacks
 from voice_agent.sim.made_up.faults import draw_faults
 from voice_agent.sim.made_up.machines import with_callee
 from voice_agent.sim.made_up.pressing import with_pressing
+from voice_agent.sim.made_up.rarities import with_rarities
 from voice_agent.sim.made_up.resuming import with_past
 from voice_agent.sim.made_up.transferring import with_transfer
 from voice_agent.sim.made_up.typing import with_typing
@@ -94,7 +95,8 @@ def draw(seed: int, chance: Chance) -> MadeUpCall:
     call = with_pressing(call, chance)
     call = _with_kept_greeting(chance, call) if _one_in(chance, 8) else call
     call = with_past(with_fallbacks(call, chance), chance)
-    return _with_old_sessions(chance, call) if _one_in(chance, 8) else call
+    call = _with_old_sessions(chance, call) if _one_in(chance, 8) else call
+    return with_rarities(call, chance)
 
 
 def _with_old_sessions(chance: Chance, call: MadeUpCall) -> MadeUpCall:

@@ -37,11 +37,12 @@ def with_fallbacks(call: MadeUpCall, chance: Chance) -> MadeUpCall:
         )
         for number in range(2, 3 + chance.randint(0, 1))
     )
-    faults = tuple(_fault(chance) for _ in range(chance.randint(1, 4)))
+    faults = tuple(a_fault(chance) for _ in range(chance.randint(1, 4)))
     return msgspec.structs.replace(
         call, setup=msgspec.structs.replace(call.setup, fallbacks=further), faults=(*faults, *call.faults)
     )
 
 
-def _fault(chance: Chance) -> str:
+def a_fault(chance: Chance) -> str:
+    """Draw what goes wrong at one connection, or nothing."""
     return _WRONG[chance.randint(0, len(_WRONG) - 1)].format(at=chance.randint(500, 20_000) / 1000)

@@ -106,7 +106,8 @@ def _bounds(call: MadeUpCall) -> Bounds:
     by_mark = 2 * max(frame_ms, 20) + RESAMPLER_MS
     if call.mishaps.gaps or call.switches.silent_gaps:
         by_mark += GAP_MS
-    by_clock = by_mark + 2 * jitter_ms
+    stalled_ms = sum(stall.length_ms for stall in call.network.stalls)
+    by_clock = by_mark + 2 * jitter_ms + stalled_ms
     by_basis = {"mark": by_mark, "unplayed": by_mark, "estimate": by_clock, "clock": by_clock + GUESSED_MS}
     if call.mishaps.dead_at_ms is None:
         by_basis["whole"] = by_mark + REACHED_MS
@@ -116,8 +117,8 @@ def _bounds(call: MadeUpCall) -> Bounds:
             by_basis["end"] = by_clock + call.network.phone_up_ms + call.network.phone_down_ms
     return Bounds(
         by_basis=by_basis,
-        silence_ms=LONGEST_MS + (LOST_MARKS_MS if lost else 0),
-        echo_ms=call.network.phone_up_ms + call.network.phone_down_ms + 2 * jitter_ms + frame_ms,
+        silence_ms=LONGEST_MS + (LOST_MARKS_MS if lost else 0) + stalled_ms,
+        echo_ms=call.network.phone_up_ms + call.network.phone_down_ms + 2 * jitter_ms + frame_ms + stalled_ms,
     )
 
 
@@ -140,6 +141,7 @@ def _latest_end_ms(call: MadeUpCall, world: World) -> int:
     """When the call must have ended because nobody is there any more."""
     mishaps, network = call.mishaps, call.network
     way_ms = network.phone_up_ms + network.phone_jitter_ms + AT_ONCE_MS
+    way_ms += sum(stall.length_ms for stall in network.stalls)
     limits = [world.now_ms]
     if mishaps.no_stream:
         limits.append(NO_STREAM_MS)

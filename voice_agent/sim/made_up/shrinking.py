@@ -91,6 +91,8 @@ def _plainer_setup() -> Iterator[Change]:
         "tools",
         "mcp",
         "on_machine",
+        "hold_sound",
+        "last_resort",
     ):
         yield _of_agent(field, getattr(usual, field))
     plain = {"rest": False, "preconnect": True, "others": (), "outbound": False, "kept_greeting": None, "resumed": None}
@@ -150,6 +152,10 @@ _LISTS: tuple[tuple[_Get, _Put], ...] = (
     (lambda call: call.faults[1:], lambda call, faults: _replace(call, faults=(*call.faults[:1], *faults))),
     (_faults, _set_faults),
     (lambda call: call.mishaps.gaps, lambda call, gaps: _replace(call, mishaps=_replace(call.mishaps, gaps=gaps))),
+    (
+        lambda call: call.network.stalls,
+        lambda call, stalls: _replace(call, network=_replace(call.network, stalls=stalls)),
+    ),
     (lambda call: call.acts, lambda call, acts: _replace(call, acts=acts)),
     (lambda call: call.verdicts, lambda call, verdicts: _replace(call, verdicts=verdicts)),
     (lambda call: call.answers, lambda call, answers: _replace(call, answers=answers)),
