@@ -99,11 +99,11 @@ def test_words_that_come_when_the_caller_goes_on_already_stand_where_their_own_t
 
 def test_words_that_never_came_keep_no_later_ones_from_their_place() -> None:
     early, late = (
-        told((0, CallerBegan()), (at_ms, CallerBegan()), (at_ms + 900, CallerSaid("item_u", "Hi.")))
-        for at_ms in (WORDS_MS - 1, WORDS_MS)
+        told((90_000, CallerBegan()), (at_ms, CallerBegan()), (at_ms + 900, CallerSaid("item_u", "Hi.")))
+        for at_ms in (90_000 + WORDS_MS - 1, 90_000 + WORDS_MS)
     )
 
-    assert (early.lines[0].at_ms, late.lines[0].at_ms) == (0, WORDS_MS)
+    assert (early.lines[0].at_ms, late.lines[0].at_ms) == (90_000, 90_000 + WORDS_MS)
 
 
 def test_an_agent_that_is_cut_long_after_the_caller_spoke_is_heard_from_the_cut_on() -> None:
@@ -117,11 +117,22 @@ def test_an_agent_that_is_cut_long_after_the_caller_spoke_is_heard_from_the_cut_
     assert summary.interruption_ms == [100]
 
 
+def test_an_agent_that_is_cut_by_who_began_with_it_is_heard_from_then_on() -> None:
+    summary = told(
+        (1000, CallerBegan()),
+        (1000, AgentBegan("item_1", 500)),
+        (1400, Interrupted(400, "item_1", "mark")),
+        (1500, AgentSaid("item_1", "We", 450, 9000, True)),
+    )
+
+    assert summary.interruption_ms == [450]
+
+
 def test_an_agent_that_nobody_s_voice_has_stopped_is_heard_from_the_cut_on() -> None:
     summary = told(
-        (1000, AgentBegan("item_1", 500)),
-        (3000, Interrupted(2000, "item_1", "mark")),
-        (3100, AgentSaid("item_1", "We are open", 2200, 9000, True)),
+        (0, AgentBegan("item_1", 500)),
+        (2000, Interrupted(2000, "item_1", "mark")),
+        (2100, AgentSaid("item_1", "We are open", 2200, 9000, True)),
     )
 
     assert summary.interruption_ms == [200]

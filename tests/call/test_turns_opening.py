@@ -218,6 +218,20 @@ def test_who_answers_at_length_before_the_greeting_is_answered_by_it_alone() -> 
     assert purposes(script.said) == ["greeting", "greeting"]
 
 
+def test_what_is_said_at_length_before_a_protected_greeting_is_answered_behind_it() -> None:
+    script = opened(barge_in=BargeIn(protect_greeting=True))
+    script.caller_speaks()
+    script.feed(ResponseCreated("r0", "greeting-1"))
+    script.response_done("r0", "cancelled")
+    script.wait(HELLO_MS + SILENCE_MS + 500)
+    script.caller_stops()
+    greeting(script, 1000)
+    before = purposes(script.said)
+    script.wait(1000)
+
+    assert (before, purposes(script.said)) == (["greeting", "greeting"], ["greeting", "greeting", "turn"])
+
+
 def test_an_answer_of_the_servers_own_does_not_begin_over_a_hello_that_outlasts_the_greeting() -> None:
     script = greeting(opened(), 600)
     script.feed(ResponseCreated("r2", None))
@@ -225,9 +239,12 @@ def test_an_answer_of_the_servers_own_does_not_begin_over_a_hello_that_outlasts_
     script.caller_speaks()
     before = script.ordered(CancelResponse)
     script.wait(400)
+    cancelled = [command.response_id for command in script.ordered(CancelResponse)]
+    script.response_done("r2", "cancelled")
+    script.caller_stops()
 
-    assert before == []
-    assert [command.response_id for command in script.ordered(CancelResponse)] == ["r2"]
+    assert (before, cancelled) == ([], ["r2"])
+    assert purposes(script.said) == ["greeting", "turn"]
 
 
 def test_who_speaks_into_a_sign_of_life_behind_which_no_greeting_comes_is_answered() -> None:
