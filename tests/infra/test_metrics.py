@@ -70,6 +70,18 @@ def test_what_an_alert_watches_the_increase_of_is_told_from_0_on() -> None:
         assert {told[name, (value,)] for value in known} == {0} if labels else told[name, ()] == 0, name
 
 
+def test_whoever_is_turned_away_without_having_called_too_often_is_told_by_an_alert() -> None:
+    told = {reason for rule in rules() for reason in re.findall(r'reason=~"([^"]*)"', rule["expr"])}
+    limits = {Refusal.TOO_MANY_CALLS, Refusal.TOO_BUSY, Refusal.NUMBER_CALLED_TOO_OFTEN, Refusal.DAY_IS_SPENT}
+
+    assert {reason for some in told for reason in some.split("|")} == limits
+    assert any("voice_agent_unanswered_total" in rule["expr"] for rule in rules())
+
+
+def test_servers_that_are_gone_are_told_by_an_alert() -> None:
+    assert any("absent(voice_agent_ready)" in rule["expr"] for rule in rules())
+
+
 def test_the_metric_of_the_autoscaler_exists(tmp_path: Path) -> None:
     scaler = manifest("HorizontalPodAutoscaler")["spec"]
     (metric,) = scaler["metrics"]
