@@ -212,6 +212,16 @@ def test_who_presses_a_key_is_a_person_and_is_answered_before_any_verdict() -> N
     assert flags(script) == [False, True]
 
 
+def test_who_has_pressed_a_key_is_not_hung_up_on_by_a_later_verdict() -> None:
+    script = greeted(calling())
+    script.feed(KeyPressed("1"))
+    script.wait(1600)
+
+    script.feed(MachineVerdict("machine_start"))
+
+    assert script.ordered(HangUp) == []
+
+
 def test_nobody_asks_whether_anybody_is_there_before_that_is_known() -> None:
     script = greeted(calling(LEAVE, limits=Limits(minutes=10, idle_seconds=4)))
     say(script, "u1", ms=6000)

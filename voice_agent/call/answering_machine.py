@@ -5,7 +5,7 @@
     a machine             what plays is cut; the call ends without a word, or when the machine listens with a message
 
 Where a message is to be left, a machine is known by the end of its own greeting only; so whoever goes on talking is
-not taken for a person as long as there is no pause. A verdict that comes later is obeyed if no word was heard so far:
+not taken for a person as long as there is no pause. A verdict that comes later is obeyed if no word or key came so far:
 a person who is in a conversation is never hung up on. It must not know how the carrier is told to look.
 """
 
@@ -66,7 +66,7 @@ class AnsweringMachine:
         self._caller_speaks = False
         self._quiet_since_ms = 0
         self._words = False
-        """The callee has said something that was transcribed."""
+        """The callee has said something that was transcribed, or pressed a key, which no recorded greeting does."""
         self._machine = False
         self._closing = False
 
@@ -93,6 +93,7 @@ class AnsweringMachine:
             case CallerTranscribed():
                 self._words = self._words or bool(event.text.strip())
             case KeyPressed() if not self._machine:
+                self._words = True
                 yield from self._open_conversation()
             case TimerFired():
                 for name in self._deadlines.take_due(now_ms):
