@@ -169,6 +169,20 @@ def test_a_list_that_is_stopped_while_twilio_is_asked_knows_the_call_that_came_o
     assert states(path) == {ANA: PLACED}
 
 
+def test_a_call_that_twilio_has_forgotten_does_not_keep_the_others_from_being_called(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, deleted = a_list(tmp_path), "CA" + "0" * 32
+    with open_journal(journal_path(path)) as journal:
+        journal.add(Step(at="2026-11-27T00:00:00+00:00", number=ANA, state=PLACED, from_=CALLED, sid=deleted))
+
+    status, numbers = called(path)
+
+    assert (status, sorted(numbers)) == (0, [BO, CY])
+    assert states(path) == {ANA: "unknown", BO: "busy", CY: "busy"}
+    assert f"{ANA}     Twilio does not know {deleted} any more" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("twilio_has_it", [True, False])
 def test_a_program_that_died_while_it_asked_finds_out_whether_there_is_a_call(
     tmp_path: Path, twilio_has_it: bool

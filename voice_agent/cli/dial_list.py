@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from voice_agent.cli.dial_watch import Callbacks, follow, outcome_of
+from voice_agent.cli.dial_watch import Callbacks, ForgottenError, follow, outcome_of
 from voice_agent.errors import CommandError, ConfigError, PeerError, RefusedError
 from voice_agent.live.clock import utc_now
 from voice_agent.store.dialled import PLACED, PLACING, Journal, Step, journal_path, open_journal
@@ -25,7 +25,8 @@ from voice_agent.twilio_api.dialling import OutboundCall, Wish
 OF_THE_NUMBER = frozenset({"21211", "21214", "21215", "21216", "21217", "21219"})
 """Refusals that are about one number; any other would meet the next one, too."""
 
-REFUSED = "refused"
+REFUSED, UNKNOWN = "refused", "unknown"
+"""Outcomes beside Twilio's statuses: there was no call; there was one, and nobody knows any more what came of it."""
 
 NUMBER = "number"
 
@@ -60,7 +61,14 @@ async def dial_list(
             return 0
         await before()
         queue = _Queue(
-            journal, dialler, api, tell, at_once=at_once, total=len(left), every_s=every_s, callbacks=callbacks
+            journal,
+            dialler,
+            api,
+            tell,
+            at_once=at_once,
+            total=len(left),
+            every_s=every_s,
+            callbacks=callbacks,
         )
         try:
             await queue.work(left)
@@ -173,6 +181,7 @@ class _Queue:
         def tell(what: str) -> None:
             self._tell(f"[{number:>{width}}/{self._total}] {call.to:<16} {what}")
 
+        sid = ""
         try:
             sid = await self._placed(call, tell)
             if not sid:
@@ -180,6 +189,9 @@ class _Queue:
             course = await follow(self._api, sid, tell, self._every_s, self._callbacks)
             step = {"sid": sid, "answered_by": course.answered_by, "seconds": str(course.seconds)}
             self._over(call, outcome_of(course), step)
+        except ForgottenError as error:
+            tell(str(error))
+            self._over(call, UNKNOWN, {"sid": sid, "remark": str(error)})
         except (PeerError, CommandError) as error:
             tell(str(error))
             self._stopped = self._stopped or str(error)

@@ -31,6 +31,10 @@ MOST_FAILURES = 60
 _COURSE = {"queued": "queued", "initiated": "dialling", "ringing": "ringing", "in-progress": "answered"}
 
 
+class ForgottenError(CommandError):
+    """Twilio has no such call any more: it was deleted there, or is another account's."""
+
+
 class Callbacks:
     """The server at `PUBLIC_URL`, which Twilio calls back."""
 
@@ -80,7 +84,10 @@ async def follow(
     every_s: float = EVERY_S,
     callbacks: Callbacks | None = None,
 ) -> Course:
-    """Tell every change in a few words until the call is over; gives its end. Raises `CommandError`."""
+    """Tell every change in a few words until the call is over; gives its end.
+
+    Raises `ForgottenError`, or another `CommandError`: the call goes on unwatched.
+    """
     now = asyncio.get_running_loop().time
     failures, told, asked_at = 0, Course(""), -UNHEARD_S
     while True:
@@ -98,7 +105,7 @@ async def follow(
             elif course.status not in NOT_ENDED:
                 course = await _end(api, sid, course)
         except GoneError as error:
-            raise CommandError(f"Twilio does not know {sid} any more") from error
+            raise ForgottenError(f"Twilio does not know {sid} any more") from error
         except PeerError as error:
             failures += 1
             if failures == 1:
