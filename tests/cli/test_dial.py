@@ -50,9 +50,12 @@ class Asked:
 
 
 def with_account(
-    work: Work, callee: Callee | Asked, twiml: str = "<Hangup/>", health: str = "ok\n", data: Path = Path("data")
+    work: Work, callee: Callee | Asked, twiml: str = "<Hangup/>", *health: str, data: Path = Path("data")
 ) -> Customer:
-    """Run with an account where this callee is at every number, and somebody who answers the webhooks."""
+    """Run with an account where this callee is at every number, and somebody who answers the webhooks.
+
+    `health`: what they say of themselves, one by one, the last for ever; nothing: that they are ready.
+    """
 
     async def run() -> Customer:
         numbers = [IncomingNumber(phone_number=CALLED)]
@@ -60,7 +63,7 @@ def with_account(
             asyncio.timeout(60),
             customer(
                 {
-                    "/healthz": (200, "text/plain", health),
+                    "/readyz": [(200, "text/plain", said) for said in health or ["ready\n"]],
                     "/twilio/voice": xml(twiml),
                     "/twilio/status": (204, "", ""),
                     "/twilio/amd": (204, "", ""),
@@ -136,7 +139,7 @@ def test_a_refusal_of_twilio_says_what_it_means() -> None:
         dialled(Callee(), to="+15005550003")
 
 
-@pytest.mark.parametrize("health", ["", "a page of somebody else's\n"])
+@pytest.mark.parametrize("health", ["", "stopping\n", "a page of somebody else's\n"])
 def test_nobody_is_called_while_no_server_would_hold_the_call(health: str) -> None:
     async def work(settings: Settings, twilio: EmulatedTwilio) -> None:
         call = plan(Wish(to=ANA), AGENTS, settings, utc_now())
@@ -144,7 +147,7 @@ def test_nobody_is_called_while_no_server_would_hold_the_call(health: str) -> No
             await call_one(settings, call)
         assert twilio.calls == {}
 
-    with_account(work, Callee(), health=health)
+    with_account(work, Callee(), "<Hangup/>", health)
 
 
 def test_ctrl_c_ends_the_call() -> None:

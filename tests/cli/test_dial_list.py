@@ -126,6 +126,22 @@ def test_what_twilio_refuses_of_the_account_stops_the_list_before_the_next_numbe
     assert (status, sorted(numbers)) == (0, [ANA, BO, CY])  # what was begun is looked up first
 
 
+def test_a_list_stops_when_the_server_does_and_leaves_nobody_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = a_list(tmp_path)
+
+    async def work(settings: Settings, twilio: EmulatedTwilio) -> None:
+        assert await call_list(settings, AGENTS, Wish(to=""), path, at_once=1, every_s=0.01) == 1
+        assert [call.order.to for call in twilio.calls.values()] == [ANA]
+
+    ready = ["ready\n", "ready\nopenai: asked\n"]  # before the list, and before the first number
+    with_account(work, BUSY, "<Hangup/>", *ready, "stopping\n")
+
+    assert "so nobody would speak" in capsys.readouterr().out.splitlines()[-2]
+    assert states(path) == {ANA: "busy"}
+
+
 # --- going on after a stop -------------------------------------------------------------------------------------------
 
 

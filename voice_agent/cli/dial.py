@@ -229,8 +229,8 @@ def _api(settings: Settings) -> CallsApi:
 
 
 async def look_whether_served(settings: Settings) -> None:
-    """Make sure that somebody would hold the call; raises `CommandError`."""
-    url = f"{settings.public_url}/healthz"
+    """Make sure that somebody would hold the call, and does not just stop; raises `CommandError`."""
+    url = f"{settings.public_url}/readyz"
 
     def ask() -> str:
         with requests.Session() as session:
@@ -241,9 +241,9 @@ async def look_whether_served(settings: Settings) -> None:
     answer = ""
     with suppress(requests.RequestException):
         answer = await asyncio.to_thread(ask)
-    if answer.strip() != "ok":
+    if answer.partition("\n")[0] != "ready":
         raise CommandError(
-            f"no server answers at {settings.public_url} (PUBLIC_URL), so nobody would speak; run voice-agent serve"
+            f"no server takes calls at {settings.public_url} (PUBLIC_URL), so nobody would speak; run voice-agent serve"
         )
 
 

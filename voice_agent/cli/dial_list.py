@@ -50,7 +50,8 @@ async def dial_list(
 ) -> int:
     """Call all that were not called yet; 0, or 1 if some are left. `usual`: agent, caller's number, common variables.
 
-    `before` is awaited when the list is right and before anybody is called. Raises `CommandError`: nobody was called.
+    `before` is awaited before each number, when the list is right; what it raises stops the list. Raises
+    `CommandError`: nobody was called.
     """
     calls = read_list(listed, usual, plan, tell)
     with open_journal(journal_path(listed)) as journal:
@@ -68,6 +69,7 @@ async def dial_list(
             at_once=at_once,
             total=len(left),
             every_s=every_s,
+            before=before,
             callbacks=callbacks,
         )
         try:
@@ -142,9 +144,11 @@ class _Queue:
         at_once: int,
         total: int,
         every_s: float,
+        before: Callable[[], Awaitable[None]],
         callbacks: Callbacks | None = None,
     ) -> None:
         self.finished = 0
+        self._before = before
         self._callbacks = callbacks
         self._journal = journal
         self._dialler = dialler
@@ -205,6 +209,8 @@ class _Queue:
         if former is not None and not sid:
             sid = await self._dialler.look_up(call.to, former.from_ or call.from_, _moment(former.at)) or ""
         if not sid:
+            # Who answers while no server is there hears an error of Twilio's, and is never called again.
+            await self._before()
             self._write(call, PLACING)
             try:
                 return await self._dialler.place(call, lambda placed: self._write(call, PLACED, sid=placed))
