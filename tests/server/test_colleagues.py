@@ -19,7 +19,9 @@ from voice_agent.store.database import Database
 from voice_agent.store.transfers import Link, Transfers
 from voice_agent.wire import twiml
 
-PATIENT = Patience(poll_s=0.01, ring_margin_s=600, ask_s=600, join_s=600, redirect_s=600, together_s=0.01)
+PATIENT = Patience(
+    poll_s=0.01, ring_margin_s=600, ask_s=600, join_s=600, redirect_s=600, together_s=0.01, again_s=(0, 0)
+)
 """With all that a test does not wait for."""
 DESK = Transfer(to={"desk": "+14255550101"}, warm=True)
 CALLER = CallSetup(
@@ -40,6 +42,8 @@ class Account:
         self.did: list[str] = []
         self.fails: set[str] = set()
         self.gone: set[str] = set()
+        self.refusals: dict[str, int] = {}
+        """How often what is asked for a call is not done."""
         self.placed = asyncio.Event()
         self._news = asyncio.Event()
 
@@ -63,11 +67,16 @@ class Account:
         self.do(f"redirect {call_sid} {'to the room' if twiml else url}")
         if twiml and "hangs" in self.fails:
             await asyncio.Event().wait()
-        return "the call is over" if call_sid in self.fails else ""
+        return "the call is over" if call_sid in self.fails else self.refusal(call_sid)
 
     async def hang_up(self, call_sid: str) -> str:
         self.do(f"hang up {call_sid}")
-        return ""
+        return self.refusal(call_sid)
+
+    def refusal(self, call_sid: str) -> str:
+        left = self.refusals.get(call_sid, 0)
+        self.refusals[call_sid] = left - 1
+        return "Twilio is asked too often (error 20429)" if left > 0 else ""
 
     async def is_in_progress(self, call_sid: str) -> bool | None:
         return call_sid not in self.gone
@@ -281,6 +290,31 @@ def test_a_caller_who_is_gone_ends_the_second_call(tmp_path: Path) -> None:
     assert asyncio.run(main()) == ["hang up CA2"]
 
 
+@pytest.mark.parametrize(("refusals", "tries", "told"), [(1, 2, False), (2, 3, False), (9, 3, True)])
+def test_who_is_not_needed_any_more_is_hung_up_on_though_twilio_refuses_at_first(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, refusals: int, tries: int, told: bool
+) -> None:
+    async def decides_nothing(office: Office) -> None:
+        office.account.refusals["CA2"] = refusals
+        await office.picks_up()
+
+    office, _ = at_office(tmp_path, decides_nothing, patience=msgspec.structs.replace(PATIENT, ask_s=0.05))
+
+    assert office.account.did == ["hang up CA2"] * tries
+    assert ("a call of a transfer stays as it is" in caplog.text) is told
+
+
+def test_a_colleague_who_accepts_when_the_caller_is_gone_is_hung_up_on(tmp_path: Path) -> None:
+    async def accepts_late(office: Office) -> None:
+        await office.picks_up()
+        await office.links.close(office.link_id, "the caller is gone")
+        await office.colleagues.settle("CA2", accepted=True)
+
+    office, _ = at_office(tmp_path, accepts_late)
+
+    assert office.account.did == ["hang up CA2"]
+
+
 def joined(folder: Path, fails: tuple[str, ...] = (), gone: tuple[str, ...] = ()) -> list[str]:
     async def joins(office: Office) -> None:
         office.account.gone.update(gone)
@@ -311,6 +345,18 @@ def test_a_caller_does_not_wait_alone_for_a_carrier_that_does_not_answer(tmp_pat
 
     assert first == "redirect CA2 to the room"
     assert sorted(others) == ["hang up CA2", f"redirect CA1 {BACK}"]
+
+
+def test_a_caller_does_not_stay_alone_when_the_carrier_has_trouble_for_a_moment(tmp_path: Path) -> None:
+    async def joins(office: Office) -> None:
+        await accepts(office)
+        office.account.refusals |= {"CA1": 1, "CA2": 2}
+        office.colleagues.join(office.link_id, "CA1", BACK)
+        await office.account.has_done(5)
+
+    did = at_office(tmp_path, joins)[0].account.did
+
+    assert sorted(did) == ["hang up CA2"] * 2 + [f"redirect CA1 {BACK}"] * 2 + ["redirect CA2 to the room"]
 
 
 def test_a_colleague_whose_caller_left_on_the_way_is_hung_up_on(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ nobody stays alone in a conference. It must not know HTTP.
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -49,6 +49,8 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
     """For the carrier to take the colleague there: meanwhile the caller is alone."""
     together_s: float = 2.5
     """Then both must be there: a call that left in between leaves the other alone."""
+    again_s: tuple[float, ...] = (1, 3)
+    """Before what the carrier did not do is asked of it again, and again: it may have trouble for a moment."""
 
 
 ANNOUNCEMENT = (
@@ -257,6 +259,8 @@ class Colleagues:
                 return
             if not accepted:
                 await self._links.close(link.id, "they do not take the call")
+            elif link.state == "over":
+                await self._hang_up(call_sid)  # which the carrier has not done before
             elif not await self._links.move(link.id, "accepted", "asking"):
                 await self._drop(link.id, "the caller is gone")
         except CommandError as error:
@@ -298,7 +302,7 @@ class Colleagues:
             await self._hang_up(link.colleague_sid)
         elif await self._api.is_in_progress(link.colleague_sid) is False:
             # If they had met, the caller's part is over, too, and nothing is there to be redirected.
-            await self._api.redirect(link.caller_sid, url=way_back)
+            await self._take_back(link.caller_sid, way_back)
 
     async def _bring(self, link: Link) -> str:
         try:
@@ -308,19 +312,26 @@ class Colleagues:
             return f"Twilio did not answer within {self._patience.redirect_s:g} s"
 
     async def _take_back(self, caller_sid: str, way_back: str) -> None:
-        self._tell(await self._api.redirect(caller_sid, url=way_back), caller_sid)
+        await self._insist(lambda: self._api.redirect(caller_sid, url=way_back), caller_sid)
 
     async def _hang_up(self, colleague_sid: str) -> None:
-        self._tell(await self._api.hang_up(colleague_sid), colleague_sid)
+        await self._insist(lambda: self._api.hang_up(colleague_sid), colleague_sid)
+
+    async def _insist(self, order: Callable[[], Awaitable[str]], call_sid: str) -> None:
+        """Order what would leave somebody alone if it were not done, until it is or the call is over."""
+        problem = await order()
+        for wait_s in self._patience.again_s:
+            if not problem or await self._api.is_in_progress(call_sid) is False:
+                return
+            await asyncio.sleep(wait_s)
+            problem = await order()
+        if problem:
+            logger.warning("a call of a transfer stays as it is: %s", problem, extra={"call": call_sid})
 
     def _watch(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         watch = self._tasks.create_task(_alone(work))
         self._watches.add(watch)
         watch.add_done_callback(self._watches.discard)
-
-    def _tell(self, problem: str, call_sid: str) -> None:
-        if problem:
-            logger.warning("a call of a transfer stays as it is: %s", problem, extra={"call": call_sid})
 
 
 async def _alone(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
