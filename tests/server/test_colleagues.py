@@ -44,6 +44,8 @@ class Account:
         self.gone: set[str] = set()
         self.refusals: dict[str, int] = {}
         """How often what is asked for a call is not done."""
+        self.grants = asyncio.Event()
+        self.grants.set()
         self.placed = asyncio.Event()
         self._news = asyncio.Event()
 
@@ -61,6 +63,7 @@ class Account:
             raise PeerError("Twilio refuses: the number is not yours (error 21210)")
         self.calls.append((to, from_, url, status_callback, seconds))
         self.placed.set()
+        await self.grants.wait()
         return "CA2"
 
     async def redirect(self, call_sid: str, *, twiml: str = "", url: str = "") -> str:
@@ -285,6 +288,21 @@ def test_a_caller_who_is_gone_ends_the_second_call(tmp_path: Path) -> None:
             job = tasks.create_task(colleagues.call(CALLER, ORDER))
             await office.picks_up()
             job.cancel()
+        return office.account.did
+
+    assert asyncio.run(main()) == ["hang up CA2"]
+
+
+def test_a_caller_who_goes_while_twilio_is_still_asked_leaves_nobody_s_phone_ringing(tmp_path: Path) -> None:
+    async def main() -> list[str]:
+        async with asyncio.timeout(60), an_office(tmp_path) as office:
+            office.account.grants.clear()
+            async with office.colleagues as colleagues, asyncio.TaskGroup() as tasks:
+                job = tasks.create_task(colleagues.call(CALLER, ORDER))
+                await office.account.placed.wait()
+                job.cancel()
+                await asyncio.wait({job})
+                office.account.grants.set()
         return office.account.did
 
     assert asyncio.run(main()) == ["hang up CA2"]

@@ -158,11 +158,12 @@ class Colleagues:
     async def call(self, setup: CallSetup, order: CallColleague) -> ColleagueAnswered:
         """Call somebody for the caller of `setup`, and ask them; nothing is raised but a cancellation."""
         link = Link(id=secrets.token_hex(8), caller_sid=setup.call_sid, setup=self._setup(setup, order))
+        placing = asyncio.ensure_future(self._place(link, order))
         try:
-            await self._place(link, order)
+            await asyncio.shield(placing)
             problem = await self._decision(link.id, order.destination.seconds + self._patience.ring_margin_s)
         except asyncio.CancelledError:
-            self._tasks.create_task(self._drop(link.id, "the caller is gone"))
+            self._tasks.create_task(self._call_off(link.id, placing))
             raise
         except (PeerError, CommandError) as error:
             logger.error("%s is not called: %s", order.destination.name, error, extra={"call": setup.call_sid})  # noqa: TRY400 - the text says it all
@@ -216,6 +217,11 @@ class Colleagues:
         link = await self._links.find(link_id)
         if link is not None and link.state == "accepted":
             await self._drop(link_id, "the caller is gone")
+
+    async def _call_off(self, link_id: str, placing: asyncio.Future[None]) -> None:
+        """End the second call though the carrier may grant it only now: nobody's phone shall ring for nobody."""
+        await asyncio.gather(placing, return_exceptions=True)
+        await self._drop(link_id, "the caller is gone")
 
     async def _drop(self, link_id: str, problem: str) -> None:
         """End the second call, if it is not over or has become a conference."""
