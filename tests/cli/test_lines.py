@@ -6,6 +6,8 @@ import pytest
 
 from voice_agent.audio.wav import write_mono
 from voice_agent.cli.lines import spoken
+from voice_agent.emulator.speech.models import ModelMissingError
+from voice_agent.emulator.speech.speaking import HibariSpeaking
 from voice_agent.errors import VoiceAgentError
 
 VOICE = b"\x90" * 8
@@ -33,3 +35,16 @@ def test_what_cannot_be_said_is_named(line: str, problem: str) -> None:
         list(spoken([line]))
 
     assert str(refused.value).startswith(problem)
+
+
+def test_words_without_a_voice_name_what_to_install_or_give_instead() -> None:
+    def no_voice() -> HibariSpeaking:
+        raise ModelMissingError("hibari-tts")
+
+    with pytest.raises(VoiceAgentError) as refused:
+        list(spoken(["Hello"], no_voice))
+
+    assert str(refused.value) == (
+        "'Hello' cannot be said: hibari-tts is not installed (pip install 'voice-agent[emulator]'); "
+        "or name a recording, FILE.wav"
+    )
