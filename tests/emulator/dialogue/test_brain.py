@@ -108,6 +108,26 @@ def test_a_tool_that_failed_is_admitted() -> None:
     assert answered({}, name="unknown") == sorry
 
 
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ('["9:00", "14:30"]', "I have 9 a.m., 2:30 p.m."),
+        ("nothing on Monday", "I have nothing on Monday."),
+        ("3", "I have 3."),
+        ("true", "It is so."),
+    ],
+)
+def test_an_output_that_is_no_object_is_answered_by_its_name(output: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "slots.dialogue.yaml").write_text(
+        "tools: [free]\nintents:\n  - examples: [Any time free.]\n    call: {name: free}\n    answers:\n"
+        '      - {when: {output: true}, say: It is so.}\n      - {when: {output: "*"}, say: "I have {output}."}\n',
+        encoding="utf-8",
+    )
+    lines = (Line("call", "{}", "free", "c"), Line("output", output, call_id="c"))
+
+    assert think(*lines, tools=("free",), brain=DialogueBrain(load_dialogues(tmp_path))) == [said]
+
+
 def test_after_hanging_up_nothing_is_said() -> None:
     assert answered({"ok": True}, name="hang_up") == []
     assert think(Line("output", "{}", call_id="nobody")) == []
@@ -226,9 +246,10 @@ intents:
     assert answer() == ["We open at 8 a.m."]
 
 
-def test_who_takes_over_says_so_and_answers_what_the_caller_wants() -> None:
+@pytest.mark.parametrize("name", ["handoff", "pass_on"])
+def test_who_takes_over_says_so_and_answers_what_the_caller_wants(name: str) -> None:
     told = json.dumps({"you_are_now": "reception", "because": "hours"})
-    lines = (Line("call", "{}", "handoff", "c"), Line("output", told, call_id="c"))
+    lines = (Line("call", "{}", name, "c"), Line("output", told, call_id="c"))
     (hello, asked) = think(Line("user", "What are your opening hours on Monday?"), *lines)
 
     assert (hello, str(asked)) == ("Hello, I am taking over.", call("opening_hours", day="Monday"))

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from typing import Any
 
 from voice_agent.emulator.brain import Echo, Thought, ToolCall, last_said, sentences
-from voice_agent.emulator.dialogue.file import HANDOFF, Answer, Call, Dialogue, Intent, choose_dialogue
+from voice_agent.emulator.dialogue.file import Answer, Call, Dialogue, Intent, choose_dialogue
 from voice_agent.emulator.dialogue.matching import nearest_intent
 from voice_agent.emulator.dialogue.slots import WEEKDAYS, Value, find_slots, say_value
 from voice_agent.sim.realtime import Line, Think
@@ -128,10 +128,12 @@ class _Reply:
         if call is None or call.name == "hang_up" or (call.name == "transfer" and fields is None):
             # The last words were said before the call.
             return
-        if fields is None or "error" in fields:
+        if fields is None:
+            fields = {"output": _read(output.text)}
+        if "error" in fields:
             yield self._dialogue.failed
             return
-        if call.name == HANDOFF:
+        if "you_are_now" in fields:
             yield self._dialogue.takes_over
             asked = next((line for line in reversed(self._think.conversation) if line.kind == "user"), None)
             if asked is not None and self._understand(asked)[0] is not None:
@@ -187,8 +189,13 @@ def _arguments(call: Call, slots: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read_object(text: str) -> dict[str, Any] | None:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return None
+    value = _read(text)
     return value if isinstance(value, dict) else None
+
+
+def _read(text: str) -> object:
+    """Read JSON; what is none is a text, as a function may return it."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

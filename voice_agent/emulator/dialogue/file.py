@@ -8,7 +8,7 @@
     resumed: I am sorry, that did not work. What else can I do?        # when they say that the call goes on
     transfer: One moment please, I will put you through.               # when they say that it is being transferred
     takes_over: Hello, you are through to billing.       # when another agent has handed the call over
-    failed: I am sorry, I cannot look that up now.       # when a tool's output is not JSON or names an error
+    failed: I am sorry, I cannot look that up now.       # when a tool's output names an error or fits no answer
     slots:
       day: {kind: weekday, ask: "Which day do you mean?"}   # kinds: weekday, number, time (24 hours, "19:30"), word
       size: {kind: word, ask: "Small or big?", words: {small: [little, tiny], big: [large]}}
@@ -17,14 +17,15 @@
         keywords: [open, hours]            # each one that is heard brings the intent nearer
         needs: [day]                       # asked for until all are known
         call: {name: opening_hours, arguments: {day: "{day}"}}
-        answers:                           # after the call, the first that fits its JSON output; "*" is any value
+        answers:                           # after the call, the first that fits its output; "*" is any value
           - {when: {open: "*"}, say: "On {day} we are open {open}."}
           - {when: {day: "*"}, call: {name: holidays}, answers: [{say: "{day} is a holiday."}]}   # or calls once more
       - examples: [Goodbye.]
         say: Goodbye.                      # a text, or a list that is used in turn
         hang_up: true                      # calls hang_up after the words, in the same response
 
-`{name}` in a text is a slot or a field of the tool's output; times of day are said as people say them.
+`{name}` in a text is a slot or a field of the tool's output; times of day are said as people say them. An output
+that is no object of JSON (a text, a number, a list) is the field `output`.
 """
 
 from pathlib import Path

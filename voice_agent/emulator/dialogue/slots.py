@@ -93,7 +93,9 @@ def find_word(text: str, words: dict[str, list[str]]) -> str | None:
 
 
 def say_value(value: object) -> str:
-    """Write a value as it is said: `19:30` becomes "7:30 p.m."."""
+    """Write a value as it is said: `19:30` becomes "7:30 p.m.", a list one after the other."""
+    if isinstance(value, list):
+        return ", ".join(say_value(one) for one in value)
     time = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", str(value))
     if time is None:
         return str(value)
