@@ -69,6 +69,12 @@ def test_text_is_given_as_text() -> None:
     assert taken(answer("<p>Hi</p>", "text/html"), []) == "<p>Hi</p>"
 
 
+@pytest.mark.parametrize("charset", ["idna", "punycode", "PUNYCODE", "undefined", "unicode_escape"])
+def test_a_charset_that_is_none_of_texts_is_passed_over(charset: str) -> None:
+    # Read as Punycode, a MiB takes a minute in which no call gets on.
+    assert taken(answer(b"open-\\u0041" * 50_000, "text/plain", charset=charset), []) == "open-\\u0041" * 50_000
+
+
 def test_without_a_type_it_is_json_if_it_can_be() -> None:
     assert taken(answer('{"a": 1}', ""), ["a"]) == 1
     assert taken(answer("hello", ""), []) == "hello"

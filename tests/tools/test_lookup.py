@@ -53,6 +53,13 @@ def test_what_is_missing_or_no_plain_value_is_left_out() -> None:
     assert found(odd) == Found()
 
 
+def test_an_answer_in_a_charset_that_is_none_of_texts_finds_nothing() -> None:
+    async def odd(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=b"Ana", headers={"Content-Type": "text/plain; charset=idna"})
+
+    assert found(odd) == Found()
+
+
 def test_a_long_value_is_cut() -> None:
     async def long(_: web.Request) -> web.StreamResponse:
         return web.json_response({"who": {"name": "a" * 5000}})

@@ -3,12 +3,16 @@
 Whatever an answer is, it becomes a value or one sentence. It must not do any I/O.
 """
 
+import codecs
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 _TEXTUAL = ("text/", "application/xml", "application/xhtml+xml", "application/x-yaml", "application/yaml")
+
+_OF_NO_TEXT = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
+"""Codecs of Python's that servers may name, too. Some raise anyhow; Punycode takes a minute for a MiB."""
 
 
 class AnswerError(Exception):
@@ -98,7 +102,8 @@ def _decoded(answer: Answer) -> Any:
         except (ValueError, RecursionError):  # no JSON, no UTF-8, nested beyond reason
             pass  # nobody said that it is JSON
     try:
-        return answer.body.decode(answer.charset or "utf-8", "replace")
+        charset = codecs.lookup(answer.charset or "utf-8").name
+        return answer.body.decode("utf-8" if charset in _OF_NO_TEXT else charset, "replace")
     except LookupError:
         return answer.body.decode("utf-8", "replace")
 
