@@ -63,6 +63,22 @@ def test_before_the_first_call_the_list_says_so(history: FileHistory, capsys: py
     assert run(capsys, "list") == (0, f"no calls yet ({history.path})\n")
 
 
+@pytest.mark.parametrize("words", [["list"], ["show", SID], ["export", SID, "out.call"]])
+def test_a_folder_of_the_services_own_is_one_line_to_whoever_may_not_look_into_it(
+    history: FileHistory, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    closed = history.path.parent.parent / ("x" * 300)  # asking for what is in it fails likewise, for root, too
+    monkeypatch.setenv("DATA", str(closed))
+
+    status, told = run(capsys, *words)
+
+    assert status == 2
+    assert told == (
+        f"voice-agent: {closed}/{FILE_NAME} cannot be made or read (File name too long): "
+        "be a user who may, or name another folder in DATA\n"
+    )
+
+
 def test_the_list_says_how_long_calls_are_kept(
     history: FileHistory, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,16 @@ def test_a_folder_that_cannot_be_written_is_wrong(tmp_path: Path) -> None:
     assert look_at_data(tmp_path / "data").verdict == "wrong"
 
 
+def test_a_disk_that_takes_nothing_is_not_taken_for_a_folder_of_somebody_else() -> None:
+    finding = look_at_data(Path("/proc/self"))
+
+    assert finding == (
+        "wrong",
+        "DATA",
+        "/proc/self cannot be written (No such file or directory); mend that, or name another folder",
+    )
+
+
 def test_a_store_is_brought_up_to_date(tmp_path: Path) -> None:
     finding = asyncio.run(look_at_database(Settings(data=tmp_path)))
 

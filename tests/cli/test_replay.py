@@ -88,13 +88,15 @@ def test_a_folder_without_recordings_is_told_in_its_place_and_the_rest_goes_on(
     (tmp_path / "empty" / "folder.call").mkdir(parents=True)
     (tmp_path / "gone").mkdir()
     (tmp_path / "good.call").write_bytes(GOOD)
-    files = [tmp_path / "empty", tmp_path / "gone" / "gone.call", tmp_path / "good.call"]
+    long = tmp_path / ("x" * 300)  # as a folder that may not be entered: not even its kind can be asked
+    files = [tmp_path / "empty", tmp_path / "gone" / "gone.call", long, tmp_path / "good.call"]
 
     assert main(["replay", *map(str, files)]) == 1
     out = capsys.readouterr().out
     assert re.search(r"not read +\S+/empty\n    a folder that holds no \.call file\n", out)
     assert re.search(r"not read +\S+/gone\.call\n    cannot be read: No such file", out)
-    assert re.search(r"same +\S+/good\.call\n2 of 3 not the same", out)
+    assert re.search(r"not read +\S+/x+\n    cannot be read: File name too long", out)
+    assert re.search(r"same +\S+/good\.call\n3 of 4 not the same", out)
 
 
 @pytest.mark.parametrize("way", ["strict", "resimulated"])

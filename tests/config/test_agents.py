@@ -104,6 +104,15 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     assert refusal(tmp_path) == [f"{tmp_path}: no agent here; put a file such as reception.yaml into it"]
 
 
+def test_where_nobody_may_look_is_named_likewise(tmp_path: Path) -> None:
+    # As a folder of somebody else's or of a network that is down, for root may look into any.
+    path = tmp_path / ("x" * 300)
+
+    assert refusal(path) == [f"{path}: cannot be read (File name too long); AGENTS is a file or folder of agents"]
+    with pytest.raises(ConfigError, match="File name too long"):
+        AgentFolder(path)
+
+
 def test_a_file_that_is_no_text_is_refused_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_bytes(b"name: a\ninstructions: \xff\n")
     (tmp_path / "b.yaml").mkdir()

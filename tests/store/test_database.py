@@ -174,7 +174,7 @@ def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path, content: bytes)
 def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(CommandError, match=r"cannot be made .*: name another folder in DATA"):
+    with pytest.raises(CommandError, match=r"cannot be made or read .*, or name another folder in DATA"):
         use(tmp_path / "file" / "calls.sqlite")
     with pytest.raises(CommandError, match="cannot be written: make it and its folder writable"):
         use(tmp_path)

@@ -54,7 +54,9 @@ def look_at_data(folder: Path) -> Finding:
     except VoiceAgentError as error:
         return Finding("wrong", "DATA", str(error))
     except OSError as error:
-        return Finding("wrong", "DATA", f"{folder} cannot be written ({error.strerror}); name a folder of this user's")
+        return Finding(
+            "wrong", "DATA", f"{folder} cannot be written ({error.strerror}); mend that, or name another folder"
+        )
     if free < FREE_BYTES:
         return Finding(
             "wrong", "DATA", f"{folder} has {free // 1_000_000} MB left, recordings will stop: see KEEP_DAYS"

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import os
 import tempfile
 import time
@@ -84,7 +85,9 @@ def _run(paths: list[Path], way: Way, against: Provider | None, agent: Path | No
 def _paths(files: list[Path]) -> Iterator[Path]:
     """Look into folders; one without a recording is given itself, to be told in its place."""
     for file in files:
-        found = sorted(path for path in file.rglob(f"*{SUFFIX}") if path.is_file()) if file.is_dir() else []
+        found: list[Path] = []
+        with contextlib.suppress(OSError):  # reading it tells why
+            found = sorted(path for path in file.rglob(f"*{SUFFIX}") if path.is_file()) if file.is_dir() else []
         yield from found or [file]
 
 
@@ -101,6 +104,8 @@ def _replayed(path: Path, way: Way, clips: Mapping[str, bytes]) -> tuple[str, st
         verdict = judge_file(path, way, clips)
     except (PeerError, ConfigError) as error:
         return "-", "-", "not read", False, str(error).splitlines()
+    except OSError as error:  # of what stands beside it
+        return "-", "-", "not read", False, [f"cannot be read: {error.strerror}"]
     took_s = time.perf_counter() - began
     speed = f"{verdict.duration_ms / 1000 / max(took_s, 1e-9):.0f}x"
     details = [*verdict.failures, *verdict.notes]

@@ -172,9 +172,9 @@ def agent_named(path: Path, name: str, demands: Demands = ANY) -> Agent:
 
 def agent_paths(path: Path) -> list[Path]:
     """List the agent files that a path stands for, sorted; raises `ConfigError` when there is none."""
-    if path.is_file():
-        return [path]
     try:
+        if path.is_file():
+            return [path]
         found = sorted(_agent_files(path))
     except OSError as error:
         raise ConfigError(
@@ -374,8 +374,8 @@ def _stamp(path: Path) -> Stamp:
     """Files that vanish while we look are left out: their going is a change like any other."""
     stamp: Stamp = {}
     # What one file's agent names may stand in any of the files beside it, also in one that is not there yet.
-    folder = path.parent if path.is_file() else path
     try:
+        folder = path.parent if path.is_file() else path
         files = {path, *_agent_files(folder), *folder.glob("*.wav")}
     except OSError:
         return stamp

@@ -156,8 +156,14 @@ class Database:
 
     @property
     def is_there(self) -> bool:
-        """`False`: nothing was ever written, so there is nothing to be read."""
-        return self.path is None or self.path.exists()
+        """`False`: nothing was ever written, so there is nothing to be read.
+
+        Where nobody may look it is `True`, and opening it says why.
+        """
+        try:
+            return self.path is None or self.path.exists()
+        except OSError:
+            return True
 
     async def prepare(self) -> None:
         """Make sure that it can be written, and bring its tables up to date."""
@@ -367,7 +373,9 @@ class Database:
     def _unmade(self, error: OSError) -> str:
         if self.path is None:
             return f"{self.shown} cannot be reached ({error.strerror or _first_line(error)}): see DATABASE_URL"
-        return f"{self.path} cannot be made ({error.strerror}): name another folder in DATA"
+        return (
+            f"{self.path} cannot be made or read ({error.strerror}): be a user who may, or name another folder in DATA"
+        )
 
     def _unwritable(self) -> str:
         return f"{self.path} cannot be written: make it and its folder writable, or name another folder in DATA"
