@@ -260,6 +260,30 @@ def test_names_that_look_like_a_setting_are_pointed_out(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("MAX_CALL", "MAX_CALLS"), ("KEEP_DAY", "KEEP_DAYS"), ("SPEND_PER_DAYS", "SPEND_PER_DAY"), ("DATABASE_URI", "DATABASE_URL")],
+)  # fmt: skip
+def test_a_limit_that_is_misspelt_where_a_service_gets_its_settings_is_pointed_out(name: str, meant: str) -> None:
+    assert doubtful_names({name: "3"}) == [f'{name}: unknown; is it meant to be "{meant}"?']
+
+
+def test_what_other_programs_read_from_the_environment_is_left_alone() -> None:
+    theirs = [
+        "HOSTS",
+        "AGENT",
+        "PGPORT",
+        "DATE",
+        "LOG_FILE",
+        "NPM_TOKEN",
+        "CF_API_TOKEN",
+        "XAI_API_KEY",
+        "POSTGRES_URL",
+    ]
+
+    assert doubtful_names(dict.fromkeys(theirs, "x")) == []
+
+
 def test_a_model_that_nobody_is_asked_for_is_pointed_out(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("LLM_MODEL=small\n")

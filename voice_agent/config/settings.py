@@ -271,8 +271,10 @@ def doubtful_names(environ: Mapping[str, str], env_file: Path | None = None) -> 
     known += [f"{name}_{number}" for name in _OF_AN_ENDPOINT for number in _NUMBERS]
     lines = list(variables.doubled.values())
     for name in variables.names:
+        # The environment is others', too: there a name is meant for us if it hardly differs from one of several words.
         ours = name.startswith(_LOOKALIKE) or name not in environ
-        if name not in known and ours and (near := nearest(name, known, cutoff=0.8)):
+        alike = 0.8 if ours else 0.9
+        if name not in known and (ours or "_" in name) and (near := nearest(name, known, cutoff=alike)):
             lines.append(f'{variables.where(name)}: unknown; is it meant to be "{near}"?')
     if "LLM_MODEL" in variables.names and "LLM_URL" not in variables.names:
         lines.append(f"{variables.where('LLM_MODEL')}: does nothing without LLM_URL, the address of who has that model")
