@@ -21,6 +21,7 @@ from voice_agent.replay import strict
 from voice_agent.replay.expectations import expected_of
 from voice_agent.store.database import FILE_NAME
 from voice_agent.store.history import PastCall, call_not_taken, past_call
+from voice_agent.store.search import percentiles
 
 DATA = write(header_of(setup()), steps_of(simulated_call(), setup()))
 SID = setup().call_sid
@@ -111,12 +112,25 @@ def test_the_list_is_a_table_with_the_latest_first(
     rows = [line.split() for line in out.splitlines()]
 
     assert status == 0
-    assert rows[0] == ["STARTED", "CALL", "AGENT", "CALLER", "LENGTH", "TURNS", "CUTS", "TOOLS", "COST", "OUTCOME"]
+    assert rows[0][:6] == ["STARTED", "(UTC)", "CALL", "AGENT", "CALLER", "LENGTH"]
+    assert rows[0][6:] == ["TURNS", "CUTS", "TOOLS", "COST", "OUTCOME"]
     assert rows[1] == ["2026-11-23", "00:00:00", "CA1", "reception", "-", "00:00", "0", "0", "0", "-", "unknown"]
     assert rows[2][:6] == ["2026-11-22", "10:00:00", SID, "reception", "+14255550123", "00:15"]
     assert len(run(capsys, "list", "--limit", "1")[1].splitlines()) == 2
     assert run(capsys, "list", "--limit", "0") == (2, "voice-agent: --limit must be 1 or more\n")
     assert call.outcome in rows[2]
+
+
+def test_the_median_that_is_shown_is_that_of_the_console(
+    history: FileHistory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = past_call(setup(), Summary(), datetime(2026, 11, 23, tzinfo=UTC), None)
+    history.path.parent.mkdir()
+    history.add(msgspec.structs.replace(call, response_ms=[720, 740]))
+    found = percentiles([720, 740])
+
+    assert found is not None
+    assert f" {found.p50} ms in the median, 740 ms at most" in run(capsys, "show", SID)[1]
 
 
 def test_a_file_is_shown_like_a_call_and_named_when_it_is_none(

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from statistics import median
+from statistics import median_low
 
 import msgspec
 
@@ -43,7 +43,7 @@ SUMMARY = "list and show past calls"
 
 _CALL = f"the CallSid, or its beginning, or a {SUFFIX} file"
 
-_COLUMNS = ("STARTED", "CALL", "AGENT", "CALLER", "LENGTH", "TURNS", "CUTS", "TOOLS", "COST", "OUTCOME")
+_COLUMNS = ("STARTED (UTC)", "CALL", "AGENT", "CALLER", "LENGTH", "TURNS", "CUTS", "TOOLS", "COST", "OUTCOME")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -320,7 +320,7 @@ def _facts(call: PastCall, prices: Prices) -> Iterator[tuple[str, str]]:
     yield "ended", f"{call.outcome}{f': {call.reason}' if call.reason else ''}"
     yield "turns", f"{call.turns}, {call.interruptions} interruptions, {call.tool_calls} tool calls"
     if call.response_ms:
-        yield "response time", f"{median(call.response_ms):.0f} ms in the median, {max(call.response_ms)} ms at most"
+        yield "response time", f"{median_low(call.response_ms)} ms in the median, {max(call.response_ms)} ms at most"
     yield (
         "tokens",
         f"{call.usage.input_tokens:,} in ({call.usage.cached_tokens:,} cached), {call.usage.output_tokens:,} out",
