@@ -11,8 +11,10 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.utils import accept_key
 
+from tests.live.test_mcp_secrets import SECRETS, TOKEN
 from tests.support.tiny_realtime import TinyRealtime, tiny_realtime
 from voice_agent.call.events import ModelClosed, ModelFault, ModelOpened, ModelRefused
+from voice_agent.live.mcp_secrets import McpSecrets
 from voice_agent.live.model_leg import OUTBOX_LIMIT, ModelLeg, tls
 from voice_agent.wire.bridge import Input
 from voice_agent.wire.endpoint import Endpoint
@@ -21,11 +23,13 @@ from voice_agent.wire.texts import ModelText
 Script = Callable[[ServerConnection], Awaitable[None]]
 
 
-async def run_against(script: Script, leg_script: Callable[[ModelLeg], None] | None = None) -> list[Input]:
+async def run_against(
+    script: Script, leg_script: Callable[[ModelLeg], None] | None = None, secrets: McpSecrets | None = None
+) -> list[Input]:
     """Run a leg against a server that does what `script` says; give what was fed."""
     fed: list[Input] = []
     async with asyncio.timeout(30), serve(script, "127.0.0.1", 0, compression=None, close_timeout=0.1) as server:
-        leg = ModelLeg(Endpoint(f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/", {}))
+        leg = ModelLeg(Endpoint(f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/", {}), secrets=secrets)
         if leg_script is not None:
             leg_script(leg)
         await leg.run(fed.append)
@@ -217,6 +221,37 @@ def test_a_close_tells_its_code_and_what_it_means() -> None:
     assert isinstance(fed[-1], ModelClosed)
     assert fed[-1].code == 4000
     assert "beta_api_shape_disabled" in fed[-1].reason
+
+
+def test_a_close_that_quotes_the_secret_of_an_mcp_server_does_not_tell_it() -> None:
+    async def script(connection: ServerConnection) -> None:
+        await connection.close(1008, f"no MCP server takes {TOKEN}")
+
+    closed = asyncio.run(run_against(script, secrets=SECRETS))[-1]
+
+    assert isinstance(closed, ModelClosed)
+    assert closed.reason.endswith("(no MCP server takes ${TOKEN})")
+
+
+def test_a_refusal_that_quotes_the_secret_of_an_mcp_server_does_not_tell_it() -> None:
+    async def main() -> list[Input]:
+        fed: list[Input] = []
+
+        async def never(connection: ServerConnection) -> None:
+            raise AssertionError("it is refused")
+
+        def refuse(connection: ServerConnection, request: Request) -> Response:
+            return connection.respond(HTTPStatus.BAD_REQUEST, f"your former session had {TOKEN}")
+
+        async with asyncio.timeout(30), serve(never, "127.0.0.1", 0, process_request=refuse) as server:
+            port = next(iter(server.sockets)).getsockname()[1]
+            await ModelLeg(Endpoint(f"ws://127.0.0.1:{port}/", {}), secrets=SECRETS).run(fed.append)
+        return fed
+
+    (refused,) = asyncio.run(main())
+
+    assert isinstance(refused, ModelRefused)
+    assert "your former session had ${TOKEN}" in refused.detail
 
 
 def test_a_connection_that_breaks_has_no_code() -> None:

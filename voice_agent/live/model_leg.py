@@ -132,7 +132,8 @@ class ModelLeg:
                 self._socket = await self._connect(where)
         except InvalidStatus as error:
             response = error.response
-            body = response.body.decode(errors="replace") if response.body else ""
+            # One that has had a session of this call before knows its secrets.
+            body = self._covered(response.body.decode(errors="replace")) if response.body else ""
             wait = response.headers.get("Retry-After", "")
             detail = explain_refusal(response.status_code, body, where, wait)
             return ModelRefused(response.status_code, detail, _seconds(wait))
@@ -177,21 +178,19 @@ class ModelLeg:
             if text is None:
                 feed(ModelFault("a binary message"))
                 return
-            text = self._without_keys(text)
-            feed(ModelText(text if self._secrets is None else self._secrets.incoming(text)))
+            feed(ModelText(self._covered(text)))
 
         closed = await socket.listen(take)
         if closed.rcvd is not None:
-            reason = self._without_keys(closed.rcvd.reason)
-            return ModelClosed(closed.rcvd.code, explain_close(closed.rcvd.code, reason))
+            return ModelClosed(closed.rcvd.code, explain_close(closed.rcvd.code, self._covered(closed.rcvd.reason)))
         return ModelClosed(None, explain_close(BROKEN, closed.sent.reason if closed.sent is not None else ""))
 
-    def _without_keys(self, text: str) -> str:
-        """Take out what a gateway repeats of our own key, e.g. in an error: all that it says is recorded."""
+    def _covered(self, text: str) -> str:
+        """Take out what a gateway repeats of our own key or of MCP servers' secrets: all that it says is recorded."""
         for key in self._keys:
             if len(key) >= SHORTEST and key in text:
                 text = text.replace(key, "…")
-        return text
+        return text if self._secrets is None else self._secrets.incoming(text)
 
     async def _write(self, socket: ModelSocket) -> None:
         try:

@@ -5,9 +5,12 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import aiohttp
+import pytest
+from aiohttp import web
 
 from tests.server.console.test_webrtc import Site
 from tests.support.fake_speech import fake_speech
+from tests.support.http_server import server
 from tests.support.mcp_server import KEY, TOKEN, calendar_server
 from tests.support.realtime_client import tone
 from tests.support.webrtc_client import called
@@ -76,3 +79,32 @@ def test_a_browsers_agent_calls_an_mcp_server_whose_secrets_the_browser_never_se
         assert TOKEN not in str(minted)
 
     asyncio.run(main())
+
+
+def test_an_endpoint_that_quotes_the_session_it_refuses_tells_no_secret_of_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "desk.yaml").write_text(AGENT, encoding="utf-8")
+
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        tool = (await request.json())["session"]["tools"][0]
+        quoted = f"bad MCP server: {tool['authorization']}, {tool['headers']['X-Key']}"
+        return web.json_response({"error": {"message": quoted}}, status=400)
+
+    async def main() -> tuple[int, str]:
+        async with asyncio.timeout(30), server(refuse) as url:
+            values = {"MCP_URL": "https://mcp.example", "MCP_TOKEN": TOKEN, "MCP_KEY": KEY}
+            agents = AgentFolder(tmp_path / "desk.yaml", Demands(references=read_references(values)))
+            settings = Settings(port=0, data=tmp_path / "data")
+            async with (
+                Serving(settings, agents, emulator_url=f"{url.replace('http', 'ws')}/v1/realtime", clips={}) as serving,
+                aiohttp.ClientSession() as http,
+            ):
+                status, told = await Site(serving, http).post("/console/session", {"agent": "desk"})
+                return status, str(told)
+
+    status, told = asyncio.run(main())
+
+    assert status == 502
+    assert "bad MCP server: ${MCP_TOKEN}, ${MCP_KEY}" in told
+    assert TOKEN not in caplog.text

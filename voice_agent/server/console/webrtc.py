@@ -119,7 +119,7 @@ class BrowserCalls:
             raise Refused(429, f"{MOST_CALLS} calls of the console are going on; end one of them first")
         agent = self._agent(name)
         try:
-            minted = await self._client.mint(self._secrets(agent).session(session_of(agent)), SECRET_SECONDS)
+            minted = await self._client.mint(session_of(agent), SECRET_SECONDS, self._secrets(agent))
         except PeerError as error:
             logger.warning("no secret for the console: %s", error)
             raise Refused(502, str(error)) from None
