@@ -6,6 +6,7 @@ import pytest
 from tests.support.script import CLIPS, Script, an_agent
 from voice_agent.agent import Limits, Tool, Transfer
 from voice_agent.call.commands import (
+    AgentBegan,
     CallColleague,
     CallEnded,
     ClosePhone,
@@ -99,6 +100,22 @@ def test_the_silence_in_which_the_model_thought_counts() -> None:
     script.wait(1)
 
     assert holds(script) == 1
+
+
+def test_while_the_caller_holds_no_answer_is_late() -> None:
+    script = Script(AGENT, rest=True, clips={**CLIPS, "hold": HOLD}).begin()
+    script.caller_speaks()
+    script.wait(500)
+    script.caller_stops()
+    script.feed(ResponseCreated("r1", None), ToolRequested("r1", "f1", "c1", "transfer", TO_DESK))
+    script.response_done()
+    script.wait(20_000)
+    script.feed(ColleagueAnswered("c1", problem="nobody answered"))
+    script.agent_speaks("b", 400, response="r2")
+    script.response_done("r2")
+    script.wait(400)
+
+    assert [began.response_ms for began in script.ordered(AgentBegan)] == [-1]
 
 
 def test_where_there_is_no_clip_to_hold_by_the_sign_of_life_is_heard() -> None:

@@ -34,6 +34,7 @@ from voice_agent.call.events import (
 )
 from voice_agent.call.facts import (
     BargeIn,
+    CallerHolds,
     CallerStopped,
     CallOver,
     ClipWanted,
@@ -133,6 +134,7 @@ class Playback:
         SoundWanted,
         OwnSpeechWanted,
         CallerStopped,
+        CallerHolds,
         SessionLost,
         ModelGone,
         StopPlaying,
@@ -190,6 +192,8 @@ class Playback:
                 yield from self._measure_cut(now_ms)
             case CallerStopped():
                 self._caller_stopped_ms = event.carrier_ms
+            case CallerHolds() if not event.holds:
+                self._caller_stopped_ms = None  # the colleague's time, not an answer's
             case ClipWanted() | SoundWanted() | OwnSpeechWanted() if self._streaming and not self._closing:
                 yield from self._play_own(now_ms, event)
             case TimerFired():
