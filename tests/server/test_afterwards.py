@@ -204,6 +204,18 @@ def test_a_transfer_that_comes_to_nothing_brings_the_caller_back_to_an_agent_who
     assert "the transfer to front_desk came to nothing: busy (SIP 486)" in caplog.text
 
 
+def test_who_was_taken_back_from_a_conference_is_told_of_in_words(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def script(desk: Desk) -> None:
+        connect_of(await desk.reception.afterwards.after_dial(ON_THE_LINE))
+
+    desk = transferred(tmp_path, script)
+
+    assert "the transfer to front_desk came to nothing: colleague-not-brought" in caplog.text
+    assert desk.reception.metrics.get("transfers_failed", status="colleague-not-brought") == 1
+
+
 def test_a_caller_who_comes_back_is_not_kept_waiting_by_an_endpoint_that_has_failed_meanwhile(tmp_path: Path) -> None:
     second = ModelSetup(name="second")
 

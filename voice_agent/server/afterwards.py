@@ -40,6 +40,9 @@ PRESSED_BEFORE_MS = 5000
 OUTCOME_SECONDS = 2.0
 """How long an `action` request waits for a call that is just ending. Twilio itself waits 15 s."""
 
+NOT_BROUGHT = "colleague-not-brought"
+"""Instead of a `DialCallStatus`, where we have taken the caller back ourselves."""
+
 LOST = frozenset({"stream_lost", "stopped", "no_stream"})
 """Outcomes of calls that may go on elsewhere, or were there all the time."""
 
@@ -166,9 +169,9 @@ class Afterwards:
         reply = fields.get("DialSipResponseCode", "")
         logger.warning(
             "the transfer to %s came to nothing: %s%s",
-            destination.name, status, f" (SIP {reply})" if reply else "", extra={"call": call_sid},
+            destination.name, status or NOT_BROUGHT, f" (SIP {reply})" if reply else "", extra={"call": call_sid},
         )  # fmt: skip
-        self._metrics.add("transfers_failed", status=status)
+        self._metrics.add("transfers_failed", status=status or NOT_BROUGHT)
         resumed = msgspec.structs.replace(known.resumption, reason=came_back(destination, fields))
         setup = self._terms.here(known.setup.going_on(resumed))
         occasion = fields.get("DialCallSid", "").replace(".", "") or secrets.token_hex(8)
