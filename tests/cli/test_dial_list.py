@@ -23,6 +23,10 @@ from voice_agent.twilio_api.dialling import OutboundCall, Wish
 ANA, BO, CY = "+14255550123", "+14255550124", "+14255550125"
 PEOPLE = f"number,name\n{ANA},Ana\n{BO},Bo\n+1 425 555 0125,\n"
 BUSY = Callee(becomes="busy")
+NO_COLUMN = (
+    '{path}:1: there is no column "number"; '
+    "the first line names the columns, separated by commas or semicolons; there are: "
+)
 
 
 def a_list(folder: Path, text: str = PEOPLE) -> Path:
@@ -224,10 +228,11 @@ def test_a_program_that_died_while_it_asked_finds_out_whether_there_is_a_call(
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("phone,name\n+14255550123,Ana\n", '{path}:1: there is no column "number"; the first line names the columns'),
+        ("phone,name\n+14255550123,Ana\n", NO_COLUMN + '"phone", "name"'),
+        ("Number\tName\n+14255550123\tAna\n", NO_COLUMN + '"Number\\tName"'),
         ("number\n", "{path}: there is no number in it"),
         ("number,name,name\n+14255550123,Ana,Bo\n", '{path}:1: there are two columns "name"; keep one'),
-        ("", '{path}:1: there is no column "number"; the first line names the columns'),
+        ("", NO_COLUMN + "none"),
         (
             "number,name\n+14255550123,Ana\n4255550124,Bo\n+33155550123,Cy\n+14255550123,Di,x\n",
             (

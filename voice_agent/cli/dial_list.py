@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from voice_agent.cli.dial_watch import Callbacks, ForgottenError, follow, outcome_of
-from voice_agent.errors import CommandError, ConfigError, PeerError, RefusedError
+from voice_agent.errors import CommandError, ConfigError, PeerError, RefusedError, printable
 from voice_agent.live.clock import utc_now
 from voice_agent.store.dialled import PLACED, PLACING, Journal, Step, journal_path, open_journal
 from voice_agent.twilio_api.calls import CallsApi
@@ -86,7 +86,11 @@ def read_list(listed: Path, usual: Wish, plan: Plan, tell: Callable[[str], None]
     try:
         text = listed.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        what = (error.strerror or "not readable") if isinstance(error, OSError) else "not UTF-8 text"
+        what = (
+            (error.strerror or "not readable")
+            if isinstance(error, OSError)
+            else 'not UTF-8 text; save it as "CSV UTF-8"'
+        )
         raise CommandError(f"{listed}: {what}") from error
     head = text.partition("\n")[0]
     separator = ";" if ";" in head and "," not in head else ","
@@ -99,7 +103,9 @@ def read_list(listed: Path, usual: Wish, plan: Plan, tell: Callable[[str], None]
         raise CommandError(f"{listed}:{begins}: {error}; is a quote never closed?") from error
     names = rows.pop(0)[1] if rows else []
     if NUMBER not in names:
-        raise CommandError(f'{listed}:1: there is no column "{NUMBER}"; the first line names the columns')
+        there = ", ".join(printable(f'"{name[:40]}"') for name in names[:MOST_FAULTS] if name) or "none"
+        what = f"the first line names the columns, separated by commas or semicolons; there are: {there}"
+        raise CommandError(f'{listed}:1: there is no column "{NUMBER}"; {what}')
     for name in filter(None, names):
         if names.count(name) > 1:
             raise CommandError(f'{listed}:1: there are two columns "{name}"; keep one')
