@@ -15,14 +15,14 @@ from voice_agent.call.conversation import CallerTurn, Conversation, Resumption
 from voice_agent.call.events import EndRequested
 from voice_agent.call.setup import CallSetup
 from voice_agent.live.checkpointing import Checkpointing
-from voice_agent.live.clock import wall_seconds
+from voice_agent.live.clock import utc_now, wall_seconds
 from voice_agent.live.metrics import Metrics
 from voice_agent.live.session import Session
 from voice_agent.server import last_resort as lines
 from voice_agent.server.continuing import Continuing
 from voice_agent.store.checkpoints import Checkpoint, Checkpoints
 from voice_agent.store.database import Database
-from voice_agent.store.history import History
+from voice_agent.store.history import History, PastCall, call_not_taken
 from voice_agent.wire import twiml
 from voice_agent.wire.bridge import Input, Output
 
@@ -79,6 +79,23 @@ def test_who_was_not_put_through_is_back_with_an_agent_that_knows_why(tmp_path: 
     assert call.setup.resumed.reason.startswith("The transfer to front_desk came to nothing: the line is busy.")
     # The other server's account is not this one's.
     assert call.setup.rest is False
+
+
+@pytest.mark.parametrize(("status", "noted"), [("canceled", True), ("no-answer", True), ("completed", False)])
+def test_that_a_caller_gave_up_while_it_rang_stands_with_their_call(tmp_path: Path, status: str, noted: bool) -> None:
+    gone = {**FIELDS, "CallStatus": "completed", "DialCallStatus": status}
+    _, verbs = asked_elsewhere(tmp_path, CallEnded("transferred", "", 1, DESK), gone)
+
+    async def kept() -> PastCall:
+        async with Database(tmp_path / "calls.sqlite") as database:
+            history = History(database)
+            call = call_not_taken(CALL_SID, "refused", "", utc_now(), agent="reception", caller="", called="")
+            await history.add(msgspec.structs.replace(call, outcome="transferred"))
+            return (await history.find(CALL_SID))[0]
+
+    told = [each.what for each in asyncio.run(kept()).trouble if each.kind == "transfer failed"]
+    assert verbs == [twiml.Hangup()]
+    assert told == (["the caller hung up before anybody answered"] if noted else [])
 
 
 def test_a_server_that_is_replaced_hands_on_who_was_not_put_through_with_why(tmp_path: Path) -> None:

@@ -150,6 +150,9 @@ class Afterwards:
         call_sid, status = fields.get("CallSid", ""), fields.get("DialCallStatus", "")
         if status in CONNECTED or fields.get("CallStatus") in ENDED_STATUSES:
             logger.info("after the transfer: %s", status or "the caller is gone", extra={"call": call_sid})
+            if status and status not in CONNECTED and self._continuing is not None:
+                # Whoever looks for callers to be called back finds this one.
+                await self._continuing.remark(call_sid, "transfer failed", "the caller hung up before anybody answered")
             return twiml.hang_up()
         if self._stopping.last:
             # What became of the transfer is told once only, so the next one is told by us.
