@@ -1,4 +1,5 @@
 import asyncio
+import logging
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -125,6 +126,21 @@ def test_a_websocket_needs_the_token_and_our_own_page(origin: str, shown: bool, 
         assert socket.admitted is begins
 
     asyncio.run(main())
+
+
+def test_websockets_of_strangers_fill_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        app = application(an_access("long enough"), [routes_that_tell()])
+        for _ in range(30):
+            socket = FakeWebSocket()
+            socket._incoming.put_nowait({"type": "websocket.connect"})
+            await app(websocket_scope("/console/api/line", {}, socket), socket.receive, socket.send)
+            assert [sent["type"] for sent in socket.sent] == ["websocket.close"]
+
+    with caplog.at_level(logging.INFO):
+        asyncio.run(main())
+
+    assert caplog.records == []
 
 
 def test_nothing_of_ours_is_within_a_page() -> None:

@@ -62,7 +62,8 @@ class Guard:
         verdict = self._access.may_knock(request) if open_ else self._access.judge(request)
         if scope["type"] == "websocket":
             if verdict != "in":
-                logger.info("a WebSocket of the console is refused: %s", _REFUSED[verdict][1])
+                # As for requests that are refused: anybody can send any number of them.
+                logger.debug("a WebSocket of the console is refused: %s", _REFUSED[verdict][1])
                 await receive()
                 await send({"type": "websocket.close"})  # before accept: HTTP 403
                 return
