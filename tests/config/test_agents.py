@@ -182,6 +182,19 @@ def test_a_broken_change_keeps_the_last_good_agents_and_is_told_once(tmp_path: P
     assert agents.all[0].name == "a"
 
 
+def test_agents_are_broken_for_as_long_as_a_change_is(tmp_path: Path) -> None:
+    write(tmp_path, "a")
+    folder = AgentFolder(tmp_path)
+    before = folder.broken()
+    write(tmp_path, "a", "voise: cedar\n")
+    during = [folder.broken(), folder.broken()]
+    problem = folder.current()[1]
+    write(tmp_path, "a")
+
+    assert (before, during, folder.broken()) == (False, [True, True], False)
+    assert "voise" in problem
+
+
 def test_a_broken_change_that_was_met_in_passing_is_told_to_whoever_tells_it(tmp_path: Path) -> None:
     path = write(tmp_path, "a")
     folder = AgentFolder(path)

@@ -50,6 +50,7 @@ def test_what_was_counted_and_what_is_now_is_told_in_prometheus_format(tmp_path:
     assert told["voice_agent_calls_in_store", frozenset()] == 7
     assert told["voice_agent_calls_limit", frozenset()] == 9
     assert told["voice_agent_ready", frozenset()] == 1
+    assert told["voice_agent_agents_broken", frozenset()] == 0
     assert told["voice_agent_outbox_messages", frozenset({("leg", "phone"), ("of", "longest")})] == 0
 
 

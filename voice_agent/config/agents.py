@@ -305,6 +305,9 @@ class AgentSource(Protocol):
     def latest(self) -> Agents:
         """Give the agents alone; a problem is kept for whoever tells it."""
 
+    def broken(self) -> bool:
+        """Tell whether a change is wrong now, so that what served before does, and a server would not start."""
+
 
 class OneAgent:
     """An agent that takes every call and never changes."""
@@ -322,6 +325,10 @@ class OneAgent:
         """See `AgentSource`."""
         return self._agents
 
+    def broken(self) -> bool:
+        """See `AgentSource`."""
+        return False
+
 
 class AgentFolder:
     """Agents that follow their files: what changed on disk serves the next call, unless it is broken."""
@@ -333,6 +340,7 @@ class AgentFolder:
         self._stamp = _stamp(path)  # before: what changes while the agents are read is a change
         self._agents = load_agents(path, demands)
         self._untold = ""
+        self._broken = False
 
     @property
     def path(self) -> Path:
@@ -365,9 +373,16 @@ class AgentFolder:
             self._stamp = stamp
             try:
                 self._agents, self._untold = load_agents(self._path, self._demands), ""
+                self._broken = False
             except ConfigError as error:
                 self._untold = f"agents not reloaded, the last good ones stay:\n{error}"
+                self._broken = True
         return self._agents
+
+    def broken(self) -> bool:
+        """See `AgentSource`."""
+        self.latest()
+        return self._broken
 
 
 def _stamp(path: Path) -> Stamp:

@@ -22,7 +22,7 @@ WORKER = "worker"
 _OF_ALL_ALIKE = {"calls_in_store", "calls_limit", "spent_today"}
 """What each worker says of all."""
 _WORST = {"loop_lag_seconds", "endpoint_rest_seconds"}
-_MOST = {f"{PREFIX}{name}" for name in _OF_ALL_ALIKE | _WORST | {"ready"}}
+_MOST = {f"{PREFIX}{name}" for name in _OF_ALL_ALIKE | _WORST | {"ready", "agents_broken"}}
 """Of these the most counts; of the others the sum."""
 _LONGEST = "longest"
 
@@ -112,6 +112,10 @@ class _Now(Collector):
     def collect(self) -> Iterator[Metric]:
         reception, waiting = self._reception, [session.waiting for session in self._reception.lobby.sessions.values()]
         yield _gauge("ready", "1 while calls are taken, 0 once the server stops.", not reception.stopping.closing)
+        broken = (
+            "1 while the agents' files are wrong, and the last good agents serve until the server is started again."
+        )
+        yield _gauge("agents_broken", broken, reception.agents_broken())
         yield _gauge("calls", "Calls in progress here, those included that wait for their stream.", len(waiting))
         if self._in_store is not None:
             yield _gauge("calls_in_store", "Calls in progress of all servers of the store.", self._in_store)

@@ -155,6 +155,10 @@ class Reception:
             return twiml.hang_up()
         return None
 
+    def agents_broken(self) -> bool:
+        """Tell whether the agents' files are wrong now, so that a server would not start with them."""
+        return self._agents.broken()
+
     def _current(self) -> Agents:
         agents, problem = self._agents.current()
         if problem:
