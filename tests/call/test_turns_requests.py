@@ -230,9 +230,10 @@ def test_a_response_that_completes_or_says_something_forgives_the_failure_before
     assert len(script.ordered(ConnectModel)) == 1
 
 
-def test_a_response_that_is_left_incomplete_without_a_sound_is_asked_for_once_more() -> None:
+@pytest.mark.parametrize("ends", [[], [ModelAudio("r1", "a", 0, b"", 0, done=True)]])
+def test_a_response_that_is_left_incomplete_without_a_sound_is_asked_for_once_more(ends: list[CallEvent]) -> None:
     script = Script(an_agent(greeting="Hello.")).begin()
-    script.feed(ResponseCreated("r1", "greeting-1"), ResponseDone("r1", "incomplete", "max_output_tokens"))
+    script.feed(ResponseCreated("r1", "greeting-1"), *ends, ResponseDone("r1", "incomplete", "max_output_tokens"))
     again = requests(script)
     script.feed(ResponseCreated("r2", "greeting-2"), ResponseDone("r2", "incomplete", "max_output_tokens"))
 

@@ -136,6 +136,13 @@ def test_a_response_that_ends_without_a_word_has_said_all() -> None:
     assert line.at(2500, ResponseDone("r1", "completed")).wait(60_000) == []
 
 
+def test_the_end_of_an_item_of_which_nothing_came_is_no_sound() -> None:
+    line = turn(Line(), 1000, 2000).at(2100, ResponseCreated("r1", None))
+    line.at(2400, ModelAudio("r1", "a", 0, b"", 0, done=True))
+
+    assert len(line.at(2500, ResponseDone("r1", "incomplete")).wait(8000)) == 1
+
+
 @pytest.mark.parametrize("status", ["failed", "incomplete"])
 def test_a_response_that_comes_to_nothing_still_owes_the_answer(status: Any) -> None:
     def ended(came: CallEvent | None, *, clip: bool = False) -> Line:

@@ -166,6 +166,8 @@ class Turns:
         if self._over:
             return ()
         if isinstance(event, ModelAudio):
+            if not event.audio:
+                return ()  # the end of an item, of which nothing may have come
             self._response.sounds = self._response.sounds or event.response_id == self._response.id
             self._words = self._words or not self._response.is_cancelled(event.response_id)
             if self._floor.opening:

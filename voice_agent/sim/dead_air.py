@@ -181,7 +181,7 @@ class DeadAir:
             return ""
         owed = bool(self._owed)
         if type(event) is ModelAudio:
-            self._came = event.response_id
+            self._came = event.response_id if event.audio else self._came
             if f"response {event.response_id}" not in self._cancelled:
                 self._begin_opening(now_ms)
         heard = type(event) in _HEARD
