@@ -36,6 +36,8 @@ RARITIES: dict[str, Has] = {
     "others who have all that the first one has": lambda call: any(
         other.greeting and len(other.tools) == len(call.setup.agent.tools) for other in call.setup.others
     ),
+    "another who has another voice": lambda call: any(other.voice == "cedar" for other in call.setup.others),
+    "keys that are heard": lambda call: call.switches.keys_audible,
     "one transfer at most": lambda call: call.setup.agent.limits.transfers == 1,
     "little time that is left": has_left,
     "last words of the carrier's": lambda call: call.setup.agent.last_resort and call.setup.agent.last_resort.say,

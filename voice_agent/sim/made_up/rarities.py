@@ -10,7 +10,7 @@ import msgspec
 
 from voice_agent.agent import LastResort, Tool
 from voice_agent.call.setup import RENEW_MS
-from voice_agent.sim.made_up.call import Act, MadeUpCall, Part
+from voice_agent.sim.made_up.call import Act, MadeUpCall, Part, oddities
 from voice_agent.sim.made_up.fallbacks import a_fault
 from voice_agent.sim.network import Chance, Stall
 from voice_agent.sim.world import voice
@@ -88,7 +88,10 @@ def _keys(call: MadeUpCall, chance: Chance) -> MadeUpCall:
 
 
 def _equals(call: MadeUpCall, _: Chance) -> MadeUpCall:
-    """Give those who take over all that the first one has, and a greeting of their own: each might take calls too."""
+    """Give those who take over all that the first one has, and a greeting of their own: each might take calls too.
+
+    One of them has another voice, which a session that has spoken cannot take on.
+    """
     first = call.setup.agent
     shared = tuple(tool for tool in first.tools if tool.kind != "handoff")
     others = tuple(
@@ -97,6 +100,7 @@ def _equals(call: MadeUpCall, _: Chance) -> MadeUpCall:
             tools=(*shared, *(tool for tool in other.tools if tool.kind == "handoff")),
             mcp=first.mcp,
             greeting=GREETING,
+            voice="cedar" if other.name == "billing" else first.voice,
             barge_in=msgspec.structs.replace(other.barge_in, protect_greeting=first.barge_in.protect_greeting),
         )
         for other in call.setup.others
@@ -134,6 +138,13 @@ def _silence(call: MadeUpCall, _: Chance) -> MadeUpCall:
     if any("late-audio" in faults for faults in call.faults):
         return call
     return _of_agent(call, hold_sound=False)
+
+
+def _audible(call: MadeUpCall, _: Chance) -> MadeUpCall:
+    """Let the carrier pass the sound of keys on, where something is odd in any case."""
+    if not oddities(call):
+        return call
+    return _within(call, "switches", keys_audible=True)
 
 
 def _more_faults(call: MadeUpCall, chance: Chance) -> MadeUpCall:
@@ -174,6 +185,7 @@ _RARITIES: tuple[tuple[int, Callable[[MadeUpCall, Chance], MadeUpCall]], ...] = 
     (16, _more_faults),
     (40, _colleague),
     (24, _silence),
+    (16, _audible),
 )
 """How many calls there are to one that has each. Only where there are others can `_equals` change anything."""
 
