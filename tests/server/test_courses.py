@@ -56,6 +56,17 @@ def test_who_waits_is_told_at_once_and_only_of_their_call() -> None:
     assert told(work) == Course("in-progress")
 
 
+def test_a_server_that_stops_lets_go_of_who_waits() -> None:
+    async def work(courses: Courses) -> Course | None:
+        async with asyncio.TaskGroup() as tasks:
+            waiting = tasks.create_task(courses.changed("CA1", Course("ringing"), 600))
+            await asyncio.sleep(0)
+            await courses.close()
+        return waiting.result() or await courses.changed("CA1", Course("ringing"), 600)
+
+    assert told(work) is None
+
+
 def test_who_answered_and_how_long_it_took_are_told_too() -> None:
     async def work(courses: Courses) -> Course | None:
         await courses.take({"CallSid": "CA1", "AnsweredBy": "human"})

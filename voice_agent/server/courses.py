@@ -13,7 +13,7 @@ from voice_agent.twilio_api.calls import NOT_ENDED, Course
 COURSE_PATH = "/twilio/status/course"
 
 WAIT_S = 5.0
-"""Longest wait for something new; a server that stops may have to wait for it, too."""
+"""Longest wait for something new."""
 
 MOST_KEPT = 1000
 """Calls; the one that has changed least recently goes."""
@@ -29,6 +29,13 @@ class Courses:
         self._known: OrderedDict[str, Course] = OrderedDict()
         self._most = most
         self._changed = asyncio.Condition()
+        self._closed = False
+
+    async def close(self) -> None:
+        """Let go of all who wait: the server stops, and would have to wait for them."""
+        self._closed = True
+        async with self._changed:
+            self._changed.notify_all()
 
     async def take(self, fields: Mapping[str, str]) -> None:
         """Take a status callback, or a verdict on who answered; those of calls that came in are nobody's."""
@@ -50,10 +57,11 @@ class Courses:
         """Give a call's course as soon as more of it is known than what was `told`; `None`: nothing new so far."""
         try:
             async with asyncio.timeout(wait_s), self._changed:
-                await self._changed.wait_for(lambda: self._with(call_sid, told) != told)
+                await self._changed.wait_for(lambda: self._closed or self._with(call_sid, told) != told)
         except TimeoutError:
             return None
-        return self._with(call_sid, told)
+        course = self._with(call_sid, told)
+        return None if course == told else course
 
     def _with(self, call_sid: str, told: Course) -> Course:
         return _both(told, self._known.get(call_sid, Course("")))

@@ -320,8 +320,9 @@ class Serving:
         await lobby.end_all("the server stops", END_SECONDS, APART_SECONDS if self._others_go_on else 0)
         if talking:
             await asyncio.sleep(AFTER_STREAM_SECONDS)
-        # Pages that are told what is live would be waited for.
+        # Pages that are told what is live would be waited for, and so would whoever follows a call.
         self._console.close()
+        await self.reception.reports.courses.close()
         if self._neighbours is not None:
             self._neighbours.close()
         self._server.should_exit = True
