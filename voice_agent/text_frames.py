@@ -15,6 +15,10 @@ except ImportError:  # where there is no wheel for the machine
 TEXT = 0x81
 """The first byte of a text in one frame: FIN and the opcode."""
 
+MOST_AT_ONCE = 5000
+"""Frames of one read, which has 256 KiB at most: of a peer that sends more they are next to empty, and each costs as
+much as a full one, while all others wait."""
+
 _MASKED = 0x80
 _LENGTH_16, _LENGTH_64 = 126, 127
 """What stands in place of a length that follows in 16 or 64 bits."""

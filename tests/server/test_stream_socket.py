@@ -176,6 +176,24 @@ def test_what_no_client_may_send_closes_the_socket_and_is_given_to_nobody(frame:
     assert came == []
 
 
+@pytest.mark.parametrize("first", [b"\x89\x80\0\0\0\0", b"\x01\x81\0\0\0\0a", b"\x81\x80\0\0\0\0"])
+def test_who_sends_frames_without_content_by_the_thousand_is_dropped(first: bytes) -> None:
+    """Pings, pieces of one text, texts: each costs as much as one of Twilio's."""
+    empty = first if first[0] != 0x01 else b"\x00\x80\0\0\0\0"
+
+    async def endpoint(stream: StreamSocket, receive: Receive, send: Send) -> None:
+        while (message := await receive())["type"] == "websocket.receive":
+            assert message.get("text") == ""
+
+    async def main() -> None:
+        async with connected_to(endpoint) as client:
+            client.transport.write(first + empty * 40_000)
+            with pytest.raises(ConnectionClosed):
+                await client.recv()
+
+    asyncio.run(main())
+
+
 def test_an_error_of_who_takes_the_texts_comes_where_the_application_reads() -> None:
     class OursError(Exception):
         pass

@@ -20,7 +20,7 @@ from websockets.frames import Frame
 from voice_agent.live.leg import CLOSE_SECONDS
 from voice_agent.live.phone_leg import FAULT
 from voice_agent.server.doorstep import Doorstep
-from voice_agent.text_frames import FrameCutter, client_text, server_frame
+from voice_agent.text_frames import MOST_AT_ONCE, FrameCutter, client_text, server_frame
 from voice_agent.wire.texts import PhoneText
 
 EXTENSION = "voice_agent.socket"
@@ -56,7 +56,11 @@ class StreamSocket(WebSocketsSansIOProtocol):
             self._upgraded = True
             super().data_received(data)
             return
-        for is_text, frame in self._cutter.cut(data):
+        frames = self._cutter.cut(data)
+        if len(frames) > MOST_AT_ONCE:
+            self.abort()
+            return
+        for is_text, frame in frames:
             take = self._take
             if take is None or not is_text or self.close_sent or not (self._alone or self._is_alone()):
                 self._go_the_long_way(frame)
