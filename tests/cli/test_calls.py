@@ -121,6 +121,21 @@ def test_the_list_is_a_table_with_the_latest_first(
     assert call.outcome in rows[2]
 
 
+def test_after_data_has_moved_the_recording_is_shown_where_it_lies_now(
+    history: FileHistory, call: PastCall, capsys: pytest.CaptureFixture[str]
+) -> None:
+    former = Path("/another/disk/recordings/2026-11-22") / "one.call"
+    day = history.path.parent / "recordings" / "2026-11-22"
+    day.mkdir(parents=True)
+    moved = msgspec.structs.replace(call, call_sid="CA1", recording=str(former))
+    history.add(moved)
+    gone = run(capsys, "show", "CA1")[1]
+    (day / "one.call").write_bytes(DATA)
+
+    assert f"recording     {former}\n" in gone
+    assert f"recording     {day / 'one.call'}\n" in run(capsys, "show", "CA1")[1]
+
+
 def test_the_median_that_is_shown_is_that_of_the_console(
     history: FileHistory, capsys: pytest.CaptureFixture[str]
 ) -> None:

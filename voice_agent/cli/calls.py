@@ -148,7 +148,7 @@ def _numbered(file: Path, number: int) -> Path:
 
 def show_call(call: PastCall, recordings: Recordings, wav: Path | None, whole: bool, prices: Prices) -> int:
     """Print one call, or one part of it, and where its files lie."""
-    for name, value in _facts(call, prices):
+    for name, value in _facts(call, recordings, prices):
         print(printable(f"{name:<13} {value}"))
     print()
     lines = timeline(_recording(call, recordings)) if whole else transcript(_lines(call, recordings))
@@ -311,7 +311,7 @@ def _row(call: PastCall, prices: Prices) -> tuple[str, ...]:
     )
 
 
-def _facts(call: PastCall, prices: Prices) -> Iterator[tuple[str, str]]:
+def _facts(call: PastCall, recordings: Recordings, prices: Prices) -> Iterator[tuple[str, str]]:
     yield "call", call.call_sid
     yield "agent", call.agent or "-"
     yield "from, to", f"{call.caller or '-'}, {call.called or '-'}"
@@ -332,4 +332,4 @@ def _facts(call: PastCall, prices: Prices) -> Iterator[tuple[str, str]]:
         yield "transcription", f"{spoken.audio_ms / 1000:.0f} s of the caller, billed apart"
     elif spoken.input_tokens:
         yield "transcription", f"{spoken.input_tokens:,} tokens in, {spoken.output_tokens:,} out, billed apart"
-    yield "recording", call.recording or "none"
+    yield "recording", recordings.where(call.recording) if call.recording else "none"

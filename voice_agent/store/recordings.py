@@ -46,6 +46,11 @@ class Recordings:
         """Say where a recording of this machine will be found by anybody, from the beginning of its call on."""
         return str(path) if self.objects is None else self.objects.address(self.name(path))
 
+    def where(self, told: str) -> str:
+        """Say where it lies now, as far as that is known without asking anybody: the folder may have moved."""
+        here = self.folder.joinpath(*PurePosixPath(told).parts[-2:])
+        return told if "://" in told or Path(told).is_file() or not here.is_file() else str(here)
+
     def name(self, path: Path) -> str:
         """Give the name of a file below the folder."""
         return path.relative_to(self.folder).as_posix()
