@@ -9,6 +9,7 @@ from tests.support.recorded import caller_media, header, model_delta
 from voice_agent.recording.entries import Entry
 from voice_agent.recording.redact import REDACTED, Finder, Wanted
 from voice_agent.recording.redacting import REDACTED_ARGUMENTS, Redactor, item_of, without_digits
+from voice_agent.wire import realtime, twilio
 
 FINDER = Finder(Wanted(("Anna Jones",)), ["14255550123"])
 
@@ -197,3 +198,20 @@ def test_an_object_speaks_of_its_call_before_its_item() -> None:
     assert item_of({"call_id": "c", "item_id": "i"}) == "c"
     assert item_of({"call_id": None, "id": "i"}) == "i"
     assert item_of({"id": 7}) == ""
+
+
+def test_the_fields_of_both_protocols_stay_whatever_is_listed() -> None:
+    kinds = (kind for module in (realtime, twilio) for kind in vars(module).values() if isinstance(kind, type))
+    fields = {name for kind in kinds if issubclass(kind, msgspec.Struct) for name in kind.__struct_encode_fields__}
+    redacts = Redactor(Finder(Wanted(tuple(fields))), set(), keys=False, model_silence=b"\0")
+    left = redacts.entry(Entry("model", json.dumps(dict.fromkeys(fields))), silent=False)
+
+    assert json.loads(left.text).keys() == fields
+
+
+@pytest.mark.parametrize("place", ["variables", "to", "named", "properties"])
+def test_a_name_of_a_users_own_goes_though_a_protocol_has_it_too(place: str) -> None:
+    redacts = Redactor(Finder(Wanted(("Mark",))), set(), keys=False, model_silence=b"\0")
+    left = redacts.entry(Entry("model", json.dumps({"type": "x", place: {"mark": 1}})), silent=False)
+
+    assert json.loads(left.text)[place] == {REDACTED: 1}

@@ -45,6 +45,35 @@ _LONG = frozenset(["instructions", "description", "greeting", "consent", "prompt
 _BY_USERS = frozenset(["variables", "values", "headers", "body"])
 """Objects whose keys are a user's, so that none of them names a thing of a protocol."""
 
+_NAMED_BY_USERS = frozenset(["to", "named", "properties"])
+"""Objects whose own keys are a user's: destinations, keys to be pressed, parameters of a tool."""
+
+_OF_PROTOCOLS = frozenset(
+    [
+        *("approval_request_id", "arguments", "audio", "audio_end_ms", "audio_start_ms", "call_id", "code", "content"),
+        *(
+            "content_index",
+            "delta",
+            "error",
+            "event_id",
+            "id",
+            "item",
+            "item_id",
+            "message",
+            "metadata",
+            "name",
+            "output",
+        ),
+        *("previous_item_id", "response", "response_id", "server_label", "session", "status", "status_details", "text"),
+        *("tools", "transcript", "type", "usage", "role", "reason", "total_tokens", "input_tokens", "output_tokens"),
+        *("input_token_details", "output_token_details", "cached_tokens", "cached_tokens_details", "text_tokens"),
+        *("audio_tokens", "seconds", "expires_at", "accountSid", "callSid", "channels", "chunk", "customParameters"),
+        *("digit", "dtmf", "encoding", "event", "mark", "media", "mediaFormat", "payload", "protocol", "sampleRate"),
+        *("sequenceNumber", "start", "stop", "streamSid", "timestamp", "track", "tracks", "version"),
+    ]
+)
+"""Fields that the bridge reads in messages: Mark may be a name on the list, and a message without `mark` is none."""
+
 _CONTENT_WITH_SOUND = frozenset(["input_audio", "output_audio", "audio"])
 
 _KEY_ON_SIP = "input_audio_buffer.dtmf_event_received"
@@ -163,8 +192,9 @@ class Redactor:
         secret = place.secret or item in self._secret_items or (self._keys and kind == "input_text")
         pressing = place.pressing or item in self._pressing
         inside = _Place(secret, place.silent, sound, place.by_users or key in _BY_USERS, pressing)
+        known = frozenset[str]() if inside.by_users or key in _NAMED_BY_USERS else _OF_PROTOCOLS
         return {
-            REDACTED if self._matches(name) else name: self._part(name, part, item, inside)
+            name if name in known or not self._matches(name) else REDACTED: self._part(name, part, item, inside)
             for name, part in value.items()
         }
 
