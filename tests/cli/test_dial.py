@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.support.screen import Screen
@@ -18,6 +19,8 @@ from voice_agent.config.settings import Settings
 from voice_agent.emulator.twilio import Callee, EmulatedTwilio, IncomingNumber
 from voice_agent.errors import CommandError, PeerError
 from voice_agent.live.clock import utc_now
+from voice_agent.server.courses import COURSE_PATH
+from voice_agent.twilio_api.calls import Course
 from voice_agent.twilio_api.dialling import Wish, plan
 
 ANA = "+14255550123"
@@ -50,11 +53,17 @@ class Asked:
 
 
 def with_account(
-    work: Work, callee: Callee | Asked, twiml: str = "<Hangup/>", *health: str, data: Path = Path("data")
+    work: Work,
+    callee: Callee | Asked,
+    twiml: str = "<Hangup/>",
+    *health: str,
+    data: Path = Path("data"),
+    course: Course | None = None,
 ) -> Customer:
     """Run with an account where this callee is at every number, and somebody who answers the webhooks.
 
-    `health`: what they say of themselves, one by one, the last for ever; nothing: that they are ready.
+    `health`: what they say of themselves, one by one, the last for ever; nothing: that they are ready. `course`: what
+    they say of every call; `None`: they know of none.
     """
 
     async def run() -> Customer:
@@ -67,6 +76,9 @@ def with_account(
                     "/twilio/voice": xml(twiml),
                     "/twilio/status": (204, "", ""),
                     "/twilio/amd": (204, "", ""),
+                    **(
+                        {COURSE_PATH: (200, "application/json", msgspec.json.encode(course).decode())} if course else {}
+                    ),
                 }
             ) as server,
             EmulatedTwilio(

@@ -13,11 +13,13 @@ from tests.cli.test_dial import AGENTS, Asked, with_account
 from tests.support.screen import Screen
 from tests.support.tiny_customer import CALLED
 from voice_agent.cli.dial import call_list
-from voice_agent.cli.dial_list import read_list
+from voice_agent.cli.dial_list import NO_MODEL, read_list
+from voice_agent.cli.dial_watch import MODEL_FAILED
 from voice_agent.config.settings import Settings
 from voice_agent.emulator.twilio import Callee, EmulatedTwilio
 from voice_agent.errors import CommandError
 from voice_agent.store.dialled import PLACED, PLACING, Step, journal_path, open_journal
+from voice_agent.twilio_api.calls import Course
 from voice_agent.twilio_api.dialling import OutboundCall, Wish
 
 ANA, BO, CY = "+14255550123", "+14255550124", "+14255550125"
@@ -144,6 +146,21 @@ def test_a_list_stops_when_the_server_does_and_leaves_nobody_out(
 
     assert "so nobody would speak" in capsys.readouterr().out.splitlines()[-2]
     assert states(path) == {ANA: "busy"}
+
+
+def test_a_list_stops_when_the_model_fails_in_a_call_and_lets_nobody_else_hear_the_apology(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = a_list(tmp_path)
+
+    async def work(settings: Settings, twilio: EmulatedTwilio) -> None:
+        assert await call_list(settings, AGENTS, Wish(to=""), path, at_once=1, every_s=0.01) == 1
+        assert [call.order.to for call in twilio.calls.values()] == [ANA]
+
+    with_account(work, BUSY, course=Course("completed", "human", 9, model_failed=True))
+
+    assert f"stopped: {NO_MODEL}" in capsys.readouterr().out
+    assert states(path) == {ANA: MODEL_FAILED}
 
 
 # --- going on after a stop -------------------------------------------------------------------------------------------

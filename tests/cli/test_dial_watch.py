@@ -3,7 +3,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from voice_agent.cli.dial_watch import MOST_FAILURES, follow, outcome_of
+from voice_agent.cli.dial_watch import MODEL_FAILED, MOST_FAILURES, follow, outcome_of
 from voice_agent.errors import CommandError, PeerError
 from voice_agent.twilio_api.calls import Course
 from voice_agent.twilio_api.rest import GoneError
@@ -98,6 +98,13 @@ def test_the_end_that_was_called_back_stands_when_the_account_does_not_know_bett
     assert heard(Told([answer]), Course("completed", "", 3))[0] == Course("completed", "", 3)
 
 
+def test_that_the_model_failed_is_known_to_the_server_alone() -> None:
+    account = Told([Course("completed", "human", 36)])
+    course, _ = heard(account, Course("completed", "human", model_failed=True))
+
+    assert course == Course("completed", "human", 36, model_failed=True)
+
+
 def test_a_server_that_hears_nothing_does_not_keep_a_call_from_being_seen() -> None:
     account = Told([Course("queued"), Course("busy")])
 
@@ -123,9 +130,12 @@ def test_a_call_that_twilio_does_not_know_any_more_is_one_line() -> None:
         (Course("completed", "unknown"), "completed"),
         (Course("completed", "machine_start", 3), "machine"),
         (Course("completed", "fax", 3), "machine"),
+        (Course("completed", "human", 3, model_failed=True), MODEL_FAILED),
         (Course("busy"), "busy"),
         (Course("canceled", "machine_start"), "canceled"),
     ],
 )
-def test_a_call_that_a_machine_took_is_an_outcome_of_its_own(course: Course, outcome: str) -> None:
+def test_a_call_that_a_machine_took_or_the_model_failed_in_is_an_outcome_of_its_own(
+    course: Course, outcome: str
+) -> None:
     assert outcome_of(course) == outcome

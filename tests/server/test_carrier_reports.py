@@ -1,14 +1,16 @@
 """What the carrier tells of calls, and which it is taken for."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from tests.support.pump import settle
-from tests.support.reception import Desk, at_desk, connect_of
+from tests.support.reception import Desk, a_desk, at_desk, connect_of
 from tests.support.tiny_twilio import CALL_SID, FIELDS
-from voice_agent.call.commands import CallEnded
+from voice_agent.call.commands import CallEnded, Outcome
 from voice_agent.call.events import MachineVerdict
+from voice_agent.twilio_api.calls import Course
 from voice_agent.wire.bridge import Input
 
 CALLED = {**FIELDS, "Direction": "outbound-api", "CallStatus": "in-progress"}
@@ -30,6 +32,26 @@ def test_the_status_of_a_call_that_was_never_here_is_a_line_for_the_operator(
     assert [line for line in caplog.messages if line.startswith("the carrier says")] == [
         "the carrier says busy of a call that was never here"
     ]
+
+
+@pytest.mark.parametrize(("outcome", "failed"), [("model_failed", True), ("completed", False)])
+def test_who_follows_a_placed_call_is_told_that_the_model_failed_in_it(
+    tmp_path: Path, outcome: Outcome, failed: bool
+) -> None:
+    async def main() -> None:
+        async with asyncio.timeout(30), a_desk(tmp_path, answer=lambda _: [CallEnded(outcome, "", 0)]) as desk:
+            reports = desk.reception.reports
+            await reports.course(CALLED)
+            await desk.reception.receive(CALLED)
+            await settle()
+            reports.status({**CALLED, "CallStatus": "completed"})
+            await settle()
+            await reports.course({**CALLED, "CallStatus": "completed"})
+            course = await reports.courses.changed(CALL_SID, Course("in-progress"), 0.01)
+
+            assert course == Course("completed", model_failed=failed)
+
+    asyncio.run(main())
 
 
 def test_what_the_carrier_complains_about_is_a_line_for_the_operator_and_ends_no_call(

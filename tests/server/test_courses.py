@@ -78,6 +78,15 @@ def test_who_answered_and_how_long_it_took_are_told_too() -> None:
     assert told(work) == Course("completed", "human", 7)
 
 
+def test_that_the_model_failed_is_told_with_the_end_and_stays() -> None:
+    async def work(courses: Courses) -> Course | None:
+        await courses.take(status("completed"), model_failed=True)
+        await courses.take(status("completed", CallDuration="7"))
+        return await courses.changed("CA1", Course("in-progress"), 0.01)
+
+    assert told(work) == Course("completed", seconds=7, model_failed=True)
+
+
 def test_calls_that_came_in_and_old_ones_are_not_kept() -> None:
     async def work(courses: Courses) -> Course | None:
         await courses.take(status("completed", "CA1"))

@@ -69,6 +69,9 @@ async def a_site(folder: Path) -> AsyncIterator[Site]:
         yield Site(desk)
 
 
+RINGING = {"status": "ringing", "answered_by": "human", "seconds": 0, "model_failed": False}
+
+
 def test_who_follows_a_call_of_ours_is_told_what_was_called_back_if_they_know_the_token(tmp_path: Path) -> None:
     async def main() -> None:
         async with a_site(tmp_path) as site:
@@ -78,7 +81,7 @@ def test_who_follows_a_call_of_ours_is_told_what_was_called_back_if_they_know_th
             asked = {"CallSid": "CA1", "CallStatus": "initiated", "AnsweredBy": ""}
 
             status, _, text = await site.signed("/twilio/status/course", asked)
-            assert (status, json.loads(text)) == (200, {"status": "ringing", "answered_by": "human", "seconds": 0})
+            assert (status, json.loads(text)) == (200, RINGING)
             assert (await site.post("/twilio/status/course", urlencode(asked).encode(), None))[0] == 403
 
     asyncio.run(main())

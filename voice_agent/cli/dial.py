@@ -15,7 +15,7 @@ from pathlib import Path
 import requests
 
 from voice_agent.cli.dial_list import dial_list
-from voice_agent.cli.dial_watch import EVERY_S, callbacks_of, follow, outcome_of
+from voice_agent.cli.dial_watch import EVERY_S, MODEL_FAILED, callbacks_of, follow, outcome_of
 from voice_agent.config.agents import Agents, load_agents
 from voice_agent.config.settings import ENV_FILE, Settings, read_settings
 from voice_agent.config.variables import is_loopback
@@ -33,7 +33,15 @@ from voice_agent.twilio_api.rest import open_rest
 
 SUMMARY = "let an agent call a number, or the numbers of a list"
 
-EXIT_STATUS = {"completed": 0, "busy": 10, "no-answer": 11, "failed": 12, "canceled": 13, "machine": 14}
+EXIT_STATUS = {
+    "completed": 0,
+    "busy": 10,
+    "no-answer": 11,
+    "failed": 12,
+    "canceled": 13,
+    "machine": 14,
+    MODEL_FAILED: 15,
+}
 
 TIMEOUT_S = 15.0
 """For one request to Twilio; nobody is on the line."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from voice_agent.cli.dial_watch import Callbacks, ForgottenError, follow, outcome_of
+from voice_agent.cli.dial_watch import MODEL_FAILED, Callbacks, ForgottenError, follow, outcome_of
 from voice_agent.errors import CommandError, ConfigError, PeerError, RefusedError, printable
 from voice_agent.live.clock import utc_now
 from voice_agent.store.dialled import PLACED, PLACING, Journal, Step, journal_path, open_journal
@@ -27,6 +27,8 @@ OF_THE_NUMBER = frozenset({"21211", "21214", "21215", "21216", "21217", "21219"}
 
 REFUSED, UNKNOWN = "refused", "unknown"
 """Outcomes beside Twilio's statuses: there was no call; there was one, and nobody knows any more what came of it."""
+
+NO_MODEL = "the model failed in a call, and would in the next; the server's log says why"
 
 NUMBER = "number"
 
@@ -198,7 +200,11 @@ class _Queue:
                 return
             course = await follow(self._api, sid, tell, self._every_s, self._callbacks)
             step = {"sid": sid, "answered_by": course.answered_by, "seconds": str(course.seconds)}
-            self._over(call, outcome_of(course), step)
+            outcome = outcome_of(course)
+            self._over(call, outcome, step)
+            if outcome == MODEL_FAILED:
+                tell(outcome)
+                self._stopped = self._stopped or NO_MODEL
         except ForgottenError as error:
             tell(str(error))
             self._over(call, UNKNOWN, {"sid": sid, "remark": str(error)})

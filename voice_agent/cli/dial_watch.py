@@ -28,6 +28,9 @@ ANSWER_S = 5.0
 MOST_FAILURES = 60
 """Questions without an answer, one after the other; then the call goes on unwatched."""
 
+MODEL_FAILED = "model failed"
+"""An outcome beside Twilio's statuses: whom it called has heard an apology."""
+
 _COURSE = {"queued": "queued", "initiated": "dialling", "ringing": "ringing", "in-progress": "answered"}
 
 
@@ -127,7 +130,7 @@ async def _end(api: CallsApi, sid: str, heard: Course) -> Course:
     with suppress(PeerError):
         known = await api.course(sid)
         if known.status not in NOT_ENDED:
-            return known
+            return msgspec.structs.replace(known, model_failed=heard.model_failed)
     return heard
 
 
@@ -148,6 +151,8 @@ def _who(answered_by: str) -> str:
 
 
 def outcome_of(course: Course) -> str:
-    """Say what came of a call that is over: Twilio's status, or `machine`."""
+    """Say what came of a call that is over: Twilio's status, `machine`, or that the model failed in it."""
+    if course.model_failed and course.status == "completed":
+        return MODEL_FAILED
     machine = course.answered_by.startswith("machine") or course.answered_by == "fax"
     return "machine" if machine and course.status == "completed" else course.status

@@ -46,6 +46,12 @@ class CarrierReports:
         self._continuing = continuing
         self._colleagues = colleagues
 
+    async def course(self, fields: Mapping[str, str]) -> None:
+        """Tell whoever follows a call that we placed what a callback says, and what we know of it ourselves."""
+        known = await self._lobby.outcome(fields.get("CallSid", ""), 0)
+        ended = None if known is None else known.ended
+        await self.courses.take(fields, model_failed=ended is not None and ended.outcome == "model_failed")
+
     async def over(self, fields: Mapping[str, str]) -> None:
         """Take a status callback of a call, and forget one that is over; or that of a stream."""
         self.complaint(stream_error(fields), fields.get("CallSid", ""))

@@ -37,14 +37,14 @@ class Courses:
         async with self._changed:
             self._changed.notify_all()
 
-    async def take(self, fields: Mapping[str, str]) -> None:
+    async def take(self, fields: Mapping[str, str], *, model_failed: bool = False) -> None:
         """Take a status callback, or a verdict on who answered; those of calls that came in are nobody's."""
         call_sid, seconds = fields.get("CallSid", ""), fields.get("CallDuration", "")
         if not call_sid or fields.get("Direction", "") == "inbound":
             return
         length = int(seconds) if seconds.isascii() and seconds.isdecimal() else 0
         known = self._known.get(call_sid, Course(""))
-        course = _both(known, Course(fields.get("CallStatus", ""), fields.get("AnsweredBy", ""), length))
+        course = _both(known, Course(fields.get("CallStatus", ""), fields.get("AnsweredBy", ""), length, model_failed))
         if course != known:
             self._known[call_sid] = course
             self._known.move_to_end(call_sid)
@@ -74,6 +74,7 @@ def _both(before: Course, after: Course) -> Course:
         after.status if later else before.status,
         after.answered_by or before.answered_by,
         after.seconds or before.seconds,
+        after.model_failed or before.model_failed,
     )
 
 

@@ -85,14 +85,14 @@ def webhooks(reception: Reception, form_seconds: float = BODY_SECONDS) -> APIRou
     @router.post(STATUS_PATH)
     async def status(request: Request) -> Response:
         fields = await signed_fields(request)
-        await reception.reports.courses.take(fields)
+        await reception.reports.course(fields)
         await reception.reports.over(fields)
         return Response(status_code=204)
 
     @router.post("/twilio/amd")
     async def detected(request: Request) -> Response:
         fields = await signed_fields(request)
-        await reception.reports.courses.take(fields)
+        await reception.reports.course(fields)
         reception.reports.detected(fields)
         return Response(status_code=204)
 

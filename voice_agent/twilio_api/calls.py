@@ -34,6 +34,8 @@ class Course(msgspec.Struct, frozen=True):
     """What its detection of answering machines says; empty: nothing, or not yet."""
     seconds: int = 0
     """From the answer to the end; 0 before it."""
+    model_failed: bool = False
+    """Our server says so, not Twilio: who answered heard no agent, or not to the end."""
 
 
 class CallsApi(TwilioRest):
