@@ -60,6 +60,7 @@ def test_a_call_that_is_as_expected_misses_nothing(tmp_path: Path) -> None:
     text = """
         heard: [when, are, "open on SATURDAY", "no at noon"]
         said: [how can I help, On Saturday]
+        never_said: [a discount, help on, satur, When are you open]
         tools:
           - opening_hours: {day: saturday, weeks: 2}
           - hang_up
@@ -79,6 +80,10 @@ def test_a_call_that_is_as_expected_misses_nothing(tmp_path: Path) -> None:
         ("heard: [Saturday, when are you]", 'was not understood to say "when are you", from there on but "When are'),
         ("said: [help, help]", 'at 00:02.000 the caller did not hear "help"'),
         ("said: [on sun]", 'at 00:02.000 the caller did not hear "on sun"'),
+        (
+            "never_said: [noon, how can i help]",
+            'at 00:02.000 the caller heard "how can i help", expected never: "Hello, how',
+        ),
         ("tools: [hang_up]", 'at 00:03.100 tool 1 was opening_hours {"day":"Saturday","weeks":2}, expected hang_up'),
         ("tools: []", "at 00:09.000 tool 2 was hang_up"),
         ("tools: [opening_hours, hang_up, hang_up]", "at 00:09.500 tool 3 was no tool, expected hang_up"),
@@ -270,7 +275,11 @@ def test_what_became_another_is_told_and_a_frame_more_or_less_is_not() -> None:
 
 
 @settings(max_examples=40)
-@given(any_yaml("heard", "said", "tools", "interruptions", "responses", "slowest_ms", "cost", "money", "ended"))
+@given(
+    any_yaml(
+        "heard", "said", "never_said", "tools", "interruptions", "responses", "slowest_ms", "cost", "money", "ended"
+    )
+)
 def test_any_file_is_expectations_or_lines_that_say_where_it_is_wrong(
     tmp_path_factory: pytest.TempPathFactory, text: str
 ) -> None:

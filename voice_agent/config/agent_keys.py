@@ -186,6 +186,11 @@ EXPECT: dict[str, Schema] = {
         "type": "array",
         "items": ANY_TEXT,
     },
+    "never_said": {
+        "description": "Words that the caller must not hear of the agent.",
+        "type": "array",
+        "items": ANY_TEXT,
+    },
     "tools": {
         "description": "All tools, in order; these arguments at least.",
         "type": "array",

@@ -2,6 +2,7 @@
 
     heard: [opening hours, goodbye]       # turns of the caller in which these words stand, in this order; []: no words
     said: [9 in the morning]              # likewise what the caller heard of the agent
+    never_said: [discount]                # what the caller heard in none of the agent's turns
     tools:                                # all tools, in order; arguments: these at least
       - opening_hours: {day: saturday}
       - hang_up
@@ -60,6 +61,7 @@ class Expectations(msgspec.Struct, frozen=True, kw_only=True):
 
     heard: tuple[str, ...] | None = None
     said: tuple[str, ...] | None = None
+    never_said: tuple[str, ...] = ()
     tools: tuple[ExpectedTool, ...] | None = None
     interruptions: int | None = None
     slowest_ms: int | None = None
@@ -92,6 +94,7 @@ def expectations_of(fields: Fields) -> Expectations:
     return Expectations(
         heard=_texts(fields, "heard"),
         said=_texts(fields, "said"),
+        never_said=_texts(fields, "never_said") or (),
         tools=_tools(fields),
         interruptions=_number(fields, "interruptions", MOST_INTERRUPTIONS),
         slowest_ms=None if times is None else _number(times, "slowest_ms", MOST_MS),

@@ -59,6 +59,8 @@ def examine(expected: Expectations, call: HeldCall) -> Iterator[tuple[str, list[
         yield from _words("was understood to say", "was not understood to say", expected.heard, call.heard, call)
     if expected.said is not None:
         yield from _words("heard", "did not hear", expected.said, call.said, call)
+    if expected.never_said:
+        yield f"the caller never heard {_quoted(expected.never_said)}", _never_unmet(expected.never_said, call)
     if expected.tools is not None:
         tools = ", ".join(_told(tool) for tool in expected.tools) or "none"
         yield f"the tools were {tools}", _tools_unmet(expected.tools, call)
@@ -155,6 +157,15 @@ def _words_unmet(what: str, expected: Sequence[str], words: Sequence[Words], cal
         said = "; ".join(f'"{turn}"' for turn in words[at:]) or "nothing"
         found.append(Unmet(since, f'{what} "{text}", from there on but {said}'))
     return found
+
+
+def _never_unmet(unwanted: Sequence[str], call: HeldCall) -> list[Unmet]:
+    return [
+        Unmet(turn.at_ms, f'the caller heard "{text}", expected never: "{turn}"')
+        for turn in call.said
+        for text in unwanted
+        if _plain(text) in _plain(turn)
+    ]
 
 
 def _plain(text: str) -> str:
