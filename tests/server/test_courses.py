@@ -87,6 +87,17 @@ def test_that_the_model_failed_is_told_with_the_end_and_stays() -> None:
     assert told(work) == Course("completed", seconds=7, model_failed=True)
 
 
+def test_what_twilio_says_of_a_call_is_joined_with_what_only_we_know() -> None:
+    asked = Course("completed", "human", 9)
+
+    async def work(courses: Courses) -> Course | None:
+        assert courses.joined("CA1", asked) == asked
+        await courses.take(status("completed"), model_failed=True)
+        return courses.joined("CA1", asked)
+
+    assert told(work) == Course("completed", "human", 9, model_failed=True)
+
+
 def test_calls_that_came_in_and_old_ones_are_not_kept() -> None:
     async def work(courses: Courses) -> Course | None:
         await courses.take(status("completed", "CA1"))

@@ -90,7 +90,7 @@ def test_who_knows_the_token_has_a_call_placed_and_can_follow_it(tmp_path: Path)
         await call.ended()
         assert await site.get(placed["sid"]) == (
             200,
-            {"sid": placed["sid"], "status": "busy", "answered_by": "", "seconds": 0},
+            {"sid": placed["sid"], "status": "busy", "answered_by": "", "seconds": 0, "model_failed": False},
         )
         assert (await site.get("CA404"))[0] == 404
 

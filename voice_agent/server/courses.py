@@ -8,6 +8,8 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
 
+import msgspec
+
 from voice_agent.twilio_api.calls import NOT_ENDED, Course
 
 COURSE_PATH = "/twilio/status/course"
@@ -62,6 +64,11 @@ class Courses:
             return None
         course = self._with(call_sid, told)
         return None if course == told else course
+
+    def joined(self, call_sid: str, asked: Course) -> Course:
+        """Give what Twilio says of a call's course when it is asked, with what only we know of it."""
+        known = self._known.get(call_sid)
+        return asked if known is None else msgspec.structs.replace(asked, model_failed=known.model_failed)
 
     def _with(self, call_sid: str, told: Course) -> Course:
         return _both(told, self._known.get(call_sid, Course("")))

@@ -19,6 +19,7 @@ from voice_agent.live.admission import Refusal
 from voice_agent.live.capacity import Capacity
 from voice_agent.live.clock import utc_now
 from voice_agent.server.bodies import read_body
+from voice_agent.server.courses import Courses
 from voice_agent.server.insiders import bears
 from voice_agent.twilio_api.calls import CallsApi
 from voice_agent.twilio_api.dialler import Dialler, UncertainError
@@ -45,13 +46,19 @@ class Placing:
     """What the routes need: agents, settings, the account."""
 
     def __init__(
-        self, settings: Settings, agents: AgentSource, api: CallsApi | None, capacity: Capacity | None = None
+        self,
+        settings: Settings,
+        agents: AgentSource,
+        api: CallsApi | None,
+        courses: Courses,
+        capacity: Capacity | None = None,
     ) -> None:
         """`api`: `None` without credentials. `capacity`: `None` where there is always room."""
         self.capacity = capacity
         self.settings = settings
         self.agents = agents
         self.api = api
+        self.courses = courses
         self.dialler = None if api is None else Dialler(api, settings.dial_per_second)
         self.closing = False
         """The server stops: no call is placed any more."""
@@ -94,7 +101,7 @@ def placing_routes(placing: Placing) -> APIRouter:
         if placing.api is None:
             raise HTTPException(503, "TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN are not set")
         try:
-            course = await placing.api.course(sid)
+            course = placing.courses.joined(sid, await placing.api.course(sid))
         except GoneError:
             raise HTTPException(404, "the account has no such call") from None
         except PeerError as error:

@@ -215,7 +215,7 @@ class Serving:
                 works["putting recordings into the object store"] = uploads.run
             for name, work in works.items():
                 stack.callback(tasks.create_task(beside(name, work)).cancel)
-            self._placing = Placing(self.settings, self._agents, calls, capacity)
+            self._placing = Placing(self.settings, self._agents, calls, self.reception.reports.courses, capacity)
             self._console = OpenedConsole(
                 self.settings,
                 self._agents,
