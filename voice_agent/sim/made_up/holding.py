@@ -107,6 +107,8 @@ def _bounds(call: MadeUpCall) -> Bounds:
     if call.mishaps.gaps or call.switches.silent_gaps:
         by_mark += GAP_MS
     stalled_ms = sum(stall.length_ms for stall in call.network.stalls)
+    # Where the line stands still within an answer, nobody hears of when the piece began that was held up.
+    by_mark += min(call.delta_ms, sum(stall.length_ms for stall in call.network.stalls if stall.leg != "model"))
     by_clock = by_mark + 2 * jitter_ms + stalled_ms
     by_basis = {"mark": by_mark, "unplayed": by_mark, "estimate": by_clock, "clock": by_clock + GUESSED_MS}
     if call.mishaps.dead_at_ms is None:
